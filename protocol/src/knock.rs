@@ -1,0 +1,146 @@
+//! A believed knock, whichever dialect it was spoken in.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+
+use crate::answer::AnswerKey;
+use crate::{Moment, Service, Subject};
+
+/// A knock whose sender and content have been proven.
+///
+/// Certificate, revocation, signature, time and address are right. Only the dialects in this crate
+/// can make one:
+///
+/// ```compile_fail,E0451
+/// use sknock_protocol::{KnockId, Moment, VerifiedKnock};
+/// fn forge(genuine: VerifiedKnock) -> VerifiedKnock {
+///     VerifiedKnock { stamp: Moment::EPOCH, ..genuine }
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct VerifiedKnock {
+    pub(crate) id: KnockId,
+    pub(crate) encapsulation: Encapsulation,
+    pub(crate) stamp: Moment,
+    pub(crate) source: SocketAddr,
+    pub(crate) claim: AddressClaim,
+    pub(crate) services: Vec<Service>,
+    pub(crate) lifetime: Option<u16>,
+    pub(crate) single_use: bool,
+    pub(crate) subject: Subject,
+    pub(crate) answer: Option<AnswerKey>,
+}
+
+impl VerifiedKnock {
+    /// What makes this knock different from every other.
+    pub fn id(&self) -> KnockId {
+        self.id
+    }
+
+    /// The knock's one-time public key, by which a repetition is known before any decryption.
+    pub fn encapsulation(&self) -> &Encapsulation {
+        &self.encapsulation
+    }
+
+    /// When the client says it knocked.
+    pub fn stamp(&self) -> Moment {
+        self.stamp
+    }
+
+    /// Where the datagram came from.
+    pub fn source(&self) -> SocketAddr {
+        self.source
+    }
+
+    /// Whom to let in.
+    pub fn claim(&self) -> AddressClaim {
+        self.claim
+    }
+
+    /// What is asked for: ascending, without overlap; empty means all that the certificate allows.
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// For how many seconds, 1..=65535; `None` leaves it to the server.
+    pub fn lifetime(&self) -> Option<u16> {
+        self.lifetime
+    }
+
+    /// Whether the first new connection uses the grant up.
+    pub fn single_use(&self) -> bool {
+        self.single_use
+    }
+
+    /// Who asks.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The key to answer with, if the client wants an answer.
+    pub fn answer_key(&self) -> Option<&AnswerKey> {
+        self.answer.as_ref()
+    }
+}
+
+/// The addresses a knock asks for. All are canonical: never v4-mapped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AddressClaim {
+    pub(crate) first: IpAddr,
+    pub(crate) signed: bool,
+    pub(crate) second: Option<IpAddr>,
+}
+
+impl AddressClaim {
+    /// The address that the datagram came from.
+    pub fn first(&self) -> IpAddr {
+        self.first
+    }
+
+    /// Whether the client signed its address, rather than "whatever the packet's source is".
+    pub fn signed(&self) -> bool {
+        self.signed
+    }
+
+    /// An address of the other family, always signed.
+    pub fn second(&self) -> Option<IpAddr> {
+        self.second
+    }
+
+    /// One or two addresses.
+    pub fn all(&self) -> impl Iterator<Item = IpAddr> {
+        [Some(self.first), self.second].into_iter().flatten()
+    }
+}
+
+/// Identifies one knock for replay purposes: SHA-256 of what was signed.
+///
+/// Taken from what was signed, never from the packet: signatures and ciphertexts can be altered
+/// without becoming invalid.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KnockId(pub [u8; 32]);
+
+impl KnockId {
+    /// The first half, enough to name a knock in an answer.
+    pub fn prefix(&self) -> [u8; 16] {
+        let [prefix @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.0;
+        prefix
+    }
+}
+
+impl fmt::Display for KnockId {
+    /// The first 8 bytes as 16 hexadecimal digits: how logs and `status` name a knock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KnockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KnockId({self})")
+    }
+}
+
+/// A one-time public key on P-256, uncompressed: 04, X, Y.
+pub type Encapsulation = [u8; 65];

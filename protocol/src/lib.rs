@@ -1,0 +1,25 @@
+//! What a knock looks like and how one is believed.
+//!
+//! ```text
+//! Datagram -> Unveiled -> VerifiedKnock        (this crate)
+//!  anyone      ours?        who, what, when, from where
+//! ```
+//!
+//! Bytes and time come in as arguments, values go out. There is no socket, no file, no clock, no
+//! log and no async here; `tests/tests/architecture.rs` keeps it so.
+
+mod datagram;
+mod moment;
+mod refusal;
+pub mod service;
+mod subject;
+
+pub use datagram::Datagram;
+pub use moment::Moment;
+pub use refusal::Refusal;
+pub use service::{NotAService, Service, Transport};
+pub use subject::{CertificateId, Subject};
+
+/// The UDP port that servers listen on unless told otherwise: unassigned by IANA, and outside the
+/// range from which Linux picks ports for outgoing connections (32768 to 60999).
+pub const DEFAULT_KNOCK_PORT: u16 = 62344;

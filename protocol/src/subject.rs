@@ -1,0 +1,28 @@
+//! Who knocked, as the certificate says.
+
+use crate::{Moment, Service};
+
+/// The holder of a verified client certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Subject {
+    /// SHA-256 of the certificate's DER.
+    pub fingerprint: [u8; 32],
+    /// Who is certified, for people: the common name, else the whole subject. Chosen by the
+    /// authority, but not cleaned: escape it before printing.
+    pub name: String,
+    /// The certificate's issuer and serial number, by which it is revoked.
+    pub certificate: CertificateId,
+    /// The end of the shortest-lived certificate of the path.
+    pub not_after: Moment,
+    /// What the certificate may open: ascending, without overlap; empty if it names nothing.
+    pub allowed: Vec<Service>,
+}
+
+/// Names a certificate as a revocation list does.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CertificateId {
+    /// SHA-256 of the issuer's distinguished name, as it stands in the certificate (DER).
+    pub issuer: [u8; 32],
+    /// The serial number, big-endian, without leading zero bytes.
+    pub serial: Vec<u8>,
+}
