@@ -8,13 +8,19 @@
 //! Bytes and time come in as arguments, values go out. There is no socket, no file, no clock, no
 //! log and no async here; `tests/tests/architecture.rs` keeps it so.
 
+mod answer;
+mod bytes;
 mod datagram;
+mod knock;
 mod moment;
 mod refusal;
 pub mod service;
 mod subject;
+mod symmetric;
 
+pub use answer::{ANSWER_LENGTH, Answer, AnswerKey};
 pub use datagram::Datagram;
+pub use knock::{AddressClaim, Encapsulation, KnockId, VerifiedKnock};
 pub use moment::Moment;
 pub use refusal::Refusal;
 pub use service::{NotAService, Service, Transport};
