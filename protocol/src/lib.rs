@@ -9,19 +9,25 @@
 //! log and no async here; `tests/tests/architecture.rs` keeps it so.
 
 mod answer;
+pub mod authorization;
+mod bundle;
 mod bytes;
 mod datagram;
 mod knock;
 mod moment;
+mod private_key;
 mod refusal;
 pub mod service;
 mod subject;
 mod symmetric;
 
 pub use answer::{ANSWER_LENGTH, Answer, AnswerKey};
+pub use authorization::{UnreadableCertificate, allowed_services};
+pub use bundle::{Bundle, BundleError, MAX_BUNDLE};
 pub use datagram::Datagram;
 pub use knock::{AddressClaim, Encapsulation, KnockId, VerifiedKnock};
 pub use moment::Moment;
+pub use private_key::PrivateKey;
 pub use refusal::Refusal;
 pub use service::{NotAService, Service, Transport};
 pub use subject::{CertificateId, Subject};

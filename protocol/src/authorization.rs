@@ -1,0 +1,186 @@
+//! What a certificate may open: read from, and written for, its subject alternative names.
+//!
+//! Two forms, of which a certificate may carry any number; the union counts:
+//!
+//! - otherName 1.3.6.1.4.1.19518, a UTF-8 string of single ports: `1.2000,0.8000`, where 1 is TCP
+//!   and 0 is UDP. The original's form.
+//! - URI `sknock:tcp/22` or `sknock:udp/60000-61000`, which any CA product can issue.
+//!
+//! A malformed item ends its own list: what stands before it counts, and other lists are untouched.
+
+use x509_parser::asn1_rs::{Any, Class, FromDer, Tag, Utf8String, oid};
+use x509_parser::extensions::GeneralName;
+use x509_parser::oid_registry::Oid;
+use x509_parser::prelude::X509Certificate;
+
+use crate::service::{self, Service, Transport};
+
+/// The type of the otherName, as the numbers of its object identifier.
+pub const OTHER_NAME_OID: [u64; 7] = [1, 3, 6, 1, 4, 1, 19518];
+
+/// What a URI begins with.
+pub const URI_SCHEME: &str = "sknock:";
+
+/// Items read from one certificate; further ones are not looked at.
+///
+/// Far more than a knock can carry (a certificate of 969 bytes holds about 230), and it keeps the
+/// work bounded for certificates that come from elsewhere.
+pub const MAX_ITEMS: usize = 1024;
+
+const OTHER_NAME: Oid<'static> = oid!(1.3.6.1.4.1.19518);
+
+/// The bytes are no certificate, or its subject alternative names cannot be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not an X.509 certificate with readable subject alternative names; reissue it")]
+pub struct UnreadableCertificate;
+
+/// The services that `certificate` (DER) names: ascending, without overlap, empty if it names none.
+///
+/// Believes the certificate; whether it may be believed is not decided here.
+pub fn allowed_services(certificate: &[u8]) -> Result<Vec<Service>, UnreadableCertificate> {
+    let (_, certificate) =
+        X509Certificate::from_der(certificate).map_err(|_| UnreadableCertificate)?;
+    named_by(&certificate)
+}
+
+/// As [`allowed_services`], for a certificate that is parsed already.
+pub(crate) fn named_by(
+    certificate: &X509Certificate<'_>,
+) -> Result<Vec<Service>, UnreadableCertificate> {
+    let names = certificate.subject_alternative_name().map_err(|_| UnreadableCertificate)?;
+    let names = names.map_or(&[][..], |names| &names.value.general_names);
+    Ok(service::union(names.iter().flat_map(services_of).take(MAX_ITEMS)))
+}
+
+fn services_of<'a>(name: &'a GeneralName<'a>) -> Box<dyn Iterator<Item = Service> + 'a> {
+    match name {
+        GeneralName::OtherName(kind, value) if *kind == OTHER_NAME => {
+            Box::new(utf8(value).into_iter().flat_map(|text| listed(&text)))
+        }
+        GeneralName::URI(uri) => {
+            Box::new(uri.strip_prefix(URI_SCHEME).and_then(|text| text.parse().ok()).into_iter())
+        }
+        _ => Box::new(core::iter::empty()),
+    }
+}
+
+/// The text of `[0] EXPLICIT UTF8String`, and nothing but that.
+fn utf8(value: &[u8]) -> Option<String> {
+    let (rest, tagged) = Any::from_der(value).ok()?;
+    tagged.header.assert_class(Class::ContextSpecific).ok()?;
+    tagged.header.assert_tag(Tag(0)).ok()?;
+    let (inner_rest, text) = Utf8String::from_der(tagged.data).ok()?;
+    (rest.is_empty() && inner_rest.is_empty()).then(|| text.string())
+}
+
+/// What a list like `1.2000,0.8000` names, up to its first malformed item.
+fn listed(text: &str) -> Vec<Service> {
+    text.split(',').map_while(|text| item(text).ok()).flatten().collect()
+}
+
+/// Not integers between dots.
+struct MalformedItem;
+
+/// One item, which may be well-formed and yet name no service.
+///
+/// As in the original, an item is any number of integers between dots, of which only pairs of a
+/// transport and a port mean something.
+fn item(text: &str) -> Result<Option<Service>, MalformedItem> {
+    let numbers: Vec<Option<u16>> = text.split('.').map(integer).collect::<Result<_, _>>()?;
+    Ok(match numbers[..] {
+        [Some(1), Some(port)] => Service::tcp(port),
+        [Some(0), Some(port)] => Service::udp(port),
+        _ => None,
+    })
+}
+
+/// A decimal integer as the original reads it: white space around it, a sign and leading zeros are
+/// allowed. `None` if it does not fit 16 bits.
+fn integer(text: &str) -> Result<Option<u16>, MalformedItem> {
+    let text = text.trim_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if decimal { Ok(text.parse().ok()) } else { Err(MalformedItem) }
+}
+
+/// The otherName's text for `services`; empty if none of them can be said in it.
+///
+/// The form has no ranges, so that only single ports are named; [`uri`] says everything.
+pub fn other_name_text(services: &[Service]) -> String {
+    let items = services.iter().filter(|service| service.width() == 1).map(|service| {
+        let transport = match service.transport() {
+            Transport::Tcp => 1,
+            Transport::Udp => 0,
+        };
+        format!("{transport}.{}", service.first())
+    });
+    items.collect::<Vec<_>>().join(",")
+}
+
+/// The URI for `service`.
+pub fn uri(service: &Service) -> String {
+    format!("{URI_SCHEME}{service}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn services(text: &str) -> Vec<Service> {
+        text.split_whitespace().map(|service| service.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_other_name_lists_ports() {
+        for (text, expected) in [
+            ("1.2000,1.3000,0.8000", "tcp/2000 tcp/3000 udp/8000"),
+            (" 1.2000,1 . 3000\n", "tcp/2000 tcp/3000"),
+            ("01.02000,+1.+3", "tcp/2000 tcp/3"),
+            ("2.22,1.22", "tcp/22"),
+            ("1,1.2.3,1.22", "tcp/22"),
+            ("1.0,1.65536,1.99999999999999999999,1.-5,1.22", "tcp/22"),
+        ] {
+            assert_eq!(listed(text), services(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_item_ends_its_list() {
+        for text in ["1.5,,1.6", "1.5,x,1.6", "1.5,1.6-7,1.6", "1.5,1._6,1.6", "1.5,1.٦,1.6"] {
+            assert_eq!(listed(text), services("tcp/5"), "{text:?}");
+        }
+        for text in ["", "*", "tcp/5", "1.5 6", "1.", ".5", "1.++5", "1.+", "1.\u{a0}5"] {
+            assert_eq!(listed(text), [], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let some = services("tcp/22 udp/8000 udp/60000-61000");
+        assert_eq!(other_name_text(&some), "1.22,0.8000");
+        assert_eq!(listed(&other_name_text(&some)), services("tcp/22 udp/8000"));
+        assert_eq!(other_name_text(&services("tcp/1-2")), "");
+        for service in some {
+            let uri = uri(&service);
+            assert_eq!(services_of(&GeneralName::URI(&uri)).collect::<Vec<_>>(), [service]);
+        }
+    }
+
+    #[test]
+    fn the_value_is_exactly_one_utf8_string() {
+        let good = [0xa0, 5, 0x0c, 3, b'1', b'.', b'5'];
+        assert_eq!(utf8(&good).as_deref(), Some("1.5"));
+        for bad in [
+            &[0xa0, 5, 0x16, 3, b'1', b'.', b'5'][..], // an IA5String
+            &[0xa0, 5, 0x04, 3, b'1', b'.', b'5'],     // an OCTET STRING
+            &[0xa1, 5, 0x0c, 3, b'1', b'.', b'5'],     // another tag
+            &[0xa0, 5, 0x0c, 2, b'1', b'.', b'5'],     // a byte more than the string
+            &[0xa0, 5, 0x0c, 3, b'1', b'.', b'5', 0],  // a byte more than the value
+            &[0xa0, 3, 0x0c, 1, 0xff],                 // not UTF-8
+            &good[..6],
+            &[],
+        ] {
+            assert_eq!(utf8(bad), None, "{bad:02x?}");
+        }
+    }
+}

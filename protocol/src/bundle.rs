@@ -1,0 +1,176 @@
+//! PKCS#12 in, one key and its certificates out. Whether they are fit for a purpose, and whether
+//! anyone should believe them, is decided elsewhere.
+
+use p12_keystore::error::Error as Pkcs12Error;
+use p12_keystore::{CertificateBag, Pkcs12Archive};
+use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
+use x509_parser::prelude::X509Certificate;
+use zeroize::Zeroizing;
+
+use crate::PrivateKey;
+
+/// The largest file that is looked at, in bytes. A key and a chain of three take about 4 KiB.
+pub const MAX_BUNDLE: usize = 1024 * 1024;
+
+/// A private key, the certificate that belongs to it, and the other certificates of the file.
+#[derive(Debug)]
+pub struct Bundle {
+    key: PrivateKey,
+    certificate: Vec<u8>,
+    authorities: Vec<Vec<u8>>,
+}
+
+/// Why a PKCS#12 file is of no use, and what to do.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BundleError {
+    /// No PKCS#12 file, or a damaged one.
+    #[error("not a PKCS#12 file, or a damaged one; make it anew: openssl pkcs12 -export ...")]
+    NotPkcs12,
+    /// Nothing protects the file against changes.
+    #[error("the file has no MAC, so anyone could have changed it; export it without -nomac")]
+    NoMac,
+    /// The password does not fit the file.
+    #[error("wrong password for this PKCS#12 file")]
+    WrongPassword,
+    /// There is no private key.
+    #[error("there is no private key in the file; export it without -nokeys")]
+    NoKey,
+    /// There are several private keys.
+    #[error("there is more than one private key in the file; export one key with its certificate")]
+    SeveralKeys,
+    /// No certificate belongs to the key.
+    #[error("no certificate in the file belongs to its private key; export the two together")]
+    NoCertificate,
+    /// A kind of PKCS#12 file or key that is not read.
+    #[error("cannot use this PKCS#12 file: {0}")]
+    Unsupported(String),
+    /// More than [`MAX_BUNDLE`] bytes.
+    #[error("larger than 1 MiB; a PKCS#12 file with one key and its certificates is far smaller")]
+    TooLarge,
+}
+
+impl Bundle {
+    /// Opens `pfx` (DER).
+    ///
+    /// The file must have a MAC, which is checked before anything is decrypted: whoever does not
+    /// know the password can only make us derive one key, with at most 1,000,000 iterations
+    /// (`p12-keystore`'s limit, about a second).
+    pub fn open(pfx: &[u8], password: &str) -> Result<Self, BundleError> {
+        if pfx.len() > MAX_BUNDLE {
+            return Err(BundleError::TooLarge);
+        }
+        require_mac(pfx)?;
+        require_encodable(password)?;
+        let Pkcs12Archive { keys, certs, .. } =
+            Pkcs12Archive::from_pkcs12(pfx, password).map_err(|error| explain(&error))?;
+        let [bag] = &keys[..] else {
+            return Err(if keys.is_empty() {
+                BundleError::NoKey
+            } else {
+                BundleError::SeveralKeys
+            });
+        };
+        let key = PrivateKey::from_pkcs8(Zeroizing::new(bag.key.as_der().to_vec()));
+        let hint = bag.local_key_id.as_ref().map(AsRef::as_ref);
+        let leaf = certificate_of(&key, &certs, hint)?;
+        let certificate = certs[leaf].cert.as_der().to_vec();
+        let others = certs.iter().map(|bag| bag.cert.as_der()).filter(|der| *der != certificate);
+        Ok(Self { key, authorities: others.map(<[u8]>::to_vec).collect(), certificate })
+    }
+
+    /// The private key.
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// The certificate of the key, DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// All other certificates, DER, in the file's order.
+    pub fn authorities(&self) -> &[Vec<u8>] {
+        &self.authorities
+    }
+}
+
+/// `PFX ::= SEQUENCE { version INTEGER, authSafe SEQUENCE, macData SEQUENCE OPTIONAL }`: the last
+/// must be there. The library would go without it.
+fn require_mac(pfx: &[u8]) -> Result<(), BundleError> {
+    let element = |input, tag: Tag| {
+        let (rest, any) = Any::from_der(input).map_err(|_| BundleError::NotPkcs12)?;
+        let fits = any.header.class() == Class::Universal && any.header.tag() == tag;
+        fits.then_some((rest, any.data)).ok_or(BundleError::NotPkcs12)
+    };
+    let (rest, fields) = element(pfx, Tag::Sequence)?;
+    if !rest.is_empty() {
+        return Err(BundleError::NotPkcs12);
+    }
+    let (fields, _version) = element(fields, Tag::Integer)?;
+    let (fields, _content) = element(fields, Tag::Sequence)?;
+    if fields.is_empty() {
+        return Err(BundleError::NoMac);
+    }
+    let (rest, _mac) = element(fields, Tag::Sequence)?;
+    if rest.is_empty() { Ok(()) } else { Err(BundleError::NotPkcs12) }
+}
+
+/// PKCS#12 writes passwords with 16 bits a character, and the library has none of the pairs that
+/// stand for others.
+fn require_encodable(password: &str) -> Result<(), BundleError> {
+    if password.chars().all(|character| u32::from(character) <= 0xffff) {
+        return Ok(());
+    }
+    Err(BundleError::Unsupported(
+        "its password has characters beyond U+FFFF, such as emoji; choose one without".into(),
+    ))
+}
+
+fn explain(error: &Pkcs12Error) -> BundleError {
+    let unsupported = |what: &str| BundleError::Unsupported(what.into());
+    match error {
+        Pkcs12Error::MacError(_) => BundleError::WrongPassword,
+        Pkcs12Error::UnsupportedEncryptionScheme | Pkcs12Error::UnsupportedMacAlgorithm => {
+            unsupported("unknown encryption or MAC; use openssl's defaults, or its -legacy")
+        }
+        Pkcs12Error::InvalidParameters => {
+            unsupported("more than 1,000,000 iterations, or broken parameters; export it anew")
+        }
+        // The MAC was right, and with it the password.
+        Pkcs12Error::UnpadError | Pkcs12Error::Pkcs5Error(_) => {
+            unsupported("encryption and MAC have different passwords; export it with one")
+        }
+        Pkcs12Error::UnsupportedContentType => {
+            unsupported("protected by a public key; export it with a password")
+        }
+        Pkcs12Error::UnsupportedCertificateType => unsupported("a certificate that is not X.509"),
+        Pkcs12Error::X509Error(_) => unsupported("a damaged certificate; export it anew"),
+        Pkcs12Error::InvalidPrivateKey => unsupported("a damaged private key; export it anew"),
+        _ => BundleError::NotPkcs12,
+    }
+}
+
+/// The place of the certificate for `key`. By its public key only; the key identifier that stands
+/// beside it (`hint`) may be anything, and merely decides between several.
+fn certificate_of(
+    key: &PrivateKey,
+    certificates: &[CertificateBag],
+    hint: Option<&[u8]>,
+) -> Result<usize, BundleError> {
+    let public = key.public_key().ok_or_else(|| {
+        BundleError::Unsupported(
+            "its key is not P-256, P-384, Ed25519 or RSA from 2048 bits; make another".into(),
+        )
+    })?;
+    let certifies = |bag: &CertificateBag| {
+        X509Certificate::from_der(bag.cert.as_der()).is_ok_and(|(_, certificate)| {
+            *certificate.public_key().subject_public_key.data == public
+        })
+    };
+    let fitting = || certificates.iter().enumerate().filter(|(_, bag)| certifies(bag));
+    fitting()
+        .find(|(_, bag)| hint.is_some() && bag.local_key_id.as_deref() == hint)
+        .or_else(|| fitting().next())
+        .map(|(place, _)| place)
+        .ok_or(BundleError::NoCertificate)
+}
