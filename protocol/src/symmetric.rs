@@ -53,6 +53,18 @@ impl Key {
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.0.open_in_place(nonce, Aad::from(aad), sealed)
     }
+
+    /// Decrypts `ciphertext` to `plain`, which must be as long.
+    pub(crate) fn open_apart(
+        &self,
+        nonce: [u8; NONCE_LENGTH],
+        ciphertext: &[u8],
+        tag: &[u8; TAG_LENGTH],
+        plain: &mut [u8],
+    ) -> Result<(), Unspecified> {
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.0.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, plain)
+    }
 }
 
 impl fmt::Debug for Key {

@@ -1,0 +1,110 @@
+//! Who a client is: a signing key and the certificate that vouches for it.
+
+use core::fmt;
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, Signature,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::{Bundle, PrivateKey};
+
+/// A client's signing key and its certificate.
+pub struct Identity {
+    key: SigningKey,
+    certificate: Vec<u8>,
+}
+
+/// Why a key and certificate cannot knock, and what to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum IdentityError {
+    /// RSA, another curve, or no key at all.
+    #[error("the client's key is not P-256, P-384 or Ed25519; ask for a certificate on such a key")]
+    UnfitKey,
+    /// Not one X.509 certificate in DER.
+    #[error("the client's certificate is not X.509 in DER; convert it: openssl x509 -outform DER")]
+    NotACertificate,
+    /// Key and certificate are not a pair.
+    #[error("the private key is not that of the certificate; use the pair that was made together")]
+    NotAPair,
+}
+
+impl Identity {
+    /// Takes `key` (PKCS#8; P-256, P-384 or Ed25519) with its `certificate` (DER).
+    pub fn new(key: &PrivateKey, certificate: &[u8]) -> Result<Self, IdentityError> {
+        let key = SigningKey::new(key).ok_or(IdentityError::UnfitKey)?;
+        let (rest, parsed) =
+            X509Certificate::from_der(certificate).map_err(|_| IdentityError::NotACertificate)?;
+        if !rest.is_empty() {
+            return Err(IdentityError::NotACertificate);
+        }
+        if *parsed.public_key().subject_public_key.data != *key.public() {
+            return Err(IdentityError::NotAPair);
+        }
+        Ok(Self { key, certificate: certificate.to_vec() })
+    }
+
+    /// Takes the key and its certificate from a PKCS#12 file.
+    pub fn from_bundle(bundle: &Bundle) -> Result<Self, IdentityError> {
+        Self::new(bundle.key(), bundle.certificate())
+    }
+
+    /// The certificate, in DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Bytes of the longest signature that the key can make.
+    pub(crate) fn max_signature(&self) -> usize {
+        match self.key {
+            SigningKey::P256(_) => 72,
+            SigningKey::P384(_) => 104,
+            SigningKey::Ed25519(_) => 64,
+        }
+    }
+
+    /// ECDSA in minimal DER, or Ed25519's 64 bytes.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Signature, Unspecified> {
+        match &self.key {
+            SigningKey::P256(key) | SigningKey::P384(key) => {
+                key.sign(&SystemRandom::new(), message)
+            }
+            SigningKey::Ed25519(key) => key.try_sign(message),
+        }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(..)")
+    }
+}
+
+/// The library keeps these keys in memory that it overwrites when it frees it.
+enum SigningKey {
+    P256(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl SigningKey {
+    fn new(key: &PrivateKey) -> Option<Self> {
+        let ecdsa = |algorithm: &'static EcdsaSigningAlgorithm| {
+            EcdsaKeyPair::from_pkcs8(algorithm, key.pkcs8()).ok()
+        };
+        ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING)
+            .map(Self::P256)
+            .or_else(|| ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING).map(Self::P384))
+            .or_else(|| Ed25519KeyPair::from_pkcs8(key.pkcs8()).ok().map(Self::Ed25519))
+    }
+
+    fn public(&self) -> &[u8] {
+        match self {
+            Self::P256(key) | Self::P384(key) => key.public_key().as_ref(),
+            Self::Ed25519(key) => key.public_key().as_ref(),
+        }
+    }
+}

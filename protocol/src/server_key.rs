@@ -1,0 +1,121 @@
+//! A server's key, on both sides: the certificate that a client seals to, and the private key that
+//! opens. Only P-256 (named curve, uncompressed point) is a server's key.
+
+use core::fmt;
+
+use aws_lc_rs::agreement::{self, ECDH_P256};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::hpke::Opener;
+use crate::p256::{self, Point};
+use crate::sha256::sha256;
+use crate::v2::Veil;
+use crate::{Bundle, PrivateKey};
+
+/// Precedes `sid` in HPKE's `info`.
+const HPKE_INFO: &[u8] = b"sknock v2 knock";
+
+/// What a client knows of a server: its public key.
+#[derive(Clone)]
+pub struct ServerCertificate {
+    sid: [u8; 32],
+    pub(crate) point: Point,
+}
+
+/// A certificate that no server can have, and what to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ServerCertificateError {
+    /// Not one X.509 certificate in DER.
+    #[error("not an X.509 certificate in DER; convert it: openssl x509 -outform DER")]
+    NotACertificate,
+    /// The public key is not what a server needs.
+    #[error(
+        "the server's key is not P-256 (named curve, uncompressed point); \
+         issue a server certificate with such a key"
+    )]
+    NotP256,
+}
+
+impl ServerCertificate {
+    /// Reads a certificate (DER). Nothing about it is believed but its public key: the client has it
+    /// from a place that it trusts.
+    pub fn from_der(der: &[u8]) -> Result<Self, ServerCertificateError> {
+        let (rest, certificate) =
+            X509Certificate::from_der(der).map_err(|_| ServerCertificateError::NotACertificate)?;
+        if !rest.is_empty() {
+            return Err(ServerCertificateError::NotACertificate);
+        }
+        let spki = certificate.tbs_certificate.subject_pki.raw;
+        let point = p256::point(spki).ok_or(ServerCertificateError::NotP256)?;
+        Ok(Self { sid: sha256(spki), point })
+    }
+
+    /// Names the server's key: SHA-256 of the certificate's SubjectPublicKeyInfo.
+    pub fn sid(&self) -> &[u8; 32] {
+        &self.sid
+    }
+
+    pub(crate) fn hpke_info(&self) -> Vec<u8> {
+        [HPKE_INFO, &self.sid].concat()
+    }
+}
+
+impl fmt::Debug for ServerCertificate {
+    /// Who knows `sid` can lift the veil, so it is not printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerCertificate(..)")
+    }
+}
+
+/// A server's private key, ready to open knocks, and what follows from its certificate.
+pub struct ServerKey {
+    sid: [u8; 32],
+    pub(crate) veil: Veil,
+    pub(crate) hpke: Opener,
+}
+
+/// Why a server cannot use its key, and what to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ServerKeyError {
+    /// The certificate is none, or its key is no server's.
+    #[error(transparent)]
+    Certificate(#[from] ServerCertificateError),
+    /// Key and certificate are not a pair.
+    #[error("the private key is not that of the certificate; use the pair that was made together")]
+    NotAPair,
+    /// The cryptographic library failed, which it only does without memory.
+    #[error("the cryptographic library failed; is there enough memory?")]
+    Library,
+}
+
+impl ServerKey {
+    /// Takes `key` (PKCS#8) with its `certificate` (DER).
+    pub fn new(key: &PrivateKey, certificate: &[u8]) -> Result<Self, ServerKeyError> {
+        let certificate = ServerCertificate::from_der(certificate)?;
+        let key = agreement::PrivateKey::from_private_key_der(&ECDH_P256, key.pkcs8())
+            .map_err(|_| ServerKeyError::NotAPair)?;
+        let public = key.compute_public_key().map_err(|_| ServerKeyError::Library)?;
+        if public.as_ref() != certificate.point {
+            return Err(ServerKeyError::NotAPair);
+        }
+        let veil = Veil::new(&certificate.sid).map_err(|_| ServerKeyError::Library)?;
+        let hpke = Opener::new(key, certificate.point, &certificate.hpke_info());
+        Ok(Self { sid: certificate.sid, veil, hpke })
+    }
+
+    /// Takes the key and its certificate from a PKCS#12 file.
+    pub fn from_bundle(bundle: &Bundle) -> Result<Self, ServerKeyError> {
+        Self::new(bundle.key(), bundle.certificate())
+    }
+
+    /// Names the server's key: SHA-256 of the certificate's SubjectPublicKeyInfo.
+    pub fn sid(&self) -> &[u8; 32] {
+        &self.sid
+    }
+}
+
+impl fmt::Debug for ServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerKey(..)")
+    }
+}

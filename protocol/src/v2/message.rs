@@ -1,0 +1,131 @@
+//! Reading a decrypted message. Every message has one encoding; anything else is refused.
+//!
+//! ```text
+//! version 1 | flags 1 | stamp 8 | secret 32 | lifetime 2
+//! n 1, each: kind 1, address 0/4/16
+//! n 1, each: protocol 1, first port 2, last port 2
+//! length 2, certificate | length 1, signature | zeros
+//! ```
+//!
+//! Nothing here is believed yet: decryption proves that the sender knows the server's certificate,
+//! no more. Only form is checked.
+
+use core::net::IpAddr;
+use core::num::NonZeroU16;
+
+use super::{
+    ClaimedAddress, MAX_SERVICES, MESSAGE_LENGTH, SECRET_LENGTH, VERSION, Wish, flag, kind,
+};
+use crate::bytes::Bytes;
+use crate::{Moment, Refusal, Service, Transport};
+
+/// A message as the client wrote it. Nothing in it has been checked but its form.
+pub(crate) struct Message<'a> {
+    pub(crate) wish: Wish,
+    /// What the key of the answer is made from.
+    pub(crate) secret: &'a [u8; SECRET_LENGTH],
+    /// One DER object: perhaps an X.509 certificate.
+    pub(crate) certificate: &'a [u8],
+    /// All that precedes the signature's length byte: the part that is signed.
+    pub(crate) unsigned: &'a [u8],
+    pub(crate) signature: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Takes a message apart.
+    pub(crate) fn read(message: &'a [u8]) -> Result<Self, Refusal> {
+        if message.len() != MESSAGE_LENGTH {
+            return Err(Refusal::Malformed);
+        }
+        read(message).ok_or(Refusal::Malformed)
+    }
+}
+
+fn read(message: &[u8]) -> Option<Message<'_>> {
+    let mut rest = Bytes::new(message);
+    if rest.byte()? != VERSION {
+        return None;
+    }
+    let flags = rest.byte()?;
+    if flags & !(flag::SINGLE_USE | flag::ANSWER) != 0 {
+        return None;
+    }
+    let stamp = Moment::from_millis(rest.u64()?);
+    let secret = rest.array()?;
+    let lifetime = NonZeroU16::new(rest.u16()?);
+    let (address, second) = read_addresses(&mut rest)?;
+    let services = read_services(&mut rest)?;
+    let certificate = read_certificate(&mut rest)?;
+
+    let (unsigned, _) = message.split_at_checked(message.len() - rest.len())?;
+    let length = usize::from(rest.byte()?);
+    let signature = rest.slice(length)?;
+    if !rest.are_zero() {
+        return None;
+    }
+    let single_use = flags & flag::SINGLE_USE != 0;
+    let answer = flags & flag::ANSWER != 0;
+    let wish = Wish { stamp, lifetime, single_use, answer, address, second, services };
+    Some(Message { wish, secret, certificate, unsigned, signature })
+}
+
+fn read_addresses(rest: &mut Bytes<'_>) -> Option<(ClaimedAddress, Option<IpAddr>)> {
+    let count = rest.byte()?;
+    let first = read_address(rest)?;
+    match count {
+        1 => Some((first, None)),
+        2 => match read_address(rest)? {
+            ClaimedAddress::Ip(second) => Some((first, Some(second))),
+            ClaimedAddress::Source => None,
+        },
+        _ => None,
+    }
+}
+
+fn read_address(rest: &mut Bytes<'_>) -> Option<ClaimedAddress> {
+    match rest.byte()? {
+        kind::SOURCE => Some(ClaimedAddress::Source),
+        kind::V4 => rest.array::<4>().map(|octets| ClaimedAddress::Ip((*octets).into())),
+        kind::V6 => rest.array::<16>().map(|octets| ClaimedAddress::Ip((*octets).into())),
+        _ => None,
+    }
+}
+
+fn read_services(rest: &mut Bytes<'_>) -> Option<Vec<Service>> {
+    let count = usize::from(rest.byte()?);
+    if count > MAX_SERVICES {
+        return None;
+    }
+    let services = (0..count).map(|_| read_service(rest)).collect::<Option<Vec<_>>>()?;
+    let ascending = services.is_sorted_by(|one, next| one < next && !one.overlaps(next));
+    ascending.then_some(services)
+}
+
+fn read_service(rest: &mut Bytes<'_>) -> Option<Service> {
+    let transport = Transport::from_number(rest.byte()?)?;
+    Service::new(transport, rest.u16()?, rest.u16()?)
+}
+
+fn read_certificate<'a>(rest: &mut Bytes<'a>) -> Option<&'a [u8]> {
+    let length = usize::from(rest.u16()?);
+    let certificate = rest.slice(length)?;
+    is_one_sequence(certificate).then_some(certificate)
+}
+
+/// Whether `der` is the tag and minimal length of a SEQUENCE and exactly as many bytes after it
+/// (X.690, 8.1.3 and 10.1). What they are is for X.509 to say.
+fn is_one_sequence(der: &[u8]) -> bool {
+    match *der {
+        [0x30, length @ 0..=0x7f, ref content @ ..] => content.len() == usize::from(length),
+        [0x30, 0x81, length @ 0x80..=0xff, ref content @ ..] => {
+            content.len() == usize::from(length)
+        }
+        [0x30, 0x82, high @ 1..=0xff, low, ref content @ ..] => {
+            content.len() == usize::from(u16::from_be_bytes([high, low]))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

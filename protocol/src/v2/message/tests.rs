@@ -1,0 +1,250 @@
+//! One encoding per message: what is written is read, and nothing else is.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+
+use super::super::draft::Draft;
+use super::*;
+
+const SECRET: [u8; SECRET_LENGTH] = [5; SECRET_LENGTH];
+/// Where things are in `sample`: one unsigned address, two services, 4 bytes of certificate.
+const N_ADDR: usize = 44;
+const N_SERV: usize = 46;
+const CERTIFICATE_LENGTH: usize = 57;
+const SIGNATURE_LENGTH: usize = 63;
+
+fn der(content: usize) -> Vec<u8> {
+    let mut der = match u16::try_from(content).unwrap().to_be_bytes() {
+        [0, low @ ..=0x7f] => vec![0x30, low],
+        [0, low] => vec![0x30, 0x81, low],
+        [high, low] => vec![0x30, 0x82, high, low],
+    };
+    der.resize(der.len() + content, 0xce);
+    der
+}
+
+/// Writes by another hand than `draft`, so that the two check each other.
+fn written(wish: &Wish, certificate: &[u8], signature: &[u8]) -> Vec<u8> {
+    let mut out = vec![2, u8::from(wish.single_use) | u8::from(wish.answer) << 1];
+    out.extend(wish.stamp.as_millis().to_be_bytes());
+    out.extend(SECRET);
+    out.extend(wish.lifetime.map_or(0, NonZeroU16::get).to_be_bytes());
+    let second = wish.second.map(ClaimedAddress::Ip);
+    out.push(1 + u8::from(second.is_some()));
+    for address in [Some(wish.address), second].into_iter().flatten() {
+        match address {
+            ClaimedAddress::Source => out.push(0),
+            ClaimedAddress::Ip(IpAddr::V4(v4)) => out.extend([&[4], &v4.octets()[..]].concat()),
+            ClaimedAddress::Ip(IpAddr::V6(v6)) => out.extend([&[6], &v6.octets()[..]].concat()),
+        }
+    }
+    out.push(u8::try_from(wish.services.len()).unwrap());
+    for service in &wish.services {
+        out.push(if service.transport() == Transport::Tcp { 6 } else { 17 });
+        out.extend(service.first().to_be_bytes());
+        out.extend(service.last().to_be_bytes());
+    }
+    out.extend(u16::try_from(certificate.len()).unwrap().to_be_bytes());
+    out.extend(certificate);
+    out.push(u8::try_from(signature.len()).unwrap());
+    out.extend(signature);
+    assert!(out.len() <= MESSAGE_LENGTH);
+    out.resize(MESSAGE_LENGTH, 0);
+    out
+}
+
+fn sample_wish() -> Wish {
+    Wish {
+        stamp: Moment::from_millis(0x0102_0304_0506_0708),
+        lifetime: NonZeroU16::new(300),
+        single_use: false,
+        answer: true,
+        address: ClaimedAddress::Source,
+        second: None,
+        services: ["tcp/22", "udp/60000-60010"].map(|text| text.parse().unwrap()).to_vec(),
+    }
+}
+
+fn sample() -> Vec<u8> {
+    written(&sample_wish(), &der(2), &[7; 64])
+}
+
+fn is_refused(message: &[u8]) -> bool {
+    matches!(Message::read(message), Err(Refusal::Malformed))
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let bytes = sample();
+    let message = Message::read(&bytes).unwrap();
+    assert_eq!(message.wish, sample_wish());
+    assert_eq!(*message.secret, SECRET);
+    assert_eq!(message.certificate, der(2));
+    assert_eq!(message.signature, [7; 64]);
+    assert_eq!(message.unsigned, &bytes[..SIGNATURE_LENGTH]);
+}
+
+#[test]
+fn each_field_out_of_its_range_is_refused() {
+    let cases: [(&str, usize, &[u8]); 18] = [
+        ("version below", 0, &[1]),
+        ("version above", 0, &[3]),
+        ("unknown flag", 1, &[4]),
+        ("highest flag", 1, &[0x80]),
+        ("no address", N_ADDR, &[0]),
+        ("three addresses", N_ADDR, &[3]),
+        ("unknown kind", N_ADDR + 1, &[5]),
+        ("17 services", N_SERV, &[17]),
+        ("transport", N_SERV + 1, &[1]),
+        ("port 0", N_SERV + 2, &[0, 0]),
+        ("first above last", N_SERV + 2, &[0, 23, 0, 22]),
+        ("services descend", N_SERV + 1, &[17, 0xff, 0xff, 0xff, 0xff]),
+        ("certificate is no sequence", CERTIFICATE_LENGTH + 2, &[0x31]),
+        ("certificate has a shorter content", CERTIFICATE_LENGTH + 3, &[1]),
+        ("certificate has a longer content", CERTIFICATE_LENGTH + 3, &[3]),
+        ("certificate beyond the end", CERTIFICATE_LENGTH, &[0xff, 0xff]),
+        ("signature beyond the end", MESSAGE_LENGTH - 1, &[1]),
+        ("padding", SIGNATURE_LENGTH + 65, &[1]),
+    ];
+    for (name, at, bytes) in cases {
+        let mut message = sample();
+        message[at..at + bytes.len()].copy_from_slice(bytes);
+        assert!(is_refused(&message), "{name}");
+    }
+    let mut longer = sample();
+    longer.push(0);
+    assert!(is_refused(&longer));
+    assert!(is_refused(&longer[..MESSAGE_LENGTH - 1]));
+}
+
+#[test]
+fn services_ascend_and_do_not_overlap() {
+    let refused = |services: &str| {
+        let services = services.split(' ').map(|text| text.parse().unwrap()).collect();
+        is_refused(&written(&Wish { services, ..sample_wish() }, &der(2), &[7; 64]))
+    };
+    assert!(!refused("tcp/22 tcp/23 tcp/24-30 udp/1"));
+    for services in ["tcp/22 tcp/22", "tcp/23 tcp/22", "udp/1 tcp/22", "tcp/20-30 tcp/30-31"] {
+        assert!(refused(services), "{services}");
+    }
+}
+
+#[test]
+fn the_second_address_is_a_real_one() {
+    let second = Some(IpAddr::from([192, 0, 2, 7]));
+    let message = written(&Wish { second, ..sample_wish() }, &der(2), &[7; 64]);
+    assert!(!is_refused(&message));
+    let mut source_twice = message.clone();
+    source_twice[N_ADDR + 2] = 0; // and the rest moves up by four bytes
+    source_twice.drain(N_ADDR + 3..N_ADDR + 7);
+    source_twice.resize(MESSAGE_LENGTH, 0);
+    assert!(is_refused(&source_twice));
+}
+
+#[test]
+fn a_certificate_has_one_length_encoding() {
+    for content in [0, 1, 0x7f, 0x80, 0xff, 0x100, 900] {
+        assert!(is_one_sequence(&der(content)), "{content}");
+    }
+    let padded = |head: &[u8], content: usize| [head, &vec![0; content]].concat();
+    for (head, content) in [
+        (&[0x30, 0x80][..], 0),      // indefinite
+        (&[0x30, 0x81, 0x7f], 0x7f), // would fit into one byte
+        (&[0x30, 0x82, 0, 0x80], 0x80),
+        (&[0x30, 0x83, 0, 1, 0], 0x100),
+        (&[0x30, 0x84, 0, 0, 1, 0], 0x100),
+        (&[0x30], 0),
+        (&[], 0),
+    ] {
+        assert!(!is_one_sequence(&padded(head, content)), "{head:x?}");
+    }
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    let transport = prop_oneof![Just(Transport::Tcp), Just(Transport::Udp)];
+    (transport, 1..=u16::MAX, 0..100_u16).prop_map(|(transport, first, more)| {
+        Service::new(transport, first, first.saturating_add(more)).unwrap()
+    })
+}
+
+/// Ascending and without overlap, though not joined.
+fn services() -> impl Strategy<Value = Vec<Service>> {
+    btree_set(service(), 0..=MAX_SERVICES).prop_map(|sorted| {
+        let mut apart: Vec<Service> = Vec::new();
+        for service in sorted {
+            if apart.last().is_none_or(|before| !before.overlaps(&service)) {
+                apart.push(service);
+            }
+        }
+        apart
+    })
+}
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![any::<Ipv4Addr>().prop_map(IpAddr::V4), any::<Ipv6Addr>().prop_map(IpAddr::V6),]
+}
+
+fn wish() -> impl Strategy<Value = Wish> {
+    let address = prop_oneof![Just(ClaimedAddress::Source), ip().prop_map(ClaimedAddress::Ip)];
+    let first = (any::<u64>(), any::<u16>(), any::<[bool; 2]>());
+    let rest = (address, proptest::option::of(ip()), services());
+    (first, rest).prop_map(
+        |((stamp, lifetime, [single_use, answer]), (address, second, services))| {
+            let (stamp, lifetime) = (Moment::from_millis(stamp), NonZeroU16::new(lifetime));
+            Wish { stamp, lifetime, single_use, answer, address, second, services }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn every_message_is_read_as_it_was_written(
+        wish in wish(), content in 0..820_usize, signature in vec(any::<u8>(), 0..=104),
+    ) {
+        let certificate = der(content);
+        let bytes = written(&wish, &certificate, &signature);
+        let message = Message::read(&bytes).unwrap();
+        prop_assert_eq!(&message.wish, &wish);
+        prop_assert_eq!(message.certificate, &certificate);
+        prop_assert_eq!(message.signature, &signature);
+        // the fixed point: what was read is written again as the same bytes
+        prop_assert_eq!(written(&message.wish, message.certificate, message.signature), bytes);
+    }
+
+    #[test]
+    fn the_client_writes_what_the_server_reads(wish in wish(), content in 0..820_usize) {
+        let certificate = der(content);
+        let draft = Draft::new(&wish, &SECRET, &certificate, 104).unwrap();
+        let bytes = written(&wish, &certificate, &[1]);
+        let message = Message::read(&bytes).unwrap();
+        prop_assert_eq!(draft.unsigned(), message.unsigned);
+    }
+
+    /// Whatever is accepted is accepted in one form only, so a changed message is refused or means
+    /// something else, never the same.
+    #[test]
+    fn what_is_read_of_an_altered_message_is_written_as_the_same_bytes(
+        wish in wish(), at in 0..MESSAGE_LENGTH, byte in any::<u8>(),
+    ) {
+        let mut bytes = written(&wish, &der(300), &[7; 64]);
+        bytes[at] = byte;
+        bytes[10..42].copy_from_slice(&SECRET);
+        if let Ok(message) = Message::read(&bytes) {
+            prop_assert_eq!(written(&message.wish, message.certificate, message.signature), bytes);
+        }
+    }
+
+    /// A message that goes wrong somewhere: cut off and gone on with anything.
+    #[test]
+    fn junk_never_panics(
+        wish in wish(), at in 0..MESSAGE_LENGTH, junk in vec(any::<u8>(), MESSAGE_LENGTH),
+    ) {
+        let mut bytes = written(&wish, &der(300), &[7; 64]);
+        bytes[at..].copy_from_slice(&junk[at..]);
+        if let Ok(message) = Message::read(&bytes) {
+            prop_assert!(message.unsigned.len() + 1 + message.signature.len() <= MESSAGE_LENGTH);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The outermost layer: AES-128-GCM under a key that everyone with the server's certificate has.
+//!
+//! It is no secret from other clients. It makes a stranger's junk cost one AES-GCM open and no
+//! public-key operation, and leaves nothing constant on the wire.
+
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand;
+use zeroize::Zeroizing;
+
+use super::{DATAGRAM_LENGTH, FRAME_LENGTH, SEALED_LENGTH};
+use crate::symmetric::{Key, NONCE_LENGTH, TAG_LENGTH};
+use crate::{Encapsulation, Refusal};
+
+const INFO: &[u8] = b"sknock v2 veil";
+
+/// Draws and lifts one server's veil.
+pub(crate) struct Veil(Key);
+
+/// What is under the veil: not yet decrypted, and not yet believed.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) encapsulation: Encapsulation,
+    /// HPKE's ciphertext; overwritten when dropped, because it is decrypted where it stands.
+    pub(crate) sealed: Zeroizing<[u8; SEALED_LENGTH]>,
+}
+
+impl Veil {
+    pub(crate) fn new(sid: &[u8; 32]) -> Result<Self, Unspecified> {
+        Key::derive(sid, b"", INFO).map(Self)
+    }
+
+    /// Covers a one-time key and a ciphertext, under a fresh nonce.
+    pub(crate) fn draw(
+        &self,
+        encapsulation: &Encapsulation,
+        sealed: &[u8; SEALED_LENGTH],
+    ) -> Result<[u8; DATAGRAM_LENGTH], Unspecified> {
+        let mut nonce = [0; NONCE_LENGTH];
+        rand::fill(&mut nonce)?;
+        let mut frame = [0; FRAME_LENGTH];
+        let (head, tail) = frame.split_at_mut(encapsulation.len());
+        head.copy_from_slice(encapsulation);
+        tail.copy_from_slice(sealed);
+        let tag = self.0.seal(nonce, &mut frame)?;
+
+        let mut datagram = [0; DATAGRAM_LENGTH];
+        let (head, tail) = datagram.split_at_mut(NONCE_LENGTH);
+        head.copy_from_slice(&nonce);
+        let (head, tail) = tail.split_at_mut(FRAME_LENGTH);
+        head.copy_from_slice(&frame);
+        tail.copy_from_slice(&tag);
+        Ok(datagram)
+    }
+
+    /// Finds the frame in a datagram, without allocating and without any public-key operation.
+    pub(crate) fn lift(&self, payload: &[u8]) -> Result<Frame, Refusal> {
+        let datagram: &[u8; DATAGRAM_LENGTH] =
+            payload.try_into().map_err(|_| Refusal::WrongLength)?;
+        let mut frame = [0; FRAME_LENGTH];
+        self.open(datagram, &mut frame).ok_or(Refusal::NotVeiled)?;
+        Frame::read(&frame).ok_or(Refusal::NotVeiled)
+    }
+
+    fn open(&self, datagram: &[u8], frame: &mut [u8; FRAME_LENGTH]) -> Option<()> {
+        let (nonce, covered) = datagram.split_first_chunk()?;
+        let (ciphertext, tag) = covered.split_last_chunk::<TAG_LENGTH>()?;
+        self.0.open_apart(*nonce, ciphertext, tag, frame).ok()
+    }
+}
+
+impl Frame {
+    fn read(frame: &[u8; FRAME_LENGTH]) -> Option<Self> {
+        let (encapsulation, sealed) = frame.split_first_chunk()?;
+        let sealed = sealed.try_into().ok()?;
+        Some(Self { encapsulation: *encapsulation, sealed: Zeroizing::new(sealed) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn veil() -> Veil {
+        Veil::new(&[1; 32]).unwrap()
+    }
+
+    fn datagram() -> [u8; DATAGRAM_LENGTH] {
+        veil().draw(&[9; 65], &[8; SEALED_LENGTH]).unwrap()
+    }
+
+    #[test]
+    fn what_was_covered_is_found() {
+        let frame = veil().lift(&datagram()).unwrap();
+        assert_eq!(frame.encapsulation, [9; 65]);
+        assert_eq!(*frame.sealed, [8; SEALED_LENGTH]);
+    }
+
+    #[test]
+    fn two_knocks_have_nothing_in_common() {
+        let (one, other) = (datagram(), datagram());
+        let same = one.iter().zip(&other).filter(|(a, b)| a == b).count();
+        assert!(same < 60, "{same} of 1200 bytes are the same"); // expected: 1200 / 256
+    }
+
+    #[test]
+    fn only_1200_bytes_are_looked_at() {
+        for length in [0, 1, 1199, 1201, 65507] {
+            let refusal = veil().lift(&vec![0; length]).unwrap_err();
+            assert_eq!(refusal, Refusal::WrongLength, "{length}");
+        }
+    }
+
+    #[test]
+    fn any_altered_byte_and_any_other_server_is_refused() {
+        let genuine = datagram();
+        for at in 0..genuine.len() {
+            let mut altered = genuine;
+            altered[at] ^= 0x80;
+            assert_eq!(veil().lift(&altered).unwrap_err(), Refusal::NotVeiled, "byte {at}");
+        }
+        let other = Veil::new(&[2; 32]).unwrap();
+        assert_eq!(other.lift(&genuine).unwrap_err(), Refusal::NotVeiled);
+    }
+}
