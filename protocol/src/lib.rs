@@ -13,6 +13,7 @@ pub mod authorization;
 mod bundle;
 mod bytes;
 mod datagram;
+mod der;
 mod hpke;
 mod identity;
 mod knock;
@@ -25,6 +26,7 @@ pub mod service;
 mod sha256;
 mod subject;
 mod symmetric;
+mod trust;
 pub mod v2;
 
 pub use answer::{ANSWER_LENGTH, Answer, AnswerKey};
@@ -39,6 +41,7 @@ pub use refusal::Refusal;
 pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, ServerKeyError};
 pub use service::{NotAService, Service, Transport};
 pub use subject::{CertificateId, Subject};
+pub use trust::{Anchors, Issuer, TrustError};
 
 /// The UDP port that servers listen on unless told otherwise: unassigned by IANA, and outside the
 /// range from which Linux picks ports for outgoing connections (32768 to 60999).

@@ -1,0 +1,150 @@
+//! Walking through DER without copying it: definite minimal lengths and one-byte tags only.
+//!
+//! For what must be fast (a million entries of a revocation list) or compared byte for byte; all
+//! else is left to `x509-parser`. Nothing here can panic, and nothing calls itself.
+
+pub(crate) const BOOLEAN: u8 = 0x01;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const ENUMERATED: u8 = 0x0a;
+pub(crate) const UTC_TIME: u8 = 0x17;
+pub(crate) const GENERALIZED_TIME: u8 = 0x18;
+pub(crate) const SEQUENCE: u8 = 0x30;
+/// `[0]`, constructed.
+pub(crate) const CONTEXT_0: u8 = 0xa0;
+
+/// Not the DER that was expected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct NotDer;
+
+/// One element: its tag, what is in it, and the whole of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element<'a> {
+    pub(crate) tag: u8,
+    pub(crate) content: &'a [u8],
+    pub(crate) whole: &'a [u8],
+}
+
+/// Elements that stand one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Elements<'a>(&'a [u8]);
+
+impl<'a> Elements<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The next element, whatever it is.
+    pub(crate) fn any(&mut self) -> Result<Element<'a>, NotDer> {
+        let [tag, length, rest @ ..] = self.0 else { return Err(NotDer) };
+        if tag & 0x1f == 0x1f {
+            return Err(NotDer);
+        }
+        let (length, rest) = match length {
+            0..=0x7f => (usize::from(*length), rest),
+            0x81..=0x84 => long_length(usize::from(length & 0x7f), rest)?,
+            0x80 | 0x85.. => return Err(NotDer), // indefinite, or longer than anything we read
+        };
+        let (content, tail) = rest.split_at_checked(length).ok_or(NotDer)?;
+        let (whole, _) = self.0.split_at_checked(self.0.len() - tail.len()).ok_or(NotDer)?;
+        self.0 = tail;
+        Ok(Element { tag: *tag, content, whole })
+    }
+
+    /// The next element, which must have this tag.
+    pub(crate) fn one(&mut self, tag: u8) -> Result<Element<'a>, NotDer> {
+        self.optional(tag)?.ok_or(NotDer)
+    }
+
+    /// The next element, if it has this tag.
+    pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, NotDer> {
+        if self.0.first() == Some(&tag) { self.any().map(Some) } else { Ok(None) }
+    }
+
+    /// Nothing may follow.
+    pub(crate) fn end(self) -> Result<(), NotDer> {
+        if self.0.is_empty() { Ok(()) } else { Err(NotDer) }
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A length of `count` bytes, 1..=4, of which none is superfluous.
+fn long_length(count: usize, rest: &[u8]) -> Result<(usize, &[u8]), NotDer> {
+    let (digits, rest) = rest.split_at_checked(count).ok_or(NotDer)?;
+    let length = digits.iter().fold(0u32, |length, digit| length << 8 | u32::from(*digit));
+    let minimal = length >= 0x80 && digits.first() != Some(&0);
+    let length = usize::try_from(length).map_err(|_| NotDer)?;
+    if minimal { Ok((length, rest)) } else { Err(NotDer) }
+}
+
+/// The one element that `bytes` consists of.
+pub(crate) fn only(bytes: &[u8], tag: u8) -> Result<&[u8], NotDer> {
+    let mut elements = Elements::new(bytes);
+    let element = elements.one(tag)?;
+    elements.end()?;
+    Ok(element.content)
+}
+
+/// The content of a bit string that consists of whole bytes.
+pub(crate) fn whole_bytes(bit_string: &[u8]) -> Result<&[u8], NotDer> {
+    match bit_string {
+        [0, bytes @ ..] => Ok(bytes),
+        _ => Err(NotDer),
+    }
+}
+
+/// `SubjectPublicKeyInfo ::= SEQUENCE { algorithm SEQUENCE, subjectPublicKey BIT STRING }`: what is
+/// in the algorithm, and the key.
+pub(crate) fn public_key(info: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
+    let mut fields = Elements::new(only(info, SEQUENCE)?);
+    let algorithm = fields.one(SEQUENCE)?;
+    let key = fields.one(BIT_STRING)?;
+    fields.end()?;
+    Ok((algorithm.content, whole_bytes(key.content)?))
+}
+
+/// A number without the zero bytes in front: how serial numbers are compared.
+pub(crate) fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_definite_and_minimal() {
+        let content =
+            |bytes: &[u8]| Elements::new(bytes).any().map(|element| element.content.len());
+        assert_eq!(content(&[4, 0]), Ok(0));
+        assert_eq!(content(&[4, 2, 1, 2, 3]), Ok(2));
+        assert_eq!(content(&[[4, 0x81, 0x80].as_slice(), &[0; 128]].concat()), Ok(128));
+        assert_eq!(content(&[[4, 0x82, 1, 0].as_slice(), &[0; 256]].concat()), Ok(256));
+        for bad in [
+            &[][..],
+            &[4],
+            &[4, 1],
+            &[4, 0x80, 0, 0],                   // indefinite
+            &[4, 0x81, 1, 0],                   // would fit one byte
+            &[4, 0x82, 0, 1, 0],                // a zero in front
+            &[4, 0x84, 0xff, 0xff, 0xff, 0xff], // more than there is
+            &[4, 0x85, 0, 0, 0, 0, 1, 0],       // longer than anything we read
+            &[0x1f, 0x81, 1, 0],                // a long tag
+        ] {
+            assert_eq!(content(bad), Err(NotDer), "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn numbers_lose_their_leading_zeros() {
+        assert_eq!(without_leading_zeros(&[0, 0, 1, 0]), [1, 0]);
+        assert_eq!(without_leading_zeros(&[0]), [0u8; 0]);
+        assert_eq!(without_leading_zeros(&[]), [0u8; 0]);
+    }
+}

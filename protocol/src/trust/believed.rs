@@ -1,0 +1,98 @@
+//! A client certificate that leads to an anchor, and everything a knock needs of it.
+
+use core::fmt;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, ParsedPublicKey, VerificationAlgorithm,
+};
+use pki_types::alg_id;
+use webpki::VerifiedPath;
+use x509_parser::asn1_rs::FromDer;
+use x509_parser::prelude::X509Certificate;
+use x509_parser::time::ASN1Time;
+
+use crate::sha256::sha256;
+use crate::{CertificateId, Moment, Refusal, Subject, authorization, der};
+
+/// A certificate whose path is verified. Not looked up on any revocation list.
+pub(crate) struct Believed {
+    pub(crate) subject: Subject,
+    /// Every certificate of the path but the anchor, the client's first.
+    pub(crate) path: Vec<CertificateId>,
+    /// The latest beginning on the path; the earliest end is the subject's.
+    not_before: Moment,
+    key: ParsedPublicKey,
+}
+
+impl Believed {
+    /// Whether every certificate of the path is valid then. Both ends are, for their whole second.
+    pub(super) fn is_valid_at(&self, now: Moment) -> bool {
+        (self.not_before.as_secs()..=self.subject.not_after.as_secs()).contains(&now.as_secs())
+    }
+
+    /// Whether `signature` is this certificate's over `message`.
+    ///
+    /// The key decides about the algorithm: ECDSA (strict DER) on P-256 with SHA-256, on P-384 with
+    /// SHA-384, or Ed25519.
+    pub(crate) fn verify_signature(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        self.key.verify_sig(message, signature).map_err(|_| Refusal::BadSignature)
+    }
+}
+
+impl fmt::Debug for Believed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Believed").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// Takes what is needed from a verified path, which begins with `leaf`.
+pub(super) fn from_path(
+    leaf: &X509Certificate<'_>,
+    fingerprint: [u8; 32],
+    verified: &VerifiedPath<'_>,
+) -> Result<Believed, Refusal> {
+    let mut path = vec![id(leaf)];
+    let mut not_before = moment(leaf.validity().not_before);
+    let mut not_after = moment(leaf.validity().not_after);
+    for intermediate in verified.intermediate_certificates() {
+        let der = intermediate.der();
+        let parsed = X509Certificate::from_der(&der);
+        let (_, intermediate) = parsed.map_err(|_| Refusal::BadCertificate)?;
+        path.push(id(&intermediate));
+        not_before = not_before.max(moment(intermediate.validity().not_before));
+        not_after = not_after.min(moment(intermediate.validity().not_after));
+    }
+    let allowed = authorization::named_by(leaf).map_err(|_| Refusal::BadCertificate)?;
+    let key = key(leaf.public_key().raw)?;
+    let subject =
+        Subject { fingerprint, name: name(leaf), certificate: id(leaf), not_after, allowed };
+    Ok(Believed { subject, path, not_before, key })
+}
+
+fn moment(time: ASN1Time) -> Moment {
+    Moment::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
+}
+
+fn id(certificate: &X509Certificate<'_>) -> CertificateId {
+    CertificateId {
+        issuer: sha256(certificate.issuer().as_raw()),
+        serial: der::without_leading_zeros(certificate.raw_serial()).to_vec(),
+    }
+}
+
+fn name(leaf: &X509Certificate<'_>) -> String {
+    let common = leaf.subject().iter_common_name().find_map(|name| name.as_str().ok());
+    common.map_or_else(|| leaf.subject().to_string(), ToOwned::to_owned)
+}
+
+/// The key of a `SubjectPublicKeyInfo`, bound to the one algorithm it may be used with.
+fn key(info: &[u8]) -> Result<ParsedPublicKey, Refusal> {
+    let (kind, bytes) = der::public_key(info).map_err(|_| Refusal::BadCertificate)?;
+    let algorithm: &'static dyn VerificationAlgorithm = match kind {
+        kind if kind == alg_id::ECDSA_P256.as_ref() => &ECDSA_P256_SHA256_ASN1,
+        kind if kind == alg_id::ECDSA_P384.as_ref() => &ECDSA_P384_SHA384_ASN1,
+        kind if kind == alg_id::ED25519.as_ref() => &ED25519,
+        _ => return Err(Refusal::BadCertificate),
+    };
+    ParsedPublicKey::new(algorithm, bytes).map_err(|_| Refusal::BadCertificate)
+}

@@ -1,0 +1,77 @@
+//! From a client certificate to an anchor. The work is `rustls-webpki`'s; it gets no revocation
+//! list, as it would verify the list's signature for every packet.
+
+use pki_types::{CertificateDer, SignatureVerificationAlgorithm};
+use webpki::aws_lc_rs as algorithm;
+use webpki::{EndEntityCert, Error, KeyUsage};
+use x509_parser::asn1_rs::FromDer;
+use x509_parser::prelude::X509Certificate;
+
+use super::{Anchors, Believed, believed};
+use crate::{Moment, Refusal};
+
+/// What authorities may sign certificates and revocation lists with. RSA keys have 2048 to 8192
+/// bits; no SHA-1.
+pub(crate) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
+    algorithm::ECDSA_P256_SHA256,
+    algorithm::ECDSA_P384_SHA384,
+    algorithm::ED25519,
+    algorithm::ECDSA_P256_SHA384,
+    algorithm::ECDSA_P256_SHA512,
+    algorithm::ECDSA_P384_SHA256,
+    algorithm::ECDSA_P384_SHA512,
+    algorithm::RSA_PKCS1_2048_8192_SHA256,
+    algorithm::RSA_PKCS1_2048_8192_SHA384,
+    algorithm::RSA_PKCS1_2048_8192_SHA512,
+    algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+];
+
+pub(super) fn verify(
+    anchors: &Anchors,
+    certificate: &[u8],
+    fingerprint: [u8; 32],
+    now: Moment,
+) -> Result<Believed, Refusal> {
+    let der = CertificateDer::from(certificate);
+    let leaf = EndEntityCert::try_from(&der).map_err(|_| Refusal::BadCertificate)?;
+    let path = leaf.verify_for_usage(
+        SIGNATURES,
+        &anchors.anchors,
+        &anchors.intermediates,
+        now.into(),
+        // "If present", as intermediates mostly have no extended key usage; the leaf must.
+        KeyUsage::client_auth(),
+        None,
+        None,
+    );
+    let path = path.map_err(|error| refusal(&error))?;
+    let (_, leaf) = X509Certificate::from_der(certificate).map_err(|_| Refusal::BadCertificate)?;
+    require_client_authentication(&leaf)?;
+    believed::from_path(&leaf, fingerprint, &path)
+}
+
+fn require_client_authentication(leaf: &X509Certificate<'_>) -> Result<(), Refusal> {
+    let usage = leaf.extended_key_usage().map_err(|_| Refusal::BadCertificate)?;
+    let fits = usage.is_some_and(|usage| usage.value.client_auth);
+    if fits { Ok(()) } else { Err(Refusal::NotAClientCertificate) }
+}
+
+fn refusal(error: &Error) -> Refusal {
+    match error {
+        Error::CertExpired { .. } => Refusal::CertificateExpired,
+        Error::CertNotValidYet { .. } => Refusal::CertificateNotYetValid,
+        Error::RequiredEkuNotFoundContext(_)
+        | Error::EmptyEkuExtension
+        | Error::CaUsedAsEndEntity => Refusal::NotAClientCertificate,
+        Error::BadDer
+        | Error::BadDerTime
+        | Error::InvalidCertValidity
+        | Error::TrailingData(_)
+        | Error::MalformedExtensions
+        | Error::ExtensionValueInvalid => Refusal::BadCertificate,
+        // no issuer, a wrong signature, a constraint of the path, or one that is too complex
+        _ => Refusal::UnknownAuthority,
+    }
+}

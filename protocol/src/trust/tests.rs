@@ -1,0 +1,273 @@
+//! Certificates of every kind, made by `rcgen`.
+
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, SanType, SerialNumber, SignatureAlgorithm, SigningKey, date_time_ymd,
+};
+
+use super::{Anchors, Believed, TrustError};
+use crate::der::SEQUENCE;
+use crate::{Moment, Refusal};
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+/// 2026-07-01; all validities below are whole years.
+const NOW: Moment = Moment::from_secs(1_782_864_000);
+
+fn authority_params(name: &str, years: (i32, i32)) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_before = date_time_ymd(years.0, 1, 1);
+    params.not_after = date_time_ymd(years.1, 1, 1);
+    params
+}
+
+fn root(name: &str) -> Authority {
+    let key = KeyPair::generate().unwrap();
+    CertifiedIssuer::self_signed(authority_params(name, (2020, 2040)), key).unwrap()
+}
+
+fn intermediate(name: &str, years: (i32, i32), above: &Authority) -> Authority {
+    let key = KeyPair::generate().unwrap();
+    CertifiedIssuer::signed_by(authority_params(name, years), key, above).unwrap()
+}
+
+fn client_params(years: (i32, i32)) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "alice");
+    params.serial_number = Some(SerialNumber::from(vec![0x80, 7]));
+    params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+    params.subject_alt_names.push(SanType::URI("sknock:tcp/22".try_into().unwrap()));
+    params.not_before = date_time_ymd(years.0, 1, 1);
+    params.not_after = date_time_ymd(years.1, 1, 1);
+    params
+}
+
+fn signed(params: &CertificateParams, authority: &Authority) -> Vec<u8> {
+    params.signed_by(&KeyPair::generate().unwrap(), authority).unwrap().der().to_vec()
+}
+
+fn der(authority: &Authority) -> Vec<u8> {
+    authority.as_ref().der().to_vec()
+}
+
+fn anchors(authorities: &[&Authority]) -> Anchors {
+    let authorities: Vec<_> = authorities.iter().map(|authority| der(authority)).collect();
+    Anchors::new(&authorities, 16).unwrap()
+}
+
+fn refusal(anchors: &Anchors, certificate: &[u8]) -> Refusal {
+    anchors.believe(certificate, NOW).unwrap_err()
+}
+
+fn year(year: u64) -> Moment {
+    Moment::from_secs(1_577_836_800).after(Duration::from_secs((year - 2020) * 31_557_600))
+}
+
+#[test]
+fn a_client_below_an_intermediate_is_believed() {
+    let root = root("root");
+    let between = intermediate("between", (2022, 2028), &root);
+    let anchors = anchors(&[&root, &between]);
+    let certificate = signed(&client_params((2024, 2030)), &between);
+
+    let believed = anchors.believe(&certificate, NOW).unwrap();
+    assert_eq!(believed.subject.name, "alice");
+    assert_eq!(believed.subject.certificate.serial, [0x80, 7]);
+    assert_eq!(believed.subject.allowed, ["tcp/22".parse().unwrap()]);
+    assert_eq!(believed.subject.not_after, Moment::from_secs(1_830_297_600)); // 2028-01-01
+
+    let issuers: Vec<_> = believed.path.iter().map(|id| id.issuer).collect();
+    assert_eq!(issuers, [*anchors.issuers()[1].id(), *anchors.issuers()[0].id()]);
+    assert_eq!(believed.path[0], believed.subject.certificate);
+}
+
+#[test]
+fn each_refusal_has_its_reason() {
+    let root = root("root");
+    let anchors = anchors(&[&root]);
+    let years = (2024, 2030);
+
+    let stranger = self::root("root"); // the same name, another key
+    assert_eq!(
+        refusal(&anchors, &signed(&client_params(years), &stranger)),
+        Refusal::UnknownAuthority
+    );
+    let other = self::root("other");
+    assert_eq!(
+        refusal(&anchors, &signed(&client_params(years), &other)),
+        Refusal::UnknownAuthority
+    );
+    for (years, expected) in [
+        ((2020, 2026), Refusal::CertificateExpired),
+        ((2027, 2030), Refusal::CertificateNotYetValid),
+        ((2030, 2024), Refusal::BadCertificate),
+    ] {
+        assert_eq!(refusal(&anchors, &signed(&client_params(years), &root)), expected, "{years:?}");
+    }
+    let mut server = client_params(years);
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let mut any = client_params(years);
+    any.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
+    let mut none = client_params(years);
+    none.extended_key_usages.clear();
+    let mut authority = client_params(years);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    for params in [server, any, none, authority] {
+        assert_eq!(refusal(&anchors, &signed(&params, &root)), Refusal::NotAClientCertificate);
+    }
+}
+
+#[test]
+fn a_client_certificate_is_no_authority() {
+    let root = root("root");
+    let mut params = client_params((2024, 2030));
+    params.is_ca = IsCa::ExplicitNoCa;
+    let alice = CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &root).unwrap();
+    let forged = signed(&client_params((2024, 2030)), &alice);
+    let with_alice = Anchors::new(&[der(&root), der(&alice)], 16).unwrap();
+    assert_eq!(with_alice.issuers().len(), 1);
+    assert_eq!(refusal(&with_alice, &forged), Refusal::UnknownAuthority);
+}
+
+#[test]
+fn intermediates_must_be_valid_and_known() {
+    let root = root("root");
+    let certificate = |between: &Authority| signed(&client_params((2024, 2030)), between);
+
+    let ended = intermediate("ended", (2020, 2026), &root);
+    assert_eq!(
+        refusal(&anchors(&[&root, &ended]), &certificate(&ended)),
+        Refusal::CertificateExpired
+    );
+    let begins = intermediate("begins", (2027, 2030), &root);
+    assert_eq!(
+        refusal(&anchors(&[&root, &begins]), &certificate(&begins)),
+        Refusal::CertificateNotYetValid
+    );
+    assert_eq!(refusal(&anchors(&[&root]), &certificate(&ended)), Refusal::UnknownAuthority);
+}
+
+#[test]
+fn a_remembered_path_is_not_believed_beyond_its_ends() {
+    let root = root("root");
+    let between = intermediate("between", (2022, 2028), &root);
+    let anchors = anchors(&[&root, &between]);
+    let certificate = signed(&client_params((2024, 2030)), &between);
+    let first = anchors.believe(&certificate, NOW).unwrap();
+    let again = anchors.believe(&certificate, NOW).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&first, &again), "not from the cache");
+
+    let (begin, end) = (Moment::from_secs(1_704_067_200), Moment::from_secs(1_830_297_600));
+    let at = |now| anchors.believe(&certificate, now).map(|_| ());
+    assert_eq!(at(begin), Ok(()));
+    assert_eq!(at(begin.before(Duration::from_millis(1))), Err(Refusal::CertificateNotYetValid));
+    assert_eq!(at(end.after(Duration::from_millis(999))), Ok(()));
+    assert_eq!(at(end.after(Duration::from_secs(1))), Err(Refusal::CertificateExpired));
+}
+
+#[test]
+fn another_path_may_remain_when_one_has_ended() {
+    let root = root("root");
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let between = |years| {
+        let key = KeyPair::from_pem(&key).unwrap();
+        CertifiedIssuer::signed_by(authority_params("between", years), key, &root).unwrap()
+    };
+    let (old, renewed) = (between((2022, 2027)), between((2025, 2032)));
+    let anchors = anchors(&[&root, &old, &renewed]);
+    let certificate = signed(&client_params((2024, 2030)), &old);
+    for moment in [year(2024).after(Duration::from_secs(86_400)), year(2026), year(2029)] {
+        assert!(anchors.believe(&certificate, moment).is_ok(), "{moment}");
+    }
+    assert_eq!(anchors.believe(&certificate, year(2031)).unwrap_err(), Refusal::CertificateExpired);
+}
+
+#[test]
+fn an_anchor_is_a_self_issued_authority() {
+    let root = root("root");
+    let between = intermediate("between", (2022, 2028), &root);
+    let leaf = signed(&client_params((2024, 2030)), &root);
+    for authorities in [vec![], vec![der(&between)], vec![leaf, der(&between)]] {
+        let certificates = authorities.len();
+        let error = Anchors::new(&authorities, 16).unwrap_err();
+        assert_eq!(error, TrustError::NoAnchor { certificates });
+    }
+    let mut torn = der(&root);
+    torn.pop();
+    assert!(matches!(
+        Anchors::new(&[der(&root), torn], 16),
+        Err(TrustError::Unreadable { number: 2, .. })
+    ));
+    assert_eq!(Anchors::new(&[der(&root), der(&root)], 16).unwrap().issuers().len(), 1);
+}
+
+#[test]
+fn a_certificate_that_is_altered_or_torn_is_refused() {
+    let root = root("root");
+    let anchors = anchors(&[&root]);
+    let certificate = signed(&client_params((2024, 2030)), &root);
+    for length in 0..certificate.len() {
+        assert_eq!(refusal(&anchors, &certificate[..length]), Refusal::BadCertificate, "{length}");
+    }
+    for place in 0..certificate.len() {
+        let mut altered = certificate.clone();
+        altered[place] ^= 1;
+        assert!(anchors.believe(&altered, NOW).is_err(), "byte {place}");
+    }
+    let mut longer = certificate;
+    longer.push(0);
+    assert_eq!(refusal(&anchors, &longer), Refusal::BadCertificate);
+}
+
+fn believed(algorithm: &'static SignatureAlgorithm) -> (KeyPair, std::sync::Arc<Believed>) {
+    let root = root("root");
+    let key = KeyPair::generate_for(algorithm).unwrap();
+    let certificate = client_params((2024, 2030)).signed_by(&key, &root).unwrap();
+    (key, anchors(&[&root]).believe(certificate.der(), NOW).unwrap())
+}
+
+#[test]
+fn a_signature_is_of_this_key_over_this_message() {
+    for algorithm in
+        [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519]
+    {
+        let (key, believed) = believed(algorithm);
+        let signature = key.sign(b"open").unwrap();
+        assert_eq!(believed.verify_signature(b"open", &signature), Ok(()));
+        let refused = Err(Refusal::BadSignature);
+        assert_eq!(believed.verify_signature(b"shut", &signature), refused);
+        assert_eq!(
+            believed.verify_signature(b"open", &[signature.clone(), vec![0]].concat()),
+            refused
+        );
+        for length in 0..signature.len() {
+            assert_eq!(believed.verify_signature(b"open", &signature[..length]), refused);
+        }
+        let (_, other) = self::believed(algorithm);
+        assert_eq!(other.verify_signature(b"open", &signature), refused);
+    }
+}
+
+#[test]
+fn an_ecdsa_signature_has_one_encoding() {
+    let (key, believed) = believed(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let signature = key.sign(b"open").unwrap();
+    let [SEQUENCE, length, integers @ ..] = &signature[..] else { panic!("not DER") };
+    let long = [&[SEQUENCE, 0x81, *length], integers].concat();
+    assert_eq!(believed.verify_signature(b"open", &long), Err(Refusal::BadSignature));
+    let [tag, r, rest @ ..] = integers else { panic!("not DER") };
+    let padded = [&[SEQUENCE, length + 1, *tag, r + 1, 0], rest].concat();
+    assert_eq!(believed.verify_signature(b"open", &padded), Err(Refusal::BadSignature));
+}
+
+#[test]
+fn a_key_of_another_kind_is_refused() {
+    let root = root("root");
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+    let certificate = client_params((2024, 2030)).signed_by(&key, &root).unwrap();
+    assert_eq!(refusal(&anchors(&[&root]), certificate.der()), Refusal::BadCertificate);
+}
