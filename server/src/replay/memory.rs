@@ -1,0 +1,149 @@
+//! Used knocks in memory: bounded, sharded, gone with the process. Does no I/O.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use sknock_protocol::{Encapsulation, KnockId, Moment};
+
+use super::shard::Shard;
+use super::{OneTimeKey, ReplayStore, Trace, Used};
+
+/// How many shards there may be; enough that threads rarely meet. Powers of two, so that a byte
+/// spreads evenly over them.
+const SHARDS: [usize; 5] = [16, 8, 4, 2, 1];
+
+/// Below this, a shard's share of the knocks would stray too far from the average, and the memory
+/// would be full long before its capacity.
+const LEAST_ROOM: usize = 1024;
+
+/// Remembers a bounded number of knocks while the process lives.
+///
+/// On its own it starts with no history: a knock admitted before the start is admitted again. Fit
+/// for `explain` and tests; `run` uses [`Journal`](super::Journal).
+#[derive(Debug)]
+pub struct Memory {
+    window: Duration,
+    /// Of one shard.
+    room: usize,
+    /// A knock's id says which, so a repetition always meets its original.
+    shards: Box<[Mutex<Shard>]>,
+    /// The keys of all that the shards know, apart from them: whoever looks one up never waits for
+    /// a write to disk. Locked after a shard, never before one.
+    keys: Box<[Mutex<HashSet<OneTimeKey>>]>,
+}
+
+impl Memory {
+    /// Remembers up to about `capacity` knocks (exactly so many, up to 1024) and forgets one when
+    /// the clock is more than `window` past its stamp.
+    pub fn new(window: Duration, capacity: usize) -> Self {
+        Self::restored(window, capacity, Moment::EPOCH, [])
+    }
+
+    /// Knows `traces`, even beyond `capacity`, and refuses all that is stamped up to `floor`.
+    pub(super) fn restored(
+        window: Duration,
+        capacity: usize,
+        floor: Moment,
+        traces: impl IntoIterator<Item = Trace>,
+    ) -> Self {
+        let count = SHARDS.into_iter().find(|n| capacity / n >= LEAST_ROOM).unwrap_or(1);
+        let mut shards: Vec<Shard> = (0..count).map(|_| Shard::new(floor)).collect();
+        let mut keys = vec![HashSet::new(); count];
+        for trace in traces {
+            shards[slot(&trace.id.0, count)].keep(&trace);
+            keys[slot(&trace.key.0, count)].insert(trace.key);
+        }
+        Self {
+            window,
+            room: capacity.div_ceil(count),
+            shards: shards.into_iter().map(Mutex::new).collect(),
+            keys: keys.into_iter().map(Mutex::new).collect(),
+        }
+    }
+
+    /// Records `trace` if `write`, called only when nothing else stands against it, says that it
+    /// is written down.
+    pub(super) fn record_if(
+        &self,
+        trace: &Trace,
+        now: Moment,
+        write: impl FnOnce() -> bool,
+    ) -> Used {
+        // A poisoned lock: a thread died while it changed this shard, and nobody can tell what is
+        // missing from it.
+        let Ok(mut shard) = self.shard(&trace.id).lock() else {
+            return Used::Unwritten;
+        };
+        self.drop_keys(shard.forget(now, self.window));
+        match shard.judge(trace, self.room) {
+            Used::Never if !write() => Used::Unwritten,
+            Used::Never => {
+                shard.keep(trace);
+                self.add_key(trace.key);
+                Used::Never
+            }
+            refused => refused,
+        }
+    }
+
+    /// Stops every change, and shows the floor and all that is known.
+    ///
+    /// `None` if a thread died while it changed a shard.
+    pub(super) fn freeze(&self) -> Option<Frozen<'_>> {
+        self.shards.iter().map(|shard| shard.lock().ok()).collect::<Option<_>>().map(Frozen)
+    }
+
+    fn shard(&self, id: &KnockId) -> &Mutex<Shard> {
+        &self.shards[slot(&id.0, self.shards.len())]
+    }
+
+    fn keys_like(&self, key: OneTimeKey) -> &Mutex<HashSet<OneTimeKey>> {
+        &self.keys[slot(&key.0, self.keys.len())]
+    }
+
+    fn add_key(&self, key: OneTimeKey) {
+        if let Ok(mut keys) = self.keys_like(key).lock() {
+            keys.insert(key);
+        }
+    }
+
+    fn drop_keys(&self, forgotten: Vec<OneTimeKey>) {
+        for key in forgotten {
+            if let Ok(mut keys) = self.keys_like(key).lock() {
+                keys.remove(&key);
+            }
+        }
+    }
+}
+
+impl ReplayStore for Memory {
+    fn has_admitted(&self, encapsulation: &Encapsulation) -> bool {
+        let key = OneTimeKey::from(encapsulation);
+        self.keys_like(key).lock().is_ok_and(|keys| keys.contains(&key))
+    }
+
+    fn record(&self, trace: &Trace, now: Moment) -> Used {
+        self.record_if(trace, now, || true)
+    }
+}
+
+/// All shards, held still.
+pub(super) struct Frozen<'a>(Vec<MutexGuard<'a, Shard>>);
+
+impl Frozen<'_> {
+    /// Every stamp above it belongs to one of the traces, or was never seen.
+    pub(super) fn floor(&self) -> Moment {
+        self.0.iter().map(|shard| shard.floor()).max().unwrap_or_default()
+    }
+
+    /// Everything remembered.
+    pub(super) fn traces(&self) -> impl Iterator<Item = Trace> {
+        self.0.iter().flat_map(|shard| shard.traces())
+    }
+}
+
+/// Which of `count` slots a hash or a curve point belongs to: both are spread evenly.
+fn slot(bytes: &[u8], count: usize) -> usize {
+    bytes.first().map_or(0, |&byte| usize::from(byte) % count)
+}

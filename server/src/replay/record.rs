@@ -1,0 +1,123 @@
+//! The 64 bytes that a fact takes on disk. Pure.
+//!
+//! ```text
+//! record[64] = body[56] || tag[4] || CRC-32 of the 60 bytes before, big-endian
+//!
+//! head  body = "sknock journal 1" || boot id[16] || u64 floor, ms || zeros
+//! used  body = KnockId[32] || first half of the one-time key's X[16] || u64 stamp, ms
+//! done  body = zeros; last in a journal that was closed, and synced before
+//! hori  body = "sknock horizon 1" || u64 horizon, ms || zeros
+//! ```
+//!
+//! A journal is one `head` and any number of `used`. 64 divides every page and block size, so no
+//! record lies across two: it is there or it is not.
+
+use sknock_protocol::{KnockId, Moment};
+
+use super::{BootId, OneTimeKey, Trace};
+
+/// The length of every record.
+pub(super) const LENGTH: usize = 64;
+
+const BODY: usize = 56;
+const JOURNAL: &[u8; 16] = b"sknock journal 1";
+const HORIZON: &[u8; 16] = b"sknock horizon 1";
+
+/// One fact.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Record {
+    /// The journal begins, in this boot, with this floor.
+    Head(BootId, Moment),
+    /// This knock is used up.
+    Used(Trace),
+    /// The journal was closed in order.
+    Done,
+    /// No knock stamped later was admitted.
+    Horizon(Moment),
+}
+
+impl Record {
+    /// As it lies on disk.
+    pub(super) fn encode(&self) -> [u8; LENGTH] {
+        let (tag, parts): (&[u8; 4], [&[u8]; 3]) = match self {
+            Self::Head(boot, floor) => (b"head", [JOURNAL, &boot.0, &millis(*floor)]),
+            Self::Used(trace) => (b"used", [&trace.id.0, &trace.key.0, &millis(trace.stamp)]),
+            Self::Done => (b"done", [&[], &[], &[]]),
+            Self::Horizon(horizon) => (b"hori", [HORIZON, &millis(*horizon), &[]]),
+        };
+        let mut bytes = [0; LENGTH];
+        let body = parts.concat();
+        bytes[..body.len()].copy_from_slice(&body);
+        bytes[BODY..BODY + 4].copy_from_slice(tag);
+        let sum = crc32fast::hash(&bytes[..BODY + 4]);
+        bytes[BODY + 4..].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    }
+
+    /// What `bytes` say, or nothing if a bit of them is not as it was written.
+    pub(super) fn decode(bytes: &[u8; LENGTH]) -> Option<Self> {
+        let found = match &bytes[BODY..BODY + 4] {
+            b"head" => Self::Head(BootId(part(bytes, 16)), moment(bytes, 32)),
+            b"used" => Self::Used(Trace {
+                id: KnockId(part(bytes, 0)),
+                key: OneTimeKey(part(bytes, 32)),
+                stamp: moment(bytes, 48),
+            }),
+            b"done" => Self::Done,
+            b"hori" => Self::Horizon(moment(bytes, 16)),
+            _ => return None,
+        };
+        // One encoding for each fact, so this compares magic, padding and checksum at once.
+        (found.encode() == *bytes).then_some(found)
+    }
+}
+
+fn millis(moment: Moment) -> [u8; 8] {
+    moment.as_millis().to_be_bytes()
+}
+
+fn moment(bytes: &[u8; LENGTH], at: usize) -> Moment {
+    Moment::from_millis(u64::from_be_bytes(part(bytes, at)))
+}
+
+fn part<const N: usize>(bytes: &[u8; LENGTH], at: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&bytes[at..at + N]);
+    part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each() -> [Record; 4] {
+        let stamp = Moment::from_millis(1_700_000_000_123);
+        let trace = Trace { stamp, id: KnockId([7; 32]), key: OneTimeKey([9; 16]) };
+        let head = Record::Head(BootId([3; 16]), stamp);
+        [head, Record::Used(trace), Record::Done, Record::Horizon(stamp)]
+    }
+
+    #[test]
+    fn a_record_reads_as_written() {
+        for record in each() {
+            assert_eq!(Record::decode(&record.encode()), Some(record));
+        }
+    }
+
+    #[test]
+    fn no_altered_bit_is_believed() {
+        for record in each() {
+            for bit in 0..LENGTH * 8 {
+                let mut bytes = record.encode();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(Record::decode(&bytes), None, "{record:?}, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hole_in_the_file_is_no_record() {
+        assert_eq!(Record::decode(&[0; LENGTH]), None);
+        assert_eq!(Record::decode(&[0xff; LENGTH]), None);
+    }
+}

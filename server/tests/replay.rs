@@ -1,0 +1,310 @@
+//! The replay stores from outside: clock steps, crashes, damage, many threads.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use sknock_protocol::{Encapsulation, KnockId, Moment};
+use sknock_server::replay::{
+    BootId, History, Journal, JournalError, Memory, OneTimeKey, Opened, ReplayStore, Trace, Used,
+};
+use tempfile::TempDir;
+
+const WINDOW: Duration = Duration::from_secs(30);
+const NOW: Moment = Moment::from_secs(1_800_000_000);
+const RECORD: usize = 64;
+
+fn boot(number: u8) -> BootId {
+    format!("{number:032x}").parse().unwrap()
+}
+
+fn later(seconds: u64) -> Moment {
+    NOW.after(Duration::from_secs(seconds))
+}
+
+/// The `number`th knock, stamped `stamp`.
+fn knock(number: u64, stamp: Moment) -> Trace {
+    let mut id = [0; 32];
+    // As in a hash, the first byte differs between knocks.
+    id[..8].copy_from_slice(&number.to_le_bytes());
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&number.to_le_bytes());
+    Trace { stamp, id: KnockId(id), key: OneTimeKey(key) }
+}
+
+fn encapsulation(trace: &Trace) -> Encapsulation {
+    let mut point = [4; 65];
+    point[1..17].copy_from_slice(&trace.key.0);
+    point
+}
+
+fn open(dir: &Path, boot_number: u8, now: Moment) -> (Journal, Opened) {
+    Journal::open(dir, &boot(boot_number), now, WINDOW, 1000).unwrap()
+}
+
+/// A folder that has seen its first start long before `NOW`, and nothing since.
+fn settled() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path(), 1, NOW.before(Duration::from_secs(3600)));
+    journal.close().unwrap();
+    dir
+}
+
+#[test]
+fn a_knock_counts_once() {
+    let dir = settled();
+    let (journal, opened) = open(dir.path(), 1, NOW);
+    assert_eq!(opened.history, History::Complete);
+    let (first, second) = (knock(1, NOW), knock(2, NOW));
+    assert!(!journal.has_admitted(&encapsulation(&first)));
+    assert_eq!(journal.record(&first, NOW), Used::Never);
+    assert_eq!(journal.record(&first, NOW), Used::Before);
+    assert!(journal.has_admitted(&encapsulation(&first)));
+    assert_eq!(journal.record(&second, NOW), Used::Never);
+}
+
+#[test]
+fn of_many_threads_one_is_admitted() {
+    let dir = settled();
+    let (journal, _) = open(dir.path(), 1, NOW);
+    let admitted: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let once = |number| journal.record(&knock(number, NOW), NOW) == Used::Never;
+                scope.spawn(move || (0..100).filter(|&number| once(number)).count())
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(admitted, 100);
+    drop(journal);
+    assert_eq!(fs::read(dir.path().join("journal")).unwrap().len(), 101 * RECORD);
+}
+
+#[test]
+fn a_knock_is_remembered_across_stop_crash_and_power_loss() {
+    // (closed in order, boot of the next start, admits from)
+    let horizon = later(60).after(Duration::from_millis(1));
+    for (close, next, expected) in [
+        (true, 1, None),
+        (true, 2, None),
+        (false, 1, None),
+        (false, 2, Some((horizon, History::Unsynced))),
+    ] {
+        let dir = settled();
+        let (journal, _) = open(dir.path(), 1, NOW);
+        let used = knock(1, NOW);
+        assert_eq!(journal.record(&used, NOW), Used::Never);
+        if close {
+            journal.close().unwrap();
+        } else {
+            drop(journal);
+        }
+
+        let (journal, opened) = open(dir.path(), next, later(1));
+        let case = format!("closed {close}, boot {next}");
+        assert_ne!(journal.record(&used, later(1)), Used::Never, "{case}");
+        let fresh = match expected {
+            None => {
+                assert_eq!(opened.history, History::Complete, "{case}");
+                assert!(journal.has_admitted(&encapsulation(&used)), "{case}");
+                later(1)
+            }
+            Some((from, history)) => {
+                assert_eq!(opened, Opened { admits_from: from, history }, "{case}");
+                let early = knock(2, from.before(Duration::from_millis(1)));
+                assert_eq!(journal.record(&early, later(40)), Used::Forgotten, "{case}");
+                from
+            }
+        };
+        assert_eq!(journal.record(&knock(3, fresh), fresh), Used::Never, "{case}");
+    }
+}
+
+#[test]
+fn two_crashes_in_another_boot_are_two_crashes_in_one_boot() {
+    let dir = settled();
+    let (journal, _) = open(dir.path(), 2, NOW);
+    assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Never);
+    drop(journal);
+    let (journal, opened) = open(dir.path(), 2, NOW);
+    assert_eq!(opened.history, History::Complete);
+    assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Before);
+}
+
+#[test]
+fn a_first_start_refuses_one_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, opened) = open(dir.path(), 1, NOW);
+    assert_eq!(opened.history, History::None);
+    assert_eq!(opened.admits_from, later(30).after(Duration::from_millis(1)));
+    assert_eq!(journal.record(&knock(1, later(30)), NOW), Used::Forgotten);
+    assert_eq!(journal.record(&knock(2, later(31)), later(1)), Used::Never);
+    drop(journal);
+    // And so does the second, for the same knocks only.
+    let (journal, second) = open(dir.path(), 1, later(2));
+    assert_eq!(second.admits_from, opened.admits_from);
+    assert_eq!(journal.record(&knock(2, later(31)), later(2)), Used::Before);
+}
+
+/// The record of a knock whose grant never happened, cut anywhere, takes nothing else with it.
+#[test]
+fn a_torn_tail_is_dropped() {
+    let dir = settled();
+    let (journal, _) = open(dir.path(), 1, NOW);
+    assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Never);
+    assert_eq!(journal.record(&knock(2, NOW), NOW), Used::Never);
+    drop(journal);
+    let path = dir.path().join("journal");
+    let whole = fs::read(&path).unwrap();
+    for cut in 1..RECORD {
+        fs::write(&path, &whole[..whole.len() - cut]).unwrap();
+        let (journal, opened) = open(dir.path(), 1, NOW);
+        assert_eq!(opened.history, History::Complete, "{cut} bytes missing");
+        assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Before, "{cut} bytes missing");
+        assert_eq!(journal.record(&knock(3, NOW), NOW), Used::Never, "{cut} bytes missing");
+        drop(journal);
+        assert_eq!(fs::read(&path).unwrap().len() % RECORD, 0, "{cut} bytes missing");
+    }
+}
+
+/// Whatever happens to the journal, what was admitted stays used up, and the way back is open.
+#[test]
+fn no_damage_lets_a_knock_in_again_or_locks_out_for_good() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 6] = [
+        ("gone", |path| fs::remove_file(path).unwrap()),
+        ("empty", |path| fs::write(path, b"").unwrap()),
+        ("a folder", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+        ("a bit of the head", |path| flip(path, 20)),
+        ("a bit of the first record", |path| flip(path, RECORD + 20)),
+        ("a bit of the last record", |path| flip(path, 3 * RECORD + 20)),
+    ];
+    for (name, damage) in damages {
+        let dir = settled();
+        let (journal, _) = open(dir.path(), 1, NOW);
+        let used = [1, 2, 3].map(|number| knock(number, NOW));
+        assert!(used.iter().all(|trace| journal.record(trace, NOW) == Used::Never));
+        drop(journal);
+        damage(&dir.path().join("journal"));
+        let reopened = Journal::open(dir.path(), &boot(1), NOW, WINDOW, 1000);
+        if name == "a folder" {
+            assert!(matches!(reopened, Err(JournalError::Unusable { .. })));
+            continue;
+        }
+        let (journal, opened) = reopened.unwrap();
+        assert_eq!(opened.admits_from, later(60).after(Duration::from_millis(1)), "{name}");
+        for trace in used {
+            assert_eq!(journal.record(&trace, NOW), Used::Forgotten, "{name}");
+        }
+        assert_eq!(journal.record(&knock(4, later(61)), later(61)), Used::Never, "{name}");
+    }
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn without_journal_and_horizon_one_window_is_refused() {
+    let dir = settled();
+    let (journal, _) = open(dir.path(), 1, NOW);
+    assert_eq!(journal.record(&knock(1, later(30)), NOW), Used::Never);
+    drop(journal);
+    fs::remove_file(dir.path().join("journal")).unwrap();
+    flip(&dir.path().join("horizon"), 20);
+    let (journal, _) = open(dir.path(), 1, NOW);
+    assert_eq!(journal.record(&knock(1, later(30)), NOW), Used::Forgotten);
+    assert_eq!(journal.record(&knock(2, later(31)), later(1)), Used::Never);
+}
+
+/// A lost horizon is put back before it is needed: also ahead of what only the journal knew.
+#[test]
+fn a_lost_horizon_is_made_good() {
+    let dir = settled();
+    let (journal, _) = open(dir.path(), 1, NOW);
+    let ahead = knock(1, later(500));
+    assert_eq!(journal.record(&ahead, later(500)), Used::Never);
+    drop(journal);
+    fs::remove_file(dir.path().join("horizon")).unwrap();
+    drop(open(dir.path(), 1, NOW));
+    fs::remove_file(dir.path().join("journal")).unwrap();
+    let (journal, _) = open(dir.path(), 2, NOW);
+    assert_eq!(journal.record(&ahead, later(500)), Used::Forgotten);
+}
+
+#[test]
+fn a_full_memory_refuses_and_recovers() {
+    let memory = Memory::new(WINDOW, 10);
+    for number in 0..10 {
+        assert_eq!(memory.record(&knock(number, NOW), NOW), Used::Never);
+    }
+    assert_eq!(memory.record(&knock(10, NOW), NOW), Used::Full);
+    assert_eq!(memory.record(&knock(9, NOW), NOW), Used::Before);
+    assert_eq!(memory.record(&knock(10, later(31)), later(31)), Used::Never);
+    assert_eq!(memory.record(&knock(9, NOW), NOW), Used::Forgotten);
+    assert!(!memory.has_admitted(&encapsulation(&knock(9, NOW))));
+}
+
+#[test]
+fn one_folder_serves_one_server() {
+    let dir = settled();
+    let (journal, _) = open(dir.path(), 1, NOW);
+    let second = Journal::open(dir.path(), &boot(1), NOW, WINDOW, 1000);
+    let error = second.unwrap_err();
+    assert!(matches!(error, JournalError::Held { .. }));
+    assert!(error.to_string().contains("stateDir of its own"));
+    drop(journal);
+    open(dir.path(), 1, NOW);
+}
+
+#[test]
+fn a_missing_folder_is_an_error_that_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("none");
+    let error = Journal::open(&missing, &boot(1), NOW, WINDOW, 1000).unwrap_err();
+    assert!(error.to_string().contains("stateDir must exist"), "{error}");
+}
+
+#[test]
+fn only_the_owner_may_read_the_files() {
+    let dir = settled();
+    let (journal, _) = open(dir.path(), 1, NOW);
+    assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Never);
+    for entry in fs::read_dir(dir.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", entry.path().display());
+    }
+}
+
+/// Also crosses several compactions, and a crash after them.
+#[test]
+fn the_journal_stays_small_and_forgets_nothing_in_use() {
+    let dir = settled();
+    let (journal, _) = open(dir.path(), 1, NOW);
+    let path = dir.path().join("journal");
+    let moment = |number: u64| NOW.after(Duration::from_millis(number * 100));
+    let mut largest = 0;
+    for number in 0..60_000 {
+        let now = moment(number);
+        assert_eq!(journal.record(&knock(number, now), now), Used::Never, "{number}");
+        if number % 1000 == 0 {
+            largest = largest.max(fs::metadata(&path).unwrap().len());
+        }
+    }
+    assert!(largest < 2 << 20, "{largest} bytes");
+    drop(journal);
+    let (journal, opened) = open(dir.path(), 1, moment(60_000));
+    assert_eq!(opened.history, History::Complete);
+    for number in 0..60_000 {
+        let again = journal.record(&knock(number, moment(number)), moment(60_000));
+        assert_ne!(again, Used::Never, "{number}");
+    }
+}
