@@ -1,0 +1,138 @@
+//! The authority's own key and certificate: made once, read back, used to sign.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SerialNumber,
+};
+use sknock_protocol::Moment;
+use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
+use zeroize::Zeroizing;
+
+use crate::folder::Folder;
+use crate::key::Key;
+use crate::name::MAX_LENGTH;
+use crate::validity::{Validity, calendar};
+use crate::{Error, Serial};
+
+/// The private key: PKCS#8 in PEM.
+pub(crate) const KEY_FILE: &str = "ca.key";
+/// The certificate in DER.
+pub(crate) const CERTIFICATE_FILE: &str = "ca.cer";
+/// The certificate in PEM, for programs that want it so.
+pub(crate) const PEM_FILE: &str = "ca.pem";
+
+/// A key that signs, and the certificate that says so.
+pub(crate) struct Ca {
+    pub(crate) key: Key,
+    pub(crate) certificate: Vec<u8>,
+    /// The common name.
+    pub(crate) name: String,
+    /// The subject key identifier, by which certificates and lists name their signer.
+    pub(crate) key_id: Vec<u8>,
+    pub(crate) not_after: Moment,
+}
+
+impl Ca {
+    /// A new key and its self-signed certificate, which may sign certificates of holders only.
+    ///
+    /// Without a name it is called `sKnock CA` and a random number: servers tell authorities and
+    /// their revocation lists apart by name, so two of them should never be called the same.
+    /// Beside it comes the certificate in PEM.
+    pub(crate) fn generate(
+        name: Option<&str>,
+        validity: Validity,
+    ) -> Result<(Self, String), Error> {
+        let serial = Serial::random()?;
+        let name = match name {
+            Some(name) => checked(name)?,
+            None => format!("sKnock CA {}", &serial.to_string()[..8]),
+        };
+        let key = Key::generate()?;
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from_slice(serial.as_bytes()));
+        params.not_before = calendar(validity.not_before)?;
+        params.not_after = calendar(validity.not_after)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.distinguished_name.push(DnType::CommonName, name.as_str());
+        let certificate = params.self_signed(key.pair()).map_err(Error::certificate)?;
+        let ca = Self {
+            certificate: certificate.der().to_vec(),
+            name,
+            key_id: params.key_identifier(key.pair()),
+            not_after: validity.not_after,
+            key,
+        };
+        Ok((ca, certificate.pem()))
+    }
+
+    /// The authority that lives in `folder`.
+    pub(crate) fn load(folder: &Folder) -> Result<Self, Error> {
+        let damaged =
+            |file, what: &str| Error::Damaged { path: folder.file(file), what: what.to_owned() };
+        let pem = Zeroizing::new(folder.read(KEY_FILE)?);
+        let key = std::str::from_utf8(&pem)
+            .ok()
+            .and_then(Key::from_pem)
+            .ok_or_else(|| damaged(KEY_FILE, "no P-256 key in PEM"))?;
+        let certificate = folder.read(CERTIFICATE_FILE)?;
+        let facts = Facts::read(&certificate)
+            .ok_or_else(|| damaged(CERTIFICATE_FILE, "no authority's certificate in DER"))?;
+        if facts.public_key != key.pair().public_key_raw() {
+            return Err(damaged(CERTIFICATE_FILE, "not the certificate of ca.key"));
+        }
+        let Facts { name, key_id, not_after, .. } = facts;
+        Ok(Self { key, certificate, name, key_id, not_after })
+    }
+
+    /// Whoever signs certificates and revocation lists here.
+    pub(crate) fn issuer(&self) -> Result<Issuer<'static, &KeyPair>, Error> {
+        Issuer::from_ca_cert_der(&self.certificate.as_slice().into(), self.key.pair())
+            .map_err(Error::certificate)
+    }
+
+    /// Certifies what `params` say of the holder of `key`.
+    pub(crate) fn certify(&self, params: &CertificateParams, key: &Key) -> Result<Vec<u8>, Error> {
+        let certificate =
+            params.signed_by(key.pair(), &self.issuer()?).map_err(Error::certificate)?;
+        Ok(certificate.der().to_vec())
+    }
+}
+
+/// What an authority's certificate says.
+struct Facts {
+    name: String,
+    key_id: Vec<u8>,
+    not_after: Moment,
+    public_key: Vec<u8>,
+}
+
+impl Facts {
+    fn read(der: &[u8]) -> Option<Self> {
+        let (rest, certificate) = X509Certificate::from_der(der).ok()?;
+        let key_id = certificate.iter_extensions().find_map(|extension| {
+            match extension.parsed_extension() {
+                ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+                _ => None,
+            }
+        })?;
+        let name = certificate.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
+        let end = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+        let public_key = certificate.public_key().subject_public_key.data.to_vec();
+        (rest.is_empty() && certificate.is_ca()).then_some(Self {
+            name,
+            key_id,
+            not_after: Moment::from_secs(end),
+            public_key,
+        })
+    }
+}
+
+/// A common name of 1 to 64 characters (RFC 5280, A.1, `ub-common-name`) that can be printed.
+fn checked(name: &str) -> Result<String, Error> {
+    let fits = (1..=MAX_LENGTH).contains(&name.chars().count());
+    if !fits || name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(Error::AuthorityName { name: name.escape_debug().to_string() });
+    }
+    Ok(name.to_owned())
+}

@@ -1,0 +1,85 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use sknock_certs::{MAX_DAYS, Name, Reason};
+use sknock_protocol::Service;
+
+/// The authority of sKnock: issues certificates to servers and clients, and revokes them.
+///
+/// The folder holds the authority's key (ca.key), so keep it off the servers. Publish crl.der on any
+/// web server, and issue it anew before it ends, for example weekly: sknock-ca --dir DIR crl
+#[derive(Parser)]
+#[command(
+    name = "sknock-ca",
+    version,
+    after_help = "Exit status: 0 done, 1 not done, 2 wrong usage"
+)]
+pub(crate) struct Args {
+    /// The folder of the authority
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Write the outcome as JSON to standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// A file that holds nothing but the password for the new .pfx; without it, the environment's
+    /// `SKNOCK_PFX_PASSWORD`, else a prompt
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make an authority: ca.key, ca.cer, ca.pem and an empty crl.der
+    Init {
+        /// Its common name; one of its own if not given
+        #[arg(long, value_name = "CN")]
+        name: Option<String>,
+        /// How long its certificate is valid
+        #[arg(long, value_name = "N", default_value_t = 3650, value_parser = days())]
+        days: u32,
+    },
+    /// Issue a server's key and certificate: NAME.pfx for the server, NAME.cer for its clients
+    Server {
+        /// Its host name, or any name
+        name: Name,
+        /// How long the certificate is valid
+        #[arg(long, value_name = "N", default_value_t = 3650, value_parser = days())]
+        days: u32,
+    },
+    /// Issue a client's key and certificate: NAME.pfx
+    Client {
+        /// Its holder
+        name: Name,
+        /// What it may open, such as tcp/22 or udp/60000-60010; may be repeated
+        #[arg(long, value_name = "SERVICE", required = true)]
+        allow: Vec<Service>,
+        /// How long the certificate is valid
+        #[arg(long, value_name = "N", default_value_t = 365, value_parser = days())]
+        days: u32,
+    },
+    /// Revoke a certificate, and issue crl.der anew at once
+    Revoke {
+        /// The holder's name, or the serial number in hexadecimal
+        #[arg(value_name = "NAME-or-SERIAL")]
+        which: String,
+        /// Why; servers treat all reasons alike
+        #[arg(long, value_enum, default_value_t)]
+        reason: Reason,
+    },
+    /// Issue the revocation list crl.der anew
+    Crl {
+        /// By when the next one is due; as last time if not given, at first 30
+        #[arg(long, value_name = "N", value_parser = days())]
+        days: Option<u32>,
+    },
+    /// List all certificates that were ever issued
+    List,
+}
+
+fn days() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS))
+}

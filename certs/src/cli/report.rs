@@ -1,0 +1,114 @@
+//! How an outcome is told: as text for people, as JSON for programs. Both say the same.
+
+use serde_json::{Value, json};
+use sknock_certs::{Authority, Crl, Entry, Issued, Kind, Revoked, date};
+use sknock_protocol::{Moment, Service};
+
+/// One outcome, told twice.
+pub(crate) struct Report {
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+/// After `init`.
+pub(crate) fn init(authority: &Authority, list: &Crl) -> Report {
+    let (name, end) = (authority.name(), date(authority.not_after()));
+    let list = crl(authority, list);
+    let text = format!("authority \"{name}\" is ready, valid until {end}\n{}", list.text);
+    json_with(text, json!({ "name": name, "notAfter": end }), list)
+}
+
+/// After `server` and `client`.
+pub(crate) fn issued(issued: &Issued) -> Report {
+    let Issued { entry, clipped, pfx, certificate } = issued;
+    let mut text = String::new();
+    let mut line = |line: String| text.extend([line.as_str(), "\n"]);
+    match entry.kind {
+        Kind::Server => line(format!("wrote {}: for the server only", pfx.display())),
+        Kind::Client => line(format!("wrote {}: for {} only", pfx.display(), entry.name)),
+    }
+    if let Some(certificate) = certificate {
+        line(format!("wrote {}: for its clients", certificate.display()));
+    }
+    line(format!("serial {}, valid until {}", entry.serial, date(entry.not_after)));
+    if *clipped {
+        line(
+            "that is when the authority's own certificate ends: shorter than asked for".to_owned(),
+        );
+    }
+    if entry.kind == Kind::Client {
+        line(format!("opens {}", services(&entry.services)));
+    }
+    let mut json = json!(entry);
+    json["clipped"] = json!(clipped);
+    json["pfx"] = json!(pfx.to_string_lossy());
+    if let Some(certificate) = certificate {
+        json["certificate"] = json!(certificate.to_string_lossy());
+    }
+    Report { text, json }
+}
+
+/// After `revoke`.
+pub(crate) fn revoked(authority: &Authority, revoked: &Revoked) -> Report {
+    let Revoked { entry, already, crl: list } = revoked;
+    let since = entry.revoked.map(|revocation| date(revocation.at)).unwrap_or_default();
+    let list = crl(authority, list);
+    let text = if *already {
+        format!(
+            "{} (serial {}) was revoked already, on {since}\n{}",
+            entry.name, entry.serial, list.text
+        )
+    } else {
+        format!("revoked {} (serial {})\n{}", entry.name, entry.serial, list.text)
+    };
+    let mut json = json!(entry);
+    json["already"] = json!(already);
+    json_with(text, json, list)
+}
+
+/// After `crl`.
+pub(crate) fn crl(authority: &Authority, list: &Crl) -> Report {
+    let file = authority.crl_file();
+    let due = date(list.next_update);
+    let text =
+        format!("wrote {}: number {}, the next is due before {due}\n", file.display(), list.number);
+    let mut json = json!(list);
+    json["file"] = json!(file.to_string_lossy());
+    Report { text, json }
+}
+
+/// For `list`.
+pub(crate) fn list(authority: &Authority, entries: &[Entry], now: Moment) -> Report {
+    let width = entries.iter().map(|entry| entry.name.as_str().len()).max().unwrap_or(0).max(4);
+    let mut text = format!(
+        "{:width$}  KIND    STATE    UNTIL                 {:32}  OPENS\n",
+        "NAME", "SERIAL"
+    );
+    for entry in entries {
+        let (name, kind) = (entry.name.as_str(), entry.kind.to_string());
+        let (state, until) = (entry.state(now).to_string(), date(entry.not_after));
+        let (serial, opens) = (entry.serial, services(&entry.services));
+        let line = format!("{name:width$}  {kind:6}  {state:7}  {until}  {serial}  {opens}");
+        text.extend([line.trim_end(), "\n"]);
+    }
+    let certificates = entries.iter().map(|entry| {
+        let mut json = json!(entry);
+        json["state"] = json!(entry.state(now).to_string());
+        json
+    });
+    let json = json!({
+        "name": authority.name(),
+        "notAfter": date(authority.not_after()),
+        "certificates": certificates.collect::<Vec<_>>(),
+    });
+    Report { text, json }
+}
+
+fn json_with(text: String, mut json: Value, list: Report) -> Report {
+    json["crl"] = list.json;
+    Report { text, json }
+}
+
+fn services(services: &[Service]) -> String {
+    services.iter().map(Service::to_string).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,125 @@
+//! The revocation list: which certificates are believed no longer.
+
+use clap::ValueEnum;
+use rcgen::{
+    CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
+};
+use serde::{Deserialize, Serialize};
+use sknock_protocol::Moment;
+
+use crate::ca::Ca;
+use crate::register::{Entry, Register};
+use crate::validity::{calendar, in_days, text};
+use crate::{Error, Revocation};
+
+/// For how long the first list is valid, in days.
+pub const DEFAULT_CRL_DAYS: u32 = 30;
+
+/// The published list, in DER.
+pub(crate) const FILE: &str = "crl.der";
+
+/// One issue of the revocation list.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Crl {
+    /// Counts the issues; the first is 1, and none is ever used twice.
+    pub number: u64,
+    /// When it was issued. Never before an earlier issue, for servers would not take it then.
+    #[serde(with = "text")]
+    pub this_update: Moment,
+    /// By when there must be a new one.
+    #[serde(with = "text")]
+    pub next_update: Moment,
+    /// For how many days it was issued.
+    pub days: u32,
+}
+
+impl Crl {
+    /// The first issue.
+    pub(crate) fn first(now: Moment) -> Result<Self, Error> {
+        let (number, days) = (1, DEFAULT_CRL_DAYS);
+        Ok(Self { number, this_update: now, next_update: in_days(days, now)?, days })
+    }
+
+    /// The issue after this one, valid for `days` from `now`.
+    pub(crate) fn next(&self, days: u32, now: Moment) -> Result<Self, Error> {
+        let number = self.number + 1;
+        let this_update = self.this_update.max(now);
+        Ok(Self { number, this_update, next_update: in_days(days, this_update)?, days })
+    }
+
+    /// The list in DER: the register's revoked certificates, signed.
+    pub(crate) fn sign(&self, register: &Register, ca: &Ca) -> Result<Vec<u8>, Error> {
+        let params = CertificateRevocationListParams {
+            this_update: calendar(self.this_update)?,
+            next_update: calendar(self.next_update)?,
+            crl_number: SerialNumber::from(self.number),
+            issuing_distribution_point: None,
+            revoked_certs: register.revoked().map(listed).collect::<Result<_, _>>()?,
+            key_identifier_method: KeyIdMethod::PreSpecified(ca.key_id.clone()),
+        };
+        let list = params.signed_by(&ca.issuer()?);
+        list.map(|list| list.der().to_vec())
+            .map_err(|error| Error::Encoding { what: "revocation list", why: error.to_string() })
+    }
+}
+
+fn listed((entry, revocation): (&Entry, &Revocation)) -> Result<RevokedCertParams, Error> {
+    Ok(RevokedCertParams {
+        serial_number: SerialNumber::from_slice(entry.serial.as_bytes()),
+        revocation_time: calendar(revocation.at)?,
+        reason_code: Some(revocation.reason.code()),
+        invalidity_date: None,
+    })
+}
+
+/// Why a certificate is revoked (RFC 5280, 5.3.1). Servers treat all reasons alike.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Not said.
+    #[default]
+    Unspecified,
+    /// Someone else may have the key.
+    KeyCompromise,
+    /// Name or role of the holder have changed.
+    AffiliationChanged,
+    /// Another certificate has taken its place.
+    Superseded,
+    /// No longer needed.
+    CessationOfOperation,
+    /// The holder may no longer do what it says.
+    PrivilegeWithdrawn,
+}
+
+impl Reason {
+    fn code(self) -> RevocationReason {
+        match self {
+            Self::Unspecified => RevocationReason::Unspecified,
+            Self::KeyCompromise => RevocationReason::KeyCompromise,
+            Self::AffiliationChanged => RevocationReason::AffiliationChanged,
+            Self::Superseded => RevocationReason::Superseded,
+            Self::CessationOfOperation => RevocationReason::CessationOfOperation,
+            Self::PrivilegeWithdrawn => RevocationReason::PrivilegeWithdrawn,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment::from_secs(1_800_000_000);
+
+    #[test]
+    fn numbers_rise_and_dates_never_go_back() {
+        let first = Crl::first(NOW).unwrap();
+        assert_eq!((first.number, first.this_update), (1, NOW));
+        assert_eq!(first.next_update, Moment::from_secs(NOW.as_secs() + 30 * 86_400));
+        let later = Moment::from_secs(NOW.as_secs() + 1);
+        let second = first.next(1, later).unwrap();
+        assert_eq!((second.number, second.this_update), (2, later));
+        let clock_set_back = second.next(1, NOW).unwrap();
+        assert_eq!((clock_set_back.number, clock_set_back.this_update), (3, later));
+    }
+}

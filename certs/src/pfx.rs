@@ -1,0 +1,77 @@
+//! PKCS#12 out: a key, its certificate and the authority's, under a password.
+
+use p12_keystore::error::Error as KeystoreError;
+use p12_keystore::{
+    Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKey,
+    PrivateKeyChain,
+};
+
+use crate::key::Key;
+use crate::{Entry, Error};
+
+/// Rounds of PBKDF2 and of the MAC's key derivation. A client opens its file at every knock, so this
+/// is a delay as much as a defence: some 50 times openssl's own 2048, and still a fraction of a second.
+const ITERATIONS: u32 = 100_000;
+
+/// AES-256 under PBES2 with HMAC-SHA256, and an HMAC-SHA256 over all: what openssl 3 opens by itself.
+///
+/// It holds the key, the `certificate` that `entry` is about, and the authority's (both DER).
+pub(crate) fn seal(
+    entry: &Entry,
+    key: &Key,
+    certificate: &[u8],
+    authority: &[u8],
+    password: &str,
+) -> Result<Vec<u8>, Error> {
+    check(password)?;
+    let encoding =
+        |error: KeystoreError| Error::Encoding { what: "PKCS#12 file", why: error.to_string() };
+    let chain = PrivateKeyChain::new(
+        entry.serial.as_bytes(),
+        PrivateKey::from_der(key.pkcs8()).map_err(encoding)?,
+        [
+            Certificate::from_der(certificate).map_err(encoding)?,
+            Certificate::from_der(authority).map_err(encoding)?,
+        ],
+    );
+    let mut store = KeyStore::new();
+    store.add_entry(entry.name.as_str(), KeyStoreEntry::PrivateKeyChain(chain));
+    store
+        .writer(password)
+        .encryption_algorithm(EncryptionAlgorithm::PbeWithHmacSha256AndAes256)
+        .encryption_iterations(ITERATIONS)
+        .mac_algorithm(MacAlgorithm::HmacSha256)
+        .mac_iterations(ITERATIONS)
+        .write()
+        .map_err(encoding)
+}
+
+/// Refuses what other programs could not type, read from a file's first line, or encode.
+pub(crate) fn check(password: &str) -> Result<(), Error> {
+    let why = if password.is_empty() {
+        "it is empty"
+    } else if password.chars().any(char::is_control) {
+        "it contains a control character, such as a tab or a second line"
+    } else if password.chars().any(|character| u32::from(character) > 0xffff) {
+        // the MAC's key derivation takes a BMPString (RFC 7292, B.1)
+        "it contains a character above U+FFFF, such as an emoji, which PKCS#12 cannot hold"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Password { why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_that_others_could_not_use_are_refused() {
+        for password in ["", "a\nb", "a\tb", "\0", "\u{1f511}"] {
+            assert!(matches!(check(password), Err(Error::Password { .. })), "{password:?}");
+        }
+        for password in [" ", r#"back\slash "quote" ' ; % €"#] {
+            assert!(check(password).is_ok(), "{password:?}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The register: every certificate that was ever issued, and what became of it. Reads and writes
+//! `register.json`, decides what a name or number means, and issues nothing itself.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sknock_protocol::{Moment, Service};
+
+use crate::crl::Crl;
+use crate::folder::{Access, Folder, Prepared};
+use crate::validity::text;
+use crate::{Error, Name, Reason, Serial};
+
+/// The register's file.
+pub(crate) const FILE: &str = "register.json";
+
+/// The only form of the file there is.
+const VERSION: u8 = 1;
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It is knocked at.
+    Server,
+    /// It knocks.
+    Client,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        })
+    }
+}
+
+/// That a certificate was revoked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// Since when.
+    #[serde(with = "text")]
+    pub at: Moment,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Whether a certificate is believed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It is.
+    Valid,
+    /// No longer, for its time is over.
+    Expired,
+    /// No longer, for it was revoked.
+    Revoked,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Valid => "valid",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        })
+    }
+}
+
+/// One certificate.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Entry {
+    /// Which one; unique.
+    pub serial: Serial,
+    /// Its holder; several may have had the same name, one after the other.
+    pub name: Name,
+    /// What it is for.
+    pub kind: Kind,
+    /// What it allows to open; empty for a server.
+    #[serde(with = "services")]
+    pub services: Vec<Service>,
+    /// From when on it is valid.
+    #[serde(with = "text")]
+    pub not_before: Moment,
+    /// The last moment at which it is valid.
+    #[serde(with = "text")]
+    pub not_after: Moment,
+    /// Whether it was revoked.
+    pub revoked: Option<Revocation>,
+}
+
+impl Entry {
+    /// Whether it is believed at `now`. What is revoked stays so, expired or not.
+    pub fn state(&self, now: Moment) -> State {
+        if self.revoked.is_some() {
+            State::Revoked
+        } else if self.not_after < now {
+            State::Expired
+        } else {
+            State::Valid
+        }
+    }
+}
+
+/// Everything that was issued.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Register {
+    version: u8,
+    /// The latest revocation list, published or about to be.
+    pub(crate) crl: Crl,
+    /// In the order of their making.
+    pub(crate) certificates: Vec<Entry>,
+}
+
+impl Register {
+    /// Of an authority that has issued nothing but its first revocation list.
+    pub(crate) fn new(crl: Crl) -> Self {
+        Self { version: VERSION, crl, certificates: Vec::new() }
+    }
+
+    pub(crate) fn load(folder: &Folder) -> Result<Self, Error> {
+        let damaged = |what| Error::Damaged { path: folder.file(FILE), what };
+        let register: Self = serde_json::from_slice(&folder.read(FILE)?)
+            .map_err(|error| damaged(format!("no register ({error})")))?;
+        if register.version != VERSION {
+            return Err(damaged(format!(
+                "a register of version {}, unknown here",
+                register.version
+            )));
+        }
+        Ok(register)
+    }
+
+    /// The file, still to be published.
+    pub(crate) fn prepare(&self, folder: &Folder) -> Result<Prepared, Error> {
+        let mut json = serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::Encoding { what: "register", why: error.to_string() })?;
+        json.push(b'\n');
+        folder.prepare(FILE, &json, Access::Private)
+    }
+
+    /// Writes the file.
+    pub(crate) fn save(&self, folder: &Folder) -> Result<(), Error> {
+        folder.publish([self.prepare(folder)?])
+    }
+
+    /// All revoked certificates, also expired ones: a list that forgets them early gains nothing.
+    pub(crate) fn revoked(&self) -> impl Iterator<Item = (&Entry, &Revocation)> {
+        self.certificates.iter().filter_map(|entry| Some((entry, entry.revoked.as_ref()?)))
+    }
+
+    /// Whether a certificate for `name` may be issued, and if so, whether one was before.
+    ///
+    /// A name is free again when all its certificates are revoked or expired, but it never changes
+    /// from server to client or back: files of both would lie side by side.
+    pub(crate) fn claim(&self, name: &Name, kind: Kind, now: Moment) -> Result<bool, Error> {
+        let mut before = self.certificates.iter().filter(|entry| entry.name == *name).peekable();
+        let known = before.peek().is_some();
+        for entry in before {
+            if entry.kind != kind {
+                return Err(Error::NameOfOtherKind { name: name.to_string(), kind: entry.kind });
+            }
+            if entry.state(now) == State::Valid {
+                let (serial, until) = (entry.serial, entry.not_after);
+                return Err(Error::NameTaken { name: name.to_string(), serial, until });
+            }
+        }
+        Ok(known)
+    }
+
+    /// Where the certificate is that `which` means: the one with that serial number, else the valid
+    /// one of that name, else the latest revoked one of that name.
+    pub(crate) fn find(&self, which: &str, now: Moment) -> Result<usize, Error> {
+        let all = || self.certificates.iter().enumerate();
+        if let Ok(serial) = which.parse()
+            && let Some((place, _)) = all().find(|(_, entry)| entry.serial == serial)
+        {
+            return Ok(place);
+        }
+        let named = || all().filter(|(_, entry)| entry.name.as_str() == which);
+        let valid: Vec<_> = named().filter(|(_, entry)| entry.state(now) == State::Valid).collect();
+        let which = which.escape_debug().to_string();
+        match valid[..] {
+            [(place, _)] => Ok(place),
+            [] => match named().next_back() {
+                None => Err(Error::Unknown { which }),
+                Some((_, entry)) if entry.state(now) == State::Expired => {
+                    Err(Error::Expired { which, at: entry.not_after, serial: entry.serial })
+                }
+                Some((place, _)) => Ok(place),
+            },
+            _ => Err(Error::Ambiguous {
+                which,
+                serials: valid.iter().map(|(_, entry)| entry.serial).collect(),
+            }),
+        }
+    }
+}
+
+/// Services as text.
+mod services {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use sknock_protocol::Service;
+
+    pub(crate) fn serialize<S: Serializer>(services: &[Service], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(services.iter().map(Service::to_string))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Service>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(D::Error::custom)
+    }
+}

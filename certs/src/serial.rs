@@ -1,0 +1,116 @@
+//! Serial numbers: random, so that nobody can guess the next one or count the certificates.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Bytes in a serial number: RFC 5280 (4.1.2.2) allows 20.
+const LENGTH: usize = 16;
+
+/// The serial number of a certificate: 16 bytes, the first between 0x40 and 0x7f.
+///
+/// That makes it positive and of one length in DER and in hex; 126 bits are random.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Serial([u8; LENGTH]);
+
+impl Serial {
+    /// A new one.
+    ///
+    /// # Errors
+    /// [`Error::Random`] if the system has no random numbers.
+    pub(crate) fn random() -> Result<Self, Error> {
+        let mut bytes = [0; LENGTH];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Random)?;
+        bytes[0] = bytes[0] & 0x7f | 0x40;
+        Ok(Self(bytes))
+    }
+
+    /// The number, big-endian.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A text is not a serial number of ours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a serial number is 32 hexadecimal digits")]
+pub struct NotASerial;
+
+impl FromStr for Serial {
+    type Err = NotASerial;
+
+    /// Reads 32 hexadecimal digits of either case; colons between them, as openssl prints, are fine.
+    fn from_str(text: &str) -> Result<Self, NotASerial> {
+        let digits: Vec<u8> = text
+            .chars()
+            .filter(|&character| character != ':')
+            .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
+            .collect::<Option<_>>()
+            .ok_or(NotASerial)?;
+        let bytes: Vec<u8> =
+            digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect();
+        if digits.len() != 2 * LENGTH {
+            return Err(NotASerial);
+        }
+        bytes.try_into().map(Self).map_err(|_| NotASerial)
+    }
+}
+
+impl TryFrom<String> for Serial {
+    type Error = NotASerial;
+
+    fn try_from(text: String) -> Result<Self, NotASerial> {
+        text.parse()
+    }
+}
+
+impl From<Serial> for String {
+    fn from(serial: Serial) -> Self {
+        serial.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serials_are_positive_of_one_length_and_differ() {
+        let serials: Vec<Serial> = (0..64).map(|_| Serial::random().unwrap()).collect();
+        assert!(serials.iter().all(|serial| (0x40..0x80).contains(&serial.0[0])));
+        let distinct: std::collections::BTreeSet<_> = serials.iter().collect();
+        assert_eq!(distinct.len(), serials.len());
+    }
+
+    #[test]
+    fn text_and_serial_agree() {
+        let serial = Serial::random().unwrap();
+        let text = serial.to_string();
+        let colons = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let colons = colons.collect::<Vec<_>>().join(":").to_uppercase();
+        assert_eq!(text.parse(), Ok(serial));
+        assert_eq!(colons.parse(), Ok(serial));
+        for wrong in [
+            "",
+            ":",
+            "4",
+            "alice",
+            &text[1..],
+            &text[2..],
+            &format!("{text}00"),
+            &text.replace(&text[..1], "g"),
+        ] {
+            assert_eq!(wrong.parse::<Serial>(), Err(NotASerial), "{wrong:?}");
+        }
+    }
+}

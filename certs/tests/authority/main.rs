@@ -1,0 +1,9 @@
+//! The authority as others meet it: openssl, a server, a person at the command line.
+
+mod certificates;
+mod command_line;
+mod crl;
+mod files;
+mod pfx;
+mod refusals;
+mod support;
