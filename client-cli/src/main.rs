@@ -1,2 +1,60 @@
-//! Placeholder.
-fn main() {}
+//! `sknock`: opens hidden services from the command line.
+
+mod arguments;
+mod credentials;
+mod failure;
+mod help;
+mod password;
+mod places;
+mod report;
+mod splice;
+
+use std::process::ExitCode;
+
+use arguments::{Goal, Task};
+use failure::Failure;
+use sknock::Client;
+
+fn main() -> ExitCode {
+    let task = match arguments::parse(std::env::args_os()) {
+        Ok(task) => task,
+        Err(answer) => return help::print(&answer),
+    };
+    match run(&task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failed(&task, &failure);
+            failure.code().into()
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<(), Failure> {
+    let client = client(task)?;
+    match &task.goal {
+        Goal::Knock(services) => {
+            let opened = client.knock(&task.host, services)?;
+            report::opened(task, &opened)
+        }
+        Goal::Connect(port) => {
+            let connection = client.reach(&task.host, *port)?;
+            report::connected(task, &connection.opened);
+            splice::with_stdio(&connection.stream)
+        }
+    }
+}
+
+fn client(task: &Task) -> Result<Client, Failure> {
+    let options = &task.options;
+    let (identity, server) = credentials::load(task)?;
+    Ok(Client::builder(identity, server)
+        .knock_port(options.knock_port)
+        .attempts(options.attempts)
+        .timeout(options.timeout())
+        .verify(!options.no_verify)
+        .family(options.family())
+        .address(options.address)
+        .lifetime(options.lifetime)
+        .single_use(options.once)
+        .build())
+}

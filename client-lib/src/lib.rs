@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Opens services that sKnock hides: one signed datagram, then connect.
+//!
+//! ```text
+//! open_identity ─┐
+//!                ├─ Client ── knock ──> Opened
+//! open_server_certificate ─┘    └──── connect ──> TcpStream
+//! ```
+//!
+//! Blocking, without an async runtime, and without anything that only one system has. Secrets are
+//! overwritten when dropped. What the network says is believed only when it opens under the key of
+//! our own knock.
+
+mod address;
+mod attempt;
+mod campaign;
+mod client;
+mod clock;
+mod credentials;
+mod destination;
+mod error;
+mod learnt;
+mod opened;
+mod options;
+mod reach;
+
+pub use client::{Client, Connection};
+pub use credentials::{open_identity, open_server_certificate};
+pub use error::{ConnectError, CredentialError, KnockError};
+pub use opened::{Granted, Opened, Tried, Verified};
+pub use options::{Address, ClientBuilder, Family};
+pub use sknock_protocol::v2::SealError;
+pub use sknock_protocol::{
+    BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, NotAService, ServerCertificate,
+    ServerCertificateError, Service, Transport,
+};

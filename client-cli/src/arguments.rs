@@ -1,0 +1,256 @@
+//! What the command line may say, in the three forms that it may have.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, value_parser};
+use sknock::{Address, DEFAULT_KNOCK_PORT, Family, Service};
+
+use crate::help;
+
+/// What to do, in whichever form it was asked for.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) options: Options,
+    pub(crate) host: String,
+    pub(crate) goal: Goal,
+}
+
+#[derive(Debug)]
+pub(crate) enum Goal {
+    /// Open these; none means all that the certificate allows.
+    Knock(Vec<Service>),
+    /// Open this TCP port and join it to stdin and stdout.
+    Connect(u16),
+}
+
+/// Open services hidden by sKnock: one signed datagram, then connect
+#[derive(Debug, Parser)]
+#[command(name = "sknock", version, max_term_width = 100)]
+#[command(override_usage = help::USAGE, after_long_help = help::FILES)]
+struct Words {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask a host to open services for this machine
+    #[command(long_about = help::KNOCK, after_long_help = help::FILES)]
+    Knock {
+        #[command(flatten)]
+        options: Options,
+        /// The server's name or address
+        host: String,
+        /// What to open: tcp/22, udp/60000-60010 ...; without any, all that your certificate allows
+        services: Vec<Service>,
+    },
+    /// Open a TCP port, connect to it, and join it to stdin and stdout
+    #[command(long_about = help::CONNECT, after_long_help = help::FILES)]
+    Connect {
+        #[command(flatten)]
+        options: Options,
+        /// The server's name or address
+        host: String,
+        /// The TCP port
+        #[arg(value_parser = value_parser!(u16).range(1..))]
+        port: u16,
+    },
+}
+
+/// Open one port: the short form, as the original sKnock had it
+#[derive(Debug, Parser)]
+#[command(name = "sknock", version, max_term_width = 100, override_usage = help::USAGE)]
+struct ShortForm {
+    #[command(flatten)]
+    options: Options,
+    /// The port to open
+    #[arg(short, long, value_parser = value_parser!(u16).range(1..))]
+    port: u16,
+    /// Open a UDP port; TCP otherwise
+    #[arg(short, long)]
+    udp: bool,
+    /// The server's name or address
+    host: String,
+}
+
+/// How to knock. The same in every form.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch that the user turns")]
+pub(crate) struct Options {
+    /// Your key and certificate, PKCS#12
+    #[arg(long, value_name = "FILE", env = "SKNOCK_IDENTITY")]
+    pub(crate) identity: Option<PathBuf>,
+    /// The server's certificate, DER or PEM
+    #[arg(long, value_name = "FILE", env = "SKNOCK_SERVER_CERT")]
+    pub(crate) server_cert: Option<PathBuf>,
+    /// The identity's password; one line end at its end does not count
+    #[arg(long, value_name = "FILE", env = "SKNOCK_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// The server's UDP port for knocks
+    #[arg(long, value_name = "PORT", env = "SKNOCK_KNOCK_PORT", default_value_t = DEFAULT_KNOCK_PORT)]
+    #[arg(value_parser = value_parser!(u16).range(1..))]
+    pub(crate) knock_port: u16,
+    /// Whom to open for: an address, 'source' (wherever the knock arrives from, for use behind a
+    /// NAT), or 'auto'
+    #[arg(long, value_name = "IP|source|auto", default_value = "auto", value_parser = address)]
+    pub(crate) address: Address,
+    /// For how many seconds to open; the server may shorten it [default: as the server likes]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) lifetime: Option<NonZeroU16>,
+    /// Open for one connection only, which closes the door behind it (single TCP ports; not probed)
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How often to knock at most, each time anew
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u8).range(1..))]
+    pub(crate) attempts: u8,
+    /// How long to try at most, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(value_parser = value_parser!(u32).range(1..))]
+    pub(crate) timeout: u32,
+    /// Do not make sure that the door is open: send one knock and trust
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+    /// Use IPv4 only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub(crate) ipv4: bool,
+    /// Use IPv6 only
+    #[arg(short = '6', long)]
+    pub(crate) ipv6: bool,
+    /// Report in one line of JSON (on stdout; with connect on stderr)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Options {
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout.into())
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        }
+    }
+}
+
+/// Reads the command line; an error may also be a wish for help.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    if is_short_form(&words) {
+        let ShortForm { options, port, udp, host } = ShortForm::try_parse_from(words)?;
+        let service = if udp { Service::udp(port) } else { Service::tcp(port) };
+        return Ok(Task { options, host, goal: Goal::Knock(service.into_iter().collect()) });
+    }
+    Ok(match Words::try_parse_from(words)?.command {
+        Command::Knock { options, host, services } => {
+            Task { options, host, goal: Goal::Knock(services) }
+        }
+        Command::Connect { options, host, port } => {
+            Task { options, host, goal: Goal::Connect(port) }
+        }
+    })
+}
+
+/// The other forms begin with a word of ours.
+fn is_short_form(words: &[OsString]) -> bool {
+    const OTHERS: [&str; 7] = ["knock", "connect", "help", "-h", "--help", "-V", "--version"];
+    words.get(1).is_some_and(|first| OTHERS.iter().all(|other| first != other))
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    match text {
+        "auto" => Ok(Address::Auto),
+        "source" => Ok(Address::Source),
+        _ => match text.parse::<IpAddr>() {
+            Ok(address) => Ok(Address::Ip(address)),
+            Err(_) => Err("write an IPv4 or IPv6 address, 'source' or 'auto'".into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Task, clap::Error> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    fn services(line: &str) -> String {
+        match parsed(line).unwrap().goal {
+            Goal::Knock(services) => {
+                services.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            }
+            Goal::Connect(port) => format!("connect {port}"),
+        }
+    }
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Words::command().debug_assert();
+        ShortForm::command().debug_assert();
+    }
+
+    #[test]
+    fn all_three_forms_are_understood() {
+        assert_eq!(services("sknock knock gw tcp/22 udp/60000-60010"), "tcp/22 udp/60000-60010");
+        assert_eq!(services("sknock knock gw"), "");
+        assert_eq!(services("sknock connect gw 22"), "connect 22");
+        assert_eq!(services("sknock -p 22 gw"), "tcp/22");
+        assert_eq!(services("sknock -u -4 -p 53 gw"), "udp/53");
+        assert_eq!(services("sknock gw -up53"), "udp/53");
+        assert_eq!(services("sknock --json --once -p 22 gw"), "tcp/22");
+    }
+
+    #[test]
+    fn options_arrive() {
+        let Task { options, host, .. } = parsed(
+            "sknock knock -6 --knock-port 7 --address 2001:db8::1 --lifetime 9 --once --attempts 2 \
+             --timeout 4 --no-verify --json gw",
+        )
+        .unwrap();
+        assert_eq!(host, "gw");
+        assert_eq!(options.family(), Family::V6);
+        assert_eq!(options.knock_port, 7);
+        assert_eq!(options.address, Address::Ip("2001:db8::1".parse().unwrap()));
+        assert_eq!(options.lifetime.map(NonZeroU16::get), Some(9));
+        assert_eq!((options.attempts, options.timeout()), (2, Duration::from_secs(4)));
+        assert!(options.once && options.no_verify && options.json);
+    }
+
+    #[test]
+    fn nonsense_is_a_usage_error() {
+        for line in [
+            "sknock",
+            "sknock gw",
+            "sknock -p 0 gw",
+            "sknock -p 65536 gw",
+            "sknock -p ssh gw",
+            "sknock -p 22",
+            "sknock knock",
+            "sknock knock gw 22",
+            "sknock knock gw tcp/0",
+            "sknock knock -4 -6 gw",
+            "sknock knock --address somewhere gw",
+            "sknock knock --lifetime 0 gw",
+            "sknock knock --lifetime 65536 gw",
+            "sknock knock --attempts 0 gw",
+            "sknock knock --timeout 0 gw",
+            "sknock knock --knock-port 0 gw",
+            "sknock knock --password secret gw",
+            "sknock connect gw",
+            "sknock connect gw 0",
+            "sknock connect gw tcp/22",
+        ] {
+            assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The identity's password: from a file, the environment or the terminal; never from an argument.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+use crate::places;
+
+/// Holds the password itself.
+const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";
+
+/// No password is longer, in bytes.
+const LONGEST: usize = 4096;
+
+/// A password, and where it is from, for whoever has to find out why it is wrong.
+pub(crate) struct Password {
+    pub(crate) text: Zeroizing<String>,
+    pub(crate) from: String,
+}
+
+/// Finds the password for `identity`: the file that was named, else the environment, else the file
+/// in its place, else whoever sits at the terminal (stdin stays untouched: it may be data).
+pub(crate) fn find(named: Option<&Path>, identity: &Path) -> Result<Password, Failure> {
+    if let Some(path) = named {
+        return from_file(path);
+    }
+    if let Some(value) = std::env::var_os(VARIABLE) {
+        let text = value.into_string().map_err(|_| {
+            Failure::Password(format!("{VARIABLE} is not UTF-8; put the password into a file"))
+        })?;
+        return Ok(Password { text: Zeroizing::new(text), from: VARIABLE.into() });
+    }
+    match places::folder().map(|folder| folder.join("password")) {
+        Some(path) if path.exists() => from_file(&path),
+        place => from_terminal(identity, place),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Password, Failure> {
+    let failed = |error: io::Error| {
+        Failure::Password(format!("cannot read the password from {}: {error}", path.display()))
+    };
+    let file = File::open(path).map_err(failed)?;
+    warn_if_others_can_read(&file, path);
+    let text = read(file).map_err(failed)?;
+    Ok(Password { text, from: path.display().to_string() })
+}
+
+/// Reads it all; one line end at the end does not count.
+fn read(file: impl Read) -> io::Result<Zeroizing<String>> {
+    // never grows, so no copy stays behind
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+    file.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+    let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
+    if bytes.len() > LONGEST {
+        return Err(invalid("longer than 4096 bytes"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| invalid("not UTF-8"))?;
+    let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(Zeroizing::new(line.unwrap_or(text).to_owned()))
+}
+
+fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<Password, Failure> {
+    let text = rpassword::prompt_password(format!("Password for {}: ", identity.display()));
+    let text = text.map_err(|error| {
+        let place = place.map(|path| format!(" or {}", path.display())).unwrap_or_default();
+        Failure::Password(format!(
+            "no password for {}, and none can be asked for ({error}): put it into a file for \
+             --password-file{place}, or into {VARIABLE}",
+            identity.display()
+        ))
+    })?;
+    Ok(Password { text: Zeroizing::new(text), from: "the terminal".into() })
+}
+
+#[cfg(unix)]
+fn warn_if_others_can_read(file: &File, path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let others = |meta: std::fs::Metadata| meta.is_file() && meta.permissions().mode() & 0o044 != 0;
+    if file.metadata().is_ok_and(others) {
+        let path = path.display();
+        crate::report::note(&format!("others can read the password in {path}: chmod 600 {path}"));
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_others_can_read(_: &File, _: &Path) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_taken_off_and_nothing_else() {
+        for (file, password) in [
+            ("secret", "secret"),
+            ("secret\n", "secret"),
+            ("secret\r\n", "secret"),
+            ("secret\n\n", "secret\n"),
+            ("secret\r", "secret\r"),
+            (" a b\t \n", " a b\t "),
+            ("p\\w\"o'r;d%ü€#\n", "p\\w\"o'r;d%ü€#"),
+            ("\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(*read(file.as_bytes()).unwrap(), password, "{file:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_password_is_refused() {
+        assert!(read(&b"\xff"[..]).is_err());
+        assert!(read(&[b'a'; LONGEST + 1][..]).is_err());
+        assert_eq!(read(&[b'a'; LONGEST][..]).unwrap().len(), LONGEST);
+    }
+}

@@ -1,0 +1,69 @@
+//! Where things are when nobody says: `$XDG_CONFIG_HOME/sknock`, else `~/.config/sknock`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The folder of our files; `None` without a home.
+pub(crate) fn folder() -> Option<PathBuf> {
+    folder_of(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"))
+}
+
+/// The XDG rules: a relative or empty path does not count.
+fn folder_of(config: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let config = config.and_then(absolute);
+    let base = config.or_else(|| home.and_then(absolute).map(|home| home.join(".config")))?;
+    Some(base.join("sknock"))
+}
+
+/// The certificate of `host` in `folder`: its own, if there is one, else everybody's.
+pub(crate) fn server_certificate(folder: &Path, host: &str) -> PathBuf {
+    let own = file_name(host).map(|name| folder.join("servers").join(name));
+    own.filter(|path| path.exists()).unwrap_or_else(|| folder.join("server.cer"))
+}
+
+/// `HOST.cer`, in lower case and without brackets or a final dot. `None` if that could lead out of
+/// the folder.
+fn file_name(host: &str) -> Option<String> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let bare = bare.strip_suffix('.').unwrap_or(bare);
+    let harmless = !bare.is_empty() && !bare.starts_with('.') && !bare.contains(['/', '\\']);
+    harmless.then(|| format!("{}.cer", bare.to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_follows_xdg() {
+        let folder = |config: Option<&str>, home: Option<&str>| {
+            folder_of(config.map(Into::into), home.map(Into::into))
+        };
+        assert_eq!(folder(Some("/c"), Some("/h")), Some("/c/sknock".into()));
+        assert_eq!(folder(None, Some("/h")), Some("/h/.config/sknock".into()));
+        assert_eq!(folder(Some(""), Some("/h")), Some("/h/.config/sknock".into()));
+        assert_eq!(folder(Some("here"), Some("/h")), Some("/h/.config/sknock".into()));
+        assert_eq!(folder(None, None), None);
+    }
+
+    #[test]
+    fn a_hosts_own_certificate_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let general = folder.path().join("server.cer");
+        assert_eq!(server_certificate(folder.path(), "gw.example"), general);
+        let own = folder.path().join("servers/gw.example.cer");
+        std::fs::create_dir(folder.path().join("servers")).unwrap();
+        std::fs::write(&own, "").unwrap();
+        assert_eq!(server_certificate(folder.path(), "GW.example."), own);
+        assert_eq!(server_certificate(folder.path(), "other.example"), general);
+    }
+
+    #[test]
+    fn no_host_leads_out_of_the_folder() {
+        for host in ["../server", "a/../../b", ".", "..", "", "a\\b"] {
+            assert_eq!(file_name(host), None, "{host:?}");
+        }
+        assert_eq!(file_name("[2001:DB8::1]").as_deref(), Some("2001:db8::1.cer"));
+    }
+}

@@ -1,0 +1,215 @@
+//! The client: knock, and knock-and-connect.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+
+use sknock_protocol::{Service, Transport};
+
+use crate::campaign::{Campaign, Knocked};
+use crate::clock::Timer;
+use crate::learnt::Learnt;
+use crate::options::{ClientBuilder, Options};
+use crate::{ConnectError, Identity, KnockError, Opened, ServerCertificate, Verified, reach};
+
+/// Opens doors of one server, or of several that share one certificate.
+///
+/// A call blocks until the door is open, or until every attempt failed. Calls may run in several
+/// threads at a time.
+#[derive(Debug)]
+pub struct Client {
+    pub(crate) identity: Identity,
+    pub(crate) server: ServerCertificate,
+    pub(crate) options: Options,
+    pub(crate) learnt: Learnt,
+}
+
+/// A connection, and the door that it went through.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Connection {
+    /// The connection.
+    pub stream: TcpStream,
+    /// What is known about the door.
+    pub opened: Opened,
+}
+
+impl Client {
+    /// A client with all options at their defaults.
+    pub fn new(identity: Identity, server: ServerCertificate) -> Self {
+        Self::builder(identity, server).build()
+    }
+
+    /// A client whose options are still to be set.
+    pub fn builder(identity: Identity, server: ServerCertificate) -> ClientBuilder {
+        ClientBuilder::new(identity, server)
+    }
+
+    pub(crate) fn with(identity: Identity, server: ServerCertificate, options: Options) -> Self {
+        Self { identity, server, options, learnt: Learnt::default() }
+    }
+
+    /// Asks `host` (a name or an address) to open `services` for us; none means everything that
+    /// our certificate allows. The server grants all or nothing.
+    ///
+    /// The addresses of the host are tried in the resolver's order until one is verified. Without
+    /// verification each gets one knock, and the first is reported.
+    ///
+    /// # Errors
+    /// [`KnockError::Seal`] before anything is sent, [`KnockError::NotConfirmed`] if the server
+    /// stays silent, [`KnockError::NothingListens`] if it opened a door to nowhere, and others.
+    ///
+    /// ```no_run
+    /// use sknock::{Client, open_identity, open_server_certificate};
+    ///
+    /// let identity = open_identity("alice.pfx", "password")?;
+    /// let server = open_server_certificate("gateway.cer")?;
+    /// let opened = Client::new(identity, server).knock("gateway.example", &["tcp/22".parse()?])?;
+    /// if let Some(granted) = &opened.granted {
+    ///     println!("open on {} for {} s", opened.destination, granted.seconds);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn knock(&self, host: &str, services: &[Service]) -> Result<Opened, KnockError> {
+        let rounds = if self.options.verify { self.options.attempts } else { 1 };
+        let mut campaign = Campaign::begin(self, host, services, rounds)?;
+        let mut unverified = None;
+        let mut nothing_listens = None;
+        while let Some(knocked) = campaign.next()? {
+            match self.confirm(&knocked, services) {
+                Confirmation::Open(verified) => return Ok(opened(&knocked, services, verified)),
+                Confirmation::NotWanted => {
+                    unverified.get_or_insert_with(|| opened(&knocked, services, Verified::No));
+                }
+                Confirmation::NothingListens(service, source) => {
+                    if source.kind() == io::ErrorKind::ConnectionRefused {
+                        campaign.give_up_on_last();
+                    }
+                    let opened = Box::new(opened(&knocked, services, Verified::Answer));
+                    nothing_listens = Some(KnockError::NothingListens { service, opened, source });
+                }
+                Confirmation::Unknown => {}
+            }
+        }
+        unverified.ok_or_else(|| nothing_listens.unwrap_or_else(|| campaign.failure()))
+    }
+
+    /// Asks `host` to open the TCP `port` for us, and connects to it.
+    ///
+    /// A connection that fails is tried again, with new knocks in between, until one succeeds or
+    /// the time is over: neither a lost answer nor a service that is just starting makes it fail.
+    ///
+    /// # Errors
+    /// As [`Client::knock`], and [`ConnectError::NothingListens`] if the server opened the port and
+    /// connections fail all the same.
+    ///
+    /// ```no_run
+    /// use std::io::Read;
+    /// use std::time::Duration;
+    /// use sknock::{Client, Family, open_identity, open_server_certificate};
+    ///
+    /// let identity = open_identity("alice.pfx", "password")?;
+    /// let server = open_server_certificate("gateway.cer")?;
+    /// let client = Client::builder(identity, server)
+    ///     .timeout(Duration::from_secs(5))
+    ///     .family(Family::V4)
+    ///     .build();
+    /// let mut banner = [0; 8];
+    /// client.connect("gateway.example", 22)?.read_exact(&mut banner)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connect(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+        self.reach(host, port).map(|connection| connection.stream)
+    }
+
+    /// As [`Client::connect`], and says what is known about the door.
+    pub fn reach(&self, host: &str, port: u16) -> Result<Connection, ConnectError> {
+        let services = [Service::tcp(port).ok_or(ConnectError::NoPort)?];
+        let mut campaign = Campaign::begin(self, host, &services, self.options.attempts)?;
+        let mut refused = None;
+        let mut last = None;
+        while let Some(knocked) = campaign.next()? {
+            let mut to = knocked.destination;
+            to.set_port(port);
+            match self.try_to_reach(to, &knocked) {
+                Ok(stream) => {
+                    let verified = knocked.verified_by_connection();
+                    let opened = opened(&knocked, &services, verified);
+                    return Ok(Connection { stream, opened });
+                }
+                Err(source) if knocked.granted.is_some() => refused = Some((to, source)),
+                Err(source) => last = Some((to, source)),
+            }
+        }
+        Err(match (refused, last) {
+            (Some((to, source)), _) => ConnectError::NothingListens { to, source },
+            (None, Some((to, source))) => {
+                ConnectError::NotConfirmed { to, source, knock: Box::new(campaign.failure()) }
+            }
+            (None, None) => campaign.failure().into(),
+        })
+    }
+
+    /// A single-use door is used up by the first try, so that one gets all the time.
+    fn try_to_reach(&self, to: SocketAddr, knocked: &Knocked) -> io::Result<TcpStream> {
+        if self.options.single_use {
+            reach::once(to, knocked.patience)
+        } else {
+            reach::persistently(to, knocked.patience)
+        }
+    }
+
+    fn confirm(&self, knocked: &Knocked, services: &[Service]) -> Confirmation {
+        if !self.options.verify {
+            return Confirmation::NotWanted;
+        }
+        let mut probes = services.iter().copied().filter(|service| self.may_probe(*service));
+        if knocked.granted.is_none() {
+            // The server grants all or nothing, so one open port speaks for the rest.
+            let reached = probes.next().map(|service| {
+                reach::persistently(at(knocked.destination, service), knocked.patience)
+            });
+            return match reached {
+                Some(Ok(_)) => Confirmation::Open(Verified::Connection),
+                Some(Err(_)) | None => Confirmation::Unknown,
+            };
+        }
+        let timer = Timer::of(knocked.patience);
+        for service in probes {
+            if let Err(error) = reach::once(at(knocked.destination, service), timer.left()) {
+                return Confirmation::NothingListens(service, error);
+            }
+        }
+        Confirmation::Open(Verified::Answer)
+    }
+
+    /// Whether a connection of ours shows something and harms nothing: in a range of ports most
+    /// are idle, and a single-use door would be used up.
+    fn may_probe(&self, service: Service) -> bool {
+        service.transport() == Transport::Tcp
+            && service.first() == service.last()
+            && !self.options.single_use
+    }
+}
+
+enum Confirmation {
+    Open(Verified),
+    NothingListens(Service, io::Error),
+    Unknown,
+    NotWanted,
+}
+
+impl Knocked {
+    fn verified_by_connection(&self) -> Verified {
+        if self.granted.is_some() { Verified::Answer } else { Verified::Connection }
+    }
+}
+
+fn opened(knocked: &Knocked, services: &[Service], verified: Verified) -> Opened {
+    let destination: IpAddr = knocked.destination.ip();
+    Opened { destination, services: services.to_vec(), verified, granted: knocked.granted }
+}
+
+fn at(mut destination: SocketAddr, service: Service) -> SocketAddr {
+    destination.set_port(service.first());
+    destination
+}

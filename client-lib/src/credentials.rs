@@ -1,0 +1,54 @@
+//! Identities and server certificates from files.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use pki_types::CertificateDer;
+use pki_types::pem::PemObject;
+use sknock_protocol::{Bundle, Identity, ServerCertificate};
+use zeroize::Zeroizing;
+
+use crate::CredentialError;
+
+/// No PKCS#12 file or certificate is larger: 1 MiB, as `sknock_protocol::Bundle` has it.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Reads who we are from a PKCS#12 file: one key (P-256, P-384 or Ed25519) and its certificate.
+///
+/// # Errors
+/// Says which file and what to do: unreadable, wrong password, no MAC, a key of the wrong kind, ...
+pub fn open_identity(pfx: impl AsRef<Path>, password: &str) -> Result<Identity, CredentialError> {
+    let path = pfx.as_ref();
+    let bundle = Bundle::open(&read(path)?, password)
+        .map_err(|source| CredentialError::Bundle { path: path.into(), source })?;
+    Identity::from_bundle(&bundle)
+        .map_err(|source| CredentialError::Identity { path: path.into(), source })
+}
+
+/// Reads a server's certificate, DER or PEM; its key must be on P-256.
+///
+/// # Errors
+/// Says which file and what to do.
+pub fn open_server_certificate(
+    certificate: impl AsRef<Path>,
+) -> Result<ServerCertificate, CredentialError> {
+    let path = certificate.as_ref();
+    let bytes = read(path)?;
+    // A DER certificate begins with the tag of a sequence, which is no letter of a PEM file's start.
+    let pem = CertificateDer::from_pem_slice(&bytes).ok();
+    let der = pem.as_ref().map_or(&bytes[..], |certificate| certificate.as_ref());
+    ServerCertificate::from_der(der)
+        .map_err(|source| CredentialError::ServerCertificate { path: path.into(), source })
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    let failed = |source| CredentialError::Read { path: path.into(), source };
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = File::open(path).map_err(failed)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(CredentialError::TooLarge { path: path.into() });
+    }
+    Ok(bytes)
+}

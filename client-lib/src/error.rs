@@ -1,0 +1,202 @@
+//! What can go wrong, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use sknock_protocol::v2::SealError;
+use sknock_protocol::{BundleError, IdentityError, ServerCertificateError, Service};
+
+use crate::{Family, Opened, Tried};
+
+/// An identity or a server's certificate could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is larger than any identity or certificate.
+    #[error("{} is larger than 1 MiB and so no identity or certificate; name another file", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// No key and certificate could be got out of it.
+    #[error("{}: {source}", path.display())]
+    Bundle {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: BundleError,
+    },
+    /// The key and certificate are not fit for knocking.
+    #[error("{}: {source}", path.display())]
+    Identity {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: IdentityError,
+    },
+    /// Not a certificate that a knock can be encrypted to.
+    #[error("{}: {source}", path.display())]
+    ServerCertificate {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: ServerCertificateError,
+    },
+}
+
+/// The door is not known to be open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KnockError {
+    /// Nothing was sent: no knock can ask for this, or our certificate does not fit into one.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Nothing was sent: no server accepts a knock for this address.
+    #[error("no server opens to {0}: name an address that the server can see you by")]
+    Address(IpAddr),
+    /// The host has no address that we know of.
+    #[error("cannot find the address of {host}: {source}; check the name and the network")]
+    Resolve {
+        /// As it was given.
+        host: String,
+        /// What the resolver says.
+        source: io::Error,
+    },
+    /// The host has addresses, but none of the family that was asked for.
+    #[error("{host} has no {} address; allow the other family", family_name(*family))]
+    NoAddress {
+        /// As it was given.
+        host: String,
+        /// What was asked for.
+        family: Family,
+    },
+    /// Not one knock could be sent.
+    #[error("no knock to {host} could be sent: {source}; check the network and the local firewall")]
+    NotSent {
+        /// As it was given.
+        host: String,
+        /// What the system said last.
+        source: io::Error,
+    },
+    /// Knocks were sent, and nothing shows that one of them was accepted.
+    ///
+    /// Servers never say no, so this has many possible reasons.
+    #[error(
+        "{host} did not confirm: knocked on {} at UDP port {port}. Check that the server runs there, that this clock \
+         is right to within a few seconds, that the server certificate is this server's, that your certificate is \
+         valid, not revoked and allows what you asked for, and that the server sees you by the address that was \
+         claimed. If only the answers get lost, the door may be open",
+        Knocked(tried)
+    )]
+    NotConfirmed {
+        /// As it was given.
+        host: String,
+        /// The UDP port of the knocks.
+        port: u16,
+        /// Every address, and how it was asked.
+        tried: Vec<Tried>,
+    },
+    /// The server opened the door, but behind it nothing accepts connections.
+    #[error(
+        "the server opened {service}, but a connection to {} failed: {source}; start the service there, or see \
+         whether another firewall is in the way",
+        opened.destination
+    )]
+    NothingListens {
+        /// The port that was tried.
+        service: Service,
+        /// The door.
+        opened: Box<Opened>,
+        /// Why the connection failed.
+        source: io::Error,
+    },
+}
+
+/// There is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No connection was tried.
+    #[error(transparent)]
+    Knock(#[from] KnockError),
+    /// Port 0 was asked for.
+    #[error("port 0 cannot be connected to; name a port from 1 to 65535")]
+    NoPort,
+    /// The server opened the port, but behind it nothing accepts connections.
+    #[error(
+        "the server opened the port, but connecting to {to} failed: {source}; start the service there, or see \
+         whether another firewall is in the way"
+    )]
+    NothingListens {
+        /// Where to.
+        to: SocketAddr,
+        /// Why the last connection failed.
+        source: io::Error,
+    },
+    /// Neither an answer nor a connection.
+    #[error("connecting to {to} failed: {source}. {knock}")]
+    NotConfirmed {
+        /// The last address that was tried.
+        to: SocketAddr,
+        /// Why the last connection failed.
+        source: io::Error,
+        /// What is known about the knocks.
+        knock: Box<KnockError>,
+    },
+}
+
+fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Any => "usable",
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    }
+}
+
+struct Knocked<'a>(&'a [Tried]);
+
+impl fmt::Display for Knocked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Tried { destination, claimed }) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { ", " };
+            write!(f, "{separator}{destination} (")?;
+            match claimed {
+                Some(address) => write!(f, "claiming {address})")?,
+                None => f.write_str("claiming the packet's source)")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unconfirmed_knock_says_what_was_tried_and_what_to_check() {
+        let tried = vec![
+            Tried { destination: [192, 0, 2, 1].into(), claimed: Some([192, 0, 2, 7].into()) },
+            Tried { destination: "2001:db8::1".parse().unwrap(), claimed: None },
+        ];
+        let said =
+            KnockError::NotConfirmed { host: "gateway".into(), port: 62344, tried }.to_string();
+        assert!(said.contains(
+            "192.0.2.1 (claiming 192.0.2.7), 2001:db8::1 (claiming the packet's source)"
+        ));
+        for hint in ["62344", "clock", "server certificate", "your certificate", "answers get lost"]
+        {
+            assert!(said.contains(hint), "{hint}: {said}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A TCP connection through a door that may be about to open.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::Timer;
+
+/// Between the first two tries. Then twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How long the first try waits: a SYN that came too early is repeated by the system only after a
+/// second. Then twice as long each time, for slow links.
+const FIRST_TRY: Duration = Duration::from_millis(250);
+
+/// Connects once, within `patience`: for a door that one connection uses up, or that is certainly
+/// open.
+pub(crate) fn once(to: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    // std refuses a wait of nothing
+    TcpStream::connect_timeout(&to, patience.max(Duration::from_millis(1)))
+}
+
+/// Connects again and again until it works or `patience` is over, and at least once.
+pub(crate) fn persistently(to: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let timer = Timer::of(patience);
+    let (mut wait, mut pause) = (FIRST_TRY, FIRST_PAUSE);
+    loop {
+        let error = match once(to, wait.min(timer.left())) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        thread::sleep(pause.min(timer.left()));
+        if timer.is_over() {
+            return Err(error);
+        }
+        wait *= 2;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_port_that_opens_late_is_reached() {
+        let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = reserved.local_addr().unwrap();
+        drop(reserved);
+        assert!(once(address, Duration::from_secs(5)).is_err());
+        let opener = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            let listener = TcpListener::bind(address).unwrap();
+            listener.accept().unwrap();
+        });
+        persistently(address, Duration::from_secs(30)).unwrap();
+        opener.join().unwrap();
+    }
+
+    #[test]
+    fn a_closed_port_ends_with_the_patience() {
+        let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = reserved.local_addr().unwrap();
+        drop(reserved);
+        for patience in [Duration::ZERO, Duration::from_millis(50)] {
+            let error = persistently(address, patience).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        }
+    }
+}
