@@ -1,0 +1,60 @@
+//! `config.ini`: from text and environment to [`Settings`], or every [`Problem`] at once.
+//!
+//! ```text
+//! lines -> layers (default < file < environment) -> build -> Settings
+//!              \__________ keys: one table of all keys _________/
+//! ```
+//!
+//! Only [`Settings::load`] reads a file, and only this one: the keys, passwords and lists that the
+//! configuration names are opened by whoever needs them. A file of the original sKnock loads
+//! unchanged. Values are taken as they stand; where the original wanted `%%`, this is two signs.
+
+mod build;
+pub mod keys;
+mod layers;
+mod lines;
+mod load;
+mod password;
+mod problem;
+mod services;
+mod settings;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+pub use keys::{Key, Kind};
+pub use password::{CREDENTIAL, Password, PasswordSource};
+pub use problem::{Note, Problem, Problems};
+pub use settings::{
+    Dialect, Firewall, FirewallPolicy, Grants, Intake, Keys, Knocks, LogFormat, OnExit, Process,
+    RevocationSettings, Settings,
+};
+
+/// Understands the text of a configuration file named `file` under these environment variables.
+///
+/// Touches no file: relative paths are put under the folder of `file`, which should be absolute.
+/// Never panics, whatever the text.
+///
+/// # Errors
+///
+/// Everything that is wrong, each with its line and a remedy.
+pub fn parse<'a>(
+    text: &str,
+    file: &Path,
+    environment: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
+) -> Result<Settings, Problems> {
+    let mut problems = Vec::new();
+    let entries = lines::read(text, &file.display().to_string(), &mut problems);
+    let variables = environment
+        .into_iter()
+        .filter_map(|(name, value)| name.to_str().map(|name| (name, value.to_str())));
+    let overrides = lines::read_environment(variables, &mut problems);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut reader = layers::Reader::new(entries, overrides, folder, problems);
+    let mut settings = build::settings(&mut reader);
+    if let Some(problems) = Problems::of(reader.problems) {
+        return Err(problems);
+    }
+    settings.notes = reader.notes;
+    Ok(settings)
+}

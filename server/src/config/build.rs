@@ -1,0 +1,205 @@
+//! From layers to settings, group by group, with the rules that span several keys.
+
+use std::time::Duration;
+
+use sknock_protocol::{Service, service};
+
+use super::keys;
+use super::layers::{Reader, items};
+use super::settings::Leave;
+use super::{
+    Dialect, Firewall, FirewallPolicy, Grants, Keys, Knocks, PasswordSource, Process,
+    RevocationSettings, Settings,
+};
+
+/// The name of the list in the state folder, if `crlFile` does not say otherwise.
+const FETCHED_LIST: &str = "crl.der";
+
+/// Every value, in the order of the table. The result counts only if the reader has no problem.
+pub(super) fn settings(read: &mut Reader<'_>) -> Settings {
+    let keys = keys(read);
+    let mut revocation = revocation(read);
+    let firewall = firewall(read);
+    let grants = grants(read);
+    let knocks = knocks(read);
+    let process = process(read);
+    if revocation.file.is_none() && !revocation.urls.is_empty() {
+        revocation.file = Some(process.state.join(FETCHED_LIST));
+    }
+    unprotected(read, &firewall, &grants);
+    retired(read);
+    Settings { keys, revocation, firewall, grants, knocks, process, notes: Vec::new() }
+}
+
+fn keys(read: &mut Reader<'_>) -> Keys {
+    let pfx = read.path(&keys::SERVER_PFX_FILE);
+    let password = match (read.secret(), read.optional_path(&keys::PFX_PASSWD_FILE)) {
+        (Some(_), Some(_)) => {
+            let inline = read.secret_place().unwrap_or("PFXPasswd").to_owned();
+            read.problem(
+                &keys::PFX_PASSWD_FILE,
+                format!("PFXPasswdFile beside PFXPasswd ({inline})"),
+                "keep one of the two, better PFXPasswdFile",
+            );
+            PasswordSource::None
+        }
+        (Some(password), None) => PasswordSource::Inline(password),
+        (None, Some(file)) => PasswordSource::File(file),
+        (None, None) => PasswordSource::None,
+    };
+    Keys { pfx, password, authorities: read.optional_path(&keys::CA_FILE) }
+}
+
+fn revocation(read: &mut Reader<'_>) -> RevocationSettings {
+    let minutes: u64 = read.number(&keys::CRL_UPDATE_INTERVAL);
+    let hours: u64 = read.number(&keys::CRL_STALE_GRACE);
+    RevocationSettings {
+        file: read.optional_path(&keys::CRL_FILE),
+        urls: read.urls(&keys::CRL_URL),
+        interval: Duration::from_secs(minutes * 60),
+        grace: Duration::from_secs(hours * 3600),
+        tls_authorities: read.optional_path(&keys::CRL_TLS_CA_FILE),
+    }
+}
+
+fn firewall(read: &mut Reader<'_>) -> Firewall {
+    let policy = read.word(&keys::FIREWALL_POLICY);
+    let protected = read.services(&keys::PROTECTED_PORTS);
+    if policy == FirewallPolicy::None && !protected.is_empty() {
+        read.problem(
+            &keys::PROTECTED_PORTS,
+            "protectedPorts with firewallPolicy = none would protect nothing",
+            "set firewallPolicy to reject or drop, or empty protectedPorts",
+        );
+    }
+    let always_open = always_open(read, policy, &protected);
+    for open in &always_open {
+        for closed in protected.iter().filter(|closed| closed.overlaps(open)) {
+            read.problem(
+                &keys::ALWAYS_OPEN_PORTS,
+                format!("{open} is to be always open, but {closed} is in protectedPorts"),
+                "remove it from one of the two",
+            );
+        }
+    }
+    Firewall { policy, protected, always_open, on_exit: read.word(&keys::ON_EXIT) }
+}
+
+/// `auto` keeps SSH reachable where all traffic is denied; nothing else needs keeping.
+fn always_open(
+    read: &mut Reader<'_>,
+    policy: FirewallPolicy,
+    protected: &[Service],
+) -> Vec<Service> {
+    let all_denied = policy != FirewallPolicy::None && protected.is_empty();
+    if read.text(&keys::ALWAYS_OPEN_PORTS).eq_ignore_ascii_case("auto") {
+        return if all_denied { Service::tcp(22).into_iter().collect() } else { Vec::new() };
+    }
+    let services = read.services(&keys::ALWAYS_OPEN_PORTS);
+    if let Some(place) = read.place(&keys::ALWAYS_OPEN_PORTS) {
+        if all_denied && services.is_empty() {
+            let what = "every port is hidden, that of SSH too";
+            let remedy = "test a knock while another session is open, or write auto";
+            read.note(place, what, remedy, true);
+        } else if policy == FirewallPolicy::None && !services.is_empty() {
+            let what = "alwaysOpenPorts has no effect with firewallPolicy = none";
+            read.note(place, what, "remove it, or set firewallPolicy", false);
+        }
+    }
+    services
+}
+
+fn grants(read: &mut Reader<'_>) -> Grants {
+    let lasts = read.number(&keys::PORT_OPEN_DURATION);
+    let mut longest: u16 = read.number(&keys::MAX_PORT_OPEN_DURATION);
+    if longest < lasts {
+        if read.place(&keys::MAX_PORT_OPEN_DURATION).is_some() && longest > 0 {
+            read.problem(
+                &keys::MAX_PORT_OPEN_DURATION,
+                format!("the longest duration, {longest} s, is below the usual one, {lasts} s"),
+                "raise it, or lower PORT_OPEN_DURATION_IN_SECONDS",
+            );
+        }
+        // the original has no such key, and its files must load
+        longest = lasts;
+    }
+    Grants {
+        services: read.services(&keys::ALLOWED_SERVICES),
+        lasts,
+        longest,
+        live: read.number(&keys::MAX_GRANTS),
+        per_second: read.number(&keys::MAX_GRANTS_PER_SECOND),
+    }
+}
+
+fn knocks(read: &mut Reader<'_>) -> Knocks {
+    let seconds = read.number(&keys::TIMESTAMP_THRESHOLD);
+    Knocks {
+        port: read.number(&keys::KNOCK_PORT),
+        protocols: protocols(read),
+        intake: read.word(&keys::INTAKE),
+        window: Duration::from_secs(seconds),
+        source_address: read.word::<Leave>(&keys::SOURCE_ADDRESS) == Leave::Allow,
+        second_address: read.word::<Leave>(&keys::SECOND_ADDRESS) == Leave::Allow,
+        remembered: read.number(&keys::REPLAY_CAPACITY),
+    }
+}
+
+fn protocols(read: &mut Reader<'_>) -> Vec<Dialect> {
+    let text = read.text(&keys::PROTOCOLS);
+    if items(&text).next().is_none() {
+        read.problem(&keys::PROTOCOLS, "protocols names no dialect", "write v2");
+    }
+    for item in items(&text).filter(|item| !item.eq_ignore_ascii_case("v2")) {
+        let shown: String = item.chars().take(20).collect();
+        let what = format!("protocol {shown:?} is not supported by this version");
+        read.problem(&keys::PROTOCOLS, what, "write v2");
+    }
+    vec![Dialect::V2]
+}
+
+fn process(read: &mut Reader<'_>) -> Process {
+    let user = read.text(&keys::USER);
+    let plain = !user.is_empty() && !user.contains(|c: char| c == ':' || c.is_whitespace());
+    if user == "root" || user == "0" {
+        let what = "the network process may not run as root";
+        read.problem(&keys::USER, what, "name a user that owns nothing but stateDir");
+    } else if !plain {
+        read.problem(&keys::USER, "not the name of a user", "write sknock");
+    }
+    Process {
+        user,
+        state: read.path(&keys::STATE_DIR),
+        workers: read.number(&keys::WORKERS),
+        log: read.word(&keys::LOG_FORMAT),
+    }
+}
+
+/// Offering what is not hidden is no error, but hardly what was meant.
+fn unprotected(read: &mut Reader<'_>, firewall: &Firewall, grants: &Grants) {
+    if firewall.protected.is_empty() {
+        return;
+    }
+    let Some(place) = read.place(&keys::ALLOWED_SERVICES) else { return };
+    let bare = |offered: &&Service| !service::all_covered(offered, &firewall.protected);
+    for offered in grants.services.iter().filter(bare) {
+        let what = format!("{offered} is offered to knocks, but not in protectedPorts");
+        let remedy = "without protection everybody reaches it: add it to protectedPorts";
+        read.note(place.clone(), what, remedy, true);
+    }
+}
+
+fn retired(read: &mut Reader<'_>) {
+    for key in [&keys::SIGNATURE_SIZE, &keys::RECV_BUFFER] {
+        if let Some(place) = read.place(key) {
+            let what = format!("{} has no effect: {}", key.name, key.why);
+            read.note(place, what, "remove it at leisure", false);
+        }
+    }
+    let key = &keys::KNOCKPACKET_MIN_LENGTH;
+    let _checked: u32 = read.number(key);
+    if let Some(place) = read.place(key).filter(|_| read.text(key) != key.default) {
+        let what = format!("{} has no effect: it is about protocol v1", key.name);
+        read.note(place, what, "remove it at leisure", false);
+    }
+}

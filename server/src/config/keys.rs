@@ -1,0 +1,208 @@
+//! The table of keys: the only place that knows their names, defaults and bounds. The parser, its
+//! hints and the tests of `config.ini.example` all read it.
+
+/// One key of the configuration file.
+#[derive(Debug)]
+pub struct Key {
+    /// As documented; matched without regard to ASCII case.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// What a file that does not name it means.
+    pub default: &'static str,
+    /// One line of why.
+    pub why: &'static str,
+}
+
+/// What a value looks like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// A whole number, both bounds included.
+    Number {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A path; a relative one starts at the configuration file's folder.
+    Path,
+    /// A path, or nothing.
+    OptionalPath,
+    /// Services, separated by commas or white space; may be none.
+    Services,
+    /// As [`Kind::Services`], or the word `auto`.
+    ServicesOrAuto,
+    /// Addresses of http or https, separated by commas or white space; may be none.
+    Urls,
+    /// A user of the system.
+    User,
+    /// A password, taken as it stands.
+    Secret,
+    /// The original's; accepted, and without effect here.
+    Retired,
+}
+
+impl Key {
+    /// The key of this name, in upper, lower or mixed case.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        ALL.iter().copied().find(|key| key.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The key whose name is most like `name`, if any is at all like it.
+    pub fn nearest(name: &str) -> Option<&'static Self> {
+        let name = name.to_ascii_lowercase();
+        ALL.iter()
+            .map(|key| (strsim::damerau_levenshtein(&name, &key.name.to_ascii_lowercase()), *key))
+            .min_by_key(|(distance, _)| *distance)
+            .filter(|(distance, key)| *distance * 2 <= key.name.len())
+            .map(|(_, key)| key)
+    }
+
+    /// Its values in a few words: `1 to 65535`, `none, reject or drop`.
+    pub fn values(&self) -> String {
+        match self.kind {
+            Kind::Number { min, max } => format!("{min} to {max}"),
+            Kind::Word(words) => match words {
+                [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+                _ => words.concat(),
+            },
+            Kind::Path => "path".into(),
+            Kind::OptionalPath => "path or empty".into(),
+            Kind::Services => "like tcp/22, udp/5000-5010, or empty".into(),
+            Kind::ServicesOrAuto => "auto, or like tcp/22, udp/5000-5010, or empty".into(),
+            Kind::Urls => "http or https, one or several, or empty".into(),
+            Kind::User => "name of a user, not root".into(),
+            Kind::Secret => "text or empty".into(),
+            Kind::Retired => "without effect".into(),
+        }
+    }
+}
+
+macro_rules! keys {
+    ($($constant:ident = $name:literal, $kind:expr, $default:literal, $why:literal;)*) => {
+        $(pub(super) const $constant: Key =
+            Key { name: $name, kind: $kind, default: $default, why: $why };)*
+        /// Every key, in the order of `config.ini.example`.
+        pub const ALL: &[&Key] = &[$(&$constant),*];
+    };
+}
+
+const ALLOW_OR_DENY: Kind = Kind::Word(&["allow", "deny"]);
+
+const fn number(min: u64, max: u64) -> Kind {
+    Kind::Number { min, max }
+}
+
+keys! {
+    // who we are
+    SERVER_PFX_FILE = "serverPFXFile", Kind::Path, "certificates/devserver.pfx",
+        "the server's key and certificate and the authorities it trusts, as PKCS#12";
+    PFX_PASSWD = "PFXPasswd", Kind::Secret, "",
+        "password of serverPFXFile; a file or systemd credential keeps it out of here";
+    PFX_PASSWD_FILE = "PFXPasswdFile", Kind::OptionalPath, "",
+        "file that holds the password of serverPFXFile, instead of PFXPasswd";
+    CA_FILE = "caFile", Kind::OptionalPath, "",
+        "more authorities to trust, and intermediates, as PEM";
+
+    // who is no longer welcome
+    CRL_FILE = "crlFile", Kind::OptionalPath, "",
+        "revocation list as DER; without it and crlUrl nobody is ever revoked";
+    CRL_URL = "crlUrl", Kind::Urls, "",
+        "where to fetch it; kept in crlFile, or in stateDir if that is empty";
+    CRL_UPDATE_INTERVAL = "CRL_UPDATE_INTERVAL_IN_MINUTES", number(1, 10_080), "30",
+        "how often to fetch it, in minutes";
+    CRL_STALE_GRACE = "CRL_STALE_GRACE_IN_HOURS", number(0, 8_760), "168",
+        "how long a list still counts after its nextUpdate, in hours; then all are refused";
+    CRL_TLS_CA_FILE = "crlTlsCaFile", Kind::OptionalPath, "",
+        "the only authorities to trust for an https crlUrl, as PEM; empty = the system's";
+
+    // what is hidden
+    FIREWALL_POLICY = "firewallPolicy", Kind::Word(&["none", "reject", "drop"]), "reject",
+        "what becomes of packets that nobody knocked for";
+    PROTECTED_PORTS = "protectedPorts", Kind::Services, "",
+        "hide only these; recommended; empty = ALL traffic is subject to firewallPolicy";
+    ALWAYS_OPEN_PORTS = "alwaysOpenPorts", Kind::ServicesOrAuto, "auto",
+        "open to everybody; auto = tcp/22 if all traffic is denied, else nothing";
+    ON_EXIT = "onExit", Kind::Word(&["closed", "open"]), "closed",
+        "what a stopped server leaves behind: protection, or an open host";
+
+    // what a knock may get
+    ALLOWED_SERVICES = "allowedServices", Kind::Services, "",
+        "the most that certificates can get; empty = what each of them allows";
+    PORT_OPEN_DURATION = "PORT_OPEN_DURATION_IN_SECONDS", number(1, 65_535), "15",
+        "how long a port stays open for new connections, in seconds";
+    MAX_PORT_OPEN_DURATION = "MAX_PORT_OPEN_DURATION_IN_SECONDS", number(1, 65_535), "3600",
+        "the longest that a client may ask for, in seconds";
+    MAX_GRANTS = "maxGrants", number(1, 1_000_000), "100000",
+        "openings at one time, one for each address and port";
+    MAX_GRANTS_PER_SECOND = "maxGrantsPerSecond", number(1, 100_000), "1000",
+        "new openings per second";
+
+    // which knocks are heard
+    KNOCK_PORT = "knockPort", number(1, 65_535), "62344",
+        "UDP port that knocks arrive at";
+    PROTOCOLS = "protocols", Kind::Word(&["v2"]), "v2",
+        "dialects to understand";
+    INTAKE = "intake", Kind::Word(&["socket"]), "socket",
+        "how knocks are received";
+    TIMESTAMP_THRESHOLD = "TIMESTAMP_THRESHOLD_IN_SECONDS", number(1, 3_600), "7",
+        "how far a client's clock may be off, in seconds";
+    SOURCE_ADDRESS = "sourceAddress", ALLOW_OR_DENY, "allow",
+        "knocks that leave their address to the network, as behind NAT; THREATS.md weighs it";
+    SECOND_ADDRESS = "secondAddress", ALLOW_OR_DENY, "deny",
+        "knocks that also open for a signed address of the other IP family";
+    REPLAY_CAPACITY = "replayCapacity", number(1_000, 10_000_000), "1000000",
+        "knocks remembered at one time, at most about 200 bytes of memory each; full = refuse";
+    KNOCKPACKET_MIN_LENGTH = "KNOCKPACKET_MIN_LENGTH", number(1, 65_507), "800",
+        "shortest knock of protocol v1, in bytes";
+
+    // how the server runs
+    USER = "user", Kind::User, "sknock",
+        "whom the network process runs as";
+    STATE_DIR = "stateDir", Kind::Path, "/var/lib/sknock",
+        "where knocks are remembered across restarts";
+    WORKERS = "workers", number(0, 64), "0",
+        "threads that judge knocks; 0 = one per core";
+    LOG_FORMAT = "logFormat", Kind::Word(&["text", "json"]), "text",
+        "log for people or for programs";
+
+    // the original's, of no use here
+    SIGNATURE_SIZE = "SIGNATURE_SIZE", Kind::Retired, "",
+        "signatures state their own size";
+    RECV_BUFFER = "RECV_BUFFER", Kind::Retired, "",
+        "the length of a knock is fixed by its protocol";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_in_more_than_case() {
+        for (index, key) in ALL.iter().enumerate() {
+            let first = ALL.iter().position(|other| other.name.eq_ignore_ascii_case(key.name));
+            assert_eq!(first, Some(index), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn a_slip_finds_its_key_and_nonsense_finds_none() {
+        for (slip, name) in [
+            ("knockprot", "knockPort"),
+            ("PFXPassword", "PFXPasswd"),
+            ("crlurls", "crlUrl"),
+            ("PORT_OPEN_DURATION", "PORT_OPEN_DURATION_IN_SECONDS"),
+        ] {
+            assert_eq!(Key::nearest(slip).map(|key| key.name), Some(name));
+        }
+        assert!(Key::nearest("x").is_none());
+        assert!(Key::nearest("").is_none());
+    }
+
+    #[test]
+    fn the_default_port_is_the_protocols() {
+        assert_eq!(KNOCK_PORT.default, sknock_protocol::DEFAULT_KNOCK_PORT.to_string());
+    }
+}

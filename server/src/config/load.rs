@@ -1,0 +1,125 @@
+//! The edge: reading the configuration file itself.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{self, Path};
+
+use zeroize::Zeroizing;
+
+use super::{CREDENTIAL, Key, Kind, Note, PasswordSource, Problem, Problems, Settings, parse};
+
+/// Far beyond any real configuration; whatever is longer is another file.
+const LONGEST_FILE: u64 = 1 << 20;
+
+impl Settings {
+    /// Reads the configuration file, with `environment` (such as [`std::env::vars_os`]) over it.
+    ///
+    /// A variable `SKNOCK_<KEY>` overrides its key; other variables are not looked at, but for
+    /// `CREDENTIALS_DIRECTORY`: a file [`CREDENTIAL`] there is the password's source if the
+    /// configuration names none.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its place and a remedy.
+    pub fn load<N: Into<OsString>, V: Into<OsString>>(
+        file: &Path,
+        environment: impl Iterator<Item = (N, V)>,
+    ) -> Result<Self, Problems> {
+        let environment: Vec<(OsString, OsString)> =
+            environment.map(|(name, value)| (name.into(), value.into())).collect();
+        let variables =
+            environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let (text, mode) = read(file)?;
+        let mut settings = parse(&text, &absolute(file)?, variables.clone())?;
+        settings.notes.extend(permissions(
+            file,
+            mode,
+            holds_password(&settings, variables.clone()),
+        ));
+        if settings.keys.password == PasswordSource::None {
+            let folder = variables.clone().find(|(name, _)| *name == "CREDENTIALS_DIRECTORY");
+            let credential = folder.map(|(_, folder)| Path::new(folder).join(CREDENTIAL));
+            if let Some(credential) = credential.filter(|credential| credential.exists()) {
+                settings.keys.password = PasswordSource::File(credential);
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// The path does not change its meaning when the server changes its working folder.
+fn absolute(file: &Path) -> Result<path::PathBuf, Problem> {
+    let place = file.display().to_string();
+    let remedy = "give the path from the root, in UTF-8";
+    let absolute = path::absolute(file)
+        .map_err(|error| Problem::new(&place, format!("cannot be located: {error}"), remedy))?;
+    match absolute.to_str() {
+        Some(_) => Ok(absolute),
+        None => Err(Problem::new(place, "the path is not UTF-8", remedy)),
+    }
+}
+
+/// The text and the permission bits.
+fn read(file: &Path) -> Result<(Zeroizing<String>, u32), Problem> {
+    let place = file.display().to_string();
+    let (bytes, mode) = read_bytes(file).map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "copy config.ini.example there, or name another file",
+            io::ErrorKind::PermissionDenied => "run as root, or make it readable",
+            _ => "name a readable file",
+        };
+        Problem::new(&place, format!("cannot be read: {error}"), remedy)
+    })?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        let what = format!("longer than {LONGEST_FILE} bytes");
+        return Err(Problem::new(place, what, "name a configuration file"));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok((Zeroizing::new(text.to_owned()), mode)),
+        Err(error) => {
+            let before = bytes.iter().take(error.valid_up_to());
+            let line = 1 + before.filter(|byte| **byte == b'\n').count();
+            Err(Problem::new(format!("{place}:{line}"), "not UTF-8", "save the file as UTF-8"))
+        }
+    }
+}
+
+fn read_bytes(file: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
+    let file = File::open(file)?;
+    let metadata = file.metadata()?;
+    // room for all of it at once: a growing vector would leave copies behind
+    let room = metadata.len().min(LONGEST_FILE) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
+    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, metadata.permissions().mode()))
+}
+
+/// Whether the password stands in the file, not in a variable.
+fn holds_password<'a>(
+    settings: &Settings,
+    mut variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>,
+) -> bool {
+    let key = |name: &'a OsStr| name.to_str()?.strip_prefix("SKNOCK_").and_then(Key::find);
+    let by_variable =
+        variables.any(|(name, _)| key(name).is_some_and(|key| key.kind == Kind::Secret));
+    matches!(settings.keys.password, PasswordSource::Inline(_)) && !by_variable
+}
+
+fn permissions(file: &Path, mode: u32, holds_password: bool) -> Vec<Note> {
+    let note = |what: &str, remedy: &str| Note {
+        place: file.display().to_string(),
+        what: what.into(),
+        remedy: format!("{remedy} {}", file.display()),
+        warning: true,
+    };
+    let mut notes = Vec::new();
+    if holds_password && mode & 0o044 != 0 {
+        notes.push(note("holds a password that others can read", "chmod 600"));
+    }
+    if mode & 0o022 != 0 {
+        notes.push(note("others can write it, and with it rule the firewall", "chmod go-w"));
+    }
+    notes
+}

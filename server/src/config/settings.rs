@@ -1,0 +1,185 @@
+//! The configuration as values: one group for each part of the server, so that each sees only its
+//! own. Everything in it is within its bounds and every path is absolute.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sknock_protocol::Service;
+
+use super::{Note, PasswordSource, services};
+
+/// A configuration without problems. Only [`Settings::load`] and [`parse`](super::parse) make one.
+///
+/// It serialises without the password and the notes: that is how the network process gets it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Who we are, and whom to trust.
+    pub keys: Keys,
+    /// Who is no longer welcome.
+    pub revocation: RevocationSettings,
+    /// What is hidden.
+    pub firewall: Firewall,
+    /// What a knock may get.
+    pub grants: Grants,
+    /// Which knocks are heard.
+    pub knocks: Knocks,
+    /// How the server runs.
+    pub process: Process,
+    /// What the administrator should know. Not serialised.
+    #[serde(skip)]
+    pub notes: Vec<Note>,
+}
+
+/// Who we are, and whom to trust.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Keys {
+    /// PKCS#12 with our key, our certificate and the authorities.
+    pub pfx: PathBuf,
+    /// How to open it. Not serialised; [`PasswordSource::None`] after that.
+    #[serde(skip)]
+    pub password: PasswordSource,
+    /// PEM with more authorities and intermediates.
+    pub authorities: Option<PathBuf>,
+}
+
+/// Who is no longer welcome. Neither `file` nor `urls`: revocation is off.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RevocationSettings {
+    /// The list, DER. Given whenever `urls` has any.
+    pub file: Option<PathBuf>,
+    /// Where to fetch it, http or https; at most 16.
+    pub urls: Vec<String>,
+    /// How often: one minute to one week.
+    pub interval: Duration,
+    /// How long a list counts after its nextUpdate: zero to one year.
+    pub grace: Duration,
+    /// PEM with the only authorities that an https server may have; `None` = the system's.
+    pub tls_authorities: Option<PathBuf>,
+}
+
+/// What is hidden.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Firewall {
+    /// What becomes of packets that nobody knocked for.
+    pub policy: FirewallPolicy,
+    /// The policy is over these only; empty: over all traffic. Empty if the policy is `None`.
+    #[serde(with = "services")]
+    pub protected: Vec<Service>,
+    /// Open to everybody, and none of `protected`.
+    #[serde(with = "services")]
+    pub always_open: Vec<Service>,
+    /// What a stopped server leaves behind.
+    pub on_exit: OnExit,
+}
+
+/// What a knock may get.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Grants {
+    /// The most that certificates can get; empty: what each allows.
+    #[serde(with = "services")]
+    pub services: Vec<Service>,
+    /// How long an opening lasts if the client does not say, in seconds: 1 to `longest`.
+    pub lasts: u16,
+    /// The longest that a client may ask for, in seconds, at least 1.
+    pub longest: u16,
+    /// Openings at one time: 1 to 1,000,000.
+    pub live: u32,
+    /// New openings per second: 1 to 100,000.
+    pub per_second: u32,
+}
+
+/// Which knocks are heard.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Knocks {
+    /// UDP port, at least 1.
+    pub port: u16,
+    /// Dialects, at least one.
+    pub protocols: Vec<Dialect>,
+    /// How they are received.
+    pub intake: Intake,
+    /// How far a client's clock may be off, either way: one second to one hour.
+    pub window: Duration,
+    /// Whether a knock may leave its address to the network.
+    pub source_address: bool,
+    /// Whether a knock may also open for a second address.
+    pub second_address: bool,
+    /// How many are remembered at one time: 1,000 to 10,000,000.
+    pub remembered: u32,
+}
+
+/// How the server runs.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Process {
+    /// Whom the network process runs as; not root.
+    pub user: String,
+    /// Where knocks are remembered across restarts.
+    pub state: PathBuf,
+    /// Threads that judge knocks, up to 64; 0: one per core.
+    pub workers: u8,
+    /// For whom the log is.
+    pub log: LogFormat,
+}
+
+/// What becomes of packets that nobody knocked for.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FirewallPolicy {
+    /// Nothing: another firewall denies, and ours only counts.
+    None,
+    /// A reset or "port unreachable", as from a port where nobody listens.
+    #[default]
+    Reject,
+    /// Silence.
+    Drop,
+}
+
+/// What a stopped server leaves behind.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnExit {
+    /// Protection stays.
+    #[default]
+    Closed,
+    /// The host is as if the server had never run.
+    Open,
+}
+
+/// A dialect of knocks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// Protocol v2.
+    #[default]
+    V2,
+}
+
+/// How knocks are received.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intake {
+    /// By a bound UDP socket.
+    #[default]
+    Socket,
+}
+
+/// For whom the log is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// People.
+    #[default]
+    Text,
+    /// Programs.
+    Json,
+}
+
+/// A permission as written in the file.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Leave {
+    Allow,
+    #[default]
+    Deny,
+}
