@@ -5,6 +5,7 @@
 //! ```
 //! The whole story is [`pipeline::Pipeline::handle`].
 
+pub mod config;
 pub mod pipeline;
 pub mod policy;
 pub mod replay;
