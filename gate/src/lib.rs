@@ -1,1 +1,51 @@
-//! Placeholder.
+//! The privileged half: opens the firewall to one address for a while.
+//!
+//! ```text
+//! 256 bytes ──▶ Request ──Ceiling::check──▶ Opening ──Live──▶ elements ──Firewall──▶ kernel
+//!  the child     decoded       bounded       merged with what is open     ends them by itself
+//! ```
+//!
+//! The gate knows neither certificates nor the configuration file. It does not believe the network
+//! process either: whatever arrives is held to the [`Ceiling`], so a captured network process can
+//! open permitted ports for a bounded time at a bounded rate, and nothing else.
+//!
+//! Start reading at [`Gate`]. `rules` says what the table looks like and `live` what is open, both
+//! without a system call; `nft` makes the kernel agree; `watch` notices when somebody else undid it;
+//! `claim` keeps a second gate out.
+
+mod answer;
+mod ceiling;
+mod claim;
+mod door;
+mod error;
+mod gate;
+mod happened;
+mod holder;
+mod label;
+mod live;
+mod nft;
+mod record;
+mod request;
+mod rules;
+mod service;
+mod uptime;
+mod watch;
+
+pub use answer::Answer;
+pub use ceiling::rate::Bucket;
+pub use ceiling::{Ceiling, Excess, MOST_PORTS, Opening};
+pub use claim::{Claim, ClaimError};
+pub use door::{Door, Element, Set};
+pub use error::Error;
+pub use gate::Gate;
+pub use happened::Happened;
+pub use holder::{Holder, Name, Serial};
+pub use label::{Label, MOST_COMMENT};
+pub use live::Live;
+pub use nft::{Firewall, TABLE};
+pub use request::{Request, Wish};
+pub use rules::line::{Line, Match, Verdict};
+pub use rules::{Contradiction, Policy, Rules};
+pub use service::{PortRange, Transport};
+pub use uptime::Uptime;
+pub use watch::Watch;

@@ -1,0 +1,87 @@
+//! What the kernel would not do, and what to do about it.
+
+use std::fmt;
+
+use nix::errno::Errno;
+
+use crate::Contradiction;
+
+/// The firewall could not be changed or read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Error {
+    /// The kernel refused.
+    Kernel {
+        /// What was tried: "cannot ..." reads as a sentence.
+        doing: &'static str,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// The rules contradict themselves; the kernel was not asked.
+    Rules(Contradiction),
+}
+
+impl Error {
+    pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(Errno) -> Self {
+        move |errno| Self::Kernel { doing, errno }
+    }
+
+    /// What the kernel said, if it was asked.
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Kernel { errno, .. } => Some(*errno),
+            Self::Rules(_) => None,
+        }
+    }
+
+    /// Whether a set has no room for another element.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errno() == Some(Errno::ENFILE)
+    }
+
+    /// Whether the table, or a set in it, does not exist.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.errno() == Some(Errno::ENOENT)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Contradiction> for Error {
+    fn from(contradiction: Contradiction) -> Self {
+        Self::Rules(contradiction)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rules(contradiction) => contradiction.fmt(f),
+            Self::Kernel { doing, errno } => {
+                write!(
+                    f,
+                    "cannot {doing}: {} (errno {}); {}",
+                    errno.desc(),
+                    *errno as i32,
+                    remedy(*errno)
+                )
+            }
+        }
+    }
+}
+
+fn remedy(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EPERM | Errno::EACCES => "this needs CAP_NET_ADMIN in this network namespace",
+        Errno::EPROTONOSUPPORT => "the kernel has no nf_tables: load it with `modprobe nf_tables`",
+        Errno::EOPNOTSUPP | Errno::ENOENT => {
+            "the table was removed, or the kernel lacks a part of nf_tables: \
+             try `modprobe -a nft_ct nft_fib_inet nft_reject_inet`, Linux 5.10 or later"
+        }
+        Errno::ENFILE => "the set is full; grants end by themselves, or raise its limit",
+        Errno::EMSGSIZE | Errno::ENOBUFS => {
+            "too much for the socket's buffers: raise net.core.wmem_max and net.core.rmem_max"
+        }
+        Errno::ENOMEM => "the kernel is out of memory",
+        _ => "see what `nft list table inet sknock` says and try again",
+    }
+}

@@ -1,0 +1,143 @@
+//! The gate: takes a record, does what it may, says what happened. One thread, no waiting, and
+//! nothing that a record says can make it panic.
+
+use crate::{
+    Bucket, Ceiling, Error, Excess, Firewall, Happened, Holder, Live, Opening, Request, Rules,
+    Uptime, Watch, Wish,
+};
+
+/// Serves the requests of one network process after another.
+#[derive(Debug)]
+pub struct Gate {
+    rules: Rules,
+    ceiling: Ceiling,
+    firewall: Firewall,
+    live: Live,
+    bucket: Bucket,
+    raised: bool,
+}
+
+impl Gate {
+    /// A gate that does nothing until it is asked to raise its protection.
+    pub fn new(rules: Rules, ceiling: Ceiling, firewall: Firewall) -> Self {
+        let (live, bucket) = (Live::default(), Bucket::default());
+        Self { rules, ceiling, firewall, live, bucket, raised: false }
+    }
+
+    /// Serves one record, whatever it is; send back what [`Happened::answer`] says.
+    pub fn handle(&mut self, record: &[u8], now: Uptime) -> Happened {
+        match Request::decode(record) {
+            None => Happened::Refused { excess: Excess::NotARequest, label: None },
+            Some(Request::Raise) => self.raise(now),
+            Some(_) if !self.raised => Happened::Refused { excess: Excess::NotRaised, label: None },
+            Some(Request::Open(wish)) => self.open(&wish, now),
+            Some(Request::Close(holder)) => self.close(holder, now),
+        }
+    }
+
+    /// Puts the protection back as it should be, with every grant that is open. For when
+    /// [`Watch::lost_table`] says so. Grants for single use come back only if the kernel still had
+    /// them: which of them were used, nobody else knows.
+    pub fn reassert(&mut self, now: Uptime) -> Happened {
+        if self.raised {
+            self.raise(now)
+        } else {
+            Happened::Refused { excess: Excess::NotRaised, label: None }
+        }
+    }
+
+    /// Takes over a new configuration, in one transaction if the protection is up. If that fails,
+    /// everything stays as it was.
+    pub fn reconfigure(&mut self, rules: Rules, ceiling: Ceiling, now: Uptime) -> Happened {
+        let old_rules = std::mem::replace(&mut self.rules, rules);
+        let old_ceiling = std::mem::replace(&mut self.ceiling, ceiling);
+        if !self.raised {
+            return Happened::Raised { open: 0, dropped: 0 };
+        }
+        let happened = self.raise(now);
+        if matches!(happened, Happened::Failed(_)) {
+            (self.rules, self.ceiling) = (old_rules, old_ceiling);
+        }
+        happened
+    }
+
+    /// Takes the table down, protection, grants and all.
+    pub fn lower(&mut self) -> Result<(), Error> {
+        self.firewall.lower()?;
+        (self.live, self.raised) = (Live::default(), false);
+        Ok(())
+    }
+
+    /// Tells of changes that others make to the table.
+    pub fn watch(&self) -> Result<Watch, Error> {
+        self.firewall.watch()
+    }
+
+    /// What is open; what has ended lately may still be in it.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    fn raise(&mut self, now: Uptime) -> Happened {
+        match self.try_raise(now) {
+            Ok(dropped) => Happened::Raised { open: self.live.len(), dropped },
+            Err(error) => Happened::Failed(error),
+        }
+    }
+
+    /// The first time, what an earlier run left open is taken over; later, memory knows better than
+    /// the kernel, except for what a connection may have used up.
+    fn try_raise(&mut self, now: Uptime) -> Result<usize, Error> {
+        let seen = self.firewall.dump()?;
+        let mut live = self.live.clone();
+        live.expire(now);
+        let dropped = if self.raised {
+            live.narrow(&seen, &self.ceiling)
+        } else {
+            live.adopt(seen, &self.ceiling, now)
+        };
+        self.firewall.raise(&self.rules, &live.elements(now))?;
+        self.live = live;
+        self.raised = true;
+        Ok(dropped)
+    }
+
+    fn open(&mut self, wish: &Wish, now: Uptime) -> Happened {
+        self.live.expire(now);
+        let opening = match self.ceiling.check(wish, &self.live, &mut self.bucket, now) {
+            Ok(opening) => opening,
+            Err(excess) => return Happened::Refused { excess, label: Some(wish.label) },
+        };
+        match self.try_open(&opening, now) {
+            Ok(()) => Happened::Opened(opening),
+            Err(error) if error.is_full() => Happened::NoCapacity(wish.label),
+            Err(error) => Happened::Failed(error),
+        }
+    }
+
+    fn try_open(&mut self, opening: &Opening, now: Uptime) -> Result<(), Error> {
+        let elements = self.live.plan(opening, now);
+        match self.firewall.change(&elements, &[]) {
+            Err(error) if error.is_gone() => {
+                // Somebody flushed the table and its events are not read yet.
+                self.try_raise(now)?;
+                self.firewall.change(&elements, &[])?;
+            }
+            result => result?,
+        }
+        self.live.record(opening, now);
+        Ok(())
+    }
+
+    fn close(&mut self, holder: Holder, now: Uptime) -> Happened {
+        self.live.expire(now);
+        let (stay, close) = self.live.plan_close(&holder, now);
+        match self.firewall.change(&stay, &close) {
+            Ok(()) => {}
+            // A table that is gone has nothing open in it; reasserting it leaves these out.
+            Err(error) if error.is_gone() => {}
+            Err(error) => return Happened::Failed(error),
+        }
+        Happened::Closed { holder, count: self.live.forget(&holder) }
+    }
+}

@@ -1,0 +1,87 @@
+//! What came of a request: for the log, and for the answer. The gate itself logs nothing.
+
+use std::fmt;
+
+use crate::{Answer, Error, Excess, Holder, Label, Opening};
+
+/// What the gate did.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Happened {
+    /// The protection is up.
+    Raised {
+        /// So many doors are open in it.
+        open: usize,
+        /// So many were open before and are not any more: today's ceiling forbids them, or they were
+        /// for single use and cannot be known to be unused.
+        dropped: usize,
+    },
+    /// Somebody was let in.
+    Opened(Opening),
+    /// A certificate's grants are closed.
+    Closed {
+        /// Whose.
+        holder: Holder,
+        /// So many doors.
+        count: usize,
+    },
+    /// Over the ceiling, or no request.
+    Refused {
+        /// How.
+        excess: Excess,
+        /// Whose wish it was, if it was one.
+        label: Option<Label>,
+    },
+    /// The kernel's set is full.
+    NoCapacity(Label),
+    /// The firewall would not.
+    Failed(Error),
+}
+
+impl Happened {
+    /// What to tell whoever asked.
+    pub fn answer(&self) -> Answer {
+        match self {
+            Self::Raised { .. } => Answer::Raised,
+            Self::Opened(opening) => {
+                Answer::Opened { seconds: opening.seconds(), clipped: opening.clipped() }
+            }
+            Self::Closed { count, .. } => {
+                Answer::Closed { count: u32::try_from(*count).unwrap_or(u32::MAX) }
+            }
+            Self::Refused { excess, .. } => Answer::Refused(*excess),
+            Self::NoCapacity(_) => Answer::NoCapacity,
+            Self::Failed(_) => Answer::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Happened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Raised { open, dropped } => {
+                write!(f, "protection is up; grants open: {open}, dropped: {dropped}")
+            }
+            Self::Opened(opening) => {
+                f.write_str("opened")?;
+                opening.services().iter().try_for_each(|service| write!(f, " {service}"))?;
+                f.write_str(" to")?;
+                opening.addresses().iter().try_for_each(|address| write!(f, " {address}"))?;
+                write!(f, " for {} s", opening.seconds())?;
+                f.write_str(if opening.clipped() { " (clipped)" } else { "" })?;
+                f.write_str(if opening.single_use() { ", single use" } else { "" })?;
+                write!(f, "; {}", opening.label())
+            }
+            Self::Closed { holder, count } => write!(f, "closed {count} grants of {holder}"),
+            Self::Refused { excess, label: Some(label) } => write!(f, "refused: {excess}; {label}"),
+            Self::Refused { excess, label: None } => write!(f, "refused: {excess}"),
+            Self::NoCapacity(label) => {
+                write!(
+                    f,
+                    "refused: the kernel's set is full; raise the limit of live grants; {label}"
+                )
+            }
+            Self::Failed(error) => write!(f, "failed: {error}"),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The comment on a grant's element: which knock, whose, so that `nft list` and a restarted gate can
+//! tell without any file.
+
+use std::fmt::Write as _;
+
+use crate::{Holder, Name, Serial};
+
+/// The longest comment, in bytes: nft's `NFTNL_UDATA_COMMENT_MAXLEN` (128) less its terminator.
+pub const MOST_COMMENT: usize = 127;
+
+/// What stands on a grant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Label {
+    /// The beginning of the knock's id, which the audit log shows as well.
+    pub knock: [u8; 8],
+    /// Whose certificate it was.
+    pub holder: Holder,
+    /// What that certificate calls its owner.
+    pub name: Name,
+}
+
+impl Label {
+    /// `k=<16 hex> i=<8 hex> s=<serial hex> n=<name, cut and cleaned>`, at most [`MOST_COMMENT`] bytes.
+    pub fn comment(&self) -> String {
+        let mut comment = format!(
+            "k={:016x} i={:08x} s={} n=",
+            u64::from_be_bytes(self.knock),
+            u32::from_be_bytes(self.holder.issuer),
+            self.holder.serial
+        );
+        // A clean name is ASCII, so it may be cut anywhere.
+        let room = MOST_COMMENT.saturating_sub(comment.len());
+        comment.extend(self.name.clean().chars().take(room));
+        comment
+    }
+
+    /// Reads a comment back, if it is one of ours.
+    pub fn from_comment(comment: &str) -> Option<Self> {
+        let rest = comment.strip_prefix("k=")?;
+        let (knock, rest) = rest.split_once(" i=")?;
+        let (issuer, rest) = rest.split_once(" s=")?;
+        let (serial, name) = rest.split_once(" n=")?;
+        let holder = Holder {
+            issuer: unhex(issuer)?.try_into().ok()?,
+            serial: Serial::new(&unhex(serial)?)?,
+        };
+        let label = Self { knock: unhex(knock)?.try_into().ok()?, holder, name: Name::cut(name) };
+        (label.comment() == comment).then_some(label)
+    }
+
+    /// On an element that somebody else put into our sets.
+    pub(crate) fn foreign() -> Self {
+        Self { knock: [0; 8], holder: Holder::NOBODY, name: Name::cut("by-hand") }
+    }
+
+    /// The comment as the kernel stores it and nft reads it: type 0, length, text, NUL.
+    pub(crate) fn userdata(&self) -> Vec<u8> {
+        let comment = self.comment();
+        // At most MOST_COMMENT + 1, which is 128.
+        let length = u8::try_from(comment.len() + 1).unwrap_or(u8::MAX);
+        [&[0, length], comment.as_bytes(), &[0]].concat()
+    }
+
+    /// The label in an element's userdata, if it is one of ours.
+    pub(crate) fn from_userdata(userdata: &[u8]) -> Option<Self> {
+        let [0, length, text @ ..] = userdata else { return None };
+        let text = text.get(..usize::from(*length))?.strip_suffix(&[0])?;
+        Self::from_comment(std::str::from_utf8(text).ok()?)
+    }
+}
+
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|n| u8::try_from(n).ok());
+    let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
+    pairs.iter().map(|&[high, low]| Some(nibble(high)? << 4 | nibble(low)?)).collect()
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut knock = String::new();
+        for byte in self.knock {
+            write!(knock, "{byte:02x}")?;
+        }
+        write!(f, "knock={knock} certificate={} name={}", self.holder, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(serial: &[u8], name: &str) -> Label {
+        Label {
+            knock: [0, 1, 2, 3, 4, 5, 6, 0xff],
+            holder: Holder { issuer: [0, 0xab, 0, 1], serial: Serial::new(serial).unwrap() },
+            name: Name::cut(name),
+        }
+    }
+
+    #[test]
+    fn a_comment_is_read_back() {
+        let label = label(&[0x1f, 0], "alice@example.org");
+        assert_eq!(label.comment(), "k=00010203040506ff i=00ab0001 s=1f00 n=alice@example.org");
+        assert_eq!(Label::from_comment(&label.comment()), Some(label));
+        assert_eq!(Label::from_userdata(&label.userdata()), Some(label));
+    }
+
+    #[test]
+    fn the_longest_comment_fits() {
+        let comment = label(&[0xff; 20], &"n".repeat(64)).comment();
+        assert_eq!(comment.len(), MOST_COMMENT);
+        assert_eq!(Label::from_comment(&comment).unwrap().comment(), comment);
+    }
+
+    #[test]
+    fn other_comments_are_not_ours() {
+        let good = label(&[1], "a").comment();
+        let bad = ["", "k=", "by hand", "k=0 i=0 s=0 n=", &good.replace("k=00", "k=+0")];
+        for comment in
+            bad.into_iter().chain([good.to_uppercase().as_str(), &good.replace("i=", "j=")])
+        {
+            assert_eq!(Label::from_comment(comment), None, "{comment:?}");
+        }
+        for userdata in [&[][..], &[0], &[0, 5, b'k'], &[1, 1, 0], &[0, 0]] {
+            assert_eq!(Label::from_userdata(userdata), None, "{userdata:?}");
+        }
+    }
+}

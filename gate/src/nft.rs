@@ -1,0 +1,189 @@
+//! Makes the kernel agree: the table `inet sknock`, and nothing else's. One socket, one transaction
+//! for each change: all of it happens or none.
+
+mod expressions;
+mod ffi;
+pub(crate) mod message;
+pub(crate) mod socket;
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
+
+use crate::{Door, Element, Error, Label, Line, Rules, Set, Watch};
+use ffi::{RawSet, SetShape};
+use socket::Netlink;
+
+/// The table's name, in the family `inet`.
+pub const TABLE: &CStr = c"sknock";
+
+const CHAIN: &CStr = c"deny";
+
+/// How many elements go into one message, at most. Each takes up to 184 bytes (a 16-byte address,
+/// the longest comment) and a message holds them in one attribute of at most 65535.
+const ELEMENTS_PER_MESSAGE: usize = 256;
+
+/// The shortest timeout. The kernel counts in jiffies of up to 10 ms, and takes one that it rounds
+/// to none as "for ever".
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// A grant's batch fits in one page of this size; libnftnl keeps 68 KiB more for a message too long.
+const SMALL_PAGE: u32 = 32 * 1024;
+
+/// The kernel's firewall, as far as it is ours.
+#[derive(Debug)]
+pub struct Firewall {
+    netlink: Netlink,
+}
+
+impl Firewall {
+    /// Opens the socket that every change goes through. Changes nothing.
+    pub fn open() -> Result<Self, Error> {
+        let netlink = Netlink::open(0).map_err(Error::while_doing("open a netlink socket"))?;
+        Ok(Self { netlink })
+    }
+
+    /// Tells of changes that others make to the table.
+    pub fn watch(&self) -> Result<Watch, Error> {
+        Watch::open(self.netlink.port()).map_err(Error::while_doing("watch the firewall"))
+    }
+
+    /// Puts up the whole table with these elements in it, in place of whatever it was, in one
+    /// transaction: there is no moment without protection.
+    pub fn raise(&mut self, rules: &Rules, elements: &[Element]) -> Result<(), Error> {
+        rules.check()?;
+        let mut batch = Batch::new();
+        let table = Table::new(TABLE, ProtoFamily::Inet);
+        // Deleting needs something to delete.
+        batch.add(&table, MsgType::Add);
+        batch.add(&table, MsgType::Del);
+        batch.add(&table, MsgType::Add);
+        for (id, set) in (1..).zip(Set::ALL) {
+            batch.add(&new_set(set, id, rules).definition(), MsgType::Add);
+        }
+        add_chain(&mut batch, &table, &rules.chain());
+        for set in Set::ALL {
+            add_elements(&mut batch, set, elements, MsgType::Add);
+        }
+        self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("put up the table"))
+    }
+
+    /// Opens `put` and closes `remove`, in one transaction. An element that is there already is
+    /// replaced, timeout, comment and all: what may be shortened is the caller's to decide. A set
+    /// that is full refuses at once ([`Errno::ENFILE`](nix::errno::Errno)): waiting until the kernel
+    /// has collected expired elements would hold up everyone else's knock, and sets have twice the
+    /// room that the gate fills.
+    pub fn change(&mut self, put: &[Element], remove: &[Door]) -> Result<(), Error> {
+        if put.is_empty() && remove.is_empty() {
+            return Ok(());
+        }
+        let gone = |&door| Element { door, remaining: SHORTEST, label: Label::foreign() };
+        let remove: Vec<Element> = remove.iter().map(gone).collect();
+        let mut batch = Batch::with_page_size(SMALL_PAGE);
+        for set in Set::ALL {
+            // Whether an element exists is the kernel's to know (it may have just expired), and adding
+            // an existing one means different things to different kernels. After adding, deleting
+            // never fails; after deleting, adding makes it what it should be.
+            for elements in [put, &remove] {
+                add_elements(&mut batch, set, elements, MsgType::Add);
+                add_elements(&mut batch, set, elements, MsgType::Del);
+            }
+            add_elements(&mut batch, set, put, MsgType::Add);
+        }
+        self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("change the grants"))
+    }
+
+    /// What is open, by this or an earlier run. Nothing if the table does not exist. An element
+    /// without a timeout or without our comment was put there by somebody else: it has "for ever"
+    /// left, and nobody holds it.
+    pub fn dump(&mut self) -> Result<Vec<Element>, Error> {
+        let mut elements = Vec::new();
+        for set in Set::ALL {
+            match self.dump_set(set) {
+                Ok(found) => elements.extend(found),
+                Err(error) if error.is_gone() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(elements)
+    }
+
+    fn dump_set(&mut self, set: Set) -> Result<Vec<Element>, Error> {
+        let request = RawSet::named(set.name()).dump_request();
+        let found = self
+            .netlink
+            .dump(&request, ffi::elements)
+            .map_err(Error::while_doing("list the grants"))?;
+        let element = |raw: ffi::RawElement| {
+            Some(Element {
+                door: Door::from_key(set, &raw.key)?,
+                remaining: raw.remaining.unwrap_or(Duration::MAX),
+                label: Label::from_userdata(&raw.userdata).unwrap_or_else(Label::foreign),
+            })
+        };
+        Ok(found.into_iter().filter_map(element).collect())
+    }
+
+    /// Whether the table is there.
+    pub fn exists(&mut self) -> Result<bool, Error> {
+        match self.netlink.ask(&message::table_request(TABLE)) {
+            Ok(()) => Ok(true),
+            Err(nix::errno::Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(Error::while_doing("look for the table")(errno)),
+        }
+    }
+
+    /// Takes the table down, grants and protection. No error if it is not there.
+    pub fn lower(&mut self) -> Result<(), Error> {
+        let mut batch = Batch::with_page_size(SMALL_PAGE);
+        let table = Table::new(TABLE, ProtoFamily::Inet);
+        batch.add(&table, MsgType::Add);
+        batch.add(&table, MsgType::Del);
+        self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("remove the table"))
+    }
+}
+
+fn new_set(set: Set, id: u32, rules: &Rules) -> RawSet {
+    let mut raw = RawSet::named(set.name());
+    raw.shape(&SetShape {
+        id,
+        is_v6: set.is_v6(),
+        dynamic: set.is_single_use(),
+        size: rules.capacity,
+        gc_interval: rules.gc_interval,
+    });
+    raw
+}
+
+fn add_chain(batch: &mut Batch, table: &Table, lines: &[Line]) {
+    let mut chain = Chain::new(CHAIN, table);
+    chain.set_type(ChainType::Filter);
+    chain.set_hook(Hook::PreRouting, Rules::PRIORITY);
+    // Accept: what is not ours to judge is judged by others.
+    chain.set_policy(Policy::Accept);
+    batch.add(&chain, MsgType::Add);
+    for line in lines {
+        let mut rule = Rule::new(&chain);
+        expressions::fill(&mut rule, line);
+        batch.add(&rule, MsgType::Add);
+    }
+}
+
+fn add_elements(batch: &mut Batch, set: Set, elements: &[Element], what: MsgType) {
+    let ours: Vec<&Element> = elements.iter().filter(|element| element.door.set() == set).collect();
+    for some in ours.chunks(ELEMENTS_PER_MESSAGE) {
+        let mut raw = RawSet::named(set.name());
+        for element in some {
+            let key = element.door.key();
+            match what {
+                MsgType::Del => raw.push_key(&key),
+                MsgType::Add => {
+                    let timeout = element.remaining.max(SHORTEST);
+                    raw.push(&key, timeout, &element.label.userdata());
+                }
+            }
+        }
+        batch.add(&raw.elements(), what);
+    }
+}

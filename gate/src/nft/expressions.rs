@@ -1,0 +1,176 @@
+//! A line of the chain in the kernel's expressions. Each match loads registers and compares; the
+//! first that does not hold ends the rule.
+
+use nftnl::Rule;
+use nftnl::expr::{
+    Bitwise, Cmp, CmpOp, Conntrack, IcmpCode, Meta, Payload, RejectionType, TransportHeaderField,
+    UdpHeaderField, ct,
+};
+use nftnl_sys as sys;
+
+use super::ffi::{Attribute, Expr};
+use crate::{Line, Match, PortRange, Set, Transport, Verdict};
+
+/// `lo` has this index in every network namespace (`LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
+/// How a packet's family is numbered, in one byte.
+const NFPROTO_IPV4: u8 = 2;
+const NFPROTO_IPV6: u8 = 10;
+/// `RTN_LOCAL`: an address of this host.
+const LOCAL: u32 = libc::RTN_LOCAL as u32;
+/// `NFT_FIB_RESULT_ADDRTYPE` and `NFTA_FIB_F_DADDR`.
+const ADDRESS_TYPE: u32 = 3;
+const OF_DESTINATION: u32 = 2;
+/// `NFT_DYNSET_OP_DELETE`.
+const DELETE: u32 = 2;
+
+const SOURCE: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Sport));
+const DESTINATION: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Dport));
+const LENGTH: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Len));
+
+/// Appends the expressions of `line` to `rule`.
+pub(super) fn fill(rule: &mut Rule<'_>, line: &Line) {
+    for &item in &line.matches {
+        add(rule, item);
+    }
+    let verdict = match line.verdict {
+        Verdict::Accept => nftnl::expr::Verdict::Accept,
+        Verdict::Drop => nftnl::expr::Verdict::Drop,
+        Verdict::Reset => nftnl::expr::Verdict::Reject(RejectionType::TcpRst),
+        Verdict::Unreachable => {
+            nftnl::expr::Verdict::Reject(RejectionType::Icmp(IcmpCode::PortUnreach))
+        }
+    };
+    rule.add_expr(&verdict);
+}
+
+fn add(rule: &mut Rule<'_>, item: Match) {
+    match item {
+        Match::FromLoopback => {
+            rule.add_expr(&Meta::Iif);
+            rule.add_expr(&Cmp::new(CmpOp::Eq, LOOPBACK));
+        }
+        Match::Established => state(rule, ct::States::ESTABLISHED | ct::States::RELATED),
+        Match::New => state(rule, ct::States::NEW),
+        Match::IsV6(v6) => family(rule, v6),
+        Match::Protocol(number) => protocol(rule, number),
+        Match::UdpBetween { from, to } => {
+            protocol(rule, Transport::Udp.number());
+            between(rule, SOURCE, from, from);
+            between(rule, DESTINATION, to, to);
+        }
+        Match::Ports(ports) => destination(rule, ports),
+        Match::UdpLength((least, most)) => between(rule, LENGTH, least, most),
+        Match::NotLocal => {
+            rule.add_expr(&fib());
+            rule.add_expr(&Cmp::new(CmpOp::Neq, LOCAL));
+        }
+        Match::In(set) => {
+            family(rule, set.is_v6());
+            key(rule, set);
+            rule.add_expr(&lookup(set));
+        }
+        Match::Spend(set) => {
+            key(rule, set);
+            rule.add_expr(&spend(set));
+        }
+    }
+}
+
+fn state(rule: &mut Rule<'_>, states: ct::States) {
+    rule.add_expr(&Conntrack::State);
+    rule.add_expr(&Bitwise::new(states.bits(), 0_u32));
+    rule.add_expr(&Cmp::new(CmpOp::Neq, 0_u32));
+}
+
+fn family(rule: &mut Rule<'_>, v6: bool) {
+    rule.add_expr(&Meta::NfProto);
+    rule.add_expr(&Cmp::new(CmpOp::Eq, if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }));
+}
+
+fn protocol(rule: &mut Rule<'_>, number: u8) {
+    rule.add_expr(&Meta::L4Proto);
+    rule.add_expr(&Cmp::new(CmpOp::Eq, number));
+}
+
+fn destination(rule: &mut Rule<'_>, ports: PortRange) {
+    protocol(rule, ports.transport().number());
+    between(rule, DESTINATION, ports.first(), ports.last());
+}
+
+/// The two bytes at `field`, in network order, from `first` to `last`.
+fn between(rule: &mut Rule<'_>, field: Payload, first: u16, last: u16) {
+    rule.add_expr(&field);
+    if first == last {
+        rule.add_expr(&Cmp::new(CmpOp::Eq, &first.to_be_bytes()[..]));
+    } else {
+        rule.add_expr(&Cmp::new(CmpOp::Gte, &first.to_be_bytes()[..]));
+        rule.add_expr(&Cmp::new(CmpOp::Lte, &last.to_be_bytes()[..]));
+    }
+}
+
+/// Loads source address, protocol and destination port one after the other: registers of 4 bytes
+/// are numbered from 8, and number 1 is the first sixteen bytes of them.
+fn key(rule: &mut Rule<'_>, set: Set) {
+    let network = libc::NFT_PAYLOAD_NETWORK_HEADER;
+    let transport = libc::NFT_PAYLOAD_TRANSPORT_HEADER;
+    let (offset, length, then) = if set.is_v6() { (8, 16, 12) } else { (12, 4, 9) };
+    rule.add_expr(&payload(network, offset, length, 1));
+    rule.add_expr(&Expr {
+        name: c"meta",
+        attributes: vec![
+            (sys::NFTNL_EXPR_META_KEY, number(libc::NFT_META_L4PROTO)),
+            (sys::NFTNL_EXPR_META_DREG, Attribute::Number(then)),
+        ],
+    });
+    rule.add_expr(&payload(transport, 2, 2, then + 1));
+}
+
+fn payload(base: libc::c_int, offset: u32, length: u32, register: u32) -> Expr {
+    Expr {
+        name: c"payload",
+        attributes: vec![
+            (sys::NFTNL_EXPR_PAYLOAD_DREG, Attribute::Number(register)),
+            (sys::NFTNL_EXPR_PAYLOAD_BASE, number(base)),
+            (sys::NFTNL_EXPR_PAYLOAD_OFFSET, Attribute::Number(offset)),
+            (sys::NFTNL_EXPR_PAYLOAD_LEN, Attribute::Number(length)),
+        ],
+    }
+}
+
+fn fib() -> Expr {
+    Expr {
+        name: c"fib",
+        attributes: vec![
+            (sys::NFTNL_EXPR_FIB_DREG, Attribute::Number(1)),
+            (sys::NFTNL_EXPR_FIB_RESULT, Attribute::Number(ADDRESS_TYPE)),
+            (sys::NFTNL_EXPR_FIB_FLAGS, Attribute::Number(OF_DESTINATION)),
+        ],
+    }
+}
+
+fn lookup(set: Set) -> Expr {
+    Expr {
+        name: c"lookup",
+        attributes: vec![
+            (sys::NFTNL_EXPR_LOOKUP_SREG, Attribute::Number(1)),
+            (sys::NFTNL_EXPR_LOOKUP_SET, Attribute::Name(set.name())),
+        ],
+    }
+}
+
+fn spend(set: Set) -> Expr {
+    Expr {
+        name: c"dynset",
+        attributes: vec![
+            (sys::NFTNL_EXPR_DYNSET_SREG_KEY, Attribute::Number(1)),
+            (sys::NFTNL_EXPR_DYNSET_OP, Attribute::Number(DELETE)),
+            (sys::NFTNL_EXPR_DYNSET_SET_NAME, Attribute::Name(set.name())),
+        ],
+    }
+}
+
+/// A constant of the kernel's interface; none is negative.
+fn number(constant: libc::c_int) -> Attribute {
+    Attribute::Number(constant.unsigned_abs())
+}

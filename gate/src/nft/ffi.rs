@@ -1,0 +1,321 @@
+//! What libnftnl can do and the `nftnl` crate does not wrap: sets with timeouts, flags and comments,
+//! and expressions of any kind. All of the gate's unsafe code is here; nothing in it decides anything.
+//!
+//! Every object is owned by one Rust value and freed by it, except where libnftnl takes it over.
+//! libnftnl copies what it is given, so no pointer outlives its call.
+#![expect(unsafe_code, reason = "libnftnl is a C library")]
+
+use std::ffi::{CStr, c_int, c_void};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use nftnl::expr::Expression;
+use nftnl::{MsgType, NlMsg, ProtoFamily, Rule};
+use nftnl_sys as sys;
+use nix::errno::Errno;
+
+use super::TABLE;
+
+/// nft's numbers for the types of a key's parts (`enum datatypes`); six bits each in a concatenation.
+const IPV4_ADDR: u32 = 7;
+const IPV6_ADDR: u32 = 8;
+const INET_PROTO: u32 = 12;
+const INET_SERVICE: u32 = 13;
+
+/// A constant of the kernel's or libnftnl's interface, as the width that a call wants.
+fn narrow(constant: impl TryInto<u16>) -> u16 {
+    constant.try_into().unwrap_or_else(|_| unreachable!("interface constants are below 65536"))
+}
+
+/// Out of memory, for a few bytes: nothing can be saved. The standard library does the same.
+fn allocated<T>(object: *mut T) -> NonNull<T> {
+    NonNull::new(object).unwrap_or_else(|| std::process::abort())
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// Answers then repeat only the header of what they answer, not 64 KiB of elements.
+pub(super) fn cap_acknowledgements(socket: BorrowedFd<'_>) -> nix::Result<()> {
+    let on: c_int = 1;
+    // SAFETY: the descriptor is open, and the kernel reads one c_int from a live local.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_NETLINK,
+            libc::NETLINK_CAP_ACK,
+            (&raw const on).cast(),
+            u32::try_from(size_of::<c_int>()).unwrap_or_default(),
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// One attribute of an expression.
+pub(super) enum Attribute {
+    Number(u32),
+    Name(&'static CStr),
+}
+
+/// An expression by its name in the kernel and its attributes' numbers in libnftnl.
+pub(super) struct Expr {
+    pub(super) name: &'static CStr,
+    pub(super) attributes: Vec<(u32, Attribute)>,
+}
+
+impl Expression for Expr {
+    fn to_expr(&self, _rule: &Rule<'_>) -> NonNull<sys::nftnl_expr> {
+        // SAFETY: the name is a C string.
+        let expr = allocated(unsafe { sys::nftnl_expr_alloc(self.name.as_ptr()) });
+        for (attribute, value) in &self.attributes {
+            let attribute = narrow(*attribute);
+            match value {
+                // SAFETY: the expression was just allocated; libnftnl ignores what it does not know.
+                Attribute::Number(number) => unsafe {
+                    sys::nftnl_expr_set_u32(expr.as_ptr(), attribute, *number);
+                },
+                // SAFETY: as above, and the name is a C string, which is copied.
+                Attribute::Name(name) => unsafe {
+                    sys::nftnl_expr_set_str(expr.as_ptr(), attribute, name.as_ptr());
+                },
+            }
+        }
+        expr
+    }
+}
+
+/// How a set is to be made.
+pub(super) struct SetShape {
+    /// Its number in this batch.
+    pub(super) id: u32,
+    pub(super) is_v6: bool,
+    /// Whether packets change it.
+    pub(super) dynamic: bool,
+    pub(super) size: u32,
+    pub(super) gc_interval: Duration,
+}
+
+/// A set of our table as libnftnl sees it: its name, perhaps its shape, perhaps some elements.
+pub(super) struct RawSet(NonNull<sys::nftnl_set>);
+
+impl RawSet {
+    pub(super) fn named(name: &'static CStr) -> Self {
+        // SAFETY: no argument.
+        let set = Self(allocated(unsafe { sys::nftnl_set_alloc() }));
+        set.number(sys::NFTNL_SET_FAMILY, ProtoFamily::Inet as u32);
+        for (attribute, text) in [(sys::NFTNL_SET_TABLE, TABLE), (sys::NFTNL_SET_NAME, name)] {
+            // SAFETY: the set is ours, and the text is a C string, which is copied.
+            unsafe { sys::nftnl_set_set_str(set.0.as_ptr(), narrow(attribute), text.as_ptr()) };
+        }
+        set
+    }
+
+    pub(super) fn shape(&mut self, shape: &SetShape) {
+        let (address, length) = if shape.is_v6 { (IPV6_ADDR, 24) } else { (IPV4_ADDR, 12) };
+        let dynamic = if shape.dynamic { libc::NFT_SET_EVAL } else { 0 };
+        let flags = u32::from(narrow(libc::NFT_SET_TIMEOUT | dynamic));
+        let gc_millis = u32::try_from(shape.gc_interval.as_millis()).unwrap_or(u32::MAX);
+        self.number(sys::NFTNL_SET_ID, shape.id);
+        self.number(sys::NFTNL_SET_FLAGS, flags);
+        self.number(sys::NFTNL_SET_KEY_TYPE, address << 12 | INET_PROTO << 6 | INET_SERVICE);
+        self.number(sys::NFTNL_SET_KEY_LEN, length);
+        self.number(sys::NFTNL_SET_DESC_SIZE, shape.size);
+        self.number(sys::NFTNL_SET_GC_INTERVAL, gc_millis);
+    }
+
+    fn number(&self, attribute: u32, value: u32) {
+        // SAFETY: the set is ours.
+        unsafe { sys::nftnl_set_set_u32(self.0.as_ptr(), narrow(attribute), value) };
+    }
+
+    /// Adds an element that says what to delete.
+    pub(super) fn push_key(&mut self, key: &[u8]) {
+        self.push_element(key);
+    }
+
+    /// Adds an element.
+    pub(super) fn push(&mut self, key: &[u8], timeout: Duration, userdata: &[u8]) {
+        let element = self.push_element(key).as_ptr();
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        // SAFETY: the element belongs to our set, which lives; the userdata is copied.
+        unsafe {
+            sys::nftnl_set_elem_set_u64(element, narrow(sys::NFTNL_SET_ELEM_TIMEOUT), millis);
+            sys::nftnl_set_elem_set(
+                element,
+                narrow(sys::NFTNL_SET_ELEM_USERDATA),
+                userdata.as_ptr().cast(),
+                length(userdata),
+            );
+        }
+    }
+
+    fn push_element(&mut self, key: &[u8]) -> NonNull<sys::nftnl_set_elem> {
+        // SAFETY: no argument.
+        let element = allocated(unsafe { sys::nftnl_set_elem_alloc() });
+        // SAFETY: the element was just allocated and the key, at most 24 of 64 bytes, is copied; then
+        // the set takes the element over and frees it with itself.
+        unsafe {
+            sys::nftnl_set_elem_set(
+                element.as_ptr(),
+                narrow(sys::NFTNL_SET_ELEM_KEY),
+                key.as_ptr().cast(),
+                length(key),
+            );
+            sys::nftnl_set_elem_add(self.0.as_ptr(), element.as_ptr());
+        }
+        element
+    }
+
+    /// The set itself, for a batch.
+    pub(super) fn definition(&self) -> Definition<'_> {
+        Definition(self)
+    }
+
+    /// Its elements, for a batch.
+    pub(super) fn elements(&self) -> Elements<'_> {
+        Elements(self)
+    }
+
+    /// Asks for all its elements.
+    pub(super) fn dump_request(&self) -> Vec<u8> {
+        let mut buffer = vec![0; nftnl::nft_nlmsg_maxsize() as usize];
+        let flags = libc::NLM_F_DUMP;
+        // SAFETY: the buffer has room for the longest message, and this one is two names.
+        let header = unsafe {
+            let header = header(buffer.as_mut_ptr().cast(), libc::NFT_MSG_GETSETELEM, flags, 0);
+            sys::nftnl_set_elems_nlmsg_build_payload(header, self.0.as_ptr());
+            *header
+        };
+        buffer.truncate(header.nlmsg_len as usize);
+        buffer
+    }
+}
+
+impl Drop for RawSet {
+    fn drop(&mut self) {
+        // SAFETY: the set is ours and not used again.
+        unsafe { sys::nftnl_set_free(self.0.as_ptr()) };
+    }
+}
+
+/// Begins a message in `buffer`.
+///
+/// # Safety
+/// `buffer` has room for the longest netlink message.
+unsafe fn header(buffer: *mut c_void, kind: c_int, flags: c_int, seq: u32) -> *mut libc::nlmsghdr {
+    let family = ProtoFamily::Inet as u16;
+    // SAFETY: the caller's promise.
+    unsafe { sys::nftnl_nlmsg_build_hdr(buffer.cast(), narrow(kind), family, narrow(flags), seq) }
+}
+
+/// A message that makes a set.
+pub(super) struct Definition<'a>(&'a RawSet);
+
+// SAFETY: a set's names and numbers are far below the longest message.
+unsafe impl NlMsg for Definition<'_> {
+    unsafe fn write(&self, buffer: *mut c_void, seq: u32, what: MsgType) {
+        let kind = match what {
+            MsgType::Add => libc::NFT_MSG_NEWSET,
+            MsgType::Del => libc::NFT_MSG_DELSET,
+        };
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_ACK;
+        // SAFETY: the caller's buffer has room for the longest message; the set is alive.
+        unsafe {
+            let header = header(buffer, kind, flags, seq);
+            sys::nftnl_set_nlmsg_build_payload(header, self.0.0.as_ptr());
+        }
+    }
+}
+
+/// A message that adds a set's elements, or deletes them.
+pub(super) struct Elements<'a>(&'a RawSet);
+
+// SAFETY: `add_elements` puts so few elements into a set that they fit into one attribute of 64 KiB
+// (`ELEMENTS_PER_MESSAGE`), and the longest message has a page more than that.
+unsafe impl NlMsg for Elements<'_> {
+    unsafe fn write(&self, buffer: *mut c_void, seq: u32, what: MsgType) {
+        // Without NLM_F_EXCL: adding what is there is no error.
+        let (kind, flags) = match what {
+            MsgType::Add => (libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE | libc::NLM_F_ACK),
+            MsgType::Del => (libc::NFT_MSG_DELSETELEM, libc::NLM_F_ACK),
+        };
+        // SAFETY: the caller's buffer has room for the longest message; the set is alive.
+        unsafe {
+            let header = header(buffer, kind, flags, seq);
+            sys::nftnl_set_elems_nlmsg_build_payload(header, self.0.0.as_ptr());
+        }
+    }
+}
+
+/// An element as the kernel lists it.
+pub(super) struct RawElement {
+    pub(super) key: Vec<u8>,
+    /// Nothing: it has no timeout.
+    pub(super) remaining: Option<Duration>,
+    pub(super) userdata: Vec<u8>,
+}
+
+/// The elements in one message of a listing. `message` is whole and aligned, as `mnl` hands it out.
+#[expect(clippy::cast_ptr_alignment, reason = "checked before it is read")]
+pub(super) fn elements(message: &[u8]) -> Vec<RawElement> {
+    let header = message.as_ptr().cast::<libc::nlmsghdr>();
+    if message.len() < size_of::<libc::nlmsghdr>() || !header.is_aligned() {
+        return Vec::new();
+    }
+    let set = RawSet::named(c"");
+    let mut found = Vec::new();
+    // SAFETY: the header is aligned and inside `message`, whose length is the one it states; the
+    // kernel wrote it and libnftnl checks each attribute against that length. The iterator and its
+    // elements are used while the set lives, and the iterator is freed once.
+    unsafe {
+        if (*header).nlmsg_len as usize != message.len()
+            || sys::nftnl_set_elems_nlmsg_parse(header, set.0.as_ptr()) < 0
+        {
+            return found;
+        }
+        let iterator = allocated(sys::nftnl_set_elems_iter_create(set.0.as_ptr())).as_ptr();
+        while let Some(element) = NonNull::new(sys::nftnl_set_elems_iter_next(iterator)) {
+            found.push(RawElement::read(element));
+        }
+        sys::nftnl_set_elems_iter_destroy(iterator);
+    }
+    found
+}
+
+impl RawElement {
+    /// # Safety
+    /// `element` is alive.
+    unsafe fn read(element: NonNull<sys::nftnl_set_elem>) -> Self {
+        let element = element.as_ptr();
+        let expiration = narrow(sys::NFTNL_SET_ELEM_EXPIRATION);
+        // SAFETY: the caller's promise; each value is copied before anything else happens.
+        unsafe {
+            let remaining = sys::nftnl_set_elem_is_set(element, expiration)
+                .then(|| Duration::from_millis(sys::nftnl_set_elem_get_u64(element, expiration)));
+            Self {
+                key: bytes(element, sys::NFTNL_SET_ELEM_KEY),
+                remaining,
+                userdata: bytes(element, sys::NFTNL_SET_ELEM_USERDATA),
+            }
+        }
+    }
+}
+
+/// A copy of what an attribute holds; empty if it is not there.
+///
+/// # Safety
+/// `element` is alive.
+unsafe fn bytes(element: *mut sys::nftnl_set_elem, attribute: u32) -> Vec<u8> {
+    let mut length = 0;
+    // SAFETY: the caller's promise; libnftnl returns null, or that many bytes that live as long as
+    // the element.
+    unsafe {
+        let data = sys::nftnl_set_elem_get(element, narrow(attribute), &raw mut length);
+        if data.is_null() {
+            return Vec::new();
+        }
+        std::slice::from_raw_parts(data.cast::<u8>(), length as usize).to_vec()
+    }
+}

@@ -1,0 +1,92 @@
+//! Netlink messages as bytes: the few we write without libnftnl, and what we read of the others.
+//! Nothing here is unsafe or can panic.
+
+use std::ffi::CStr;
+
+use libc::c_int;
+
+/// What a netlink message says in its header, and what follows it.
+pub(crate) struct Message<'a> {
+    pub(crate) kind: u16,
+    pub(crate) flags: u16,
+    /// Who caused it: the port of the socket that asked.
+    pub(crate) port: u32,
+    pub(crate) body: &'a [u8],
+}
+
+/// `struct nlmsghdr`: u32 length, u16 type, u16 flags, u32 sequence, u32 port.
+const HEADER: usize = 16;
+/// `struct nfgenmsg`: u8 family, u8 version, be16 resource.
+const FAMILY_HEADER: usize = 4;
+/// `struct nlattr`: u16 length, u16 type.
+const ATTRIBUTE_HEADER: usize = 4;
+
+impl<'a> Message<'a> {
+    /// The message in these bytes, as the kernel writes it.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (header, body) = bytes.split_first_chunk::<HEADER>()?;
+        let short = |at: usize| Some(u16::from_ne_bytes(*header.get(at..)?.first_chunk()?));
+        let long = |at: usize| Some(u32::from_ne_bytes(*header.get(at..)?.first_chunk()?));
+        Some(Self { kind: short(4)?, flags: short(6)?, port: long(12)?, body })
+    }
+
+    /// The result that an `NLMSG_ERROR` or the `NLMSG_DONE` of a listing carries: an errno, or 0 for
+    /// an acknowledgement. Nothing for other messages.
+    pub(crate) fn result(&self) -> Option<c_int> {
+        let kind = c_int::from(self.kind);
+        let number = self.body.first_chunk().map_or(0, |bytes| c_int::from_ne_bytes(*bytes));
+        (kind == libc::NLMSG_ERROR || kind == libc::NLMSG_DONE).then(|| number.saturating_neg())
+    }
+
+    /// Whether something changed while this was being dumped.
+    pub(crate) fn is_torn(&self) -> bool {
+        c_int::from(self.flags) & libc::NLM_F_DUMP_INTR != 0
+    }
+
+    /// Which `nf_tables` event this is, if it is one.
+    pub(crate) fn event(&self) -> Option<c_int> {
+        let [event, subsystem] = self.kind.to_le_bytes();
+        (c_int::from(subsystem) == libc::NFNL_SUBSYS_NFTABLES).then(|| c_int::from(event))
+    }
+
+    /// Whether it is about this table of the family `inet`, or something in it. The name of the table
+    /// is the first attribute of every `nf_tables` object, and its number is 1.
+    pub(crate) fn is_about(&self, table: &CStr) -> bool {
+        let Some((header, attributes)) = self.body.split_first_chunk::<FAMILY_HEADER>() else {
+            return false;
+        };
+        let Some((attribute, rest)) = attributes.split_first_chunk::<ATTRIBUTE_HEADER>() else {
+            return false;
+        };
+        let [low, high, kind_low, kind_high] = *attribute;
+        let length = usize::from(u16::from_ne_bytes([low, high]));
+        let kind = u16::from_ne_bytes([kind_low, kind_high]);
+        let name = length.checked_sub(ATTRIBUTE_HEADER).and_then(|length| rest.get(..length));
+        c_int::from(header[0]) == libc::NFPROTO_INET
+            && kind == 1
+            && name == Some(table.to_bytes_with_nul())
+    }
+}
+
+/// Asks for one table of the family `inet`; the answer is the table or `ENOENT`.
+pub(crate) fn table_request(table: &CStr) -> Vec<u8> {
+    let name = table.to_bytes_with_nul();
+    let attribute = ATTRIBUTE_HEADER + name.len();
+    let length = HEADER + FAMILY_HEADER + attribute.next_multiple_of(4);
+    // Constants of the kernel's interface, all far below their type's limit.
+    let narrow = |number: c_int| u16::try_from(number).unwrap_or_default();
+    let kind = narrow(libc::NFNL_SUBSYS_NFTABLES << 8 | libc::NFT_MSG_GETTABLE);
+    let flags = narrow(libc::NLM_F_REQUEST | libc::NLM_F_ACK);
+
+    let mut bytes = Vec::with_capacity(length);
+    bytes.extend(u32::try_from(length).unwrap_or_default().to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend([u8::try_from(libc::NFPROTO_INET).unwrap_or_default(), 0, 0, 0]);
+    bytes.extend(u16::try_from(attribute).unwrap_or_default().to_ne_bytes());
+    bytes.extend(1_u16.to_ne_bytes());
+    bytes.extend(name);
+    bytes.resize(length, 0);
+    bytes
+}

@@ -1,0 +1,124 @@
+//! One line of the chain: what a packet must be, and what then happens to it.
+
+use std::fmt;
+
+use crate::{PortRange, Set, Transport};
+
+/// Something a packet must be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Match {
+    /// It came in through `lo`.
+    FromLoopback,
+    /// It belongs to a connection that was let in, or is an error about one.
+    Established,
+    /// It begins a connection.
+    New,
+    /// It is IPv6, or IPv4.
+    IsV6(bool),
+    /// It carries this IP protocol.
+    Protocol(u8),
+    /// It is UDP between exactly these ports.
+    UdpBetween {
+        /// Source port.
+        from: u16,
+        /// Destination port.
+        to: u16,
+    },
+    /// It is for one of these ports.
+    Ports(PortRange),
+    /// Its UDP header says a length from the first to the second. Only after UDP [`Match::Ports`].
+    UdpLength((u16, u16)),
+    /// It is not for an address of this host: transit, broadcast or multicast.
+    NotLocal,
+    /// Its source may reach its destination port.
+    In(Set),
+    /// Always so; its element is removed from the set. Only after [`Match::In`].
+    Spend(Set),
+}
+
+/// What happens to a packet that is all of that.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It goes on to everybody else's chains.
+    Accept,
+    /// It is gone.
+    Drop,
+    /// TCP only: it is answered with a reset.
+    Reset,
+    /// It is answered with "port unreachable", in ICMP or `ICMPv6`.
+    Unreachable,
+}
+
+/// A rule.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Line {
+    /// All of it must be so.
+    pub matches: Vec<Match>,
+    /// Then this happens.
+    pub verdict: Verdict,
+}
+
+impl Line {
+    pub(crate) fn accept<const N: usize>(matches: [Match; N]) -> Self {
+        Self { matches: matches.to_vec(), verdict: Verdict::Accept }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.matches.iter().try_for_each(|item| write!(f, "{item} "))?;
+        self.verdict.fmt(f)
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FromLoopback => f.write_str("iif \"lo\""),
+            Self::Established => f.write_str("ct state established,related"),
+            Self::New => f.write_str("ct state new"),
+            Self::IsV6(v6) => write!(f, "meta nfproto ipv{}", if *v6 { 6 } else { 4 }),
+            Self::Protocol(1) => f.write_str("meta l4proto icmp"),
+            Self::Protocol(58) => f.write_str("meta l4proto ipv6-icmp"),
+            Self::Protocol(number) => match Transport::from_number(*number) {
+                Some(transport) => write!(f, "meta l4proto {transport}"),
+                None => write!(f, "meta l4proto {number}"),
+            },
+            Self::UdpBetween { from, to } => write!(f, "udp sport {from} udp dport {to}"),
+            Self::Ports(ports) => {
+                write!(f, "{} dport {}", ports.transport(), span(ports.first(), ports.last()))
+            }
+            Self::UdpLength((least, most)) => write!(f, "udp length {}", span(*least, *most)),
+            Self::NotLocal => f.write_str("fib daddr type != local"),
+            Self::In(set) => write!(f, "{} @{}", key(*set), name(*set)),
+            Self::Spend(set) => write!(f, "delete @{} {{ {} }}", name(*set), key(*set)),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accept => "accept",
+            Self::Drop => "drop",
+            Self::Reset => "reject with tcp reset",
+            Self::Unreachable => "reject",
+        })
+    }
+}
+
+fn span(first: u16, last: u16) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+fn key(set: Set) -> &'static str {
+    if set.is_v6() {
+        "ip6 saddr . meta l4proto . th dport"
+    } else {
+        "ip saddr . meta l4proto . th dport"
+    }
+}
+
+fn name(set: Set) -> std::borrow::Cow<'static, str> {
+    set.name().to_string_lossy()
+}

@@ -1,0 +1,36 @@
+//! Points in time as the gate counts them: since boot, suspend included. No step of the wall clock
+//! can lengthen or shorten a grant.
+
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+/// How long the machine has been up at some point.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Uptime(Duration);
+
+impl Uptime {
+    /// `CLOCK_BOOTTIME` now: the edge where the gate's clock is read. Everything else is told the time.
+    #[expect(clippy::missing_panics_doc, reason = "the clock exists on every Linux we run on")]
+    pub fn now() -> Self {
+        let time = clock_gettime(ClockId::CLOCK_BOOTTIME)
+            .expect("CLOCK_BOOTTIME exists since Linux 2.6.39; nf_tables is younger");
+        Self(Duration::from(time))
+    }
+
+    /// So many milliseconds after boot.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
+    /// Later by `span`, or as late as can be.
+    #[must_use]
+    pub const fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+
+    /// How long after `earlier`, or zero if it is not after it.
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
