@@ -121,6 +121,14 @@ mod tests {
     }
 
     #[test]
+    fn a_floor_is_never_lowered() {
+        let mut shard = Shard::new(Moment::from_secs(200));
+        shard.keep(&trace(100, 1));
+        assert_eq!(shard.forget(Moment::from_secs(300), WINDOW).len(), 1);
+        assert_eq!(shard.floor(), Moment::from_secs(200));
+    }
+
+    #[test]
     fn a_full_shard_refuses_and_keeps_what_it_has() {
         let shard = shard_with(&[trace(100, 1), trace(101, 2)]);
         assert_eq!(shard.judge(&trace(102, 3), 2), Used::Full);
