@@ -7,16 +7,16 @@ use crate::Encapsulation;
 /// A point on P-256, uncompressed: 04, X, Y.
 pub(crate) type Point = Encapsulation;
 
-/// What precedes the point in a SubjectPublicKeyInfo (RFC 5480): id-ecPublicKey, prime256v1, and a
-/// bit string of 66 bytes without unused bits.
+/// What precedes the point in a `SubjectPublicKeyInfo` (RFC 5480): id-ecPublicKey, prime256v1, and
+/// a bit string of 66 bytes without unused bits.
 const PREFIX: &[u8; 26] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
     \x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
 
 /// The first byte of an uncompressed point (SEC 1, 2.3.3).
 pub(crate) const UNCOMPRESSED: u8 = 4;
 
-/// The point in a SubjectPublicKeyInfo (DER), or nothing if it is not of the one shape or its point
-/// is not on the curve.
+/// The point in a `SubjectPublicKeyInfo` (DER), or nothing if it is not of the one shape or its
+/// point is not on the curve.
 pub(crate) fn point(spki: &[u8]) -> Option<Point> {
     let point: Point = spki.strip_prefix(PREFIX)?.try_into().ok()?;
     is_on_curve(&point).then_some(point)

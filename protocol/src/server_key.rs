@@ -50,7 +50,7 @@ impl ServerCertificate {
         Ok(Self { sid: sha256(spki), point })
     }
 
-    /// Names the server's key: SHA-256 of the certificate's SubjectPublicKeyInfo.
+    /// Names the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
     pub fn sid(&self) -> &[u8; 32] {
         &self.sid
     }
@@ -108,7 +108,7 @@ impl ServerKey {
         Self::new(bundle.key(), bundle.certificate())
     }
 
-    /// Names the server's key: SHA-256 of the certificate's SubjectPublicKeyInfo.
+    /// Names the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
     pub fn sid(&self) -> &[u8; 32] {
         &self.sid
     }

@@ -16,7 +16,8 @@ pub(crate) const NONCE_LENGTH: usize = 12;
 /// Bytes that AES-GCM adds to what it encrypts.
 pub(crate) const TAG_LENGTH: usize = 16;
 
-/// An AES-128-GCM key, ready for use. Nonces are the caller's duty.
+/// An AES-128-GCM key, ready for use. Nonces are the caller's duty; that the key's memory is
+/// overwritten when it is freed is the library's (`OPENSSL_free`).
 pub(crate) struct Key(LessSafeKey);
 
 impl Key {

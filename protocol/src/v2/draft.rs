@@ -5,7 +5,10 @@ use core::net::IpAddr;
 use aws_lc_rs::signature::Signature;
 use zeroize::Zeroizing;
 
-use super::{ClaimedAddress, MESSAGE_LENGTH, SECRET_LENGTH, SealError, VERSION, Wish, flag, kind};
+use super::{
+    ClaimedAddress, MAX_SERVICES, MESSAGE_LENGTH, SECRET_LENGTH, SealError, VERSION, Wish, flag,
+    kind,
+};
 use crate::Service;
 
 /// All of a message but the addresses, the services, the certificate and the signature: version,
@@ -62,7 +65,8 @@ impl Draft {
     }
 }
 
-/// Bytes that are left for the certificate.
+/// Bytes that are left for the certificate: at least 824, as there are at most two addresses and
+/// [`MAX_SERVICES`].
 fn certificate_limit(addresses: usize, services: usize, signature: usize) -> usize {
     MESSAGE_LENGTH - FIXED - addresses - services - signature
 }
@@ -99,8 +103,8 @@ fn write_address(out: &mut Vec<u8>, address: IpAddr) {
 }
 
 fn write_services(services: &[Service]) -> Result<Vec<u8>, SealError> {
-    let count = u8::try_from(services.len()).map_err(|_| SealError::TooManyServices)?;
-    let mut out = vec![count];
+    let count = u8::try_from(services.len()).ok().filter(|_| services.len() <= MAX_SERVICES);
+    let mut out = vec![count.ok_or(SealError::TooManyServices)?];
     for service in services {
         out.push(service.transport() as u8);
         out.extend(service.first().to_be_bytes());

@@ -17,7 +17,7 @@ use super::{
     ClaimedAddress, MAX_SERVICES, MESSAGE_LENGTH, SECRET_LENGTH, VERSION, Wish, flag, kind,
 };
 use crate::bytes::Bytes;
-use crate::{Moment, Refusal, Service, Transport};
+use crate::{Moment, Refusal, Service, Transport, der};
 
 /// A message as the client wrote it. Nothing in it has been checked but its form.
 pub(crate) struct Message<'a> {
@@ -59,7 +59,7 @@ fn read(message: &[u8]) -> Option<Message<'_>> {
 
     let (unsigned, _) = message.split_at_checked(message.len() - rest.len())?;
     let length = usize::from(rest.byte()?);
-    let signature = rest.slice(length)?;
+    let signature = rest.slice(length).filter(|signature| !signature.is_empty())?;
     if !rest.are_zero() {
         return None;
     }
@@ -109,22 +109,7 @@ fn read_service(rest: &mut Bytes<'_>) -> Option<Service> {
 fn read_certificate<'a>(rest: &mut Bytes<'a>) -> Option<&'a [u8]> {
     let length = usize::from(rest.u16()?);
     let certificate = rest.slice(length)?;
-    is_one_sequence(certificate).then_some(certificate)
-}
-
-/// Whether `der` is the tag and minimal length of a SEQUENCE and exactly as many bytes after it
-/// (X.690, 8.1.3 and 10.1). What they are is for X.509 to say.
-fn is_one_sequence(der: &[u8]) -> bool {
-    match *der {
-        [0x30, length @ 0..=0x7f, ref content @ ..] => content.len() == usize::from(length),
-        [0x30, 0x81, length @ 0x80..=0xff, ref content @ ..] => {
-            content.len() == usize::from(length)
-        }
-        [0x30, 0x82, high @ 1..=0xff, low, ref content @ ..] => {
-            content.len() == usize::from(u16::from_be_bytes([high, low]))
-        }
-        _ => false,
-    }
+    der::only(certificate, der::SEQUENCE).is_ok().then_some(certificate)
 }
 
 #[cfg(test)]

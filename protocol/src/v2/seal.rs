@@ -9,9 +9,7 @@ use rustls::crypto::hpke::{Hpke, HpkePublicKey, HpkeSealer};
 use zeroize::Zeroizing;
 
 use super::draft::Draft;
-use super::{
-    ClaimedAddress, MAX_SERVICES, SEALED_LENGTH, SECRET_LENGTH, Sealed, Signed, Veil, Wish,
-};
+use super::{ClaimedAddress, SEALED_LENGTH, SECRET_LENGTH, Sealed, Signed, Veil, Wish};
 use crate::service::union;
 use crate::{AnswerKey, Encapsulation, Identity, ServerCertificate, Service, Transport};
 
@@ -29,7 +27,7 @@ pub enum SealError {
         /// Bytes that fit beside these addresses and services and the longest signature.
         limit: usize,
     },
-    /// More than [`MAX_SERVICES`], after joining those that overlap.
+    /// More than [`MAX_SERVICES`](super::MAX_SERVICES), after joining those that overlap.
     #[error("more than 16 services; ask for ranges, or knock more than once")]
     TooManyServices,
     /// Single use of UDP or of several ports.
@@ -73,12 +71,12 @@ pub fn seal(
     let signed = Signed::new(server.sid(), &encapsulation, draft.unsigned());
     let signature = identity.sign(signed.bytes())?;
     let message = draft.finish(&signature).ok_or(SealError::Library)?;
-    let sealed: [u8; SEALED_LENGTH] =
+    let ciphertext: [u8; SEALED_LENGTH] =
         sealer.seal(b"", &message)?.try_into().map_err(|_| SealError::Library)?;
 
     let id = signed.id();
     Ok(Sealed {
-        datagram: Veil::new(server.sid())?.draw(&encapsulation, &sealed)?,
+        datagram: Veil::new(server.sid())?.draw(&encapsulation, &ciphertext)?,
         id,
         answer_key: AnswerKey::new(&secret, &id)?,
     })
@@ -96,14 +94,11 @@ fn encapsulate(
 
 /// The same wish in the one form that can be written, or why there is none.
 fn tidy(wish: &Wish) -> Result<Wish, SealError> {
-    let unfit = wish.services.iter().find(|service| !fits_single_use(service));
+    let unfit = wish.services.iter().find(|service| !fits_single_use(**service));
     if let (true, Some(service)) = (wish.single_use, unfit) {
         return Err(SealError::SingleUseUnfit(*service));
     }
     let services = in_order(&wish.services);
-    if services.len() > MAX_SERVICES {
-        return Err(SealError::TooManyServices);
-    }
     let address = match wish.address {
         ClaimedAddress::Ip(address) => ClaimedAddress::Ip(address.to_canonical()),
         ClaimedAddress::Source => ClaimedAddress::Source,
@@ -117,7 +112,7 @@ fn tidy(wish: &Wish) -> Result<Wish, SealError> {
     Ok(Wish { address, second, services, ..wish.clone() })
 }
 
-fn fits_single_use(service: &Service) -> bool {
+fn fits_single_use(service: Service) -> bool {
     service.transport() == Transport::Tcp && service.width() == 1
 }
 
