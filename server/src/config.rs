@@ -43,18 +43,24 @@ pub fn parse<'a>(
     file: &Path,
     environment: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
 ) -> Result<Settings, Problems> {
+    let (draft, problems) = draft(text, file, environment);
+    Problems::or_settings(problems, draft)
+}
+
+/// Settings that count only if no problem comes with them.
+fn draft<'a>(
+    text: &str,
+    file: &Path,
+    environment: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
+) -> (Settings, Vec<Problem>) {
     let mut problems = Vec::new();
     let entries = lines::read(text, &file.display().to_string(), &mut problems);
     let variables = environment
         .into_iter()
         .filter_map(|(name, value)| name.to_str().map(|name| (name, value.to_str())));
     let overrides = lines::read_environment(variables, &mut problems);
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let mut reader = layers::Reader::new(entries, overrides, folder, problems);
+    let mut reader = layers::Reader::new(entries, overrides, file, problems);
     let mut settings = build::settings(&mut reader);
-    if let Some(problems) = Problems::of(reader.problems) {
-        return Err(problems);
-    }
     settings.notes = reader.notes;
-    Ok(settings)
+    (settings, reader.problems)
 }

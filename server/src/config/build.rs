@@ -1,5 +1,6 @@
 //! From layers to settings, group by group, with the rules that span several keys.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sknock_protocol::{Service, service};
@@ -26,6 +27,7 @@ pub(super) fn settings(read: &mut Reader<'_>) -> Settings {
     if revocation.file.is_none() && !revocation.urls.is_empty() {
         revocation.file = Some(process.state.join(FETCHED_LIST));
     }
+    foreign_files(read, &keys, &process);
     unprotected(read, &firewall, &grants);
     retired(read);
     Settings { keys, revocation, firewall, grants, knocks, process, notes: Vec::new() }
@@ -34,14 +36,14 @@ pub(super) fn settings(read: &mut Reader<'_>) -> Settings {
 fn keys(read: &mut Reader<'_>) -> Keys {
     let pfx = read.path(&keys::SERVER_PFX_FILE);
     let password = match (read.secret(), read.optional_path(&keys::PFX_PASSWD_FILE)) {
-        (Some(_), Some(_)) => {
+        (Some(password), Some(_)) => {
             let inline = read.secret_place().unwrap_or("PFXPasswd").to_owned();
             read.problem(
                 &keys::PFX_PASSWD_FILE,
                 format!("PFXPasswdFile beside PFXPasswd ({inline})"),
                 "keep one of the two, better PFXPasswdFile",
             );
-            PasswordSource::None
+            PasswordSource::Inline(password)
         }
         (Some(password), None) => PasswordSource::Inline(password),
         (None, Some(file)) => PasswordSource::File(file),
@@ -172,6 +174,31 @@ fn process(read: &mut Reader<'_>) -> Process {
         state: read.path(&keys::STATE_DIR),
         workers: read.number(&keys::WORKERS),
         log: read.word(&keys::LOG_FORMAT),
+    }
+}
+
+/// The network process owns `stateDir`; what rules the server must not be its to change.
+fn foreign_files(read: &mut Reader<'_>, keys: &Keys, process: &Process) {
+    if process.state.as_os_str().is_empty() {
+        return;
+    }
+    let password = match &keys.password {
+        PasswordSource::File(file) => Some(file.as_path()),
+        PasswordSource::Inline(_) | PasswordSource::None => None,
+    };
+    let kept_apart = [
+        ("this configuration", Some(read.file)),
+        ("serverPFXFile", Some(keys.pfx.as_path())),
+        ("PFXPasswdFile", password),
+        ("caFile", keys.authorities.as_deref()),
+    ];
+    let inside = |file: &&Path| file.starts_with(&process.state);
+    for (name, _) in kept_apart.into_iter().filter(|(_, file)| file.as_ref().is_some_and(inside)) {
+        read.problem(
+            &keys::STATE_DIR,
+            format!("{name} is in stateDir, which is given to the network process"),
+            "give stateDir a folder of its own, such as /var/lib/sknock",
+        );
     }
 }
 

@@ -53,7 +53,7 @@ impl Layer {
 pub(super) struct Reader<'a> {
     values: HashMap<String, Value>,
     secret: Option<Entry>,
-    folder: &'a Path,
+    pub(super) file: &'a Path,
     pub(super) problems: Vec<Problem>,
     pub(super) notes: Vec<Note>,
 }
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
     pub(super) fn new(
         file: Vec<Entry>,
         environment: Vec<Entry>,
-        folder: &'a Path,
+        config: &'a Path,
         mut problems: Vec<Problem>,
     ) -> Self {
         let layers = Config::builder()
@@ -78,7 +78,13 @@ impl<'a> Reader<'a> {
             .chain(environment)
             .rfind(|entry| entry.key.kind == Kind::Secret)
             .filter(|entry| !entry.value.is_empty());
-        Self { values: values.into_iter().collect(), secret, folder, problems, notes: Vec::new() }
+        Self {
+            values: values.into_iter().collect(),
+            secret,
+            file: config,
+            problems,
+            notes: Vec::new(),
+        }
     }
 
     /// Where the key was set, or nothing if it has its default.
@@ -153,7 +159,8 @@ impl<'a> Reader<'a> {
     /// A path, taken from the configuration file's folder; `None` if it is empty.
     pub(super) fn optional_path(&mut self, key: &Key) -> Option<PathBuf> {
         let text = self.text(key);
-        (!text.is_empty()).then(|| self.folder.join(text))
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        (!text.is_empty()).then(|| folder.join(text))
     }
 
     /// A path that must be there.

@@ -8,7 +8,7 @@ use std::path::{self, Path};
 
 use zeroize::Zeroizing;
 
-use super::{CREDENTIAL, Key, Kind, Note, PasswordSource, Problem, Problems, Settings, parse};
+use super::{CREDENTIAL, Key, Kind, Note, PasswordSource, Problem, Problems, Settings, draft};
 
 /// Far beyond any real configuration; whatever is longer is another file.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -32,7 +32,7 @@ impl Settings {
         let variables =
             environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         let (text, mode) = read(file)?;
-        let mut settings = parse(&text, &absolute(file)?, variables.clone())?;
+        let (mut settings, problems) = draft(&text, &absolute(file)?, variables.clone());
         settings.notes.extend(permissions(
             file,
             mode,
@@ -45,7 +45,7 @@ impl Settings {
                 settings.keys.password = PasswordSource::File(credential);
             }
         }
-        Ok(settings)
+        Problems::or_settings(problems, settings)
     }
 }
 

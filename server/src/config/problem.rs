@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use super::Settings;
 
 /// One reason why a configuration cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -33,25 +35,42 @@ impl fmt::Display for Problem {
 
 /// Every reason why a configuration cannot be used; at least one. Lines that make no sense come
 /// first, then values that cannot be.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, thiserror::Error)]
-#[serde(transparent)]
-pub struct Problems(Vec<Problem>);
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub struct Problems {
+    all: Vec<Problem>,
+    draft: Option<Box<Settings>>,
+}
 
 impl Problems {
-    /// All of them, or nothing if there are none.
-    pub(super) fn of(problems: Vec<Problem>) -> Option<Self> {
-        (!problems.is_empty()).then_some(Self(problems))
+    /// The settings, if there is no problem with them.
+    pub(super) fn or_settings(all: Vec<Problem>, settings: Settings) -> Result<Settings, Self> {
+        if all.is_empty() {
+            return Ok(settings);
+        }
+        Err(Self { all, draft: Some(Box::new(settings)) })
     }
 
     /// One after the other.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// What could be understood, so that `check` can find what else is wrong. Not to be run: bad
+    /// values are empty in it. `None` if there was nothing to read.
+    pub(crate) fn draft(&self) -> Option<&Settings> {
+        self.draft.as_deref()
+    }
+}
+
+impl Serialize for Problems {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.all.serialize(serializer)
     }
 }
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        Self { all: vec![problem], draft: None }
     }
 }
 
@@ -67,7 +86,7 @@ impl<'a> IntoIterator for &'a Problems {
 impl fmt::Display for Problems {
     /// One line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
+        for (index, problem) in self.all.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
