@@ -117,6 +117,7 @@ fn each_field_out_of_its_range_is_refused() {
     longer.push(0);
     assert!(is_refused(&longer));
     assert!(is_refused(&longer[..MESSAGE_LENGTH - 1]));
+    assert!(is_refused(&written(&sample_wish(), &der(2), &[])), "no signature");
 }
 
 #[test]
@@ -202,7 +203,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 proptest! {
     #[test]
     fn every_message_is_read_as_it_was_written(
-        wish in wish(), content in 0..820_usize, signature in vec(any::<u8>(), 0..=104),
+        wish in wish(), content in 0..820_usize, signature in vec(any::<u8>(), 1..=104),
     ) {
         let certificate = der(content);
         let bytes = written(&wish, &certificate, &signature);
