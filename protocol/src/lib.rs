@@ -21,6 +21,7 @@ mod moment;
 mod p256;
 mod private_key;
 mod refusal;
+mod revocation;
 mod server_key;
 pub mod service;
 mod sha256;
@@ -28,6 +29,7 @@ mod subject;
 mod symmetric;
 mod trust;
 pub mod v2;
+mod verifier;
 
 pub use answer::{ANSWER_LENGTH, Answer, AnswerKey};
 pub use authorization::{UnreadableCertificate, allowed_services};
@@ -38,10 +40,12 @@ pub use knock::{AddressClaim, Encapsulation, KnockId, VerifiedKnock};
 pub use moment::Moment;
 pub use private_key::PrivateKey;
 pub use refusal::Refusal;
+pub use revocation::{CrlError, FUTURE_SLACK, Revocation, RevocationList, RevocationLists};
 pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, ServerKeyError};
 pub use service::{NotAService, Service, Transport};
 pub use subject::{CertificateId, Subject};
 pub use trust::{Anchors, Issuer, TrustError};
+pub use verifier::{Rules, Unveiled, Verifier};
 
 /// The UDP port that servers listen on unless told otherwise: unassigned by IANA, and outside the
 /// range from which Linux picks ports for outgoing connections (32768 to 60999).

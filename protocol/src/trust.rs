@@ -30,7 +30,7 @@ use cache::Cache;
 #[derive(Debug)]
 pub struct Anchors {
     issuers: Vec<Issuer>,
-    anchors: Vec<TrustAnchor<'static>>,
+    roots: Vec<TrustAnchor<'static>>,
     intermediates: Vec<CertificateDer<'static>>,
     cache: Cache<Believed>,
 }
@@ -43,7 +43,7 @@ impl Anchors {
     pub fn new(authorities: &[Vec<u8>], cache: usize) -> Result<Self, TrustError> {
         let mut found = Self {
             issuers: Vec::new(),
-            anchors: Vec::new(),
+            roots: Vec::new(),
             intermediates: Vec::new(),
             cache: Cache::new(cache),
         };
@@ -52,7 +52,7 @@ impl Anchors {
                 found.add(place, der)?;
             }
         }
-        if found.anchors.is_empty() {
+        if found.roots.is_empty() {
             return Err(TrustError::NoAnchor { certificates: authorities.len() });
         }
         Ok(found)
@@ -64,7 +64,7 @@ impl Anchors {
         let der = CertificateDer::from(der);
         if issuer.is_anchor() {
             let anchor = webpki::anchor_from_trusted_cert(&der);
-            self.anchors.push(anchor.map_err(|why| unreadable(why.to_string()))?.to_owned());
+            self.roots.push(anchor.map_err(|why| unreadable(why.to_string()))?.to_owned());
         } else {
             webpki::EndEntityCert::try_from(&der).map_err(|why| unreadable(why.to_string()))?;
             self.intermediates.push(der.into_owned());

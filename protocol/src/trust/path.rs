@@ -38,7 +38,7 @@ pub(super) fn verify(
     let leaf = EndEntityCert::try_from(&der).map_err(|_| Refusal::BadCertificate)?;
     let path = leaf.verify_for_usage(
         SIGNATURES,
-        &anchors.anchors,
+        &anchors.roots,
         &anchors.intermediates,
         now.into(),
         // "If present", as intermediates mostly have no extended key usage; the leaf must.

@@ -1,0 +1,98 @@
+//! Who is believed no longer: verified revocation lists, and looking certificates up in them.
+//!
+//! A list is verified once, when it is loaded; per knock there is a binary search. Getting lists
+//! and storing them is the server's part.
+
+mod content;
+mod error;
+mod list;
+mod outline;
+mod serials;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::CrlError;
+pub use list::{FUTURE_SLACK, RevocationList};
+
+use crate::{CertificateId, Moment, Refusal};
+
+/// What is known about revoked certificates.
+#[derive(Clone, Debug)]
+pub enum Revocation {
+    /// The administrator configured no list: certificates end by their dates only.
+    NotConfigured,
+    /// Lists are configured, though perhaps none has been obtained yet.
+    Lists(RevocationLists),
+}
+
+impl Revocation {
+    /// Refuses unless no certificate of `path` is revoked, by the word of its issuer.
+    ///
+    /// Every issuer needs a list whose next update is not overdue by more than the grace.
+    pub(crate) fn check(&self, path: &[CertificateId], now: Moment) -> Result<(), Refusal> {
+        let Self::Lists(lists) = self else { return Ok(()) };
+        path.iter().try_for_each(|certificate| lists.check(certificate, now))
+    }
+
+    /// Whether a list, however old, names this certificate: its issuer and its serial number.
+    pub fn is_revoked(&self, certificate: &CertificateId) -> bool {
+        match self {
+            Self::NotConfigured => false,
+            Self::Lists(lists) => lists
+                .list(&certificate.issuer)
+                .is_some_and(|list| list.contains(&certificate.serial)),
+        }
+    }
+}
+
+/// One list for each issuer, shared between threads and exchanged as a whole.
+#[derive(Clone, Debug)]
+pub struct RevocationLists {
+    lists: HashMap<[u8; 32], Arc<RevocationList>>,
+    grace: Duration,
+}
+
+impl RevocationLists {
+    /// No lists yet: everybody is refused until there are. A list counts for `grace` longer than
+    /// it promised.
+    pub fn new(grace: Duration) -> Self {
+        Self { lists: HashMap::new(), grace }
+    }
+
+    /// The same with `list` in place of its issuer's former one. Whether it may replace that is
+    /// [`RevocationList::may_replace`]'s to say.
+    #[must_use]
+    pub fn with(&self, list: RevocationList) -> Self {
+        let mut lists = self.lists.clone();
+        lists.insert(*list.issuer(), Arc::new(list));
+        Self { lists, grace: self.grace }
+    }
+
+    /// The list of the issuer whose name hashes to `issuer`.
+    pub fn list(&self, issuer: &[u8; 32]) -> Option<&Arc<RevocationList>> {
+        self.lists.get(issuer)
+    }
+
+    /// All lists, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.lists.values()
+    }
+
+    /// How long a list counts beyond its next update.
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    fn check(&self, certificate: &CertificateId, now: Moment) -> Result<(), Refusal> {
+        let list = self.list(&certificate.issuer).ok_or(Refusal::RevocationUnknown)?;
+        if list.contains(&certificate.serial) {
+            return Err(Refusal::Revoked);
+        }
+        let current = now <= list.next_update().after(self.grace);
+        if current { Ok(()) } else { Err(Refusal::RevocationUnknown) }
+    }
+}

@@ -1,0 +1,153 @@
+//! One verified revocation list.
+
+use std::time::Duration;
+
+use super::outline::Outline;
+use super::serials::Serials;
+use super::{CrlError, content};
+use crate::sha256::sha256;
+use crate::trust::SIGNATURES;
+use crate::{Anchors, Issuer, Moment};
+
+/// How far ahead of ours the clock of a CA may be.
+///
+/// Small, because a list from the future could not be replaced by a right one until then.
+pub const FUTURE_SLACK: Duration = Duration::from_secs(5 * 60);
+
+/// The complete list of the certificates that one issuer revoked, signed by it.
+#[derive(Debug)]
+pub struct RevocationList {
+    issuer: [u8; 32],
+    issuer_name: String,
+    number: Option<Vec<u8>>,
+    this_update: Moment,
+    next_update: Moment,
+    serials: Serials,
+}
+
+impl RevocationList {
+    /// Verifies a list (DER) signed by one of the authorities; whether it is current is not asked.
+    ///
+    /// Takes 20 bytes of memory for each entry, and nothing for a list that is not signed. How
+    /// large a list may be is the caller's to say before reading it; 4 GiB is the format's limit.
+    pub fn verify(der: &[u8], anchors: &Anchors) -> Result<Self, CrlError> {
+        let outline = Outline::of(der)?;
+        let issuer = signer(&outline, anchors)?;
+        Ok(Self {
+            issuer: *issuer.id(),
+            issuer_name: issuer.name().to_owned(),
+            number: content::number(outline.extensions)?,
+            this_update: outline.this_update,
+            next_update: outline.next_update,
+            serials: content::serials(outline.entries)?,
+        })
+    }
+
+    /// Whether this list may take the place of `current`: of the same issuer, and neither the
+    /// number (when both have one) nor the time it was made is lower.
+    pub fn may_replace(&self, current: &Self) -> Result<(), CrlError> {
+        if self.issuer != current.issuer {
+            return Err(CrlError::OtherIssuer);
+        }
+        if let (Some(ours), Some(theirs)) = (self.number(), current.number())
+            && (ours.len(), ours) < (theirs.len(), theirs)
+        {
+            return Err(CrlError::LowerNumber);
+        }
+        if self.this_update < current.this_update {
+            let (current, offered) = (current.this_update, self.this_update);
+            return Err(CrlError::Older { current, offered });
+        }
+        Ok(())
+    }
+
+    /// Whether this list has been made by `now`, give or take [`FUTURE_SLACK`].
+    ///
+    /// To be asked of lists that are new to us. One that was in force before is taken at start
+    /// whatever the clock says, or a wrong clock at boot would lock everyone out beyond its
+    /// correction.
+    pub fn has_begun(&self, now: Moment) -> Result<(), CrlError> {
+        if self.this_update <= now.after(FUTURE_SLACK) {
+            return Ok(());
+        }
+        Err(CrlError::FromTheFuture { this_update: self.this_update, now })
+    }
+
+    /// SHA-256 of the issuer's distinguished name (DER).
+    pub fn issuer(&self) -> &[u8; 32] {
+        &self.issuer
+    }
+
+    /// The issuer's distinguished name, for people. Not cleaned: escape it before printing.
+    pub fn issuer_name(&self) -> &str {
+        &self.issuer_name
+    }
+
+    /// When it was made.
+    pub fn this_update(&self) -> Moment {
+        self.this_update
+    }
+
+    /// By when the next one is promised.
+    pub fn next_update(&self) -> Moment {
+        self.next_update
+    }
+
+    /// The list's number, if it has one: big-endian, at most 20 bytes, without leading zeros.
+    pub fn number(&self) -> Option<&[u8]> {
+        self.number.as_deref()
+    }
+
+    /// How many certificates are revoked.
+    pub fn len(&self) -> usize {
+        self.serials.len()
+    }
+
+    /// Whether no certificate is revoked.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the certificate with this serial number (big-endian) is revoked.
+    pub fn contains(&self, serial: &[u8]) -> bool {
+        self.serials.contains(serial)
+    }
+
+    /// The revoked serial numbers, ascending, big-endian, without leading zeros.
+    pub fn serials(&self) -> impl Iterator<Item = &[u8]> {
+        self.serials.iter()
+    }
+}
+
+/// Which authority signed it. There may be several of the same name, as after a change of keys.
+fn signer<'a>(outline: &Outline<'_>, anchors: &'a Anchors) -> Result<&'a Issuer, CrlError> {
+    let id = sha256(outline.issuer);
+    let mut refused = CrlError::UnknownIssuer;
+    for issuer in anchors.issuers().iter().filter(|issuer| *issuer.id() == id) {
+        match verify_signature(outline, issuer) {
+            Ok(()) => return Ok(issuer),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+fn verify_signature(outline: &Outline<'_>, issuer: &Issuer) -> Result<(), CrlError> {
+    let name = || issuer.name().to_owned();
+    if !issuer.signs_lists() {
+        return Err(CrlError::IssuerMayNotSign { issuer: name() });
+    }
+    let (kind, key) = issuer.public_key()?;
+    let fits = SIGNATURES.iter().filter(|algorithm| {
+        algorithm.signature_alg_id().as_ref() == outline.algorithm
+            && algorithm.public_key_alg_id().as_ref() == kind
+    });
+    let mut refused = CrlError::UnsupportedSignature;
+    for algorithm in fits {
+        match algorithm.verify_signature(key, outline.signed, outline.signature) {
+            Ok(()) => return Ok(()),
+            Err(_) => refused = CrlError::BadSignature { issuer: name() },
+        }
+    }
+    Err(refused)
+}

@@ -1,0 +1,92 @@
+//! The shape of a revocation list (RFC 5280, 5.1), found without believing anything in it.
+
+use x509_parser::asn1_rs::FromDer;
+use x509_parser::time::ASN1Time;
+
+use super::CrlError;
+use crate::Moment;
+use crate::der::{self, Elements, NotDer};
+
+/// The fields of a list, as they stand in it. Nothing of it is verified.
+#[derive(Debug)]
+pub(super) struct Outline<'a> {
+    /// What the signature is over.
+    pub(super) signed: &'a [u8],
+    /// The content of the algorithm identifier.
+    pub(super) algorithm: &'a [u8],
+    pub(super) signature: &'a [u8],
+    /// The issuer's name, DER.
+    pub(super) issuer: &'a [u8],
+    pub(super) this_update: Moment,
+    pub(super) next_update: Moment,
+    /// One entry after the other.
+    pub(super) entries: &'a [u8],
+    /// One extension after the other.
+    pub(super) extensions: &'a [u8],
+}
+
+impl<'a> Outline<'a> {
+    pub(super) fn of(list: &'a [u8]) -> Result<Self, CrlError> {
+        if list.is_empty() {
+            return Err(CrlError::Empty);
+        }
+        if list.starts_with(b"-----BEGIN ") {
+            return Err(CrlError::Pem);
+        }
+        let mut outer = Elements::new(der::only(list, der::SEQUENCE)?);
+        let signed = outer.one(der::SEQUENCE)?;
+        let algorithm = outer.one(der::SEQUENCE)?;
+        let signature = outer.one(der::BIT_STRING)?;
+        outer.end()?;
+
+        let mut fields = Elements::new(signed.content);
+        let version = fields.optional(der::INTEGER)?.map(|version| version.content);
+        if version.is_none() && fields.optional(der::SEQUENCE)?.is_some() {
+            return Err(CrlError::Version1);
+        }
+        if version != Some(&[1]) {
+            return Err(CrlError::NotACrl);
+        }
+        if fields.one(der::SEQUENCE)?.whole != algorithm.whole {
+            return Err(CrlError::NotACrl);
+        }
+        let issuer = fields.one(der::SEQUENCE)?;
+        let this_update = time(&mut fields)?.ok_or(CrlError::NotACrl)?;
+        let next_update = time(&mut fields)?.ok_or(CrlError::NoNextUpdate)?;
+        let entries = fields.optional(der::SEQUENCE)?.map_or(&[][..], |entries| entries.content);
+        let extensions = match fields.optional(der::CONTEXT_0)? {
+            Some(tagged) => der::only(tagged.content, der::SEQUENCE)?,
+            None => &[],
+        };
+        fields.end()?;
+        Ok(Self {
+            signed: signed.whole,
+            algorithm: algorithm.content,
+            signature: der::whole_bytes(signature.content)?,
+            issuer: issuer.whole,
+            this_update,
+            next_update,
+            entries,
+            extensions,
+        })
+    }
+}
+
+/// A time, if one comes next.
+fn time(fields: &mut Elements<'_>) -> Result<Option<Moment>, CrlError> {
+    let time = match fields.optional(der::UTC_TIME)? {
+        Some(time) => Some(time),
+        None => fields.optional(der::GENERALIZED_TIME)?,
+    };
+    let Some(time) = time else { return Ok(None) };
+    let (_, time) = ASN1Time::from_der(time.whole).map_err(|_| CrlError::NotACrl)?;
+    let seconds = u64::try_from(time.timestamp()).map_err(|_| CrlError::NotACrl)?;
+    Ok(Some(Moment::from_secs(seconds)))
+}
+
+/// Before the signature is verified, everything that is not as expected is simply no list.
+impl From<NotDer> for CrlError {
+    fn from(_: NotDer) -> Self {
+        Self::NotACrl
+    }
+}

@@ -1,0 +1,133 @@
+//! Looking certificates up, in lists made by `rcgen`. What lists are accepted is tested from
+//! outside, in `tests/revocation.rs`.
+
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    IsCa, KeyIdMethod, KeyPair, RevocationReason, RevokedCertParams, SerialNumber, date_time_ymd,
+};
+
+use super::{Revocation, RevocationList, RevocationLists};
+use crate::{Anchors, CertificateId, Moment, Refusal};
+
+/// 2026-07-01 and 2027-01-01: when the lists below are made, and when the next are due.
+const MADE: Moment = Moment::from_secs(1_782_864_000);
+const DUE: Moment = Moment::from_secs(1_798_761_600);
+const GRACE: Duration = Duration::from_secs(168 * 3600);
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority(name: &str) -> Authority {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn list(authority: &Authority, anchors: &Anchors, revoked: &[&[u8]]) -> RevocationList {
+    let revoked = revoked.iter().map(|serial| RevokedCertParams {
+        serial_number: SerialNumber::from_slice(serial),
+        revocation_time: date_time_ymd(2026, 6, 1),
+        reason_code: Some(RevocationReason::CertificateHold),
+        invalidity_date: None,
+    });
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 7, 1),
+        next_update: date_time_ymd(2027, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: revoked.collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    RevocationList::verify(params.signed_by(authority).unwrap().der(), anchors).unwrap()
+}
+
+struct World {
+    root: Authority,
+    between: Authority,
+    anchors: Anchors,
+}
+
+fn world() -> World {
+    let (root, between) = (authority("root"), authority("between"));
+    let authorities = [root.as_ref().der().to_vec(), between.as_ref().der().to_vec()];
+    World { anchors: Anchors::new(&authorities, 2).unwrap(), root, between }
+}
+
+impl World {
+    /// A client's certificate by `between`, whose own is by `root`.
+    fn path(&self) -> [CertificateId; 2] {
+        let [root, between] = self.anchors.issuers() else { panic!("two authorities") };
+        [
+            CertificateId { issuer: *between.id(), serial: vec![0xf1, 2] },
+            CertificateId { issuer: *root.id(), serial: vec![5] },
+        ]
+    }
+
+    fn revocation(&self, by_root: &[&[u8]], by_between: &[&[u8]]) -> Revocation {
+        let lists = RevocationLists::new(GRACE);
+        let lists = lists.with(list(&self.root, &self.anchors, by_root));
+        Revocation::Lists(lists.with(list(&self.between, &self.anchors, by_between)))
+    }
+}
+
+#[test]
+fn nothing_configured_refuses_nobody() {
+    let path = world().path();
+    assert_eq!(Revocation::NotConfigured.check(&path, MADE), Ok(()));
+    assert!(!Revocation::NotConfigured.is_revoked(&path[0]));
+}
+
+#[test]
+fn every_issuer_of_the_path_needs_a_list() {
+    let world = world();
+    let none = RevocationLists::new(GRACE);
+    let one = none.with(list(&world.between, &world.anchors, &[]));
+    let other = none.with(list(&world.root, &world.anchors, &[]));
+    let both = other.with(list(&world.between, &world.anchors, &[]));
+    let check = |lists| Revocation::Lists(lists).check(&world.path(), MADE);
+    for lacking in [none, one, other] {
+        assert_eq!(check(lacking), Err(Refusal::RevocationUnknown));
+    }
+    assert_eq!(check(both), Ok(()));
+}
+
+#[test]
+fn any_revoked_certificate_of_the_path_counts() {
+    let world = world();
+    let path = world.path();
+    let revoked = |by_root, by_between| world.revocation(by_root, by_between).check(&path, MADE);
+    assert_eq!(revoked(&[], &[&[0xf1, 2]]), Err(Refusal::Revoked));
+    assert_eq!(revoked(&[&[5]], &[]), Err(Refusal::Revoked));
+    // the same serial numbers, but by the other issuer
+    assert_eq!(revoked(&[&[0xf1, 2]], &[&[5]]), Ok(()));
+
+    let revocation = world.revocation(&[], &[&[0xf1, 2]]);
+    assert!(revocation.is_revoked(&path[0]));
+    assert!(!revocation.is_revoked(&path[1]));
+}
+
+#[test]
+fn a_list_counts_until_its_grace_is_over() {
+    let world = world();
+    let revocation = world.revocation(&[&[77]], &[]);
+    let at = |now| revocation.check(&world.path(), now);
+    assert_eq!(at(MADE), Ok(()));
+    assert_eq!(at(DUE.after(GRACE)), Ok(()));
+    let late = DUE.after(GRACE).after(Duration::from_millis(1));
+    assert_eq!(at(late), Err(Refusal::RevocationUnknown));
+    // what is revoked stays so, however old the list
+    let revoked = CertificateId { serial: vec![77], ..world.path()[1].clone() };
+    assert_eq!(revocation.check(&[revoked], late), Err(Refusal::Revoked));
+}
+
+#[test]
+fn a_new_list_replaces_its_issuers_former_one_only() {
+    let world = world();
+    let Revocation::Lists(lists) = world.revocation(&[&[5]], &[&[0xf1, 2]]) else { panic!() };
+    let lists = lists.with(list(&world.root, &world.anchors, &[]));
+    let revocation = Revocation::Lists(lists);
+    assert!(!revocation.is_revoked(&world.path()[1]));
+    assert!(revocation.is_revoked(&world.path()[0]));
+}
