@@ -5,7 +5,7 @@ use rcgen::{
     CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
 };
 use serde::{Deserialize, Serialize};
-use sknock_protocol::Moment;
+use sknock_protocol::{FUTURE_SLACK, Moment};
 
 use crate::ca::Ca;
 use crate::register::{Entry, Register};
@@ -24,7 +24,7 @@ pub(crate) const FILE: &str = "crl.der";
 pub struct Crl {
     /// Counts the issues; the first is 1, and none is ever used twice.
     pub number: u64,
-    /// When it was issued. Never before an earlier issue, for servers would not take it then.
+    /// When it was issued. Never before an earlier issue, for no server would take it then.
     #[serde(with = "text")]
     pub this_update: Moment,
     /// By when there must be a new one.
@@ -42,7 +42,13 @@ impl Crl {
     }
 
     /// The issue after this one, valid for `days` from `now`.
+    ///
+    /// A clock that went back a little does no harm: servers take lists from the near future. From
+    /// the far one they would not, so a wrong clock must be put right first.
     pub(crate) fn next(&self, days: u32, now: Moment) -> Result<Self, Error> {
+        if self.this_update > now.after(FUTURE_SLACK) {
+            return Err(Error::ClockBehind { now, last: self.this_update });
+        }
         let number = self.number + 1;
         let this_update = self.this_update.max(now);
         Ok(Self { number, this_update, next_update: in_days(days, this_update)?, days })
@@ -121,5 +127,7 @@ mod tests {
         assert_eq!((second.number, second.this_update), (2, later));
         let clock_set_back = second.next(1, NOW).unwrap();
         assert_eq!((clock_set_back.number, clock_set_back.this_update), (3, later));
+        let far_back = NOW.before(FUTURE_SLACK);
+        assert!(matches!(second.next(1, far_back), Err(Error::ClockBehind { .. })));
     }
 }

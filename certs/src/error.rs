@@ -56,6 +56,12 @@ pub enum Error {
     Days { days: u32 },
     #[error("the clock is wrong, or the end is too far away; dates end with the year 9999")]
     Clock,
+    #[error(
+        "the clock says {}, and the last revocation list is from {}: servers would not take an older \
+         one; set the clock (if it was wrong then, correct thisUpdate in register.json)",
+        date(*now), date(*last)
+    )]
+    ClockBehind { now: Moment, last: Moment },
     #[error("this password cannot protect a file: {why}")]
     Password { why: &'static str },
     #[error("no certificate has the name or serial number '{which}'; see list")]

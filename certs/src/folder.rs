@@ -1,8 +1,8 @@
 //! The authority's folder: one writer at a time, and files that appear whole or not at all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -43,10 +43,15 @@ impl Folder {
 
     /// A folder that is made if there is none. One that exists keeps its mode.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(FOLDER_MODE)
-            .create(path)
+        let make = || match fs::create_dir(path) {
+            // whatever the umask, as with the files
+            Ok(()) => fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE)),
+            Err(_) if path.is_dir() => Ok(()),
+            Err(error) => Err(error),
+        };
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| make())
             .map_err(|source| failed("make the folder", path, source))?;
         Ok(Self::at(path))
     }

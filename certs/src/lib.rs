@@ -19,6 +19,20 @@
 //! ```
 //!
 //! The time is an argument everywhere; only the program reads a clock.
+//!
+//! What lies in the folder, and who may read it:
+//!
+//! | file | content | mode |
+//! |---|---|---|
+//! | `ca.key` | the authority's key, PKCS#8 in PEM, not encrypted: keep it off the servers | 0600 |
+//! | `register.json` | every certificate and the last list's number: back it up with the key | 0600 |
+//! | `NAME.pfx` | what a server or a client needs, under its password | 0600 |
+//! | `ca.cer`, `ca.pem` | the authority's certificate in DER and in PEM | 0644 |
+//! | `NAME.cer` | a server's certificate in DER, for its clients | 0644 |
+//! | `crl.der` | the revocation list, for a web server to publish | 0644 |
+//!
+//! The folder has mode 0711: a web server may open `crl.der`, by a link or an alias, but nobody
+//! else sees whose certificates lie here. Never make the folder itself a web root.
 
 mod authority;
 mod ca;

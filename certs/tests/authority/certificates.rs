@@ -15,7 +15,17 @@ fn assert_says(text: &str, expected: &[&str]) {
 #[test]
 fn the_authority_may_sign_certificates_of_holders_and_lists() {
     let house = House::named(Some("Zoë's authority"));
-    let text = openssl(&["x509", "-in", &house.file("ca.cer"), "-inform", "DER", "-noout", "-text", "-nameopt", "utf8"]);
+    let text = openssl(&[
+        "x509",
+        "-in",
+        &house.file("ca.cer"),
+        "-inform",
+        "DER",
+        "-noout",
+        "-text",
+        "-nameopt",
+        "utf8",
+    ]);
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_says(
         &text,
@@ -32,7 +42,15 @@ fn the_authority_may_sign_certificates_of_holders_and_lists() {
     );
     assert_eq!(house.authority.name(), "Zoë's authority");
     let pem = openssl(&["x509", "-in", &house.file("ca.pem"), "-noout", "-fingerprint"]);
-    let der = openssl(&["x509", "-in", &house.file("ca.cer"), "-inform", "DER", "-noout", "-fingerprint"]);
+    let der = openssl(&[
+        "x509",
+        "-in",
+        &house.file("ca.cer"),
+        "-inform",
+        "DER",
+        "-noout",
+        "-fingerprint",
+    ]);
     assert_eq!(pem, der);
 }
 
@@ -97,7 +115,9 @@ fn a_server_certificate_names_its_host_if_its_name_is_one() {
             ],
         );
         match alternative {
-            Some(host) => assert_says(&text, &[&format!("Subject Alternative Name: {host} X509v3")]),
+            Some(host) => {
+                assert_says(&text, &[&format!("Subject Alternative Name: {host} X509v3")]);
+            }
             None => assert!(!text.contains("Subject Alternative Name"), "{text}"),
         }
     }
@@ -111,7 +131,8 @@ fn openssl_verifies_what_was_issued_for_its_purpose_and_for_no_other() {
     let now = NOW.as_secs().to_string();
     let (ca, alice, gate) = (house.file("ca.pem"), house.extract("alice"), house.extract("gate"));
     let verify = |purpose, file| {
-        let args = ["verify", "-x509_strict", "-CAfile", &ca, "-attime", &now, "-purpose", purpose, file];
+        let args =
+            ["verify", "-x509_strict", "-CAfile", &ca, "-attime", &now, "-purpose", purpose, file];
         crate::support::try_openssl(&args).0
     };
     assert!(verify("sslclient", &alice) && verify("sslserver", &gate));
@@ -148,7 +169,8 @@ fn a_client_certificate_always_fits_into_a_knock() {
     assert_eq!(MAX_CLIENT_CERTIFICATE, 856);
     let house = House::named(Some(&"n".repeat(64)));
     let name = |count: u16| format!("{}-{count}", "x".repeat(60));
-    let ports = |count| (0..count).map(|port| Service::tcp(50_000 + 2 * port).unwrap()).collect::<Vec<_>>();
+    let ports =
+        |count| (0..count).map(|port| Service::tcp(50_000 + 2 * port).unwrap()).collect::<Vec<_>>();
     let issue = |count| house.authority.client(&name(count), &ports(count), 1, PASSWORD, NOW);
     let mut most = 0;
     let refused = loop {

@@ -15,7 +15,8 @@ fn published(house: &House) -> String {
 #[test]
 fn the_first_list_is_empty_version_2_numbered_and_names_its_signer() {
     let house = House::new();
-    let ca = openssl(&["x509", "-in", &house.file("ca.pem"), "-noout", "-ext", "subjectKeyIdentifier"]);
+    let ca =
+        openssl(&["x509", "-in", &house.file("ca.pem"), "-noout", "-ext", "subjectKeyIdentifier"]);
     let key_id = ca.split_whitespace().last().unwrap();
     let text = published(&house);
     for part in [
@@ -40,7 +41,8 @@ fn revoking_publishes_at_once_and_openssl_then_refuses_the_certificate() {
     let verify = |file: &str| {
         let list = house.beside("crl.pem");
         openssl(&["crl", "-in", &house.file("crl.der"), "-inform", "DER", "-out", &list]);
-        let args = ["verify", "-crl_check", "-CAfile", &ca, "-CRLfile", &list, "-attime", &now, file];
+        let args =
+            ["verify", "-crl_check", "-CAfile", &ca, "-CRLfile", &list, "-attime", &now, file];
         try_openssl(&args)
     };
     assert!(verify(&alice).0 && verify(&bob).0);
@@ -102,7 +104,8 @@ fn a_name_is_free_again_once_revoked_and_both_certificates_stay_known() {
     let first = house.client("alice", "tcp/22").entry.serial;
     house.authority.revoke("alice", Reason::Superseded, NOW).unwrap();
     let second = house.client("alice", "tcp/80").entry.serial;
-    let states: Vec<_> = house.authority.list().unwrap().iter().map(|e| (e.serial, e.state(NOW))).collect();
+    let states: Vec<_> =
+        house.authority.list().unwrap().iter().map(|e| (e.serial, e.state(NOW))).collect();
     assert_eq!(states, [(first, State::Revoked), (second, State::Valid)]);
     let revoked = house.authority.revoke("alice", Reason::Unspecified, NOW).unwrap();
     assert_eq!((revoked.entry.serial, revoked.already), (second, false));
@@ -116,7 +119,10 @@ fn an_expired_certificate_can_be_revoked_by_its_serial_and_stays_listed() {
     assert_eq!(issued.entry.state(after), State::Expired);
     house.authority.client("alice", &services("tcp/22"), 365, PASSWORD, after).unwrap();
     let serial = issued.entry.serial.to_string();
-    assert_eq!(house.authority.revoke(&serial, Reason::Unspecified, after).unwrap().entry.serial, issued.entry.serial);
+    assert_eq!(
+        house.authority.revoke(&serial, Reason::Unspecified, after).unwrap().entry.serial,
+        issued.entry.serial
+    );
     assert!(published(&house).contains(&serial.to_uppercase()));
 }
 

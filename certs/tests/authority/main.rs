@@ -4,6 +4,7 @@ mod certificates;
 mod command_line;
 mod crl;
 mod files;
+mod knock;
 mod pfx;
 mod refusals;
 mod support;

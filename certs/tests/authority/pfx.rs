@@ -31,8 +31,15 @@ fn openssl_finds_one_key_its_certificate_and_one_authority_under_modern_ciphers(
 #[test]
 fn any_password_that_is_accepted_opens_the_file_here_and_with_openssl() {
     let house = House::new();
-    let passwords =
-        [r"back\slash\n", r#"qu"o"te'"#, "semi;colon #hash", "100% $HOME `x`", "pässwörd €", " spaces ", "x"];
+    let passwords = [
+        r"back\slash\n",
+        r#"qu"o"te'"#,
+        "semi;colon #hash",
+        "100% $HOME `x`",
+        "pässwörd €",
+        " spaces ",
+        "x",
+    ];
     for (number, password) in passwords.into_iter().enumerate() {
         let name = format!("client{number}");
         let issued = house.authority.client(&name, &services("tcp/22"), 1, password, NOW).unwrap();
@@ -43,7 +50,8 @@ fn any_password_that_is_accepted_opens_the_file_here_and_with_openssl() {
         let wrong = format!("{password}x");
         assert_eq!(Bundle::open(&pfx, &wrong).unwrap_err(), BundleError::WrongPassword);
         let source = house.password_file(&wrong);
-        let (opened, _) = try_openssl(&["pkcs12", "-in", &text(&issued.pfx), "-passin", &source, "-noout"]);
+        let (opened, _) =
+            try_openssl(&["pkcs12", "-in", &text(&issued.pfx), "-passin", &source, "-noout"]);
         assert!(!opened, "{password}");
     }
 }

@@ -63,7 +63,9 @@ impl House {
         let pem = self.beside(&format!("{name}.pem"));
         let password = self.password_file(PASSWORD);
         let pfx = self.file(&format!("{name}.pfx"));
-        openssl(&["pkcs12", "-in", &pfx, "-passin", &password, "-clcerts", "-nokeys", "-out", &pem]);
+        openssl(&[
+            "pkcs12", "-in", &pfx, "-passin", &password, "-clcerts", "-nokeys", "-out", &pem,
+        ]);
         pem
     }
 
@@ -77,8 +79,10 @@ impl House {
     /// What lies in the authority's folder.
     pub(crate) fn files(&self) -> Vec<String> {
         let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name();
-        let mut names: Vec<String> =
-            fs::read_dir(&self.dir).unwrap().map(|entry| name(entry).into_string().unwrap()).collect();
+        let mut names: Vec<String> = fs::read_dir(&self.dir)
+            .unwrap()
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect();
         names.sort();
         names
     }

@@ -1,0 +1,230 @@
+//! Every refusal: which it is, what it says to do, and that it changes nothing.
+
+use std::fs;
+
+use sknock_certs::{Authority, Error, Issued, Kind, MAX_DAYS, Reason};
+use sknock_protocol::Moment;
+
+use crate::support::{House, NOW, PASSWORD, days, later, services};
+
+/// Runs `attempt`, which must fail and change nothing.
+#[track_caller]
+fn refused<T>(house: &House, attempt: impl FnOnce(&Authority) -> Result<T, Error>) -> Error {
+    let register = || fs::read(house.file("register.json")).unwrap();
+    let list = || fs::read(house.file("crl.der")).unwrap();
+    let before = (house.files(), register(), list());
+    let Err(error) = attempt(&house.authority) else { panic!("was not refused") };
+    assert_eq!((house.files(), register(), list()), before, "{error}");
+    error
+}
+
+fn issue(authority: &Authority, kind: Kind, name: &str, now: Moment) -> Result<Issued, Error> {
+    match kind {
+        Kind::Server => authority.server(name, 30, PASSWORD, now),
+        Kind::Client => authority.client(name, &services("tcp/22"), 30, PASSWORD, now),
+    }
+}
+
+#[test]
+fn names_that_could_leave_the_folder_or_hit_its_files() {
+    let house = House::new();
+    for name in ["../x", "a/b", "", ".x", "-x", "ca", "CRL", "register", "a b", "ä", "a\0"] {
+        for kind in [Kind::Server, Kind::Client] {
+            let error = refused(&house, |authority| issue(authority, kind, name, NOW));
+            assert!(matches!(error, Error::Name { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn names_in_use_until_revoked_or_expired() {
+    let house = House::new();
+    for (kind, other, name) in
+        [(Kind::Server, Kind::Client, "gate"), (Kind::Client, Kind::Server, "alice")]
+    {
+        let serial = issue(&house.authority, kind, name, NOW).unwrap().entry.serial;
+        let error = refused(&house, |authority| issue(authority, kind, name, later(days(30))));
+        assert!(
+            matches!(&error, Error::NameTaken { serial: taken, .. } if *taken == serial),
+            "{error}"
+        );
+        assert!(error.to_string().contains("revoke it first, or choose another name"), "{error}");
+        let error = refused(&house, |authority| issue(authority, other, name, later(days(31))));
+        assert!(
+            matches!(&error, Error::NameOfOtherKind { kind: was, .. } if *was == kind),
+            "{error}"
+        );
+        issue(&house.authority, kind, name, later(days(30) + 1)).unwrap();
+    }
+}
+
+#[test]
+fn files_that_the_register_does_not_know() {
+    for name in ["alice.pfx", "alice.cer"] {
+        let house = House::new();
+        fs::write(house.file(name), "someone's").unwrap();
+        let error = refused(&house, |authority| issue(authority, Kind::Client, "alice", NOW));
+        assert!(matches!(&error, Error::StrayFile { path } if path.ends_with(name)), "{error}");
+        assert_eq!(fs::read(house.file(name)).unwrap(), b"someone's");
+    }
+}
+
+#[test]
+fn clients_that_may_open_nothing() {
+    let house = House::new();
+    let error = refused(&house, |authority| authority.client("alice", &[], 1, PASSWORD, NOW));
+    assert!(matches!(error, Error::NoServices), "{error}");
+}
+
+#[test]
+fn days_that_are_none_or_too_many() {
+    let house = House::new();
+    for days in [0, MAX_DAYS + 1, u32::MAX] {
+        let error = refused(&house, |authority| authority.server("gate", days, PASSWORD, NOW));
+        assert!(matches!(error, Error::Days { .. }), "{error}");
+        let error = refused(&house, |authority| authority.crl(days, NOW));
+        assert!(matches!(error, Error::Days { .. }), "{error}");
+        let empty = tempfile::tempdir().unwrap();
+        assert!(matches!(Authority::init(empty.path(), None, days, NOW), Err(Error::Days { .. })));
+        assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn clocks_beyond_the_calendar() {
+    let house = House::new();
+    for seconds in [253_402_300_800, u64::MAX / 1000] {
+        let error = refused(&house, |authority| authority.crl(1, Moment::from_secs(seconds)));
+        assert!(matches!(error, Error::Clock), "{error}");
+    }
+}
+
+#[test]
+fn clocks_far_behind_the_last_list() {
+    let house = House::new();
+    house.client("alice", "tcp/22");
+    house.authority.crl(30, later(days(1))).unwrap();
+    for error in [
+        refused(&house, |authority| authority.crl(30, NOW)),
+        refused(&house, |authority| authority.revoke("alice", Reason::Unspecified, NOW)),
+    ] {
+        assert!(matches!(error, Error::ClockBehind { .. }), "{error}");
+        assert!(error.to_string().contains("2027-01-16T08:00:00Z: "), "{error}");
+    }
+}
+
+#[test]
+fn authorities_without_a_printable_name() {
+    let empty = tempfile::tempdir().unwrap();
+    for name in ["", "  ", "a\nb", &"x".repeat(65)] {
+        let error = Authority::init(empty.path(), Some(name), 1, NOW).err().unwrap();
+        assert!(matches!(error, Error::AuthorityName { .. }), "{error}");
+        assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn certificates_of_an_authority_that_has_ended() {
+    let house = House::new();
+    let end = house.authority.not_after();
+    let error = refused(&house, |authority| issue(authority, Kind::Server, "gate", end));
+    assert!(matches!(error, Error::AuthorityExpired { at } if at == end), "{error}");
+}
+
+#[test]
+fn revoking_what_is_not_there_not_one_or_over() {
+    let house = House::new();
+    let revoke = |which: &str, now| {
+        refused(&house, |authority| authority.revoke(which, Reason::Unspecified, now))
+    };
+    for which in ["alice", "", "7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f", "\u{1b}[31m"] {
+        let error = revoke(which, NOW);
+        assert!(matches!(error, Error::Unknown { .. }), "{error}");
+        assert!(!error.to_string().contains('\u{1b}'));
+    }
+    let first = issue(&house.authority, Kind::Client, "alice", NOW).unwrap().entry.serial;
+    let error = revoke("alice", later(days(31)));
+    assert!(matches!(&error, Error::Expired { serial, .. } if *serial == first), "{error}");
+
+    // one was issued while the clock ran ahead
+    let second =
+        issue(&house.authority, Kind::Client, "alice", later(days(31))).unwrap().entry.serial;
+    let error = revoke("alice", NOW);
+    assert!(
+        matches!(&error, Error::Ambiguous { serials, .. } if *serials == [first, second]),
+        "{error}"
+    );
+    assert!(error.to_string().contains(&format!("{first}, {second}")), "{error}");
+}
+
+#[test]
+fn folders_that_hold_no_whole_authority() {
+    let empty = tempfile::tempdir().unwrap();
+    for dir in [empty.path().to_owned(), empty.path().join("missing")] {
+        let error = Authority::open(&dir).err().unwrap();
+        assert!(matches!(error, Error::NoAuthority { .. }), "{error}");
+        assert!(error.to_string().contains("make one with init"), "{error}");
+    }
+    for file in ["ca.key", "ca.cer", "register.json"] {
+        let house = House::new();
+        fs::remove_file(house.file(file)).unwrap();
+        let error = Authority::open(&house.dir).err().unwrap();
+        assert!(matches!(&error, Error::NoAuthority { path } if path.ends_with(file)), "{error}");
+    }
+}
+
+#[test]
+fn files_of_the_authority_that_are_damaged_or_not_of_one_another() {
+    let other = House::new();
+    let client = House::new();
+    client.server("gate");
+    let leaf = fs::read(client.file("gate.cer")).unwrap();
+    let not_ours = fs::read(other.file("ca.cer")).unwrap();
+    let newer = br#"{"version": 2, "crl": {"number": 1, "thisUpdate": "2027-01-15T08:00:00Z",
+        "nextUpdate": "2027-01-15T08:00:00Z", "days": 1}, "certificates": []}"#;
+    for (file, content) in [
+        ("ca.key", &b"junk"[..]),
+        ("ca.key", &[0xff, 0xfe]),
+        ("ca.cer", b"junk"),
+        ("ca.cer", &leaf),
+        ("ca.cer", &not_ours),
+        ("register.json", b""),
+        ("register.json", b"{}"),
+        ("register.json", newer),
+    ] {
+        let house = House::new();
+        fs::write(house.file(file), content).unwrap();
+        let error = Authority::open(&house.dir).err().unwrap();
+        assert!(matches!(&error, Error::Damaged { path, .. } if path.ends_with(file)), "{error}");
+        assert!(error.to_string().contains("restore it from a backup"), "{error}");
+    }
+}
+
+#[test]
+fn a_register_that_broke_meanwhile_stops_everything() {
+    let house = House::new();
+    house.client("alice", "tcp/22");
+    let register = fs::read(house.file("register.json")).unwrap();
+    fs::write(house.file("register.json"), &register[..register.len() / 2]).unwrap();
+    let authority = &house.authority;
+    for error in [
+        refused(&house, |authority| authority.crl(1, NOW)),
+        refused(&house, |authority| authority.revoke("alice", Reason::Unspecified, NOW)),
+        refused(&house, |authority| issue(authority, Kind::Client, "bob", NOW)),
+        authority.list().unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    }
+}
+
+#[test]
+fn folders_that_cannot_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    for dir in [file.clone(), file.join("below")] {
+        let error = Authority::init(&dir, None, 1, NOW).err().unwrap();
+        assert!(error.to_string().starts_with("cannot make the folder "), "{error}");
+    }
+    assert!(Authority::init(&folder.path().join("several/levels/deep"), None, 1, NOW).is_ok());
+}
