@@ -5,7 +5,23 @@
 //! ```
 //! The whole story is [`pipeline::Pipeline::handle`].
 
+pub mod audit;
+
+pub mod check;
+pub mod clock;
 pub mod config;
+pub mod exit;
+pub mod explain;
+pub mod gate;
+pub mod handover;
+pub mod intake;
+pub mod keys;
+pub mod log;
+pub mod notify;
+pub mod orders;
+
+pub mod parent;
 pub mod pipeline;
 pub mod policy;
+
 pub mod replay;

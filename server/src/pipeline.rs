@@ -16,7 +16,7 @@ use crate::replay::{self, ReplayStore};
 #[derive(Debug)]
 pub struct Pipeline<R> {
     /// Whom to believe.
-    pub verifier: Verifier,
+    pub verifier: Arc<Verifier>,
     /// Whom not to believe any more. Whoever refreshes it swaps it.
     pub revocation: Arc<ArcSwap<Revocation>>,
     /// What has been used up.

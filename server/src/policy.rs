@@ -8,6 +8,7 @@ use sknock_protocol::{
     AddressClaim, AnswerKey, KnockId, Moment, Refusal, Service, Subject, Transport,
 };
 
+use crate::config::Grants;
 use crate::replay::AdmittedKnock;
 
 /// Ports of one grant at most, ranges counted in full: each port becomes an element of a set in
@@ -32,6 +33,13 @@ impl Policy {
     /// seconds, one at least.
     pub fn new(offered: Option<Vec<Service>>, usual: Duration, longest: Duration) -> Self {
         Self { offered: offered.map(union), usual, longest }
+    }
+
+    /// What the configuration says.
+    pub fn of(grants: &Grants) -> Self {
+        let offered = (!grants.services.is_empty()).then(|| grants.services.clone());
+        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+        Self::new(offered, seconds(grants.lasts), seconds(grants.longest))
     }
 
     /// Grants what an admitted knock asks for, or nothing of it.

@@ -161,13 +161,15 @@ fn protocols(read: &mut Reader<'_>) -> Vec<Dialect> {
 }
 
 fn process(read: &mut Reader<'_>) -> Process {
-    let user = read.text(&keys::USER);
+    let mut user = read.text(&keys::USER);
     let plain = !user.is_empty() && !user.contains(|c: char| c == ':' || c.is_whitespace());
     if user == "root" || user == "0" {
         let what = "the network process may not run as root";
         read.problem(&keys::USER, what, "name a user that owns nothing but stateDir");
+        user.clear();
     } else if !plain {
         read.problem(&keys::USER, "not the name of a user", "write sknock");
+        user.clear();
     }
     Process {
         user,

@@ -1,0 +1,159 @@
+//! What an administrator reads afterwards: who was let in, to what, from where, for how long, and
+//! who was not. Names come from certificates and are escaped; secrets never come here.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use sknock_gate::Answer;
+use sknock_protocol::{KnockId, Moment, Refusal, Service, Subject};
+use tracing::{info, trace, warn};
+
+use crate::gate::Opened;
+use crate::pipeline::Refused;
+use crate::policy::Grant;
+
+/// Writes audit lines, one of these for each thread.
+#[derive(Debug, Default)]
+pub struct Audit {
+    refusals: Bucket,
+}
+
+impl Audit {
+    /// A door is open.
+    pub fn granted(&self, opened: &Opened) {
+        let grant = opened.grant();
+        let Told { knock, name, serial, fingerprint, services } =
+            Told::of(grant.id(), grant.subject(), grant.services());
+        info!(
+            target: "audit",
+            knock, subject = ?name, serial, fingerprint, services,
+            addresses = addresses(grant),
+            address = if grant.claim().signed() { "signed" } else { "unsigned" },
+            source = %grant.source(),
+            seconds = opened.seconds(),
+            clipped = opened.clipped(),
+            once = grant.single_use(),
+            "granted"
+        );
+    }
+
+    /// The pipeline granted it, the gate did not open.
+    pub fn not_opened(&self, grant: &Grant, answer: Answer) {
+        let Told { knock, name, serial, fingerprint, services } =
+            Told::of(grant.id(), grant.subject(), grant.services());
+        warn!(
+            target: "audit",
+            knock, subject = ?name, serial, fingerprint, services,
+            source = %grant.source(),
+            reason = ?answer,
+            "not opened"
+        );
+    }
+
+    /// A knock is refused.
+    ///
+    /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
+    /// is told at INFO, within a rate: an attacker must not fill the disk. What takes a certificate
+    /// of ours and its key is always told.
+    pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Moment) {
+        let reason = refused.reason.name();
+        if let Some(wish) = &refused.wish {
+            let Told { knock, name, serial, fingerprint, services } =
+                Told::of(wish.id, &wish.subject, &wish.services);
+            info!(
+                target: "audit",
+                reason, knock, subject = ?name, serial, fingerprint, services, %source,
+                "refused"
+            );
+        } else if refused.reason <= Refusal::NotForThisServer {
+            trace!(target: "audit", reason, %source, "refused");
+        } else if let Some(untold) = self.refusals.take(now) {
+            info!(target: "audit", reason, %source, untold, "refused");
+        }
+    }
+}
+
+/// What is told of a knock, in words.
+struct Told<'a> {
+    knock: String,
+    name: &'a str,
+    serial: String,
+    fingerprint: String,
+    services: String,
+}
+
+impl<'a> Told<'a> {
+    fn of(id: KnockId, subject: &'a Subject, services: &[Service]) -> Self {
+        Self {
+            knock: id.to_string(),
+            name: &subject.name,
+            serial: hex(&subject.certificate.serial),
+            fingerprint: hex(&subject.fingerprint),
+            services: joined(services),
+        }
+    }
+}
+
+fn addresses(grant: &Grant) -> String {
+    joined(&grant.claim().all().collect::<Vec<_>>())
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// So many lines in a second, and the count of those not told.
+#[derive(Debug, Default)]
+struct Bucket {
+    second: u64,
+    told: u32,
+    untold: u64,
+}
+
+impl Bucket {
+    /// Enough to see an attack, little enough to live through one: about 1 kB/s a thread.
+    const PER_SECOND: u32 = 5;
+
+    /// Leave for one line, with the number of lines that went untold before it.
+    fn take(&mut self, now: Moment) -> Option<u64> {
+        if self.second != now.as_secs() {
+            self.second = now.as_secs();
+            self.told = 0;
+        }
+        if self.told == Self::PER_SECOND {
+            self.untold += 1;
+            return None;
+        }
+        self.told += 1;
+        Some(std::mem::take(&mut self.untold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attack_is_told_within_a_rate_and_counted() {
+        let mut bucket = Bucket::default();
+        let told = |bucket: &mut Bucket, second| {
+            (0..100).filter(|_| bucket.take(Moment::from_secs(second)).is_some()).count()
+        };
+        assert_eq!(told(&mut bucket, 1), 5);
+        assert_eq!(bucket.take(Moment::from_secs(2)), Some(95));
+        assert_eq!(bucket.take(Moment::from_secs(2)), Some(0));
+    }
+
+    #[test]
+    fn bytes_read_as_hexadecimal() {
+        assert_eq!(hex(&[0, 0x1f, 0xff]), "001fff");
+    }
+}

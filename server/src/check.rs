@@ -1,0 +1,71 @@
+//! `sknockd check`: everything that would go wrong, before it does.
+//!
+//! ```text
+//! configuration -> Found::look (reads files) -> keys, revocation, host (pure) -> Report
+//! ```
+//!
+//! A configuration with problems is no reason to stop: what could be understood is examined too,
+//! so that one run of `check` tells everything.
+
+mod found;
+mod host;
+mod keys;
+mod report;
+mod revocation;
+
+use sknock_protocol::Moment;
+
+pub use found::{Content, Folder, Found};
+pub use report::{Finding, Report, Severity};
+
+use crate::config::{Problems, Settings};
+
+/// What is known about this host from elsewhere than files.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Host {
+    /// The port that the administrator's own SSH connection came in on: the last number of
+    /// `$SSH_CONNECTION`.
+    pub ssh_port: Option<u16>,
+    /// Rules of other nftables tables that drop what should reach us, as nft would list them.
+    pub denied_elsewhere: Vec<String>,
+    /// Why the kernel cannot do what the gate needs.
+    pub unsupported: Vec<String>,
+}
+
+impl Host {
+    /// Takes the port from `$SSH_CONNECTION`: `client address, port, server address, port`.
+    #[must_use]
+    pub fn with_ssh_connection(mut self, connection: Option<&str>) -> Self {
+        self.ssh_port = connection
+            .and_then(|text| text.split_whitespace().nth(3))
+            .and_then(|port| port.parse().ok());
+        self
+    }
+}
+
+/// Checks what [`Settings::load`] gave, and reads the files that it names.
+pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Moment) -> Report {
+    let settings = match loaded {
+        Ok(settings) => Some(settings),
+        Err(problems) => problems.draft(),
+    };
+    let problems = loaded.as_ref().err().into_iter().flatten();
+    let mut findings: Vec<Finding> = problems
+        .map(|problem| {
+            Finding::error(format!("{}: {}", problem.place, problem.what), &problem.remedy)
+        })
+        .collect();
+    if let Some(settings) = settings {
+        findings.extend(examine(settings, &Found::look(settings), host, now));
+    }
+    Report::new(findings)
+}
+
+/// Judges what was found for these settings at this time. Reads nothing.
+pub fn examine(settings: &Settings, found: &Found, host: &Host, now: Moment) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = settings.notes.iter().map(Finding::from).collect();
+    let anchors = keys::examine(settings, found, now, &mut findings);
+    revocation::examine(settings, found, anchors.as_ref(), now, &mut findings);
+    host::examine(settings, found, host, &mut findings);
+    findings
+}

@@ -1,0 +1,120 @@
+//! The edge: reads what the configuration names, and asks the system about users and folders.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::{Uid, User};
+use zeroize::Zeroizing;
+
+use crate::config::{PasswordSource, Settings};
+
+/// Keys, passwords and authorities are far smaller.
+const MOST_OF_A_KEY_FILE: u64 = 4 << 20;
+
+/// A list of a million certificates takes about 40 MB.
+const MOST_OF_A_LIST: u64 = 256 << 20;
+
+/// A file's bytes, and who may read it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Content {
+    /// All of it.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+/// A folder that the network process writes to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Folder {
+    /// It is not there; `sknockd run` makes it.
+    Missing,
+    /// Something else has its name, or that of a folder above it.
+    NotAFolder,
+    /// It is there.
+    Present {
+        /// Whose it is.
+        owner: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+/// What is where the settings point to. `None`: they point nowhere.
+#[derive(Debug)]
+pub struct Found {
+    /// `serverPFXFile`
+    pub pfx: Option<io::Result<Content>>,
+    /// The password's file.
+    pub password: Option<io::Result<Content>>,
+    /// `caFile`
+    pub authorities: Option<io::Result<Content>>,
+    /// `crlFile`
+    pub list: Option<io::Result<Content>>,
+    /// `crlTlsCaFile`
+    pub tls_authorities: Option<io::Result<Content>>,
+    /// The uid of `user`; `Ok(None)` if there is none of that name.
+    pub user: io::Result<Option<u32>>,
+    /// `stateDir`
+    pub state: Folder,
+    /// The folder of `crlFile`.
+    pub list_folder: Option<Folder>,
+}
+
+impl Found {
+    /// Reads and asks.
+    pub fn look(settings: &Settings) -> Self {
+        let key_file = |path: &Path| read(path, MOST_OF_A_KEY_FILE);
+        let pfx = Some(settings.keys.pfx.as_path()).filter(|path| !path.as_os_str().is_empty());
+        let password = match &settings.keys.password {
+            PasswordSource::File(path) => Some(key_file(path)),
+            PasswordSource::Inline(_) | PasswordSource::None => None,
+        };
+        let list = settings.revocation.file.as_deref();
+        Self {
+            pfx: pfx.map(key_file),
+            password,
+            authorities: settings.keys.authorities.as_deref().map(key_file),
+            list: list.map(|path| read(path, MOST_OF_A_LIST)),
+            tls_authorities: settings.revocation.tls_authorities.as_deref().map(key_file),
+            user: uid(&settings.process.user),
+            state: folder(&settings.process.state),
+            list_folder: list.and_then(Path::parent).map(folder),
+        }
+    }
+}
+
+fn read(path: &Path, most: u64) -> io::Result<Content> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if metadata.len() > most {
+        return Err(io::Error::other(format!("it is larger than {most} bytes")));
+    }
+    let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(Content { bytes, mode: metadata.mode() })
+}
+
+/// As for `run`, a number is a uid.
+fn uid(user: &str) -> io::Result<Option<u32>> {
+    let found = match user.parse() {
+        Ok(number) => User::from_uid(Uid::from_raw(number)),
+        Err(_) => User::from_name(user),
+    };
+    Ok(found?.map(|user| user.uid.as_raw()))
+}
+
+fn folder(path: &Path) -> Folder {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            Folder::Present { owner: metadata.uid(), mode: metadata.mode() }
+        }
+        Ok(_) => Folder::NotAFolder,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Folder::Missing,
+        Err(_) => Folder::NotAFolder,
+    }
+}

@@ -1,0 +1,104 @@
+//! The host: is the user there, can the state be kept, does another firewall stand in the way, and
+//! would the administrator lock themselves out.
+
+use sknock_protocol::service::all_covered;
+use sknock_protocol::{Service, Transport};
+
+use super::{Finding, Folder, Found, Host};
+use crate::config::{FirewallPolicy, Settings};
+
+/// Adds what is wrong with the host.
+pub(super) fn examine(
+    settings: &Settings,
+    found: &Found,
+    host: &Host,
+    findings: &mut Vec<Finding>,
+) {
+    findings.extend(user(settings, found));
+    findings.extend(state(settings, found));
+    findings.extend(ssh(settings, host));
+    findings.extend(policy(settings));
+    findings.extend(host.denied_elsewhere.iter().map(|rule| {
+        Finding::warning(
+            format!("another firewall drops what a knock would open: {rule}"),
+            "let the protected ports through there: sknock denies them until a knock comes",
+        )
+    }));
+    findings.extend(host.unsupported.iter().map(|lack| {
+        Finding::error(format!("kernel: {lack}"), "run a kernel with nf_tables, 5.10 or later")
+    }));
+}
+
+fn user(settings: &Settings, found: &Found) -> Option<Finding> {
+    let name = &settings.process.user;
+    match &found.user {
+        _ if name.is_empty() => None, // the configuration's problem, already told
+        Ok(Some(0)) => Some(Finding::error(
+            format!("user: {name} is root"),
+            "name a user that owns nothing but stateDir",
+        )),
+        Ok(Some(_)) => None,
+        Ok(None) => Some(Finding::error(
+            format!("user: there is no {name:?}"),
+            format!("useradd --system --no-create-home --shell /usr/sbin/nologin {name}"),
+        )),
+        Err(error) => Some(Finding::error(
+            format!("user: {name:?} cannot be looked up: {error}"),
+            "check the system's user database",
+        )),
+    }
+}
+
+fn state(settings: &Settings, found: &Found) -> Option<Finding> {
+    let path = settings.process.state.display();
+    match found.state {
+        Folder::Missing => None,
+        Folder::NotAFolder => Some(Finding::error(
+            format!("stateDir: {path} is no folder, or below something that is none"),
+            "move that away, or correct stateDir",
+        )),
+        Folder::Present { mode, .. } if mode & 0o022 != 0 => Some(Finding::warning(
+            format!("stateDir: others can write to {path}"),
+            format!("chmod 700 {path}, if it is sknock's alone; else name another folder"),
+        )),
+        Folder::Present { owner, .. } => {
+            let ours = [Some(0), found.user.as_ref().ok().copied().flatten()];
+            (!ours.contains(&Some(owner))).then(|| {
+                Finding::warning(
+                    format!("stateDir: {path} belongs to uid {owner}, and would be taken over"),
+                    "name a folder of its own",
+                )
+            })
+        }
+    }
+}
+
+fn ssh(settings: &Settings, host: &Host) -> Option<Finding> {
+    let firewall = &settings.firewall;
+    let port = host.ssh_port?;
+    let yours = Service::new(Transport::Tcp, port, port)?;
+    let denied = firewall.policy != FirewallPolicy::None
+        && !all_covered(&yours, &firewall.always_open)
+        && (firewall.protected.is_empty() || all_covered(&yours, &firewall.protected));
+    denied.then(|| {
+        Finding::warning(
+            format!("you are connected by SSH to {yours}, which new connections need a knock for"),
+            "keep this connection until a knock has worked, or add the port to alwaysOpenPorts",
+        )
+    })
+}
+
+fn policy(settings: &Settings) -> Option<Finding> {
+    let firewall = &settings.firewall;
+    match (firewall.policy, firewall.protected.is_empty()) {
+        (FirewallPolicy::None, _) => Some(Finding::warning(
+            "firewallPolicy = none: sknock hides nothing, whatever is open stays open",
+            "set protectedPorts, and firewallPolicy to reject or drop",
+        )),
+        (_, true) => Some(Finding::note(
+            "all traffic to this host is denied but alwaysOpenPorts and knocks",
+            "set protectedPorts to hide only those ports",
+        )),
+        (_, false) => None,
+    }
+}

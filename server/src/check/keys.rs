@@ -1,0 +1,166 @@
+//! Who we are and whom we trust: does the file open, is the key a server's, who are the authorities,
+//! and until when.
+
+use std::io;
+use std::time::Duration;
+
+use sknock_protocol::{Anchors, Bundle, BundleError, Moment, ServerKey};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use super::{Content, Finding, Found};
+use crate::config::{PasswordSource, Settings};
+use crate::keys::{certificates, without_line_end};
+
+/// Certificates that end within this time are mentioned.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Adds what is wrong with the keys. Gives whom to trust, if that can be told.
+pub(super) fn examine(
+    settings: &Settings,
+    found: &Found,
+    now: Moment,
+    findings: &mut Vec<Finding>,
+) -> Option<Anchors> {
+    let bundle = bundle(settings, found, findings);
+    let added = match content("caFile", found.authorities.as_ref(), findings) {
+        Some(content) => pem("caFile", content, findings),
+        None => Some(Vec::new()),
+    };
+    let bundle = bundle?;
+    if let Err(error) = ServerKey::from_bundle(&bundle) {
+        findings.push(told("serverPFXFile", &error.to_string()));
+    }
+    findings.extend(validity("the server's certificate", bundle.certificate(), now));
+    let mut authorities = bundle.authorities().to_vec();
+    authorities.extend(added?);
+    for authority in &authorities {
+        findings.extend(validity("authority", authority, now));
+    }
+    match Anchors::new(&authorities, 1) {
+        Ok(anchors) => Some(anchors),
+        Err(error) => {
+            findings.push(told("serverPFXFile and caFile", &error.to_string()));
+            None
+        }
+    }
+}
+
+fn bundle(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) -> Option<Bundle> {
+    let pfx = content("serverPFXFile", found.pfx.as_ref(), findings);
+    if pfx.is_some_and(|pfx| pfx.mode & 0o007 != 0) {
+        let what = "serverPFXFile: everybody can read or write it";
+        findings.push(Finding::warning(what, format!("chmod 600 {}", settings.keys.pfx.display())));
+    }
+    let password = password(settings, found, findings);
+    match Bundle::open(&pfx?.bytes, password?) {
+        Ok(bundle) => Some(bundle),
+        Err(BundleError::WrongPassword) => {
+            findings.push(wrong_password(&settings.keys.password));
+            None
+        }
+        Err(error) => {
+            findings.push(told("serverPFXFile", &error.to_string()));
+            None
+        }
+    }
+}
+
+fn password<'a>(
+    settings: &'a Settings,
+    found: &'a Found,
+    findings: &mut Vec<Finding>,
+) -> Option<&'a str> {
+    let path = match &settings.keys.password {
+        PasswordSource::Inline(password) => return Some(password.as_str()),
+        PasswordSource::None => return Some(""),
+        PasswordSource::File(path) => path.display(),
+    };
+    let content = content("PFXPasswdFile", found.password.as_ref(), findings)?;
+    if content.mode & 0o077 != 0 {
+        let what = "PFXPasswdFile: others than its owner can read or write it";
+        findings.push(Finding::warning(what, format!("chmod 600 {path}")));
+    }
+    match std::str::from_utf8(&content.bytes) {
+        Ok(text) => Some(without_line_end(text)),
+        Err(_) => {
+            let remedy = "save the password as UTF-8 text, and nothing else";
+            findings.push(Finding::error(format!("PFXPasswdFile: {path} is not UTF-8"), remedy));
+            None
+        }
+    }
+}
+
+fn wrong_password(source: &PasswordSource) -> Finding {
+    let remedy = match source {
+        PasswordSource::Inline(_) => {
+            "correct PFXPasswd; it is taken as it stands, with quotes, backslashes and %% as they are"
+        }
+        PasswordSource::File(_) => {
+            "correct PFXPasswdFile; it is taken as it stands, but for one line end"
+        }
+        PasswordSource::None => "none is configured: set PFXPasswdFile or PFXPasswd",
+    };
+    Finding::error("serverPFXFile: the password does not open it", remedy)
+}
+
+/// The content of a file that should be readable, if it is configured.
+pub(super) fn content<'a>(
+    key: &str,
+    file: Option<&'a io::Result<Content>>,
+    findings: &mut Vec<Finding>,
+) -> Option<&'a Content> {
+    match file? {
+        Ok(content) => Some(content),
+        Err(error) => {
+            let remedy = match error.kind() {
+                io::ErrorKind::NotFound => "put the file there, or correct the path",
+                io::ErrorKind::PermissionDenied => "run check as root, or let sknockd read it",
+                _ => "correct the path",
+            };
+            let what = format!("{key}: its file cannot be read: {error}");
+            findings.push(Finding::error(what, format!("{remedy} in {key}")));
+            None
+        }
+    }
+}
+
+/// The certificates of a PEM file; `None` after a finding.
+pub(super) fn pem(
+    key: &str,
+    content: &Content,
+    findings: &mut Vec<Finding>,
+) -> Option<Vec<Vec<u8>>> {
+    certificates(&content.bytes)
+        .map_err(|error| {
+            let text = error.to_string();
+            findings.push(told(key, text.strip_prefix("caFile: ").unwrap_or(&text)));
+        })
+        .ok()
+}
+
+/// An error that says what happened and, after a semicolon, what to do.
+pub(super) fn told(key: &str, error: &str) -> Finding {
+    let (what, remedy) = error.split_once("; ").unwrap_or((error, "replace the file"));
+    Finding::error(format!("{key}: {what}"), remedy)
+}
+
+/// The server's own end does not keep clients out, and an anchor's is not looked at: both are
+/// warnings. That of an intermediate keeps out all below it, and says so in time.
+fn validity(whose: &str, der: &[u8], now: Moment) -> Option<Finding> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let name = certificate.subject();
+    let validity = certificate.validity();
+    let moment = |time: i64| Moment::from_secs(u64::try_from(time).unwrap_or(0));
+    let (begin, end) = (validity.not_before, validity.not_after);
+    let (what, date, remedy) = if now < moment(begin.timestamp()) {
+        ("begins only on", begin, "check this host's clock")
+    } else if moment(end.timestamp()) < now {
+        ("ended on", end, "renew it")
+    } else if moment(end.timestamp()) < now.after(SOON) {
+        ("ends on", end, "renew it")
+    } else {
+        return None;
+    };
+    Some(Finding::warning(format!("{whose} ({name}) {what} {date}"), remedy))
+}

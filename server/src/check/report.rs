@@ -1,0 +1,131 @@
+//! Findings, and how people and programs read them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::config::Note;
+use crate::exit;
+
+/// How bad it is. The worst comes first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The server would not start, or would refuse every knock.
+    Error,
+    /// It would work, but less safely than it should or not for long.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        })
+    }
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, beginning with the key or the place.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Finding {
+    pub(super) fn error(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, what: what.into(), remedy: remedy.into() }
+    }
+
+    pub(super) fn warning(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, what: what.into(), remedy: remedy.into() }
+    }
+
+    pub(super) fn note(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, what: what.into(), remedy: remedy.into() }
+    }
+}
+
+impl From<&Note> for Finding {
+    fn from(note: &Note) -> Self {
+        let what = format!("{}: {}", note.place, note.what);
+        if note.warning {
+            Self::warning(what, &note.remedy)
+        } else {
+            Self::note(what, &note.remedy)
+        }
+    }
+}
+
+/// All findings, the worst first.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Puts the worst first and keeps the order otherwise.
+    pub(super) fn new(mut findings: Vec<Finding>) -> Self {
+        findings.sort_by_key(|finding| finding.severity);
+        Self { findings }
+    }
+
+    /// What was found.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// 0, or 78 (`EX_CONFIG`) if there is any error.
+    pub fn exit_code(&self) -> u8 {
+        if self.count(Severity::Error) > 0 { exit::CONFIGURATION } else { 0 }
+    }
+
+    /// For programs: `{"findings":[{"severity","what","remedy"}]}`, on one line.
+    ///
+    /// # Errors
+    ///
+    /// None that could happen: there are only strings in it.
+    pub fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+impl fmt::Display for Report {
+    /// For people: two lines for each finding, and a summary.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { severity, what, remedy } in &self.findings {
+            writeln!(f, "{severity}: {}", Clean(what))?;
+            writeln!(f, "    {}", Clean(remedy))?;
+        }
+        let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
+        match (errors, warnings) {
+            (0, 0) => write!(f, "ready"),
+            (0, _) => write!(f, "ready, with {warnings} warning(s)"),
+            _ => write!(f, "not ready: {errors} error(s), {warnings} warning(s)"),
+        }
+    }
+}
+
+/// Text from files and certificates, without what would move a terminal's cursor.
+struct Clean<'a>(&'a str);
+
+impl fmt::Display for Clean<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => write!(f, "{c}"),
+        })
+    }
+}

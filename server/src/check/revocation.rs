@@ -1,0 +1,110 @@
+//! Who is no longer welcome: is there a list, whose is it, and how long does it count.
+
+use std::io;
+use std::time::Duration;
+
+use sknock_protocol::{Anchors, Moment, RevocationList};
+use x509_parser::time::ASN1Time;
+
+use super::keys::{content, pem, told};
+use super::{Finding, Folder, Found, Severity};
+use crate::config::Settings;
+
+/// A list that nobody fetches is to be replaced by hand; say so a day before.
+const SOON: Duration = Duration::from_secs(24 * 3600);
+
+/// Adds what is wrong with revocation.
+pub(super) fn examine(
+    settings: &Settings,
+    found: &Found,
+    anchors: Option<&Anchors>,
+    now: Moment,
+    findings: &mut Vec<Finding>,
+) {
+    let revocation = &settings.revocation;
+    if let Some(content) = content("crlTlsCaFile", found.tls_authorities.as_ref(), findings) {
+        pem("crlTlsCaFile", content, findings);
+        if !revocation.urls.iter().any(|url| url.starts_with("https:")) {
+            let what = "crlTlsCaFile has no effect: no crlUrl begins with https:";
+            findings.push(Finding::note(what, "remove it, or correct crlUrl"));
+        }
+    }
+    let fetched = !revocation.urls.is_empty();
+    if let (true, Some(folder)) = (fetched, found.list_folder) {
+        findings.extend(folder_finding(folder, found.user.as_ref().ok().copied().flatten()));
+    }
+    match &found.list {
+        None => findings.push(Finding::warning(
+            "nobody can be revoked: neither crlFile nor crlUrl is set",
+            "set one, or a stolen certificate opens doors until it ends",
+        )),
+        Some(Err(error)) if fetched && error.kind() == io::ErrorKind::NotFound => {
+            let remedy = "make sure that it can be: until then every knock is refused";
+            findings.push(Finding::note("crlFile is not there yet and will be fetched", remedy));
+        }
+        file => {
+            let Some(content) = content("crlFile", file.as_ref(), findings) else { return };
+            let Some(anchors) = anchors else { return };
+            match RevocationList::verify(&content.bytes, anchors) {
+                Ok(list) => age(settings, &list, anchors, now, findings),
+                Err(error) => findings.push(told("crlFile", &error.to_string())),
+            }
+        }
+    }
+}
+
+fn age(
+    settings: &Settings,
+    list: &RevocationList,
+    anchors: &Anchors,
+    now: Moment,
+    findings: &mut Vec<Finding>,
+) {
+    let fetched = !settings.revocation.urls.is_empty();
+    let remedy = if fetched { "check crlUrl" } else { "put a newer one there, or set crlUrl" };
+    let (made, next) = (list.this_update(), list.next_update());
+    let end = next.after(settings.revocation.grace);
+    if list.has_begun(now).is_err() {
+        let what = format!("crlFile: made on {}, which is in the future", date(made));
+        findings.push(Finding::warning(what, "check the clocks of this host and of the authority"));
+    }
+    if now > end {
+        let what = format!("crlFile: ended on {}, too long ago: knocks are refused", date(next));
+        let severity = if fetched { Severity::Warning } else { Severity::Error };
+        findings.push(Finding { severity, what, remedy: remedy.into() });
+    } else if now > next {
+        let what = format!("crlFile: ended on {}, counts until {}", date(next), date(end));
+        findings.push(Finding::warning(what, remedy));
+    } else if !fetched && now.after(SOON) > next {
+        findings.push(Finding::warning(format!("crlFile: ends on {}", date(next)), remedy));
+    }
+    let covered = |issuer: &&sknock_protocol::Issuer| issuer.id() == list.issuer();
+    for issuer in anchors.issuers().iter().filter(|issuer| !covered(issuer)) {
+        findings.push(Finding::warning(
+            format!("no list of {}: who has a certificate from it is refused", issuer.name()),
+            "add its list's address to crlUrl; fine if it issues no client certificates",
+        ));
+    }
+}
+
+fn folder_finding(folder: Folder, user: Option<u32>) -> Option<Finding> {
+    match folder {
+        Folder::NotAFolder => Some(Finding::error(
+            "crlFile: what should be its folder is none",
+            "correct crlFile, or leave it empty for a file in stateDir",
+        )),
+        Folder::Present { owner, .. } if user.is_some_and(|user| user != owner) => {
+            Some(Finding::warning(
+                "crlFile: its folder does not belong to `user`, so a fetched list may not be kept",
+                "leave crlFile empty for a file in stateDir, or give it a folder of its own",
+            ))
+        }
+        Folder::Missing | Folder::Present { .. } => None,
+    }
+}
+
+fn date(moment: Moment) -> String {
+    let seconds = i64::try_from(moment.as_secs()).ok();
+    let time = seconds.and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
+    time.map_or_else(|| "a day beyond all calendars".into(), |time| time.to_string())
+}

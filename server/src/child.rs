@@ -1,0 +1,115 @@
+//! The network process: parses what strangers send, with no privilege at all.
+//!
+//! ```text
+//! handover -> shed privilege -> wall in -> read keys and lists -> prepared
+//!          -> begin: take the state, have the protection put up, threads -> finish
+//! ```
+
+mod belongings;
+mod confine;
+mod files;
+mod inherited;
+mod orders;
+mod serve;
+mod syscalls;
+
+use std::os::fd::RawFd;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+use tracing::{debug, error, warn};
+
+use self::belongings::Belongings;
+use self::inherited::Inherited;
+use self::orders::Orders;
+use self::serve::Ready;
+use crate::config::Settings;
+use crate::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
+use crate::handover::Handover;
+use crate::orders::Report;
+use crate::refresh::Refresh;
+use crate::{clock, keys, log};
+
+/// Lives the life of the network process, from the handover in descriptor `number` to its end.
+pub fn live(number: RawFd) -> ExitCode {
+    match prepare(number).and_then(|ready| serve::serve(ready).map_err(|why| why.to_string().into())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(End { code, why }) => {
+            error!("the network process ends: {why}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Why the process ends, and what it tells whoever started it.
+#[derive(Debug)]
+struct End {
+    code: u8,
+    why: String,
+}
+
+impl From<String> for End {
+    fn from(why: String) -> Self {
+        Self { code: FAILURE, why }
+    }
+}
+
+impl From<std::io::Error> for End {
+    fn from(error: std::io::Error) -> Self {
+        error.to_string().into()
+    }
+}
+
+/// Everything up to the moment when only the state directory is missing.
+fn prepare(number: RawFd) -> Result<Ready, End> {
+    let Handover { settings, parent, boot, descriptors } =
+        Handover::unpack(Inherited::new([number]).take(number)?)?;
+    log::begin(settings.process.log);
+    end_on_panic();
+    confine::shed(Pid::from_raw(parent))?;
+    let Belongings { orders, doors, gate, contents } = Belongings::take(&descriptors)?;
+    wall_in(&settings)?;
+
+    // Nothing that came from a file or from the network was parsed before this line.
+    let wrong = |error: keys::KeyProblem| End { code: CONFIGURATION, why: error.to_string() };
+    let verifier = Arc::new(keys::verifier(contents.keys(), &settings).map_err(wrong)?);
+    let mut refresh = Refresh::new(&settings.revocation, Arc::clone(&verifier), contents.web_authorities)
+        .map_err(|error| End { code: CONFIGURATION, why: error.to_string() })?;
+    if let Some(list) = &contents.revocation {
+        refresh.load(list, clock::now());
+    }
+    if !refresh.is_usable(clock::now()) {
+        refresh.fetch_once(clock::now);
+        if !refresh.is_usable(clock::now()) {
+            let why = "there is no revocation list that counts, so nobody could be let in; \
+                       the lines above say why. The firewall stays as it was";
+            return Err(End { code: UNAVAILABLE, why: why.to_owned() });
+        }
+    }
+    let orders = Orders(orders);
+    orders.report(Report::Prepared)?;
+    let boot = boot.parse().map_err(|error: crate::replay::NotABootId| error.to_string())?;
+    Ok(Ready { settings, boot, orders, doors, gate, verifier, refresh })
+}
+
+fn wall_in(settings: &Settings) -> Result<(), End> {
+    let folder = settings.revocation.file.as_deref().and_then(Path::parent);
+    let writable: Vec<&Path> = folder.into_iter().chain([&*settings.process.state]).collect();
+    if confine::wall_in(&writable)?.files {
+        debug!("confined by Landlock and seccomp");
+    } else {
+        warn!("this kernel has no Landlock; files are protected by their permissions alone");
+    }
+    Ok(())
+}
+
+/// A thread that panics would leave its share of the clients unheard; the process ends instead, and
+/// is started anew.
+fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        error!("bug: {panic}");
+        std::process::exit(i32::from(FAILURE));
+    }));
+}

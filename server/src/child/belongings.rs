@@ -1,0 +1,110 @@
+//! What the network process holds: its descriptors, and the contents of the files among them.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::{OwnedFd, RawFd};
+
+use zeroize::Zeroizing;
+
+use super::inherited::Inherited;
+use crate::gate::Gate;
+use crate::handover::Descriptors;
+use crate::intake::KnockSocket;
+use crate::keys::{KeyFiles, without_line_end};
+
+/// Everything that came with the handover.
+#[derive(Debug)]
+pub(crate) struct Belongings {
+    pub(crate) orders: OwnedFd,
+    /// One for each worker.
+    pub(crate) doors: Vec<(KnockSocket, Gate)>,
+    /// One for everything else.
+    pub(crate) gate: Gate,
+    pub(crate) contents: Contents,
+}
+
+/// What the files say. Not parsed.
+pub(crate) struct Contents {
+    bundle: Zeroizing<Vec<u8>>,
+    password: Zeroizing<String>,
+    authorities: Option<Vec<u8>>,
+    pub(crate) revocation: Option<Vec<u8>>,
+    pub(crate) web_authorities: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Contents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contents").finish_non_exhaustive()
+    }
+}
+
+impl Belongings {
+    /// Takes everything that was handed over.
+    pub(crate) fn take(descriptors: &Descriptors) -> io::Result<Self> {
+        let mut inherited = Inherited::new(descriptors.all());
+        let mut links = descriptors.links.iter().map(|number| inherited.take(*number));
+        let gate = Gate::new(links.next().ok_or(io::ErrorKind::InvalidInput)??);
+        let links: Vec<OwnedFd> = links.collect::<io::Result<_>>()?;
+        let sockets = descriptors.sockets.iter().map(|number| {
+            inherited.take(*number).and_then(KnockSocket::inherit)
+        });
+        let sockets: Vec<KnockSocket> = sockets.collect::<io::Result<_>>()?;
+        let doors = sockets.into_iter().zip(links.into_iter().map(Gate::new)).collect();
+        let contents = Contents::read(descriptors, &mut inherited)?;
+        let orders = inherited.take(descriptors.orders)?;
+        Ok(Self { orders, doors, gate, contents })
+    }
+}
+
+impl Contents {
+    fn read(descriptors: &Descriptors, inherited: &mut Inherited) -> io::Result<Self> {
+        let mut open = |number: RawFd| inherited.take(number).map(File::from);
+        let bundle = content(open(descriptors.bundle)?, LARGEST_KEY_FILE)?;
+        let password = content(open(descriptors.password)?, LARGEST_KEY_FILE)?;
+        let password = std::str::from_utf8(&password).map_err(|_| {
+            let text = "the password of serverPFXFile is not UTF-8; write it in that encoding";
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+        let password = Zeroizing::new(without_line_end(password).to_owned());
+        let mut optional = |number: Option<RawFd>, limit| -> io::Result<Option<Vec<u8>>> {
+            let Some(number) = number else { return Ok(None) };
+            Ok(Some(content(open(number)?, limit)?.to_vec()))
+        };
+        Ok(Self {
+            authorities: optional(descriptors.authorities, LARGEST_KEY_FILE)?,
+            revocation: optional(descriptors.revocation, LARGEST_LIST)?,
+            web_authorities: optional(descriptors.web_authorities, LARGEST_KEY_FILE)?,
+            bundle,
+            password,
+        })
+    }
+
+    /// The part that makes a server.
+    pub(crate) fn keys(&self) -> KeyFiles<'_> {
+        KeyFiles {
+            bundle: &self.bundle,
+            password: &self.password,
+            authorities: self.authorities.as_deref(),
+        }
+    }
+}
+
+/// Reads from the beginning, wherever an earlier reader of the same descriptor stopped.
+fn content(mut file: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = file.metadata()?.len().min(limit);
+    file.seek(SeekFrom::Start(0))?;
+    // Room for all at once: a vector that grows leaves copies of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length + 1).unwrap_or(0)));
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let text = format!("a file is larger than the {limit} bytes that make sense");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
+}
+
+/// Keys, passwords and certificates take kilobytes.
+const LARGEST_KEY_FILE: u64 = 1 << 20;
+
+/// As much as a fetched list may have.
+const LARGEST_LIST: u64 = crate::refresh::LARGEST;

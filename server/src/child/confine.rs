@@ -1,0 +1,43 @@
+//! Gives up, for good, everything that the network process does not need.
+//! Nothing is parsed before this is done.
+
+use std::io;
+use std::path::Path;
+
+use caps::CapSet;
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
+
+use super::{files, syscalls};
+
+/// Binds our life to that of `parent` and takes away what `exec` gave us.
+///
+/// An error means that the process must end: it would parse the network with more power than meant.
+pub(crate) fn shed(parent: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if getppid() != parent {
+        return Err(io::Error::other("the privileged process has ended already"));
+    }
+    prctl::set_dumpable(false)?;
+    prctl::set_no_new_privs()?;
+    for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+        caps::clear(None, set).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// Allows the file system below `writable`, what name resolution and TLS need, and the system calls
+/// that we make; everything else is refused from here on, for all threads to come.
+pub(crate) fn wall_in(writable: &[&Path]) -> io::Result<Walls> {
+    let files = files::restrict(writable).map_err(io::Error::other)?;
+    syscalls::restrict().map_err(io::Error::other)?;
+    Ok(Walls { files })
+}
+
+/// What could be put up on this kernel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Walls {
+    /// Whether the kernel has Landlock. System calls are filtered in any case.
+    pub(crate) files: bool,
+}

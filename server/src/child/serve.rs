@@ -1,0 +1,97 @@
+//! The threads of the network process, from the order to begin to the order to finish.
+
+use std::error::Error;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use sknock_gate::Answer;
+use sknock_protocol::Verifier;
+use tracing::{error, info};
+
+use super::orders::Orders;
+use crate::audit::Audit;
+use crate::clock;
+use crate::config::Settings;
+use crate::exit::FAILURE;
+use crate::gate::Gate;
+use crate::intake::{KnockSocket, Porter, work};
+use crate::orders::Order;
+use crate::pipeline::Pipeline;
+use crate::policy::Policy;
+use crate::refresh::Refresh;
+use crate::replay::{BootId, Journal, Opened};
+
+/// All that was prepared; only the state directory is missing.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) settings: Settings,
+    pub(super) boot: BootId,
+    pub(super) orders: Orders,
+    pub(super) doors: Vec<(KnockSocket, Gate)>,
+    pub(super) gate: Gate,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) refresh: Refresh,
+}
+
+/// Takes the state directory, has the protection put up, and judges knocks until told to finish.
+pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
+    let Ready { settings, boot, orders, doors, mut gate, verifier, refresh } = ready;
+    match orders.wait()? {
+        Order::Begin => {}
+        Order::Finish => return Ok(()),
+    }
+    let knocks = &settings.knocks;
+    let remembered = usize::try_from(knocks.remembered)?;
+    let (replay, opened) =
+        Journal::open(&settings.process.state, &boot, clock::now(), knocks.window, remembered)?;
+    let revocation = refresh.current();
+    let pipeline = Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) };
+    match gate.raise()? {
+        Answer::Raised => {}
+        answer => return Err(format!("the gate did not put up the protection ({answer:?})").into()),
+    }
+    // Dropping one end makes the other readable, for every thread at once.
+    let (stop, stopping) = UnixStream::pair()?;
+    let order = thread::scope(|scope| {
+        for (socket, gate) in doors {
+            let audit = Audit::default();
+            let porter = Porter { pipeline: &pipeline, gate, audit, clock: clock::now };
+            let stopping = stopping.as_fd();
+            scope.spawn(move || work(&socket, porter, stopping).unwrap_or_else(|error| lost(&error)));
+        }
+        let stopping = stopping.as_fd();
+        scope.spawn(move || refresh.run(gate, stopping).unwrap_or_else(|error| lost(&error)));
+        let order = announce(&orders, &opened).and_then(|()| orders.wait());
+        drop(stop);
+        order
+    });
+    pipeline.replay.close()?;
+    match order? {
+        Order::Finish => Ok(()),
+        Order::Begin => Err("told to begin twice".into()),
+    }
+}
+
+/// Says from when on knocks are accepted: at once, but for a first start or a power loss.
+fn announce(orders: &Orders, opened: &Opened) -> io::Result<()> {
+    let wait = opened.admits_from.since(clock::now());
+    if wait > Duration::ZERO {
+        info!("{opened}; knocks are accepted in {} s", wait.as_secs() + 1);
+        if orders.pause(wait)? {
+            return Ok(());
+        }
+    }
+    info!("accepting knocks");
+    Ok(())
+}
+
+/// Without the gate, or deaf, there is nothing left to live for; whoever started us starts another.
+fn lost(error: &io::Error) {
+    error!("the network process ends: {error}");
+    process::exit(i32::from(FAILURE));
+}

@@ -1,0 +1,205 @@
+//! Which system calls the network process may make (seccomp).
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+/// Why no filter could be put up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FilterError {
+    /// The filter does not compile.
+    #[error("cannot build the system call filter: {0}")]
+    Build(#[from] seccompiler::BackendError),
+    /// The kernel does not take it.
+    #[error("cannot install the system call filter: {0}; the kernel needs CONFIG_SECCOMP_FILTER")]
+    Install(#[from] seccompiler::Error),
+}
+
+/// Refuses, with EPERM, every system call but those listed here.
+///
+/// An error rather than death: a C library that tries something new must not lock anyone out.
+pub(crate) fn restrict() -> Result<(), FilterError> {
+    // No filter can see the flags of clone3. On ENOSYS, and on nothing else, the C library falls
+    // back to clone. Of two filters' errors the kernel takes the one that is not "allow".
+    let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    install(clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
+
+    let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =
+        CALLS.iter().map(|call| (*call, Vec::new())).collect();
+    rules.insert(libc::SYS_socket, sockets()?);
+    rules.insert(libc::SYS_clone, threads()?);
+    // A panic may end our own threads, nobody else's.
+    rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Eq, std::process::id().into())?]);
+    rules.insert(libc::SYS_prctl, vec![argument(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?]);
+    install(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
+}
+
+fn install(
+    rules: BTreeMap<c_long, Vec<SeccompRule>>,
+    otherwise: SeccompAction,
+    listed: SeccompAction,
+) -> Result<(), FilterError> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
+    let filter = SeccompFilter::new(rules, otherwise, listed, architecture)?;
+    Ok(seccompiler::apply_filter_all_threads(&BpfProgram::try_from(filter)?)?)
+}
+
+/// Streams and datagrams to DNS and web servers, and to the local name service. No raw, packet or
+/// netlink socket.
+fn sockets() -> Result<Vec<SeccompRule>, FilterError> {
+    let mut rules = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX] {
+        for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
+            rules.push(SeccompRule::new(vec![
+                condition(0, SeccompCmpOp::Eq, family as u64)?,
+                // The upper bits are SOCK_CLOEXEC and SOCK_NONBLOCK.
+                condition(1, SeccompCmpOp::MaskedEq(0xf), kind as u64)?,
+            ])?);
+        }
+    }
+    Ok(rules)
+}
+
+/// Threads, but no processes.
+fn threads() -> Result<Vec<SeccompRule>, FilterError> {
+    let thread = libc::CLONE_THREAD as u64;
+    Ok(vec![argument(0, SeccompCmpOp::MaskedEq(thread), thread)?])
+}
+
+fn argument(index: u8, compare: SeccompCmpOp, value: u64) -> Result<SeccompRule, FilterError> {
+    Ok(SeccompRule::new(vec![condition(index, compare, value)?])?)
+}
+
+fn condition(
+    index: u8,
+    compare: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, FilterError> {
+    Ok(SeccompCondition::new(index, SeccompCmpArgLen::Dword, compare, value)?)
+}
+
+/// What threads, timers, sockets and the state directory need. No exec, no ptrace, no mount, no
+/// namespace, no module, no key ring, no bpf, no signal to others.
+const CALLS: &[c_long] = &[
+    // memory
+    libc::SYS_brk,
+    libc::SYS_madvise,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    // threads and time
+    libc::SYS_clock_getres,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_clone3,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_futex,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_membarrier,
+    libc::SYS_nanosleep,
+    libc::SYS_restart_syscall,
+    libc::SYS_rseq,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_set_robust_list,
+    // signals, for a panic and for thread start
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    // waiting
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    libc::SYS_ppoll,
+    libc::SYS_pipe2,
+    // sockets; see `sockets` for which
+    libc::SYS_bind,
+    libc::SYS_connect,
+    libc::SYS_getpeername,
+    libc::SYS_getsockname,
+    libc::SYS_getsockopt,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmmsg,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_sendto,
+    libc::SYS_setsockopt,
+    libc::SYS_shutdown,
+    libc::SYS_socketpair,
+    // files; Landlock says which
+    libc::SYS_close,
+    libc::SYS_dup,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_fallocate,
+    libc::SYS_fchmod,
+    libc::SYS_fcntl,
+    libc::SYS_fdatasync,
+    libc::SYS_flock,
+    libc::SYS_fstat,
+    libc::SYS_fsync,
+    libc::SYS_ftruncate,
+    libc::SYS_getdents64,
+    libc::SYS_ioctl,
+    libc::SYS_lseek,
+    libc::SYS_mkdirat,
+    libc::SYS_newfstatat,
+    libc::SYS_openat,
+    libc::SYS_pread64,
+    libc::SYS_prlimit64,
+    libc::SYS_pwrite64,
+    libc::SYS_read,
+    libc::SYS_readlinkat,
+    libc::SYS_readv,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_statfs,
+    libc::SYS_fstatfs,
+    libc::SYS_statx,
+    libc::SYS_sysinfo,
+    libc::SYS_uname,
+    libc::SYS_unlinkat,
+    libc::SYS_write,
+    libc::SYS_writev,
+    // who am I, and random numbers
+    libc::SYS_getegid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getrandom,
+    libc::SYS_getuid,
+    // older forms of calls above, which newer architectures lack
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_access,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lstat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mkdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_pipe,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_readlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rename,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_rmdir,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_stat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_unlink,
+];

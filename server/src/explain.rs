@@ -1,0 +1,146 @@
+//! Judges captured datagrams by the very pipeline of the server, without a firewall and without the
+//! server's memory: a knock counts as new unless it was given before in the same call.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use sknock_protocol::{Datagram, Moment, Revocation, RevocationList, RevocationLists, Service};
+use zeroize::Zeroizing;
+
+use crate::config::{PasswordSource, Settings};
+use crate::keys::{self, KeyFiles, without_line_end};
+use crate::pipeline::{Pipeline, Refused};
+use crate::policy::{Grant, Policy};
+use crate::replay::Memory;
+
+/// What came of one datagram: one line of JSON.
+#[derive(Debug, Serialize)]
+struct Explained<'a> {
+    file: &'a Path,
+    verdict: &'static str,
+    reason: Option<&'static str>,
+    services: Vec<String>,
+    address: Option<String>,
+    subject: Option<String>,
+}
+
+/// Why nothing can be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum Unexplained {
+    /// A file that the configuration names cannot be read.
+    #[error("{key}: cannot read {path}: {error}")]
+    Unreadable {
+        /// The setting.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The password file holds something else.
+    #[error("PFXPasswdFile: the password is not UTF-8")]
+    Password,
+    /// Keys or authorities are wrong.
+    #[error(transparent)]
+    Keys(#[from] keys::KeyProblem),
+    /// The revocation list is none.
+    #[error("crlFile: {0}")]
+    Revocation(#[from] sknock_protocol::CrlError),
+    /// The lines cannot be written.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Judges `files` as if they had arrived `at` that time `from` that address, one after the other.
+pub fn explain(
+    settings: &Settings,
+    at: Moment,
+    from: SocketAddr,
+    files: &[PathBuf],
+    mut output: impl Write,
+) -> Result<(), Unexplained> {
+    let pipeline = pipeline(settings)?;
+    for file in files {
+        let payload = read("FILE", file)?;
+        let outcome = pipeline.handle(Datagram::new(from, &payload), at);
+        let line = match &outcome {
+            Ok(grant) => granted(file, grant),
+            Err(refused) => refusal(file, refused),
+        };
+        serde_json::to_writer(&mut output, &line).map_err(io::Error::from)?;
+        output.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
+    let keys = &settings.keys;
+    let bundle = Zeroizing::new(read("serverPFXFile", &keys.pfx)?);
+    let password = match &keys.password {
+        PasswordSource::Inline(password) => Zeroizing::new(password.as_str().to_owned()),
+        PasswordSource::File(path) => {
+            let bytes = Zeroizing::new(read("PFXPasswdFile", path)?);
+            let text = std::str::from_utf8(&bytes).map_err(|_| Unexplained::Password)?;
+            Zeroizing::new(without_line_end(text).to_owned())
+        }
+        PasswordSource::None => Zeroizing::default(),
+    };
+    let authorities = keys.authorities.as_deref().map(|path| read("caFile", path)).transpose()?;
+    let files =
+        KeyFiles { bundle: &bundle, password: &password, authorities: authorities.as_deref() };
+    let verifier = Arc::new(keys::verifier(files, settings)?);
+    let revocation = match settings.revocation.file.as_deref() {
+        None => Revocation::NotConfigured,
+        Some(path) => {
+            let lists = RevocationLists::new(settings.revocation.grace);
+            Revocation::Lists(match fs::read(path) {
+                Ok(list) => lists.with(RevocationList::verify(&list, verifier.anchors())?),
+                // As in the server: a list that is not there yet lets nobody in.
+                Err(_) => lists,
+            })
+        }
+    };
+    let revocation = Arc::new(ArcSwap::from_pointee(revocation));
+    let replay = Memory::new(settings.knocks.window, REMEMBERED);
+    Ok(Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) })
+}
+
+/// More datagrams than anyone names on a command line.
+const REMEMBERED: usize = 100_000;
+
+fn granted<'a>(file: &'a Path, grant: &Grant) -> Explained<'a> {
+    let addresses: Vec<String> = grant.claim().all().map(|one| one.to_string()).collect();
+    Explained {
+        file,
+        verdict: "grant",
+        reason: None,
+        services: words(grant.services()),
+        address: Some(addresses.join(",")),
+        subject: Some(grant.subject().name.clone()),
+    }
+}
+
+fn refusal<'a>(file: &'a Path, refused: &Refused) -> Explained<'a> {
+    let wish = refused.wish.as_deref();
+    Explained {
+        file,
+        verdict: "refused",
+        reason: Some(refused.reason.name()),
+        services: wish.map(|wish| words(&wish.services)).unwrap_or_default(),
+        address: wish.map(|wish| wish.claim.first().to_string()),
+        subject: wish.map(|wish| wish.subject.name.clone()),
+    }
+}
+
+fn words(services: &[Service]) -> Vec<String> {
+    services.iter().map(ToString::to_string).collect()
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, Unexplained> {
+    fs::read(path).map_err(|error| Unexplained::Unreadable { key, path: path.to_owned(), error })
+}

@@ -1,0 +1,155 @@
+//! Receives many datagrams with one system call, and where each was sent to.
+//! Knows sockets and bytes, nothing of knocks.
+
+#![expect(unsafe_code, reason = "recvmmsg takes pointers")]
+
+use std::io;
+use std::mem::{MaybeUninit, size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr};
+use libc::{sockaddr_in, sockaddr_in6, sockaddr_storage};
+use sknock_protocol::v2;
+
+/// Datagrams taken at once: enough that a flood costs few system calls, small enough for a cache.
+const SIZE: usize = 32;
+
+/// One byte more than the longest datagram of any dialect, so that a longer one is not taken for it.
+const LONGEST: usize = v2::DATAGRAM_LENGTH + 1;
+
+/// Room for one packet information record of either family, aligned as the kernel wants it.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; 64]);
+
+/// Room for one batch. Allocated once.
+pub struct Batch {
+    payloads: Box<[[u8; LONGEST]; SIZE]>,
+    controls: Box<[Control; SIZE]>,
+    names: Box<[sockaddr_storage; SIZE]>,
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").finish_non_exhaustive()
+    }
+}
+
+/// One received datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Who seems to have sent it.
+    pub source: SocketAddr,
+    /// The local address it was sent to, if the kernel told.
+    pub destination: Option<IpAddr>,
+    /// The UDP payload; longer ones are cut at one byte more than any knock has.
+    pub payload: &'a [u8],
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        // SAFETY: sockaddr_storage is plain old data, for which all zeros is a valid value.
+        let name: sockaddr_storage = unsafe { zeroed() };
+        Self {
+            payloads: Box::new([[0; LONGEST]; SIZE]),
+            controls: Box::new([Control([0; 64]); SIZE]),
+            names: Box::new([name; SIZE]),
+        }
+    }
+}
+
+impl Batch {
+    /// Receives what is there, without waiting, and calls `each` for every datagram.
+    ///
+    /// Returns how many there were; `WouldBlock` if there was none.
+    pub fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        mut each: impl FnMut(Received<'_>),
+    ) -> io::Result<usize> {
+        let mut vectors: [iovec; SIZE] = std::array::from_fn(|index| iovec {
+            iov_base: self.payloads[index].as_mut_ptr().cast(),
+            iov_len: LONGEST,
+        });
+        let mut headers: [mmsghdr; SIZE] = std::array::from_fn(|index| {
+            // SAFETY: mmsghdr is plain old data, for which all zeros is a valid value.
+            let mut header: mmsghdr = unsafe { zeroed() };
+            header.msg_hdr.msg_name = (&raw mut self.names[index]).cast();
+            header.msg_hdr.msg_namelen = length_of::<sockaddr_storage>();
+            header.msg_hdr.msg_iov = &raw mut vectors[index];
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = (&raw mut self.controls[index]).cast();
+            header.msg_hdr.msg_controllen = size_of::<Control>();
+            header
+        });
+        // SAFETY: every pointer in `headers` points into `self` or `vectors`, which outlive the
+        // call, with the lengths given beside it; SIZE headers are passed as SIZE.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                SIZE as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        for (index, header) in headers.iter().enumerate().take(count) {
+            let length = usize::try_from(header.msg_len).unwrap_or(LONGEST).min(LONGEST);
+            if let Some(source) = source(&self.names[index]) {
+                let destination = destination(&header.msg_hdr);
+                each(Received { source, destination, payload: &self.payloads[index][..length] });
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn source(name: &sockaddr_storage) -> Option<SocketAddr> {
+    match c_int::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that this is a sockaddr_in, and storage is larger and
+            // aligned for every kind of address.
+            let name: sockaddr_in = unsafe { *(&raw const *name).cast() };
+            let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddrV4::new(address, u16::from_be(name.sin_port)).into())
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, for sockaddr_in6.
+            let name: sockaddr_in6 = unsafe { *(&raw const *name).cast() };
+            let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            let port = u16::from_be(name.sin6_port);
+            Some(SocketAddrV6::new(address, port, 0, name.sin6_scope_id).into())
+        }
+        _ => None,
+    }
+}
+
+fn destination(header: &msghdr) -> Option<IpAddr> {
+    // SAFETY: the kernel has filled `msg_control` and set `msg_controllen`; CMSG_FIRSTHDR and
+    // CMSG_NXTHDR stay within these, and a record's data is only read in the length of its type.
+    unsafe {
+        let mut record: *const cmsghdr = libc::CMSG_FIRSTHDR(header);
+        while let Some(head) = record.as_ref() {
+            let data = libc::CMSG_DATA(record);
+            match (head.cmsg_level, head.cmsg_type) {
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                    let found = data.cast::<MaybeUninit<in6_pktinfo>>().read_unaligned();
+                    return Some(Ipv6Addr::from(found.assume_init().ipi6_addr.s6_addr).into());
+                }
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                    let found = data.cast::<MaybeUninit<in_pktinfo>>().read_unaligned();
+                    let address = u32::from_be(found.assume_init().ipi_addr.s_addr);
+                    return Some(Ipv4Addr::from(address).into());
+                }
+                _ => record = libc::CMSG_NXTHDR(header, record),
+            }
+        }
+    }
+    None
+}
+
+fn length_of<T>() -> libc::socklen_t {
+    size_of::<T>() as libc::socklen_t
+}

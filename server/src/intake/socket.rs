@@ -1,0 +1,118 @@
+//! The UDP socket that knocks arrive at, and from which answers leave.
+//! Opened by the privileged process, used by the network process.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage,
+    bind, getsockname, sendmsg, setsockopt, socket, sockopt,
+};
+
+/// A bound UDP socket. It hears both families where the machine has IPv6, else IPv4 alone.
+#[derive(Debug)]
+pub struct KnockSocket {
+    descriptor: OwnedFd,
+    family: Family,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Family {
+    Both,
+    V4,
+}
+
+impl KnockSocket {
+    /// Binds `port` on every local address. Several sockets may share a port: the kernel spreads
+    /// sources over them.
+    pub fn bind(port: u16) -> io::Result<Self> {
+        let both = unbound(AddressFamily::Inet6).and_then(|descriptor| {
+            setsockopt(&descriptor, sockopt::Ipv6V6Only, &false)?;
+            setsockopt(&descriptor, sockopt::Ipv6RecvPacketInfo, &true)?;
+            bound(descriptor, (Ipv6Addr::UNSPECIFIED, port).into(), Family::Both)
+        });
+        match both {
+            Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) => {}
+            other => return Ok(other?),
+        }
+        let descriptor = unbound(AddressFamily::Inet)?;
+        setsockopt(&descriptor, sockopt::Ipv4PacketInfo, &true)?;
+        Ok(bound(descriptor, (Ipv4Addr::UNSPECIFIED, port).into(), Family::V4)?)
+    }
+
+    /// Takes over a socket that [`Self::bind`] made in another process.
+    pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
+        let name: SockaddrStorage = getsockname(descriptor.as_raw_fd())?;
+        let family = if name.as_sockaddr_in().is_some() { Family::V4 } else { Family::Both };
+        Ok(Self { descriptor, family })
+    }
+
+    /// Sends `bytes` to `target` from the local address `from`, without waiting.
+    pub fn send(&self, bytes: &[u8], target: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
+        let target = SockaddrStorage::from(self.spoken(target));
+        let (v4, v6);
+        let control = match (self.family, from.map(|address| address.to_canonical())) {
+            (Family::V4, Some(IpAddr::V4(address))) => {
+                v4 = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: libc::in_addr { s_addr: u32::from(address).to_be() },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                Some(ControlMessage::Ipv4PacketInfo(&v4))
+            }
+            (Family::Both, Some(address)) => {
+                let s6_addr = mapped(address).octets();
+                v6 = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr }, ipi6_ifindex: 0 };
+                Some(ControlMessage::Ipv6PacketInfo(&v6))
+            }
+            _ => None,
+        };
+        sendmsg(
+            self.descriptor.as_raw_fd(),
+            &[IoSlice::new(bytes)],
+            control.as_slice(),
+            MsgFlags::MSG_DONTWAIT,
+            Some(&target),
+        )?;
+        Ok(())
+    }
+
+    /// A socket for both families speaks of IPv4 addresses in their v4-mapped form.
+    fn spoken(&self, address: SocketAddr) -> SocketAddr {
+        match (self.family, address) {
+            (Family::Both, SocketAddr::V4(v4)) => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            _ => address,
+        }
+    }
+}
+
+impl AsFd for KnockSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+fn unbound(family: AddressFamily) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let descriptor = socket(family, SockType::Datagram, flags, SockProtocol::Udp)?;
+    setsockopt(&descriptor, sockopt::ReusePort, &true)?;
+    // Four seconds of 1,000 knocks/s; the kernel gives what net.core.rmem_max allows.
+    let _ = setsockopt(&descriptor, sockopt::RcvBuf, &(8 << 20));
+    Ok(descriptor)
+}
+
+fn bound(descriptor: OwnedFd, local: SocketAddr, family: Family) -> nix::Result<KnockSocket> {
+    bind(descriptor.as_raw_fd(), &SockaddrStorage::from(local))?;
+    Ok(KnockSocket { descriptor, family })
+}
+
+fn mapped(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}

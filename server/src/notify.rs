@@ -1,0 +1,34 @@
+//! Tells systemd how the daemon is doing. Without systemd nothing happens.
+
+use sd_notify::NotifyState;
+use tracing::debug;
+
+/// Talks to the service manager.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Notify;
+
+impl Notify {
+    /// Protection is up and knocks are judged; also the end of a reload.
+    pub fn ready(self, status: &str) {
+        tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    }
+
+    /// A reload has begun. The end of it is [`Self::ready`], whatever became of it.
+    pub fn reloading(self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Err(error) => debug!("no time for the service manager: {error}"),
+        }
+    }
+
+    /// The end has begun.
+    pub fn stopping(self) {
+        tell(&[NotifyState::Stopping]);
+    }
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        debug!("the service manager does not listen: {error}");
+    }
+}

@@ -1,0 +1,83 @@
+//! The privileged process: owns the firewall, starts the network process, believes it nothing.
+//!
+//! ```text
+//! settings -> claim -> firewall -> shed privilege -> network process -> watch over all
+//! ```
+//! It is single-threaded. What it reads from the network process are records of fixed size, which
+//! the gate checks. It parses no certificate and no packet.
+
+mod files;
+mod network;
+mod plan;
+mod privilege;
+mod signals;
+mod supervise;
+mod world;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use sknock_gate::{Claim, Firewall, Gate};
+use tracing::{error, warn};
+
+use self::signals::Signals;
+use self::supervise::Supervisor;
+use self::world::{Unfit, World};
+use crate::config::Settings;
+use crate::exit::{CONFIGURATION, UNAVAILABLE};
+use crate::log;
+
+/// Runs the daemon until it is told to stop.
+pub fn run(config: &Path) -> ExitCode {
+    let settings = match Settings::load(config, std::env::vars_os()) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    log::begin(settings.process.log);
+    settings.notes.iter().for_each(|note| warn!("{note}"));
+    // Held as long as we live: two gates would undo each other's work.
+    let _claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
+        Ok(claim) => claim,
+        Err(error) => return unavailable(&error),
+    };
+    let supervisor = match assemble(config, settings) {
+        Ok(supervisor) => supervisor,
+        Err(Stopped::Unfit) => return ExitCode::from(CONFIGURATION),
+        Err(Stopped::Unavailable(error)) => return unavailable(&error),
+    };
+    supervisor.run()
+}
+
+/// Why nothing runs.
+enum Stopped {
+    /// The files; all has been told.
+    Unfit,
+    /// The kernel.
+    Unavailable(Box<dyn std::error::Error>),
+}
+
+impl<E: std::error::Error + 'static> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Gathers what the daemon needs, and starts its network process. The firewall stays as it was.
+fn assemble(config: &Path, settings: Settings) -> Result<Supervisor, Stopped> {
+    let signals = Signals::hold()?;
+    let mut world = World::new()?;
+    let gate = Gate::new(plan::rules(&settings), plan::ceiling(&settings), Firewall::open()?);
+    let watch = gate.watch()?;
+    privilege::shed()?;
+    let next = world.start(&settings).map_err(|Unfit| Stopped::Unfit)?;
+    let config = std::path::absolute(config)?;
+    Ok(Supervisor::new((config, settings), (gate, watch), (world, next), signals))
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> ExitCode {
+    error!("{error}");
+    ExitCode::from(UNAVAILABLE)
+}

@@ -1,0 +1,132 @@
+//! Opens, with privilege, the files that the network process will read. Reads none of them:
+//! whatever parses certificates runs without privilege.
+
+use std::fmt;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::{Path, PathBuf};
+
+use super::privilege::Account;
+use crate::config::{PasswordSource, Settings};
+use crate::handover::secret_file;
+
+/// Open files, not yet read.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) bundle: OwnedFd,
+    pub(crate) password: OwnedFd,
+    pub(crate) authorities: Option<OwnedFd>,
+    pub(crate) revocation: Option<OwnedFd>,
+    pub(crate) web_authorities: Option<OwnedFd>,
+}
+
+/// A file or folder that is needed and cannot be had.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    key: &'static str,
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, path, error } = self;
+        write!(f, "{key}: cannot open {}: {error}", path.display())?;
+        match error.kind() {
+            io::ErrorKind::NotFound => write!(f, "; create it or correct {key}"),
+            io::ErrorKind::PermissionDenied => write!(f, "; sknockd must be able to read it"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Files {
+    /// Opens everything, or says all that is wrong.
+    pub(crate) fn open(settings: &Settings) -> Result<Self, Vec<Unusable>> {
+        let bundle = open("serverPFXFile", &settings.keys.pfx);
+        let password = password(&settings.keys.password);
+        let authorities = optional("caFile", settings.keys.authorities.as_deref());
+        let web = settings.revocation.tls_authorities.as_deref();
+        let web_authorities = optional("crlTlsCaFile", web);
+        let revocation = match optional("crlFile", settings.revocation.file.as_deref()) {
+            // A list that is not there yet is fetched.
+            Err(missing) if missing.error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other,
+        };
+        match (bundle, password, authorities, revocation, web_authorities) {
+            (Ok(bundle), Ok(password), Ok(authorities), Ok(revocation), Ok(web_authorities)) => {
+                Ok(Self { bundle, password, authorities, revocation, web_authorities })
+            }
+            (a, b, c, d, e) => {
+                Err([a.err(), b.err(), c.err(), d.err(), e.err()].into_iter().flatten().collect())
+            }
+        }
+    }
+}
+
+impl Files {
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let optional = [&self.authorities, &self.revocation, &self.web_authorities];
+        let needed = [&self.bundle, &self.password].into_iter();
+        needed.chain(optional.into_iter().flatten()).map(AsFd::as_fd)
+    }
+}
+
+/// Makes sure that the folders that the network process writes to are there and its own.
+pub(crate) fn prepare_folders(settings: &Settings, account: Account) -> Result<(), Unusable> {
+    let unusable = |key, path: &Path| {
+        let path = path.to_owned();
+        move |error| Unusable { key, path, error }
+    };
+    let state = &settings.process.state;
+    own_folder(state, account).map_err(unusable("stateDir", state))?;
+    match settings.revocation.file.as_deref().and_then(Path::parent) {
+        Some(folder) if !folder.exists() => {
+            own_folder(folder, account).map_err(unusable("crlFile", folder))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn own_folder(path: &Path, account: Account) -> io::Result<()> {
+    if !path.exists() {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    }
+    let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
+    chown(path, Some(uid), Some(gid))?;
+    // Files from a run under another account; never through a link, which the owner may have made.
+    for entry in path.read_dir()? {
+        std::os::unix::fs::lchown(entry?.path(), Some(uid), Some(gid))?;
+    }
+    Ok(())
+}
+
+fn password(source: &PasswordSource) -> Result<OwnedFd, Unusable> {
+    let inline = |secret: &[u8]| {
+        secret_file(secret).map_err(|error| Unusable {
+            key: "PFXPasswd",
+            path: "a memory file".into(),
+            error,
+        })
+    };
+    match source {
+        PasswordSource::Inline(secret) => inline(secret.as_str().as_bytes()),
+        PasswordSource::File(path) => open("PFXPasswdFile", path),
+        PasswordSource::None => inline(b""),
+    }
+}
+
+fn optional(key: &'static str, path: Option<&Path>) -> Result<Option<OwnedFd>, Unusable> {
+    path.map(|path| open(key, path)).transpose()
+}
+
+fn open(key: &'static str, path: &Path) -> Result<OwnedFd, Unusable> {
+    let opened = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
+        true => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
+        false => Ok(file.into()),
+    });
+    opened.map_err(|error| Unusable { key, path: path.to_owned(), error })
+}

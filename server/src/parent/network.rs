@@ -1,0 +1,191 @@
+//! A network process, seen from the privileged one: its start, its orders, its end.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use caps::Capability;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+
+use sknock_gate::Uptime;
+
+use super::files::Files;
+use super::privilege::{Account, raised};
+use crate::config::Settings;
+use crate::handover::{Descriptors, Handover, number};
+use crate::intake::KnockSocket;
+use crate::log;
+use crate::orders::{Order, Report};
+
+/// A running network process.
+#[derive(Debug)]
+pub(crate) struct Network {
+    /// What it was started with.
+    pub(crate) settings: Settings,
+    /// Where its requests arrive.
+    pub(crate) links: Vec<OwnedFd>,
+    /// Where orders go, and reports come from.
+    pub(crate) orders: OwnedFd,
+    child: Child,
+    stage: Stage,
+}
+
+/// How far a network process is. It only ever goes forward.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Stage {
+    Started,
+    Prepared,
+    Begun,
+    Finishing(Uptime),
+}
+
+impl Network {
+    /// Starts this program again, as the network process, under `account`.
+    pub(crate) fn start(
+        settings: Settings,
+        files: &Files,
+        sockets: &[KnockSocket],
+        boot: &str,
+        account: Account,
+    ) -> io::Result<Self> {
+        let (orders, their_orders) = pair()?;
+        // One link for each worker, and one for everything else.
+        let (links, their_links): (Vec<_>, Vec<_>) = (0..=sockets.len())
+            .map(|_| pair())
+            .collect::<io::Result<Vec<_>>>()?
+            .into_iter()
+            .unzip();
+        let handover = Handover {
+            settings,
+            parent: std::process::id().cast_signed(),
+            boot: boot.to_owned(),
+            descriptors: Descriptors {
+                orders: number(&their_orders),
+                links: their_links.iter().map(number).collect(),
+                sockets: sockets.iter().map(|socket| socket.as_fd().as_raw_fd()).collect(),
+                bundle: number(&files.bundle),
+                password: number(&files.password),
+                authorities: files.authorities.as_ref().map(number),
+                revocation: files.revocation.as_ref().map(number),
+                web_authorities: files.web_authorities.as_ref().map(number),
+            },
+        };
+        let packed = handover.pack()?;
+        let passed: Vec<BorrowedFd<'_>> = their_links
+            .iter()
+            .chain([&their_orders, &packed])
+            .map(AsFd::as_fd)
+            .chain(sockets.iter().map(AsFd::as_fd))
+            .chain(files.all())
+            .collect();
+        let child = passing_on(&passed, || {
+            raised(&[Capability::CAP_SETUID, Capability::CAP_SETGID], || {
+                let mut command = Command::new("/proc/self/exe");
+                command.arg0("sknockd").arg("network").arg(packed.as_raw_fd().to_string());
+                command.env_clear().envs(std::env::vars_os().filter(|(name, _)| passes(name)));
+                if nix::unistd::geteuid().is_root() {
+                    command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
+                }
+                command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).spawn()
+            })
+        })?;
+        let Handover { settings, .. } = handover;
+        Ok(Self { settings, links, orders, child, stage: Stage::Started })
+    }
+
+    /// Listens to what it reports; says whether it waits for the state directory.
+    pub(crate) fn is_prepared(&mut self) -> bool {
+        let mut byte = [0];
+        let heard = recv(self.orders.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT);
+        if heard == Ok(1) && Report::from_byte(byte[0]) == Some(Report::Prepared) {
+            self.stage = self.stage.max(Stage::Prepared);
+        }
+        self.stage == Stage::Prepared
+    }
+
+    /// Has it take the state directory and begin.
+    pub(crate) fn begin(&mut self) {
+        self.stage = Stage::Begun;
+        self.order(Order::Begin);
+    }
+
+    /// Has it finish, if it was not told before.
+    pub(crate) fn finish(&mut self, now: Uptime) {
+        if !self.is_finishing() {
+            self.stage = Stage::Finishing(now);
+            self.order(Order::Finish);
+        }
+    }
+
+    /// Whether it was told to finish.
+    pub(crate) fn is_finishing(&self) -> bool {
+        matches!(self.stage, Stage::Finishing(_))
+    }
+
+    /// Whether it was told to finish more than `span` ago.
+    pub(crate) fn is_overdue(&self, now: Uptime, span: Duration) -> bool {
+        matches!(self.stage, Stage::Finishing(since) if now.since(since) > span)
+    }
+
+    /// That the process may be gone already is no error: its end is seen.
+    fn order(&self, order: Order) {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let _ = send(self.orders.as_raw_fd(), &[order as u8], flags);
+    }
+
+    /// How the process ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Ends the process at once. It keeps no promise that this could break: its state survives.
+    pub(crate) fn kill(&mut self) {
+        let _ = raised(&[Capability::CAP_KILL], || self.child.kill());
+        let _ = self.child.wait();
+    }
+
+    /// The process's number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+/// Lets the next program inherit `descriptors` while `start` runs.
+///
+/// There is no other thread that could start a program in between.
+fn passing_on<T>(
+    descriptors: &[BorrowedFd<'_>],
+    start: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    let set = |flags: FdFlag| {
+        descriptors.iter().try_for_each(|one| fcntl(one, FcntlArg::F_SETFD(flags)).map(drop))
+    };
+    set(FdFlag::empty())?;
+    let result = start();
+    set(FdFlag::FD_CLOEXEC)?;
+    result
+}
+
+/// What of the environment concerns the network process: the log, and the way to web servers.
+fn passes(name: &OsStr) -> bool {
+    const NAMES: [&str; 8] = [
+        log::VARIABLE,
+        "RUST_BACKTRACE",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+    ];
+    NAMES.iter().any(|known| name == *known)
+}
+
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
+}

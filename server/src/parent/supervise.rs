@@ -1,0 +1,256 @@
+//! Watches over the gate and the network processes: one loop, one thread, no waiting but in `poll`.
+//!
+//! A network process is `next` from its start until it has the protection put up; then it is
+//! `current`. The old one stays until the new one has all but the state directory.
+
+mod records;
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sknock_gate::{Gate, Happened, Uptime, Watch};
+use tracing::{error, info, warn};
+
+use super::network::Network;
+use super::signals::{Signals, Wanted};
+use super::world::World;
+use crate::config::{OnExit, Settings};
+use crate::exit::FAILURE;
+use crate::notify::Notify;
+
+/// Everything that the privileged process holds.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    /// The configuration file, to be read anew on reload.
+    pub(crate) config: PathBuf,
+    /// What the last good network process ran with.
+    pub(crate) settings: Settings,
+    pub(crate) world: World,
+    pub(crate) gate: Gate,
+    pub(crate) watch: Watch,
+    pub(crate) signals: Signals,
+    pub(crate) notify: Notify,
+    current: Option<Network>,
+    next: Option<Network>,
+    /// Whether protection has been up since we started.
+    protected: bool,
+    again: Again,
+}
+
+/// When to try again after a network process has ended by itself.
+#[derive(Debug, Default)]
+struct Again {
+    failures: u32,
+    due: Option<Uptime>,
+}
+
+impl Again {
+    /// Half a second, then twice as long each time, up to half a minute.
+    fn schedule(&mut self, now: Uptime) {
+        let wait = Duration::from_millis(500) * 2u32.pow(self.failures.min(6));
+        self.failures = self.failures.saturating_add(1);
+        self.due = Some(now.after(wait));
+    }
+}
+
+/// How often to look after what nobody reports: expired grants, a process that does not finish.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// How long a network process may take to finish: a knock takes less than a millisecond.
+const FINISH: Duration = Duration::from_secs(5);
+
+impl Supervisor {
+    /// Holds everything; `next` is on its way.
+    pub(crate) fn new(
+        (config, settings): (PathBuf, Settings),
+        (gate, watch): (Gate, Watch),
+        (world, next): (World, Network),
+        signals: Signals,
+    ) -> Self {
+        Self {
+            config,
+            settings,
+            world,
+            gate,
+            watch,
+            signals,
+            notify: Notify,
+            current: None,
+            next: Some(next),
+            protected: false,
+            again: Again::default(),
+        }
+    }
+
+    /// Runs until told to stop, or until the first start has failed.
+    pub(crate) fn run(mut self) -> ExitCode {
+        loop {
+            self.wait();
+            let now = Uptime::now();
+            while let Some(wanted) = self.signals.next() {
+                match wanted {
+                    Wanted::Stop => return self.stop(),
+                    Wanted::Reload => self.reload(),
+                    Wanted::Look => {}
+                }
+            }
+            self.serve(now);
+            self.move_on(now);
+            if let Some(code) = self.bury(now) {
+                return code;
+            }
+            self.look_after(now);
+        }
+    }
+
+    fn wait(&self) {
+        let networks = self.current.iter().chain(&self.next);
+        let theirs = networks.flat_map(|network| network.links.iter().chain([&network.orders]));
+        let mut polled: Vec<PollFd<'_>> = [self.signals.as_fd(), self.watch.fd()]
+            .into_iter()
+            .chain(theirs.map(AsFd::as_fd))
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+            .collect();
+        let timeout = PollTimeout::try_from(ROUND).unwrap_or(PollTimeout::ZERO);
+        // An error wakes us like anything else; there is always something to look after.
+        let _ = poll(&mut polled, timeout);
+    }
+
+    /// A prepared process begins as soon as the state directory is free.
+    fn move_on(&mut self, now: Uptime) {
+        if self.next.as_mut().is_some_and(Network::is_prepared) {
+            match (&mut self.current, &mut self.next) {
+                (Some(current), _) => current.finish(now),
+                (None, Some(next)) => next.begin(),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Notices ends, and decides what follows.
+    fn bury(&mut self, now: Uptime) -> Option<ExitCode> {
+        if let Some(status) = self.next.as_mut().and_then(Network::ended) {
+            self.next = None;
+            if !self.protected {
+                return Some(code(status));
+            }
+            error!(%status, "the new network process has failed; the last good configuration stays");
+            self.notify.ready("reload failed; running with the last good configuration");
+            if self.current.is_none() {
+                self.again.schedule(now);
+            }
+        }
+        if let Some(status) = self.current.as_mut().and_then(Network::ended) {
+            let finished = self.current.take().is_some_and(|network| network.is_finishing());
+            if !(finished && status.success()) {
+                error!(%status, "the network process has ended; protection and running grants stay");
+            }
+            if self.next.is_none() {
+                self.again.schedule(now);
+            }
+        }
+        None
+    }
+
+    fn look_after(&mut self, now: Uptime) {
+        self.stand_guard(now);
+        if let Some(current) = &mut self.current
+            && current.is_overdue(now, FINISH)
+        {
+            warn!("the network process does not finish and is ended");
+            current.kill();
+        }
+        if self.next.is_none() && self.again.due.is_some_and(|due| due <= now) {
+            self.again.due = None;
+            match self.world.start(&self.settings) {
+                Ok(network) => self.next = Some(network),
+                Err(_) => self.again.schedule(now),
+            }
+        }
+    }
+
+    /// Puts everything back that somebody else has removed.
+    fn stand_guard(&mut self, now: Uptime) {
+        if self.protected && self.watch.lost_table() {
+            match self.gate.reassert(now) {
+                Happened::Failed(error) => {
+                    error!("our table was removed and cannot be put back: {error}")
+                }
+                _ => warn!("another program removed our table; it is back, with all grants"),
+            }
+        }
+    }
+
+    /// Reads everything anew. Whatever is wrong with it, what runs goes on.
+    fn reload(&mut self) {
+        self.notify.reloading();
+        info!(config = %self.config.display(), "reloading");
+        if let Some(mut superseded) = self.next.take() {
+            superseded.kill();
+        }
+        let started = match Settings::load(&self.config, std::env::vars_os()) {
+            Ok(settings) => self.world.start(&settings).is_ok_and(|network| {
+                self.next = Some(network);
+                true
+            }),
+            Err(problems) => {
+                error!("{problems}");
+                false
+            }
+        };
+        if !started {
+            error!("the reload failed; the last good configuration stays");
+            self.notify.ready("reload failed; running with the last good configuration");
+        }
+    }
+
+    /// Ends in order: knocks first, then, if the administrator wants that, the protection.
+    fn stop(mut self) -> ExitCode {
+        info!("stopping");
+        self.notify.stopping();
+        if let Some(mut next) = self.next.take() {
+            next.kill();
+        }
+        let end = Uptime::now().after(FINISH);
+        if let Some(current) = &mut self.current {
+            current.finish(Uptime::now());
+        }
+        // What it has granted by now still wants to be opened.
+        while self.current.as_mut().is_some_and(|current| current.ended().is_none())
+            && Uptime::now() < end
+        {
+            self.wait();
+            self.serve(Uptime::now());
+            while self.signals.next().is_some() {}
+        }
+        if let Some(mut current) = self.current.take() {
+            current.kill();
+        }
+        if self.settings.firewall.on_exit == OnExit::Open {
+            return self.lower();
+        }
+        info!("stopped; protection stays, `sknockd open` removes it");
+        ExitCode::SUCCESS
+    }
+
+    fn lower(&mut self) -> ExitCode {
+        match self.gate.lower() {
+            Ok(()) => {
+                info!("stopped; protection is removed (onExit = open)");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                error!("stopped, but protection cannot be removed: {error}");
+                ExitCode::from(FAILURE)
+            }
+        }
+    }
+}
+
+fn code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    ExitCode::from(code.filter(|code| *code != 0).unwrap_or(FAILURE))
+}
