@@ -10,6 +10,7 @@
 //! `seal` is the client's side, `Veil` and `Message` the server's; the checks between them are
 //! the verifier's.
 
+mod address;
 mod draft;
 mod message;
 mod seal;
@@ -22,6 +23,7 @@ use core::num::NonZeroU16;
 use crate::symmetric::{NONCE_LENGTH, TAG_LENGTH};
 use crate::{AnswerKey, Encapsulation, KnockId, Moment, Service};
 
+pub(crate) use address::claim;
 pub(crate) use message::Message;
 pub use seal::{SealError, seal};
 pub(crate) use signed::Signed;

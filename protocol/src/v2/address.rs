@@ -1,0 +1,168 @@
+//! The address step: whom a verified signature lets in.
+
+use core::net::{IpAddr, SocketAddr};
+
+use super::{ClaimedAddress, Wish};
+use crate::{AddressClaim, Refusal, Rules};
+
+/// Compares what a client claims with where its datagram came from. A knock that fails here has
+/// burnt nothing: whoever moved networks, or was relayed, can knock again.
+///
+/// The source itself is as the kernel saw it and may be forged: the gain of forging it is a door
+/// open for somebody who did not ask.
+pub(crate) fn claim(
+    wish: &Wish,
+    source: SocketAddr,
+    rules: &Rules,
+) -> Result<AddressClaim, Refusal> {
+    let source = source.ip();
+    let signed = match wish.address {
+        ClaimedAddress::Ip(address) if address == source => true,
+        ClaimedAddress::Ip(_) => return Err(Refusal::AddressMismatch),
+        ClaimedAddress::Source if rules.unsigned_address => false,
+        ClaimedAddress::Source => return Err(Refusal::AddressUnsigned),
+    };
+    if let Some(second) = wish.second {
+        check_second(second, source, rules)?;
+    }
+    // Nobody signs a loopback address: it says nothing about who is meant. But this host may knock
+    // at itself with an unsigned one: `lo` is never filtered, so nothing is gained or lost by it.
+    if !is_usable(source) && (signed || !source.is_loopback()) {
+        return Err(Refusal::AddressUnusable);
+    }
+    Ok(AddressClaim { first: source, signed, second: wish.second })
+}
+
+/// A second address of the source's own family would be an address that the knock did not come from.
+fn check_second(second: IpAddr, source: IpAddr, rules: &Rules) -> Result<(), Refusal> {
+    if second.is_ipv4() == source.is_ipv4() {
+        return Err(Refusal::AddressMismatch);
+    }
+    if !rules.second_address {
+        return Err(Refusal::SecondAddress);
+    }
+    if !is_usable(second) {
+        return Err(Refusal::AddressUnusable);
+    }
+    Ok(())
+}
+
+/// Whether one host, wherever it is, can have this address.
+fn is_usable(address: IpAddr) -> bool {
+    let everywhere = address.is_unspecified() || address.is_multicast() || address.is_loopback();
+    let here = match address {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let disguised = address.to_canonical() != address;
+    !(everywhere || here || disguised)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::Moment;
+
+    fn wish(first: &str, second: Option<&str>) -> Wish {
+        let address = match first {
+            "source" => ClaimedAddress::Source,
+            address => ClaimedAddress::Ip(address.parse().unwrap()),
+        };
+        Wish {
+            stamp: Moment::EPOCH,
+            lifetime: None,
+            single_use: false,
+            answer: false,
+            address,
+            second: second.map(|address| address.parse().unwrap()),
+            services: Vec::new(),
+        }
+    }
+
+    const RULES: Rules =
+        Rules { window: Duration::from_secs(7), unsigned_address: true, second_address: true };
+
+    fn judged(first: &str, second: Option<&str>, source: &str) -> Result<AddressClaim, Refusal> {
+        let source = SocketAddr::new(source.parse().unwrap(), 40000);
+        claim(&wish(first, second), source, &RULES)
+    }
+
+    #[test]
+    fn a_signed_address_is_the_source() {
+        for address in ["192.0.2.7", "10.0.0.1", "100.64.0.1", "2001:db8::7", "fd00::1"] {
+            let claim = judged(address, None, address).unwrap();
+            assert_eq!(claim.first(), address.parse::<IpAddr>().unwrap());
+            assert!(claim.signed());
+        }
+        assert_eq!(judged("192.0.2.7", None, "192.0.2.8"), Err(Refusal::AddressMismatch));
+        assert_eq!(judged("192.0.2.7", None, "2001:db8::7"), Err(Refusal::AddressMismatch));
+        assert_eq!(judged("::ffff:192.0.2.7", None, "192.0.2.7"), Err(Refusal::AddressMismatch));
+    }
+
+    #[test]
+    fn an_unsigned_address_is_the_administrators_choice() {
+        let claim = judged("source", None, "192.0.2.7").unwrap();
+        assert!(!claim.signed());
+        assert_eq!(claim.all().collect::<Vec<_>>(), ["192.0.2.7".parse::<IpAddr>().unwrap()]);
+
+        let strict = Rules { unsigned_address: false, ..RULES };
+        let source = "192.0.2.7:40000".parse().unwrap();
+        let refusal = super::claim(&wish("source", None), source, &strict).unwrap_err();
+        assert_eq!(refusal, Refusal::AddressUnsigned);
+    }
+
+    #[test]
+    fn a_second_address_is_of_the_other_family_and_the_administrators_choice() {
+        for first in ["source", "192.0.2.7"] {
+            let claim = judged(first, Some("2001:db8::7"), "192.0.2.7").unwrap();
+            assert_eq!(claim.second(), Some("2001:db8::7".parse().unwrap()));
+            assert_eq!(claim.all().count(), 2);
+            for same in ["192.0.2.7", "192.0.2.8"] {
+                let refusal = judged(first, Some(same), "192.0.2.7").unwrap_err();
+                assert_eq!(refusal, Refusal::AddressMismatch, "{same}");
+            }
+        }
+        let source = "192.0.2.7:40000".parse().unwrap();
+        let wish = wish("source", Some("2001:db8::7"));
+        let one_address = Rules { second_address: false, ..RULES };
+        let refusal = super::claim(&wish, source, &one_address).unwrap_err();
+        assert_eq!(refusal, Refusal::SecondAddress);
+    }
+
+    const UNUSABLE: [&str; 9] = [
+        "0.0.0.0",
+        "127.0.0.1",
+        "127.9.9.9",
+        "224.0.0.1",
+        "255.255.255.255",
+        "169.254.1.1",
+        "::",
+        "ff02::1",
+        "fe80::1",
+    ];
+
+    #[test]
+    fn an_address_that_no_client_can_have_is_refused() {
+        for address in UNUSABLE.into_iter().chain(["::1"]) {
+            assert_eq!(judged(address, None, address), Err(Refusal::AddressUnusable), "{address}");
+            let source = if address.contains(':') { "192.0.2.7" } else { "2001:db8::7" };
+            let refusal = judged("source", Some(address), source).unwrap_err();
+            assert_eq!(refusal, Refusal::AddressUnusable, "second {address}");
+        }
+        let refusal = judged("source", Some("::ffff:192.0.2.7"), "192.0.2.7").unwrap_err();
+        assert_eq!(refusal, Refusal::AddressUnusable);
+    }
+
+    #[test]
+    fn an_unsigned_source_may_be_loopback_and_nothing_else_unusable() {
+        for address in ["127.0.0.1", "::1"] {
+            assert!(judged("source", None, address).is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0", "224.0.0.1", "169.254.1.1", "::", "ff02::1", "fe80::1"] {
+            let refusal = judged("source", None, address).unwrap_err();
+            assert_eq!(refusal, Refusal::AddressUnusable, "{address}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The native dialect from wish to believed knock, and everything that must not be believed.
+
+mod house;
+mod refusals;
+mod round_trip;
+mod sizes;
+mod tampering;
+mod wire;
