@@ -71,7 +71,10 @@ pub enum Error {
         join(serials)
     )]
     Ambiguous { which: String, serials: Vec<Serial> },
-    #[error("'{which}' expired on {} by itself; to revoke it nevertheless, name it by its serial number, {serial}", date(*at))]
+    #[error(
+        "'{which}' expired on {} by itself; to revoke it nevertheless, name it by its serial \
+         number, {serial}", date(*at)
+    )]
     Expired { which: String, at: Moment, serial: Serial },
     #[error(
         "{source}; certificate {serial} is in the register, but its files are not in place: \
