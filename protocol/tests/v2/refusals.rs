@@ -163,7 +163,7 @@ fn a_signature_is_the_certificates_own() {
     let stolen = judged_signature(&house, client, |signed| thief.key.sign(signed).unwrap());
     assert_eq!(refused(stolen), Refusal::BadSignature);
     let none = judged_signature(&house, client, |_| Vec::new());
-    assert_eq!(refused(none), Refusal::BadSignature);
+    assert_eq!(refused(none), Refusal::Malformed);
     let other_label = judged_signature(&house, client, |signed| own(&signed[1..]));
     assert_eq!(refused(other_label), Refusal::BadSignature);
 }
