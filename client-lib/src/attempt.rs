@@ -156,3 +156,98 @@ fn understand(answer: Answer, stamp: Moment, took: Duration) -> Granted {
         took,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sknock_certs::Authority;
+
+    use super::*;
+    use crate::ClientBuilder;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn alice() -> ClientBuilder {
+        let folder = tempfile::tempdir().unwrap();
+        let now = clock::now();
+        let authority = Authority::init(&folder.path().join("ca"), None, 9, now).unwrap();
+        let gate = authority.server("gate", 9, "secret", now).unwrap();
+        let alice = authority.client("alice", &["tcp/22".parse().unwrap()], 9, "secret", now);
+        let identity = crate::open_identity(alice.unwrap().pfx, "secret").unwrap();
+        let server = crate::open_server_certificate(gate.certificate.unwrap()).unwrap();
+        Client::builder(identity, server)
+    }
+
+    fn observed(address: &str) -> Granted {
+        let (observed, took) = (SocketAddr::new(ip(address), 9), Duration::ZERO);
+        Granted { seconds: 15, clipped: false, observed, clock_skew_ms: 0, took }
+    }
+
+    #[test]
+    fn an_icmp_error_does_not_end_the_wait() {
+        let sealed = alice().build().seal(clock::now(), ClaimedAddress::Source, &[], true).unwrap();
+        // Below the ports that the system gives to others.
+        let gate: SocketAddr = ([127, 66, 1, 1], 2222).into();
+        let socket = socket_to(gate).unwrap();
+        socket.send(&sealed.datagram).unwrap(); // nobody is there: port unreachable
+        let observed = socket.local_addr().unwrap();
+        let server_time = clock::now();
+        let answer = Answer { clipped: false, seconds: 15, server_time, observed };
+        let late = UdpSocket::bind(gate).unwrap();
+        late.send_to(&sealed.answer_key.seal(&answer), observed).unwrap();
+        let received = wait_for_answer(&socket, &sealed.answer_key, &Timer::of(LONG));
+        assert_eq!(received, Some(answer));
+    }
+
+    #[test]
+    fn an_address_learnt_from_an_answer_is_signed_next_time() {
+        let client = alice().build();
+        let (private, server) = (ip("192.168.77.1"), ip("9.9.9.9"));
+        assert_eq!(client.claim(private, server), ClaimedAddress::Source);
+        client.learn(private, server, &observed("5.5.5.5"));
+        assert_eq!(client.claim(private, server), ClaimedAddress::Ip(ip("5.5.5.5")));
+        assert_eq!(client.claim(private, ip("9.9.9.8")), ClaimedAddress::Source);
+        client.learn(ip("192.168.77.2"), server, &observed("192.168.77.2"));
+        assert_eq!(client.claim(ip("192.168.77.2"), server), ClaimedAddress::Source);
+    }
+
+    #[test]
+    fn a_configured_address_comes_before_a_learnt_one() {
+        let client = alice().public_address(ip("6.6.6.6")).public_address(ip("2a00::6")).build();
+        let (private, server) = (ip("192.168.77.1"), ip("9.9.9.9"));
+        client.learn(private, server, &observed("5.5.5.5"));
+        assert_eq!(client.claim(private, server), ClaimedAddress::Ip(ip("6.6.6.6")));
+        assert_eq!(client.claim(ip("fd00::1"), ip("2a01::1")), ClaimedAddress::Ip(ip("2a00::6")));
+        let behind_nat64 = client.claim(ip("2a02::1"), ip("64:ff9b::9.9.9.9"));
+        assert_eq!(behind_nat64, ClaimedAddress::Ip(ip("6.6.6.6")));
+    }
+
+    #[test]
+    fn a_fixed_choice_is_kept_to() {
+        let (local, server) = (ip("9.8.7.6"), ip("9.9.9.9"));
+        let source = alice().address(Address::Source).build();
+        assert_eq!(source.claim(local, server), ClaimedAddress::Source);
+        let fixed = alice().address(Address::Ip(ip("::ffff:5.5.5.5"))).build();
+        assert_eq!(fixed.claim(local, server), ClaimedAddress::Ip(ip("5.5.5.5")));
+    }
+
+    #[test]
+    fn the_clocks_are_compared_in_the_middle() {
+        let stamp = Moment::from_secs(1000);
+        let at = |millis| Answer {
+            clipped: false,
+            seconds: 15,
+            server_time: Moment::from_millis(millis),
+            observed: ([192, 0, 2, 1], 9).into(),
+        };
+        let skew = |millis| understand(at(millis), stamp, Duration::from_millis(40)).clock_skew_ms;
+        assert_eq!(skew(1_000_020), 0);
+        assert_eq!(skew(1_003_020), 3000);
+        assert_eq!(skew(997_020), -3000);
+        assert_eq!(skew(0), -1_000_020);
+        skew(u64::MAX); // a hostile server's clock
+    }
+}

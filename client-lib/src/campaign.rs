@@ -19,7 +19,7 @@ pub(crate) struct Campaign<'a> {
     rounds: u8,
     round: u8,
     destinations: Vec<SocketAddr>,
-    /// Places in `destinations` still to be knocked on in this round.
+    /// The place in `destinations` that comes next in this round.
     at: usize,
     timer: Timer,
     tried: Vec<Tried>,
@@ -52,8 +52,20 @@ impl<'a> Campaign<'a> {
         let mut destinations =
             destination::resolve(host, options.knock_port, options.family, timer.left())?;
         destination::fit_claim(&mut destinations, options.address);
+        Ok(Self::at(client, host, destinations, services, rounds, timer))
+    }
+
+    /// At addresses that are known already.
+    pub(crate) fn at(
+        client: &'a Client,
+        host: &'a str,
+        destinations: Vec<SocketAddr>,
+        services: &'a [Service],
+        rounds: u8,
+        timer: Timer,
+    ) -> Self {
         let (tried, last_error) = (Vec::new(), None);
-        Ok(Self {
+        Self {
             client,
             host,
             services,
@@ -64,7 +76,12 @@ impl<'a> Campaign<'a> {
             timer,
             tried,
             last_error,
-        })
+        }
+    }
+
+    /// What is asked for.
+    pub(crate) fn services(&self) -> &'a [Service] {
+        self.services
     }
 
     /// The next knock that could be sent; `None` after the last round or out of time.

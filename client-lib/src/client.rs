@@ -71,26 +71,7 @@ impl Client {
     /// ```
     pub fn knock(&self, host: &str, services: &[Service]) -> Result<Opened, KnockError> {
         let rounds = if self.options.verify { self.options.attempts } else { 1 };
-        let mut campaign = Campaign::begin(self, host, services, rounds)?;
-        let mut unverified = None;
-        let mut nothing_listens = None;
-        while let Some(knocked) = campaign.next()? {
-            match self.confirm(&knocked, services) {
-                Confirmation::Open(verified) => return Ok(opened(&knocked, services, verified)),
-                Confirmation::NotWanted => {
-                    unverified.get_or_insert_with(|| opened(&knocked, services, Verified::No));
-                }
-                Confirmation::NothingListens(service, source) => {
-                    if source.kind() == io::ErrorKind::ConnectionRefused {
-                        campaign.give_up_on_last();
-                    }
-                    let opened = Box::new(opened(&knocked, services, Verified::Answer));
-                    nothing_listens = Some(KnockError::NothingListens { service, opened, source });
-                }
-                Confirmation::Unknown => {}
-            }
-        }
-        unverified.ok_or_else(|| nothing_listens.unwrap_or_else(|| campaign.failure()))
+        self.open(Campaign::begin(self, host, services, rounds)?)
     }
 
     /// Asks `host` to open the TCP `port` for us, and connects to it.
@@ -124,7 +105,38 @@ impl Client {
     /// As [`Client::connect`], and says what is known about the door.
     pub fn reach(&self, host: &str, port: u16) -> Result<Connection, ConnectError> {
         let services = [Service::tcp(port).ok_or(ConnectError::NoPort)?];
-        let mut campaign = Campaign::begin(self, host, &services, self.options.attempts)?;
+        self.open_and_connect(Campaign::begin(self, host, &services, self.options.attempts)?, port)
+    }
+
+    fn open(&self, mut campaign: Campaign<'_>) -> Result<Opened, KnockError> {
+        let services = campaign.services();
+        let mut unverified = None;
+        let mut nothing_listens = None;
+        while let Some(knocked) = campaign.next()? {
+            match self.confirm(&knocked, services) {
+                Confirmation::Open(verified) => return Ok(opened(&knocked, services, verified)),
+                Confirmation::NotWanted => {
+                    unverified.get_or_insert_with(|| opened(&knocked, services, Verified::No));
+                }
+                Confirmation::NothingListens(service, source) => {
+                    if source.kind() == io::ErrorKind::ConnectionRefused {
+                        campaign.give_up_on_last();
+                    }
+                    let opened = Box::new(opened(&knocked, services, Verified::Answer));
+                    nothing_listens = Some(KnockError::NothingListens { service, opened, source });
+                }
+                Confirmation::Unknown => {}
+            }
+        }
+        unverified.ok_or_else(|| nothing_listens.unwrap_or_else(|| campaign.failure()))
+    }
+
+    fn open_and_connect(
+        &self,
+        mut campaign: Campaign<'_>,
+        port: u16,
+    ) -> Result<Connection, ConnectError> {
+        let services = campaign.services();
         let mut refused = None;
         let mut last = None;
         while let Some(knocked) = campaign.next()? {
@@ -133,7 +145,7 @@ impl Client {
             match self.try_to_reach(to, &knocked) {
                 Ok(stream) => {
                     let verified = knocked.verified_by_connection();
-                    let opened = opened(&knocked, &services, verified);
+                    let opened = opened(&knocked, services, verified);
                     return Ok(Connection { stream, opened });
                 }
                 Err(source) if knocked.granted.is_some() => refused = Some((to, source)),
@@ -213,3 +225,6 @@ fn at(mut destination: SocketAddr, service: Service) -> SocketAddr {
     destination.set_port(service.first());
     destination
 }
+
+#[cfg(test)]
+mod tests;

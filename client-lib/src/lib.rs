@@ -33,3 +33,6 @@ pub use sknock_protocol::{
     BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, NotAService, ServerCertificate,
     ServerCertificateError, Service, Transport,
 };
+
+#[cfg(test)]
+extern crate self as sknock; // tests/support/world.rs calls us by this name
