@@ -1,5 +1,6 @@
 //! The edge: reads what the configuration names, and asks the system about users and folders.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -17,12 +18,19 @@ const MOST_OF_A_KEY_FILE: u64 = 4 << 20;
 const MOST_OF_A_LIST: u64 = 256 << 20;
 
 /// A file's bytes, and who may read it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Content {
     /// All of it.
     pub bytes: Zeroizing<Vec<u8>>,
     /// Its permission bits.
     pub mode: u32,
+}
+
+impl fmt::Debug for Content {
+    /// It may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("mode", &self.mode).finish_non_exhaustive()
+    }
 }
 
 /// A folder that the network process writes to.
@@ -113,8 +121,7 @@ fn folder(path: &Path) -> Folder {
         Ok(metadata) if metadata.is_dir() => {
             Folder::Present { owner: metadata.uid(), mode: metadata.mode() }
         }
-        Ok(_) => Folder::NotAFolder,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Folder::Missing,
-        Err(_) => Folder::NotAFolder,
+        Ok(_) | Err(_) => Folder::NotAFolder,
     }
 }

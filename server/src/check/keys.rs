@@ -81,14 +81,12 @@ fn password<'a>(
         let what = "PFXPasswdFile: others than its owner can read or write it";
         findings.push(Finding::warning(what, format!("chmod 600 {path}")));
     }
-    match std::str::from_utf8(&content.bytes) {
-        Ok(text) => Some(without_line_end(text)),
-        Err(_) => {
-            let remedy = "save the password as UTF-8 text, and nothing else";
-            findings.push(Finding::error(format!("PFXPasswdFile: {path} is not UTF-8"), remedy));
-            None
-        }
+    let text = std::str::from_utf8(&content.bytes).ok();
+    if text.is_none() {
+        let remedy = "save the password as UTF-8 text, and nothing else";
+        findings.push(Finding::error(format!("PFXPasswdFile: {path} is not UTF-8"), remedy));
     }
+    text.map(without_line_end)
 }
 
 fn wrong_password(source: &PasswordSource) -> Finding {

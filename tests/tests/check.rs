@@ -1,0 +1,285 @@
+//! `sknockd check` on real files: what is right passes, and each thing that is wrong is found,
+//! together with all others, with its remedy.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sknock_certs::Authority;
+use sknock_protocol::Moment;
+use sknock_server::check::{Host, Report, Severity, check};
+use sknock_server::config::Settings;
+use tempfile::TempDir;
+
+const NOW: Moment = Moment::from_secs(1_800_000_000);
+const PASSWORD: &str = r#"back\slash"quote';semi%per=cent ü"#;
+
+/// A folder with an authority, a server's key for 100 days, and a configuration that is right.
+struct Installation {
+    folder: TempDir,
+    authority: Authority,
+}
+
+impl Installation {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority =
+            Authority::init(&folder.path().join("ca"), Some("Test"), 3650, NOW).unwrap();
+        authority.server("host", 100, PASSWORD, NOW).unwrap();
+        let installation = Self { folder, authority };
+        installation.configure("");
+        installation
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn configure(&self, more: &str) {
+        let text = format!(
+            "[DEFAULT]\n\
+             serverPFXFile = ca/host.pfx\n\
+             PFXPasswd = {PASSWORD}\n\
+             crlFile = ca/crl.der\n\
+             stateDir = state\n\
+             user = nobody\n\
+             protectedPorts = tcp/22\n\
+             {more}"
+        );
+        self.write("config.ini", &text);
+    }
+
+    /// The configuration, with these lines in place of those of the same key.
+    fn reconfigure(&self, lines: &[&str]) {
+        self.configure("");
+        let config = self.path("config.ini");
+        let text = fs::read_to_string(&config).unwrap();
+        let mut kept: Vec<&str> = text.lines().collect();
+        for line in lines {
+            let key = line.split_once('=').unwrap().0;
+            kept.retain(|old| !old.starts_with(&format!("{key}=")));
+            kept.push(line);
+        }
+        self.write("config.ini", kept.join("\n"));
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn check_at(&self, now: Moment, host: &Host) -> Report {
+        let none = std::iter::empty::<(String, String)>();
+        check(&Settings::load(&self.path("config.ini"), none), host, now)
+    }
+
+    fn check(&self) -> Report {
+        self.check_at(NOW, &Host::default())
+    }
+}
+
+fn days(number: u64) -> Moment {
+    NOW.after(Duration::from_secs(number * 24 * 3600))
+}
+
+/// Asserts that there is one finding of this severity that contains both texts.
+#[track_caller]
+fn assert_found(report: &Report, severity: Severity, what: &str, remedy: &str) {
+    let found = report.findings().iter().any(|finding| {
+        finding.severity == severity
+            && finding.what.contains(what)
+            && finding.remedy.contains(remedy)
+    });
+    assert!(found, "no {severity} {what:?} ({remedy:?}) in:\n{report}");
+}
+
+#[test]
+fn a_right_installation_is_ready() {
+    let report = Installation::new().check();
+    assert_eq!(report.findings(), []);
+    assert_eq!(report.exit_code(), 0);
+    assert_eq!(report.to_string(), "ready");
+    assert_eq!(report.json().unwrap(), r#"{"findings":[]}"#);
+}
+
+#[test]
+fn everything_wrong_is_found_at_once_with_exit_78() {
+    let here = Installation::new();
+    here.configure(
+        "knockprot = 5\nworkers = many\ncaFile = none.pem\ncrlTlsCaFile = ca/crl.der\n\
+         PFXPasswdFile = none.txt\n",
+    );
+    let report = here.check();
+    assert_eq!(report.exit_code(), 78);
+    assert_found(&report, Severity::Error, "config.ini:8: unknown key", "did you mean knockPort?");
+    assert_found(&report, Severity::Error, "config.ini:9: workers", "write 0 to 64");
+    assert_found(&report, Severity::Error, "PFXPasswdFile beside PFXPasswd", "keep one");
+    assert_found(&report, Severity::Error, "caFile: its file cannot be read", "put the file there");
+    assert_found(&report, Severity::Error, "crlTlsCaFile: ", "");
+    assert!(report.to_string().ends_with("not ready: 5 error(s), 0 warning(s)"), "{report}");
+}
+
+#[test]
+fn a_file_that_does_not_open_is_told_apart_from_a_wrong_password() {
+    let here = Installation::new();
+    let error = |lines: &[&str], what: &str, remedy: &str| {
+        here.reconfigure(lines);
+        let report = here.check();
+        assert_found(&report, Severity::Error, what, remedy);
+        assert_eq!(report.exit_code(), 78);
+    };
+    error(&["PFXPasswd = wrong"], "the password does not open it", "taken as it stands");
+    error(&["PFXPasswd ="], "the password does not open it", "none is configured");
+    error(&["serverPFXFile = nowhere.pfx"], "serverPFXFile: its file cannot be read", "correct");
+    error(&["serverPFXFile = ca/crl.der"], "serverPFXFile: not a PKCS#12 file", "make it anew");
+    here.write("empty", "");
+    error(&["serverPFXFile = empty"], "serverPFXFile: not a PKCS#12 file", "make it anew");
+}
+
+#[test]
+fn the_password_may_come_from_a_file_that_only_its_owner_reads() {
+    let here = Installation::new();
+    let lines = ["PFXPasswd =", "PFXPasswdFile = secret"];
+    here.reconfigure(&lines);
+    for end in ["", "\n", "\r\n"] {
+        here.write("secret", format!("{PASSWORD}{end}"));
+        assert_eq!(here.check().findings(), [], "{end:?}");
+    }
+    fs::set_permissions(here.path("secret"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_found(&here.check(), Severity::Warning, "PFXPasswdFile: others", "chmod 600");
+    here.write("secret", b"\xff");
+    assert_found(&here.check(), Severity::Error, "is not UTF-8", "save the password");
+    here.write("secret", format!("{PASSWORD}\n\n"));
+    assert_found(&here.check(), Severity::Error, "the password does not open it", "one line end");
+}
+
+#[test]
+fn a_key_of_another_curve_without_an_authority_is_no_servers() {
+    let here = Installation::new();
+    let openssl = |arguments: &str| {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let mut openssl = std::process::Command::new("openssl");
+        let output = openssl.args(&arguments).current_dir(here.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout k.pem -out c.pem \
+         -subj /CN=big",
+    );
+    openssl("pkcs12 -export -inkey k.pem -in c.pem -out big.pfx -passout pass:x");
+    here.reconfigure(&["serverPFXFile = big.pfx", "PFXPasswd = x"]);
+    let report = here.check();
+    assert_found(&report, Severity::Error, "serverPFXFile: the server's key is not P-256", "issue");
+    assert_found(&report, Severity::Error, "none of the 0 certificates", "");
+}
+
+#[test]
+fn certificates_near_their_end_are_warnings() {
+    let here = Installation::new();
+    here.authority.crl(365, NOW).unwrap();
+    let at = |now| here.check_at(now, &Host::default());
+    assert_eq!(at(days(85)).findings(), []);
+    assert_found(
+        &at(days(90)),
+        Severity::Warning,
+        "the server's certificate (CN=host) ends on",
+        "",
+    );
+    let after = at(days(101));
+    assert_found(&after, Severity::Warning, "the server's certificate (CN=host) ended on", "renew");
+    assert_eq!(after.exit_code(), 0);
+    let before = at(Moment::from_secs(1_000_000_000));
+    assert_found(&before, Severity::Warning, "begins only on", "check this host's clock");
+}
+
+#[test]
+fn a_list_is_judged_by_its_age() {
+    let here = Installation::new();
+    here.authority.crl(10, NOW).unwrap();
+    let at = |now| here.check_at(now, &Host::default());
+    assert_eq!(at(days(8)).findings(), []);
+    let nearly = days(10).before(Duration::from_secs(3600));
+    assert_found(&at(nearly), Severity::Warning, "crlFile: ends on", "put a newer one there");
+    assert_found(&at(days(11)), Severity::Warning, "counts until", "put a newer one there");
+    let late = at(days(18));
+    assert_found(&late, Severity::Error, "too long ago: knocks are refused", "set crlUrl");
+    let early = at(NOW.before(Duration::from_secs(24 * 3600)));
+    assert_found(&early, Severity::Warning, "which is in the future", "check the clocks");
+    here.configure("crlUrl = http://ca.example.org/crl.der\n");
+    assert_eq!(at(days(18)).exit_code(), 0, "it will be fetched");
+}
+
+#[test]
+fn a_missing_or_foreign_list_is_found() {
+    let here = Installation::new();
+    here.reconfigure(&["crlFile = none.der"]);
+    let missing = here.check();
+    assert_found(&missing, Severity::Error, "crlFile: its file cannot be read", "put the file");
+    here.reconfigure(&["crlFile ="]);
+    assert_found(&here.check(), Severity::Warning, "nobody can be revoked", "stolen");
+    here.reconfigure(&["crlFile =", "crlUrl = https://ca.example.org/crl.der"]);
+    let unfetched = here.check();
+    assert_found(&unfetched, Severity::Note, "will be fetched", "every knock is refused");
+    assert_eq!(unfetched.exit_code(), 0);
+
+    let other = Authority::init(&here.path("other"), Some("Other"), 365, NOW).unwrap();
+    here.reconfigure(&["crlFile = other/crl.der"]);
+    assert_found(&here.check(), Severity::Error, "crlFile: its issuer is none of", "caFile");
+    drop(other);
+    here.reconfigure(&["crlFile = config.ini"]);
+    assert_found(&here.check(), Severity::Error, "crlFile: it is no certificate revocation", "");
+}
+
+#[test]
+fn users_and_folders_that_cannot_serve_are_found() {
+    let here = Installation::new();
+    here.reconfigure(&["user = no-such-user-here"]);
+    assert_found(&here.check(), Severity::Error, "user: there is no", "useradd");
+    here.reconfigure(&["stateDir = ca/crl.der"]);
+    assert_found(&here.check(), Severity::Error, "is no folder", "correct stateDir");
+    here.reconfigure(&["stateDir = ca/crl.der/below"]);
+    assert_found(&here.check(), Severity::Error, "is no folder", "correct stateDir");
+    fs::create_dir(here.path("state")).unwrap();
+    fs::set_permissions(here.path("state"), fs::Permissions::from_mode(0o777)).unwrap();
+    here.configure("");
+    assert_found(&here.check(), Severity::Warning, "stateDir: others can write", "chmod 700");
+}
+
+#[test]
+fn who_would_lock_themselves_out_is_told() {
+    let here = Installation::new();
+    let connected = |port: u16| {
+        let connection = format!("198.51.100.7 50000 192.0.2.1 {port}");
+        here.check_at(NOW, &Host::default().with_ssh_connection(Some(&connection)))
+    };
+    assert_found(&connected(22), Severity::Warning, "by SSH to tcp/22", "keep this connection");
+    assert_eq!(connected(2222).findings(), []);
+    here.reconfigure(&["protectedPorts ="]);
+    assert_found(&connected(2222), Severity::Warning, "by SSH to tcp/2222", "alwaysOpenPorts");
+    assert_found(&connected(22), Severity::Note, "all traffic to this host is denied", "");
+    assert!(connected(22).findings().len() == 1, "tcp/22 is always open here");
+}
+
+#[test]
+fn what_the_gate_reports_is_passed_on() {
+    let host = Host {
+        denied_elsewhere: vec!["table inet filter chain input: policy drop".into()],
+        unsupported: vec!["no nf_tables".into()],
+        ..Host::default()
+    };
+    let report = Installation::new().check_at(NOW, &host);
+    assert_found(&report, Severity::Warning, "table inet filter chain input", "let the protected");
+    assert_found(&report, Severity::Error, "no nf_tables", "");
+}
+
+#[test]
+fn a_missing_configuration_is_one_error() {
+    let none = std::iter::empty::<(String, String)>();
+    let loaded = Settings::load(Path::new("/nonexistent/config.ini"), none);
+    let report = check(&loaded, &Host::default(), NOW);
+    assert_eq!(report.findings().len(), 1);
+    assert_found(&report, Severity::Error, "/nonexistent/config.ini", "config.ini.example");
+    assert_eq!(report.exit_code(), 78);
+}
