@@ -146,7 +146,7 @@ def document(case: Case, pki: dict[str, Entity], good: bool) -> dict:
             out["grant"] = dict(zip(("services", "seconds", "clipped"), case.grant))
         out["answer"] = answer(case, made)
     else:
-        for follows_from_message in ("signed", "signature"):
+        for follows_from_message in ("signed", "signature", "answer_key"):
             del made.values[follows_from_message]
     out["values"] = {name: value.hex() for name, value in made.values.items()}
     return out

@@ -128,6 +128,11 @@ def revoked() -> list[Case]:
             crls=("ca-in-grace-alice",),
         ),
         Case(
+            "leaf-by-a-list-past-grace",
+            "A list too old to clear anybody still names whom it revokes.",
+            crls=("ca-past-grace-alice",),
+        ),
+        Case(
             "leaf-under-intermediate",
             "On the intermediate's list.",
             crls=("ca-empty", "intermediate-leaf"),
