@@ -75,7 +75,10 @@ pub enum CrlError {
     #[error("its number is lower than that of the list in force; somebody offers an old list")]
     LowerNumber,
     /// An older list again.
-    #[error("it was made at {offered}, before the list in force ({current}); it is an old list")]
+    #[error(
+        "it was made {} s before the list in force; somebody offers an old list",
+        current.since(*offered).as_secs()
+    )]
     Older {
         /// thisUpdate of the list in force.
         current: Moment,
@@ -83,7 +86,10 @@ pub enum CrlError {
         offered: Moment,
     },
     /// Made after now.
-    #[error("it was made at {this_update}, after now ({now}); check the clocks of server and CA")]
+    #[error(
+        "it was made {} s from now; check the clocks of this server and of the CA",
+        this_update.since(*now).as_secs()
+    )]
     FromTheFuture {
         /// When it says it was made.
         this_update: Moment,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::outline::Outline;
 use super::serials::Serials;
 use super::{CrlError, content};
+use crate::der::{self, Elements};
 use crate::sha256::sha256;
 use crate::trust::SIGNATURES;
 use crate::{Anchors, Issuer, Moment};
@@ -30,8 +31,8 @@ impl RevocationList {
     ///
     /// Takes 20 bytes of memory for each entry, and nothing for a list that is not signed. How
     /// large a list may be is the caller's to say before reading it; 4 GiB is the format's limit.
-    pub fn verify(der: &[u8], anchors: &Anchors) -> Result<Self, CrlError> {
-        let outline = Outline::of(der)?;
+    pub fn verify(list: &[u8], anchors: &Anchors) -> Result<Self, CrlError> {
+        let outline = Outline::of(list)?;
         let issuer = signer(&outline, anchors)?;
         Ok(Self {
             issuer: *issuer.id(),
@@ -40,6 +41,19 @@ impl RevocationList {
             this_update: outline.this_update,
             next_update: outline.next_update,
             serials: content::serials(outline.entries)?,
+        })
+    }
+
+    /// The lists in a file that has several (DER) one behind the other.
+    ///
+    /// At least one: what is no DER comes as it is, for [`RevocationList::verify`] to say so.
+    pub fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let mut rest = Some(bytes);
+        core::iter::from_fn(move || {
+            let all = rest.take()?;
+            let Ok(first) = Elements::new(all).one(der::SEQUENCE) else { return Some(all) };
+            rest = all.get(first.whole.len()..).filter(|rest| !rest.is_empty());
+            Some(first.whole)
         })
     }
 
@@ -96,6 +110,12 @@ impl RevocationList {
     /// The list's number, if it has one: big-endian, at most 20 bytes, without leading zeros.
     pub fn number(&self) -> Option<&[u8]> {
         self.number.as_deref()
+    }
+
+    /// Whether `other` says the same: when, until when, and who.
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        let head = |list: &Self| (list.issuer, list.this_update, list.next_update);
+        head(self) == head(other) && self.number == other.number && self.serials == other.serials
     }
 
     /// How many certificates are revoked.

@@ -9,7 +9,7 @@ use crate::der::without_leading_zeros;
 const LONGEST: usize = 20;
 
 /// A set of serial numbers, each right-aligned: leading zeros mean nothing.
-#[derive(Default)]
+#[derive(Eq, PartialEq)]
 pub(super) struct Serials(Vec<[u8; LONGEST]>);
 
 impl Serials {

@@ -142,6 +142,37 @@ fn a_list_replaces_one_that_is_not_newer() {
 }
 
 #[test]
+fn a_file_may_have_several_lists() {
+    let (root, other) = (authority("root"), authority("other"));
+    let (one, two) = (MadeList::new().signed(&root), MadeList::new().signed(&other));
+    let split = |bytes: &[u8]| -> Vec<Vec<u8>> {
+        RevocationList::split(bytes).map(<[u8]>::to_vec).collect()
+    };
+    assert_eq!(split(&one), [one.clone()]);
+    assert_eq!(split(&[one.clone(), two.clone()].concat()), [one.clone(), two.clone()]);
+    assert_eq!(split(&[&one[..], b"junk"].concat()), [one, b"junk".to_vec()]);
+    assert_eq!(split(&two[1..]), [two[1..].to_vec()]);
+    assert_eq!(split(b""), [b""]);
+}
+
+#[test]
+fn lists_are_the_same_if_they_say_the_same() {
+    let root = authority("root");
+    let anchors = anchors(&[&root]);
+    let list = |change: &dyn Fn(&mut MadeList)| {
+        let mut made = MadeList::new();
+        made.revoke(&[5]);
+        change(&mut made);
+        RevocationList::verify(&made.signed(&root), &anchors).unwrap()
+    };
+    let first = list(&|_| {});
+    assert!(list(&|_| {}).says_the_same_as(&first));
+    assert!(!list(&|made| _ = made.revoke(&[6])).says_the_same_as(&first));
+    assert!(!list(&|made| made.number = None).says_the_same_as(&first));
+    assert!(!list(&|made| made.this_update = "260701000001Z".into()).says_the_same_as(&first));
+}
+
+#[test]
 fn a_list_from_the_future_has_not_begun() {
     let root = authority("root");
     let list = RevocationList::verify(&MadeList::new().signed(&root), &anchors(&[&root])).unwrap();
