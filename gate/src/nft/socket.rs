@@ -19,8 +19,9 @@ use super::message::Message;
 /// More than the longest message: one attribute of 64 KiB and its surroundings.
 const LONGEST_MESSAGE: usize = 96 * 1024;
 
-/// Room for thousands of acknowledgements of about 1 KiB each: a table of as many rules.
-const RECEIVE_BUFFER: usize = 8 << 20;
+/// Room for thousands of acknowledgements of about 1 KiB each: a table of as many rules. Or for as
+/// many events.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// How often a listing is begun anew because something changed meanwhile.
 const DUMP_ATTEMPTS: usize = 16;

@@ -1,0 +1,73 @@
+//! Ports that somebody redirects: judged as the client dialled them.
+
+use sknock_gate::{Policy, Rules};
+
+use crate::netns::Net;
+use crate::reach::Found::{Closed, Open};
+use crate::reach::{Site, each, listen};
+use crate::setup::{ceiling, open, raised, rules, tcp, wish};
+
+#[test]
+fn a_redirected_port_is_closed_and_opened_as_dialled() {
+    let site = Site::new();
+    let _ssh = listen(&site.host, 22);
+    site.host.nft(
+        "table inet nat { chain prerouting { type nat hook prerouting priority dstnat;
+           tcp dport 2222 redirect to :22; } }",
+    );
+    let rules = Rules { protected: vec![tcp(2222)], ..rules(Policy::Reject) };
+    assert_eq!(site.tcp(2222), each(Open, Open));
+    let mut gate = raised(&site.host, rules, ceiling());
+    assert_eq!(site.tcp(2222), each(Closed, Closed));
+    open(&mut gate, wish(&Site::CLIENT, &[tcp(2222)], 60));
+    assert_eq!(site.tcp(2222), each(Open, Closed));
+}
+
+#[test]
+fn a_port_published_from_a_container_is_closed_and_opened_as_dialled() {
+    let site = Site::new();
+    let container = Net::new();
+    site.host.cable(
+        "container",
+        &["172.17.0.1/24", "fd17::1/64"],
+        &container,
+        &["172.17.0.2/24", "fd17::2/64"],
+    );
+    site.host.forward();
+    container.route_by("172.17.0.1");
+    container.route_by("fd17::1");
+    let _web = listen(&container, 80);
+    site.host.nft(
+        "table inet nat { chain prerouting { type nat hook prerouting priority dstnat;
+           tcp dport 8080 dnat ip to 172.17.0.2:80;
+           tcp dport 8080 dnat ip6 to [fd17::2]:80; } }",
+    );
+    for policy in [Policy::Reject, Policy::Drop] {
+        assert_eq!(site.tcp(8080), each(Open, Open));
+        let mut gate = raised(&site.host, rules(policy), ceiling());
+        let (closed_to_all, closed_to_stranger) = (site.tcp(8080), {
+            open(&mut gate, wish(&Site::CLIENT, &[tcp(8080)], 60));
+            site.tcp(8080)
+        });
+        let closed = closed_to_all[0][0];
+        assert_ne!(closed, Open);
+        assert_eq!(closed_to_all, each(closed, closed));
+        assert_eq!(closed_to_stranger, each(Open, closed));
+        gate.lower().unwrap();
+    }
+}
+
+#[test]
+fn transit_is_not_ours_to_close() {
+    let site = Site::new();
+    site.host.forward();
+    site.client.route_by(Site::HOST[0]);
+    site.client.route_by(Site::HOST[1]);
+    site.stranger.route_by("10.2.0.1");
+    site.stranger.route_by("fd02::1");
+    let _web = listen(&site.stranger, 80);
+    let _gate = raised(&site.host, rules(Policy::Drop), ceiling());
+    for stranger in ["10.2.0.2", "fd02::2"] {
+        assert_eq!(crate::reach::tcp(&site.client, stranger, 80), Open);
+    }
+}

@@ -1,0 +1,271 @@
+//! What the kernel holds open, and for how long.
+
+use std::time::Duration;
+
+use sknock_gate::{
+    Answer, Ceiling, Door, Element, Excess, Firewall, Gate, Happened, Policy, Request, Rules,
+    Transport, Uptime,
+};
+
+use crate::netns::{Net, until};
+use crate::setup::{
+    ask, ceiling, elements, held_by, holder, once, open, raised, range, rules, tcp, tell, udp, wish,
+};
+
+const ALICE: &str = "192.0.2.7";
+
+/// What the kernel has left of the only door, in seconds, rounded up.
+fn left(net: &Net) -> u64 {
+    let elements = elements(net);
+    let [only] = elements.as_slice() else { panic!("{elements:?}") };
+    u64::try_from(only.remaining.as_millis().div_ceil(1000)).unwrap()
+}
+
+#[test]
+fn one_knock_opens_all_its_doors_and_no_other() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    let services = [range(Transport::Udp, 60000, 60010), tcp(22)];
+    open(&mut gate, wish(&[ALICE, "2001:db8::7"], &services, 60));
+    let mut doors: Vec<String> = elements(&net)
+        .iter()
+        .map(|element| {
+            let Door { address, transport, port, single_use } = element.door;
+            assert!(!single_use);
+            format!("{address} {transport} {port}")
+        })
+        .collect();
+    doors.sort();
+    let mut expected: Vec<String> = [ALICE, "2001:db8::7"]
+        .iter()
+        .flat_map(|address| {
+            let udp = (60000..=60010).map(move |port| format!("{address} udp {port}"));
+            udp.chain([format!("{address} tcp 22")])
+        })
+        .collect();
+    expected.sort();
+    assert_eq!(doors, expected);
+}
+
+#[test]
+fn the_kernel_ends_a_grant_and_the_gate_forgets_it() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&[ALICE], &[tcp(22)], 1));
+    assert_eq!(elements(&net).len(), 1);
+    until("the kernel ends the grant", || elements(&net).is_empty());
+    let record = Request::Open(wish(&[ALICE], &[tcp(80)], 60)).encode().unwrap();
+    // The kernel counts in jiffies and may be some milliseconds ahead of the gate.
+    let later = Uptime::now().after(Duration::from_secs(1));
+    assert!(matches!(gate.handle(&record, later), Happened::Opened(_)));
+    assert_eq!(gate.live().len(), 1);
+}
+
+#[test]
+fn a_refresh_lengthens_and_never_shortens() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    for (asked, expected) in [(100, 100), (50, 100), (300, 300), (1, 300)] {
+        open(&mut gate, wish(&[ALICE], &[tcp(22)], asked));
+        assert_eq!(left(&net), expected);
+    }
+    assert_eq!(gate.live().len(), 1);
+}
+
+#[test]
+fn a_refresh_says_whose_it_is_now() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&[ALICE], &[tcp(22)], 100));
+    open(&mut gate, held_by(2, wish(&[ALICE], &[tcp(22)], 50)));
+    assert_eq!(elements(&net)[0].label.holder, holder(1));
+    open(&mut gate, held_by(3, wish(&[ALICE], &[tcp(22)], 200)));
+    assert_eq!(elements(&net)[0].label.holder, holder(3));
+}
+
+#[test]
+fn revoking_closes_all_of_one_holder_and_nothing_else() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&[ALICE, "2001:db8::7"], &[tcp(22), udp(53)], 600));
+    open(&mut gate, once(wish(&[ALICE], &[tcp(80)], 600)));
+    open(&mut gate, held_by(2, wish(&["192.0.2.8"], &[tcp(22)], 600)));
+    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 5 });
+    let left = elements(&net);
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].label.holder, holder(2));
+    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 0 });
+}
+
+#[test]
+fn revoking_one_of_two_behind_one_address_leaves_the_other_what_it_had() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&[ALICE], &[tcp(22)], 600));
+    open(&mut gate, held_by(2, wish(&[ALICE], &[tcp(22)], 60)));
+    assert_eq!(left(&net), 600);
+    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 1 });
+    assert_eq!(left(&net), 60);
+    assert_eq!(ask(&mut gate, &Request::Close(holder(2))), Answer::Closed { count: 1 });
+    assert!(elements(&net).is_empty());
+}
+
+#[test]
+fn revoking_what_the_kernel_lost_already_is_no_error() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&[ALICE], &[tcp(22)], 600));
+    net.nft("flush set inet sknock grant4");
+    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 1 });
+    open(&mut gate, held_by(2, wish(&[ALICE], &[tcp(22)], 600)));
+    net.nft("flush ruleset");
+    assert_eq!(ask(&mut gate, &Request::Close(holder(2))), Answer::Closed { count: 1 });
+}
+
+#[test]
+fn a_full_set_takes_all_of_a_knock_or_nothing() {
+    let net = Net::new();
+    let small = Rules { capacity: 4, ..rules(Policy::Drop) };
+    let mut gate = raised(&net, small, ceiling());
+    open(&mut gate, wish(&[ALICE], &[range(Transport::Tcp, 1, 2)], 1));
+    let three = Request::Open(wish(&[ALICE], &[range(Transport::Tcp, 11, 13)], 60));
+    assert_eq!(ask(&mut gate, &three), Answer::NoCapacity);
+    assert_eq!(elements(&net).len(), 2);
+    open(&mut gate, wish(&[ALICE], &[range(Transport::Tcp, 1, 2)], 1));
+    until("expired elements make room", || matches!(ask(&mut gate, &three), Answer::Opened { .. }));
+    assert_eq!(elements(&net).len(), 3);
+}
+
+#[test]
+fn the_gate_refuses_before_the_kernel_is_full() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), Ceiling { live: 3, ..ceiling() });
+    open(&mut gate, wish(&[ALICE], &[range(Transport::Tcp, 1, 3)], 60));
+    let one_more = Request::Open(wish(&[ALICE], &[tcp(4)], 60));
+    assert_eq!(ask(&mut gate, &one_more), Answer::Refused(Excess::Live));
+    open(&mut gate, wish(&[ALICE], &[tcp(2)], 60));
+    assert_eq!(elements(&net).len(), 3);
+}
+
+#[test]
+fn a_shortest_timeout_is_not_for_ever() {
+    let net = Net::new();
+    let door = Door {
+        address: ALICE.parse().unwrap(),
+        transport: Transport::Tcp,
+        port: 22,
+        single_use: false,
+    };
+    let label = wish(&[ALICE], &[tcp(22)], 1).label;
+    let mut firewall = net.inside(|| Firewall::open().unwrap());
+    for remaining in [Duration::ZERO, Duration::from_micros(1), Duration::from_millis(1)] {
+        let element = Element { door, remaining, label };
+        firewall.raise(&rules(Policy::Drop), &[element]).unwrap();
+        until("it ends", || firewall.dump().unwrap().is_empty());
+        firewall.change(&[element], &[]).unwrap();
+        until("it ends", || firewall.dump().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_restarted_gate_keeps_running_grants_and_can_still_close_them() {
+    let net = Net::new();
+    let mut before = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut before, wish(&[ALICE, "2001:db8::7"], &[tcp(22), udp(53)], 600));
+    open(&mut before, once(held_by(2, wish(&["2001:db8::7"], &[tcp(80)], 600))));
+    drop(before);
+    let seen = |mut elements: Vec<Element>| {
+        elements.sort_by_key(|element| element.door);
+        elements.into_iter().map(|element| (element.door, element.label)).collect::<Vec<_>>()
+    };
+    let open_before = seen(elements(&net));
+
+    let mut gate =
+        Gate::new(rules(Policy::Reject), ceiling(), net.inside(|| Firewall::open().unwrap()));
+    assert_eq!(tell(&mut gate, &Request::Raise), Happened::Raised { open: 5, dropped: 0 });
+    assert_eq!(seen(elements(&net)), open_before);
+    assert!(elements(&net).iter().all(|element| element.remaining > Duration::from_secs(590)));
+    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 4 });
+    assert_eq!(elements(&net).len(), 1);
+}
+
+#[test]
+fn a_restarted_gate_holds_what_it_finds_to_todays_ceiling() {
+    let net = Net::new();
+    let mut before = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut before, wish(&[ALICE], &[range(Transport::Tcp, 1, 4)], 600));
+    net.nft("add element inet sknock grant4 { 192.0.2.9 . tcp . 2 }");
+    let today = Ceiling {
+        services: vec![range(Transport::Tcp, 1, 3)],
+        longest: Duration::from_secs(60),
+        ..ceiling()
+    };
+    let mut gate = Gate::new(rules(Policy::Drop), today, net.inside(|| Firewall::open().unwrap()));
+    assert_eq!(tell(&mut gate, &Request::Raise), Happened::Raised { open: 4, dropped: 1 });
+    let found = elements(&net);
+    assert_eq!(found.len(), 4);
+    assert!(found.iter().all(|element| element.remaining <= Duration::from_secs(60)), "{found:?}");
+}
+
+#[test]
+fn twenty_thousand_grants_go_up_in_one_transaction() {
+    let net = Net::new();
+    let label = wish(&[ALICE], &[tcp(22)], 1).label;
+    let many: Vec<Element> = (0..20_000_u16)
+        .map(|n| {
+            let [high, low] = n.to_be_bytes();
+            let address = if n % 2 == 0 {
+                [10, 0, high, low].into()
+            } else {
+                format!("2001:db8::{n:x}").parse().unwrap()
+            };
+            let door = Door { address, transport: Transport::Tcp, port: 22, single_use: false };
+            Element { door, remaining: Duration::from_secs(600), label }
+        })
+        .collect();
+    let mut firewall = net.inside(|| Firewall::open().unwrap());
+    firewall.raise(&Rules { capacity: 20_000, ..rules(Policy::Drop) }, &many).unwrap();
+    assert_eq!(firewall.dump().unwrap().len(), 20_000);
+    // Too many for the sets: then nothing of it, and what was there stays.
+    let before = net.nft("list chain inet sknock deny");
+    let error = firewall.raise(&Rules { capacity: 9_999, ..rules(Policy::Reject) }, &many);
+    assert!(error.unwrap_err().to_string().contains("the set is full"));
+    assert_eq!(net.nft("list chain inet sknock deny"), before);
+    assert_eq!(firewall.dump().unwrap().len(), 20_000);
+    // The socket is fit for use after all that.
+    firewall.change(&[], &[many[0].door, many[1].door]).unwrap();
+    assert_eq!(firewall.dump().unwrap().len(), 19_998);
+}
+
+#[test]
+fn nothing_opens_before_the_protection_is_up() {
+    let net = Net::new();
+    let mut gate =
+        Gate::new(rules(Policy::Drop), ceiling(), net.inside(|| Firewall::open().unwrap()));
+    for request in [Request::Open(wish(&[ALICE], &[tcp(22)], 60)), Request::Close(holder(1))] {
+        assert_eq!(ask(&mut gate, &request), Answer::Refused(Excess::NotRaised));
+    }
+    assert_eq!(net.nft("list ruleset"), "");
+}
+
+#[test]
+fn garbage_is_answered_and_opens_nothing() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    let good = Request::Open(wish(&[ALICE], &[tcp(22)], 60)).encode().unwrap();
+    let mut dice = 1_u64;
+    let mut roll = || {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        dice.to_be_bytes()
+    };
+    for length in (0..2 * Request::LEN).chain([65_536, 1 << 20]) {
+        let noise: Vec<u8> = (0..length).flat_map(|_| roll()).take(length).collect();
+        let mut padded = good.to_vec();
+        padded.resize(length, 0);
+        for record in [noise, padded].iter().filter(|record| record.as_slice() != good) {
+            let happened = gate.handle(record, Uptime::now());
+            assert_eq!(happened.answer(), Answer::Refused(Excess::NotARequest));
+        }
+    }
+    assert!(elements(&net).is_empty());
+}

@@ -1,0 +1,13 @@
+//! The gate against the real kernel, as root, each test in network namespaces of its own. They are
+//! held by descriptors only, so they are gone with the test, however it ends.
+
+mod claim;
+mod dnat;
+mod grants;
+mod netns;
+mod packets;
+mod process;
+mod reach;
+mod setup;
+mod table;
+mod watch;

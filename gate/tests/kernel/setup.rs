@@ -1,0 +1,102 @@
+//! What most tests begin with.
+
+use std::time::Duration;
+
+use sknock_gate::{
+    Answer, Ceiling, Element, Firewall, Gate, Happened, Holder, Label, Name, Policy, PortRange,
+    Request, Rules, Serial, Transport, Uptime, Wish,
+};
+
+use crate::netns::Net;
+
+pub(crate) fn tcp(port: u16) -> PortRange {
+    PortRange::one(Transport::Tcp, port).unwrap()
+}
+
+pub(crate) fn udp(port: u16) -> PortRange {
+    PortRange::one(Transport::Udp, port).unwrap()
+}
+
+pub(crate) fn range(transport: Transport, first: u16, last: u16) -> PortRange {
+    PortRange::new(transport, first, last).unwrap()
+}
+
+/// All traffic, knocks on udp/5000.
+pub(crate) fn rules(policy: Policy) -> Rules {
+    Rules {
+        policy,
+        protected: vec![],
+        always_open: vec![],
+        knock_ports: vec![udp(5000)],
+        knock_lengths: (1208, 1208),
+        capacity: 512,
+        gc_interval: Duration::from_secs(2),
+    }
+}
+
+/// Anything above port 0, up to an hour.
+pub(crate) fn ceiling() -> Ceiling {
+    Ceiling {
+        services: [Transport::Tcp, Transport::Udp].map(|t| range(t, 1, 65535)).to_vec(),
+        longest: Duration::from_secs(3600),
+        live: 256,
+        per_second: 100,
+    }
+}
+
+/// Somebody with this serial number.
+pub(crate) fn holder(serial: u8) -> Holder {
+    Holder { issuer: [0xca; 4], serial: Serial::new(&[serial]).unwrap() }
+}
+
+/// A wish of holder 1.
+pub(crate) fn wish(addresses: &[&str], services: &[PortRange], seconds: u32) -> Wish {
+    Wish {
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        services: services.to_vec(),
+        seconds,
+        single_use: false,
+        label: Label { knock: *b"knock-id", holder: holder(1), name: Name::cut("alice") },
+    }
+}
+
+/// The same, of somebody else.
+pub(crate) fn held_by(serial: u8, mut wish: Wish) -> Wish {
+    wish.label.holder = holder(serial);
+    wish
+}
+
+/// The same, for one connection.
+pub(crate) fn once(mut wish: Wish) -> Wish {
+    wish.single_use = true;
+    wish
+}
+
+/// A gate in `net` with its protection up.
+pub(crate) fn raised(net: &Net, rules: Rules, ceiling: Ceiling) -> Gate {
+    let mut gate = Gate::new(rules, ceiling, net.inside(|| Firewall::open().unwrap()));
+    assert_eq!(ask(&mut gate, &Request::Raise), Answer::Raised);
+    gate
+}
+
+/// Asks as the network process does: bytes in, bytes out.
+pub(crate) fn ask(gate: &mut Gate, request: &Request) -> Answer {
+    Answer::decode(&tell(gate, request).answer().encode()).unwrap()
+}
+
+/// The same, but what happened.
+pub(crate) fn tell(gate: &mut Gate, request: &Request) -> Happened {
+    gate.handle(&request.encode().unwrap(), Uptime::now())
+}
+
+/// Opens, and it must.
+pub(crate) fn open(gate: &mut Gate, wish: Wish) {
+    let seconds = wish.seconds;
+    let answer = ask(gate, &Request::Open(wish));
+    assert_eq!(answer, Answer::Opened { seconds, clipped: false });
+}
+
+/// What the kernel has open in `net`.
+pub(crate) fn elements(net: &Net) -> Vec<Element> {
+    net.inside(|| Firewall::open().unwrap().dump().unwrap())
+}

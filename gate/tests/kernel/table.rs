@@ -1,0 +1,140 @@
+//! The table, word for word as nft lists it.
+
+use std::time::Duration;
+
+use sknock_gate::{Firewall, Gate, Policy, Rules, Transport};
+
+use crate::netns::Net;
+use crate::setup::{ask, ceiling, held_by, once, open, raised, range, rules, tcp, udp, wish};
+
+fn listed(rules: &Rules) -> String {
+    let net = Net::new();
+    net.inside(|| Firewall::open().unwrap().raise(rules, &[]).unwrap());
+    let text = net.table();
+    // What nft prints is what the description says.
+    let mut lines = text.lines().skip_while(|line| !line.contains("policy accept")).skip(1);
+    for line in rules.chain() {
+        assert_eq!(lines.next().map(str::trim), Some(line.to_string().as_str()), "{text}");
+    }
+    text
+}
+
+#[test]
+fn all_traffic_rejected() {
+    let rules = Rules { always_open: vec![tcp(22)], ..rules(Policy::Reject) };
+    assert_eq!(listed(&rules), include_str!("golden/all_rejected.nft"));
+}
+
+#[test]
+fn all_traffic_dropped() {
+    assert_eq!(listed(&rules(Policy::Drop)), include_str!("golden/all_dropped.nft"));
+}
+
+#[test]
+fn only_protected_ports_rejected() {
+    let rules = Rules {
+        protected: vec![tcp(22), range(Transport::Tcp, 8000, 8010), udp(53)],
+        always_open: vec![tcp(443), range(Transport::Udp, 100, 200)],
+        knock_ports: vec![udp(5000), range(Transport::Udp, 6000, 6001)],
+        knock_lengths: (700, 1208),
+        capacity: 4096,
+        gc_interval: Duration::from_secs(1),
+        ..rules(Policy::Reject)
+    };
+    assert_eq!(listed(&rules), include_str!("golden/protected_rejected.nft"));
+}
+
+#[test]
+fn only_protected_ports_dropped() {
+    let rules = Rules { protected: vec![tcp(22), udp(53)], ..rules(Policy::Drop) };
+    assert_eq!(listed(&rules), include_str!("golden/protected_dropped.nft"));
+}
+
+#[test]
+fn no_policy_has_no_verdict() {
+    assert_eq!(listed(&rules(Policy::None)), include_str!("golden/no_policy.nft"));
+}
+
+#[test]
+fn grants_are_legible() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&["192.0.2.7", "2001:db8::7"], &[tcp(22), udp(53)], 600));
+    open(&mut gate, once(held_by(0xab, wish(&["2001:db8::8"], &[tcp(80)], 600))));
+    let table = net.table();
+    let label = "comment \"k=6b6e6f636b2d6964 i=cacacaca s=01 n=alice\"";
+    for door in ["192.0.2.7 . tcp . 22", "192.0.2.7 . udp . 53", "2001:db8::7 . tcp . 22"] {
+        let line = table.lines().find(|line| line.contains(door)).expect(door);
+        assert!(line.contains("timeout 10m expires "), "{line}");
+        assert!(line.contains(label), "{line}");
+    }
+    assert!(table.contains("2001:db8::8 . tcp . 80 timeout 10m expires "), "{table}");
+    assert!(table.contains("s=ab n=alice"), "{table}");
+}
+
+#[test]
+fn nobody_elses_table_changes() {
+    let net = Net::new();
+    net.nft(
+        "table inet filter { set s { type ipv4_addr; flags timeout; elements = { 192.0.2.1 comment \"x\" } }
+           chain input { type filter hook input priority 0; policy drop; ip saddr @s accept; } }
+         table ip nat { chain prerouting { type nat hook prerouting priority -100;
+           tcp dport 80 redirect to :8080; } }
+         table ip sknock { chain deny { ip saddr 192.0.2.9 drop; } }",
+    );
+    let before = net.run("nft", &["-a", "list", "ruleset"]);
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22)], 600));
+    ask(&mut gate, &sknock_gate::Request::Raise);
+    let during = net.run("nft", &["-a", "list", "ruleset"]);
+    assert_ne!(before, during);
+    assert!(during.starts_with(&before), "ours is listed last, as the youngest:\n{during}");
+    gate.lower().unwrap();
+    assert_eq!(net.run("nft", &["-a", "list", "ruleset"]), before);
+}
+
+#[test]
+fn lowering_what_is_not_there_is_no_error() {
+    let net = Net::new();
+    let mut firewall = net.inside(|| Firewall::open().unwrap());
+    assert_eq!(firewall.exists(), Ok(false));
+    firewall.lower().unwrap();
+    firewall.raise(&rules(Policy::Drop), &[]).unwrap();
+    assert_eq!(firewall.exists(), Ok(true));
+    firewall.lower().unwrap();
+    assert_eq!(firewall.exists(), Ok(false));
+}
+
+#[test]
+fn a_hundred_thousand_bytes_of_rules_go_up_at_once() {
+    let net = Net::new();
+    let protected: Vec<_> = (1..=2000).map(|n| tcp(n * 30)).collect();
+    let rules = Rules { protected, ..rules(Policy::Reject) };
+    net.inside(|| Firewall::open().unwrap().raise(&rules, &[]).unwrap());
+    assert_eq!(net.table().matches("reject with tcp reset").count(), 2000);
+}
+
+#[test]
+fn contradictory_rules_change_nothing() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    let before = net.table();
+    let nonsense = Rules { protected: vec![tcp(22)], ..rules(Policy::None) };
+    let happened = gate.reconfigure(nonsense, ceiling(), sknock_gate::Uptime::now());
+    assert!(happened.to_string().contains("protects nothing"), "{happened}");
+    assert_eq!(net.table(), before);
+    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22)], 600));
+}
+
+#[test]
+fn a_new_configuration_keeps_what_it_permits() {
+    let net = Net::new();
+    let mut gate: Gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22), tcp(80)], 600));
+    let narrower = sknock_gate::Ceiling { services: vec![tcp(22)], ..ceiling() };
+    let happened = gate.reconfigure(rules(Policy::Reject), narrower, sknock_gate::Uptime::now());
+    assert_eq!(happened, sknock_gate::Happened::Raised { open: 1, dropped: 1 });
+    let table = net.table();
+    assert!(table.contains("192.0.2.7 . tcp . 22") && table.contains("reject"), "{table}");
+    assert!(!table.contains(". 80"), "{table}");
+}

@@ -1,0 +1,139 @@
+//! Somebody else changes the firewall.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sknock_gate::{Gate, Happened, Policy, Request, Uptime, Watch};
+
+use crate::netns::Net;
+use crate::setup::{ask, ceiling, elements, holder, once, open, raised, rules, tcp, wish};
+
+const ALICE: &str = "192.0.2.7";
+
+fn guarded(net: &Net) -> (Gate, Watch) {
+    let mut gate = raised(net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&[ALICE, "2001:db8::7"], &[tcp(22)], 600));
+    let watch = net.inside(|| gate.watch().unwrap());
+    (gate, watch)
+}
+
+/// Waits as the gate's loop does.
+fn lost(watch: &mut Watch) -> bool {
+    let mut ready = [PollFd::new(watch.fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut ready, PollTimeout::from(5000_u16)), Ok(1), "an event");
+    watch.lost_table()
+}
+
+fn without_times(table: &str) -> String {
+    let word = |word: &&str| !word.ends_with("ms") && !word.starts_with("9m") && *word != "10m";
+    table.split_whitespace().filter(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn after_a_flush_table_and_grants_are_back() {
+    let net = Net::new();
+    let (mut gate, mut watch) = guarded(&net);
+    let before = net.table();
+    net.nft("flush ruleset");
+    assert_eq!(net.nft("list ruleset"), "");
+    assert!(lost(&mut watch));
+    assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 2, dropped: 0 });
+    assert_eq!(without_times(&net.table()), without_times(&before));
+    assert!(!watch.lost_table(), "our own doing");
+    // It is the same gate with the same grants.
+    assert_eq!(
+        ask(&mut gate, &Request::Close(holder(1))),
+        sknock_gate::Answer::Closed { count: 2 }
+    );
+    assert!(elements(&net).is_empty());
+}
+
+#[test]
+fn every_change_to_the_table_is_seen_and_undone() {
+    let net = Net::new();
+    let (mut gate, mut watch) = guarded(&net);
+    let before = without_times(&net.table());
+    for change in [
+        "delete table inet sknock",
+        "flush chain inet sknock deny",
+        "insert rule inet sknock deny accept",
+        "add chain inet sknock other",
+        "add set inet sknock other { type ipv4_addr; }",
+        "add table inet sknock { flags dormant; }",
+    ] {
+        net.nft(change);
+        assert!(lost(&mut watch), "{change}");
+        assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 2, dropped: 0 });
+        assert_eq!(without_times(&net.table()), before, "{change}");
+    }
+}
+
+#[test]
+fn our_own_doing_and_other_tables_are_not_ours_to_undo() {
+    let net = Net::new();
+    let (mut gate, mut watch) = guarded(&net);
+    assert!(!watch.lost_table());
+    open(&mut gate, wish(&[ALICE], &[tcp(80)], 600));
+    assert!(!lost(&mut watch));
+    assert_eq!(ask(&mut gate, &Request::Raise), sknock_gate::Answer::Raised);
+    assert!(!lost(&mut watch));
+    net.nft("table ip sknock { chain deny { drop; } }");
+    net.nft("table inet sknocks { chain deny { drop; } }");
+    assert!(!lost(&mut watch));
+    // Somebody closes a grant by hand.
+    net.nft(&format!("delete element inet sknock grant4 {{ {ALICE} . tcp . 80 }}"));
+    assert!(!lost(&mut watch));
+}
+
+#[test]
+fn too_many_events_to_be_told_of_count_as_a_change() {
+    let net = Net::new();
+    let (_gate, mut watch) = guarded(&net);
+    let many: Vec<String> = (0..20_000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
+    net.nft("table inet other { set s { type ipv4_addr; } }");
+    let commands = std::env::temp_dir().join(format!("sknock-events-{}.nft", std::process::id()));
+    let add = format!("add element inet other s {{ {} }}\n", many.join(", "));
+    std::fs::write(&commands, format!("{add}flush set inet other s\n")).unwrap();
+    let mut overrun = false;
+    for _ in 0..50 {
+        net.run("nft", &["-f", commands.to_str().unwrap()]);
+        overrun = watch_overran(&watch);
+        if overrun {
+            break;
+        }
+    }
+    std::fs::remove_file(&commands).unwrap();
+    assert!(overrun, "the kernel kept everything");
+    assert!(watch.lost_table());
+    assert!(!watch.lost_table());
+}
+
+/// Whether the kernel has thrown away events of this socket.
+fn watch_overran(watch: &Watch) -> bool {
+    let mut ready = [PollFd::new(watch.fd(), PollFlags::POLLIN)];
+    poll(&mut ready, PollTimeout::ZERO).unwrap();
+    ready[0].revents().unwrap().contains(PollFlags::POLLERR)
+}
+
+#[test]
+fn single_use_does_not_come_back_when_it_may_have_been_used() {
+    let net = Net::new();
+    let (mut gate, mut watch) = guarded(&net);
+    open(&mut gate, once(wish(&[ALICE], &[tcp(80)], 600)));
+    // The kernel still has it: it stays.
+    net.nft("add chain inet sknock other");
+    assert!(lost(&mut watch));
+    assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 3, dropped: 0 });
+    net.nft("flush ruleset");
+    assert!(lost(&mut watch));
+    assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 2, dropped: 1 });
+    assert!(elements(&net).iter().all(|element| !element.door.single_use));
+}
+
+#[test]
+fn a_knock_right_after_a_flush_opens_and_protects() {
+    let net = Net::new();
+    let (mut gate, _watch) = guarded(&net);
+    net.nft("flush ruleset");
+    open(&mut gate, wish(&["192.0.2.8"], &[tcp(22)], 600));
+    assert_eq!(elements(&net).len(), 3);
+    assert!(net.table().contains("drop"));
+}
