@@ -4,7 +4,6 @@
 use std::os::fd::BorrowedFd;
 
 use libc::c_int;
-use nix::errno::Errno;
 
 use crate::nft::TABLE;
 use crate::nft::message::Message;
@@ -41,7 +40,7 @@ impl Watch {
         let read = self.netlink.receive(|message| {
             lost |= message.port != own && is_structural(message) && message.is_about(TABLE);
         });
-        lost || read.is_err_and(|errno| errno != Errno::EAGAIN)
+        lost || read.is_err()
     }
 }
 

@@ -1,0 +1,41 @@
+//! The gate's decisions, without a kernel.
+
+mod ceiling;
+mod live;
+mod requests;
+mod rules;
+
+use sknock_gate::{Ceiling, Holder, Label, Name, PortRange, Serial, Transport, Wish};
+use std::time::Duration;
+
+fn tcp(first: u16, last: u16) -> PortRange {
+    PortRange::new(Transport::Tcp, first, last).unwrap()
+}
+
+fn udp(first: u16, last: u16) -> PortRange {
+    PortRange::new(Transport::Udp, first, last).unwrap()
+}
+
+/// TCP 1000-1999 and UDP 53, at most a minute.
+fn ceiling() -> Ceiling {
+    Ceiling {
+        services: vec![tcp(1000, 1999), udp(53, 53)],
+        longest: Duration::from_secs(60),
+        live: 200,
+        per_second: 10,
+    }
+}
+
+fn wish(addresses: &[&str], services: &[PortRange]) -> Wish {
+    Wish {
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        services: services.to_vec(),
+        seconds: 30,
+        single_use: false,
+        label: Label {
+            knock: *b"12345678",
+            holder: Holder { issuer: *b"CA01", serial: Serial::new(&[7, 0, 9]).unwrap() },
+            name: Name::cut("alice"),
+        },
+    }
+}

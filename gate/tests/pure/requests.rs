@@ -1,0 +1,110 @@
+//! Records: what is written is read back, and nothing else is read at all.
+
+use sknock_gate::{Answer, Excess, Holder, Name, Request, Serial, Wish};
+
+use crate::{tcp, udp, wish};
+
+fn samples() -> Vec<Request> {
+    let full = Wish {
+        seconds: u32::MAX,
+        single_use: true,
+        ..wish(&["192.0.2.7", "2001:db8::7"], &[tcp(1, 65535); 16])
+    };
+    let mut longest = full.clone();
+    longest.label.name = Name::cut(&"n".repeat(64));
+    longest.label.holder.serial = Serial::new(&[0xff; 20]).unwrap();
+    vec![
+        Request::Raise,
+        Request::Open(wish(&["2001:db8::7"], &[udp(53, 53)])),
+        Request::Open(full),
+        Request::Open(longest.clone()),
+        Request::Close(longest.label.holder),
+        Request::Close(Holder { issuer: [0; 4], serial: Serial::new(&[]).unwrap() }),
+    ]
+}
+
+#[test]
+fn a_request_is_read_back() {
+    for request in samples() {
+        assert_eq!(Request::decode(&request.encode().unwrap()), Some(request));
+    }
+}
+
+/// One encoding for each request: whatever is altered is another request or none.
+#[test]
+fn any_altered_byte_is_another_request_or_none() {
+    for request in samples() {
+        let record = request.encode().unwrap();
+        for at in 0..record.len() {
+            for flip in 1..=u8::MAX {
+                let mut altered = record;
+                altered[at] ^= flip;
+                if let Some(other) = Request::decode(&altered) {
+                    assert_ne!(other, request, "byte {at} ^ {flip}");
+                    assert_eq!(other.encode(), Some(altered), "byte {at} ^ {flip}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn another_length_is_no_request() {
+    let record = Request::Raise.encode().unwrap();
+    assert_eq!(Request::decode(&[]), None);
+    assert_eq!(Request::decode(&record[..Request::LEN - 1]), None);
+    assert_eq!(Request::decode(&[&record[..], &[0]].concat()), None);
+}
+
+#[test]
+fn padding_must_be_zero() {
+    for request in samples() {
+        let mut record = request.encode().unwrap();
+        record[Request::LEN - 1] = 1;
+        assert_eq!(Request::decode(&record), None);
+    }
+}
+
+#[test]
+fn a_wish_that_does_not_fit_is_not_written() {
+    let too_many = [
+        wish(&["192.0.2.7", "192.0.2.8", "192.0.2.9"], &[tcp(1, 1)]),
+        wish(&["192.0.2.7"], &[tcp(1, 1); 17]),
+        wish(&["192.0.2.7"], &[tcp(1, 1); 300]),
+    ];
+    for wish in too_many {
+        assert_eq!(Request::Open(wish).encode(), None);
+    }
+}
+
+#[test]
+fn an_answer_is_read_back_and_nothing_else_is() {
+    let mut answers = vec![
+        Answer::Raised,
+        Answer::Opened { seconds: 0x0102_0304, clipped: true },
+        Answer::Opened { seconds: 1, clipped: false },
+        Answer::Closed { count: 7 },
+        Answer::NoCapacity,
+        Answer::Failed,
+    ];
+    let excesses = (0..=u8::MAX).filter_map(|code| {
+        let mut record = [0; Answer::LEN];
+        record[..2].copy_from_slice(&[4, code]);
+        Answer::decode(&record)
+    });
+    answers.extend(excesses);
+    assert!(answers.contains(&Answer::Refused(Excess::Rate)));
+    assert_eq!(answers.len(), 6 + 9);
+    for answer in answers {
+        let record = answer.encode();
+        assert_eq!(Answer::decode(&record), Some(answer));
+        for at in 0..record.len() {
+            let mut altered = record;
+            altered[at] ^= 0x80;
+            if let Some(other) = Answer::decode(&altered) {
+                assert_ne!(other, answer);
+            }
+        }
+        assert_eq!(Answer::decode(&record[1..]), None);
+    }
+}
