@@ -34,7 +34,9 @@ use crate::{clock, keys, log};
 
 /// Lives the life of the network process, from the handover in descriptor `number` to its end.
 pub fn live(number: RawFd) -> ExitCode {
-    match prepare(number).and_then(|ready| serve::serve(ready).map_err(|why| why.to_string().into())) {
+    match prepare(number)
+        .and_then(|ready| serve::serve(ready).map_err(|why| why.to_string().into()))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(End { code, why }) => {
             error!("the network process ends: {why}");
@@ -75,13 +77,14 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
     // Nothing that came from a file or from the network was parsed before this line.
     let wrong = |error: keys::KeyProblem| End { code: CONFIGURATION, why: error.to_string() };
     let verifier = Arc::new(keys::verifier(contents.keys(), &settings).map_err(wrong)?);
-    let mut refresh = Refresh::new(&settings.revocation, Arc::clone(&verifier), contents.web_authorities)
+    let web_authorities = contents.web_authorities.as_deref();
+    let mut refresh = Refresh::new(&settings.revocation, Arc::clone(&verifier), web_authorities)
         .map_err(|error| End { code: CONFIGURATION, why: error.to_string() })?;
     if let Some(list) = &contents.revocation {
         refresh.load(list, clock::now());
     }
     if !refresh.is_usable(clock::now()) {
-        refresh.fetch_once(clock::now);
+        refresh.fetch_now()?;
         if !refresh.is_usable(clock::now()) {
             let why = "there is no revocation list that counts, so nobody could be let in; \
                        the lines above say why. The firewall stays as it was";

@@ -6,8 +6,8 @@
 //! The whole story is [`pipeline::Pipeline::handle`].
 
 pub mod audit;
-
 pub mod check;
+pub mod child;
 pub mod clock;
 pub mod config;
 pub mod exit;
@@ -19,9 +19,8 @@ pub mod keys;
 pub mod log;
 pub mod notify;
 pub mod orders;
-
 pub mod parent;
 pub mod pipeline;
 pub mod policy;
-
+pub mod refresh;
 pub mod replay;

@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! `sknockd`: from the command line to one of its jobs.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, io};
+
+use clap::Parser;
+use sknock_gate::Firewall;
+use sknock_server::check::{self, Host};
+use sknock_server::config::Settings;
+use sknock_server::exit::{CONFIGURATION, FAILURE};
+use sknock_server::{child, clock, explain, parent};
+
+mod arguments;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run { config } => parent::run(&config.path),
+        Command::Network { handover } => child::live(handover),
+        Command::Check { config, json } => check(&config.path, json),
+        Command::Explain { config, at, from, files } => {
+            let settings = match Settings::load(&config.path, env::vars_os()) {
+                Ok(settings) => settings,
+                Err(problems) => return failed(&problems, CONFIGURATION),
+            };
+            let at = at.unwrap_or_else(clock::now);
+            match explain::explain(&settings, at, from, &files, io::stdout().lock()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => failed(&error, CONFIGURATION),
+            }
+        }
+        Command::Open => match Firewall::open().and_then(|mut firewall| firewall.lower()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, FAILURE),
+        },
+    }
+}
+
+fn check(config: &Path, json: bool) -> ExitCode {
+    let loaded = Settings::load(config, env::vars_os());
+    let connection = env::var("SSH_CONNECTION").ok();
+    let host = Host::default().with_ssh_connection(connection.as_deref());
+    let report = check::check(&loaded, &host, clock::now());
+    match json.then(|| report.json()) {
+        Some(Ok(json)) => println!("{json}"),
+        Some(Err(error)) => return failed(&error, FAILURE),
+        None => println!("{report}"),
+    }
+    ExitCode::from(report.exit_code())
+}
+
+fn failed(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    eprintln!("sknockd: {error}");
+    ExitCode::from(code)
+}

@@ -45,9 +45,10 @@ impl Belongings {
         let mut links = descriptors.links.iter().map(|number| inherited.take(*number));
         let gate = Gate::new(links.next().ok_or(io::ErrorKind::InvalidInput)??);
         let links: Vec<OwnedFd> = links.collect::<io::Result<_>>()?;
-        let sockets = descriptors.sockets.iter().map(|number| {
-            inherited.take(*number).and_then(KnockSocket::inherit)
-        });
+        let sockets = descriptors
+            .sockets
+            .iter()
+            .map(|number| inherited.take(*number).and_then(KnockSocket::inherit));
         let sockets: Vec<KnockSocket> = sockets.collect::<io::Result<_>>()?;
         let doors = sockets.into_iter().zip(links.into_iter().map(Gate::new)).collect();
         let contents = Contents::read(descriptors, &mut inherited)?;

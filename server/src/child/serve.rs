@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sknock_gate::Answer;
 use sknock_protocol::Verifier;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::orders::Orders;
 use crate::audit::Audit;
@@ -62,9 +62,11 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
             let audit = Audit::default();
             let porter = Porter { pipeline: &pipeline, gate, audit, clock: clock::now };
             let stopping = stopping.as_fd();
-            scope.spawn(move || work(&socket, porter, stopping).unwrap_or_else(|error| lost(&error)));
+            scope.spawn(move || {
+                work(&socket, porter, stopping).unwrap_or_else(|error| lost(&error))
+            });
         }
-        let stopping = stopping.as_fd();
+        let stopping = stopping.try_clone()?;
         scope.spawn(move || refresh.run(gate, stopping).unwrap_or_else(|error| lost(&error)));
         let order = announce(&orders, &opened).and_then(|()| orders.wait());
         drop(stop);
@@ -80,6 +82,13 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
 /// Says from when on knocks are accepted: at once, but for a first start or a power loss.
 fn announce(orders: &Orders, opened: &Opened) -> io::Result<()> {
     let wait = opened.admits_from.since(clock::now());
+    if wait > LONG {
+        warn!(
+            "{opened}. That is {} h from now, as the clock was that far ahead once: if it is right \
+             now, stop the server, empty stateDir and start it again",
+            wait.as_secs() / 3600
+        );
+    }
     if wait > Duration::ZERO {
         info!("{opened}; knocks are accepted in {} s", wait.as_secs() + 1);
         if orders.pause(wait)? {
@@ -89,6 +98,9 @@ fn announce(orders: &Orders, opened: &Opened) -> io::Result<()> {
     info!("accepting knocks");
     Ok(())
 }
+
+/// Longer than any wait that a right clock can cause: a horizon of a minute and two windows.
+const LONG: Duration = Duration::from_secs(60 + 2 * 3600);
 
 /// Without the gate, or deaf, there is nothing left to live for; whoever started us starts another.
 fn lost(error: &io::Error) {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, lchown};
 use std::path::{Path, PathBuf};
 
 use super::privilege::Account;
@@ -33,8 +33,9 @@ pub(crate) struct Unusable {
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, path, error } = self;
-        write!(f, "{key}: cannot open {}: {error}", path.display())?;
+        write!(f, "{key}: cannot use {}: {error}", path.display())?;
         match error.kind() {
+            io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Ok(()),
             io::ErrorKind::NotFound => write!(f, "; create it or correct {key}"),
             io::ErrorKind::PermissionDenied => write!(f, "; sknockd must be able to read it"),
             _ => Ok(()),
@@ -91,18 +92,37 @@ pub(crate) fn prepare_folders(settings: &Settings, account: Account) -> Result<(
     }
 }
 
+/// Makes a folder the network process's own, unless it is somebody else's: `/var/log` given by
+/// mistake stays what it is.
 fn own_folder(path: &Path, account: Account) -> io::Result<()> {
-    if !path.exists() {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    }
     let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
-    chown(path, Some(uid), Some(gid))?;
-    // Files from a run under another account; never through a link, which the owner may have made.
-    for entry in path.read_dir()? {
-        std::os::unix::fs::lchown(entry?.path(), Some(uid), Some(gid))?;
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            return chown(path, Some(uid), Some(gid));
+        }
+        Err(error) => return Err(error),
+        Ok(found) if found.is_dir() && found.uid() == uid => return Ok(()),
+        Ok(found) if !found.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
+        Ok(_) => {}
     }
-    Ok(())
+    // Somebody else's, or of a run under another account.
+    let foreign = path.read_dir()?.try_fold(false, |foreign, entry| {
+        let name = entry?.file_name();
+        io::Result::Ok(foreign || !OURS.iter().any(|ours| name == *ours))
+    })?;
+    if foreign {
+        let text = "it belongs to somebody else and holds files that are not ours; \
+                    choose an empty folder, or one that is not there yet";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
+    chown(path, Some(uid), Some(gid))?;
+    path.read_dir()?.try_for_each(|entry| lchown(entry?.path(), Some(uid), Some(gid)))
 }
+
+/// What the network process keeps in its folders.
+const OURS: [&str; 6] =
+    ["journal", "journal.new", "horizon", "horizon.new", "crl.der", "crl.der.new"];
 
 fn password(source: &PasswordSource) -> Result<OwnedFd, Unusable> {
     let inline = |secret: &[u8]| {
