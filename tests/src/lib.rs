@@ -1,1 +1,36 @@
-//! Placeholder.
+//! What the tests of the whole stand on: real network namespaces, real programs, real certificates.
+//!
+//! ```text
+//!   client 10.77.1.2 ---- 10.77.1.1 gateway 10.77.2.1 ---- 10.77.2.2 stranger
+//!   fd77:1::2             (sknockd)         10.77.3.1 ---- 10.77.3.2 inner (as a container)
+//! ```
+//!
+//! Start with [`World`], give it an [`Authority`] and a [`Daemon`], and knock as a [`Client`].
+//! Nothing here touches the machine's own network or firewall. Nothing is skipped: who is not root,
+//! or lacks a tool, is told so. All waits are for something, with a limit, and everything is undone
+//! when dropped, also on panic.
+
+#![expect(clippy::missing_panics_doc, reason = "whatever fails here fails the test that uses it")]
+
+mod authority;
+pub mod binaries;
+mod client;
+mod config;
+mod daemon;
+mod echo;
+mod namespace;
+pub mod process;
+pub mod reach;
+pub mod wait;
+mod web;
+mod world;
+
+pub use authority::{Authority, PASSWORD};
+pub use client::{Client, Datagram, Ran};
+pub use config::Config;
+pub use daemon::{Daemon, Ended};
+pub use echo::Echo;
+pub use namespace::Namespace;
+pub use reach::{Found, Seen};
+pub use web::{Page, Reply, Request, Web};
+pub use world::{Families, World};

@@ -1,0 +1,60 @@
+//! The programs under test, built before they are used, and what the tests need of the machine.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use nix::unistd::geteuid;
+
+/// `sknockd`, `sknock` or `sknock-ca`.
+pub fn path(program: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = folder();
+        build(&folder);
+        folder
+    });
+    let path = folder.join(program);
+    assert!(path.exists(), "cargo built everything, but {} is not there", path.display());
+    path
+}
+
+/// Where cargo puts programs: `target/PROFILE`, above this test's own `deps`.
+fn folder() -> PathBuf {
+    let own = env::current_exe().expect("Linux knows it");
+    let above = own.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
+    above.to_owned()
+}
+
+/// As the Makefile builds it, so that nothing is left to do after `make`.
+fn build(folder: &Path) {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--locked", "--bins"]);
+    for package in ["sknock-server", "sknock-cli", "sknock-certs"] {
+        command.args(["--package", package]);
+    }
+    if folder.ends_with("release") {
+        command.arg("--release");
+    }
+    let built = command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
+    let errors = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "the programs under test do not build:\n{errors}");
+}
+
+/// Fails with what to do if the machine cannot run these tests.
+pub fn require_root_and_tools() {
+    assert!(
+        geteuid().is_root(),
+        "these tests make network namespaces: run them as root (make test)"
+    );
+    for tool in ["ip", "nft"] {
+        let found = Command::new(tool).arg("-V").stdout(Stdio::null()).status().is_ok();
+        assert!(found, "`{tool}` is missing: apt-get install iproute2 nftables (make setup)");
+    }
+}

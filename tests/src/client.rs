@@ -1,0 +1,161 @@
+//! Somebody who knocks: with the real program, or with datagrams that can be sent again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use sknock_protocol::v2::{self, ClaimedAddress, Wish};
+use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, DEFAULT_KNOCK_PORT, Service};
+
+use crate::wait::{Limit, now};
+use crate::{Authority, Namespace, binaries, reach};
+
+/// Who knocks, from where, on which authority's server `gate`.
+#[derive(Clone, Copy)]
+pub struct Client<'w> {
+    namespace: &'w Namespace,
+    authority: &'w Authority,
+    name: &'w str,
+}
+
+/// A program that has run.
+#[derive(Debug)]
+pub struct Ran {
+    /// Exit code.
+    pub code: i32,
+    /// What `--json` printed.
+    pub report: Value,
+    /// What it said on standard error.
+    pub errors: String,
+}
+
+/// One knock, which can be sent as often as one likes.
+#[derive(Debug)]
+pub struct Datagram {
+    /// The UDP payload.
+    pub bytes: [u8; v2::DATAGRAM_LENGTH],
+    /// What the server's log calls it.
+    pub id: String,
+    answer_key: AnswerKey,
+}
+
+impl<'w> Client<'w> {
+    /// `alice`, in `namespace`.
+    pub fn alice(namespace: &'w Namespace, authority: &'w Authority) -> Self {
+        Self { namespace, authority, name: "alice" }
+    }
+
+    /// The same with another certificate.
+    #[must_use]
+    pub fn named(self, name: &'w str) -> Self {
+        Self { name, ..self }
+    }
+
+    /// `sknock WORDS` with this client's files and nothing from the tester's own environment.
+    pub fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(binaries::path("sknock"));
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        for name in ours.filter(|name| name.to_string_lossy().starts_with("SKNOCK_")) {
+            command.env_remove(name);
+        }
+        command.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
+        command.env("SKNOCK_IDENTITY", self.authority.file(&format!("{}.pfx", self.name)));
+        command.env("SKNOCK_SERVER_CERT", self.authority.file("gate.cer"));
+        command.env("SKNOCK_PASSWORD_FILE", self.authority.password_file());
+        command.args(words.split_whitespace()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `sknock knock --json WORDS`.
+    #[track_caller]
+    pub fn knock(&self, words: &str) -> Ran {
+        let mut command = self.command(&format!("knock --json {words}"));
+        let output = self.namespace.inside(|| command.output()).expect("it was just built");
+        let Output { status, stdout, stderr } = output;
+        let errors = String::from_utf8_lossy(&stderr).into_owned();
+        let report = serde_json::from_slice(&stdout).unwrap_or_else(|error| {
+            panic!("{words}: {error}: {}\n{errors}", String::from_utf8_lossy(&stdout))
+        });
+        Ran { code: status.code().expect("no signal"), report, errors }
+    }
+
+    /// Runs `sknock knock --json HOST WORDS`, which must open.
+    #[track_caller]
+    pub fn open(&self, host: IpAddr, words: &str) -> Ran {
+        let ran = self.knock(&format!("{host} {words}"));
+        assert_eq!((ran.code, &ran.report["result"]), (0, &"open".into()), "{ran:?}");
+        ran
+    }
+
+    /// The client library, with this client's files.
+    pub fn library(&self) -> sknock::ClientBuilder {
+        let identity = self.authority.identity(self.name);
+        sknock::Client::builder(identity, self.authority.server_certificate("gate"))
+    }
+
+    /// Makes a knock that claims its packet's source, wants an answer, and can be sent at any time.
+    #[track_caller]
+    pub fn seal(&self, services: &[&str]) -> Datagram {
+        self.seal_with(services, |_| ())
+    }
+
+    /// The same, altered by `edit`.
+    #[track_caller]
+    pub fn seal_with(&self, services: &[&str], edit: impl FnOnce(&mut Wish)) -> Datagram {
+        let services: Result<Vec<Service>, _> = services.iter().map(|text| text.parse()).collect();
+        let mut wish = Wish {
+            stamp: now(),
+            lifetime: None,
+            single_use: false,
+            answer: true,
+            address: ClaimedAddress::Source,
+            second: None,
+            services: services.expect("services"),
+        };
+        edit(&mut wish);
+        let (identity, server) =
+            (self.authority.identity(self.name), self.authority.server_certificate("gate"));
+        let sealed = v2::seal(&identity, &server, &wish).expect("it fits");
+        let v2::Sealed { datagram, id, answer_key } = sealed;
+        Datagram { bytes: datagram, id: id.to_string(), answer_key }
+    }
+
+    /// Makes a knock that opens for `seconds`.
+    #[track_caller]
+    pub fn seal_for(&self, services: &[&str], seconds: u16) -> Datagram {
+        self.seal_with(services, |wish| wish.lifetime = NonZeroU16::new(seconds))
+    }
+}
+
+impl Datagram {
+    /// Sends it, and does not wait.
+    #[track_caller]
+    pub fn send(&self, from: &Namespace, to: IpAddr) {
+        let to = SocketAddr::new(to, DEFAULT_KNOCK_PORT);
+        let sent = reach::udp_socket(from, to).and_then(|socket| socket.send(&self.bytes));
+        assert_eq!(sent.expect("a route to the server"), self.bytes.len());
+    }
+
+    /// Sends it once; the server's answer, if there is one in `patience`.
+    #[track_caller]
+    pub fn answer(&self, from: &Namespace, to: IpAddr, patience: Duration) -> Option<Answer> {
+        let to = SocketAddr::new(to, DEFAULT_KNOCK_PORT);
+        let socket = reach::udp_socket(from, to).expect("a route to the server");
+        socket.send(&self.bytes).expect("a route to the server");
+        let limit = Limit::new(patience);
+        let mut heard = [0; ANSWER_LENGTH + 1];
+        while !limit.is_over() {
+            let wait = limit.left().max(Duration::from_millis(1));
+            socket.set_read_timeout(Some(wait)).expect("not zero");
+            // An error is silence, or an ICMP message that means nothing.
+            if let Ok(length) = socket.recv(&mut heard)
+                && let Some(answer) = self.answer_key.open(&heard[..length])
+            {
+                return Some(answer);
+            }
+        }
+        None
+    }
+}

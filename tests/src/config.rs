@@ -1,0 +1,48 @@
+//! A configuration file of sknockd in the making.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::Authority;
+
+/// Keys and values; what is not set has sknockd's own default.
+#[derive(Clone, Debug)]
+pub struct Config(BTreeMap<String, String>);
+
+impl Config {
+    /// All that a server of `authority` needs. Protects tcp/22 and udp/53, opens doors for a minute,
+    /// and listens soon after its first start: that takes as long as a clock may be off.
+    pub fn new(authority: &Authority) -> Self {
+        let path =
+            |path: &Path| path.to_str().expect("temporary files have plain names").to_owned();
+        Self(BTreeMap::new())
+            .set("serverPFXFile", &path(&authority.file("gate.pfx")))
+            .set("PFXPasswdFile", &path(&authority.password_file()))
+            .set("user", "nobody")
+            .set("stateDir", "state")
+            .set("firewallPolicy", "reject")
+            .set("protectedPorts", "tcp/22, udp/53")
+            .set("PORT_OPEN_DURATION_IN_SECONDS", "60")
+            .set("TIMESTAMP_THRESHOLD_IN_SECONDS", "2")
+    }
+
+    /// With this key set. Paths may be relative to the file's folder.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.0.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Without this key.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.0.remove(key);
+        self
+    }
+
+    /// The file's text.
+    pub(crate) fn text(&self) -> String {
+        let lines = self.0.iter().map(|(key, value)| format!("{key} = {value}\n"));
+        std::iter::once("[DEFAULT]\n".to_owned()).chain(lines).collect()
+    }
+}

@@ -1,0 +1,198 @@
+//! A real `sknockd run` in a namespace.
+
+mod log;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use self::log::Log;
+use crate::authority::traversable_folder;
+use crate::wait::{some, until};
+use crate::{Config, Namespace, binaries, process};
+
+/// A daemon, running or not, with a configuration and a state of its own. Killed when dropped.
+#[derive(Debug)]
+pub struct Daemon<'w> {
+    namespace: &'w Namespace,
+    folder: TempDir,
+    running: Option<Child>,
+    log: Log,
+    /// How many lines it had said before the latest start.
+    begun: usize,
+}
+
+/// How a daemon that was expected to end has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Exit code; `None` if by a signal.
+    pub code: Option<i32>,
+    /// All that it said since its start.
+    pub said: String,
+}
+
+impl<'w> Daemon<'w> {
+    /// Starts one in `namespace`, and waits until it accepts knocks.
+    #[track_caller]
+    pub fn start(namespace: &'w Namespace, config: &Config) -> Self {
+        let mut daemon = Self::stopped(namespace, config);
+        daemon.begin();
+        daemon.wait_for(Self::ACCEPTING);
+        daemon
+    }
+
+    /// What it says when knocks are accepted.
+    pub const ACCEPTING: &'static str = "accepting knocks";
+
+    /// One that does not run yet.
+    pub fn stopped(namespace: &'w Namespace, config: &Config) -> Self {
+        let folder = traversable_folder();
+        let daemon = Self { namespace, folder, running: None, log: Log::default(), begun: 0 };
+        daemon.configure(config);
+        daemon
+    }
+
+    /// Starts it; does not wait.
+    pub fn begin(&mut self) {
+        assert!(self.running.is_none(), "it runs already");
+        self.begun = self.mark();
+        let mut command = self.command("run");
+        command.arg("--config").arg(self.config_file());
+        let mut child = self.namespace.inside(|| command.spawn()).expect("it was just built");
+        self.log.follow(child.stderr.take().expect("it is piped"));
+        self.running = Some(child);
+    }
+
+    /// `sknockd` with one word, without anything from the tester's own environment.
+    fn command(&self, word: &str) -> Command {
+        let mut command = Command::new(binaries::path("sknockd"));
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        for name in ours.filter(|name| name.to_string_lossy().starts_with("SKNOCK_")) {
+            command.env_remove(name);
+        }
+        command.arg(word).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs `sknockd WORD` in the same namespace to its end; exit code and standard error.
+    pub fn run(&self, word: &str) -> (Option<i32>, String) {
+        let mut command = self.command(word);
+        let output = self.namespace.inside(|| command.output()).expect("it was just built");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Writes its configuration; it reads it at its start, and on reload.
+    pub fn configure(&self, config: &Config) {
+        self.configure_as(&config.text());
+    }
+
+    /// Writes this text as its configuration, right or wrong.
+    pub fn configure_as(&self, text: &str) {
+        fs::write(self.config_file(), text).expect("our folder");
+    }
+
+    /// A file in its folder, where relative paths of its configuration begin.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.file("config.ini")
+    }
+
+    /// Waits until it has said `text` since its start; the whole line.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) -> String {
+        self.log.wait_for(text, self.begun)
+    }
+
+    /// Waits until it has said `text` since `mark`; the whole line.
+    #[track_caller]
+    pub fn wait_since(&self, mark: usize, text: &str) -> String {
+        self.log.wait_for(text, mark)
+    }
+
+    /// Now, for [`Self::wait_since`].
+    pub fn mark(&self) -> usize {
+        self.log.lines().len()
+    }
+
+    /// How many lines with `text` it has said since its start.
+    pub fn times_said(&self, text: &str) -> usize {
+        self.log.lines().iter().skip(self.begun).filter(|line| line.contains(text)).count()
+    }
+
+    /// The privileged process.
+    pub fn parent(&self) -> Pid {
+        let child = self.running.as_ref().expect("it runs");
+        Pid::from_raw(child.id().cast_signed())
+    }
+
+    /// The network process, once there is one.
+    #[track_caller]
+    pub fn network(&self) -> Pid {
+        some("a network process", || process::children(self.parent()).first().copied())
+    }
+
+    /// Sends a signal to the privileged process.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.parent(), signal).expect("it runs");
+    }
+
+    /// Has it read everything anew, and waits until it has.
+    #[track_caller]
+    pub fn reload(&self) {
+        let mark = self.mark();
+        self.signal(Signal::SIGHUP);
+        self.wait_since(mark, Self::ACCEPTING);
+    }
+
+    /// Has it stop in order, and waits for that.
+    #[track_caller]
+    pub fn stop(&mut self) -> Ended {
+        self.signal(Signal::SIGTERM);
+        self.wait_for_end()
+    }
+
+    /// `kill -9` of both processes, and waits until they are gone.
+    #[track_caller]
+    pub fn crash(&mut self) {
+        // The parent first, or it would start another network process.
+        let both = [self.parent(), self.network()];
+        for pid in both {
+            // The network process ends with its parent and may be gone.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        self.wait_for_end();
+        until("both processes are gone", || !both.into_iter().any(process::runs));
+    }
+
+    /// Waits until it ends by itself.
+    #[track_caller]
+    pub fn wait_for_end(&mut self) -> Ended {
+        let child = self.running.as_mut().expect("it runs");
+        let status: ExitStatus =
+            some("sknockd ends", || child.try_wait().expect("it is our child"));
+        self.running = None;
+        let said = self.log.lines().iter().skip(self.begun).cloned().collect::<Vec<_>>().join("\n");
+        Ended { code: status.code(), said }
+    }
+}
+
+impl Drop for Daemon<'_> {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.running.take() {
+            // The network process ends with it.
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+        if thread::panicking() {
+            eprintln!("sknockd said:\n{}", self.log.lines().join("\n"));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Network namespaces, and doing things inside them without forking.
+
+use std::fs::File;
+use std::io::Write;
+use std::panic;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use nix::sched::{CloneFlags, setns};
+
+/// A named network namespace with `lo` up. Removed when dropped.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+    file: File,
+}
+
+/// `ip` prepares /run/netns at its first use, and interfaces that go to another namespace need a
+/// number there: neither may happen twice at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+impl Namespace {
+    /// Makes it.
+    pub(crate) fn new(name: String) -> Self {
+        let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = finished(Command::new("ip").args(["netns", "add", &name]));
+        drop(guard);
+        made.unwrap_or_else(|error| panic!("no network namespace: {error}"));
+        let file = File::open(format!("/run/netns/{name}")).expect("ip has just made it");
+        let namespace = Self { name, file };
+        namespace.ip("link set lo up");
+        // Every refusal is told: the tests probe more often than the usual rate allows.
+        namespace.set("ipv4/icmp_ratelimit", "0");
+        namespace.set("ipv6/icmp/ratelimit", "0");
+        namespace
+    }
+
+    /// Its name, as `ip netns` has it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Does `work` in a thread that lives in there: its sockets and programs belong there.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let entered = || {
+            setns(&self.file, CloneFlags::CLONE_NEWNET).expect("entering takes root");
+            work()
+        };
+        let result = thread::scope(|scope| scope.spawn(entered).join());
+        result.unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    }
+
+    /// Runs a program in there to its end; what it printed.
+    #[track_caller]
+    pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+        self.inside(|| finished(Command::new(program).args(arguments)))
+            .unwrap_or_else(|error| panic!("{program} {arguments:?}: {error}"))
+    }
+
+    /// Feeds a script to `nft`.
+    #[track_caller]
+    pub fn nft(&self, script: &str) -> String {
+        let fed = self.inside(|| fed(Command::new("nft").args(["-f", "-"]), script));
+        fed.unwrap_or_else(|error| panic!("nft: {error}\n{script}"))
+    }
+
+    /// The table of sknockd as nft lists it, if there is one.
+    pub fn table(&self) -> Option<String> {
+        let mut nft = Command::new("nft");
+        self.inside(|| finished(nft.args(["list", "table", "inet", "sknock"]))).ok()
+    }
+
+    /// Every table but that of sknockd, with all handles, without counters.
+    pub fn other_tables(&self) -> String {
+        let tables = self.run("nft", &["list", "tables"]);
+        let names = tables.lines().filter_map(|line| line.strip_prefix("table "));
+        let others = names.filter(|name| *name != "inet sknock").map(|name| {
+            let (family, table) = name.split_once(' ').expect("family and name");
+            self.run("nft", &["-s", "-a", "list", "table", family, table])
+        });
+        others.collect()
+    }
+
+    /// Runs several `ip` commands, one on each line.
+    #[track_caller]
+    pub(crate) fn ip(&self, commands: &str) {
+        let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let fed = self.inside(|| fed(Command::new("ip").args(["-batch", "-"]), commands));
+        drop(guard);
+        fed.unwrap_or_else(|error| panic!("ip: {error}\n{commands}"));
+    }
+
+    /// Sets a switch below /proc/sys/net.
+    pub(crate) fn set(&self, switch: &str, value: &str) {
+        let path = format!("/proc/sys/net/{switch}");
+        let written = self.inside(|| std::fs::write(&path, value));
+        written.unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if let Err(error) = finished(Command::new("ip").args(["netns", "del", &self.name])) {
+            eprintln!("the namespace {} stays: {error}", self.name);
+        }
+    }
+}
+
+fn finished(command: &mut Command) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    told(&output)
+}
+
+fn fed(command: &mut Command, input: &str) -> Result<String, String> {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().map_err(|error| error.to_string())?;
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(input.as_bytes()).map_err(|error| error.to_string())?;
+    drop(stdin);
+    told(&child.wait_with_output().map_err(|error| error.to_string())?)
+}
+
+fn told(output: &Output) -> Result<String, String> {
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)))
+    }
+}

@@ -1,0 +1,110 @@
+//! Who reaches what, with real packets to the services of [`Echo`](crate::Echo).
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use crate::Namespace;
+use crate::wait::LIMIT;
+
+/// What somebody finds at a port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found {
+    /// The service answered.
+    Open,
+    /// A reset or "port unreachable", as from a port where nothing listens.
+    Refused,
+    /// Nothing came back.
+    Silent,
+}
+
+/// What client and stranger find, each over IPv4 and over IPv6.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Seen {
+    /// By the client.
+    pub client: [Found; 2],
+    /// By the stranger.
+    pub stranger: [Found; 2],
+}
+
+impl Seen {
+    /// The same in both families.
+    pub fn each(client: Found, stranger: Found) -> Self {
+        Self { client: [client; 2], stranger: [stranger; 2] }
+    }
+}
+
+/// How long nothing must come back to count as silence: on one machine packets take microseconds,
+/// and a kernel repeats a SYN only after a second.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// Connects from `from`, once.
+pub fn connect(from: &Namespace, to: SocketAddr) -> io::Result<TcpStream> {
+    from.inside(|| TcpStream::connect_timeout(&to, SILENCE))
+}
+
+/// Sends something through a connection to an echo, and reads it back.
+pub fn converse(mut stream: &TcpStream) -> io::Result<()> {
+    let words = b"is anybody there?";
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.write_all(words)?;
+    let mut heard = [0; 17];
+    stream.read_exact(&mut heard)?;
+    if heard == *words { Ok(()) } else { Err(io::Error::other("the echo said something else")) }
+}
+
+/// What `from` finds at a TCP port.
+#[track_caller]
+pub fn tcp(from: &Namespace, to: SocketAddr) -> Found {
+    match connect(from, to) {
+        Ok(stream) => {
+            converse(&stream).unwrap_or_else(|error| panic!("{to} is open, but: {error}"));
+            Found::Open
+        }
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Found::Refused,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{to}: {error}");
+            Found::Silent
+        }
+    }
+}
+
+/// What `from` finds at a UDP port, from a socket of its own.
+#[track_caller]
+pub fn udp(from: &Namespace, to: SocketAddr) -> Found {
+    let socket = udp_socket(from, to).unwrap_or_else(|error| panic!("{to}: {error}"));
+    converse_udp(&socket)
+}
+
+/// A UDP socket of `from` that speaks with `to` only.
+pub fn udp_socket(from: &Namespace, to: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = from.inside(|| UdpSocket::bind((any, 0)))?;
+    socket.connect(to)?;
+    Ok(socket)
+}
+
+/// Sends something to an echo, and says what comes back.
+pub fn converse_udp(socket: &UdpSocket) -> Found {
+    let words = b"is anybody there?";
+    let mut heard = [0; 32];
+    let said = socket
+        .set_read_timeout(Some(SILENCE))
+        .and_then(|()| socket.send(words))
+        .and_then(|_| socket.recv(&mut heard));
+    match said {
+        Ok(length) => {
+            assert_eq!(&heard[..length], words);
+            Found::Open
+        }
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Found::Refused,
+        Err(error) => {
+            let silent = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+            assert!(silent.contains(&error.kind()), "{error}");
+            Found::Silent
+        }
+    }
+}

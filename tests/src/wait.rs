@@ -1,0 +1,61 @@
+//! Waiting for something to become true, and the only clock of the harness.
+
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use sknock_protocol::Moment;
+
+/// When a wait is given up: far beyond what anything here takes, also on a busy machine.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until `holds`; fails after [`LIMIT`] with `what` was waited for.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    some(what, || holds().then_some(()));
+}
+
+/// Waits until there is something, and returns it.
+#[track_caller]
+pub fn some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let limit = Limit::new(LIMIT);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(!limit.is_over(), "waited {} s in vain: {what}", LIMIT.as_secs());
+        thread::sleep(PAUSE);
+    }
+}
+
+/// The end of a wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit(Instant);
+
+impl Limit {
+    /// Begins to wait for at most `span`.
+    #[expect(clippy::disallowed_methods, reason = "the harness's clock")]
+    pub fn new(span: Duration) -> Self {
+        Self(Instant::now() + span)
+    }
+
+    /// What is left; nothing when over.
+    #[expect(clippy::disallowed_methods, reason = "the harness's clock")]
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether the time is over.
+    pub fn is_over(self) -> bool {
+        self.left().is_zero()
+    }
+}
+
+/// The time that knocks are stamped with.
+#[expect(clippy::disallowed_methods, reason = "the harness's clock")]
+pub fn now() -> Moment {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Moment::EPOCH.after(since.expect("it is after 1970"))
+}
