@@ -97,12 +97,14 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     let revocation = match settings.revocation.file.as_deref() {
         None => Revocation::NotConfigured,
         Some(path) => {
-            let lists = RevocationLists::new(settings.revocation.grace);
-            Revocation::Lists(match fs::read(path) {
-                Ok(list) => lists.with(RevocationList::verify(&list, verifier.anchors())?),
-                // As in the server: a list that is not there yet lets nobody in.
-                Err(_) => lists,
-            })
+            let mut lists = RevocationLists::new(settings.revocation.grace);
+            // As in the server: a list that is not there yet lets nobody in.
+            if let Ok(file) = fs::read(path) {
+                for list in RevocationList::split(&file) {
+                    lists = lists.with(RevocationList::verify(list, verifier.anchors())?);
+                }
+            }
+            Revocation::Lists(lists)
         }
     };
     let revocation = Arc::new(ArcSwap::from_pointee(revocation));

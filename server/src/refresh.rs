@@ -3,6 +3,7 @@
 //!
 //! Whatever goes wrong, the last good lists stay, and a log line says what happened.
 
+mod close;
 mod fetch;
 mod file;
 
@@ -13,9 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sknock_protocol::{
-    CertificateId, CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier,
-};
+use sknock_protocol::{CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier};
 use tracing::{error, info, warn};
 
 pub use self::fetch::{FetchError, LARGEST};
@@ -40,8 +39,8 @@ pub struct Refresh {
 enum NotTaken {
     #[error(transparent)]
     List(#[from] CrlError),
-    #[error("it ended at {0} (seconds since 1970); the CA, or its web server, does not renew it")]
-    Ended(Moment),
+    #[error("it ended {0} s ago; the CA, or its web server, does not renew it")]
+    Ended(u64),
 }
 
 impl Refresh {
@@ -73,7 +72,7 @@ impl Refresh {
 
     /// Takes the lists that `crlFile` has. A list may be past its end: then it counts for the grace.
     pub fn load(&self, bytes: &[u8], now: Moment) {
-        for der in file::split(bytes) {
+        for der in RevocationList::split(bytes) {
             if let Err(why) = self.take(der) {
                 warn!("crlFile: a list is not taken: {why}");
             }
@@ -93,30 +92,40 @@ impl Refresh {
 
     /// Fetches once, for a start without lists.
     pub fn fetch_now(&mut self) -> io::Result<()> {
-        runtime()?.block_on(self.round());
-        Ok(())
+        wait_for(async {
+            self.round().await;
+            Ok(())
+        })
     }
 
     /// Fetches at once and then every interval, until `stop` becomes readable. Closes, through
     /// `gate`, what revoked certificates have open. An error means that the gate is gone.
     pub fn run(mut self, mut gate: Gate, stop: UnixStream) -> io::Result<()> {
-        let mut closed = RevocationLists::new(Duration::ZERO);
-        runtime()?.block_on(async {
+        wait_for(async {
             stop.set_nonblocking(true)?;
             let stop = tokio::net::UnixStream::from_std(stop)?;
-            loop {
-                self.close_revoked(&mut closed, &mut gate)?;
-                tokio::select! {
-                    _ = stop.readable() => return Ok(()),
-                    () = self.round() => {}
-                }
-                self.close_revoked(&mut closed, &mut gate)?;
-                tokio::select! {
-                    _ = stop.readable() => return Ok(()),
-                    () = tokio::time::sleep(fetch::jittered(self.interval)) => {}
-                }
+            tokio::select! {
+                _ = stop.readable() => Ok(()),
+                lost = self.attend(&mut gate) => lost,
             }
         })
+    }
+
+    /// Never ends but by the loss of the gate.
+    async fn attend(&mut self, gate: &mut Gate) -> io::Result<()> {
+        let mut closed = RevocationLists::new(Duration::ZERO);
+        if let Revocation::Lists(loaded) = &*self.current.load_full() {
+            close::revoked_since(&closed, loaded, gate).await?;
+            closed = loaded.clone();
+        }
+        loop {
+            self.round().await;
+            if let Revocation::Lists(lists) = &*self.current.load_full() {
+                close::newly_revoked(&closed, lists, gate).await?;
+                closed = lists.clone();
+            }
+            tokio::time::sleep(fetch::jittered(self.interval)).await;
+        }
     }
 
     /// Asks every source once.
@@ -127,7 +136,7 @@ impl Refresh {
                 Ok(Fetched::Unchanged) => {}
                 Ok(Fetched::List(bytes)) => self.offer(source, &bytes, clock::now()),
                 Err(error) => {
-                    warn!(url = source.url(), "revocation list not fetched: {error}; {STAYS}")
+                    warn!(url = source.url(), "revocation list not fetched: {error}; {STAYS}");
                 }
             }
         }
@@ -155,7 +164,8 @@ impl Refresh {
         }
     }
 
-    /// As [`Self::take`], for a list that is new to us: it must have begun, and not have ended.
+    /// As [`Self::take`], for a list that is new to us: it must have begun. One that has ended is
+    /// better than none and than one that has ended too, but replaces none that still counts.
     fn take_current(
         &self,
         der: &[u8],
@@ -163,8 +173,10 @@ impl Refresh {
     ) -> Result<Option<Arc<RevocationList>>, NotTaken> {
         let list = RevocationList::verify(der, self.verifier.anchors())?;
         list.has_begun(now)?;
-        if now > list.next_update() {
-            return Err(NotTaken::Ended(list.next_update()));
+        let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
+        let current = lists.list(list.issuer());
+        if list.next_update() < now && current.is_some_and(|current| now <= current.next_update()) {
+            return Err(NotTaken::Ended(now.since(list.next_update()).as_secs()));
         }
         Ok(self.install(list)?)
     }
@@ -179,7 +191,7 @@ impl Refresh {
         let issuer = *list.issuer();
         if let Some(current) = lists.list(&issuer) {
             list.may_replace(current)?;
-            if list.number() == current.number() && list.this_update() == current.this_update() {
+            if list.says_the_same_as(current) {
                 return Ok(None);
             }
         }
@@ -215,28 +227,15 @@ impl Refresh {
             }
         }
     }
-
-    /// Has the gate close what the certificates have open that are revoked and were not before.
-    fn close_revoked(&self, closed: &mut RevocationLists, gate: &mut Gate) -> io::Result<()> {
-        let Revocation::Lists(lists) = &**self.current.load() else { return Ok(()) };
-        for list in lists.iter() {
-            let before = closed.list(list.issuer());
-            if before.is_some_and(|before| Arc::ptr_eq(before, list)) {
-                continue;
-            }
-            for serial in
-                list.serials().filter(|serial| !before.is_some_and(|list| list.contains(serial)))
-            {
-                gate.close(&CertificateId { issuer: *list.issuer(), serial: serial.to_vec() })?;
-            }
-        }
-        *closed = lists.clone();
-        Ok(())
-    }
 }
 
 const STAYS: &str = "the last good one stays in force";
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+/// Runs `work` to its end on this thread.
+fn wait_for<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    // Not waiting for a name lookup that hangs: the next process may want to begin.
+    runtime.shutdown_background();
+    result
 }

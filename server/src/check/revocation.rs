@@ -45,21 +45,24 @@ pub(super) fn examine(
         file => {
             let Some(content) = content("crlFile", file.as_ref(), findings) else { return };
             let Some(anchors) = anchors else { return };
-            match RevocationList::verify(&content.bytes, anchors) {
-                Ok(list) => age(settings, &list, anchors, now, findings),
-                Err(error) => findings.push(told("crlFile", &error.to_string())),
+            let mut covered = Vec::new();
+            for list in RevocationList::split(&content.bytes) {
+                match RevocationList::verify(list, anchors) {
+                    Ok(list) => {
+                        age(settings, &list, now, findings);
+                        covered.push(*list.issuer());
+                    }
+                    Err(error) => findings.push(told("crlFile", &error.to_string())),
+                }
+            }
+            if !covered.is_empty() {
+                coverage(&covered, anchors, findings);
             }
         }
     }
 }
 
-fn age(
-    settings: &Settings,
-    list: &RevocationList,
-    anchors: &Anchors,
-    now: Moment,
-    findings: &mut Vec<Finding>,
-) {
+fn age(settings: &Settings, list: &RevocationList, now: Moment, findings: &mut Vec<Finding>) {
     let fetched = !settings.revocation.urls.is_empty();
     let remedy = if fetched { "check crlUrl" } else { "put a newer one there, or set crlUrl" };
     let (made, next) = (list.this_update(), list.next_update());
@@ -78,8 +81,11 @@ fn age(
     } else if !fetched && now.after(SOON) > next {
         findings.push(Finding::warning(format!("crlFile: ends on {}", date(next)), remedy));
     }
-    let covered = |issuer: &&sknock_protocol::Issuer| issuer.id() == list.issuer();
-    for issuer in anchors.issuers().iter().filter(|issuer| !covered(issuer)) {
+}
+
+/// Every authority that issues client certificates needs a list.
+fn coverage(covered: &[[u8; 32]], anchors: &Anchors, findings: &mut Vec<Finding>) {
+    for issuer in anchors.issuers().iter().filter(|issuer| !covered.contains(issuer.id())) {
         findings.push(Finding::warning(
             format!("no list of {}: who has a certificate from it is refused", issuer.name()),
             "add its list's address to crlUrl; fine if it issues no client certificates",

@@ -7,14 +7,17 @@ use std::time::Duration;
 use reqwest::header::{ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Certificate, Client, StatusCode, redirect};
 
-/// The largest list that is read, in bytes: a million entries with reasons take 40 MB.
-pub const LARGEST: u64 = 48 << 20;
+/// The largest list that is read, in bytes: a million entries with reasons take up to 53 MB.
+pub const LARGEST: u64 = 64 << 20;
 
 /// To connect; a server that is there answers in well under that.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// From the first byte to the last: 48 MiB at 1 MB/s.
-const WHOLE: Duration = Duration::from_secs(50);
+/// Between two pieces of an answer; less than this is as good as gone.
+const PIECE: Duration = Duration::from_secs(10);
+
+/// From the first byte to the last: 64 MiB at 0.5 MB/s.
+const WHOLE: Duration = Duration::from_secs(130);
 
 /// http to https, and perhaps a mirror.
 const REDIRECTS: usize = 4;
@@ -70,7 +73,9 @@ pub(crate) fn client(authorities: Option<&[u8]>) -> Result<Client, FetchError> {
     let builder = Client::builder()
         .user_agent(concat!("sknockd/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
+        .read_timeout(PIECE)
         .timeout(WHOLE)
+        .no_proxy()
         .redirect(redirect::Policy::limited(REDIRECTS));
     let builder = match authorities {
         Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(wrong)?),
@@ -109,7 +114,11 @@ impl Fetcher {
             etag: headers.get(ETAG).cloned(),
             modified: headers.get(LAST_MODIFIED).cloned(),
         };
-        let mut bytes = Vec::new();
+        let announced = response.content_length().unwrap_or(0);
+        if announced > LARGEST {
+            return Err(FetchError::TooLarge);
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 > LARGEST {
@@ -143,6 +152,6 @@ fn causes(error: &dyn Error) -> String {
 /// `interval`, give or take a tenth, so that a thousand servers do not ask in the same second.
 pub(crate) fn jittered(interval: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(interval) % 201;
-    interval.mul_f64(0.9 + random as f64 / 1000.0)
+    let random = u32::try_from(RandomState::new().hash_one(interval) % 201).unwrap_or(100);
+    interval * (900 + random) / 1000
 }

@@ -6,19 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use x509_parser::asn1_rs::{Any, FromDer};
-
-/// The lists in `bytes`. What is no DER any more is the last one, whole, for others to refuse.
-pub(crate) fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
-    let mut lists = Vec::new();
-    while !bytes.is_empty() {
-        let rest = Any::from_der(bytes).map_or(&[][..], |(rest, _)| rest);
-        let (list, rest) = bytes.split_at(bytes.len() - rest.len());
-        lists.push(list);
-        bytes = rest;
-    }
-    lists
-}
+use sknock_protocol::RevocationList;
 
 /// Puts `list` into the file, with those lists of it that are `of_another` issuer. At every moment
 /// the file is the old one or the new one, whole.
@@ -28,7 +16,7 @@ pub(crate) fn replace(
     of_another: impl Fn(&[u8]) -> bool,
 ) -> io::Result<()> {
     let former = std::fs::read(path).unwrap_or_default();
-    let others: Vec<&[u8]> = split(&former).into_iter().filter(|der| of_another(der)).collect();
+    let others: Vec<&[u8]> = RevocationList::split(&former).filter(|der| of_another(der)).collect();
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(".new");
@@ -48,14 +36,6 @@ mod tests {
 
     const A: &[u8] = &[0x30, 3, 2, 1, 1];
     const B: &[u8] = &[0x30, 3, 2, 1, 2];
-
-    #[test]
-    fn lists_stand_one_after_the_other() {
-        assert_eq!(split(&[A, B].concat()), [A, B]);
-        assert_eq!(split(&[A, &B[..4]].concat()), [A, &B[..4]]);
-        assert_eq!(split(b"<html>"), [b"<html>"]);
-        assert!(split(b"").is_empty());
-    }
 
     #[test]
     fn a_list_replaces_its_predecessor_only() {

@@ -57,6 +57,10 @@ impl Web {
         *self.reply.lock().unwrap() = reply;
     }
 
+    pub(crate) fn reply(&self) -> Reply {
+        self.reply.lock().unwrap().clone()
+    }
+
     /// The heads of all requests so far, in lower case.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
@@ -84,7 +88,7 @@ fn answer(mut stream: &TcpStream, reply: &Reply, request: &str) -> std::io::Resu
         }
         Reply::Endless(length) => {
             write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-            let block = [0x30; 1 << 16];
+            let block = vec![0x30; 1 << 16];
             (0..length.div_ceil(block.len())).try_for_each(|_| stream.write_all(&block))
         }
         Reply::Torn(body) => {
@@ -101,6 +105,7 @@ fn answer(mut stream: &TcpStream, reply: &Reply, request: &str) -> std::io::Resu
 }
 
 fn etag(body: &[u8]) -> String {
-    let sum = body.iter().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+    let sum =
+        body.iter().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
     format!("\"{sum:x}\"")
 }

@@ -9,9 +9,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
     IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
 };
-use sknock_protocol::{
-    Anchors, CertificateId, PrivateKey, Revocation, Rules, ServerKey, Verifier,
-};
+use sknock_protocol::{Anchors, CertificateId, PrivateKey, Revocation, Rules, ServerKey, Verifier};
 use sknock_server::config::RevocationSettings;
 use sknock_server::refresh::Refresh;
 use tracing::subscriber::DefaultGuard;
@@ -75,10 +73,8 @@ impl World {
         let verifier = Arc::new(Verifier::new(key, anchors, rules));
         let log = Log::default();
         let (writer, folder) = (log.clone(), tempfile::tempdir().unwrap());
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         let logging = tracing::subscriber::set_default(subscriber);
         Self { authority, verifier, folder, log, _logging: logging }
     }
@@ -111,17 +107,14 @@ impl World {
 
     /// Whether the authority's certificate with this serial number is revoked now.
     pub(crate) fn is_revoked(&self, refresh: &Refresh, serial: u8) -> bool {
-        self.is_revoked_by(&self.authority_id(0), refresh, serial)
+        self.is_revoked_by(0, refresh, serial)
     }
 
-    pub(crate) fn is_revoked_by(&self, issuer: &[u8; 32], refresh: &Refresh, serial: u8) -> bool {
-        let id = CertificateId { issuer: *issuer, serial: vec![serial] };
+    /// The same for one of several authorities; ours is number 0, the others follow.
+    pub(crate) fn is_revoked_by(&self, number: usize, refresh: &Refresh, serial: u8) -> bool {
+        let issuer = *self.verifier.anchors().issuers()[number].id();
+        let id = CertificateId { issuer, serial: vec![serial] };
         Revocation::is_revoked(&refresh.current().load(), &id)
-    }
-
-    /// The authority itself is number 0, the others follow.
-    pub(crate) fn authority_id(&self, number: usize) -> [u8; 32] {
-        *self.verifier.anchors().issuers()[number].id()
     }
 
     /// What was logged since the last call.

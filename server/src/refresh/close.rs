@@ -1,0 +1,54 @@
+//! Closes what certificates have open that are revoked now and were not before.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sknock_protocol::{CertificateId, RevocationLists};
+
+use crate::gate::Gate;
+
+/// A knock that was believed just before a change has opened its door by then.
+const UNDER_WAY: Duration = Duration::from_secs(1);
+
+/// After this many requests to the gate, look whether to stop.
+const AT_ONCE: usize = 1000;
+
+/// Closes at once, and again when nothing that `before` let in can be under way any more.
+pub(super) async fn newly_revoked(
+    before: &RevocationLists,
+    lists: &RevocationLists,
+    gate: &mut Gate,
+) -> io::Result<()> {
+    if revoked_since(before, lists, gate).await? {
+        tokio::time::sleep(UNDER_WAY).await;
+        revoked_since(before, lists, gate).await?;
+    }
+    Ok(())
+}
+
+/// Closes at once; says whether `lists` name anybody that `before` does not.
+pub(super) async fn revoked_since(
+    before: &RevocationLists,
+    lists: &RevocationLists,
+    gate: &mut Gate,
+) -> io::Result<bool> {
+    let mut asked = 0;
+    for list in lists.iter() {
+        let before = before.list(list.issuer());
+        if before.is_some_and(|before| Arc::ptr_eq(before, list)) {
+            continue;
+        }
+        for serial in list.serials() {
+            if before.is_some_and(|before| before.contains(serial)) {
+                continue;
+            }
+            gate.close(&CertificateId { issuer: *list.issuer(), serial: serial.to_vec() })?;
+            asked += 1;
+            if asked % AT_ONCE == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    Ok(asked > 0)
+}

@@ -1,0 +1,197 @@
+//! Revocation lists from a real web server, each good and bad in its own way; what the server then
+//! believes, keeps, logs and closes.
+
+mod https;
+mod running;
+mod web;
+mod world;
+
+use sknock_protocol::Moment;
+use web::{Reply, Web};
+use world::{World, authority, good, list};
+
+/// 2026-07-01, when no list below has ended.
+const NOW: Moment = Moment::from_secs(1_782_864_000);
+
+#[test]
+fn a_fetched_list_is_in_force_and_kept() {
+    let world = World::new();
+    let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
+    let mut refresh = world.refresh(&[&web.url]);
+    assert!(!refresh.is_usable(NOW));
+    refresh.fetch_now().unwrap();
+    assert!(refresh.is_usable(NOW));
+    assert!(world.is_revoked(&refresh, 5) && !world.is_revoked(&refresh, 6));
+    assert_eq!(world.kept(), good_again(&web));
+    assert!(world.logged().contains("INFO"));
+
+    let newer = good(&world.authority, 2, 6);
+    web.now_says(Reply::List(newer.clone()));
+    refresh.fetch_now().unwrap();
+    assert!(world.is_revoked(&refresh, 6) && !world.is_revoked(&refresh, 5));
+    assert_eq!(world.kept(), newer);
+
+    // the next start takes up from there, without the web
+    let next = world.refresh(&[]);
+    next.load(&world.kept(), NOW);
+    assert!(world.is_revoked(&next, 6));
+}
+
+/// What `web` gives to somebody who asks for the first time.
+fn good_again(web: &Web) -> Vec<u8> {
+    match web.reply() {
+        Reply::List(body) => body,
+        _ => panic!("no list"),
+    }
+}
+
+#[test]
+fn whatever_is_wrong_the_last_good_list_stays_and_the_log_says_why() {
+    let world = World::new();
+    let ca = &world.authority;
+    let current = list(ca, 7, 5, (2022, 2090));
+    let web = Web::new(Reply::List(current.clone()));
+    let mut refresh = world.refresh(&[&web.url]);
+    refresh.fetch_now().unwrap();
+    world.logged();
+    let mut forged = list(ca, 8, 6, (2023, 2090));
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    for (reply, why) in [
+        (Reply::List(forged), "forged"),
+        (Reply::List(good(&authority("authority"), 8, 6)), "forged"),
+        (Reply::List(good(&authority("stranger"), 8, 6)), "issuer is none of"),
+        (Reply::List(list(ca, 6, 6, (2023, 2090))), "number is lower"),
+        (Reply::List(list(ca, 8, 6, (2021, 2090))), "before the list in force"),
+        (Reply::List(list(ca, 8, 6, (2023, 2024))), "ended"),
+        (Reply::List(list(ca, 8, 6, (2080, 2090))), "clocks"),
+        (Reply::List(b"<html>It works!</html>".to_vec()), "no certificate revocation list"),
+        (Reply::List(b"-----BEGIN X509 CRL-----\nMIIB".to_vec()), "PEM"),
+        (Reply::List(Vec::new()), "sent nothing"),
+        (Reply::Torn(list(ca, 8, 6, (2023, 2090))), "body"),
+        (Reply::Endless(80 << 20), "larger than"),
+        (Reply::Status("404 Not Found"), "404"),
+        (Reply::Status("500 Internal Server Error"), "500"),
+        (Reply::Status("206 Partial Content"), "206"),
+        (Reply::Circle, "redirect"),
+    ] {
+        web.now_says(reply);
+        refresh.fetch_now().unwrap();
+        let logged = world.logged();
+        assert!(logged.contains("WARN") && logged.contains(why), "{why:?} is not in {logged:?}");
+        assert!(world.is_revoked(&refresh, 5) && !world.is_revoked(&refresh, 6), "{why}");
+        assert_eq!(world.kept(), current, "{why}");
+    }
+}
+
+#[test]
+fn a_server_that_is_gone_changes_nothing() {
+    let world = World::new();
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/crl.der", listener.local_addr().unwrap())
+    };
+    let mut refresh = world.refresh(&[&closed]);
+    refresh.load(&good(&world.authority, 1, 5), NOW);
+    refresh.fetch_now().unwrap();
+    let logged = world.logged();
+    assert!(logged.contains("WARN") && logged.contains("refused"), "{logged}");
+    assert!(world.is_revoked(&refresh, 5));
+}
+
+#[test]
+fn what_is_known_is_not_sent_again() {
+    let world = World::new();
+    let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
+    let mut refresh = world.refresh(&[&web.url]);
+    refresh.fetch_now().unwrap();
+    refresh.fetch_now().unwrap();
+    let [first, second] = &web.requests()[..] else { panic!("two requests") };
+    assert!(!first.contains("if-none-match") && !first.contains("if-modified-since"));
+    assert!(second.contains("if-none-match: \""), "{second}");
+    assert!(second.contains("if-modified-since: wed, 01 jul 2026 00:00:00 gmt"), "{second}");
+    assert!(world.is_revoked(&refresh, 5));
+
+    // a list that was refused is asked for again, and not taken for known
+    web.now_says(Reply::List(good(&authority("authority"), 2, 6)));
+    refresh.fetch_now().unwrap();
+    refresh.fetch_now().unwrap();
+    assert_eq!(world.logged().matches("forged").count(), 2);
+}
+
+#[test]
+fn one_of_several_addresses_is_enough() {
+    let world = World::new();
+    let (dead, web) = (
+        Web::new(Reply::Status("503 Service Unavailable")),
+        Web::new(Reply::List(good(&world.authority, 1, 5))),
+    );
+    let mut refresh = world.refresh(&[&dead.url, &web.url]);
+    refresh.fetch_now().unwrap();
+    assert!(world.is_revoked(&refresh, 5));
+}
+
+#[test]
+fn each_authority_has_its_own_list() {
+    let other = authority("other");
+    let world = World::believing(authority("authority"), &[&other]);
+    let ours = Web::new(Reply::List(good(&world.authority, 1, 5)));
+    let theirs = Web::new(Reply::List(good(&other, 1, 6)));
+    let mut refresh = world.refresh(&[&ours.url, &theirs.url]);
+    refresh.fetch_now().unwrap();
+    theirs.now_says(Reply::List(good(&other, 2, 7)));
+    refresh.fetch_now().unwrap();
+
+    let next = world.refresh(&[]);
+    next.load(&world.kept(), NOW);
+    for refresh in [&refresh, &next] {
+        let revoked = |number, serial| world.is_revoked_by(number, refresh, serial);
+        assert!(revoked(0, 5) && revoked(1, 7));
+        assert!(!revoked(0, 7) && !revoked(1, 5) && !revoked(1, 6));
+    }
+}
+
+#[test]
+fn a_list_that_has_ended_is_better_than_none() {
+    let world = World::new();
+    let ended = list(&world.authority, 1, 5, (2021, 2022));
+    let web = Web::new(Reply::List(ended.clone()));
+    let mut refresh = world.refresh(&[&web.url]);
+    refresh.fetch_now().unwrap();
+    // it revokes, and counts as long as the grace lasts
+    assert!(world.is_revoked(&refresh, 5));
+    let end = Moment::from_secs(1_640_995_200); // 2022-01-01
+    assert!(refresh.is_usable(end.after(std::time::Duration::from_secs(3600))));
+    assert!(!refresh.is_usable(NOW));
+    assert!(world.logged().contains("ALL KNOCKS ARE REFUSED"));
+
+    let loaded = world.refresh(&[]);
+    loaded.load(&ended, NOW);
+    assert!(world.is_revoked(&loaded, 5));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_does_not_keep_a_list_from_its_work() {
+    let world = World::new();
+    let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
+    std::fs::create_dir(world.file()).unwrap();
+    let mut refresh = world.refresh(&[&web.url]);
+    refresh.fetch_now().unwrap();
+    assert!(world.is_revoked(&refresh, 5));
+    assert!(world.logged().contains("cannot write"));
+}
+
+#[test]
+fn a_file_of_several_lists_may_be_half_good() {
+    let other = authority("other");
+    let world = World::believing(authority("authority"), &[&other]);
+    let refresh = world.refresh(&[]);
+    let mut forged = good(&world.authority, 1, 5);
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    refresh.load(&[forged, good(&other, 1, 6), b"junk".to_vec()].concat(), NOW);
+    assert!(!world.is_revoked(&refresh, 5));
+    assert!(world.is_revoked_by(1, &refresh, 6));
+    let logged = world.logged();
+    assert!(logged.contains("forged") && logged.contains("no certificate revocation list"));
+}

@@ -1,0 +1,87 @@
+//! The thread that refreshes: what it closes, and that it ends when told to.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread;
+
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use sknock_gate::{Answer, Request};
+use sknock_server::gate::Gate;
+
+use crate::web::{Reply, Web};
+use crate::world::{World, good};
+
+/// A gate that says yes, and tells which serial numbers it was to close.
+fn gate() -> (Gate, mpsc::Receiver<Vec<u8>>) {
+    let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
+    let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
+    let (told, closed) = mpsc::channel();
+    thread::spawn(move || serve(&theirs, &told));
+    (Gate::new(ours), closed)
+}
+
+fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>) {
+    let mut record = [0; Request::LEN];
+    while recv(link.as_raw_fd(), &mut record, MsgFlags::empty()).is_ok_and(|length| length > 0) {
+        let Some(Request::Close(holder)) = Request::decode(&record) else { panic!("{record:?}") };
+        let _ = told.send(holder.serial.as_bytes().to_vec());
+        let answer = Answer::Closed { count: 0 }.encode();
+        send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
+    }
+}
+
+#[test]
+fn what_a_new_list_revokes_is_closed_at_once() {
+    let world = World::new();
+    let web = Web::new(Reply::List(good(&world.authority, 2, 6)));
+    let refresh = world.refresh(&[&web.url]);
+    refresh.load(&good(&world.authority, 1, 5), crate::NOW);
+    let (gate, closed) = gate();
+    let (stop, stopping) = UnixStream::pair().unwrap();
+    thread::scope(|scope| {
+        let running = scope.spawn(move || refresh.run(gate, stopping));
+        let next = || loop {
+            // what is told twice was closed twice, which is once too often at most
+            match closed.recv().unwrap() {
+                serial if serial == [5] => {}
+                serial => break serial,
+            }
+        };
+        assert_eq!(closed.recv().unwrap(), [5], "what the file revokes");
+        assert_eq!(next(), [6], "what the web revokes at first");
+        web.now_says(Reply::List(good(&world.authority, 3, 7)));
+        while next() != [7] {}
+        drop(stop);
+        running.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn it_ends_while_the_web_server_is_silent() {
+    let world = World::new();
+    let web = Web::new(Reply::Silence);
+    let refresh = world.refresh(&[&web.url]);
+    let (gate, _closed) = gate();
+    let (stop, stopping) = UnixStream::pair().unwrap();
+    thread::scope(|scope| {
+        let running = scope.spawn(move || refresh.run(gate, stopping));
+        while web.requests().is_empty() {
+            thread::yield_now();
+        }
+        drop(stop);
+        running.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn it_ends_when_the_gate_is_gone() {
+    let world = World::new();
+    let refresh = world.refresh(&[]);
+    refresh.load(&good(&world.authority, 1, 5), crate::NOW);
+    let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
+    let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
+    drop(theirs);
+    let (_stop, stopping) = UnixStream::pair().unwrap();
+    assert!(refresh.run(Gate::new(ours), stopping).is_err());
+}
