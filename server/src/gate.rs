@@ -51,8 +51,8 @@ pub enum NotOpened {
     /// It would not, or could not.
     #[error("the gate did not open: {answer:?}")]
     Denied {
-        /// What was asked for.
-        grant: Grant,
+        /// What was asked for. Boxed, so that the good case is not copied at the bad one's size.
+        grant: Box<Grant>,
         /// What it said.
         answer: Answer,
     },
@@ -74,7 +74,7 @@ impl Gate {
     /// Has `grant` carried out.
     pub fn open(&mut self, grant: Grant) -> Result<Opened, NotOpened> {
         let Some(wish) = wish(&grant) else {
-            return Err(NotOpened::Denied { grant, answer: Answer::Failed });
+            return Err(NotOpened::Denied { grant: Box::new(grant), answer: Answer::Failed });
         };
         match self.ask(&Request::Open(wish))? {
             Answer::Opened { seconds, clipped } => {
@@ -82,7 +82,7 @@ impl Gate {
                 let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
                 Ok(Opened { grant, seconds, clipped })
             }
-            answer => Err(NotOpened::Denied { grant, answer }),
+            answer => Err(NotOpened::Denied { grant: Box::new(grant), answer }),
         }
     }
 

@@ -63,7 +63,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
             let porter = Porter { pipeline: &pipeline, gate, audit, clock: clock::now };
             let stopping = stopping.as_fd();
             scope.spawn(move || {
-                work(&socket, porter, stopping).unwrap_or_else(|error| lost(&error))
+                work(&socket, porter, stopping).unwrap_or_else(|error| lost(&error));
             });
         }
         let stopping = stopping.try_clone()?;

@@ -52,12 +52,12 @@ fn install(
 /// netlink socket.
 fn sockets() -> Result<Vec<SeccompRule>, FilterError> {
     let mut rules = Vec::new();
-    for family in [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX] {
-        for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
+    for family in [libc::AF_INET as u64, libc::AF_INET6 as u64, libc::AF_UNIX as u64] {
+        for kind in [libc::SOCK_STREAM as u64, libc::SOCK_DGRAM as u64] {
             rules.push(SeccompRule::new(vec![
-                condition(0, SeccompCmpOp::Eq, family as u64)?,
+                condition(0, SeccompCmpOp::Eq, family)?,
                 // The upper bits are SOCK_CLOEXEC and SOCK_NONBLOCK.
-                condition(1, SeccompCmpOp::MaskedEq(0xf), kind as u64)?,
+                condition(1, SeccompCmpOp::MaskedEq(0xf), kind)?,
             ])?);
         }
     }

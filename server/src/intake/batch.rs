@@ -13,10 +13,16 @@ use libc::{sockaddr_in, sockaddr_in6, sockaddr_storage};
 use sknock_protocol::v2;
 
 /// Datagrams taken at once: enough that a flood costs few system calls, small enough for a cache.
-const SIZE: usize = 32;
+const SIZE: usize = COUNT as usize;
+/// The same, as the system call takes it.
+const COUNT: libc::c_uint = 32;
 
 /// One byte more than the longest datagram of any dialect, so that a longer one is not taken for it.
 const LONGEST: usize = v2::DATAGRAM_LENGTH + 1;
+
+/// Room for an address of any family.
+#[expect(clippy::cast_possible_truncation, reason = "128 bytes")]
+const NAME_LENGTH: libc::socklen_t = size_of::<sockaddr_storage>() as libc::socklen_t;
 
 /// Room for one packet information record of either family, aligned as the kernel wants it.
 #[repr(C, align(8))]
@@ -25,7 +31,7 @@ struct Control([u8; 64]);
 
 /// Room for one batch. Allocated once.
 pub struct Batch {
-    payloads: Box<[[u8; LONGEST]; SIZE]>,
+    payloads: Box<[[u8; LONGEST]]>,
     controls: Box<[Control; SIZE]>,
     names: Box<[sockaddr_storage; SIZE]>,
 }
@@ -52,7 +58,7 @@ impl Default for Batch {
         // SAFETY: sockaddr_storage is plain old data, for which all zeros is a valid value.
         let name: sockaddr_storage = unsafe { zeroed() };
         Self {
-            payloads: Box::new([[0; LONGEST]; SIZE]),
+            payloads: vec![[0; LONGEST]; SIZE].into_boxed_slice(),
             controls: Box::new([Control([0; 64]); SIZE]),
             names: Box::new([name; SIZE]),
         }
@@ -76,7 +82,7 @@ impl Batch {
             // SAFETY: mmsghdr is plain old data, for which all zeros is a valid value.
             let mut header: mmsghdr = unsafe { zeroed() };
             header.msg_hdr.msg_name = (&raw mut self.names[index]).cast();
-            header.msg_hdr.msg_namelen = length_of::<sockaddr_storage>();
+            header.msg_hdr.msg_namelen = NAME_LENGTH;
             header.msg_hdr.msg_iov = &raw mut vectors[index];
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = (&raw mut self.controls[index]).cast();
@@ -84,12 +90,12 @@ impl Batch {
             header
         });
         // SAFETY: every pointer in `headers` points into `self` or `vectors`, which outlive the
-        // call, with the lengths given beside it; SIZE headers are passed as SIZE.
+        // call, with the lengths given beside it; there are COUNT headers.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
-                SIZE as libc::c_uint,
+                COUNT,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )
@@ -148,8 +154,4 @@ fn destination(header: &msghdr) -> Option<IpAddr> {
         }
     }
     None
-}
-
-fn length_of<T>() -> libc::socklen_t {
-    size_of::<T>() as libc::socklen_t
 }

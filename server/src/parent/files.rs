@@ -60,8 +60,10 @@ impl Files {
             (Ok(bundle), Ok(password), Ok(authorities), Ok(revocation), Ok(web_authorities)) => {
                 Ok(Self { bundle, password, authorities, revocation, web_authorities })
             }
-            (a, b, c, d, e) => {
-                Err([a.err(), b.err(), c.err(), d.err(), e.err()].into_iter().flatten().collect())
+            (bundle, password, authorities, revocation, web) => {
+                let needed = [bundle.err(), password.err()].into_iter();
+                let optional = [authorities.err(), revocation.err(), web.err()];
+                Err(needed.chain(optional).flatten().collect())
             }
         }
     }
@@ -144,9 +146,11 @@ fn optional(key: &'static str, path: Option<&Path>) -> Result<Option<OwnedFd>, U
 }
 
 fn open(key: &'static str, path: &Path) -> Result<OwnedFd, Unusable> {
-    let opened = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
-        true => Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")),
-        false => Ok(file.into()),
+    let opened = File::open(path).and_then(|file| {
+        if file.metadata()?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+        }
+        Ok(file.into())
     });
     opened.map_err(|error| Unusable { key, path: path.to_owned(), error })
 }

@@ -175,11 +175,10 @@ impl Supervisor {
     /// Puts everything back that somebody else has removed.
     fn stand_guard(&mut self, now: Uptime) {
         if self.protected && self.watch.lost_table() {
-            match self.gate.reassert(now) {
-                Happened::Failed(error) => {
-                    error!("our table was removed and cannot be put back: {error}")
-                }
-                _ => warn!("another program removed our table; it is back, with all grants"),
+            if let Happened::Failed(error) = self.gate.reassert(now) {
+                error!("our table was removed and cannot be put back: {error}");
+            } else {
+                warn!("another program removed our table; it is back, with all grants");
             }
         }
     }

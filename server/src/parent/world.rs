@@ -76,7 +76,9 @@ fn prepare(settings: &Settings) -> Result<(Account, Files), Unfit> {
         Unfit
     });
     let files = Files::open(settings).map_err(|all| {
-        all.iter().for_each(|one| error!("{one}"));
+        for one in &all {
+            error!("{one}");
+        }
         Unfit
     });
     let (account, files) = (account?, files?);

@@ -21,7 +21,7 @@ impl Supervisor {
                 answer(link, |record| match Request::decode(record) {
                     // It is up. To build the table again and again would only cost time.
                     Some(Request::Raise) => Answer::Failed,
-                    _ => told(gate.handle(record, now)),
+                    _ => told(&gate.handle(record, now)),
                 })
             });
         }
@@ -30,7 +30,7 @@ impl Supervisor {
             links.retain(|link| {
                 answer(link, |record| {
                     if Request::decode(record) != Some(Request::Raise) {
-                        return told(gate.handle(record, now));
+                        return told(&gate.handle(record, now));
                     }
                     let reply = raise(gate, settings, self.protected, record, now);
                     raised |= reply == Answer::Raised;
@@ -59,12 +59,12 @@ impl Supervisor {
 /// Puts up the protection that `settings` ask for, in one transaction.
 fn raise(gate: &mut Gate, settings: &Settings, up: bool, record: &[u8], now: Uptime) -> Answer {
     let changed = gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
-    told(if up { changed } else { gate.handle(record, now) })
+    told(&if up { changed } else { gate.handle(record, now) })
 }
 
 /// Every opening is told here too, whatever the network process says of it.
-fn told(happened: Happened) -> Answer {
-    match &happened {
+fn told(happened: &Happened) -> Answer {
+    match happened {
         // Whole revocation lists are closed entry by entry; most never had a grant.
         Happened::Closed { count: 0, .. } => {}
         Happened::Failed(_) => error!(target: "gate", "{happened}"),
