@@ -51,12 +51,13 @@ impl Client {
         let socket = socket_to(destination)?;
         let local = socket.local_addr()?.ip();
         let claim = self.claim(local, destination.ip());
-        let stamp = clock::now();
-        let sealed = self.seal(stamp, claim, services, wait.is_some())?;
+        let sealed = self.seal(clock::now(), claim, services, wait.is_some())?;
+        // Read anew: sealing takes a while on slow machines, which is no skew.
+        let sent = clock::now();
         let timer = Timer::of(wait.unwrap_or_default());
         socket.send(&sealed.datagram)?;
         let answer = wait.and_then(|_| wait_for_answer(&socket, &sealed.answer_key, &timer));
-        let granted = answer.map(|answer| understand(answer, stamp, timer.elapsed()));
+        let granted = answer.map(|answer| understand(answer, sent, timer.elapsed()));
         if let Some(granted) = &granted {
             self.learn(local, destination.ip(), granted);
         }
@@ -145,8 +146,8 @@ fn is_timeout(error: &io::Error) -> bool {
 }
 
 /// The server read its clock about halfway between our sending and our receiving.
-fn understand(answer: Answer, stamp: Moment, took: Duration) -> Granted {
-    let ours = stamp.after(took / 2).as_millis();
+fn understand(answer: Answer, sent: Moment, took: Duration) -> Granted {
+    let ours = sent.after(took / 2).as_millis();
     let clock_skew_ms = answer.server_time.as_millis().cast_signed().wrapping_sub_unsigned(ours);
     Granted {
         seconds: answer.seconds,
@@ -236,14 +237,14 @@ mod tests {
 
     #[test]
     fn the_clocks_are_compared_in_the_middle() {
-        let stamp = Moment::from_secs(1000);
+        let sent = Moment::from_secs(1000);
         let at = |millis| Answer {
             clipped: false,
             seconds: 15,
             server_time: Moment::from_millis(millis),
             observed: ([192, 0, 2, 1], 9).into(),
         };
-        let skew = |millis| understand(at(millis), stamp, Duration::from_millis(40)).clock_skew_ms;
+        let skew = |millis| understand(at(millis), sent, Duration::from_millis(40)).clock_skew_ms;
         assert_eq!(skew(1_000_020), 0);
         assert_eq!(skew(1_003_020), 3000);
         assert_eq!(skew(997_020), -3000);
