@@ -53,7 +53,8 @@ impl<R: ReplayStore> Porter<'_, R> {
     /// The way of one datagram. Only the loss of the gate is an error.
     fn take(&mut self, socket: &KnockSocket, received: Received<'_>) -> io::Result<()> {
         let now = (self.clock)();
-        match self.pipeline.handle(Datagram::new(received.source, received.payload), now) {
+        let datagram = Datagram::new(received.source, received.payload);
+        match self.pipeline.handle(datagram, now) {
             Ok(grant) => match self.gate.open(grant) {
                 Ok(opened) => {
                     self.answer(&opened, socket, received);
@@ -62,7 +63,7 @@ impl<R: ReplayStore> Porter<'_, R> {
                 Err(NotOpened::Denied { grant, answer }) => self.audit.not_opened(&grant, answer),
                 Err(NotOpened::Gone(error)) => return Err(error),
             },
-            Err(refused) => self.audit.refused(&refused, received.source, now),
+            Err(refused) => self.audit.refused(&refused, datagram.source(), now),
         }
         Ok(())
     }
