@@ -1,23 +1,26 @@
 //! Somebody who knocks: with the real program, or with datagrams that can be sent again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use sknock::{Identity, ServerCertificate};
 use sknock_protocol::v2::{self, ClaimedAddress, Wish};
 use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, DEFAULT_KNOCK_PORT, Service};
 
-use crate::wait::{Limit, now};
+use crate::wait::{LIMIT, Limit, now};
 use crate::{Authority, Namespace, binaries, reach};
 
 /// Who knocks, from where, on which authority's server `gate`.
-#[derive(Clone, Copy)]
 pub struct Client<'w> {
     namespace: &'w Namespace,
     authority: &'w Authority,
     name: &'w str,
+    identity: Identity,
+    server: ServerCertificate,
 }
 
 /// A program that has run.
@@ -31,6 +34,14 @@ pub struct Ran {
     pub errors: String,
 }
 
+/// A datagram on its way, and the socket where its answer arrives.
+#[derive(Debug)]
+pub struct Sent {
+    socket: UdpSocket,
+    id: String,
+    answer_key: Arc<AnswerKey>,
+}
+
 /// One knock, which can be sent as often as one likes.
 #[derive(Debug)]
 pub struct Datagram {
@@ -38,19 +49,19 @@ pub struct Datagram {
     pub bytes: [u8; v2::DATAGRAM_LENGTH],
     /// What the server's log calls it.
     pub id: String,
-    answer_key: AnswerKey,
+    answer_key: Arc<AnswerKey>,
 }
 
 impl<'w> Client<'w> {
     /// `alice`, in `namespace`.
     pub fn alice(namespace: &'w Namespace, authority: &'w Authority) -> Self {
-        Self { namespace, authority, name: "alice" }
+        Self::named("alice", namespace, authority)
     }
 
-    /// The same with another certificate.
-    #[must_use]
-    pub fn named(self, name: &'w str) -> Self {
-        Self { name, ..self }
+    /// Somebody else with a certificate of `authority`.
+    pub fn named(name: &'w str, namespace: &'w Namespace, authority: &'w Authority) -> Self {
+        let (identity, server) = (authority.identity(name), authority.server_certificate("gate"));
+        Self { namespace, authority, name, identity, server }
     }
 
     /// `sknock WORDS` with this client's files and nothing from the tester's own environment.
@@ -115,11 +126,9 @@ impl<'w> Client<'w> {
             services: services.expect("services"),
         };
         edit(&mut wish);
-        let (identity, server) =
-            (self.authority.identity(self.name), self.authority.server_certificate("gate"));
-        let sealed = v2::seal(&identity, &server, &wish).expect("it fits");
+        let sealed = v2::seal(&self.identity, &self.server, &wish).expect("it fits");
         let v2::Sealed { datagram, id, answer_key } = sealed;
-        Datagram { bytes: datagram, id: id.to_string(), answer_key }
+        Datagram { bytes: datagram, id: id.to_string(), answer_key: Arc::new(answer_key) }
     }
 
     /// Makes a knock that opens for `seconds`.
@@ -130,32 +139,44 @@ impl<'w> Client<'w> {
 }
 
 impl Datagram {
-    /// Sends it, and does not wait.
+    /// Sends it, from a socket of its own.
     #[track_caller]
-    pub fn send(&self, from: &Namespace, to: IpAddr) {
-        let to = SocketAddr::new(to, DEFAULT_KNOCK_PORT);
-        let sent = reach::udp_socket(from, to).and_then(|socket| socket.send(&self.bytes));
-        assert_eq!(sent.expect("a route to the server"), self.bytes.len());
-    }
-
-    /// Sends it once; the server's answer, if there is one in `patience`.
-    #[track_caller]
-    pub fn answer(&self, from: &Namespace, to: IpAddr, patience: Duration) -> Option<Answer> {
+    pub fn send(&self, from: &Namespace, to: IpAddr) -> Sent {
         let to = SocketAddr::new(to, DEFAULT_KNOCK_PORT);
         let socket = reach::udp_socket(from, to).expect("a route to the server");
-        socket.send(&self.bytes).expect("a route to the server");
+        let sent = socket.send(&self.bytes).expect("a route to the server");
+        assert_eq!(sent, self.bytes.len());
+        Sent { socket, id: self.id.clone(), answer_key: Arc::clone(&self.answer_key) }
+    }
+}
+
+impl Sent {
+    /// Where it came from, as the server's log has it.
+    pub fn source(&self) -> SocketAddr {
+        self.socket.local_addr().expect("it is bound")
+    }
+
+    /// The server's answer, if there is one in `patience`.
+    pub fn answer(&self, patience: Duration) -> Option<Answer> {
         let limit = Limit::new(patience);
         let mut heard = [0; ANSWER_LENGTH + 1];
         while !limit.is_over() {
             let wait = limit.left().max(Duration::from_millis(1));
-            socket.set_read_timeout(Some(wait)).expect("not zero");
+            self.socket.set_read_timeout(Some(wait)).expect("not zero");
             // An error is silence, or an ICMP message that means nothing.
-            if let Ok(length) = socket.recv(&mut heard)
+            if let Ok(length) = self.socket.recv(&mut heard)
                 && let Some(answer) = self.answer_key.open(&heard[..length])
             {
                 return Some(answer);
             }
         }
         None
+    }
+
+    /// Fails if the server does not grant it.
+    #[track_caller]
+    pub fn must_be_granted(&self) -> Answer {
+        let answer = self.answer(LIMIT);
+        answer.unwrap_or_else(|| panic!("no answer to knock {}", self.id))
     }
 }

@@ -41,7 +41,7 @@ impl Config {
     }
 
     /// The file's text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let lines = self.0.iter().map(|(key, value)| format!("{key} = {value}\n"));
         std::iter::once("[DEFAULT]\n".to_owned()).chain(lines).collect()
     }

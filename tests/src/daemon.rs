@@ -21,10 +21,22 @@ use crate::{Config, Namespace, binaries, process};
 pub struct Daemon<'w> {
     namespace: &'w Namespace,
     folder: TempDir,
+    environment: Vec<(String, String)>,
     running: Option<Child>,
     log: Log,
     /// How many lines it had said before the latest start.
     begun: usize,
+}
+
+/// What a program that was asked has answered.
+#[derive(Debug)]
+pub struct Asked {
+    /// Exit code; `None` if ended by a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub answer: String,
+    /// Standard error.
+    pub errors: String,
 }
 
 /// How a daemon that was expected to end has ended.
@@ -52,7 +64,14 @@ impl<'w> Daemon<'w> {
     /// One that does not run yet.
     pub fn stopped(namespace: &'w Namespace, config: &Config) -> Self {
         let folder = traversable_folder();
-        let daemon = Self { namespace, folder, running: None, log: Log::default(), begun: 0 };
+        let daemon = Self {
+            namespace,
+            folder,
+            environment: Vec::new(),
+            running: None,
+            log: Log::default(),
+            begun: 0,
+        };
         daemon.configure(config);
         daemon
     }
@@ -75,6 +94,9 @@ impl<'w> Daemon<'w> {
         for name in ours.filter(|name| name.to_string_lossy().starts_with("SKNOCK_")) {
             command.env_remove(name);
         }
+        // Refusals that anyone can cause are told at this level only.
+        command.env("SKNOCK_LOG", "info,audit=trace");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg(word).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
@@ -85,6 +107,24 @@ impl<'w> Daemon<'w> {
         let mut command = self.command(word);
         let output = self.namespace.inside(|| command.output()).expect("it was just built");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Runs `sknockd WORD --config FILE MORE` in the same namespace to its end.
+    pub fn ask(&self, word: &str, more: &[&str]) -> Asked {
+        let mut command = self.command(word);
+        command.arg("--config").arg(self.config_file()).args(more).stdout(Stdio::piped());
+        let output = self.namespace.inside(|| command.output()).expect("it was just built");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Asked {
+            code: output.status.code(),
+            answer: text(&output.stdout),
+            errors: text(&output.stderr),
+        }
+    }
+
+    /// Sets an environment variable for all that is started from now on.
+    pub fn export(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Writes its configuration; it reads it at its start, and on reload.
