@@ -46,8 +46,9 @@ impl Gate {
         }
     }
 
-    /// Takes over a new configuration, in one transaction if the protection is up. If that fails,
-    /// everything stays as it was.
+    /// Takes over a new configuration, in one transaction if the protection is up; grants that it
+    /// forbids are closed. If that fails, everything stays as it was. Without protection nothing
+    /// happens yet but that [`Request::Raise`] will use it.
     pub fn reconfigure(&mut self, rules: Rules, ceiling: Ceiling, now: Uptime) -> Happened {
         let old_rules = std::mem::replace(&mut self.rules, rules);
         let old_ceiling = std::mem::replace(&mut self.ceiling, ceiling);
