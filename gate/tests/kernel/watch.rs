@@ -89,7 +89,8 @@ fn too_many_events_to_be_told_of_count_as_a_change() {
     let (_gate, mut watch) = guarded(&net);
     let many: Vec<String> = (0..2_000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
     net.nft("table inet other { set s { type ipv4_addr; } }");
-    let commands = std::env::temp_dir().join(format!("sknock-events-{}.nft", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let commands = folder.path().join("many.nft");
     let add = format!("add element inet other s {{ {} }}\n", many.join(", "));
     std::fs::write(&commands, format!("{add}flush set inet other s\n")).unwrap();
     let mut overrun = false;
@@ -100,7 +101,6 @@ fn too_many_events_to_be_told_of_count_as_a_change() {
             break;
         }
     }
-    std::fs::remove_file(&commands).unwrap();
     assert!(overrun, "the kernel kept everything");
     assert!(watch.lost_table());
     assert!(!watch.lost_table());
