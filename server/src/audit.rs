@@ -9,13 +9,14 @@ use sknock_protocol::{KnockId, Moment, Refusal, Service, Subject};
 use tracing::{info, trace, warn};
 
 use crate::gate::Opened;
+use crate::log::Rate;
 use crate::pipeline::Refused;
 use crate::policy::Grant;
 
 /// Writes audit lines, one of these for each thread.
 #[derive(Debug, Default)]
 pub struct Audit {
-    refusals: Bucket,
+    refusals: Rate,
 }
 
 impl Audit {
@@ -67,7 +68,7 @@ impl Audit {
             );
         } else if refused.reason <= Refusal::NotForThisServer {
             trace!(target: "audit", reason, %source, "refused");
-        } else if let Some(untold) = self.refusals.take(now) {
+        } else if let Some(untold) = self.refusals.leave(now.as_secs()) {
             info!(target: "audit", reason, %source, untold, "refused");
         }
     }
@@ -110,47 +111,9 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// So many lines in a second, and the count of those not told.
-#[derive(Debug, Default)]
-struct Bucket {
-    second: u64,
-    told: u32,
-    untold: u64,
-}
-
-impl Bucket {
-    /// Enough to see an attack, little enough to live through one: about 1 kB/s a thread.
-    const PER_SECOND: u32 = 5;
-
-    /// Leave for one line, with the number of lines that went untold before it.
-    fn take(&mut self, now: Moment) -> Option<u64> {
-        if self.second != now.as_secs() {
-            self.second = now.as_secs();
-            self.told = 0;
-        }
-        if self.told == Self::PER_SECOND {
-            self.untold += 1;
-            return None;
-        }
-        self.told += 1;
-        Some(std::mem::take(&mut self.untold))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_attack_is_told_within_a_rate_and_counted() {
-        let mut bucket = Bucket::default();
-        let told = |bucket: &mut Bucket, second| {
-            (0..100).filter(|_| bucket.take(Moment::from_secs(second)).is_some()).count()
-        };
-        assert_eq!(told(&mut bucket, 1), 5);
-        assert_eq!(bucket.take(Moment::from_secs(2)), Some(95));
-        assert_eq!(bucket.take(Moment::from_secs(2)), Some(0));
-    }
 
     #[test]
     fn bytes_read_as_hexadecimal() {

@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sknock_gate::{Gate, Happened, Uptime, Watch};
 use tracing::{error, info, warn};
 
+use self::records::Clerk;
 use super::network::Network;
 use super::signals::{Signals, Wanted};
 use super::world::World;
@@ -29,7 +30,7 @@ pub(crate) struct Supervisor {
     /// What the last good network process ran with.
     pub(crate) settings: Settings,
     pub(crate) world: World,
-    pub(crate) gate: Gate,
+    pub(crate) clerk: Clerk,
     pub(crate) watch: Watch,
     pub(crate) signals: Signals,
     pub(crate) notify: Notify,
@@ -74,7 +75,7 @@ impl Supervisor {
             config,
             settings,
             world,
-            gate,
+            clerk: Clerk::new(gate),
             watch,
             signals,
             notify: Notify,
@@ -98,10 +99,11 @@ impl Supervisor {
                 }
             }
             self.serve(now);
-            self.move_on(now);
+            // First who has ended, then who may begin: nobody waits a round for a free folder.
             if let Some(code) = self.bury(now) {
                 return code;
             }
+            self.move_on(now);
             self.look_after(now);
         }
     }
@@ -175,7 +177,7 @@ impl Supervisor {
     /// Puts everything back that somebody else has removed.
     fn stand_guard(&mut self, now: Uptime) {
         if self.protected && self.watch.lost_table() {
-            if let Happened::Failed(error) = self.gate.reassert(now) {
+            if let Happened::Failed(error) = self.clerk.gate.reassert(now) {
                 error!("our table was removed and cannot be put back: {error}");
             } else {
                 warn!("another program removed our table; it is back, with all grants");
@@ -236,7 +238,7 @@ impl Supervisor {
     }
 
     fn lower(&mut self) -> ExitCode {
-        match self.gate.lower() {
+        match self.clerk.gate.lower() {
             Ok(()) => {
                 info!("stopped; protection is removed (onExit = open)");
                 ExitCode::SUCCESS

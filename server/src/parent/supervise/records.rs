@@ -9,19 +9,20 @@ use tracing::{error, info, warn};
 
 use super::Supervisor;
 use crate::config::Settings;
+use crate::log::Rate;
 use crate::parent::network::Network;
 use crate::parent::plan;
 
 impl Supervisor {
     /// Answers one record from every link, so that none can keep the others waiting.
     pub(super) fn serve(&mut self, now: Uptime) {
-        let gate = &mut self.gate;
+        let clerk = &mut self.clerk;
         if let Some(current) = &mut self.current {
             current.links.retain(|link| {
                 answer(link, |record| match Request::decode(record) {
                     // It is up. To build the table again and again would only cost time.
                     Some(Request::Raise) => Answer::Failed,
-                    _ => told(&gate.handle(record, now)),
+                    _ => clerk.handle(record, now),
                 })
             });
         }
@@ -30,9 +31,9 @@ impl Supervisor {
             links.retain(|link| {
                 answer(link, |record| {
                     if Request::decode(record) != Some(Request::Raise) {
-                        return told(&gate.handle(record, now));
+                        return clerk.handle(record, now);
                     }
-                    let reply = raise(gate, settings, self.protected, record, now);
+                    let reply = clerk.raise(settings, self.protected, record, now);
                     raised |= reply == Answer::Raised;
                     reply
                 })
@@ -56,22 +57,47 @@ impl Supervisor {
     }
 }
 
-/// Puts up the protection that `settings` ask for, in one transaction.
-fn raise(gate: &mut Gate, settings: &Settings, up: bool, record: &[u8], now: Uptime) -> Answer {
-    let changed = gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
-    told(&if up { changed } else { gate.handle(record, now) })
+/// Takes records to the gate, and tells the log what came of each.
+#[derive(Debug)]
+pub(crate) struct Clerk {
+    pub(super) gate: Gate,
+    refusals: Rate,
 }
 
-/// Every opening is told here too, whatever the network process says of it.
-fn told(happened: &Happened) -> Answer {
-    match happened {
-        // Whole revocation lists are closed entry by entry; most never had a grant.
-        Happened::Closed { count: 0, .. } => {}
-        Happened::Failed(_) => error!(target: "gate", "{happened}"),
-        Happened::Refused { .. } | Happened::NoCapacity(_) => warn!(target: "gate", "{happened}"),
-        _ => info!(target: "gate", "{happened}"),
+impl Clerk {
+    /// Serves at `gate`.
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self { gate, refusals: Rate::default() }
     }
-    happened.answer()
+
+    fn handle(&mut self, record: &[u8], now: Uptime) -> Answer {
+        let happened = self.gate.handle(record, now);
+        self.tell(&happened, now)
+    }
+
+    /// Puts up the protection that `settings` ask for, in one transaction.
+    fn raise(&mut self, settings: &Settings, up: bool, record: &[u8], now: Uptime) -> Answer {
+        let changed = self.gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
+        let happened = if up { changed } else { self.gate.handle(record, now) };
+        self.tell(&happened, now)
+    }
+
+    /// Every opening is told here too, whatever the network process says of it.
+    fn tell(&mut self, happened: &Happened, now: Uptime) -> Answer {
+        match happened {
+            // Whole revocation lists are closed entry by entry; most never had a grant.
+            Happened::Closed { count: 0, .. } => {}
+            Happened::Failed(_) => error!(target: "gate", "{happened}"),
+            // A captured network process may ask as often as it likes, but not fill the disk.
+            Happened::Refused { .. } | Happened::NoCapacity(_) => {
+                if let Some(untold) = self.refusals.leave(now.since(Uptime::default()).as_secs()) {
+                    warn!(target: "gate", untold, "{happened}");
+                }
+            }
+            _ => info!(target: "gate", "{happened}"),
+        }
+        happened.answer()
+    }
 }
 
 /// Answers one record, if one is there. Says whether the link is still good for anything.
