@@ -173,6 +173,20 @@ fn numbers_out_of_range_are_refused_with_the_range() {
 }
 
 #[test]
+fn a_list_can_be_fetched_as_often_as_every_six_seconds() {
+    let write = |value: &str| read(&format!("CRL_UPDATE_INTERVAL_IN_MINUTES = {value}"));
+    for (value, seconds) in [("0.1", 6), ("0.5", 30), ("30", 1800), ("1.0", 60), ("10080", 604_800)]
+    {
+        let interval = write(value).unwrap().revocation.interval;
+        assert_eq!(interval, Duration::from_secs(seconds), "{value}");
+    }
+    for bad in ["0", "0.0", ".5", "1.", "0.05", "1.5.5", "10080.1", "-1", "1e3", "", "1,5"] {
+        let problems = write(bad).unwrap_err().to_string();
+        assert!(problems.contains("write 0.1 to 10080"), "{problems}");
+    }
+}
+
+#[test]
 fn a_key_that_stands_twice_is_refused_with_both_lines() {
     assert_eq!(
         problems("knockPort = 5\nworkers = 1\nKNOCKPORT = 6"),

@@ -53,12 +53,12 @@ fn keys(read: &mut Reader<'_>) -> Keys {
 }
 
 fn revocation(read: &mut Reader<'_>) -> RevocationSettings {
-    let minutes: u64 = read.number(&keys::CRL_UPDATE_INTERVAL);
+    let tenths_of_a_minute = read.tenths(&keys::CRL_UPDATE_INTERVAL);
     let hours: u64 = read.number(&keys::CRL_STALE_GRACE);
     RevocationSettings {
         file: read.optional_path(&keys::CRL_FILE),
         urls: read.urls(&keys::CRL_URL),
-        interval: Duration::from_secs(minutes * 60),
+        interval: Duration::from_secs(tenths_of_a_minute * 6),
         grace: Duration::from_secs(hours * 3600),
         tls_authorities: read.optional_path(&keys::CRL_TLS_CA_FILE),
     }

@@ -24,6 +24,13 @@ pub enum Kind {
         /// The most.
         max: u64,
     },
+    /// A number with at most one decimal, both bounds included and in tenths.
+    Tenths {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
     /// One of these words.
     Word(&'static [&'static str]),
     /// A path; a relative one starts at the configuration file's folder.
@@ -64,6 +71,7 @@ impl Key {
     pub fn values(&self) -> String {
         match self.kind {
             Kind::Number { min, max } => format!("{min} to {max}"),
+            Kind::Tenths { min, max } => format!("{} to {}", tenths(min), tenths(max)),
             Kind::Word(words) => match words {
                 [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
                 _ => words.concat(),
@@ -77,6 +85,13 @@ impl Key {
             Kind::Secret => "text or empty".into(),
             Kind::Retired => "without effect".into(),
         }
+    }
+}
+
+fn tenths(number: u64) -> String {
+    match number % 10 {
+        0 => (number / 10).to_string(),
+        tenth => format!("{}.{tenth}", number / 10),
     }
 }
 
@@ -111,8 +126,9 @@ keys! {
         "revocation list as DER; without it and crlUrl nobody is ever revoked";
     CRL_URL = "crlUrl", Kind::Urls, "",
         "where to fetch it; kept in crlFile, or in stateDir if that is empty";
-    CRL_UPDATE_INTERVAL = "CRL_UPDATE_INTERVAL_IN_MINUTES", number(1, 10_080), "30",
-        "how often to fetch it, in minutes";
+    CRL_UPDATE_INTERVAL = "CRL_UPDATE_INTERVAL_IN_MINUTES",
+        Kind::Tenths { min: 1, max: 100_800 }, "30",
+        "how often to fetch it, in minutes: how long a revoked certificate may still open doors";
     CRL_STALE_GRACE = "CRL_STALE_GRACE_IN_HOURS", number(0, 8_760), "168",
         "how long a list still counts after its nextUpdate, in hours; then all are refused";
     CRL_TLS_CA_FILE = "crlTlsCaFile", Kind::OptionalPath, "",

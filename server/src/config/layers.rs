@@ -145,6 +145,21 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A number with at most one decimal, within the table's bounds, in tenths.
+    pub(super) fn tenths(&mut self, key: &Key) -> u64 {
+        let text = self.text(key);
+        let (whole, tenth) = text.split_once('.').unwrap_or((&text, "0"));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let plain = !whole.is_empty() && tenth.len() == 1 && digits(whole) && digits(tenth);
+        let number = plain.then(|| format!("{whole}{tenth}").parse::<u64>().ok()).flatten().filter(
+            |number| matches!(key.kind, Kind::Tenths { min, max } if (min..=max).contains(number)),
+        );
+        number.unwrap_or_else(|| {
+            self.bad(key, &text);
+            0
+        })
+    }
+
     /// One of the words that `T` deserialises from.
     pub(super) fn word<T: for<'de> Deserialize<'de> + Default>(&mut self, key: &Key) -> T {
         let text = self.text(key);

@@ -51,7 +51,7 @@ pub struct RevocationSettings {
     pub file: Option<PathBuf>,
     /// Where to fetch it, http or https; at most 16.
     pub urls: Vec<String>,
-    /// How often: one minute to one week.
+    /// How often: six seconds to one week.
     pub interval: Duration,
     /// How long a list counts after its nextUpdate: zero to one year.
     pub grace: Duration,
