@@ -5,9 +5,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# What a Debian machine may lack: netlink libraries to build; nft, ip, openssl and ssh-free tools to test.
-PACKAGES := libnftnl-dev libmnl-dev pkg-config gcc nftables iproute2 openssl curl
-NEEDED := nft ip openssl curl cc pkg-config
+# What a Debian machine may lack: netlink libraries to build; nft, ip, openssl and ssh-free tools to
+# test; a small web server and a wiretap for the demo.
+PACKAGES := libnftnl-dev libmnl-dev pkg-config gcc nftables iproute2 openssl curl busybox tcpdump
+NEEDED := nft ip openssl curl cc pkg-config busybox tcpdump
 
 .PHONY: demo test bench lint fuzz doc install setup build clean
 
@@ -21,7 +22,7 @@ test: setup
 
 bench: setup
 	$(CARGO) build --release --locked --workspace --bins
-	$(SUDO) env "PATH=$$PATH" target/release/sknock-bench
+	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" target/release/sknock-bench
 
 lint: setup
 	$(CARGO) fmt --all --check
