@@ -20,11 +20,11 @@ pub fn path(program: &str) -> PathBuf {
     path
 }
 
-/// Where cargo puts programs: `target/PROFILE`, above this test's own `deps`.
+/// Where cargo puts programs: `target/PROFILE`, where we are, or above a test's own `deps`.
 fn folder() -> PathBuf {
     let own = env::current_exe().expect("Linux knows it");
-    let above = own.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
-    above.to_owned()
+    let folders = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+    folders.expect("a program lies in a folder").to_owned()
 }
 
 /// As the Makefile builds it, so that nothing is left to do after `make`.

@@ -64,6 +64,18 @@ impl<'w> Client<'w> {
         Self { namespace, authority, name, identity, server }
     }
 
+    /// The same place, another key and certificate. Only for datagrams, not for the program.
+    #[must_use]
+    pub fn posing_as(self, identity: Identity) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// Knocks on another server of the authority. Only for datagrams, not for the program.
+    #[must_use]
+    pub fn taking_for_gate(self, server: &str) -> Self {
+        Self { server: self.authority.server_certificate(server), ..self }
+    }
+
     /// `sknock WORDS` with this client's files and nothing from the tester's own environment.
     pub fn command(&self, words: &str) -> Command {
         let mut command = Command::new(binaries::path("sknock"));

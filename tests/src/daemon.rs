@@ -9,12 +9,13 @@ use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use self::log::Log;
 use crate::authority::traversable_folder;
 use crate::wait::{some, until};
-use crate::{Config, Namespace, binaries, process};
+use crate::{Config, Namespace, Sent, binaries, process};
 
 /// A daemon, running or not, with a configuration and a state of its own. Killed when dropped.
 #[derive(Debug)]
@@ -54,12 +55,19 @@ impl<'w> Daemon<'w> {
     pub fn start(namespace: &'w Namespace, config: &Config) -> Self {
         let mut daemon = Self::stopped(namespace, config);
         daemon.begin();
-        daemon.wait_for(Self::ACCEPTING);
+        daemon.wait_for(daemon.accepting());
         daemon
     }
 
-    /// What it says when knocks are accepted.
-    pub const ACCEPTING: &'static str = "accepting knocks";
+    /// What it says when knocks are accepted; a first start tells before for how long it will not.
+    pub const ACCEPTING: &'static str = ": accepting knocks\n";
+
+    /// The same in the format of its log.
+    fn accepting(&self) -> &'static str {
+        let config = fs::read_to_string(self.config_file()).expect("our file");
+        let json = config.contains("logFormat = json");
+        if json { "\"message\":\"accepting knocks\"" } else { Self::ACCEPTING }
+    }
 
     /// One that does not run yet.
     pub fn stopped(namespace: &'w Namespace, config: &Config) -> Self {
@@ -146,7 +154,7 @@ impl<'w> Daemon<'w> {
         self.file("config.ini")
     }
 
-    /// Waits until it has said `text` since its start; the whole line.
+    /// Waits until it has said `text` since its start; the whole line. Lines end with `\n`.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> String {
         self.log.wait_for(text, self.begun)
@@ -156,6 +164,13 @@ impl<'w> Daemon<'w> {
     #[track_caller]
     pub fn wait_since(&self, mark: usize, text: &str) -> String {
         self.log.wait_for(text, mark)
+    }
+
+    /// Waits for what its log, in JSON, says of a knock.
+    #[track_caller]
+    pub fn verdict(&self, knock: &Sent) -> Value {
+        let line = self.log.wait_for(&format!("\"source\":\"{}\"", knock.source()), self.begun);
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
     /// Now, for [`Self::wait_since`].
@@ -190,7 +205,7 @@ impl<'w> Daemon<'w> {
     pub fn reload(&self) {
         let mark = self.mark();
         self.signal(Signal::SIGHUP);
-        self.wait_since(mark, Self::ACCEPTING);
+        self.wait_since(mark, self.accepting());
     }
 
     /// Has it stop in order, and waits for that.
@@ -220,7 +235,7 @@ impl<'w> Daemon<'w> {
         let status: ExitStatus =
             some("sknockd ends", || child.try_wait().expect("it is our child"));
         self.running = None;
-        let said = self.log.lines().iter().skip(self.begun).cloned().collect::<Vec<_>>().join("\n");
+        let said = self.log.lines()[self.begun..].concat();
         Ended { code: status.code(), said }
     }
 }
@@ -232,7 +247,7 @@ impl Drop for Daemon<'_> {
             let _ = child.kill().and_then(|()| child.wait());
         }
         if thread::panicking() {
-            eprintln!("sknockd said:\n{}", self.log.lines().join("\n"));
+            eprintln!("sknockd said:\n{}", self.log.lines().concat());
         }
     }
 }

@@ -1,19 +1,24 @@
 //! Network namespaces, and doing things inside them without forking.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::panic;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use nix::sched::{CloneFlags, setns};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+use tempfile::NamedTempFile;
 
 /// A named network namespace with `lo` up. Removed when dropped.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
     file: File,
+    hosts: OnceLock<NamedTempFile>,
 }
 
 /// `ip` prepares /run/netns at its first use, and interfaces that go to another namespace need a
@@ -28,7 +33,9 @@ impl Namespace {
         drop(guard);
         made.unwrap_or_else(|error| panic!("no network namespace: {error}"));
         let file = File::open(format!("/run/netns/{name}")).expect("ip has just made it");
-        let namespace = Self { name, file };
+        let namespace = Self { name, file, hosts: OnceLock::new() };
+        // A router that still checks its link-local address, for a second, asks for no neighbour.
+        namespace.set("ipv6/conf/default/accept_dad", "0");
         namespace.ip("link set lo up");
         // Every refusal is told: the tests probe more often than the usual rate allows.
         namespace.set("ipv4/icmp_ratelimit", "0");
@@ -41,10 +48,21 @@ impl Namespace {
         &self.name
     }
 
+    /// Has everything in there that looks up names find this instead of the machine's /etc/hosts.
+    pub fn know_hosts(&self, hosts: &str) {
+        let mut file = NamedTempFile::new().expect("a place for temporary files");
+        file.write_all(hosts.as_bytes()).expect("our file");
+        file.as_file().set_permissions(Permissions::from_mode(0o644)).expect("our file");
+        self.hosts.set(file).expect("told once");
+    }
+
     /// Does `work` in a thread that lives in there: its sockets and programs belong there.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let entered = || {
             setns(&self.file, CloneFlags::CLONE_NEWNET).expect("entering takes root");
+            if let Some(hosts) = self.hosts.get() {
+                replace_hosts(hosts.path()).expect("mounting takes root");
+            }
             work()
         };
         let result = thread::scope(|scope| scope.spawn(entered).join());
@@ -105,6 +123,14 @@ impl Drop for Namespace {
             eprintln!("the namespace {} stays: {error}", self.name);
         }
     }
+}
+
+/// For this thread and the programs that it starts.
+fn replace_hosts(file: &Path) -> nix::Result<()> {
+    let nothing = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
+    mount(Some(file), "/etc/hosts", nothing, MsFlags::MS_BIND, nothing)
 }
 
 fn finished(command: &mut Command) -> Result<String, String> {

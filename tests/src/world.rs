@@ -59,7 +59,7 @@ impl World {
         let mut world = Self::new();
         let inner = Namespace::new(world.gateway.name().replace("-gw", "-in"));
         cable(&world.gateway, "in", &inner, 3);
-        inner.ip("route add default via 10.77.3.1\n-6 route add default via fd77:3::1");
+        inner.ip("route add default via 10.77.3.1\nroute add default via fd77:3::1");
         world.gateway.set("ipv4/ip_forward", "1");
         world.gateway.set("ipv6/conf/all/forwarding", "1");
         world.inner = Some(inner);

@@ -1,7 +1,8 @@
 //! The main job: closed, a knock, open for one address, closed again. Real programs, real packets.
 
-use std::net::SocketAddr;
-use std::process::Stdio;
+use std::io::{Read, Write};
+use std::process::{Output, Stdio};
+use std::thread;
 
 use sknock_tests::Found::{Open, Refused, Silent};
 use sknock_tests::reach::{self, connect, converse, converse_udp};
@@ -44,4 +45,72 @@ fn a_rejected_door_opens_for_one_address_and_closes_by_itself() {
 #[test]
 fn a_dropped_door_opens_for_one_address_and_closes_by_itself() {
     a_door_opens_and_closes("drop", Silent);
+}
+
+#[test]
+fn a_single_use_door_is_open_for_one_connection_which_the_clients_own_probe_does_not_take() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let _daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    for host in World::GATEWAY {
+        let ran = alice.open(host, "tcp/22 --once");
+        assert_eq!(ran.report["verified"], "answer");
+    }
+    let streams = World::GATEWAY.map(|host| connect(&world.client, (host, 22).into()).unwrap());
+    assert_eq!(world.tcp(22), Seen::each(Refused, Refused));
+    for stream in &streams {
+        converse(stream).unwrap();
+    }
+}
+
+#[test]
+fn the_library_knocks_and_connects() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let _daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let library = Client::alice(&world.client, &authority).library().build();
+    for host in World::GATEWAY {
+        let stream = world.client.inside(|| library.connect(&host.to_string(), 22)).unwrap();
+        converse(&stream).unwrap();
+    }
+    assert_eq!(world.tcp(22), Seen::each(Open, Refused));
+}
+
+/// Bytes that show a loss, a doubling or a swap, wherever it happens.
+fn pattern(length: usize) -> Vec<u8> {
+    let mut state = 1u32;
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+#[test]
+fn sixty_four_megabytes_pass_through_connect_unharmed_and_past_the_end_of_the_grant() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let _daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    let mut command = alice.command(&format!("connect --lifetime 2 {} 22", World::GATEWAY[0]));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut connect = world.client.inside(|| command.spawn()).unwrap();
+    let (mut input, mut output) = (connect.stdin.take().unwrap(), connect.stdout.take().unwrap());
+
+    let sent = pattern(64 << 20);
+    let (first, rest) = sent.split_at(1 << 20);
+    let mut received = vec![0; first.len()];
+    thread::scope(|scope| {
+        scope.spawn(|| input.write_all(first).unwrap());
+        output.read_exact(&mut received).unwrap();
+    });
+    until("the grant ends", || world.tcp(22) == Seen::each(Refused, Refused));
+    thread::scope(|scope| {
+        scope.spawn(move || input.write_all(rest).unwrap());
+        output.read_to_end(&mut received).unwrap();
+    });
+    assert!(received == sent, "{} bytes came back, or others", received.len());
+    let Output { status, stderr, .. } = connect.wait_with_output().unwrap();
+    assert_eq!((status.code(), String::from_utf8(stderr).unwrap()), (Some(0), String::new()));
 }

@@ -16,7 +16,7 @@ impl Log {
         let log = self.clone();
         thread::spawn(move || {
             for line in BufReader::new(from).lines().map_while(Result::ok) {
-                log.lines().push(line);
+                log.lines().push(line + "\n");
                 log.0.1.notify_all();
             }
         });
@@ -31,7 +31,7 @@ impl Log {
             if let Some(line) = lines.iter().skip(since).find(|line| line.contains(text)) {
                 return line.clone();
             }
-            assert!(!limit.is_over(), "sknockd never said {text:?}, but:\n{}", lines.join("\n"));
+            assert!(!limit.is_over(), "sknockd never said {text:?}, but:\n{}", lines.concat());
             let waited = self.0.1.wait_timeout(lines, limit.left());
             lines = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -1,0 +1,64 @@
+//! What the two processes may still do, as the kernel tells it.
+
+use nix::unistd::Pid;
+use sknock_tests::wait::until;
+use sknock_tests::{Authority, Client, Config, Daemon, World, process};
+
+const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+
+/// `CAP_NET_ADMIN` is number 12.
+const NET_ADMIN: &str = "0000000000001000";
+const NONE: &str = "0000000000000000";
+
+#[track_caller]
+fn status(pid: Pid, line: &str) -> String {
+    process::status(pid, line).expect("it runs")
+}
+
+#[test]
+fn the_network_process_has_no_privilege_at_all() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let check = || {
+        let network = daemon.network();
+        // Real, effective, saved and file system; 65534 is `nobody`.
+        for line in ["Uid", "Gid"] {
+            assert_eq!(status(network, line), "65534\t65534\t65534\t65534", "{line}");
+        }
+        assert_eq!(SETS.map(|set| status(network, set)), [NONE; 5]);
+        assert_eq!(status(network, "NoNewPrivs"), "1");
+        assert_eq!(status(network, "Seccomp"), "2", "a filter");
+        assert_eq!(status(network, "Groups"), "", "no others");
+    };
+    check();
+    daemon.reload();
+    check();
+}
+
+#[test]
+fn the_privileged_process_keeps_the_firewall_and_can_give_nothing_on() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    Client::alice(&world.client, &authority).open(World::GATEWAY[0], "udp/53");
+    let parent = daemon.parent();
+    let check = || {
+        let [inheritable, _, effective, bounding, ambient] = SETS.map(|set| status(parent, set));
+        assert_eq!(effective, NET_ADMIN);
+        assert_eq!([inheritable, bounding, ambient], [NONE; 3]);
+        assert_eq!(status(parent, "Threads"), "1");
+    };
+    check();
+    daemon.reload();
+    check();
+    assert_eq!(process::children(parent), [daemon.network()], "nothing else runs");
+    until("no process of ours waits to be buried", || process::children(parent).len() == 1);
+}
+
+#[test]
+fn the_network_process_cannot_be_looked_into() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let memory = std::fs::metadata(format!("/proc/{}/mem", daemon.network())).unwrap();
+    let owner = std::os::unix::fs::MetadataExt::uid(&memory);
+    assert_eq!(owner, 0, "not dumpable: its memory is not even its own user's to read");
+}

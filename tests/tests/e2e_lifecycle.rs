@@ -1,0 +1,206 @@
+//! Stops, crashes and reloads: protection and running grants outlive all of them, unless told else.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use sknock_tests::Found::{Open, Refused};
+use sknock_tests::wait::until;
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World, process};
+
+const CLOSED: Seen = Seen { client: [Refused; 2], stranger: [Refused; 2] };
+const CLIENT_ONLY: Seen = Seen { client: [Open; 2], stranger: [Refused; 2] };
+const EVERYBODY: Seen = Seen { client: [Open; 2], stranger: [Open; 2] };
+
+fn open(alice: &Client<'_>, words: &str) {
+    for host in World::GATEWAY {
+        alice.open(host, words);
+    }
+}
+
+#[test]
+fn after_kill_9_of_both_processes_the_door_still_closes_on_time_and_protection_stays() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    open(&Client::alice(&world.client, &authority), "tcp/22 --lifetime 4");
+    daemon.crash();
+    assert_eq!(world.tcp(22), CLIENT_ONLY);
+    until("the kernel closes the door alone", || world.tcp(22) == CLOSED);
+    let table = world.gateway.table().unwrap();
+    assert!(table.contains("tcp dport 22 reject"), "{table}");
+}
+
+#[test]
+fn running_grants_outlive_kill_9_and_restart() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    open(&alice, "tcp/22");
+    daemon.crash();
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(world.tcp(22), CLIENT_ONLY);
+    assert_eq!(daemon.stop().code, Some(0));
+    assert_eq!(world.tcp(22), CLIENT_ONLY);
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(world.tcp(22), CLIENT_ONLY);
+    open(&alice, "udp/53 tcp/22");
+}
+
+#[test]
+fn a_stopped_server_leaves_protection_and_grants_until_the_administrator_opens() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    open(&Client::alice(&world.client, &authority), "tcp/22");
+    let ended = daemon.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    assert!(ended.said.contains("protection stays"), "{}", ended.said);
+    assert_eq!(world.tcp(22), CLIENT_ONLY);
+    assert_eq!(daemon.run("open"), (Some(0), String::new()));
+    assert_eq!(world.gateway.table(), None);
+    assert_eq!(world.tcp(22), EVERYBODY);
+    assert_eq!(daemon.run("open"), (Some(0), String::new()), "once more is no error");
+}
+
+#[test]
+fn with_on_exit_open_a_stopped_server_leaves_nothing() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let config = Config::new(&authority).set("onExit", "open");
+    let mut daemon = Daemon::start(&world.gateway, &config);
+    assert_eq!(world.tcp(22), CLOSED);
+    daemon.signal(Signal::SIGINT);
+    assert_eq!(daemon.wait_for_end().code, Some(0));
+    assert_eq!(world.gateway.table(), None);
+    assert_eq!(world.tcp(22), EVERYBODY);
+}
+
+#[test]
+fn a_dead_network_process_is_replaced_while_protection_and_grants_stay() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    open(&alice, "tcp/22");
+    let (mark, dead) = (daemon.mark(), daemon.network());
+    kill(dead, Signal::SIGKILL).unwrap();
+    daemon.wait_since(mark, "the network process has ended");
+    assert_eq!(world.tcp(22), CLIENT_ONLY);
+    daemon.wait_since(mark, Daemon::ACCEPTING);
+    assert_ne!(daemon.network(), dead);
+    assert_eq!(world.tcp(22), CLIENT_ONLY);
+    open(&alice, "udp/53");
+}
+
+#[test]
+fn a_network_process_without_its_parent_ends() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let network = daemon.network();
+    daemon.signal(Signal::SIGKILL);
+    assert_eq!(daemon.wait_for_end().code, None);
+    until("the network process ends", || !process::runs(network));
+}
+
+#[test]
+fn a_reload_changes_ports_and_keeps_running_grants() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _services = [22, 2222, 8080].map(|port| Echo::tcp(&world.gateway, port));
+    let config = Config::new(&authority).set("protectedPorts", "tcp/22, tcp/2222");
+    let daemon = Daemon::start(&world.gateway, &config);
+    let alice = Client::alice(&world.client, &authority);
+    open(&alice, "tcp/22");
+    let seen = || [22, 2222, 8080].map(|port| world.tcp(port));
+    assert_eq!(seen(), [CLIENT_ONLY, CLOSED, EVERYBODY]);
+    daemon.configure(&config.set("protectedPorts", "tcp/22, tcp/8080"));
+    daemon.reload();
+    assert_eq!(seen(), [CLIENT_ONLY, EVERYBODY, CLOSED]);
+    open(&alice, "tcp/8080");
+    assert_eq!(seen(), [CLIENT_ONLY, EVERYBODY, CLIENT_ONLY]);
+}
+
+#[test]
+fn a_reload_closes_the_grants_that_it_no_longer_offers_and_refuses_new_ones() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _services = [22, 2222].map(|port| Echo::tcp(&world.gateway, port));
+    let config = Config::new(&authority).set("protectedPorts", "tcp/22, tcp/2222");
+    let daemon = Daemon::start(&world.gateway, &config);
+    let alice = Client::alice(&world.client, &authority);
+    open(&alice, "tcp/22 tcp/2222");
+    assert_eq!([world.tcp(22), world.tcp(2222)], [CLIENT_ONLY; 2]);
+    daemon.configure(&config.set("allowedServices", "tcp/2222"));
+    daemon.reload();
+    assert_eq!([world.tcp(22), world.tcp(2222)], [CLOSED, CLIENT_ONLY]);
+    let refused = alice.seal(&["tcp/22"]);
+    refused.send(&world.client, World::GATEWAY[0]);
+    let line = daemon.wait_for(&format!("knock=\"{}\"", refused.id));
+    assert!(line.contains("service-not-offered"), "{line}");
+}
+
+#[test]
+fn a_reload_of_a_broken_configuration_changes_nothing() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let config = Config::new(&authority);
+    let daemon = Daemon::start(&world.gateway, &config);
+    let alice = Client::alice(&world.client, &authority);
+    let (process, table) = (daemon.network(), world.gateway.table());
+    let broken = [
+        ("no configuration", "protectedPorts".to_owned()),
+        ("another key", "[DEFAULT]\nprotectedPort = tcp/22\n".to_owned()),
+        ("no such file", config.clone().set("serverPFXFile", "none.pfx").text()),
+        ("a wrong password", config.clone().without("PFXPasswdFile").text()),
+    ];
+    for (what, text) in broken {
+        daemon.configure_as(&text);
+        let mark = daemon.mark();
+        daemon.signal(Signal::SIGHUP);
+        daemon.wait_since(mark, "the last good configuration stays");
+        assert_eq!(daemon.network(), process, "{what}");
+        assert_eq!(world.gateway.table(), table, "{what}");
+        alice.seal_for(&["udp/53"], 1).send(&world.client, World::GATEWAY[0]).must_be_granted();
+        until("that grant ends", || world.gateway.table() == table);
+    }
+    daemon.configure(&config.set("onExit", "open"));
+    daemon.reload();
+    open(&alice, "tcp/22");
+}
+
+/// Many in the time that a reload takes, few enough for the usual limit of open files.
+const BETWEEN_KNOCKS: Duration = Duration::from_millis(10);
+
+#[test]
+fn no_knock_is_lost_over_five_reloads() {
+    let (world, authority) = (World::new(), Authority::new());
+    let config = Config::new(&authority);
+    let daemon = Daemon::start(&world.gateway, &config);
+    // What waits in the socket while one process hands over to the next must not be too old then.
+    daemon.configure(&config.set("TIMESTAMP_THRESHOLD_IN_SECONDS", "60"));
+    let alice = Client::alice(&world.client, &authority);
+    let done = AtomicBool::new(false);
+    let sent = thread::scope(|scope| {
+        let knocking = scope.spawn(|| {
+            let mut sent = Vec::new();
+            for host in World::GATEWAY.into_iter().cycle() {
+                sent.push(alice.seal(&["tcp/22"]).send(&world.client, host));
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                thread::sleep(BETWEEN_KNOCKS);
+            }
+            sent
+        });
+        (0..5).for_each(|_| daemon.reload());
+        done.store(true, Ordering::Relaxed);
+        knocking.join().unwrap()
+    });
+    for one in &sent {
+        one.must_be_granted();
+    }
+    assert_eq!(daemon.times_said("reloading"), 5);
+}
