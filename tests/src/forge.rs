@@ -68,11 +68,16 @@ impl Forge {
         Self::root(authority.ca().name())
     }
 
+    /// The serial number of an authority below another.
+    pub const INTERMEDIATE: u8 = 77;
+
     /// An authority below this one.
     #[must_use]
     pub fn intermediate(&self, name: &str) -> Self {
         let key = KeyPair::generate().expect("randomness");
-        let made = authority_params(name).signed_by(&key, &self.issuer);
+        let mut params = authority_params(name);
+        params.serial_number = Some(SerialNumber::from_slice(&[Self::INTERMEDIATE]));
+        let made = params.signed_by(&key, &self.issuer);
         Self::of(key, made.expect("these parameters fit").pem())
     }
 

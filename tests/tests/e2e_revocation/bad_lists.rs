@@ -1,0 +1,107 @@
+//! Whatever the web server serves, the last good list stays: who is revoked stays out, who is not
+//! gets in, and the log says what happened.
+
+use std::time::Duration;
+
+use sknock_protocol::Moment;
+use sknock_tests::forge::{Forge, HOUR, List};
+use sknock_tests::wait::now;
+use sknock_tests::{Daemon, Page, Reply, Web};
+
+use crate::scene::{Scene, WEB};
+
+/// A server on whose list number 3 is `mallory`, but not `alice`.
+fn stands_firm(test: impl FnOnce(&Scene, &Daemon<'_>, &dyn Fn(&str))) {
+    let scene = Scene::new();
+    scene.authority.publish(7);
+    scene.authority.revoke("mallory");
+    scene.serve_latest();
+    let daemon = Daemon::start(&scene.world.gateway, &scene.config());
+    let (alice, mallory) = (scene.client("alice"), scene.client("mallory"));
+    let firm = |what: &str| {
+        assert_eq!(scene.verdict(&daemon, &mallory), "revoked", "{what}");
+        assert_eq!(scene.verdict(&daemon, &alice), "granted", "{what}");
+    };
+    firm("before");
+    test(&scene, &daemon, &firm);
+}
+
+fn nobody(number: u64, made: Moment, due: Moment) -> List<'static> {
+    List { number, made, due, revoked: &[] }
+}
+
+#[test]
+fn a_bad_list_changes_nothing_and_the_log_says_why() {
+    stands_firm(|scene, daemon, firm| {
+        let (forge, impostor) =
+            (Forge::with_key_of(&scene.authority), Forge::impostor(&scene.authority));
+        let (now, tomorrow) = (now(), now().after(24 * HOUR));
+        let list = |reply: Vec<u8>| Reply::Page(Page::plain(reply));
+        for (what, reply, said) in [
+            ("forged", list(impostor.list(&nobody(9, now, tomorrow))), "forged"),
+            ("older", list(forge.list(&nobody(2, now, tomorrow))), "number is lower"),
+            ("earlier", list(forge.list(&nobody(3, now.before(HOUR), tomorrow))), "before"),
+            (
+                "expired",
+                list(forge.list(&nobody(9, now.before(2 * HOUR), now.before(HOUR)))),
+                "ended",
+            ),
+            ("future", list(forge.list(&nobody(9, now.after(HOUR), tomorrow))), "clocks"),
+            ("garbage", list(b"<html>It works!</html>".into()), "no certificate revocation list"),
+            ("empty", list(Vec::new()), "sent nothing"),
+            ("endless", Reply::Endless, "larger than"),
+            ("50 MB", list(vec![0x30; 50_000_000]), "no certificate revocation list"),
+            ("404", Reply::Status(404), "404"),
+            ("500", Reply::Status(500), "500"),
+            ("no HTTP", Reply::Raw(b"SSH-2.0-OpenSSH\r\n".into()), "not fetched"),
+            ("silent", Reply::Close, "not fetched"),
+            ("circle", Reply::Raw(CIRCLE.into()), "redirect"),
+        ] {
+            scene.web.reply(reply);
+            let mark = daemon.mark();
+            daemon.reload();
+            let line = daemon.wait_since(mark, "the last good one stays in force");
+            assert!(line.contains("WARN") && line.contains(said), "{what}: {line}");
+            firm(what);
+        }
+    });
+}
+
+/// To itself, again and again.
+const CIRCLE: &[u8] = b"HTTP/1.1 302 Found\r\nLocation: /crl.der\r\nContent-Length: 0\r\n\
+    Connection: close\r\n\r\n";
+
+#[test]
+fn while_the_web_server_is_silent_or_slow_knocks_are_judged_and_reloads_work() {
+    stands_firm(|scene, daemon, firm| {
+        for reply in [Reply::Hang, Reply::Drip(scene.authority.crl(), Duration::from_secs(5))] {
+            scene.web.reply(reply);
+            let before = scene.web.requests().len();
+            daemon.reload();
+            scene.web.request(before);
+            firm("slow");
+        }
+        scene.authority.revoke("alice");
+        scene.serve_latest();
+        daemon.reload();
+        daemon.wait_for("\"number\":\"04\"");
+    });
+}
+
+#[test]
+fn a_web_server_that_is_gone_changes_nothing_even_after_kill_9() {
+    let scene = Scene::new();
+    scene.authority.revoke("mallory");
+    let latest = Reply::Page(Page::plain(scene.authority.crl()));
+    let web = Web::start(&scene.world.stranger, 8001, latest);
+    let config = scene.config().set("crlUrl", &web.url(WEB, "/crl.der"));
+    let mut daemon = Daemon::start(&scene.world.gateway, &config);
+    drop(web);
+    daemon.crash();
+    daemon.begin();
+    let line = daemon.wait_for("the last good one stays in force");
+    assert!(line.contains("refused"), "{line}");
+    daemon.wait_for("\"accepting knocks\"");
+    assert_eq!(scene.verdict(&daemon, &scene.client("mallory")), "revoked");
+    assert_eq!(scene.verdict(&daemon, &scene.client("alice")), "granted");
+}

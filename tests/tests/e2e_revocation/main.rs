@@ -1,0 +1,9 @@
+//! Revocation from end to end: the authority publishes a list, a web server serves it well or badly,
+//! the confined network process fetches it, and what it says counts.
+
+mod bad_lists;
+mod https;
+mod issuers;
+mod noticed;
+mod scene;
+mod start;
