@@ -1,5 +1,5 @@
 //! What an administrator reads afterwards: who was let in, to what, from where, for how long, and
-//! who was not. Names come from certificates and are escaped; secrets never come here.
+//! who was not. Names come from certificates; the log's format escapes them. Secrets never come here.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ impl Audit {
             Told::of(grant.id(), grant.subject(), grant.services());
         info!(
             target: "audit",
-            knock, subject = ?name, serial, fingerprint, services,
+            knock, subject = name, serial, fingerprint, services,
             addresses = addresses(grant),
             address = if grant.claim().signed() { "signed" } else { "unsigned" },
             source = %grant.source(),
@@ -44,7 +44,7 @@ impl Audit {
             Told::of(grant.id(), grant.subject(), grant.services());
         warn!(
             target: "audit",
-            knock, subject = ?name, serial, fingerprint, services,
+            knock, subject = name, serial, fingerprint, services,
             source = %grant.source(),
             reason = ?answer,
             "not opened"
@@ -63,7 +63,7 @@ impl Audit {
                 Told::of(wish.id, &wish.subject, &wish.services);
             info!(
                 target: "audit",
-                reason, knock, subject = ?name, serial, fingerprint, services, %source,
+                reason, knock, subject = name, serial, fingerprint, services, %source,
                 "refused"
             );
         } else if refused.reason <= Refusal::NotForThisServer {

@@ -152,7 +152,7 @@ impl Refresh {
             Ok(Some(list)) => {
                 info!(
                     url,
-                    issuer = ?list.issuer_name(),
+                    issuer = list.issuer_name(),
                     number = list.number().map(hex),
                     revoked = list.len(),
                     "new revocation list in force"
@@ -220,10 +220,10 @@ impl Refresh {
             let end = list.next_update();
             let hours = |span: Duration| span.as_secs() / 3600;
             if now > end.after(lists.grace()) {
-                error!(issuer = ?list.issuer_name(), "the revocation list is too old: ALL KNOCKS ARE REFUSED until a new one comes");
+                error!(issuer = list.issuer_name(), "the revocation list is too old: until a new one comes, ALL KNOCKS ARE REFUSED whose certificate is by this issuer");
             } else if now > end {
                 let left = hours(end.after(lists.grace()).since(now));
-                warn!(issuer = ?list.issuer_name(), "the revocation list is past its end by {} h; in {left} h all knocks will be refused", hours(now.since(end)));
+                warn!(issuer = list.issuer_name(), "the revocation list is past its end by {} h; in {left} h all knocks with its issuer's certificates will be refused", hours(now.since(end)));
             }
         }
     }
