@@ -220,10 +220,17 @@ impl Refresh {
             let end = list.next_update();
             let hours = |span: Duration| span.as_secs() / 3600;
             if now > end.after(lists.grace()) {
-                error!(issuer = list.issuer_name(), "the revocation list is too old: until a new one comes, ALL KNOCKS ARE REFUSED whose certificate is by this issuer");
+                error!(
+                    issuer = list.issuer_name(),
+                    "the revocation list is too old: until a new one comes, ALL KNOCKS ARE REFUSED whose certificate is by this issuer"
+                );
             } else if now > end {
                 let left = hours(end.after(lists.grace()).since(now));
-                warn!(issuer = list.issuer_name(), "the revocation list is past its end by {} h; in {left} h all knocks with its issuer's certificates will be refused", hours(now.since(end)));
+                warn!(
+                    issuer = list.issuer_name(),
+                    "the revocation list is past its end by {} h; in {left} h all knocks with its issuer's certificates will be refused",
+                    hours(now.since(end))
+                );
             }
         }
     }
