@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use sknock::{BundleError, CredentialError, Identity, ServerCertificate};
+use sknock::{BundleError, CredentialError, Identity, ServerCertificate, places};
 
 use crate::arguments::Task;
 use crate::failure::Failure;
-use crate::{password, places};
+use crate::password;
 
 /// Loads both; asks for a password last, when nothing else is missing.
 pub(crate) fn load(task: &Task) -> Result<(Identity, ServerCertificate), Failure> {

@@ -5,7 +5,6 @@ mod credentials;
 mod failure;
 mod help;
 mod password;
-mod places;
 mod report;
 mod splice;
 

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use sknock::places;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::places;
 
 /// Holds the password itself.
 const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
 
 use sknock_protocol::{Service, Transport};
 
@@ -17,7 +18,7 @@ use crate::{ConnectError, Identity, KnockError, Opened, ServerCertificate, Verif
 /// threads at a time.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) identity: Identity,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) server: ServerCertificate,
     pub(crate) options: Options,
     pub(crate) learnt: Learnt,
@@ -35,16 +36,20 @@ pub struct Connection {
 
 impl Client {
     /// A client with all options at their defaults.
-    pub fn new(identity: Identity, server: ServerCertificate) -> Self {
+    pub fn new(identity: impl Into<Arc<Identity>>, server: ServerCertificate) -> Self {
         Self::builder(identity, server).build()
     }
 
-    /// A client whose options are still to be set.
-    pub fn builder(identity: Identity, server: ServerCertificate) -> ClientBuilder {
-        ClientBuilder::new(identity, server)
+    /// A client whose options are still to be set. Several clients may share one identity.
+    pub fn builder(identity: impl Into<Arc<Identity>>, server: ServerCertificate) -> ClientBuilder {
+        ClientBuilder::new(identity.into(), server)
     }
 
-    pub(crate) fn with(identity: Identity, server: ServerCertificate, options: Options) -> Self {
+    pub(crate) fn with(
+        identity: Arc<Identity>,
+        server: ServerCertificate,
+        options: Options,
+    ) -> Self {
         Self { identity, server, options, learnt: Learnt::default() }
     }
 

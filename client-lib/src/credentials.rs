@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pki_types::CertificateDer;
 use pki_types::pem::PemObject;
-use sknock_protocol::{Bundle, Identity, ServerCertificate};
+use sknock_protocol::{Bundle, Identity, ServerCertificate, ServerCertificateError};
 use zeroize::Zeroizing;
 
 use crate::CredentialError;
@@ -34,12 +34,18 @@ pub fn open_server_certificate(
     certificate: impl AsRef<Path>,
 ) -> Result<ServerCertificate, CredentialError> {
     let path = certificate.as_ref();
-    let bytes = read(path)?;
-    // A DER certificate begins with the tag of a sequence, which is no letter of a PEM file's start.
-    let pem = CertificateDer::from_pem_slice(&bytes).ok();
-    let der = pem.as_ref().map_or(&bytes[..], |certificate| certificate.as_ref());
-    ServerCertificate::from_der(der)
+    read_server_certificate(&read(path)?)
         .map_err(|source| CredentialError::ServerCertificate { path: path.into(), source })
+}
+
+/// Reads a server's certificate from a file's bytes, DER or PEM.
+///
+/// # Errors
+/// Says what is wrong and what to do.
+pub fn read_server_certificate(bytes: &[u8]) -> Result<ServerCertificate, ServerCertificateError> {
+    // A DER certificate begins with the tag of a sequence, which is no letter of a PEM file's start.
+    let pem = CertificateDer::from_pem_slice(bytes).ok();
+    ServerCertificate::from_der(pem.as_ref().map_or(bytes, |certificate| certificate.as_ref()))
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {

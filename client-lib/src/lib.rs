@@ -21,17 +21,18 @@ mod error;
 mod learnt;
 mod opened;
 mod options;
+pub mod places;
 mod reach;
 
 pub use client::{Client, Connection};
-pub use credentials::{open_identity, open_server_certificate};
+pub use credentials::{open_identity, open_server_certificate, read_server_certificate};
 pub use error::{ConnectError, CredentialError, KnockError};
 pub use opened::{Granted, Opened, Tried, Verified};
 pub use options::{Address, ClientBuilder, Family};
 pub use sknock_protocol::v2::SealError;
 pub use sknock_protocol::{
-    BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, NotAService, ServerCertificate,
-    ServerCertificateError, Service, Transport,
+    Bundle, BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, NotAService,
+    ServerCertificate, ServerCertificateError, Service, Transport,
 };
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sknock_protocol::DEFAULT_KNOCK_PORT;
@@ -68,16 +69,16 @@ impl Default for Options {
 }
 
 /// A [`Client`] in the making. Every option has a default that suits most.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
-    identity: Identity,
+    identity: Arc<Identity>,
     server: ServerCertificate,
     options: Options,
 }
 
 impl ClientBuilder {
-    pub(crate) fn new(identity: Identity, server: ServerCertificate) -> Self {
+    pub(crate) fn new(identity: Arc<Identity>, server: ServerCertificate) -> Self {
         Self { identity, server, options: Options::default() }
     }
 

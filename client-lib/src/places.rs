@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The folder of our files; `None` without a home.
-pub(crate) fn folder() -> Option<PathBuf> {
+pub fn folder() -> Option<PathBuf> {
     folder_of(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"))
 }
 
@@ -17,7 +17,7 @@ fn folder_of(config: Option<OsString>, home: Option<OsString>) -> Option<PathBuf
 }
 
 /// The certificate of `host` in `folder`: its own, if there is one, else everybody's.
-pub(crate) fn server_certificate(folder: &Path, host: &str) -> PathBuf {
+pub fn server_certificate(folder: &Path, host: &str) -> PathBuf {
     let own = file_name(host).map(|name| folder.join("servers").join(name));
     own.filter(|path| path.exists()).unwrap_or_else(|| folder.join("server.cer"))
 }
