@@ -189,12 +189,12 @@ impl Supervisor {
     fn reload(&mut self) {
         self.notify.reloading();
         info!(config = %self.config.display(), "reloading");
-        if let Some(mut superseded) = self.next.take() {
-            superseded.kill();
-        }
         let started = match Settings::load(&self.config, std::env::vars_os()) {
             Ok(settings) => self.world.start(&settings).is_ok_and(|network| {
-                self.next = Some(network);
+                // Only now: without a current process it is the only one that will listen.
+                if let Some(mut superseded) = self.next.replace(network) {
+                    superseded.kill();
+                }
                 true
             }),
             Err(problems) => {
