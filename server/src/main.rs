@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::{env, io};
 
 use clap::Parser;
-use sknock_gate::Firewall;
+use sknock_gate::{Claim, Firewall};
 use sknock_server::check::{self, Host};
 use sknock_server::config::Settings;
-use sknock_server::exit::{CONFIGURATION, FAILURE};
+use sknock_server::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use sknock_server::{child, clock, explain, parent};
 
 mod arguments;
@@ -31,10 +31,19 @@ fn main() -> ExitCode {
                 Err(error) => failed(&error, CONFIGURATION),
             }
         }
-        Command::Open => match Firewall::open().and_then(|mut firewall| firewall.lower()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => failed(&error, FAILURE),
-        },
+        Command::Open => open(),
+    }
+}
+
+fn open() -> ExitCode {
+    // A running server would put its table back at once.
+    let _claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
+        Ok(claim) => claim,
+        Err(error) => return failed(&error, UNAVAILABLE),
+    };
+    match Firewall::open().and_then(|mut firewall| firewall.lower()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error, FAILURE),
     }
 }
 
