@@ -1,12 +1,13 @@
 //! Stops, crashes and reloads: protection and running grants outlive all of them, unless told else.
 
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use sknock_tests::Found::{Open, Refused};
-use sknock_tests::wait::until;
+use sknock_tests::wait::{LIMIT, until};
 use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World, process};
 
 const CLOSED: Seen = Seen { client: [Refused; 2], stranger: [Refused; 2] };
@@ -57,6 +58,10 @@ fn a_stopped_server_leaves_protection_and_grants_until_the_administrator_opens()
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     open(&Client::alice(&world.client, &authority), "tcp/22");
+    let (code, errors) = daemon.run("open");
+    assert_eq!(code, Some(69));
+    assert!(errors.contains("another sknockd") && errors.contains("stop it first"), "{errors}");
+    assert_eq!(world.tcp(22), CLIENT_ONLY);
     let ended = daemon.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     assert!(ended.said.contains("protection stays"), "{}", ended.said);
@@ -169,6 +174,55 @@ fn a_reload_of_a_broken_configuration_changes_nothing() {
     daemon.configure(&config.set("onExit", "open"));
     daemon.reload();
     open(&alice, "tcp/22");
+}
+
+#[test]
+fn reloads_in_the_midst_of_reloads_leave_a_server_that_listens() {
+    let (world, authority) = (World::new(), Authority::new());
+    let config = Config::new(&authority);
+    let daemon = Daemon::start(&world.gateway, &config);
+    let longer = config.set("TIMESTAMP_THRESHOLD_IN_SECONDS", "60");
+    daemon.configure(&longer);
+    daemon.reload();
+    let alice = Client::alice(&world.client, &authority);
+    let unreadable = "broken".to_owned();
+    let wrong_password = longer.clone().without("PFXPasswdFile").text();
+    // Steps through the few dozen milliseconds of a reload, to hit each of its stages.
+    for (millis, broken) in (0..100).step_by(4).zip([unreadable, wrong_password].iter().cycle()) {
+        daemon.configure(&longer);
+        daemon.signal(Signal::SIGHUP);
+        thread::sleep(Duration::from_millis(millis));
+        daemon.configure_as(broken);
+        let mark = daemon.mark();
+        daemon.signal(Signal::SIGHUP);
+        daemon.wait_since(mark, "the last good configuration stays");
+        alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]).must_be_granted();
+    }
+}
+
+#[test]
+fn systemd_is_told_when_knocks_are_judged_and_of_reload_and_stop() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    let path = daemon.file("notify");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(LIMIT)).unwrap();
+    let told = || {
+        let mut message = [0; 4096];
+        let length = systemd.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    daemon.export("NOTIFY_SOCKET", path.to_str().unwrap());
+    daemon.begin();
+    assert!(told().contains("READY=1\n"));
+    assert!(world.gateway.table().is_some(), "whoever starts after us is protected");
+    daemon.wait_for(Daemon::ACCEPTING);
+    daemon.reload();
+    let reloading = told();
+    assert!(reloading.contains("RELOADING=1\n") && reloading.contains("MONOTONIC_USEC="));
+    assert!(told().contains("READY=1\n"));
+    daemon.stop();
+    assert!(told().contains("STOPPING=1\n"));
 }
 
 /// Many in the time that a reload takes, few enough for the usual limit of open files.
