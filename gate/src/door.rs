@@ -19,6 +19,16 @@ pub struct Door {
     pub single_use: bool,
 }
 
+impl Door {
+    /// No real door sorts before this one.
+    pub(crate) const FIRST: Self = Self {
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        transport: Transport::Tcp,
+        port: 0,
+        single_use: false,
+    };
+}
+
 /// A door as the kernel is to hold it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Element {

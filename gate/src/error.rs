@@ -18,6 +18,13 @@ pub enum Error {
     },
     /// The rules contradict themselves; the kernel was not asked.
     Rules(Contradiction),
+    /// Somebody else listens to this NFLOG group.
+    GroupTaken {
+        /// Which.
+        group: u16,
+        /// The netlink port of their socket: often the number of their process.
+        port: u32,
+    },
 }
 
 impl Error {
@@ -29,13 +36,18 @@ impl Error {
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Kernel { errno, .. } => Some(*errno),
-            Self::Rules(_) => None,
+            Self::Rules(_) | Self::GroupTaken { .. } => None,
         }
     }
 
     /// Whether a set has no room for another element.
     pub(crate) fn is_full(&self) -> bool {
         self.errno() == Some(Errno::ENFILE)
+    }
+
+    /// Whether an element that should be new is there already.
+    pub(crate) fn is_there(&self) -> bool {
+        self.errno() == Some(Errno::EEXIST)
     }
 
     /// Whether the table, or a set in it, does not exist.
@@ -56,6 +68,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rules(contradiction) => contradiction.fmt(f),
+            Self::GroupTaken { group, port } => write!(
+                f,
+                "another program listens to NFLOG group {group} (netlink port {port}, often the \
+                 number of its process); stop that or choose another group"
+            ),
             Self::Kernel { doing, errno } => {
                 write!(
                     f,

@@ -1,6 +1,8 @@
 //! The gate: takes a record, does what it may, says what happened. One thread, no waiting, and
 //! nothing that a record says can make it panic.
 
+mod crowd;
+
 use crate::{
     Bucket, Ceiling, Error, Excess, Firewall, Happened, Holder, Live, Opening, Request, Rules,
     Uptime, Watch, Wish,
@@ -79,7 +81,8 @@ impl Gate {
         &self.live
     }
 
-    fn raise(&mut self, now: Uptime) -> Happened {
+    /// Puts the protection up, with every grant that is open, in one transaction.
+    pub fn raise(&mut self, now: Uptime) -> Happened {
         match self.try_raise(now) {
             Ok(dropped) => Happened::Raised { open: self.live.len(), dropped },
             Err(error) => Happened::Failed(error),
@@ -109,16 +112,29 @@ impl Gate {
             Ok(opening) => opening,
             Err(excess) => return Happened::Refused { excess, label: Some(wish.label) },
         };
+        self.carry_out(opening, now)
+    }
+
+    fn carry_out(&mut self, opening: Opening, now: Uptime) -> Happened {
         match self.try_open(&opening, now) {
             Ok(()) => Happened::Opened(opening),
-            Err(error) if error.is_full() => Happened::NoCapacity(wish.label),
+            Err(error) if error.is_full() => Happened::NoCapacity(*opening.label()),
             Err(error) => Happened::Failed(error),
         }
     }
 
     fn try_open(&mut self, opening: &Opening, now: Uptime) -> Result<(), Error> {
         let elements = self.live.plan(opening, now);
-        match self.firewall.change(&elements, &[]) {
+        let added = match self.live.is_news(opening) {
+            true => self.firewall.add(&elements),
+            false => self.firewall.change(&elements, &[]),
+        };
+        let added = match added {
+            // By hand, or left by a single use that another certificate was granted.
+            Err(error) if error.is_there() => self.firewall.change(&elements, &[]),
+            other => other,
+        };
+        match added {
             Err(error) if error.is_gone() => {
                 // Somebody flushed the table and its events are not read yet.
                 self.try_raise(now)?;

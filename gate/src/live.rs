@@ -13,6 +13,8 @@ use crate::{Ceiling, Door, Element, Holder, Label, Opening, Set, Uptime};
 pub struct Live {
     claims: BTreeMap<(Door, Holder), Claim>,
     deadlines: BTreeSet<(Uptime, Door, Holder)>,
+    /// The same by holder: a revocation list of thousands must not search all doors for each entry.
+    held: BTreeSet<(Holder, Door)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,7 @@ impl Live {
             }
             self.deadlines.pop_first();
             self.claims.remove(&(door, holder));
+            self.held.remove(&(holder, door));
         }
     }
 
@@ -59,10 +62,23 @@ impl Live {
         opening.doors().map(|door| longer(door).element(door, now)).collect()
     }
 
+    /// Whether none of this opening's doors is open for anyone.
+    pub fn is_news(&self, opening: &Opening) -> bool {
+        opening.doors().all(|door| self.longest(&door, None).is_none())
+    }
+
     /// Remembers an opening that is in the kernel.
     pub fn record(&mut self, opening: &Opening, now: Uptime) {
         let claim = Claim { until: until(opening, now), label: *opening.label() };
         opening.doors().for_each(|door| self.keep(door, claim));
+    }
+
+    /// Forgets an opening that was recorded as news and did not get into the kernel.
+    pub(crate) fn retract(&mut self, opening: &Opening) {
+        let holder = opening.label().holder;
+        for door in opening.doors() {
+            self.drop_claim(door, holder);
+        }
     }
 
     /// What closing everything of `holder` means for the kernel: doors to remove, and doors that
@@ -70,18 +86,37 @@ impl Live {
     pub fn plan_close(&self, holder: &Holder, now: Uptime) -> (Vec<Element>, Vec<Door>) {
         let mut stay = Vec::new();
         let mut close = Vec::new();
-        for (door, _) in self.claims.keys().filter(|(_, owner)| owner == holder) {
-            match self.longest(door, Some(holder)) {
-                Some(other) => stay.push(other.element(*door, now)),
-                None => close.push(*door),
+        for door in self.doors_of(holder) {
+            match self.longest(&door, Some(holder)) {
+                Some(other) => stay.push(other.element(door, now)),
+                None => close.push(door),
             }
         }
         (stay, close)
     }
 
+    fn doors_of(&self, holder: &Holder) -> impl Iterator<Item = Door> {
+        let first = (*holder, Door::FIRST);
+        self.held
+            .range(first..)
+            .take_while(move |(owner, _)| owner == holder)
+            .map(|(_, door)| *door)
+    }
+
     /// Forgets everything of `holder`; how many doors that were.
     pub fn forget(&mut self, holder: &Holder) -> usize {
-        self.retain(|_, owner| owner != holder)
+        let doors: Vec<Door> = self.doors_of(holder).collect();
+        for &door in &doors {
+            self.drop_claim(door, *holder);
+        }
+        doors.len()
+    }
+
+    fn drop_claim(&mut self, door: Door, holder: Holder) {
+        self.held.remove(&(holder, door));
+        if let Some(claim) = self.claims.remove(&(door, holder)) {
+            self.deadlines.remove(&(claim.until, door, holder));
+        }
     }
 
     /// Takes over what the kernel had open when this gate began, and what it now permits of it: not
@@ -151,12 +186,14 @@ impl Live {
             self.deadlines.remove(&(open.until, door, holder));
         }
         self.deadlines.insert((claim.until, door, holder));
+        self.held.insert((holder, door));
     }
 
     fn retain(&mut self, stays: impl Fn(&Door, &Holder) -> bool) -> usize {
         let before = self.claims.len();
         self.claims.retain(|(door, holder), _| stays(door, holder));
         self.deadlines.retain(|(_, door, holder)| stays(door, holder));
+        self.held.retain(|(holder, door)| stays(door, holder));
         before - self.claims.len()
     }
 }

@@ -5,20 +5,19 @@ mod expressions;
 mod ffi;
 pub(crate) mod message;
 pub(crate) mod socket;
+mod table;
 
 use std::ffi::CStr;
 use std::time::Duration;
 
-use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
+use nftnl::{Batch, MsgType, ProtoFamily, Table};
 
-use crate::{Door, Element, Error, Label, Line, Rules, Set, Watch};
-use ffi::{RawSet, SetShape};
+use crate::{Door, Element, Error, Label, Rules, Set, Watch};
+use ffi::RawSet;
 use socket::Netlink;
 
 /// The table's name, in the family `inet`.
 pub const TABLE: &CStr = c"sknock";
-
-const CHAIN: &CStr = c"deny";
 
 /// How many elements go into one message, at most. Each takes up to 184 bytes (a 16-byte address,
 /// the longest comment) and a message holds them in one attribute of at most 65535.
@@ -54,19 +53,26 @@ impl Firewall {
     pub fn raise(&mut self, rules: &Rules, elements: &[Element]) -> Result<(), Error> {
         rules.check()?;
         let mut batch = Batch::new();
-        let table = Table::new(TABLE, ProtoFamily::Inet);
-        // Deleting needs something to delete.
-        batch.add(&table, MsgType::Add);
-        batch.add(&table, MsgType::Del);
-        batch.add(&table, MsgType::Add);
-        for (id, set) in (1..).zip(Set::ALL) {
-            batch.add(&new_set(set, id, rules).definition(), MsgType::Add);
-        }
-        add_chain(&mut batch, &table, &rules.chain());
+        table::add(&mut batch, rules);
         for set in Set::ALL {
             add_elements(&mut batch, set, elements, MsgType::Add);
         }
         self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("put up the table"))
+    }
+
+    /// Opens doors that are closed, in one transaction; `EEXIST` if one of them is open after all. A
+    /// third of the work of [`Firewall::change`].
+    pub fn add(&mut self, new: &[Element]) -> Result<(), Error> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::with_page_size(SMALL_PAGE);
+        for set in Set::ALL {
+            each_message(set, new, MsgType::Add, |raw| {
+                batch.add(&raw.new_elements(), MsgType::Add)
+            });
+        }
+        self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("add grants"))
     }
 
     /// Opens `put` and closes `remove`, in one transaction. An element that is there already is
@@ -144,33 +150,12 @@ impl Firewall {
     }
 }
 
-fn new_set(set: Set, id: u32, rules: &Rules) -> RawSet {
-    let mut raw = RawSet::named(set.name());
-    raw.shape(&SetShape {
-        id,
-        is_v6: set.is_v6(),
-        dynamic: set.is_single_use(),
-        size: rules.capacity,
-        gc_interval: rules.gc_interval,
-    });
-    raw
-}
-
-fn add_chain(batch: &mut Batch, table: &Table, lines: &[Line]) {
-    let mut chain = Chain::new(CHAIN, table);
-    chain.set_type(ChainType::Filter);
-    chain.set_hook(Hook::PreRouting, Rules::PRIORITY);
-    // Accept: what is not ours to judge is judged by others.
-    chain.set_policy(Policy::Accept);
-    batch.add(&chain, MsgType::Add);
-    for line in lines {
-        let mut rule = Rule::new(&chain);
-        expressions::fill(&mut rule, line);
-        batch.add(&rule, MsgType::Add);
-    }
-}
-
 fn add_elements(batch: &mut Batch, set: Set, elements: &[Element], what: MsgType) {
+    each_message(set, elements, what, |raw| batch.add(&raw.elements(), what));
+}
+
+/// Hands over those of `elements` that belong to `set`, as many at once as a message holds.
+fn each_message(set: Set, elements: &[Element], what: MsgType, mut each: impl FnMut(&RawSet)) {
     let ours: Vec<&Element> = elements.iter().filter(|element| element.door.set() == set).collect();
     for some in ours.chunks(ELEMENTS_PER_MESSAGE) {
         let mut raw = RawSet::named(set.name());
@@ -184,6 +169,6 @@ fn add_elements(batch: &mut Batch, set: Set, elements: &[Element], what: MsgType
                 }
             }
         }
-        batch.add(&raw.elements(), what);
+        each(&raw);
     }
 }

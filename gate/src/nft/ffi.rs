@@ -39,13 +39,23 @@ fn length(bytes: &[u8]) -> u32 {
 
 /// Answers then repeat only the header of what they answer, not 64 KiB of elements.
 pub(super) fn cap_acknowledgements(socket: BorrowedFd<'_>) -> nix::Result<()> {
+    switch_on(socket, libc::NETLINK_CAP_ACK)
+}
+
+/// When the socket is full, only what finds no room is lost. Otherwise the kernel would tell the
+/// reader with an error, and throw away everything until the socket is empty.
+pub(super) fn lose_little(socket: BorrowedFd<'_>) -> nix::Result<()> {
+    switch_on(socket, libc::NETLINK_NO_ENOBUFS)
+}
+
+fn switch_on(socket: BorrowedFd<'_>, option: c_int) -> nix::Result<()> {
     let on: c_int = 1;
     // SAFETY: the descriptor is open, and the kernel reads one c_int from a live local.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_NETLINK,
-            libc::NETLINK_CAP_ACK,
+            option,
             (&raw const on).cast(),
             u32::try_from(size_of::<c_int>()).unwrap_or_default(),
         )
@@ -56,7 +66,11 @@ pub(super) fn cap_acknowledgements(socket: BorrowedFd<'_>) -> nix::Result<()> {
 /// One attribute of an expression.
 pub(super) enum Attribute {
     Number(u32),
+    Short(u16),
+    Long(u64),
     Name(&'static CStr),
+    /// Another expression, which this one applies.
+    Inner(Expr),
 }
 
 /// An expression by its name in the kernel and its attributes' numbers in libnftnl.
@@ -67,6 +81,12 @@ pub(super) struct Expr {
 
 impl Expression for Expr {
     fn to_expr(&self, _rule: &Rule<'_>) -> NonNull<sys::nftnl_expr> {
+        self.allocate()
+    }
+}
+
+impl Expr {
+    fn allocate(&self) -> NonNull<sys::nftnl_expr> {
         // SAFETY: the name is a C string.
         let expr = allocated(unsafe { sys::nftnl_expr_alloc(self.name.as_ptr()) });
         for (attribute, value) in &self.attributes {
@@ -76,9 +96,22 @@ impl Expression for Expr {
                 Attribute::Number(number) => unsafe {
                     sys::nftnl_expr_set_u32(expr.as_ptr(), attribute, *number);
                 },
+                // SAFETY: as above.
+                Attribute::Short(number) => unsafe {
+                    sys::nftnl_expr_set_u16(expr.as_ptr(), attribute, *number);
+                },
+                // SAFETY: as above.
+                Attribute::Long(number) => unsafe {
+                    sys::nftnl_expr_set_u64(expr.as_ptr(), attribute, *number);
+                },
                 // SAFETY: as above, and the name is a C string, which is copied.
                 Attribute::Name(name) => unsafe {
                     sys::nftnl_expr_set_str(expr.as_ptr(), attribute, name.as_ptr());
+                },
+                // SAFETY: as above; libnftnl takes the inner expression over and frees it with ours.
+                Attribute::Inner(inner) => unsafe {
+                    let inner = inner.allocate();
+                    sys::nftnl_expr_add_expr(expr.as_ptr(), attribute.into(), inner.as_ptr());
                 },
             }
         }
@@ -86,14 +119,37 @@ impl Expression for Expr {
     }
 }
 
-/// How a set is to be made.
+/// What a set's elements are.
+#[derive(Clone, Copy)]
+pub(super) enum Key {
+    /// Address . protocol . port.
+    Door4,
+    Door6,
+    Address4,
+    Address6,
+}
+
+impl Key {
+    /// nft's number for its type, and its length: each part fills a multiple of 4 bytes.
+    fn shape(self) -> (u32, u32) {
+        let door = |address| address << 12 | INET_PROTO << 6 | INET_SERVICE;
+        match self {
+            Self::Door4 => (door(IPV4_ADDR), 12),
+            Self::Door6 => (door(IPV6_ADDR), 24),
+            Self::Address4 => (IPV4_ADDR, 4),
+            Self::Address6 => (IPV6_ADDR, 16),
+        }
+    }
+}
+
+/// How a set is to be made. All have timeouts.
 pub(super) struct SetShape {
-    /// Its number in this batch.
-    pub(super) id: u32,
-    pub(super) is_v6: bool,
+    pub(super) key: Key,
     /// Whether packets change it.
     pub(super) dynamic: bool,
     pub(super) size: u32,
+    /// For elements that do not say otherwise.
+    pub(super) timeout: Option<Duration>,
     pub(super) gc_interval: Duration,
 }
 
@@ -112,17 +168,30 @@ impl RawSet {
         set
     }
 
-    pub(super) fn shape(&mut self, shape: &SetShape) {
-        let (address, length) = if shape.is_v6 { (IPV6_ADDR, 24) } else { (IPV4_ADDR, 12) };
+    pub(super) fn shaped(name: &'static CStr, shape: &SetShape) -> Self {
+        let set = Self::named(name);
+        let (key_type, key_length) = shape.key.shape();
         let dynamic = if shape.dynamic { libc::NFT_SET_EVAL } else { 0 };
         let flags = u32::from(narrow(libc::NFT_SET_TIMEOUT | dynamic));
         let gc_millis = u32::try_from(shape.gc_interval.as_millis()).unwrap_or(u32::MAX);
-        self.number(sys::NFTNL_SET_ID, shape.id);
-        self.number(sys::NFTNL_SET_FLAGS, flags);
-        self.number(sys::NFTNL_SET_KEY_TYPE, address << 12 | INET_PROTO << 6 | INET_SERVICE);
-        self.number(sys::NFTNL_SET_KEY_LEN, length);
-        self.number(sys::NFTNL_SET_DESC_SIZE, shape.size);
-        self.number(sys::NFTNL_SET_GC_INTERVAL, gc_millis);
+        set.number(sys::NFTNL_SET_FLAGS, flags);
+        set.number(sys::NFTNL_SET_KEY_TYPE, key_type);
+        set.number(sys::NFTNL_SET_KEY_LEN, key_length);
+        set.number(sys::NFTNL_SET_DESC_SIZE, shape.size);
+        set.number(sys::NFTNL_SET_GC_INTERVAL, gc_millis);
+        if let Some(timeout) = shape.timeout {
+            let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            let attribute = narrow(sys::NFTNL_SET_TIMEOUT);
+            // SAFETY: the set is ours.
+            unsafe { sys::nftnl_set_set_u64(set.0.as_ptr(), attribute, millis) };
+        }
+        set
+    }
+
+    /// Its number in a batch.
+    pub(super) fn with_id(self, id: u32) -> Self {
+        self.number(sys::NFTNL_SET_ID, id);
+        self
     }
 
     fn number(&self, attribute: u32, value: u32) {
@@ -175,7 +244,12 @@ impl RawSet {
 
     /// Its elements, for a batch.
     pub(super) fn elements(&self) -> Elements<'_> {
-        Elements(self)
+        Elements { set: self, new: false }
+    }
+
+    /// Its elements, for a batch that fails if one of them is there already.
+    pub(super) fn new_elements(&self) -> Elements<'_> {
+        Elements { set: self, new: true }
     }
 
     /// Asks for all its elements.
@@ -230,21 +304,27 @@ unsafe impl NlMsg for Definition<'_> {
 }
 
 /// A message that adds a set's elements, or deletes them.
-pub(super) struct Elements<'a>(&'a RawSet);
+pub(super) struct Elements<'a> {
+    set: &'a RawSet,
+    new: bool,
+}
 
 // SAFETY: `add_elements` puts so few elements into a set that they fit into one attribute of 64 KiB
 // (`ELEMENTS_PER_MESSAGE`), and the longest message has a page more than that.
 unsafe impl NlMsg for Elements<'_> {
     unsafe fn write(&self, buffer: *mut c_void, seq: u32, what: MsgType) {
-        // Without NLM_F_EXCL: adding what is there is no error.
+        // Without NLM_F_EXCL, adding what is there is no error.
+        let exclusive = if self.new { libc::NLM_F_EXCL } else { 0 };
         let (kind, flags) = match what {
-            MsgType::Add => (libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE | libc::NLM_F_ACK),
+            MsgType::Add => {
+                (libc::NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE | libc::NLM_F_ACK | exclusive)
+            }
             MsgType::Del => (libc::NFT_MSG_DELSETELEM, libc::NLM_F_ACK),
         };
         // SAFETY: the caller's buffer has room for the longest message; the set is alive.
         unsafe {
             let header = header(buffer, kind, flags, seq);
-            sys::nftnl_set_elems_nlmsg_build_payload(header, self.0.0.as_ptr());
+            sys::nftnl_set_elems_nlmsg_build_payload(header, self.set.0.as_ptr());
         }
     }
 }

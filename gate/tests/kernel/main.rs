@@ -2,6 +2,7 @@
 //! held by descriptors only, so they are gone with the test, however it ends.
 
 mod claim;
+mod crowd;
 mod dnat;
 mod grants;
 mod netns;
