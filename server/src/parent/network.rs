@@ -26,8 +26,8 @@ use crate::orders::{Order, Report};
 pub(crate) struct Network {
     /// What it was started with.
     pub(crate) settings: Settings,
-    /// Where its requests arrive.
-    pub(crate) links: Vec<OwnedFd>,
+    /// Where its requests arrive; those that it has closed, or does not read, are gone.
+    pub(crate) links: Vec<Option<OwnedFd>>,
     /// Where orders go, and reports come from.
     pub(crate) orders: OwnedFd,
     child: Child,
@@ -58,6 +58,7 @@ impl Network {
             .map(|_| pair())
             .collect::<io::Result<Vec<_>>>()?
             .into_iter()
+            .map(|(ours, theirs)| (Some(ours), theirs))
             .unzip();
         let handover = Handover {
             settings,

@@ -110,7 +110,8 @@ impl Supervisor {
 
     fn wait(&self) {
         let networks = self.current.iter().chain(&self.next);
-        let theirs = networks.flat_map(|network| network.links.iter().chain([&network.orders]));
+        let theirs = networks
+            .flat_map(|network| network.links.iter().flatten().chain([&network.orders]));
         let mut polled: Vec<PollFd<'_>> = [self.signals.as_fd(), self.watch.fd()]
             .into_iter()
             .chain(theirs.map(AsFd::as_fd))

@@ -13,31 +13,30 @@ use crate::log::Rate;
 use crate::parent::network::Network;
 use crate::parent::plan;
 
+/// How many records are served in one round: enough to spread the cost of a transaction over a
+/// crowd, little enough that a single knock does not wait for long.
+const CROWD: usize = 64;
+
 impl Supervisor {
-    /// Answers one record from every link, so that none can keep the others waiting.
+    /// Serves what waits, one record from each link in turn, so that none keeps the others waiting.
     pub(super) fn serve(&mut self, now: Uptime) {
-        let clerk = &mut self.clerk;
-        if let Some(current) = &mut self.current {
-            current.links.retain(|link| {
-                answer(link, |record| match Request::decode(record) {
-                    // It is up. To build the table again and again would only cost time.
-                    Some(Request::Raise) => Answer::Failed,
-                    _ => clerk.handle(record, now),
-                })
-            });
+        if let Some(Network { links, .. }) = &mut self.current {
+            let records = gather(links);
+            // It is up. To build the table again and again would only cost time.
+            let (raises, others) = records.into_iter().partition(Record::is_raise);
+            reply(links, raises, |raises| vec![Answer::Failed; raises.len()]);
+            reply(links, others, |others| self.clerk.handle(others, now));
         }
         let mut raised = false;
         if let Some(Network { links, settings, .. }) = &mut self.next {
-            links.retain(|link| {
-                answer(link, |record| {
-                    if Request::decode(record) != Some(Request::Raise) {
-                        return clerk.handle(record, now);
-                    }
-                    let reply = clerk.raise(settings, self.protected, record, now);
-                    raised |= reply == Answer::Raised;
-                    reply
-                })
+            let records = gather(links);
+            let (raises, others): (Vec<_>, _) = records.into_iter().partition(Record::is_raise);
+            reply(links, raises, |raises| {
+                let answer = self.clerk.raise(settings, self.protected, now);
+                raised = answer == Answer::Raised;
+                vec![answer; raises.len()]
             });
+            reply(links, others, |others| self.clerk.handle(others, now));
         }
         if raised {
             self.promote();
@@ -70,15 +69,16 @@ impl Clerk {
         Self { gate, refusals: Rate::default() }
     }
 
-    fn handle(&mut self, record: &[u8], now: Uptime) -> Answer {
-        let happened = self.gate.handle(record, now);
-        self.tell(&happened, now)
+    fn handle(&mut self, records: &[Record], now: Uptime) -> Vec<Answer> {
+        let records: Vec<&[u8]> = records.iter().map(Record::bytes).collect();
+        let happened = self.gate.handle_all(&records, now);
+        happened.iter().map(|one| self.tell(one, now)).collect()
     }
 
     /// Puts up the protection that `settings` ask for, in one transaction.
-    fn raise(&mut self, settings: &Settings, up: bool, record: &[u8], now: Uptime) -> Answer {
+    fn raise(&mut self, settings: &Settings, up: bool, now: Uptime) -> Answer {
         let changed = self.gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
-        let happened = if up { changed } else { self.gate.handle(record, now) };
+        let happened = if up { changed } else { self.gate.raise(now) };
         self.tell(&happened, now)
     }
 
@@ -100,16 +100,64 @@ impl Clerk {
     }
 }
 
-/// Answers one record, if one is there. Says whether the link is still good for anything.
-fn answer(link: &OwnedFd, reply: impl FnOnce(&[u8]) -> Answer) -> bool {
-    // One byte more than a record, so that a longer one is not taken for one.
-    let mut record = [0; Request::LEN + 1];
-    let length = match recv(link.as_raw_fd(), &mut record, MsgFlags::MSG_DONTWAIT) {
-        Err(Errno::EAGAIN | Errno::EINTR) => return true,
-        Ok(0) | Err(_) => return false,
-        Ok(length) => length,
-    };
-    let reply = reply(&record[..length]).encode();
-    // Who does not read its answers is no network process of ours any more, and must not hold us up.
-    send(link.as_raw_fd(), &reply, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL).is_ok()
+/// Bytes from a network process, and by which of its links they came.
+struct Record {
+    link: usize,
+    length: usize,
+    /// One byte more than a request, so that a longer record is not taken for one.
+    bytes: [u8; Request::LEN + 1],
+}
+
+impl Record {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn is_raise(&self) -> bool {
+        Request::decode(self.bytes()) == Some(Request::Raise)
+    }
+}
+
+/// Takes records from the links in turn, until none has any more or there are enough.
+fn gather(links: &mut [Option<OwnedFd>]) -> Vec<Record> {
+    let mut records = Vec::new();
+    loop {
+        let before = records.len();
+        for (place, slot) in links.iter_mut().enumerate() {
+            let Some(link) = slot else { continue };
+            let mut record = Record { link: place, length: 0, bytes: [0; Request::LEN + 1] };
+            match recv(link.as_raw_fd(), &mut record.bytes, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Ok(0) | Err(_) => *slot = None,
+                Ok(length) => {
+                    record.length = length;
+                    records.push(record);
+                }
+            }
+        }
+        if records.len() == before || records.len() >= CROWD {
+            return records;
+        }
+    }
+}
+
+/// Sends every record its answer.
+fn reply(
+    links: &mut [Option<OwnedFd>],
+    records: Vec<Record>,
+    answers: impl FnOnce(&[Record]) -> Vec<Answer>,
+) {
+    if records.is_empty() {
+        return;
+    }
+    for (record, answer) in records.iter().zip(answers(&records)) {
+        let Some(slot) = links.get_mut(record.link) else { continue };
+        let Some(link) = slot else { continue };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        // Who does not read its answers is no network process of ours any more, and must not hold
+        // us up.
+        if send(link.as_raw_fd(), &answer.encode(), flags).is_err() {
+            *slot = None;
+        }
+    }
 }
