@@ -34,6 +34,10 @@ impl<'a> Bytes<'a> {
         self.array().copied().map(u16::from_be_bytes)
     }
 
+    pub(crate) fn u32(&mut self) -> Option<u32> {
+        self.array().copied().map(u32::from_be_bytes)
+    }
+
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().copied().map(u64::from_be_bytes)
     }

@@ -42,6 +42,11 @@ impl Opener {
         Self { key, public, context }
     }
 
+    /// The server's one static key, for dialects that are not HPKE.
+    pub(crate) fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
     /// Decrypts `sealed` (ciphertext, tag) where it stands and returns the plaintext in it.
     pub(crate) fn open<'a>(
         &self,

@@ -57,6 +57,11 @@ impl Identity {
         &self.certificate
     }
 
+    /// Whether the key is on P-256.
+    pub(crate) fn is_p256(&self) -> bool {
+        matches!(self.key, SigningKey::P256(_))
+    }
+
     /// Bytes of the longest signature that the key can make.
     pub(crate) fn max_signature(&self) -> usize {
         match self.key {

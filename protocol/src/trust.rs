@@ -9,6 +9,7 @@ mod cache;
 mod path;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use pki_types::{CertificateDer, TrustAnchor};
 pub use authorities::{Issuer, TrustError};
 pub(crate) use believed::Believed;
 pub(crate) use path::SIGNATURES;
+pub(crate) use usage::Usage;
 
 use crate::sha256::sha256;
 use crate::{Moment, Refusal};
@@ -78,23 +80,25 @@ impl Anchors {
         &self.issuers
     }
 
-    /// Believes a client certificate (DER) if it leads to an anchor, is for client authentication
-    /// and is valid at `now`, as is every intermediate on the way.
+    /// Believes a client certificate (DER) if it leads to an anchor, is for this `usage` and is valid
+    /// at `now`, as is every intermediate on the way.
     ///
-    /// A certificate found good before is not looked at again while its path is valid. Otherwise
-    /// it is, as another path may have begun or remained.
+    /// A certificate found good before is not looked at again while its path is valid, unless it
+    /// was for a laxer usage. Otherwise it is, as another path may have begun or remained.
     pub(crate) fn believe(
         &self,
         certificate: &[u8],
+        usage: Usage,
         now: Moment,
     ) -> Result<Arc<Believed>, Refusal> {
         let fingerprint = sha256(certificate);
         if let Some(believed) = self.cache.find(&fingerprint)
+            && believed.is_for(usage)
             && believed.is_valid_at(now)
         {
             return Ok(believed);
         }
-        let believed = path::verify(self, certificate, fingerprint, now)?;
+        let believed = path::verify(self, (certificate, fingerprint), usage, now)?;
         let believed = Arc::new(believed);
         self.cache.keep(fingerprint, Arc::clone(&believed));
         Ok(believed)

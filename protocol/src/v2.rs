@@ -7,8 +7,8 @@
 //! message 1091  = what is asked | certificate | signature | zeros    signed by the client
 //! ```
 //!
-//! `seal` is the client's side, `Veil` and `Message` the server's; the checks between them are
-//! the verifier's.
+//! `seal` is the client's side, `Veil` and `Frame` the server's; the checks behind them are the
+//! verifier's.
 
 mod address;
 mod draft;
@@ -24,9 +24,7 @@ use crate::symmetric::{NONCE_LENGTH, TAG_LENGTH};
 use crate::{AnswerKey, Encapsulation, KnockId, Moment, Service};
 
 pub(crate) use address::claim;
-pub(crate) use message::Message;
 pub use seal::{SealError, seal};
-pub(crate) use signed::Signed;
 pub(crate) use veil::{Frame, Veil};
 
 /// Bytes of every knock: the largest UDP payload that every IPv6 path carries whole, less a little.
@@ -38,7 +36,7 @@ pub const MAX_SERVICES: usize = 16;
 const FRAME_LENGTH: usize = DATAGRAM_LENGTH - NONCE_LENGTH - TAG_LENGTH;
 const SEALED_LENGTH: usize = FRAME_LENGTH - size_of::<Encapsulation>();
 const MESSAGE_LENGTH: usize = SEALED_LENGTH - TAG_LENGTH;
-const SECRET_LENGTH: usize = 32;
+pub(crate) const SECRET_LENGTH: usize = 32;
 const VERSION: u8 = 2;
 
 /// The bits of a message's flags byte.

@@ -3,10 +3,10 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use crate::v2::{self, Frame, Message, Signed};
+use crate::letter::Frame;
 use crate::{
     Anchors, AnswerKey, Datagram, Encapsulation, Moment, Refusal, Revocation, ServerKey,
-    VerifiedKnock,
+    VerifiedKnock, v1, v2,
 };
 
 /// What the administrator decides about knocks as such.
@@ -26,9 +26,11 @@ pub struct Verifier {
     key: ServerKey,
     anchors: Anchors,
     rules: Rules,
+    v1: Option<v1::Rules>,
 }
 
-/// A datagram whose sender knows this server's certificate. Nothing more is known.
+/// A datagram of a dialect that is spoken here. In v2 its sender knows this server's certificate; in v1
+/// anyone can have sent it. Nothing more is known.
 ///
 /// Only [`Verifier::unveil`] makes one, and it is verified once:
 ///
@@ -49,14 +51,20 @@ pub struct Unveiled {
 impl Unveiled {
     /// The knock's one-time public key: a repetition of an admitted knock has the same.
     pub fn encapsulation(&self) -> &Encapsulation {
-        &self.frame.encapsulation
+        self.frame.encapsulation()
     }
 }
 
 impl Verifier {
-    /// Opens with `key`, believes what is under `anchors`, and keeps to `rules`.
+    /// Opens with `key`, believes what is under `anchors`, and keeps to `rules`. Speaks v2.
     pub fn new(key: ServerKey, anchors: Anchors, rules: Rules) -> Self {
-        Self { key, anchors, rules }
+        Self { key, anchors, rules, v1: None }
+    }
+
+    /// Speaks v1 too. Length alone tells the dialects apart.
+    #[must_use]
+    pub fn with_v1(self, rules: v1::Rules) -> Self {
+        Self { v1: Some(rules), ..self }
     }
 
     /// Whom this believes: one of them must have signed every revocation list.
@@ -64,10 +72,15 @@ impl Verifier {
         &self.anchors
     }
 
-    /// Sorts out strangers: length and veil. Allocates nothing and does no public-key operation, so
-    /// junk costs under a microsecond.
+    /// Sorts out strangers: length and veil, or v1's header. Does no public-key operation, so what is
+    /// refused here costs under a microsecond.
     pub fn unveil(&self, datagram: Datagram<'_>) -> Result<Unveiled, Refusal> {
-        let frame = self.key.veil.lift(datagram.payload())?;
+        let frame = match self.v1 {
+            Some(rules) if datagram.payload().len() != v2::DATAGRAM_LENGTH => {
+                Frame::V1(v1::Frame::read(datagram, rules)?)
+            }
+            _ => Frame::V2(self.key.veil.lift(datagram.payload())?),
+        };
         Ok(Unveiled { source: datagram.source(), frame })
     }
 
@@ -78,30 +91,29 @@ impl Verifier {
         revocation: &Revocation,
         now: Moment,
     ) -> Result<VerifiedKnock, Refusal> {
-        let Unveiled { source, frame: Frame { encapsulation, mut sealed } } = unveiled;
-        let plain = self.key.hpke.open(&encapsulation, b"", sealed.as_mut());
-        let message = Message::read(plain.map_err(|_| Refusal::NotForThisServer)?)?;
-        self.check_time(message.wish.stamp, now)?;
-        let believed = self.anchors.believe(message.certificate, now)?;
+        let Unveiled { source, mut frame } = unveiled;
+        let encapsulation = *frame.encapsulation();
+        let letter = frame.open(&self.key)?;
+        self.check_time(letter.wish.stamp, now)?;
+        let believed = self.anchors.believe(letter.certificate, letter.usage, now)?;
         revocation.check(&believed.path, now)?;
-        let signed = Signed::new(self.key.sid(), &encapsulation, message.unsigned);
-        believed.verify_signature(signed.bytes(), message.signature)?;
-        let claim = v2::claim(&message.wish, source, &self.rules)?;
+        letter.check_signature(&believed)?;
+        let claim = v2::claim(&letter.wish, source, &self.rules)?;
 
-        let id = signed.id();
+        let id = letter.signed.id();
         // Without a key the client gets no answer, but its door opens.
-        let answer = message.wish.answer.then(|| AnswerKey::new(message.secret, &id).ok());
+        let answer = letter.secret.and_then(|secret| AnswerKey::new(secret, &id).ok());
         Ok(VerifiedKnock {
             id,
             encapsulation,
-            stamp: message.wish.stamp,
+            stamp: letter.wish.stamp,
             source,
             claim,
-            services: message.wish.services,
-            lifetime: message.wish.lifetime.map(u16::from),
-            single_use: message.wish.single_use,
+            services: letter.wish.services,
+            lifetime: letter.wish.lifetime.map(u16::from),
+            single_use: letter.wish.single_use,
             subject: believed.subject.clone(),
-            answer: answer.flatten(),
+            answer,
         })
     }
 

@@ -11,6 +11,7 @@ use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 use x509_parser::time::ASN1Time;
 
+use super::Usage;
 use crate::sha256::sha256;
 use crate::{CertificateId, Moment, Refusal, Subject, authorization, der};
 
@@ -21,7 +22,14 @@ pub(crate) struct Believed {
     pub(crate) path: Vec<CertificateId>,
     /// The latest beginning on the path; the earliest end is the subject's.
     not_before: Moment,
-    key: ParsedPublicKey,
+    usage: Usage,
+    key: Key,
+}
+
+/// A public key, and the one algorithm that it may be used with.
+struct Key {
+    parsed: ParsedPublicKey,
+    is_p256: bool,
 }
 
 impl Believed {
@@ -30,12 +38,25 @@ impl Believed {
         (self.not_before.as_secs()..=self.subject.not_after.as_secs()).contains(&now.as_secs())
     }
 
+    /// Whether the whole path was found to be for `usage`.
+    pub(super) fn is_for(&self, usage: Usage) -> bool {
+        usage.is_met_by(self.usage)
+    }
+
     /// Whether `signature` is this certificate's over `message`.
     ///
     /// The key decides about the algorithm: ECDSA (strict DER) on P-256 with SHA-256, on P-384 with
     /// SHA-384, or Ed25519.
     pub(crate) fn verify_signature(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
-        self.key.verify_sig(message, signature).map_err(|_| Refusal::BadSignature)
+        self.key.parsed.verify_sig(message, signature).map_err(|_| Refusal::BadSignature)
+    }
+
+    /// The same for a dialect that knows nothing but ECDSA on P-256 with SHA-256.
+    pub(crate) fn verify_p256(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        if !self.key.is_p256 {
+            return Err(Refusal::BadSignature);
+        }
+        self.verify_signature(message, signature)
     }
 }
 
@@ -48,7 +69,7 @@ impl fmt::Debug for Believed {
 /// Takes what is needed from a verified path, which begins with `leaf`.
 pub(super) fn from_path(
     leaf: &X509Certificate<'_>,
-    fingerprint: [u8; 32],
+    (fingerprint, usage): ([u8; 32], Usage),
     verified: &VerifiedPath<'_>,
 ) -> Result<Believed, Refusal> {
     let mut path = vec![id(leaf)];
@@ -66,7 +87,7 @@ pub(super) fn from_path(
     let key = key(leaf.public_key().raw)?;
     let subject =
         Subject { fingerprint, name: name(leaf), certificate: id(leaf), not_after, allowed };
-    Ok(Believed { subject, path, not_before, key })
+    Ok(Believed { subject, path, not_before, usage, key })
 }
 
 fn moment(time: ASN1Time) -> Moment {
@@ -85,8 +106,8 @@ fn name(leaf: &X509Certificate<'_>) -> String {
     common.map_or_else(|| leaf.subject().to_string(), ToOwned::to_owned)
 }
 
-/// The key of a `SubjectPublicKeyInfo`, bound to the one algorithm it may be used with.
-fn key(info: &[u8]) -> Result<ParsedPublicKey, Refusal> {
+/// The key of a `SubjectPublicKeyInfo`.
+fn key(info: &[u8]) -> Result<Key, Refusal> {
     let (kind, bytes) = der::public_key(info).map_err(|_| Refusal::BadCertificate)?;
     let algorithm: &'static dyn VerificationAlgorithm = match kind {
         kind if kind == alg_id::ECDSA_P256.as_ref() => &ECDSA_P256_SHA256_ASN1,
@@ -94,5 +115,6 @@ fn key(info: &[u8]) -> Result<ParsedPublicKey, Refusal> {
         kind if kind == alg_id::ED25519.as_ref() => &ED25519,
         _ => return Err(Refusal::BadCertificate),
     };
-    ParsedPublicKey::new(algorithm, bytes).map_err(|_| Refusal::BadCertificate)
+    let parsed = ParsedPublicKey::new(algorithm, bytes).map_err(|_| Refusal::BadCertificate)?;
+    Ok(Key { parsed, is_p256: kind == alg_id::ECDSA_P256.as_ref() })
 }

@@ -3,11 +3,11 @@
 
 use pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 use webpki::aws_lc_rs as algorithm;
-use webpki::{EndEntityCert, Error, KeyUsage};
+use webpki::{EndEntityCert, Error};
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
-use super::{Anchors, Believed, believed};
+use super::{Anchors, Believed, Usage, believed};
 use crate::{Moment, Refusal};
 
 /// What authorities may sign certificates and revocation lists with. RSA keys have 2048 to 8192
@@ -30,8 +30,8 @@ pub(crate) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
 
 pub(super) fn verify(
     anchors: &Anchors,
-    certificate: &[u8],
-    fingerprint: [u8; 32],
+    (certificate, fingerprint): (&[u8], [u8; 32]),
+    usage: Usage,
     now: Moment,
 ) -> Result<Believed, Refusal> {
     let der = CertificateDer::from(certificate);
@@ -41,21 +41,14 @@ pub(super) fn verify(
         &anchors.roots,
         &anchors.intermediates,
         now.into(),
-        // "If present", as intermediates mostly have no extended key usage; the leaf must.
-        KeyUsage::client_auth(),
+        usage,
         None,
         None,
     );
     let path = path.map_err(|error| refusal(&error))?;
     let (_, leaf) = X509Certificate::from_der(certificate).map_err(|_| Refusal::BadCertificate)?;
-    require_client_authentication(&leaf)?;
-    believed::from_path(&leaf, fingerprint, &path)
-}
-
-fn require_client_authentication(leaf: &X509Certificate<'_>) -> Result<(), Refusal> {
-    let usage = leaf.extended_key_usage().map_err(|_| Refusal::BadCertificate)?;
-    let fits = usage.is_some_and(|usage| usage.value.client_auth);
-    if fits { Ok(()) } else { Err(Refusal::NotAClientCertificate) }
+    usage.check_leaf(&leaf)?;
+    believed::from_path(&leaf, (fingerprint, usage), &path)
 }
 
 fn refusal(error: &Error) -> Refusal {

@@ -7,6 +7,7 @@ use rcgen::{
     KeyPair, SanType, SerialNumber, SignatureAlgorithm, SigningKey, date_time_ymd,
 };
 
+use super::Usage::{self, ClientAuthentication as CLIENT};
 use super::{Anchors, Believed, TrustError};
 use crate::der::SEQUENCE;
 use crate::{Moment, Refusal};
@@ -60,7 +61,7 @@ fn anchors(authorities: &[&Authority]) -> Anchors {
 }
 
 fn refusal(anchors: &Anchors, certificate: &[u8]) -> Refusal {
-    anchors.believe(certificate, NOW).unwrap_err()
+    anchors.believe(certificate, CLIENT, NOW).unwrap_err()
 }
 
 fn year(year: u64) -> Moment {
@@ -74,7 +75,7 @@ fn a_client_below_an_intermediate_is_believed() {
     let anchors = anchors(&[&root, &between]);
     let certificate = signed(&client_params((2024, 2030)), &between);
 
-    let believed = anchors.believe(&certificate, NOW).unwrap();
+    let believed = anchors.believe(&certificate, CLIENT, NOW).unwrap();
     assert_eq!(believed.subject.name, "alice");
     assert_eq!(believed.subject.certificate.serial, [0x80, 7]);
     assert_eq!(believed.subject.allowed, ["tcp/22".parse().unwrap()]);
@@ -122,6 +123,39 @@ fn each_refusal_has_its_reason() {
 }
 
 #[test]
+fn what_is_believed_for_any_usage_is_not_believed_for_client_authentication() {
+    let root = root("root");
+    let anchors = anchors(&[&root]);
+    let mut server = client_params((2024, 2030));
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let mut none = client_params((2024, 2030));
+    none.extended_key_usages.clear();
+    for params in [server, none] {
+        let certificate = signed(&params, &root);
+        let any = || anchors.believe(&certificate, Usage::Any, NOW).unwrap();
+        assert!(std::sync::Arc::ptr_eq(&any(), &any()), "not from the cache");
+        let refusal = refusal(&anchors, &certificate);
+        assert_eq!(refusal, Refusal::NotAClientCertificate, "from the cache");
+    }
+    let client = signed(&client_params((2024, 2030)), &root);
+    anchors.believe(&client, Usage::Any, NOW).unwrap();
+    let strict = anchors.believe(&client, CLIENT, NOW).unwrap();
+    let lax = anchors.believe(&client, Usage::Any, NOW).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&strict, &lax), "the stricter verdict holds for both");
+}
+
+#[test]
+fn usage_is_all_that_any_usage_does_not_look_at() {
+    let root = root("root");
+    let anchors = anchors(&[&root]);
+    let other = signed(&client_params((2024, 2030)), &self::root("root"));
+    let expired = signed(&client_params((2020, 2026)), &root);
+    let refusal = |certificate: &[u8]| anchors.believe(certificate, Usage::Any, NOW).unwrap_err();
+    assert_eq!(refusal(&other), Refusal::UnknownAuthority);
+    assert_eq!(refusal(&expired), Refusal::CertificateExpired);
+}
+
+#[test]
 fn a_client_certificate_is_no_authority() {
     let root = root("root");
     let mut params = client_params((2024, 2030));
@@ -157,12 +191,12 @@ fn a_remembered_path_is_not_believed_beyond_its_ends() {
     let between = intermediate("between", (2022, 2028), &root);
     let anchors = anchors(&[&root, &between]);
     let certificate = signed(&client_params((2024, 2030)), &between);
-    let first = anchors.believe(&certificate, NOW).unwrap();
-    let again = anchors.believe(&certificate, NOW).unwrap();
+    let first = anchors.believe(&certificate, CLIENT, NOW).unwrap();
+    let again = anchors.believe(&certificate, CLIENT, NOW).unwrap();
     assert!(std::sync::Arc::ptr_eq(&first, &again), "not from the cache");
 
     let (begin, end) = (Moment::from_secs(1_704_067_200), Moment::from_secs(1_830_297_600));
-    let at = |now| anchors.believe(&certificate, now).map(|_| ());
+    let at = |now| anchors.believe(&certificate, CLIENT, now).map(|_| ());
     assert_eq!(at(begin), Ok(()));
     assert_eq!(at(begin.before(Duration::from_millis(1))), Err(Refusal::CertificateNotYetValid));
     assert_eq!(at(end.after(Duration::from_millis(999))), Ok(()));
@@ -181,9 +215,12 @@ fn another_path_may_remain_when_one_has_ended() {
     let anchors = anchors(&[&root, &old, &renewed]);
     let certificate = signed(&client_params((2024, 2030)), &old);
     for moment in [year(2024).after(Duration::from_secs(86_400)), year(2026), year(2029)] {
-        assert!(anchors.believe(&certificate, moment).is_ok(), "{moment}");
+        assert!(anchors.believe(&certificate, CLIENT, moment).is_ok(), "{moment}");
     }
-    assert_eq!(anchors.believe(&certificate, year(2031)).unwrap_err(), Refusal::CertificateExpired);
+    assert_eq!(
+        anchors.believe(&certificate, CLIENT, year(2031)).unwrap_err(),
+        Refusal::CertificateExpired
+    );
 }
 
 #[test]
@@ -216,7 +253,7 @@ fn a_certificate_that_is_altered_or_torn_is_refused() {
     for place in 0..certificate.len() {
         let mut altered = certificate.clone();
         altered[place] ^= 1;
-        assert!(anchors.believe(&altered, NOW).is_err(), "byte {place}");
+        assert!(anchors.believe(&altered, CLIENT, NOW).is_err(), "byte {place}");
     }
     let mut longer = certificate;
     longer.push(0);
@@ -227,7 +264,7 @@ fn believed(algorithm: &'static SignatureAlgorithm) -> (KeyPair, std::sync::Arc<
     let root = root("root");
     let key = KeyPair::generate_for(algorithm).unwrap();
     let certificate = client_params((2024, 2030)).signed_by(&key, &root).unwrap();
-    (key, anchors(&[&root]).believe(certificate.der(), NOW).unwrap())
+    (key, anchors(&[&root]).believe(certificate.der(), CLIENT, NOW).unwrap())
 }
 
 #[test]
@@ -247,6 +284,8 @@ fn a_signature_is_of_this_key_over_this_message() {
         for length in 0..signature.len() {
             assert_eq!(believed.verify_signature(b"open", &signature[..length]), refused);
         }
+        let is_p256 = algorithm == &rcgen::PKCS_ECDSA_P256_SHA256;
+        assert_eq!(believed.verify_p256(b"open", &signature).is_ok(), is_p256);
         let (_, other) = self::believed(algorithm);
         assert_eq!(other.verify_signature(b"open", &signature), refused);
     }

@@ -9,7 +9,8 @@ use rustls::crypto::hpke::{Hpke, HpkePublicKey, HpkeSealer};
 use zeroize::Zeroizing;
 
 use super::draft::Draft;
-use super::{ClaimedAddress, SEALED_LENGTH, SECRET_LENGTH, Sealed, Signed, Veil, Wish};
+use super::signed::signed;
+use super::{ClaimedAddress, SEALED_LENGTH, SECRET_LENGTH, Sealed, Veil, Wish};
 use crate::service::union;
 use crate::{AnswerKey, Encapsulation, Identity, ServerCertificate, Service, Transport};
 
@@ -68,7 +69,7 @@ pub fn seal(
     let draft = Draft::new(&wish, &secret, identity.certificate(), identity.max_signature())?;
 
     let (encapsulation, mut sealer) = encapsulate(server)?;
-    let signed = Signed::new(server.sid(), &encapsulation, draft.unsigned());
+    let signed = signed(server.sid(), &encapsulation, draft.unsigned());
     let signature = identity.sign(signed.bytes())?;
     let message = draft.finish(&signature).ok_or(SealError::Library)?;
     let ciphertext: [u8; SEALED_LENGTH] =

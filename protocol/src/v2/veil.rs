@@ -7,9 +7,13 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
+use super::message::Message;
+use super::signed::signed;
 use super::{DATAGRAM_LENGTH, FRAME_LENGTH, SEALED_LENGTH};
+use crate::letter::{Letter, Signature};
 use crate::symmetric::{Key, NONCE_LENGTH, TAG_LENGTH};
-use crate::{Encapsulation, Refusal};
+use crate::trust::Usage;
+use crate::{Encapsulation, Refusal, ServerKey};
 
 const INFO: &[u8] = b"sknock v2 veil";
 
@@ -73,6 +77,20 @@ impl Frame {
         let (encapsulation, sealed) = frame.split_first_chunk()?;
         let sealed = sealed.try_into().ok()?;
         Some(Self { encapsulation: *encapsulation, sealed: Zeroizing::new(sealed) })
+    }
+
+    /// Decrypts it and takes it apart.
+    pub(crate) fn open(&mut self, key: &ServerKey) -> Result<Letter<'_>, Refusal> {
+        let plain = key.hpke.open(&self.encapsulation, b"", self.sealed.as_mut());
+        let message = Message::read(plain.map_err(|_| Refusal::NotForThisServer)?)?;
+        Ok(Letter {
+            secret: message.wish.answer.then_some(message.secret),
+            wish: message.wish,
+            certificate: message.certificate,
+            usage: Usage::ClientAuthentication,
+            signed: signed(key.sid(), &self.encapsulation, message.unsigned),
+            signature: Signature::OfKey(message.signature),
+        })
     }
 }
 

@@ -1,0 +1,177 @@
+//! The client's side: a wish becomes a datagram that an original server takes.
+
+use core::net::IpAddr;
+
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand;
+use aws_lc_rs::signature::Signature;
+
+use super::{
+    BLOCK, FIELDS, HEADER, KNOCK_PORTS, OVERHEAD, PROTOCOL, SHORTEST_FRAME, SIGNATURE, TRAILER,
+    VERSION, cipher, headers,
+};
+use crate::{Identity, Moment, ServerCertificate, Service, Transport};
+
+/// The largest frame that a knock becomes: what every Ethernet carries whole, its header included.
+/// The original does not put fragments together.
+const LONGEST_FRAME: usize = 14 + 1500;
+
+/// What a client asks for: all that this dialect can say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Wish {
+    /// The client's clock, up to 2106-02-07. Fractions of a second are cut off.
+    pub stamp: Moment,
+    /// What to open: a single port.
+    pub service: Service,
+    /// Where the client is, as the server will see it: in the family that the packet then has.
+    pub address: IpAddr,
+}
+
+/// Why a wish cannot be sent, and what to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum SealError {
+    /// The certificate does not fit.
+    #[error(
+        "the client's certificate has {size} bytes and only {limit} fit into a knock of protocol v1; \
+         ask for a certificate with shorter names or fewer extensions"
+    )]
+    CertificateTooLarge {
+        /// Bytes of the certificate.
+        size: usize,
+        /// Bytes that fit into one packet.
+        limit: usize,
+    },
+    /// The key cannot make signatures of this dialect.
+    #[error("protocol v1 knows keys on P-256 only; ask for a certificate on such a key, or use v2")]
+    NotP256,
+    /// A range of ports.
+    #[error("protocol v1 opens single ports; {0} is none: knock once for each, or use v2")]
+    SeveralPorts(Service),
+    /// A time that four bytes do not hold.
+    #[error("protocol v1 ends in 2106; set this clock, or use v2")]
+    Stamp,
+    /// The cryptographic library failed, which it only does without memory or randomness.
+    #[error("the cryptographic library failed; is there enough memory?")]
+    Library,
+}
+
+impl From<Unspecified> for SealError {
+    fn from(_: Unspecified) -> Self {
+        Self::Library
+    }
+}
+
+/// Makes the UDP payload of a knock: a new one-time key each time. Two knocks for the same port in
+/// the same second are the same knock all the same, of which a server with a memory takes one.
+///
+/// Zeros behind a small certificate make it as long as an original server demands
+/// ([`SHORTEST_FRAME`]). It names no server: whoever can open it can pass it on to another server of
+/// the same authority.
+pub fn seal(
+    identity: &Identity,
+    server: &ServerCertificate,
+    wish: &Wish,
+) -> Result<Vec<u8>, SealError> {
+    if !identity.is_p256() {
+        return Err(SealError::NotP256);
+    }
+    let draft = Draft::new(wish, identity.certificate())?;
+    let signature = identity.sign(&draft.0)?;
+    let message = draft.finish(&signature).ok_or(SealError::Library)?;
+    encrypt(server, message, &PrivateKey::generate(&ECDH_P256)?)
+}
+
+/// A port to knock on as the original's clients do, any of [`KNOCK_PORTS`].
+pub fn draw_knock_port() -> Result<u16, SealError> {
+    let mut random = [0; 8];
+    rand::fill(&mut random)?;
+    let (first, last) = (u64::from(*KNOCK_PORTS.start()), u64::from(*KNOCK_PORTS.end()));
+    let drawn = first + u64::from_be_bytes(random) % (last - first + 1);
+    u16::try_from(drawn).map_err(|_| SealError::Library)
+}
+
+/// The part of a message that is signed.
+struct Draft(Vec<u8>);
+
+impl Draft {
+    fn new(wish: &Wish, certificate: &[u8]) -> Result<Self, SealError> {
+        if wish.service.width() != 1 {
+            return Err(SealError::SeveralPorts(wish.service));
+        }
+        let seconds = u32::try_from(wish.stamp.as_secs()).map_err(|_| SealError::Stamp)?;
+        let address = wish.address.to_canonical();
+        let room = Room::of(headers(address.is_ipv4()));
+        let size = certificate.len();
+        if size > room.most {
+            return Err(SealError::CertificateTooLarge { size, limit: room.most });
+        }
+        // room for signature and padding: it never grows
+        let mut draft = Vec::with_capacity(FIELDS + room.most + TRAILER + BLOCK);
+        draft.extend([0, u8::from(wish.service.transport() == Transport::Tcp)]);
+        draft.extend(wish.service.first().to_be_bytes());
+        draft.extend(octets(address));
+        draft.extend(seconds.to_be_bytes());
+        draft.extend(certificate);
+        draft.resize(FIELDS + size.max(room.least), 0);
+        Ok(Self(draft))
+    }
+
+    /// The whole message. `None` if the signature is longer than it can be.
+    fn finish(mut self, signature: &Signature) -> Option<Vec<u8>> {
+        let signature = signature.as_ref();
+        let padding = SIGNATURE.checked_sub(signature.len())?;
+        self.0.push(u8::try_from(signature.len()).ok()?);
+        self.0.resize(self.0.len() + padding, 0);
+        self.0.extend(signature);
+        Some(self.0)
+    }
+}
+
+/// Bytes between the fields and the trailer of a message.
+struct Room {
+    /// That make the frame long enough for an original server.
+    least: usize,
+    /// That still fit into one packet.
+    most: usize,
+}
+
+impl Room {
+    /// Behind `headers` of the network.
+    fn of(headers: usize) -> Self {
+        let ciphertext = |frame: usize| frame - headers - OVERHEAD;
+        // at least one byte of the last block is padding, at most all of them
+        let least = ciphertext(SHORTEST_FRAME.into()).next_multiple_of(BLOCK) - BLOCK;
+        let most = ciphertext(LONGEST_FRAME) / BLOCK * BLOCK - 1;
+        Self { least: least - FIELDS - TRAILER, most: most - FIELDS - TRAILER }
+    }
+}
+
+/// IPv4 first and twelve zeros.
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
+/// The datagram for a whole message, by this one-time key.
+fn encrypt(
+    server: &ServerCertificate,
+    mut message: Vec<u8>,
+    once: &PrivateKey,
+) -> Result<Vec<u8>, SealError> {
+    cipher::encrypt(once, &server.point, &mut message)?;
+    let mut datagram = Vec::with_capacity(HEADER + message.len() + OVERHEAD);
+    datagram.push(PROTOCOL);
+    datagram.extend(VERSION);
+    datagram.extend(message);
+    datagram.extend(once.compute_public_key()?.as_ref());
+    Ok(datagram)
+}
+
+#[cfg(test)]
+mod tests;
