@@ -12,6 +12,8 @@
 
 mod address;
 mod draft;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod message;
 mod seal;
 mod signed;
