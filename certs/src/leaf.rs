@@ -22,7 +22,7 @@ pub const MAX_CLIENT_CERTIFICATE: usize = 1044 - 35 - 81 - 72;
 
 /// The certificate, in DER, that says of the holder of `key` what `entry` says.
 pub(crate) fn certify(entry: &Entry, key: &Key, ca: &Ca) -> Result<Vec<u8>, Error> {
-    let mut params = common(entry)?;
+    let mut params = params(entry)?;
     match entry.kind {
         Kind::Server => {
             params.key_usages =
@@ -44,7 +44,7 @@ pub(crate) fn certify(entry: &Entry, key: &Key, ca: &Ca) -> Result<Vec<u8>, Erro
 }
 
 /// What all holders have in common.
-fn common(entry: &Entry) -> Result<CertificateParams, Error> {
+fn params(entry: &Entry) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
     params.serial_number = Some(SerialNumber::from_slice(entry.serial.as_bytes()));
     params.not_before = calendar(entry.not_before)?;
