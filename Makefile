@@ -10,7 +10,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PACKAGES := libnftnl-dev libmnl-dev pkg-config gcc nftables iproute2 openssl curl busybox tcpdump
 NEEDED := nft ip openssl curl cc pkg-config busybox tcpdump
 
-.PHONY: demo test bench lint fuzz doc install setup build clean
+.PHONY: demo test bench lint audit fuzz doc install setup build clean
 
 demo: setup
 	$(CARGO) build --release --locked --bins
@@ -26,17 +26,27 @@ bench: setup
 
 lint: setup
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check licenses bans sources
+	$(CARGO) deny check --hide-inclusion-graph licenses bans sources
 
-# Seconds for each fuzz target; needs nightly Rust and cargo-fuzz.
+# Known vulnerabilities. Not a part of lint: it fetches the RustSec database, and what it says can
+# change without any change here.
+audit:
+	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check --hide-inclusion-graph advisories
+
+# Seconds for each fuzz target; needs nightly Rust, cargo-fuzz and a C++ compiler. What is found new
+# goes into fuzz/corpus, and what fails into fuzz/artifacts.
 SECONDS ?= 30
 fuzz: setup
 	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
-		$(CARGO) +nightly fuzz run "$$target" -- -max_total_time=$(SECONDS) || exit 1; \
+		mkdir -p "corpus/$$target" && \
+		$(CARGO) +nightly fuzz run "$$target" "corpus/$$target" "seeds/$$target" -- \
+			-max_total_time=$(SECONDS) -max_len=4096 -print_final_stats=1 || exit 1; \
 	done
 
 # Installs only what is missing, so that a machine that has all needs no network.
@@ -51,15 +61,18 @@ setup:
 build: setup
 	$(CARGO) build --release --locked --bins
 
+# As a user who builds; only installing is done as root.
+install: as := $(if $(DESTDIR),,$(SUDO))
 install: build
-	install -D -m 755 target/release/sknockd $(DESTDIR)$(PREFIX)/sbin/sknockd
-	install -D -m 755 target/release/sknock $(DESTDIR)$(PREFIX)/bin/sknock
-	install -D -m 755 target/release/sknock-ca $(DESTDIR)$(PREFIX)/bin/sknock-ca
-	install -D -m 644 config.ini.example $(DESTDIR)$(PREFIX)/share/doc/sknock/config.ini.example
-	install -D -m 644 packaging/systemd/sknockd.service $(DESTDIR)/etc/systemd/system/sknockd.service
+	$(as) install -D -m 755 target/release/sknockd $(DESTDIR)$(PREFIX)/sbin/sknockd
+	$(as) install -D -m 755 target/release/sknock $(DESTDIR)$(PREFIX)/bin/sknock
+	$(as) install -D -m 755 target/release/sknock-ca $(DESTDIR)$(PREFIX)/bin/sknock-ca
+	$(as) install -D -m 644 config.ini.example $(DESTDIR)$(PREFIX)/share/doc/sknock/config.ini.example
+	$(as) install -D -m 644 packaging/systemd/sknockd.service $(DESTDIR)/etc/systemd/system/sknockd.service
 	@if [ -z "$(DESTDIR)" ]; then \
-		getent passwd sknock >/dev/null || useradd --system --no-create-home --shell /usr/sbin/nologin sknock; \
-		install -d -m 755 /etc/sknock; \
+		getent passwd sknock >/dev/null || \
+			$(as) useradd --system --no-create-home --shell /usr/sbin/nologin sknock; \
+		$(as) install -d -m 755 /etc/sknock; \
 	fi
 
 clean:
