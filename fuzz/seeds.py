@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""Writes fuzz/seeds from tests/vectors and config.ini.example. What a first byte means is said in each target."""
+
+import json
+import struct
+import zlib
+from pathlib import Path
+
+HERE = Path(__file__).parent
+VECTORS = HERE.parent / "tests" / "vectors"
+PKI = VECTORS / "v2" / "pki"
+NOW = 1_800_000_000_000
+
+
+def put(target, name, data):
+    folder = HERE / "seeds" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def good(name):
+    return json.loads((VECTORS / "v2" / "good" / f"{name}.json").read_text())
+
+
+def pipeline_and_message():
+    for client, name in enumerate(["p256-client", "p384-client", "ed25519-client"]):
+        scene = bytes([client | 0b11000, 0])  # any address, no list, nothing narrowed
+        knock = good(name)
+        values = knock["values"]
+        datagram, message = bytes.fromhex(knock["datagram"]), bytes.fromhex(values["message"])
+        signed = bytes.fromhex(values["signed"])[20 + 32 + 65:]
+        certificate = (PKI / f"{knock['client']}.cer").read_bytes()
+        assert signed.endswith(certificate)
+        put("pipeline", f"{name}-datagram", b"\0" + scene + datagram)
+        put("pipeline", f"{name}-message", b"\2" + scene + message)
+        put("pipeline", f"{name}-signed", b"\3" + scene + signed)
+        put("pipeline", f"{name}-wish", b"\4" + scene + signed[: -2 - len(certificate)])
+    for name in ["two-addresses-v4-first", "single-use", "a-range", "signed-v6", "answer-v4"]:
+        knock = good(name)
+        scene = bytes([0b11000 | (4 if ":" in knock["source"].rsplit(":", 1)[0] else 0), 0])
+        message = bytes.fromhex(knock["values"]["message"])
+        signed = bytes.fromhex(knock["values"]["signed"])[20 + 32 + 65:]
+        certificate = (PKI / f"{knock['client']}.cer").read_bytes()
+        put("pipeline", f"{name}-wish", b"\4" + scene + signed[: -2 - len(certificate)])
+        put("message", name, message)
+    put("message", "sixteen-services", bytes.fromhex(good("sixteen-services")["values"]["message"]))
+
+
+def authorization():
+    for name in ["alice", "malformed-items", "two-lists", "other-name-only"]:
+        put("authorization", f"{name}-certificate", b"\0" + (PKI / f"{name}.cer").read_bytes())
+    put("authorization", "uris", b"\2sknock:tcp/22\nsknock:udp/60000-61000\nhttps://example.org/")
+    put("authorization", "other-names", b"\3 1.2000,0.8000\n01.22,+1.443,2.1,1.2.3\n1.5,x,1.6")
+
+
+def tlv(tag, content):
+    size = len(content)
+    head = bytes([size]) if size < 128 else bytes([0x82]) + struct.pack(">H", size)
+    return bytes([tag]) + head + content
+
+
+def length_of(element):
+    """Of the first element of some DER, its head included."""
+    if element[1] < 128:
+        return 2 + element[1]
+    digits = element[1] & 127
+    return 2 + digits + int.from_bytes(element[2:2 + digits], "big")
+
+
+def revocation():
+    for name in ["ca-empty", "ca-alice", "ca-alice-held"]:
+        data = (PKI / f"{name}.crl").read_bytes()
+        put("revocation", f"{name}-file", b"\0" + data)
+    two = (PKI / "ca-alice.crl").read_bytes() + (PKI / "ca-empty.crl").read_bytes()
+    put("revocation", "two-in-a-file", b"\0" + two)
+    date = tlv(0x17, b"250601000000Z")
+    reason = tlv(0x30, tlv(0x30, tlv(6, bytes([0x55, 0x1D, 21])) + tlv(4, tlv(10, b"\6"))))
+    entries = tlv(0x30, tlv(2, b"\x01\x02") + date) + tlv(0x30, tlv(2, b"\x7f" * 20) + date + reason)
+    number = tlv(0x30, tlv(6, bytes([0x55, 0x1D, 20])) + tlv(4, tlv(2, b"\x05")))
+    put("revocation", "parts", b"\2" + struct.pack(">H", len(entries)) + entries + number)
+    algorithm = tlv(0x30, tlv(6, bytes([0x2B, 0x65, 0x70])))
+    name = tlv(0x30, tlv(0x31, tlv(0x30, tlv(6, bytes([0x55, 4, 3])) + tlv(12, b"fuzz"))))
+    dates = tlv(0x17, b"250101000000Z") + tlv(0x17, b"260101000000Z")
+    head = tlv(2, b"\1") + algorithm + name + dates
+    put("revocation", "signed", b"\1" + tlv(0x30, head + tlv(0x30, entries) + tlv(0xA0, tlv(0x30, number))))
+
+
+def bundle():
+    for path in sorted((VECTORS / "pkcs12").glob("*.pfx")):
+        put("bundle", f"{path.stem}-file", b"\0" + path.read_bytes())
+    # What the MAC protects: PFX { version, { data, [0] { OCTET STRING { ... } } }, ... }
+    data = (VECTORS / "pkcs12" / "original-client-modern.pfx").read_bytes()
+    at = data.index(bytes.fromhex("06092a864886f70d010701")) + 11
+    for _ in range(2):  # [0], then the octets
+        at += length_of(data[at:]) - content_length(data[at:])
+    put("bundle", "modern-safe", b"\1" + data[at:at + length_of(data[at:])])
+    key = bytes.fromhex(json.loads((PKI / "keys.json").read_text())["alice"])
+    bag = tlv(0x30, tlv(6, bytes.fromhex("2a864886f70d010c0a0101")) + tlv(0xA0, key))
+    certificate = tlv(6, bytes.fromhex("2a864886f70d01091601")) + tlv(0xA0, tlv(4, (PKI / "alice.cer").read_bytes()))
+    bag += tlv(0x30, tlv(6, bytes.fromhex("2a864886f70d010c0a0103")) + tlv(0xA0, tlv(0x30, certificate)))
+    put("bundle", "plain-bags", b"\2" + bag)
+
+
+def content_length(element):
+    """Of the first element of some DER, without its head."""
+    return element[1] if element[1] < 128 else int.from_bytes(element[2:2 + (element[1] & 127)], "big")
+
+
+def configuration():
+    example = (HERE.parent / "config.ini.example").read_bytes()
+    put("configuration", "example", example)
+    put("configuration", "example-uncommented", example.replace(b"\n#", b"\n"))
+    put("configuration", "variables", b"[DEFAULT]\nfirewallPolicy = drop\0SKNOCK_PROTECTEDPORTS=tcp/80, udp/1-9\0SKNOCK_X=1")
+
+
+def request():
+    def padded(data, length):
+        return data + bytes(length - len(data))
+
+    holder = bytes([1, 2, 3, 4, 3]) + padded(b"\7\x08\x09", 20)
+    v4 = padded(b"\x04\xcb\x00\x71\x07", 17)
+    wish = (b"\2\0" + struct.pack(">I", 30) + b"\1" * 8 + holder + bytes([5]) + padded(b"alice", 64)
+            + b"\1" + padded(v4, 34) + b"\1" + padded(b"\6\0\x16\0\x16", 80))
+    records = [b"\1", wish, b"\3" + holder]
+    put("request", "raise-open-close", b"".join(b"\1" + padded(record, 256) for record in records))
+    put("request", "open-twice", b"".join(b"\0" + padded(wish, 256) for _ in range(2)))
+
+
+def journal():
+    def record(tag, *parts):
+        body = b"".join(parts)
+        body = body + bytes(56 - len(body)) + tag
+        return body + struct.pack(">I", zlib.crc32(body))
+
+    def stamp(offset):
+        return struct.pack(">Q", NOW + offset)
+
+    head = record(b"head", b"sknock journal 1", bytes(16), stamp(-60_000))
+    used = [record(b"used", bytes([n]) * 48, stamp(offset)) for n, offset in enumerate([-40_000, -1, 9_000])]
+    whole = head + b"".join(used)
+    put("journal", "this-boot", b"\0\0" + whole)
+    put("journal", "another-boot", b"\0\3" + whole)
+    put("journal", "closed", b"\0\1" + whole + record(b"done"))
+    put("journal", "torn", b"\0\4" + whole[:-7])
+    put("journal", "described", b"\1\0" + bytes(8) + b"\1\x9c\x40\1\2\3\0\0" + b"\2\x10\0\4\5\6\0\0")
+
+
+for make in [pipeline_and_message, authorization, revocation, bundle, configuration, request, journal]:
+    make()

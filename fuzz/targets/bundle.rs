@@ -1,0 +1,29 @@
+//! PKCS#12 files. The first byte says whether the rest is a file, what its MAC protects, or the bags
+//! in that.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sknock_fuzz::pfx::{self, PASSWORD};
+use sknock_protocol::{Bundle, Identity, ServerKey};
+
+/// An INTEGER of three bytes: as a number of iterations up to a second of work, which the library
+/// allows and a fuzzer cannot afford. Longer ones are over its limit.
+const COSTLY: [u8; 2] = [2, 3];
+
+fuzz_target!(|input: &[u8]| {
+    let [kind, rest @ ..] = input else { return };
+    if rest.windows(2).any(|pair| pair == COSTLY) {
+        return;
+    }
+    let file = match kind % 3 {
+        0 => rest.to_vec(),
+        1 => pfx::file(rest),
+        _ => pfx::file(&pfx::plain_safe(rest)),
+    };
+    let Ok(bundle) = Bundle::open(&file, PASSWORD) else { return };
+    assert!(!bundle.certificate().is_empty() && !bundle.key().pkcs8().is_empty());
+    assert!(bundle.authorities().iter().all(|other| other != bundle.certificate()));
+    let _ = Identity::from_bundle(&bundle);
+    let _ = ServerKey::from_bundle(&bundle);
+});

@@ -1,0 +1,46 @@
+//! `config.ini` and the environment: the file, then after each zero byte a variable `NAME=VALUE`.
+
+#![no_main]
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use sknock_server::config;
+
+/// A password that nothing else in the input is.
+const MARK: &str = "wOhlbehUetet";
+
+fuzz_target!(|input: &[u8]| {
+    let mut parts = input.split(|byte| *byte == 0);
+    let Some(Ok(text)) = parts.next().map(std::str::from_utf8) else { return };
+    let mut environment: Vec<(&OsStr, &OsStr)> = parts
+        .filter_map(|part| {
+            let equals = part.iter().position(|byte| *byte == b'=')?;
+            Some((OsStr::from_bytes(&part[..equals]), OsStr::from_bytes(&part[equals + 1..])))
+        })
+        .collect();
+    let file = Path::new("/etc/sknock/config.ini");
+    let plain = config::parse(text, file, environment.clone());
+    if let Err(problems) = &plain {
+        assert!(problems.iter().next().is_some(), "refused without a reason");
+        assert!(problems.iter().all(|one| !one.what.is_empty() && !one.remedy.is_empty()));
+    }
+
+    if input.windows(MARK.len()).any(|part| part == MARK.as_bytes()) {
+        return;
+    }
+    let with_password = format!("{text}\nPFXPasswd = {MARK}\n");
+    never_shows_it(&config::parse(&with_password, file, environment.clone()));
+    environment.push((OsStr::new("SKNOCK_PFXPASSWD"), OsStr::new(MARK)));
+    never_shows_it(&config::parse(text, file, environment));
+});
+
+fn never_shows_it(parsed: &Result<config::Settings, config::Problems>) {
+    let shown = match parsed {
+        Ok(settings) => format!("{settings:?}"),
+        Err(problems) => format!("{problems:?} {problems}"),
+    };
+    assert!(!shown.contains(MARK), "a password is shown: {shown}");
+}

@@ -1,0 +1,94 @@
+//! What a start finds in `stateDir`. Whatever is there, no knock that it names is accepted again.
+//!
+//! The first byte says whether the rest is the journal itself or describes records; the second, in
+//! which boot, and whether there is a horizon.
+
+#![no_main]
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use sknock_protocol::{KnockId, Moment};
+use sknock_server::replay::{BootId, Journal, OneTimeKey, ReplayStore, Trace, Used};
+use tempfile::TempDir;
+
+const WINDOW: Duration = Duration::from_secs(30);
+const NOW: u64 = 1_800_000_000_000;
+const RECORD: usize = 64;
+
+/// In memory where there is such a file system, as every run syncs.
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
+    let memory = Path::new("/dev/shm");
+    let found = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    found.expect("a folder")
+});
+
+fuzz_target!(|input: &[u8]| {
+    let [kind, scene, rest @ ..] = input else { return };
+    let journal = if kind % 2 == 0 { rest.to_vec() } else { described(rest) };
+    let horizon = match scene & 6 {
+        0 => None,
+        2 => Some(record(b"hori", &[b"sknock horizon 1", &NOW.to_be_bytes()])),
+        4 => Some(record(b"hori", &[b"sknock horizon 1", &(NOW + 60_000).to_be_bytes()])),
+        _ => Some(journal.iter().copied().take(RECORD).collect()),
+    };
+    let folder = FOLDER.path();
+    fs::write(folder.join("journal"), &journal).expect("a file");
+    match horizon {
+        Some(bytes) => fs::write(folder.join("horizon"), bytes).expect("a file"),
+        None => drop(fs::remove_file(folder.join("horizon"))),
+    }
+    let boot: BootId = format!("{:032x}", scene & 1).parse().expect("a boot id");
+
+    let named: Vec<Trace> = journal.as_chunks().0.iter().filter_map(used).collect();
+    // Twice, as after a crash at once.
+    for _ in 0..2 {
+        let store = open(folder, &boot);
+        for trace in &named {
+            let used = store.record(trace, Moment::from_millis(NOW));
+            assert_ne!(used, Used::Never, "a used knock counts again: {trace:?}");
+        }
+    }
+});
+
+fn open(folder: &Path, boot: &BootId) -> Journal {
+    let (store, _) = Journal::open(folder, boot, Moment::from_millis(NOW), WINDOW, 100_000)
+        .expect("nothing in the files may keep the server from starting");
+    store
+}
+
+/// Records with right checksums, each from eight bytes; what is left over follows as it is.
+fn described(input: &[u8]) -> Vec<u8> {
+    let (chunks, rest) = input.as_chunks::<8>();
+    let records = chunks.iter().flat_map(|[kind, a, b, c, d, e, f, g]| {
+        let stamp = NOW - 40_000 + u64::from(u16::from_be_bytes([*a, *b]));
+        let stamp = stamp.to_be_bytes();
+        match kind % 5 {
+            0 => record(b"head", &[b"sknock journal 1", &[0; 15], &[c & 1], &stamp]),
+            1..4 => record(b"used", &[&[*c; 16], &[*d; 16], &[*e; 16], &stamp]),
+            _ if *f == *g => record(b"done", &[]),
+            _ => record(b"used", &[&[*c; 32], &[*d; 16], &[*a, *b, *c, *d, *e, *f, *g, 0]]),
+        }
+    });
+    records.chain(rest.iter().copied()).collect()
+}
+
+/// As `server/src/replay/record.rs` says it lies on disk.
+fn record(tag: &[u8; 4], body: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = body.concat();
+    bytes.resize(RECORD - 8, 0);
+    bytes.extend(tag);
+    bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
+    bytes
+}
+
+fn used(bytes: &[u8; RECORD]) -> Option<Trace> {
+    let (body, sum) = bytes.split_last_chunk::<4>()?;
+    let genuine = crc32fast::hash(body).to_be_bytes() == *sum && body.ends_with(b"used");
+    let stamp = Moment::from_millis(u64::from_be_bytes(*body[48..].first_chunk()?));
+    let id = KnockId(*body.first_chunk()?);
+    genuine.then_some(Trace { stamp, id, key: OneTimeKey(*body[32..].first_chunk()?) })
+}

@@ -1,0 +1,68 @@
+//! What a captured network process can say to the gate: records, one after the other, while time
+//! goes on. Each opening must be within the ceiling, whatever was said before.
+
+#![no_main]
+
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use sknock_gate::{
+    Answer, Bucket, Ceiling, Label, Live, MOST_COMMENT, Opening, PortRange, Request, Transport,
+    Uptime,
+};
+
+const LONGEST: u32 = 60;
+const LIVE: usize = 100;
+
+fuzz_target!(|input: &[u8]| {
+    let ports = |transport, first, last| PortRange::new(transport, first, last).expect("a range");
+    let ceiling = Ceiling {
+        services: vec![ports(Transport::Tcp, 1, 1024), ports(Transport::Udp, 60000, 61000)],
+        longest: Duration::from_secs(LONGEST.into()),
+        live: LIVE,
+        per_second: 20,
+    };
+    let (mut live, mut bucket) = (Live::default(), Bucket::default());
+    let mut now = Uptime::from_millis(0);
+    // One byte more than a record: how much later it comes, in tenths of a second.
+    for part in input.chunks(Request::LEN + 1) {
+        let [later, record @ ..] = part else { return };
+        now = now.after(Duration::from_millis(u64::from(*later) * 100));
+        live.expire(now);
+        if let Some(answer) = Answer::decode(&record[..record.len().min(Answer::LEN)]) {
+            assert_eq!(answer.encode(), record[..Answer::LEN], "an answer of two encodings");
+        }
+        let Some(request) = Request::decode(record) else { continue };
+        assert_eq!(request.encode().as_ref().map(<[u8; _]>::as_slice), Some(record));
+        match request {
+            Request::Raise => {}
+            Request::Open(wish) => {
+                if let Ok(opening) = ceiling.check(&wish, &live, &mut bucket, now) {
+                    check(&opening, &ceiling);
+                    live.plan(&opening, now);
+                    live.record(&opening, now);
+                }
+            }
+            Request::Close(holder) => {
+                let (_, closed) = live.plan_close(&holder, now);
+                assert!(closed.len() <= live.forget(&holder), "closed what is another's");
+            }
+        }
+        assert!(live.len() <= LIVE, "more doors than the ceiling allows");
+    }
+});
+
+fn check(opening: &Opening, ceiling: &Ceiling) {
+    assert!((1..=LONGEST).contains(&opening.seconds()));
+    assert!((1..=2).contains(&opening.addresses().len()));
+    for service in opening.services() {
+        for port in service.ports() {
+            let within = |one: &PortRange| one.contains(service.transport(), port);
+            assert!(ceiling.services.iter().any(within), "{service:?} is not offered");
+        }
+    }
+    let comment = opening.label().comment();
+    assert!(comment.len() <= MOST_COMMENT && comment.bytes().all(|byte| (32..127).contains(&byte)));
+    let again = Label::from_comment(&comment).map(|label| label.comment());
+    assert_eq!(again, Some(comment), "a label that cannot be read back");
+}
