@@ -51,7 +51,7 @@ pub struct Rules {
 
 impl Rules {
     /// The lengths of UDP payloads that can be knocks, in bytes. Not every length in between is one.
-    pub fn lengths(&self) -> RangeInclusive<usize> {
+    pub fn lengths(self) -> RangeInclusive<usize> {
         let least = usize::from(self.shortest_frame).saturating_sub(HEADERS_V6);
         least.max(SHORTEST_DATAGRAM)..=LONGEST_DATAGRAM
     }

@@ -10,6 +10,7 @@
 //! unchanged. Values are taken as they stand; where the original wanted `%%`, this is two signs.
 
 mod build;
+mod dialects;
 pub mod keys;
 mod layers;
 mod lines;

@@ -48,9 +48,6 @@ pub enum Unexplained {
     /// Keys or authorities are wrong.
     #[error(transparent)]
     Keys(#[from] keys::KeyProblem),
-    /// The revocation list is none.
-    #[error("crlFile: {0}")]
-    Revocation(#[from] sknock_protocol::CrlError),
     /// The lines cannot be written.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -98,10 +95,13 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
         None => Revocation::NotConfigured,
         Some(path) => {
             let mut lists = RevocationLists::new(settings.revocation.grace);
-            // As in the server: a list that is not there yet lets nobody in.
+            // As in the server: a list that is not there yet, or is not taken, lets nobody in.
             if let Ok(file) = fs::read(path) {
                 for list in RevocationList::split(&file) {
-                    lists = lists.with(RevocationList::verify(list, verifier.anchors())?);
+                    match RevocationList::verify(list, verifier.anchors()) {
+                        Ok(list) => lists = lists.with(list),
+                        Err(why) => eprintln!("sknockd: crlFile: a list is not taken: {why}"),
+                    }
                 }
             }
             Revocation::Lists(lists)

@@ -57,7 +57,11 @@ pub fn verifier(files: KeyFiles<'_>, settings: &Settings) -> Result<Verifier, Ke
         authorities.extend(certificates(pem)?);
     }
     let anchors = Anchors::new(&authorities, REMEMBERED_PATHS)?;
-    Ok(Verifier::new(key, anchors, rules(settings)))
+    let verifier = Verifier::new(key, anchors, rules(settings));
+    Ok(match settings.knocks.v1() {
+        Some(rules) => verifier.with_v1(rules),
+        None => verifier,
+    })
 }
 
 /// All certificates in a PEM file, at least one.

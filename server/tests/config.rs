@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sknock_protocol::Service;
 use sknock_server::config::{
-    FirewallPolicy, Key, Kind, OnExit, PasswordSource, Problems, Settings, keys, parse,
+    Dialect, FirewallPolicy, Key, Kind, OnExit, PasswordSource, Problems, Settings, keys, parse,
 };
 
 /// The file that the original ships.
@@ -70,6 +70,45 @@ fn a_file_of_the_original_loads_with_its_meaning() {
 }
 
 #[test]
+fn the_originals_dialect_is_the_administrators_choice() {
+    assert_eq!(read("").unwrap().knocks.v1(), None);
+    for text in ["protocols = v2, v1", "protocols = V1 v2 v1"] {
+        let settings = read(text).unwrap();
+        assert_eq!(settings.knocks.protocols, [Dialect::V1, Dialect::V2]);
+        let rules = settings.knocks.v1().unwrap();
+        assert_eq!((rules.shortest_frame, rules.any_usage), (800, false));
+        let [note] = &settings.notes[..] else { panic!("{:?}", settings.notes) };
+        assert!(note.warning && note.what.contains("name no server"), "{note}");
+    }
+    let lax = read("protocols = v2, v1\nv1AnyUsage = yes\nKNOCKPACKET_MIN_LENGTH = 0").unwrap();
+    let rules = lax.knocks.v1().unwrap();
+    assert_eq!((rules.shortest_frame, rules.any_usage), (0, true));
+    assert!(lax.notes.iter().any(|note| note.warning && note.what.contains("whatever it was")));
+}
+
+#[test]
+fn dialects_are_v2_and_perhaps_v1() {
+    for (text, part) in [
+        ("protocols =", "does not name v2"),
+        ("protocols = v1", "does not name v2"),
+        ("protocols = v2, 1", "\"1\" is not supported"),
+        ("protocols = v2, v1\nKNOCKPACKET_MIN_LENGTH = 1620", "longer than 1619 bytes"),
+        ("v1AnyUsage = maybe", "write yes or no"),
+    ] {
+        assert!(problems(text).iter().any(|problem| problem.contains(part)), "{text}: {part}");
+    }
+}
+
+#[test]
+fn what_is_about_v1_only_has_no_effect_without_it() {
+    for text in ["v1AnyUsage = yes", "KNOCKPACKET_MIN_LENGTH = 900"] {
+        let settings = read(text).unwrap();
+        let [note] = &settings.notes[..] else { panic!("{:?}", settings.notes) };
+        assert!(!note.warning && note.what.contains("protocol v1, which is off"), "{note}");
+    }
+}
+
+#[test]
 fn an_original_file_that_opens_for_longer_than_our_maximum_still_loads() {
     let settings = read("PORT_OPEN_DURATION_IN_SECONDS = 7200").unwrap();
     assert_eq!((settings.grants.lasts, settings.grants.longest), (7200, 7200));
@@ -123,7 +162,7 @@ fn all_problems_come_at_once_each_with_its_line() {
          TIMESTAMP_THRESHOLD_IN_SECONDS = 7 ; seconds\n\
          firewallPolicy = deny\n\
          crlUrl = ftp://example.org/a.crl\n\
-         protocols = v1\n\
+         protocols = v3\n\
          protectedPorts = 22\n\
          user = root\n\
          nonsense\n\
@@ -137,7 +176,7 @@ fn all_problems_come_at_once_each_with_its_line() {
         (4, "a comment needs a line of its own"),
         (5, "none, reject or drop"),
         (6, "http or https"),
-        (7, "\"v1\" is not supported by this version"),
+        (7, "\"v3\" is not supported by this version; write v2, or v2, v1"),
         (8, "like tcp/22"),
         (9, "may not run as root"),
         (10, "not of the form KEY = VALUE"),

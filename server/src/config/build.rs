@@ -6,11 +6,11 @@ use std::time::Duration;
 use sknock_protocol::{Service, service};
 
 use super::keys;
-use super::layers::{Reader, items};
+use super::layers::Reader;
 use super::settings::Leave;
 use super::{
-    Dialect, Firewall, FirewallPolicy, Grants, Keys, Knocks, PasswordSource, Process,
-    RevocationSettings, Settings,
+    Firewall, FirewallPolicy, Grants, Keys, Knocks, PasswordSource, Process, RevocationSettings,
+    Settings, dialects,
 };
 
 /// The name of the list in the state folder, if `crlFile` does not say otherwise.
@@ -136,28 +136,17 @@ fn grants(read: &mut Reader<'_>) -> Grants {
 
 fn knocks(read: &mut Reader<'_>) -> Knocks {
     let seconds = read.number(&keys::TIMESTAMP_THRESHOLD);
+    let protocols = dialects::protocols(read);
     Knocks {
         port: read.number(&keys::KNOCK_PORT),
-        protocols: protocols(read),
+        original: dialects::original(read, &protocols),
+        protocols,
         intake: read.word(&keys::INTAKE),
         window: Duration::from_secs(seconds),
         source_address: read.word::<Leave>(&keys::SOURCE_ADDRESS) == Leave::Allow,
         second_address: read.word::<Leave>(&keys::SECOND_ADDRESS) == Leave::Allow,
         remembered: read.number(&keys::REPLAY_CAPACITY),
     }
-}
-
-fn protocols(read: &mut Reader<'_>) -> Vec<Dialect> {
-    let text = read.text(&keys::PROTOCOLS);
-    if items(&text).next().is_none() {
-        read.problem(&keys::PROTOCOLS, "protocols names no dialect", "write v2");
-    }
-    for item in items(&text).filter(|item| !item.eq_ignore_ascii_case("v2")) {
-        let shown: String = item.chars().take(20).collect();
-        let what = format!("protocol {shown:?} is not supported by this version");
-        read.problem(&keys::PROTOCOLS, what, "write v2");
-    }
-    vec![Dialect::V2]
 }
 
 fn process(read: &mut Reader<'_>) -> Process {
@@ -224,11 +213,5 @@ fn retired(read: &mut Reader<'_>) {
             let what = format!("{} has no effect: {}", key.name, key.why);
             read.note(place, what, "remove it at leisure", false);
         }
-    }
-    let key = &keys::KNOCKPACKET_MIN_LENGTH;
-    let _checked: u32 = read.number(key);
-    if let Some(place) = read.place(key).filter(|_| read.text(key) != key.default) {
-        let what = format!("{} has no effect: it is about protocol v1", key.name);
-        read.note(place, what, "remove it at leisure", false);
     }
 }

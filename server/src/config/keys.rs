@@ -31,6 +31,8 @@ pub enum Kind {
         /// The most.
         max: u64,
     },
+    /// Dialects, separated by commas or white space; v2 is one of them.
+    Dialects,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A path; a relative one starts at the configuration file's folder.
@@ -76,6 +78,7 @@ impl Key {
                 [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
                 _ => words.concat(),
             },
+            Kind::Dialects => "v2, or v2, v1".into(),
             Kind::Path => "path".into(),
             Kind::OptionalPath => "path or empty".into(),
             Kind::Services => "like tcp/22, udp/5000-5010, or empty".into(),
@@ -159,8 +162,8 @@ keys! {
     // which knocks are heard
     KNOCK_PORT = "knockPort", number(1, 65_535), "62344",
         "UDP port that knocks arrive at";
-    PROTOCOLS = "protocols", Kind::Word(&["v2"]), "v2",
-        "dialects to understand";
+    PROTOCOLS = "protocols", Kind::Dialects, "v2",
+        "dialects to understand; v1 is the original's, and weaker";
     INTAKE = "intake", Kind::Word(&["socket"]), "socket",
         "how knocks are received";
     TIMESTAMP_THRESHOLD = "TIMESTAMP_THRESHOLD_IN_SECONDS", number(1, 3_600), "7",
@@ -171,8 +174,10 @@ keys! {
         "knocks that also open for a signed address of the other IP family";
     REPLAY_CAPACITY = "replayCapacity", number(1_000, 10_000_000), "1000000",
         "knocks remembered at one time, at most about 200 bytes of memory each; full = refuse";
-    KNOCKPACKET_MIN_LENGTH = "KNOCKPACKET_MIN_LENGTH", number(1, 65_507), "800",
-        "shortest knock of protocol v1, in bytes";
+    KNOCKPACKET_MIN_LENGTH = "KNOCKPACKET_MIN_LENGTH", number(0, 65_507), "800",
+        "shortest knock of protocol v1, in bytes of its whole Ethernet frame";
+    V1_ANY_USAGE = "v1AnyUsage", Kind::Word(&["yes", "no"]), "no",
+        "yes = v1 knocks with certificates that are not for client authentication count too";
 
     // how the server runs
     USER = "user", Kind::User, "sknock",

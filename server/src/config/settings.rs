@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sknock_protocol::Service;
+use sknock_protocol::{Service, v1};
 
 use super::{Note, PasswordSource, services};
 
@@ -95,8 +95,11 @@ pub struct Grants {
 pub struct Knocks {
     /// UDP port, at least 1.
     pub port: u16,
-    /// Dialects, at least one.
+    /// Dialects, each once; v2 is one of them.
     pub protocols: Vec<Dialect>,
+    /// What counts as a knock of the original, if v1 is one of the dialects.
+    #[serde(with = "OriginalKnocks")]
+    pub original: v1::Rules,
     /// How they are received.
     pub intake: Intake,
     /// How far a client's clock may be off, either way: one second to one hour.
@@ -107,6 +110,21 @@ pub struct Knocks {
     pub second_address: bool,
     /// How many are remembered at one time: 1,000 to 10,000,000.
     pub remembered: u32,
+}
+
+impl Knocks {
+    /// How v1 is to be understood, if it is.
+    pub fn v1(&self) -> Option<v1::Rules> {
+        self.protocols.contains(&Dialect::V1).then_some(self.original)
+    }
+}
+
+/// The fields of [`v1::Rules`]; the protocol crate knows nothing of serialisation.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "v1::Rules")]
+struct OriginalKnocks {
+    shortest_frame: u16,
+    any_usage: bool,
 }
 
 /// How the server runs.
@@ -147,9 +165,11 @@ pub enum OnExit {
 }
 
 /// A dialect of knocks.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
+    /// Protocol v1, of the original sKnock 1.0.
+    V1,
     /// Protocol v2.
     #[default]
     V2,
@@ -173,6 +193,15 @@ pub enum LogFormat {
     Text,
     /// Programs.
     Json,
+}
+
+/// A switch as written in the file.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Choice {
+    Yes,
+    #[default]
+    No,
 }
 
 /// A permission as written in the file.

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr};
 use libc::{sockaddr_in, sockaddr_in6, sockaddr_storage};
-use sknock_protocol::v2;
+use sknock_protocol::{v1, v2};
 
 /// Datagrams taken at once: enough that a flood costs few system calls, small enough for a cache.
 const SIZE: usize = COUNT as usize;
@@ -18,7 +18,8 @@ const SIZE: usize = COUNT as usize;
 const COUNT: libc::c_uint = 32;
 
 /// One byte more than the longest datagram of any dialect, so that a longer one is not taken for it.
-const LONGEST: usize = v2::DATAGRAM_LENGTH + 1;
+const LONGEST: usize = v1::LONGEST_DATAGRAM + 1;
+const _: () = assert!(LONGEST > v2::DATAGRAM_LENGTH);
 
 /// Room for an address of any family.
 #[expect(clippy::cast_possible_truncation, reason = "128 bytes")]

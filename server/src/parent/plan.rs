@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sknock_gate::{Ceiling, Policy, PortRange, Rules, Transport};
-use sknock_protocol::{Service, v2};
+use sknock_protocol::{Service, v1, v2};
 
 use crate::config::{FirewallPolicy, Settings};
 
@@ -19,7 +19,7 @@ pub(crate) fn rules(settings: &Settings) -> Rules {
         protected: ranges(&firewall.protected),
         always_open: ranges(&firewall.always_open),
         knock_ports: PortRange::one(Transport::Udp, settings.knocks.port).into_iter().collect(),
-        knock_lengths: (KNOCK, KNOCK),
+        knock_lengths: knock_lengths(settings),
         capacity: settings.grants.live.saturating_mul(2),
         gc_interval: Duration::from_secs(2),
     }
@@ -72,6 +72,15 @@ fn all_ports() -> impl Iterator<Item = PortRange> {
         .filter_map(|transport| PortRange::new(transport, 1, u16::MAX))
 }
 
-/// A v2 knock in the UDP header's length field, which counts its own 8 bytes.
-#[expect(clippy::cast_possible_truncation, reason = "1208")]
-const KNOCK: u16 = v2::DATAGRAM_LENGTH as u16 + 8;
+/// The shortest and the longest knock, as the UDP header's length field counts: with its own 8 bytes.
+///
+/// With v1 on, all lengths in between get through, though not all of them are knocks: the kernel has
+/// no cheap way to ask for multiples of 16, and the rest is refused by its length.
+fn knock_lengths(settings: &Settings) -> (u16, u16) {
+    let with_header = |payload: usize| u16::try_from(payload + 8).unwrap_or(u16::MAX);
+    let v2 = with_header(v2::DATAGRAM_LENGTH);
+    match settings.knocks.v1().map(v1::Rules::lengths) {
+        None => (v2, v2),
+        Some(v1) => (with_header(*v1.start()).min(v2), with_header(*v1.end()).max(v2)),
+    }
+}
