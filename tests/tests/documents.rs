@@ -1,0 +1,148 @@
+//! What the documents promise is there: links, anchors, and commands of the Makefile.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A document of the project.
+struct Document {
+    path: PathBuf,
+    text: String,
+}
+
+impl Document {
+    fn read(path: PathBuf) -> Self {
+        let text = fs::read_to_string(&path);
+        Self { text: text.unwrap_or_else(|error| panic!("{}: {error}", path.display())), path }
+    }
+
+    fn shown(&self) -> String {
+        self.path.strip_prefix(root()).expect("it is below").display().to_string()
+    }
+
+    /// The text without blocks of code.
+    fn prose(&self) -> String {
+        let parts = self.text.split("```");
+        parts.step_by(2).collect()
+    }
+
+    /// Where `](...)` leads, of every link that stays in the project.
+    fn links(&self) -> Vec<String> {
+        let prose = self.prose();
+        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let local =
+            targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:"));
+        local.map(str::to_owned).collect()
+    }
+
+    /// The anchors of its headings, as forges make them.
+    fn anchors(&self) -> Vec<String> {
+        let prose = self.prose();
+        let headings = prose.lines().filter(|line| line.starts_with('#'));
+        headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+    }
+}
+
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the workspace")
+}
+
+/// `README.md`, and all in `docs`.
+fn documents() -> Vec<Document> {
+    let folder = fs::read_dir(root().join("docs")).expect("there is documentation");
+    let paths = folder.map(|entry| entry.expect("a folder can be listed").path());
+    let mut paths: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect();
+    paths.push(root().join("README.md"));
+    paths.sort();
+    paths.into_iter().map(Document::read).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for document in documents() {
+        for link in document.links() {
+            let (file, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let folder = document.path.parent().expect("a file lies in a folder");
+            let path = if file.is_empty() { document.path.clone() } else { folder.join(file) };
+            assert!(path.exists(), "{}: no {link}", document.shown());
+            if !heading.is_empty() {
+                let anchors = Document::read(path).anchors();
+                assert!(anchors.contains(&heading.to_owned()), "{}: no {link}", document.shown());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_make_target_that_is_named_exists() {
+    let makefile = fs::read_to_string(root().join("Makefile")).expect("there is a Makefile");
+    let targets: Vec<&str> = makefile
+        .lines()
+        .filter(|line| !line.starts_with(['\t', '#', ' ']) && !line.contains(":="))
+        .filter_map(|line| line.split_once(':').map(|(names, _)| names))
+        .flat_map(str::split_whitespace)
+        .collect();
+    assert!(targets.contains(&"test"), "the Makefile is not read rightly: {targets:?}");
+    for document in documents() {
+        for name in named_targets(&document.text) {
+            assert!(targets.contains(&name.as_str()), "{}: no `make {name}`", document.shown());
+        }
+    }
+}
+
+/// What follows `make` in code: in backquotes, or at the beginning of a line of a block.
+fn named_targets(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (place, part) in text.split("```").enumerate() {
+        let commands: Vec<&str> = if place % 2 == 1 {
+            part.lines().map(|line| line.trim_start_matches(['$', '#', ' '])).collect()
+        } else {
+            part.split('`').skip(1).step_by(2).collect()
+        };
+        for command in commands {
+            let command = command.strip_prefix("sudo ").unwrap_or(command);
+            let Some(words) = command.strip_prefix("make ") else { continue };
+            // Up to a comment or another command; `A=B` and `-j2` are no targets.
+            let end = words.find(['#', '&', '|', ';']).unwrap_or(words.len());
+            let words = words[..end].split_whitespace();
+            let names = words.filter(|word| !word.contains('=') && !word.starts_with('-'));
+            found.extend(names.map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn names_of_targets_are_found() {
+    let text = "Run `make test`, or:\n```\n$ make demo   # shows it\nsudo make install DESTDIR=/x && make doc\n```\nmake sense";
+    assert_eq!(named_targets(text), ["test", "demo", "install"]);
+    assert_eq!(anchor("What it is: `sknockd` (1)"), "what-it-is-sknockd-1");
+}
+
+/// A block of Rust that nobody compiles is wrong sooner or later: examples are in rustdoc, which does.
+#[test]
+fn no_document_has_rust_that_nobody_compiles() {
+    for document in documents() {
+        assert!(!document.text.contains("```rust"), "{}: move it to rustdoc", document.shown());
+    }
+}
+
+#[test]
+fn no_document_names_a_file_of_ours_that_is_not_there() {
+    let crates =
+        ["protocol/", "gate/", "server/", "client-lib/", "client-cli/", "certs/", "tests/"];
+    for document in documents() {
+        for code in document.prose().split('`').skip(1).step_by(2) {
+            let path = code.split([':', ' ']).next().unwrap_or_default();
+            let ours = crates.iter().any(|folder| path.starts_with(folder));
+            if ours && path.ends_with(".rs") && !path.contains(['*', '{', '<']) {
+                assert!(root().join(path).exists(), "{}: no `{path}`", document.shown());
+            }
+        }
+    }
+}
