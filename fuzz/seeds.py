@@ -46,6 +46,17 @@ def pipeline_and_message():
     put("message", "sixteen-services", bytes.fromhex(good("sixteen-services")["values"]["message"]))
 
 
+def original():
+    vectors = json.loads((VECTORS / "v1" / "vectors.json").read_text())["vectors"]
+    for vector in vectors:
+        if vector["id"] in ["ok-v4-tcp2000", "ok-v4-udp8000", "quirk-certtrailer", "quirk-sigpad"]:
+            plain = bytes.fromhex(vector["plaintext_hex"])
+            put("original", f"{vector['id']}-signed", b"\3\1\0" + plain[:-73])
+            if vector["id"] == "ok-v4-tcp2000":  # the one knock that the target takes for genuine
+                put("original", "datagram", b"\0\1\0" + (VECTORS / "v1" / vector["file"]).read_bytes())
+                put("original", "message", b"\2\1\0" + plain)
+
+
 def authorization():
     for name in ["alice", "malformed-items", "two-lists", "other-name-only"]:
         put("authorization", f"{name}-certificate", b"\0" + (PKI / f"{name}.cer").read_bytes())
@@ -145,5 +156,5 @@ def journal():
     put("journal", "described", b"\1\0" + bytes(8) + b"\1\x9c\x40\1\2\3\0\0" + b"\2\x10\0\4\5\6\0\0")
 
 
-for make in [pipeline_and_message, authorization, revocation, bundle, configuration, request, journal]:
+for make in [pipeline_and_message, original, authorization, revocation, bundle, configuration, request, journal]:
     make()

@@ -12,6 +12,8 @@ use serde_json::Value;
 use sknock_protocol::{Moment, PrivateKey, ServerKey};
 use zeroize::Zeroizing;
 
+use crate::hex;
+
 /// The certificate of the authority.
 pub const AUTHORITY: &[u8] = include_bytes!("../../tests/vectors/v2/pki/ca.cer");
 const SERVER: &[u8] = include_bytes!("../../tests/vectors/v2/pki/server-a.cer");
@@ -170,10 +172,4 @@ fn seal(key: &LessSafeKey, nonce: [u8; 12], plain: &[u8]) -> Vec<u8> {
 
 fn key(value: &Value) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &hex(value)).expect("16 bytes"))
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().expect("hexadecimal digits");
-    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal digits");
-    (0..text.len()).step_by(2).map(byte).collect()
 }

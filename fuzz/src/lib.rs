@@ -6,4 +6,14 @@
 
 pub mod der;
 pub mod genuine;
+pub mod original;
 pub mod pfx;
+
+use serde_json::Value;
+
+/// Bytes that a vector writes in hexadecimal digits.
+fn hex(value: &Value) -> Vec<u8> {
+    let text = value.as_str().expect("hexadecimal digits");
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal digits");
+    (0..text.len()).step_by(2).map(byte).collect()
+}
