@@ -56,7 +56,8 @@ pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Moment) -> R
         })
         .collect();
     if let Some(settings) = settings {
-        findings.extend(examine(settings, &Found::look(settings), host, now));
+        let found = examine(settings, &Found::look(settings), host, now);
+        findings.extend(found.into_iter().map(|finding| finding.located(settings)));
     }
     Report::new(findings)
 }

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use sknock_gate::{Claim, Firewall, Gate};
 use tracing::{error, warn};
 
+use self::files::{Files, Unusable};
 use self::signals::Signals;
 use self::supervise::Supervisor;
 use self::world::{Unfit, World};
@@ -33,6 +34,8 @@ pub fn run(config: &Path) -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => {
             eprintln!("{problems}");
+            problems.draft().into_iter().for_each(tell_of_files);
+            eprintln!("`sknockd check --config {}` looks into all files too", config.display());
             return ExitCode::from(CONFIGURATION);
         }
     };
@@ -49,6 +52,14 @@ pub fn run(config: &Path) -> ExitCode {
         Err(Stopped::Unavailable(error)) => return unavailable(&error),
     };
     supervisor.run()
+}
+
+/// Not only of the configuration itself: who corrects it should have to start once more, not twice.
+fn tell_of_files(draft: &Settings) {
+    let unusable = Files::open(draft).err().into_iter().flatten();
+    for unusable in unusable.filter(Unusable::is_named) {
+        eprintln!("{}", draft.located(unusable.to_string()));
+    }
 }
 
 /// Why nothing runs.

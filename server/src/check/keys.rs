@@ -53,10 +53,11 @@ fn bundle(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) -> Op
         findings.push(Finding::warning(what, format!("chmod 600 {}", settings.keys.pfx.display())));
     }
     let password = password(settings, found, findings);
-    match Bundle::open(&pfx?.bytes, password?) {
+    // Without its password it can still be told whether it is such a file at all.
+    match Bundle::open(&pfx?.bytes, password.unwrap_or_default()) {
         Ok(bundle) => Some(bundle),
         Err(BundleError::WrongPassword) => {
-            findings.push(wrong_password(&settings.keys.password));
+            findings.extend(password.map(|_| wrong_password(&settings.keys.password)));
             None
         }
         Err(error) => {

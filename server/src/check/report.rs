@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
-use crate::config::Note;
+use crate::config::{Note, Settings};
 use crate::exit;
 
 /// How bad it is. The worst comes first.
@@ -51,6 +51,13 @@ impl Finding {
 
     pub(super) fn note(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { severity: Severity::Note, what: what.into(), remedy: remedy.into() }
+    }
+}
+
+impl Finding {
+    /// The same, after the place where the key was set that it is about.
+    pub(super) fn located(self, settings: &Settings) -> Self {
+        Self { what: settings.located(self.what), ..self }
     }
 }
 

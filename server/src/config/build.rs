@@ -30,7 +30,8 @@ pub(super) fn settings(read: &mut Reader<'_>) -> Settings {
     foreign_files(read, &keys, &process);
     unprotected(read, &firewall, &grants);
     retired(read);
-    Settings { keys, revocation, firewall, grants, knocks, process, notes: Vec::new() }
+    let (notes, places) = (Vec::new(), read.places());
+    Settings { keys, revocation, firewall, grants, knocks, process, notes, places }
 }
 
 fn keys(read: &mut Reader<'_>) -> Keys {

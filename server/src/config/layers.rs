@@ -3,7 +3,7 @@
 //! A reader that meets a bad value notes the problem and goes on with a stand-in, so that all
 //! problems are found at once; the stand-ins never get out, because any problem ends in an error.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError, Map, Source, Value, ValueKind};
@@ -91,6 +91,13 @@ impl<'a> Reader<'a> {
     pub(super) fn place(&self, key: &Key) -> Option<String> {
         let value = self.values.get(&key.name.to_ascii_lowercase())?;
         value.origin().map(ToOwned::to_owned)
+    }
+
+    /// Where each key was set that was.
+    pub(super) fn places(&self) -> BTreeMap<&'static str, String> {
+        let set = keys::ALL.iter().filter_map(|key| Some((key.name, self.place(key)?)));
+        let secret = self.secret.as_ref().map(|entry| (entry.key.name, entry.place.clone()));
+        set.chain(secret).collect()
     }
 
     /// Where the password was set.

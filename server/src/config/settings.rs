@@ -1,6 +1,7 @@
 //! The configuration as values: one group for each part of the server, so that each sees only its
 //! own. Everything in it is within its bounds and every path is absolute.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::{Note, PasswordSource, services};
 
 /// A configuration without problems. Only [`Settings::load`] and [`parse`](super::parse) make one.
 ///
-/// It serialises without the password and the notes: that is how the network process gets it.
+/// It serialises without the password, the notes and the places: that is how the network process
+/// gets it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Settings {
@@ -30,6 +32,21 @@ pub struct Settings {
     /// What the administrator should know. Not serialised.
     #[serde(skip)]
     pub notes: Vec<Note>,
+    /// Where each key was set, by the key's name: `FILE:LINE`, or `environment variable NAME`. Not
+    /// serialised.
+    #[serde(skip)]
+    pub places: BTreeMap<&'static str, String>,
+}
+
+impl Settings {
+    /// What was said about a key, as `KEY: WHAT`, after the place where the key was set.
+    pub(crate) fn located(&self, said: String) -> String {
+        let place = said.split_once(':').and_then(|(key, _)| self.places.get(key));
+        match place {
+            Some(place) => format!("{place}: {said}"),
+            None => said,
+        }
+    }
 }
 
 /// Who we are, and whom to trust.

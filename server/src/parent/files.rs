@@ -30,6 +30,13 @@ pub(crate) struct Unusable {
     error: io::Error,
 }
 
+impl Unusable {
+    /// Whether the configuration names it at all; if not, that is another problem.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.path.as_os_str().is_empty()
+    }
+}
+
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, path, error } = self;

@@ -77,7 +77,7 @@ fn prepare(settings: &Settings) -> Result<(Account, Files), Unfit> {
     });
     let files = Files::open(settings).map_err(|all| {
         for one in &all {
-            error!("{one}");
+            error!("{}", settings.located(one.to_string()));
         }
         Unfit
     });
