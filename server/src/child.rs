@@ -29,7 +29,7 @@ use crate::config::Settings;
 use crate::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use crate::handover::Handover;
 use crate::orders::Report;
-use crate::refresh::Refresh;
+use crate::refresh::{Patience, Refresh};
 use crate::{clock, keys, log};
 
 /// Lives the life of the network process, from the handover in descriptor `number` to its end.
@@ -78,7 +78,8 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
     let wrong = |error: keys::KeyProblem| End { code: CONFIGURATION, why: error.to_string() };
     let verifier = Arc::new(keys::verifier(contents.keys(), &settings).map_err(wrong)?);
     let web_authorities = contents.web_authorities.as_deref();
-    let mut refresh = Refresh::new(&settings.revocation, Arc::clone(&verifier), web_authorities)
+    let (lists, patience) = (&settings.revocation, Patience::default());
+    let mut refresh = Refresh::new(lists, Arc::clone(&verifier), web_authorities, patience)
         .map_err(|error| End { code: CONFIGURATION, why: error.to_string() })?;
     if let Some(list) = &contents.revocation {
         refresh.load(list, clock::now());

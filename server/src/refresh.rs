@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use sknock_protocol::{CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier};
 use tracing::{error, info, warn};
 
-pub use self::fetch::{FetchError, LARGEST};
+pub use self::fetch::{FetchError, LARGEST, Patience};
 use self::fetch::{Fetched, Fetcher};
 use crate::audit::hex;
 use crate::clock;
@@ -49,13 +49,14 @@ impl Refresh {
         settings: &RevocationSettings,
         verifier: Arc<Verifier>,
         web_authorities: Option<&[u8]>,
+        patience: Patience,
     ) -> Result<Self, FetchError> {
         let current = if settings.file.is_none() && settings.urls.is_empty() {
             Revocation::NotConfigured
         } else {
             Revocation::Lists(RevocationLists::new(settings.grace))
         };
-        let client = fetch::client(web_authorities)?;
+        let client = fetch::client(web_authorities, patience)?;
         Ok(Self {
             verifier,
             current: Arc::new(ArcSwap::from_pointee(current)),

@@ -10,17 +10,27 @@ use reqwest::{Certificate, Client, StatusCode, redirect};
 /// The largest list that is read, in bytes: a million entries with reasons take up to 53 MB.
 pub const LARGEST: u64 = 64 << 20;
 
-/// To connect; a server that is there answers in well under that.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Between two pieces of an answer; less than this is as good as gone.
-const PIECE: Duration = Duration::from_secs(10);
-
-/// From the first byte to the last: 64 MiB at 0.5 MB/s.
-const WHOLE: Duration = Duration::from_secs(130);
-
 /// http to https, and perhaps a mirror.
 const REDIRECTS: usize = 4;
+
+/// How long a web server may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Patience {
+    /// To connect; a server that is there answers in well under that.
+    pub connect: Duration,
+    /// Between two pieces of an answer; slower is as good as gone.
+    pub piece: Duration,
+    /// From the first byte to the last.
+    pub whole: Duration,
+}
+
+impl Default for Patience {
+    /// 10 s, 10 s, and 130 s: 64 MiB at 0.5 MB/s.
+    fn default() -> Self {
+        let (connect, piece) = (Duration::from_secs(10), Duration::from_secs(10));
+        Self { connect, piece, whole: Duration::from_secs(130) }
+    }
+}
 
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
@@ -68,13 +78,13 @@ struct Version {
 }
 
 /// A client that believes only `authorities` (PEM), or those of the system.
-pub(crate) fn client(authorities: Option<&[u8]>) -> Result<Client, FetchError> {
+pub(crate) fn client(authorities: Option<&[u8]>, patience: Patience) -> Result<Client, FetchError> {
     let wrong = |error: reqwest::Error| FetchError::Client(causes(&error));
     let builder = Client::builder()
         .user_agent(concat!("sknockd/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
-        .read_timeout(PIECE)
-        .timeout(WHOLE)
+        .connect_timeout(patience.connect)
+        .read_timeout(patience.piece)
+        .timeout(patience.whole)
         .no_proxy()
         .redirect(redirect::Policy::limited(REDIRECTS));
     let builder = match authorities {

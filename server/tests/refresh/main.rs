@@ -6,7 +6,10 @@ mod running;
 mod web;
 mod world;
 
+use std::time::Duration;
+
 use sknock_protocol::Moment;
+use sknock_server::refresh::Patience;
 use web::{Reply, Web};
 use world::{World, authority, good, list};
 
@@ -100,6 +103,27 @@ fn a_server_that_is_gone_changes_nothing() {
 }
 
 #[test]
+fn a_slow_web_server_is_given_up_and_changes_nothing() {
+    let world = World::new();
+    let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
+    let (short, long) = (Duration::from_millis(200), Duration::from_secs(60));
+    for (reply, piece, whole) in [
+        (Reply::Silence, short, long),
+        (Reply::Drip(good(&world.authority, 2, 6), short / 10), long, short),
+    ] {
+        web.now_says(Reply::List(good(&world.authority, 1, 5)));
+        let patience = Patience { connect: long, piece, whole };
+        let mut refresh = world.patient(&[&web.url], None, patience);
+        refresh.fetch_now().unwrap();
+        web.now_says(reply);
+        refresh.fetch_now().unwrap();
+        let logged = world.logged();
+        assert!(logged.contains("WARN") && logged.contains("timed out"), "{logged}");
+        assert!(world.is_revoked(&refresh, 5) && !world.is_revoked(&refresh, 6));
+    }
+}
+
+#[test]
 fn what_is_known_is_not_sent_again() {
     let world = World::new();
     let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
@@ -161,7 +185,7 @@ fn a_list_that_has_ended_is_better_than_none() {
     // it revokes, and counts as long as the grace lasts
     assert!(world.is_revoked(&refresh, 5));
     let end = Moment::from_secs(1_640_995_200); // 2022-01-01
-    assert!(refresh.is_usable(end.after(std::time::Duration::from_secs(3600))));
+    assert!(refresh.is_usable(end.after(Duration::from_secs(3600))));
     assert!(!refresh.is_usable(NOW));
     assert!(world.logged().contains("ALL KNOCKS ARE REFUSED"));
 

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// What the next requests get.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub(crate) enum Reply {
     Circle,
     /// Nothing, for ever.
     Silence,
+    /// 200 and this, one byte after each pause.
+    Drip(Vec<u8>, Duration),
 }
 
 pub(crate) struct Web {
@@ -101,6 +104,13 @@ fn answer(mut stream: &TcpStream, reply: &Reply, request: &str) -> std::io::Resu
             "HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         ),
         Reply::Silence => Ok(()),
+        Reply::Drip(body, pause) => {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
+            body.iter().try_for_each(|byte| {
+                thread::sleep(*pause);
+                stream.write_all(&[*byte])
+            })
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use rcgen::{
 };
 use sknock_protocol::{Anchors, CertificateId, PrivateKey, Revocation, Rules, ServerKey, Verifier};
 use sknock_server::config::RevocationSettings;
-use sknock_server::refresh::Refresh;
+use sknock_server::refresh::{Patience, Refresh};
 use tracing::subscriber::DefaultGuard;
 
 pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -102,7 +102,17 @@ impl World {
     }
 
     pub(crate) fn trusting(&self, urls: &[&str], web_authorities: Option<&[u8]>) -> Refresh {
-        Refresh::new(&self.settings(urls), Arc::clone(&self.verifier), web_authorities).unwrap()
+        self.patient(urls, web_authorities, Patience::default())
+    }
+
+    pub(crate) fn patient(
+        &self,
+        urls: &[&str],
+        web_authorities: Option<&[u8]>,
+        patience: Patience,
+    ) -> Refresh {
+        let verifier = Arc::clone(&self.verifier);
+        Refresh::new(&self.settings(urls), verifier, web_authorities, patience).unwrap()
     }
 
     /// Whether the authority's certificate with this serial number is revoked now.
