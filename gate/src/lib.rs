@@ -11,7 +11,7 @@
 //!
 //! Start reading at [`Gate`]. `rules` says what the table looks like and `live` what is open, both
 //! without a system call; `nft` makes the kernel agree; `watch` notices when somebody else undid it;
-//! `claim` keeps a second gate out.
+//! `listen` takes the NFLOG group that knocks are copied to; `claim` keeps a second gate out.
 
 mod answer;
 mod ceiling;
@@ -22,6 +22,7 @@ mod gate;
 mod happened;
 mod holder;
 mod label;
+mod listen;
 mod live;
 mod nft;
 mod record;
@@ -41,9 +42,11 @@ pub use gate::Gate;
 pub use happened::Happened;
 pub use holder::{Holder, Name, Serial};
 pub use label::{Label, MOST_COMMENT};
+pub use listen::listen;
 pub use live::Live;
 pub use nft::{Firewall, TABLE};
 pub use request::{Request, Wish};
+pub use rules::hearing::{Hearing, Meter};
 pub use rules::line::{Line, Match, Verdict};
 pub use rules::{Contradiction, Policy, Rules};
 pub use service::{PortRange, Transport};

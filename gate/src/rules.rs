@@ -1,12 +1,13 @@
-//! What the gate's table looks like: its chain as a list of lines, in order. Pure; `nft` turns each
+//! What the gate's table looks like: its chains as lists of lines, in order. Pure; `nft` turns each
 //! line into the kernel's expressions, and a line prints as nft would list it.
 
+pub(crate) mod hearing;
 pub(crate) mod line;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Line, Match, PortRange, Set, Transport, Verdict};
+use crate::{Hearing, Line, Match, Meter, PortRange, Set, Transport, Verdict};
 
 /// What happens to traffic that nobody let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +33,10 @@ pub struct Rules {
     pub knock_ports: Vec<PortRange>,
     /// The shortest and the longest knock: the UDP header's length field, which counts the header.
     pub knock_lengths: (u16, u16),
+    /// How they reach whoever judges them.
+    pub hearing: Hearing,
+    /// How many of them one source may send; nothing: any number.
+    pub meter: Option<Meter>,
     /// The most elements of each kernel set: twice [`Ceiling::live`](crate::Ceiling::live), because
     /// expired elements hold their place until they are collected.
     pub capacity: u32,
@@ -44,12 +49,12 @@ const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
 
 impl Rules {
-    /// Where the chain sits: prerouting, after conntrack and before anyone's DNAT, so that a redirected
+    /// Where the chain `deny` sits: prerouting, after conntrack and before anyone's DNAT, so that a redirected
     /// port is judged as the client dialled it.
     pub const PRIORITY: i32 = libc::NF_IP_PRI_MANGLE;
 
-    /// The chain, first line first.
-    pub fn chain(&self) -> Vec<Line> {
+    /// The chain `deny`, first line first.
+    pub fn deny(&self) -> Vec<Line> {
         let mut chain = vec![
             Line::accept([Match::FromLoopback]),
             Line::accept([Match::Established]),
@@ -59,9 +64,9 @@ impl Rules {
             Line::accept([Match::IsV6(true), Match::UdpBetween { from: 547, to: 546 }]),
             Line::accept([Match::NotLocal]),
         ];
-        chain.extend(self.knock_ports.iter().map(|&ports| {
-            Line::accept([Match::Ports(ports), Match::UdpLength(self.knock_lengths)])
-        }));
+        if self.hearing == Hearing::Socket {
+            chain.extend(self.knocks());
+        }
         chain.extend(self.always_open.iter().map(|&ports| Line::accept([Match::Ports(ports)])));
         chain.extend(
             [Set::Once4, Set::Once6]
@@ -74,6 +79,21 @@ impl Rules {
 
     /// The last lines: for protected ports only if there are any, else for all that is left.
     fn verdict(&self) -> Vec<Line> {
+        let mut lines = self.verdict_on_traffic();
+        if self.hearing == Hearing::Socket
+            && (self.policy == Policy::None || !self.protected.is_empty())
+        {
+            // What is no knock does not get to the socket, and finds the port closed like its
+            // neighbours where nobody listens.
+            lines.extend(self.knock_ports.iter().map(|&ports| Line {
+                matches: vec![Match::Ports(ports)],
+                verdict: Verdict::Unreachable,
+            }));
+        }
+        lines
+    }
+
+    fn verdict_on_traffic(&self) -> Vec<Line> {
         let verdict = |transport| match (self.policy, transport) {
             (Policy::None, _) => None,
             (Policy::Drop, _) => Some(Verdict::Drop),

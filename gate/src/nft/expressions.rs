@@ -1,4 +1,4 @@
-//! A line of the chain in the kernel's expressions. Each match loads registers and compares; the
+//! A line of a chain in the kernel's expressions. Each match loads registers and compares; the
 //! first that does not hold ends the rule.
 
 use nftnl::Rule;
@@ -9,7 +9,8 @@ use nftnl::expr::{
 use nftnl_sys as sys;
 
 use super::ffi::{Attribute, Expr};
-use crate::{Line, Match, PortRange, Set, Transport, Verdict};
+use super::table::{HEARD, KNOCK};
+use crate::{Line, Match, Meter, PortRange, Set, Transport, Verdict};
 
 /// `lo` has this index in every network namespace (`LOOPBACK_IFINDEX`).
 const LOOPBACK: u32 = 1;
@@ -21,8 +22,11 @@ const LOCAL: u32 = libc::RTN_LOCAL as u32;
 /// `NFT_FIB_RESULT_ADDRTYPE` and `NFTA_FIB_F_DADDR`.
 const ADDRESS_TYPE: u32 = 3;
 const OF_DESTINATION: u32 = 2;
-/// `NFT_DYNSET_OP_DELETE`.
+/// `NFT_DYNSET_OP_UPDATE` and `NFT_DYNSET_OP_DELETE`.
+const UPDATE: u32 = 1;
 const DELETE: u32 = 2;
+/// `NFT_LIMIT_F_INV`: matches what is over the limit.
+const OVER: u32 = 1;
 
 const SOURCE: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Sport));
 const DESTINATION: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Dport));
@@ -40,6 +44,9 @@ pub(super) fn fill(rule: &mut Rule<'_>, line: &Line) {
         Verdict::Unreachable => {
             nftnl::expr::Verdict::Reject(RejectionType::Icmp(IcmpCode::PortUnreach))
         }
+        Verdict::Knock => nftnl::expr::Verdict::Jump { chain: KNOCK.to_owned() },
+        Verdict::Return => nftnl::expr::Verdict::Return,
+        Verdict::Log { group, snaplen } => return rule.add_expr(&log(group, snaplen)),
     };
     rule.add_expr(&verdict);
 }
@@ -73,6 +80,11 @@ fn add(rule: &mut Rule<'_>, item: Match) {
         Match::Spend(set) => {
             key(rule, set);
             rule.add_expr(&spend(set));
+        }
+        Match::Over { v6, meter } => {
+            family(rule, v6);
+            source(rule, v6);
+            rule.add_expr(&over(v6, meter));
         }
     }
 }
@@ -126,6 +138,18 @@ fn key(rule: &mut Rule<'_>, set: Set) {
     rule.add_expr(&payload(transport, 2, 2, then + 1));
 }
 
+/// Loads the source address, in IPv6 the network of 64 bits that it is in.
+fn source(rule: &mut Rule<'_>, v6: bool) {
+    let network = libc::NFT_PAYLOAD_NETWORK_HEADER;
+    if v6 {
+        rule.add_expr(&payload(network, 8, 16, 1));
+        let mask = u128::from(u64::MAX) << 64;
+        rule.add_expr(&Bitwise::new(&mask.to_be_bytes()[..], &[0_u8; 16][..]));
+    } else {
+        rule.add_expr(&payload(network, 12, 4, 1));
+    }
+}
+
 fn payload(base: libc::c_int, offset: u32, length: u32, register: u32) -> Expr {
     Expr {
         name: c"payload",
@@ -166,6 +190,39 @@ fn spend(set: Set) -> Expr {
             (sys::NFTNL_EXPR_DYNSET_SREG_KEY, Attribute::Number(1)),
             (sys::NFTNL_EXPR_DYNSET_OP, Attribute::Number(DELETE)),
             (sys::NFTNL_EXPR_DYNSET_SET_NAME, Attribute::Name(set.name())),
+        ],
+    }
+}
+
+fn over(v6: bool, meter: Meter) -> Expr {
+    let limit = Expr {
+        name: c"limit",
+        attributes: vec![
+            (sys::NFTNL_EXPR_LIMIT_RATE, Attribute::Long(meter.per_second.into())),
+            (sys::NFTNL_EXPR_LIMIT_UNIT, Attribute::Long(1)), // seconds
+            (sys::NFTNL_EXPR_LIMIT_BURST, Attribute::Number(meter.burst)),
+            (sys::NFTNL_EXPR_LIMIT_FLAGS, Attribute::Number(OVER)),
+        ],
+    };
+    Expr {
+        name: c"dynset",
+        attributes: vec![
+            (sys::NFTNL_EXPR_DYNSET_SREG_KEY, Attribute::Number(1)),
+            (sys::NFTNL_EXPR_DYNSET_OP, Attribute::Number(UPDATE)),
+            (sys::NFTNL_EXPR_DYNSET_SET_NAME, Attribute::Name(HEARD[usize::from(v6)])),
+            (sys::NFTNL_EXPR_DYNSET_EXPR, Attribute::Inner(limit)),
+        ],
+    }
+}
+
+/// Each copy goes out at once: a lone knock must not wait for others.
+fn log(group: u16, snaplen: u32) -> Expr {
+    Expr {
+        name: c"log",
+        attributes: vec![
+            (sys::NFTNL_EXPR_LOG_GROUP, Attribute::Short(group)),
+            (sys::NFTNL_EXPR_LOG_SNAPLEN, Attribute::Number(snaplen)),
+            (sys::NFTNL_EXPR_LOG_QTHRESHOLD, Attribute::Short(1)),
         ],
     }
 }

@@ -68,25 +68,48 @@ impl<'a> Message<'a> {
     }
 }
 
+/// A message to the kernel in the making, which asks for an acknowledgement.
+pub(crate) struct Draft(Vec<u8>);
+
+impl Draft {
+    /// Of this kind in this subsystem of `nfnetlink`, about this resource.
+    pub(crate) fn new(subsystem: c_int, kind: c_int, family: c_int, resource: u16) -> Self {
+        let kind = narrow(subsystem << 8 | kind);
+        let flags = narrow(libc::NLM_F_REQUEST | libc::NLM_F_ACK);
+        let mut bytes = vec![0; 4]; // the length, see `finish`
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend([u8::try_from(family).unwrap_or_default(), 0]);
+        bytes.extend(resource.to_be_bytes());
+        Self(bytes)
+    }
+
+    /// With this attribute.
+    pub(crate) fn with(mut self, kind: c_int, value: &[u8]) -> Self {
+        let length = ATTRIBUTE_HEADER + value.len();
+        self.0.extend(u16::try_from(length).unwrap_or_default().to_ne_bytes());
+        self.0.extend(narrow(kind).to_ne_bytes());
+        self.0.extend(value);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        self
+    }
+
+    /// The bytes to send.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        let length = u32::try_from(self.0.len()).unwrap_or_default().to_ne_bytes();
+        self.0.splice(..length.len(), length);
+        self.0
+    }
+}
+
+/// A constant of the kernel's interface, all of which are far below the limit.
+fn narrow(number: c_int) -> u16 {
+    u16::try_from(number).unwrap_or_default()
+}
+
 /// Asks for one table of the family `inet`; the answer is the table or `ENOENT`.
 pub(crate) fn table_request(table: &CStr) -> Vec<u8> {
-    let name = table.to_bytes_with_nul();
-    let attribute = ATTRIBUTE_HEADER + name.len();
-    let length = HEADER + FAMILY_HEADER + attribute.next_multiple_of(4);
-    // Constants of the kernel's interface, all far below their type's limit.
-    let narrow = |number: c_int| u16::try_from(number).unwrap_or_default();
-    let kind = narrow(libc::NFNL_SUBSYS_NFTABLES << 8 | libc::NFT_MSG_GETTABLE);
-    let flags = narrow(libc::NLM_F_REQUEST | libc::NLM_F_ACK);
-
-    let mut bytes = Vec::with_capacity(length);
-    bytes.extend(u32::try_from(length).unwrap_or_default().to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(flags.to_ne_bytes());
-    bytes.extend([0; 8]);
-    bytes.extend([u8::try_from(libc::NFPROTO_INET).unwrap_or_default(), 0, 0, 0]);
-    bytes.extend(u16::try_from(attribute).unwrap_or_default().to_ne_bytes());
-    bytes.extend(1_u16.to_ne_bytes());
-    bytes.extend(name);
-    bytes.resize(length, 0);
-    bytes
+    let (subsystem, kind) = (libc::NFNL_SUBSYS_NFTABLES, libc::NFT_MSG_GETTABLE);
+    Draft::new(subsystem, kind, libc::NFPROTO_INET, 0).with(1, table.to_bytes_with_nul()).finish()
 }

@@ -69,6 +69,16 @@ impl Netlink {
         self.socket.as_fd()
     }
 
+    /// When there is no room for a message, only that one is lost, and nobody is told.
+    pub(crate) fn lose_little(&self) -> nix::Result<()> {
+        ffi::lose_little(self.socket.as_fd())
+    }
+
+    /// Only the socket, for somebody else to read.
+    pub(crate) fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
     /// All of the batch or nothing of it.
     pub(crate) fn transact(&mut self, batch: &FinalizedBatch) -> nix::Result<()> {
         let pages: Vec<&[u8]> = batch.iter().collect();

@@ -1,8 +1,8 @@
-//! One line of the chain: what a packet must be, and what then happens to it.
+//! One line of a chain: what a packet must be, and what then happens to it.
 
 use std::fmt;
 
-use crate::{PortRange, Set, Transport};
+use crate::{Meter, PortRange, Set, Transport};
 
 /// Something a packet must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +34,13 @@ pub enum Match {
     In(Set),
     /// Always so; its element is removed from the set. Only after [`Match::In`].
     Spend(Set),
+    /// Its source, in IPv6 the first 64 bits of it, has sent more than this.
+    Over {
+        /// The family; packets of the other one do not match.
+        v6: bool,
+        /// How much.
+        meter: Meter,
+    },
 }
 
 /// What happens to a packet that is all of that.
@@ -47,6 +54,17 @@ pub enum Verdict {
     Reset,
     /// It is answered with "port unreachable", in ICMP or `ICMPv6`.
     Unreachable,
+    /// It enters the chain `knock`; if that has no verdict, the next line is asked.
+    Knock,
+    /// It leaves the chain `knock`.
+    Return,
+    /// A copy goes to this group, and the next line is asked.
+    Log {
+        /// The NFLOG group.
+        group: u16,
+        /// How much is copied, in bytes from the IP header on.
+        snaplen: u32,
+    },
 }
 
 /// A rule.
@@ -92,6 +110,16 @@ impl fmt::Display for Match {
             Self::NotLocal => f.write_str("fib daddr type != local"),
             Self::In(set) => write!(f, "{} @{}", key(*set), name(*set)),
             Self::Spend(set) => write!(f, "delete @{} {{ {} }}", name(*set), key(*set)),
+            Self::Over { v6, meter: Meter { per_second, burst, .. } } => {
+                let (set, source) = if *v6 {
+                    ("heard6", "ip6 saddr & ffff:ffff:ffff:ffff::")
+                } else {
+                    ("heard4", "ip saddr")
+                };
+                let limit =
+                    format_args!("limit rate over {per_second}/second burst {burst} packets");
+                write!(f, "update @{set} {{ {source} {limit} }}")
+            }
         }
     }
 }
@@ -103,6 +131,11 @@ impl fmt::Display for Verdict {
             Self::Drop => "drop",
             Self::Reset => "reject with tcp reset",
             Self::Unreachable => "reject",
+            Self::Knock => "jump knock",
+            Self::Return => "return",
+            Self::Log { group, snaplen } => {
+                return write!(f, "log group {group} snaplen {snaplen} queue-threshold 1");
+            }
         })
     }
 }

@@ -5,6 +5,7 @@ mod claim;
 mod crowd;
 mod dnat;
 mod grants;
+mod hearing;
 mod netns;
 mod packets;
 mod process;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Answer, Ceiling, Element, Firewall, Gate, Happened, Holder, Label, Name, Policy, PortRange,
-    Request, Rules, Serial, Transport, Uptime, Wish,
+    Answer, Ceiling, Element, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy,
+    PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
 };
 
 use crate::netns::Net;
@@ -29,6 +29,8 @@ pub(crate) fn rules(policy: Policy) -> Rules {
         always_open: vec![],
         knock_ports: vec![udp(5000)],
         knock_lengths: (1208, 1208),
+        hearing: Hearing::Socket,
+        meter: None,
         capacity: 512,
         gc_interval: Duration::from_secs(2),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Firewall, Gate, Policy, Rules, Transport};
+use sknock_gate::{Firewall, Gate, Hearing, Meter, Policy, Rules, Transport};
 
 use crate::netns::Net;
 use crate::setup::{ask, ceiling, held_by, once, open, raised, range, rules, tcp, udp, wish};
@@ -12,9 +12,14 @@ fn listed(rules: &Rules) -> String {
     net.inside(|| Firewall::open().unwrap().raise(rules, &[]).unwrap());
     let text = net.table();
     // What nft prints is what the description says.
-    let mut lines = text.lines().skip_while(|line| !line.contains("policy accept")).skip(1);
-    for line in rules.chain() {
-        assert_eq!(lines.next().map(str::trim), Some(line.to_string().as_str()), "{text}");
+    for (chain, lines) in [("knock", rules.knock()), ("hear", rules.hear()), ("deny", rules.deny())]
+    {
+        let header = format!("chain {chain} {{");
+        let printed = text.lines().map(str::trim).skip_while(|line| **line != header).skip(1);
+        let mut printed = printed.skip_while(|line| line.starts_with("type filter hook"));
+        for line in lines {
+            assert_eq!(printed.next(), Some(line.to_string().as_str()), "{text}");
+        }
     }
     text
 }
@@ -51,8 +56,29 @@ fn only_protected_ports_dropped() {
 }
 
 #[test]
-fn no_policy_has_no_verdict() {
+fn no_policy_closes_nothing_but_the_knock_port_to_others() {
     assert_eq!(listed(&rules(Policy::None)), include_str!("golden/no_policy.nft"));
+}
+
+#[test]
+fn knocks_are_copied_before_anything_is_denied() {
+    let rules = Rules {
+        knock_ports: vec![udp(5000), range(Transport::Udp, 10000, 60000)],
+        hearing: Hearing::Log { group: 5344 },
+        meter: Some(Meter { per_second: 20, burst: 100, sources: 4096 }),
+        ..rules(Policy::Drop)
+    };
+    assert_eq!(listed(&rules), include_str!("golden/copied.nft"));
+}
+
+#[test]
+fn a_socket_hears_nothing_but_knocks() {
+    let rules = Rules {
+        protected: vec![tcp(22)],
+        meter: Some(Meter { per_second: 1000, burst: 5000, sources: 4096 }),
+        ..rules(Policy::Drop)
+    };
+    assert_eq!(listed(&rules), include_str!("golden/metered.nft"));
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Contradiction, Match, Policy, Rules, Verdict};
+use sknock_gate::{Contradiction, Hearing, Match, Meter, Policy, Rules, Verdict};
 
 use crate::{tcp, udp};
+
+const LOG: Hearing = Hearing::Log { group: 7 };
 
 fn rules(policy: Policy) -> Rules {
     Rules {
@@ -13,6 +15,8 @@ fn rules(policy: Policy) -> Rules {
         always_open: vec![],
         knock_ports: vec![udp(5000, 5000)],
         knock_lengths: (1208, 1208),
+        hearing: LOG,
+        meter: None,
         capacity: 512,
         gc_interval: Duration::from_secs(2),
     }
@@ -24,7 +28,7 @@ fn established_comes_first_and_the_verdict_last() {
     for policy in [Policy::None, Policy::Reject, Policy::Drop] {
         let protecting = Rules { protected: vec![tcp(22, 22)], ..rules(policy) };
         for rules in [rules(policy), protecting] {
-            let chain = rules.chain();
+            let chain = rules.deny();
             let first_refusal = chain.iter().position(|line| line.verdict != Verdict::Accept);
             let last_accept = chain.iter().rposition(|line| line.verdict == Verdict::Accept);
             assert!(first_refusal.is_none_or(|first| last_accept < Some(first)));
@@ -35,11 +39,34 @@ fn established_comes_first_and_the_verdict_last() {
     }
 }
 
+/// In prerouting the kernel works off the lower number first. What `deny` denies would not be heard.
+#[test]
+fn what_is_denied_is_heard_first() {
+    const { assert!(Rules::HEAR_PRIORITY < Rules::PRIORITY) };
+    for policy in [Policy::None, Policy::Reject, Policy::Drop] {
+        let rules = rules(policy);
+        let opened = |line: &sknock_gate::Line| matches!(line.verdict, Verdict::Knock);
+        assert!(rules.hear().iter().all(opened) && !rules.hear().is_empty());
+        assert!(!rules.deny().iter().any(opened), "a knock meets the same lines as anything else");
+        let socket = Rules { hearing: Hearing::Socket, ..rules };
+        assert!(socket.hear().is_empty() && socket.deny().iter().any(opened));
+    }
+}
+
+/// Whoever is forgotten begins anew with a full meter: that must not come too early.
+#[test]
+fn a_source_is_remembered_until_its_meter_is_full_again() {
+    for (per_second, burst, seconds) in [(1000, 5000, 6), (20, 101, 7), (1, 5, 6), (5, 1, 2)] {
+        let meter = Meter { per_second, burst, sources: 8 };
+        assert_eq!(meter.memory(), Duration::from_secs(seconds));
+    }
+}
+
 /// A reset answers TCP only; the kernel refuses it for anything else.
 #[test]
 fn a_reset_is_for_tcp() {
     let rules = Rules { protected: vec![tcp(22, 22), udp(53, 53)], ..rules(Policy::Reject) };
-    let last: Vec<String> = rules.chain().iter().rev().take(2).map(ToString::to_string).collect();
+    let last: Vec<String> = rules.deny().iter().rev().take(2).map(ToString::to_string).collect();
     assert_eq!(last, ["udp dport 53 reject", "tcp dport 22 reject with tcp reset"]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Ceiling, Policy, PortRange, Rules, Transport};
+use sknock_gate::{Ceiling, Hearing, Policy, PortRange, Rules, Transport};
 use sknock_protocol::{Service, v1, v2};
 
 use crate::config::{FirewallPolicy, Settings};
@@ -20,6 +20,8 @@ pub(crate) fn rules(settings: &Settings) -> Rules {
         always_open: ranges(&firewall.always_open),
         knock_ports: PortRange::one(Transport::Udp, settings.knocks.port).into_iter().collect(),
         knock_lengths: knock_lengths(settings),
+        hearing: Hearing::Socket,
+        meter: None,
         capacity: settings.grants.live.saturating_mul(2),
         gc_interval: Duration::from_secs(2),
     }
