@@ -69,7 +69,9 @@ pub(crate) fn product() -> Vec<Source> {
 }
 
 fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}")) {
+    for entry in
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    {
         let path = entry.expect("a folder can be listed").path();
         if path.is_dir() && !path.ends_with("target") {
             collect(&path, into);
