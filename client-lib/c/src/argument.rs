@@ -1,0 +1,166 @@
+//! What C hands over: text, bytes, things of ours, and a place for another. The only file here that
+//! follows a raw pointer. Only C can make these types, so no Rust code can hand over a wrong one.
+
+#![expect(unsafe_code, reason = "in C, text and bytes are raw pointers")]
+
+use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
+use std::{ptr, slice};
+
+use crate::failure::{Failure, Outcome};
+
+/// No identity and no certificate is larger, in bytes: as `sknock::open_identity` has it.
+const LARGEST: usize = 1024 * 1024;
+
+/// NULL, or a string that ends with a zero byte and does not change during the call.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct Text<'a>(*const c_char, PhantomData<&'a ()>);
+
+impl<'a> Text<'a> {
+    /// The text; neither NULL nor anything but UTF-8.
+    pub(crate) fn read(self, name: &str) -> Result<&'a str, Failure> {
+        self.read_if_any(name)?.ok_or_else(|| Failure::null(name))
+    }
+
+    /// The text, if it is not NULL; nothing but UTF-8.
+    pub(crate) fn read_if_any(self, name: &str) -> Result<Option<&'a str>, Failure> {
+        if self.0.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: not NULL, so C hands over a string, which ends with a zero byte and stays as it is
+        // until the call returns: `'a` cannot outlive the call that got this argument.
+        let text = unsafe { CStr::from_ptr(self.0) };
+        let not_text = |_| Failure::new(Outcome::Argument, format!("{name} is not UTF-8"));
+        text.to_str().map(Some).map_err(not_text)
+    }
+}
+
+/// NULL, or bytes that do not change during the call.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct Bytes<'a>(*const u8, PhantomData<&'a ()>);
+
+impl<'a> Bytes<'a> {
+    /// The bytes; neither NULL nor more than any file of ours has.
+    pub(crate) fn read(self, length: usize, name: &str) -> Result<&'a [u8], Failure> {
+        if self.0.is_null() {
+            return Err(Failure::null(name));
+        }
+        if length > LARGEST {
+            let text = format!("{name}: larger than 1 MiB and so no identity or certificate");
+            return Err(Failure::new(Outcome::Argument, text));
+        }
+        // SAFETY: not NULL, so C hands over `length` readable bytes, far fewer than `isize::MAX`,
+        // which stay as they are until the call returns; `'a` cannot outlive that call.
+        Ok(unsafe { slice::from_raw_parts(self.0, length) })
+    }
+}
+
+/// NULL, or a `T` that we have made and that C has not given back. C may change it through this
+/// pointer, by calling us, from several threads at a time: so `T` guards itself.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct Shared<'a, T>(*mut T, PhantomData<&'a T>);
+
+impl<'a, T: Sync> Shared<'a, T> {
+    /// The `T`; not NULL.
+    pub(crate) fn read(self, name: &str) -> Result<&'a T, Failure> {
+        // SAFETY: NULL, or what a function of ours has returned and C does not free before this call
+        // returns: `'a` cannot outlive it. Nobody has a `&mut` to it, and `T` is `Sync`.
+        unsafe { self.0.as_ref() }.ok_or_else(|| Failure::null(name))
+    }
+}
+
+/// NULL, or a place where C wants a pointer to a `T` of its own.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Place<'a, T>(*mut *mut T, PhantomData<&'a mut Option<Box<T>>>);
+
+impl<T> Place<'_, T> {
+    /// Puts `value` there, or NULL; whatever was there before does not count.
+    pub(crate) fn put(&mut self, value: Option<T>) {
+        if self.0.is_null() {
+            return;
+        }
+        let pointer = value.map_or(ptr::null_mut(), |value| Box::into_raw(Box::new(value)));
+        // SAFETY: not NULL, so C hands over a place for one pointer, which nobody else uses during
+        // the call. It may hold anything yet, so it is written to without being read.
+        unsafe { self.0.write(pointer) }
+    }
+}
+
+#[cfg(test)]
+impl<'a> Text<'a> {
+    /// As C would hand it over.
+    pub(crate) fn of(text: Option<&'a CStr>) -> Self {
+        Self(text.map_or(ptr::null(), CStr::as_ptr), PhantomData)
+    }
+}
+
+#[cfg(test)]
+impl<'a> Bytes<'a> {
+    /// As C would hand it over.
+    pub(crate) fn of(bytes: Option<&'a [u8]>) -> Self {
+        Self(bytes.map_or(ptr::null(), <[u8]>::as_ptr), PhantomData)
+    }
+}
+
+#[cfg(test)]
+impl<'a, T> Place<'a, T> {
+    /// As C would hand it over: `Option<Box<T>>` is a pointer that may be NULL.
+    pub(crate) fn of(place: Option<&'a mut Option<Box<T>>>) -> Self {
+        Self(place.map_or(ptr::null_mut(), |place| ptr::from_mut(place).cast()), PhantomData)
+    }
+}
+
+#[cfg(test)]
+impl<'a, T> Shared<'a, T> {
+    /// As C would hand it over.
+    pub(crate) fn of(value: Option<&'a T>) -> Self {
+        Self(value.map_or(ptr::null_mut(), |value| ptr::from_ref(value).cast_mut()), PhantomData)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_neither_null_nor_anything_but_utf_8() {
+        assert_eq!(Text::of(Some(c"gw")).read("host").unwrap(), "gw");
+        assert_eq!(Text::of(Some(c"")).read_if_any("host").unwrap(), Some(""));
+        assert_eq!(Text::of(None).read_if_any("host").unwrap(), None);
+        for (text, said) in [(None, "host is NULL"), (Some(c"\xff"), "host is not UTF-8")] {
+            let failure = Text::of(text).read("host").unwrap_err();
+            assert_eq!((failure.outcome, failure.text.as_str()), (Outcome::Argument, said));
+        }
+    }
+
+    #[test]
+    fn bytes_are_neither_null_nor_endless() {
+        assert_eq!(Bytes::of(Some(b"abc")).read(2, "pfx").unwrap(), b"ab");
+        assert!(Bytes::of(None).read(0, "pfx").is_err());
+        for length in [LARGEST + 1, usize::MAX] {
+            assert!(Bytes::of(Some(b"abc")).read(length, "pfx").is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_shared_is_not_null() {
+        assert_eq!(Shared::of(Some(&7)).read("seven").unwrap(), &7);
+        let failure = Shared::of(None::<&u8>).read("seven").unwrap_err();
+        assert_eq!((failure.outcome, failure.text.as_str()), (Outcome::Argument, "seven is NULL"));
+    }
+
+    #[test]
+    fn a_place_gets_a_value_or_null() {
+        let mut place = None;
+        Place::of(Some(&mut place)).put(Some(7));
+        assert_eq!(place.as_deref(), Some(&7));
+        drop(place.take());
+        Place::of(Some(&mut place)).put(None::<i32>);
+        assert_eq!(place, None);
+        Place::of(None).put(Some(String::from("nowhere")));
+    }
+}

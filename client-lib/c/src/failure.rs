@@ -1,0 +1,226 @@
+//! What went wrong: a number for programs and a text for people, remembered for each thread. And the
+//! border that no panic crosses.
+
+#![expect(unsafe_code, reason = "C finds functions by their names")]
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use sknock::{
+    BundleError, ConnectError, CredentialError, IdentityError, KnockError, SealError,
+    ServerCertificateError,
+};
+
+/// How a call ended: `SKNOCK_RESULT_OK`, or a negative number. New ones may be added.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub enum Outcome {
+    /// It worked.
+    Ok = 0,
+    /// An argument is NULL, out of its range or no UTF-8, or nobody can knock like that.
+    Argument = -1,
+    /// A file cannot be read.
+    File = -2,
+    /// The password does not open the identity.
+    Password = -3,
+    /// The identity is none, is damaged, or its key or certificate cannot knock.
+    Identity = -4,
+    /// The server's certificate is none, or its key is no server's.
+    Server = -5,
+    /// The host's name has no address, or none of the wanted family.
+    Resolve = -6,
+    /// No knock could be sent: the network or a local firewall is in the way.
+    NotSent = -7,
+    /// Knocks were sent, and nothing shows that a door is open. Servers never say no.
+    NotConfirmed = -8,
+    /// The server opened the door, but behind it nothing accepts connections.
+    NothingListens = -9,
+    /// A fault in this library; the text says which. Please report it.
+    Internal = -10,
+}
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) outcome: Outcome,
+    pub(crate) text: String,
+}
+
+thread_local! {
+    /// The latest failure, its text as C reads it.
+    static LAST: RefCell<Option<(Outcome, CString)>> = const { RefCell::new(None) };
+}
+
+/// Does `work`. What fails, or panics, is remembered for this thread.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Outcome> {
+    // What a panic could leave half done is behind a mutex, and whole there: see `Client`.
+    let failure = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(failure)) => failure,
+        Err(panic) => Failure::bug(&*panic),
+    };
+    let outcome = failure.outcome;
+    failure.remember();
+    Err(outcome)
+}
+
+/// Drops what C gives back. It has nobody to tell if that goes wrong.
+pub(crate) fn free<T>(handed_back: Option<Box<T>>) {
+    let _: Result<(), Outcome> = caught(|| {
+        drop(handed_back);
+        Ok(())
+    });
+}
+
+impl Failure {
+    pub(crate) fn new(outcome: Outcome, text: impl Into<String>) -> Self {
+        Self { outcome, text: text.into() }
+    }
+
+    /// A NULL where there must be something.
+    pub(crate) fn null(name: &str) -> Self {
+        Self::new(Outcome::Argument, format!("{name} is NULL"))
+    }
+
+    fn bug(panic: &(dyn Any + Send)) -> Self {
+        let said = panic.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let said = said.unwrap_or("for no known reason");
+        Self::new(Outcome::Internal, format!("a fault in libsknock, please report it: {said}"))
+    }
+
+    /// Keeps it for [`sknock_error`] and [`sknock_error_text`].
+    pub(crate) fn remember(self) {
+        // A zero byte would end the text early: host names may come from anywhere.
+        let text = CString::new(self.text.replace('\0', " ")).unwrap_or_default();
+        // A thread that is ending remembers nothing any more.
+        let _ = LAST.try_with(|last| *last.borrow_mut() = Some((self.outcome, text)));
+    }
+}
+
+/// Why the latest failed call of this thread failed; `SKNOCK_RESULT_OK` if none did.
+///
+/// A call that works does not change it.
+#[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
+pub extern "C" fn sknock_error() -> Outcome {
+    let known = LAST.try_with(|last| last.borrow().as_ref().map(|(outcome, _)| *outcome));
+    known.ok().flatten().unwrap_or(Outcome::Ok)
+}
+
+/// The same for people: one English sentence or more, with what to do; never NULL.
+///
+/// The text belongs to the library. It is valid until another call of this thread fails, or the
+/// thread ends: copy what shall last longer.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_error_text() -> *const c_char {
+    let text = |last: &RefCell<Option<(Outcome, CString)>>| {
+        last.borrow().as_ref().map(|(_, text)| text.as_ptr())
+    };
+    LAST.try_with(text).ok().flatten().unwrap_or(c"".as_ptr())
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        let outcome = match &error {
+            CredentialError::Read { .. } => Outcome::File,
+            CredentialError::Bundle { source: BundleError::WrongPassword, .. } => Outcome::Password,
+            CredentialError::ServerCertificate { .. } => Outcome::Server,
+            _ => Outcome::Identity,
+        };
+        Self::new(outcome, error.to_string())
+    }
+}
+
+impl From<BundleError> for Failure {
+    fn from(error: BundleError) -> Self {
+        let wrong_password = error == BundleError::WrongPassword;
+        let outcome = if wrong_password { Outcome::Password } else { Outcome::Identity };
+        Self::new(outcome, error.to_string())
+    }
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        Self::new(Outcome::Identity, error.to_string())
+    }
+}
+
+impl From<ServerCertificateError> for Failure {
+    fn from(error: ServerCertificateError) -> Self {
+        Self::new(Outcome::Server, error.to_string())
+    }
+}
+
+impl From<KnockError> for Failure {
+    fn from(error: KnockError) -> Self {
+        let outcome = match &error {
+            KnockError::Seal(SealError::CertificateTooLarge { .. }) => Outcome::Identity,
+            KnockError::Seal(SealError::Library) => Outcome::Internal,
+            KnockError::Seal(_) | KnockError::Address(_) => Outcome::Argument,
+            KnockError::Resolve { .. } | KnockError::NoAddress { .. } => Outcome::Resolve,
+            KnockError::NotSent { .. } => Outcome::NotSent,
+            KnockError::NothingListens { .. } => Outcome::NothingListens,
+            _ => Outcome::NotConfirmed,
+        };
+        Self::new(outcome, error.to_string())
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let outcome = match error {
+            ConnectError::Knock(knock) => return knock.into(),
+            ConnectError::NoPort => Outcome::Argument,
+            ConnectError::NothingListens { .. } => Outcome::NothingListens,
+            _ => Outcome::NotConfirmed,
+        };
+        Self::new(outcome, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::*;
+
+    type Work = fn() -> Result<(), Failure>;
+
+    fn text() -> String {
+        let pointer = sknock_error_text();
+        LAST.with_borrow(|last| {
+            let text = last.as_ref().map_or(c"", |(_, text)| text.as_c_str());
+            assert!(last.is_none() || text.as_ptr() == pointer);
+            CStr::to_string_lossy(text).into_owned()
+        })
+    }
+
+    #[test]
+    fn a_panic_becomes_an_outcome_and_a_text() {
+        assert_eq!((sknock_error(), text()), (Outcome::Ok, String::new()));
+        let panics: [(Work, &str); 3] = [
+            (|| panic!("at the disco"), "at the disco"),
+            (|| panic!("number {}", sknock_error() as i32), "number "),
+            (|| std::panic::panic_any(7), "for no known reason"),
+        ];
+        for (panic, said) in panics {
+            let outcome = caught(panic);
+            assert_eq!((outcome, sknock_error()), (Err(Outcome::Internal), Outcome::Internal));
+            assert!(text().contains(said), "{}", text());
+        }
+    }
+
+    #[test]
+    fn the_latest_failure_of_a_thread_stays_until_another() {
+        let fail = |text: &str| caught::<()>(|| Err(Failure::new(Outcome::Resolve, text)));
+        assert_eq!(fail("no \0 host"), Err(Outcome::Resolve));
+        assert_eq!(caught(|| Ok(7)), Ok(7));
+        assert_eq!((sknock_error(), text()), (Outcome::Resolve, "no   host".to_owned()));
+        let other = std::thread::spawn(|| (sknock_error(), text())).join().unwrap();
+        assert_eq!(other, (Outcome::Ok, String::new()));
+        assert_eq!(fail("another"), Err(Outcome::Resolve));
+        assert_eq!(text(), "another");
+    }
+}

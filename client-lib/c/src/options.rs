@@ -1,0 +1,140 @@
+//! How a client knocks: its options, from C's point of view.
+
+#![expect(unsafe_code, reason = "C finds functions by their names")]
+
+use std::ffi::{c_int, c_uint};
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use sknock::{Address, ClientBuilder, Family};
+
+use crate::argument::{Shared, Text};
+use crate::client::Client;
+use crate::failure::{Failure, Outcome, caught};
+
+/// Sets something; calls that run already keep what they began with.
+fn set(
+    client: Shared<'_, Client>,
+    change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder, Failure>,
+) -> Outcome {
+    let set = caught(|| client.read("client")?.set(change));
+    set.map_or_else(|failed| failed, |()| Outcome::Ok)
+}
+
+fn wrong(text: &str) -> Failure {
+    Failure::new(Outcome::Argument, text)
+}
+
+/// The server's UDP port for knocks, 1 to 65535. Default: 62344.
+#[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
+pub extern "C" fn sknock_client_set_knock_port(client: Shared<'_, Client>, port: u16) -> Outcome {
+    set(client, |builder| match port {
+        0 => Err(wrong("port 0 cannot be knocked on; name a port from 1 to 65535")),
+        port => Ok(builder.knock_port(port)),
+    })
+}
+
+/// How often every address of a host is knocked on at most, 1 to 255. Default: 3.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_attempts(
+    client: Shared<'_, Client>,
+    attempts: c_uint,
+) -> Outcome {
+    set(client, |builder| match u8::try_from(attempts) {
+        Err(_) | Ok(0) => Err(wrong("attempts must be 1 to 255")),
+        Ok(attempts) => Ok(builder.attempts(attempts)),
+    })
+}
+
+/// How long the first attempt waits for the server's answer, and then for a connection, in
+/// milliseconds; each following attempt waits twice as long as the one before. Default: 1000.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_attempt_timeout(
+    client: Shared<'_, Client>,
+    milliseconds: c_uint,
+) -> Outcome {
+    let wait = Duration::from_millis(milliseconds.into());
+    set(client, |builder| Ok(builder.attempt_timeout(wait)))
+}
+
+/// How long a whole call may take, in milliseconds. Default: 10000.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_timeout(
+    client: Shared<'_, Client>,
+    milliseconds: c_uint,
+) -> Outcome {
+    let whole = Duration::from_millis(milliseconds.into());
+    set(client, |builder| Ok(builder.timeout(whole)))
+}
+
+/// Whether to make sure that the door is open, by the server's answer or by a connection. Without,
+/// `sknock_knock()` returns as soon as one knock is sent to each address. Default: true.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_verify(client: Shared<'_, Client>, verify: bool) -> Outcome {
+    set(client, |builder| Ok(builder.verify(verify)))
+}
+
+/// Which addresses of a host to use: 4 for IPv4 only, 6 for IPv6 only, 0 for all. Default: 0.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_family(client: Shared<'_, Client>, family: c_int) -> Outcome {
+    set(client, |builder| match family {
+        0 => Ok(builder.family(Family::Any)),
+        4 => Ok(builder.family(Family::V4)),
+        6 => Ok(builder.family(Family::V6)),
+        _ => Err(wrong("family must be 0, 4 or 6")),
+    })
+}
+
+/// Which address to open for: an IPv4 or IPv6 address, "source" for wherever the knock arrives
+/// from, or "auto" for our own where the server surely sees it, else "source". "source" works
+/// behind any NAT; someone on the path could use such a knock for their own address first.
+/// Default: "auto".
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_address(
+    client: Shared<'_, Client>,
+    address: Text<'_>,
+) -> Outcome {
+    set(client, |builder| {
+        let address = match address.read("address")? {
+            "auto" => Address::Auto,
+            "source" => Address::Source,
+            text => Address::Ip(ip(text, "address must be 'auto', 'source' or an IP address")?),
+        };
+        Ok(builder.address(address))
+    })
+}
+
+/// The address that servers beyond our NAT see, for "auto"; one of each family. Default: unknown
+/// until a server's answer tells.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_public_address(
+    client: Shared<'_, Client>,
+    address: Text<'_>,
+) -> Outcome {
+    set(client, |builder| {
+        let text = address.read("address")?;
+        Ok(builder.public_address(ip(text, "address must be an IP address")?))
+    })
+}
+
+/// For how many seconds the door should stay open; the server may shorten it. 0 means as long as
+/// the server likes. Default: 0.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_lifetime(client: Shared<'_, Client>, seconds: u16) -> Outcome {
+    set(client, |builder| Ok(builder.lifetime(NonZeroU16::new(seconds))))
+}
+
+/// Whether the first new connection closes the door behind it; single TCP ports only. Such a door
+/// is not tried by a connection of ours. Default: false.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_client_set_single_use(
+    client: Shared<'_, Client>,
+    single_use: bool,
+) -> Outcome {
+    set(client, |builder| Ok(builder.single_use(single_use)))
+}
+
+fn ip(text: &str, otherwise: &str) -> Result<IpAddr, Failure> {
+    text.parse().map_err(|_| wrong(otherwise))
+}

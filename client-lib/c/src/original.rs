@@ -1,0 +1,177 @@
+//! The original's C library, name for name: an app that was written for `libknock` finds here what it
+//! calls.
+//!
+//! Its faults are not kept: a wrong password does not end the process, a knock takes no longer than
+//! it must, a protocol that is none is an error, handles can be freed and used by several threads.
+
+#![expect(unsafe_code, reason = "C finds functions by their names")]
+
+mod surroundings;
+
+use std::ffi::{c_int, c_uint, c_ushort};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sknock::{Client, Identity, ServerCertificate, Service, places};
+
+use self::surroundings::Surroundings;
+use crate::argument::{Shared, Text};
+use crate::failure::{Failure, Outcome, caught, free};
+
+/// `protocol` of `knock_knock()`: open a UDP port.
+pub const KNOCK_UDP: c_int = 0;
+/// `protocol` of `knock_knock()`: open a TCP port.
+pub const KNOCK_TCP: c_int = 1;
+
+/// How long an attempt waits for the server's answer: as long as the original slept.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// What the original's client did where nobody said otherwise: seconds, attempts, verification.
+const DEFAULT: (c_uint, c_uint, bool) = (10, 3, true);
+
+/// Who knocks and how: the original's `struct KNOCK_Handle`.
+///
+/// Several threads may use one handle at a time, for everything but `knock_free()`.
+#[derive(Debug)]
+pub struct Knocker {
+    /// Sends one knock, and makes sure.
+    sure: Client,
+    /// Sends one knock.
+    trusting: Client,
+    attempts: c_uint,
+    verify: bool,
+}
+
+impl Knocker {
+    fn new(
+        identity: Identity,
+        server: ServerCertificate,
+        (timeout, attempts, verify): (c_uint, c_uint, bool),
+        surroundings: &Surroundings,
+    ) -> Result<Box<Self>, Failure> {
+        let whole = Duration::from_secs(timeout.into()) + ANSWER;
+        let one = surroundings
+            .apply(Client::builder(Arc::new(identity), server))?
+            .attempts(1)
+            .attempt_timeout(ANSWER)
+            .timeout(whole);
+        let trusting = one.clone().verify(false).build();
+        Ok(Box::new(Self { sure: one.build(), trusting, attempts: attempts.max(1), verify }))
+    }
+
+    /// Whether the door opened, as far as anyone knows; an error if nothing could be tried.
+    fn knock(&self, host: &str, port: c_ushort, protocol: c_int) -> Result<(), Failure> {
+        let (service, client) = match protocol {
+            KNOCK_UDP => (Service::udp(port), &self.trusting),
+            KNOCK_TCP if self.verify => (Service::tcp(port), &self.sure),
+            KNOCK_TCP => (Service::tcp(port), &self.trusting),
+            _ => return Err(wrong("protocol must be KNOCK_UDP or KNOCK_TCP")),
+        };
+        let service = service.ok_or_else(|| wrong("port 0 cannot be opened"))?;
+        let mut attempt = 1;
+        loop {
+            match client.knock(host, &[service]).map_err(Failure::from) {
+                Ok(_) => return Ok(()),
+                Err(failure) if attempt < self.attempts && is_no(failure.outcome) => attempt += 1,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
+fn wrong(text: &str) -> Failure {
+    Failure::new(Outcome::Argument, text)
+}
+
+/// Whether a knock was sent, and the door stayed closed all the same.
+fn is_no(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::NotConfirmed | Outcome::NothingListens)
+}
+
+/// Prepares the library. There is nothing to prepare any more; it may be called again, or not.
+///
+/// Returns 0.
+#[unsafe(no_mangle)] // SAFETY: only this library calls its symbols knock_
+pub extern "C" fn knock_init() -> c_int {
+    0
+}
+
+/// Opens an identity (PKCS#12) and a server's certificate (DER or PEM).
+///
+/// `timeout` is for the connection that verifies a TCP port, in seconds. `retries` is how many
+/// attempts there are, each with a new knock; 0 counts as 1. Without `verify` (0), one knock is sent
+/// and trusted. `client_cert_passwd` may be NULL, which is the empty password. All text is read
+/// during the call only.
+///
+/// Returns a handle to be freed with `knock_free()`, or NULL: `sknock_error_text()` of sknock.h says
+/// why.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn knock_new(
+    timeout: c_uint,
+    retries: c_uint,
+    verify: c_int,
+    server_cert_path: Text<'_>,
+    client_cert_path: Text<'_>,
+    client_cert_passwd: Text<'_>,
+) -> Option<Box<Knocker>> {
+    caught(|| {
+        let server = sknock::open_server_certificate(server_cert_path.read("server_cert_path")?)?;
+        let client = client_cert_path.read("client_cert_path")?;
+        let password = client_cert_passwd.read_if_any("client_cert_passwd")?.unwrap_or_default();
+        let identity = sknock::open_identity(client, password)?;
+        Knocker::new(identity, server, (timeout, retries, verify != 0), &Surroundings::read())
+    })
+    .ok()
+}
+
+/// As `knock_new()` with files in their usual places, 10 seconds, 3 attempts and verification.
+///
+/// If the environment has `KNOCKPATH`: client/certificates/devclient.pfx and devserver.cer there, as
+/// the original has them. Else those of the command line: identity.pfx and server.cer in
+/// `$XDG_CONFIG_HOME/sknock` or `~/.config/sknock`. Not for programs that run with more rights than
+/// their user: the user chooses the environment.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn knock_default_new(client_cert_passwd: Text<'_>) -> Option<Box<Knocker>> {
+    caught(|| {
+        let password = client_cert_passwd.read_if_any("client_cert_passwd")?.unwrap_or_default();
+        let surroundings = Surroundings::read();
+        let (identity, server) = surroundings.files(places::folder)?;
+        let server = sknock::open_server_certificate(server)?;
+        let identity = sknock::open_identity(identity, password)?;
+        Knocker::new(identity, server, DEFAULT, &surroundings)
+    })
+    .ok()
+}
+
+/// Asks `host` (a name or an address) to open `port` for us.
+///
+/// `protocol` is `KNOCK_UDP` or `KNOCK_TCP`. Verification is for TCP only; it takes no longer than
+/// retries * (timeout + 1) seconds.
+///
+/// Returns 1 if the port is open, or a knock was sent that is not to be verified; 0 if no attempt
+/// opened it; -1 if nothing could be tried: the name has no address, no packet leaves this machine,
+/// an argument is wrong. For 0 and -1, `sknock_error_text()` of sknock.h says why.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn knock_knock(
+    handle: Shared<'_, Knocker>,
+    host: Text<'_>,
+    port: c_ushort,
+    protocol: c_int,
+) -> c_int {
+    let knocked = caught(|| {
+        let knocker = handle.read("handle")?;
+        knocker.knock(host.read("host")?, port, protocol)
+    });
+    match knocked {
+        Ok(()) => 1,
+        Err(outcome) if is_no(outcome) => 0,
+        Err(_) => -1,
+    }
+}
+
+/// Frees a handle; NULL is nothing to do. No other thread may be using it. The original had no such
+/// function.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn knock_free(handle: Option<Box<Knocker>>) {
+    free(handle);
+}

@@ -1,0 +1,40 @@
+//! Whom to knock on: a server's certificate, from C's point of view.
+
+#![expect(unsafe_code, reason = "C finds functions by their names")]
+
+use sknock::ServerCertificate;
+
+use crate::argument::{Bytes, Text};
+use crate::failure::{caught, free};
+
+/// Whom to knock on: what is known of a server, which is its certificate.
+#[derive(Debug)]
+pub struct Server(pub(crate) ServerCertificate);
+
+/// Reads a server's certificate from a file, DER or PEM. Its key must be on P-256.
+///
+/// Nothing is checked but the key: the file must come from where you trust.
+///
+/// Returns a server to be freed with `sknock_server_free()`, or NULL: see `sknock_error()`.
+#[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
+pub extern "C" fn sknock_server_open(path: Text<'_>) -> Option<Box<Server>> {
+    caught(|| Ok(Box::new(Server(sknock::open_server_certificate(path.read("path")?)?)))).ok()
+}
+
+/// As `sknock_server_open()`, from the `length` bytes of such a file at `certificate`; at most 1 MiB.
+///
+/// The bytes are read during the call only.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_server_read(certificate: Bytes<'_>, length: usize) -> Option<Box<Server>> {
+    caught(|| {
+        let bytes = certificate.read(length, "certificate")?;
+        Ok(Box::new(Server(sknock::read_server_certificate(bytes)?)))
+    })
+    .ok()
+}
+
+/// Frees a server; NULL is nothing to do. Clients that were made with it go on.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_server_free(server: Option<Box<Server>>) {
+    free(server);
+}

@@ -1,0 +1,66 @@
+//! The two headers, made from the sources by cbindgen.
+
+use std::path::{Path, PathBuf};
+
+use cbindgen::{Builder, Config, Style};
+
+/// Types that both headers' functions speak of.
+const SHARED: &str = "argument.rs";
+
+/// Each header's path, and what should be in it.
+pub(crate) fn headers() -> [(PathBuf, String); 2] {
+    let ours = ["failure.rs", "identity.rs", "server.rs", "client.rs", "options.rs", "opened.rs"];
+    [
+        header("sknock.h", &ours, (Style::Type, &["stdbool.h", "stddef.h", "stdint.h"]), SKNOCK),
+        header("knock.h", &["original.rs"], (Style::Tag, &[]), KNOCK),
+    ]
+}
+
+const SKNOCK: &str = "\
+// libsknock: opens services hidden by sKnock. See docs/C.md for an example.
+//
+// Every function may be called from any thread. None ends the process or prints anything, unless
+// there is a fault in the library or no memory left.
+//
+// Text is UTF-8 and ends with a zero byte. Unless a function says otherwise, what you hand over stays
+// yours and is read during the call only; NULL or a text that is no UTF-8 is an error, not a crash.
+// Pointers that a function returns belong to you until you free them with the function of that type.
+//
+// Generated from the sources by `make header`; do not edit.";
+
+const KNOCK: &str = "\
+// The original sKnock's C library, name for name, over libsknock: link with -lknock or -lsknock.
+//
+// Every function may be called from any thread. None ends the process. The environment is read when
+// a handle is made: SKNOCK_KNOCK_PORT is the server's UDP port for knocks (default 62344).
+//
+// Generated from the sources by `make header`; do not edit.";
+
+fn header(
+    name: &str,
+    sources: &[&str],
+    (style, includes): (Style, &[&str]),
+    preface: &str,
+) -> (PathBuf, String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut config = Config::from_file(folder.join("cbindgen.toml")).expect("it is TOML");
+    config.header = Some(preface.to_owned());
+    config.style = style;
+    config.sys_includes = includes.iter().copied().map(str::to_owned).collect();
+    config.include_guard = Some(name.to_uppercase().replace('.', "_"));
+    let mut builder = Builder::new().with_config(config);
+    for source in [SHARED].iter().chain(sources) {
+        builder = builder.with_src(folder.join("src").join(source));
+    }
+    let mut text = Vec::new();
+    builder.generate().expect("cbindgen understands the sources").write(&mut text);
+    let text = String::from_utf8(text).expect("cbindgen writes UTF-8");
+    (folder.join("include").join(name), text.lines().map(tidy).collect())
+}
+
+/// A pointer that cbindgen knows by another name gets a space too many.
+fn tidy(line: &str) -> String {
+    let code = !line.trim_start().starts_with("//");
+    let line = if code { line.replace("* ", "*") } else { line.to_owned() };
+    line + "\n"
+}
