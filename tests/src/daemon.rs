@@ -5,7 +5,7 @@ mod log;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -23,7 +23,7 @@ pub struct Daemon<'w> {
     namespace: &'w Namespace,
     folder: TempDir,
     environment: Vec<(String, String)>,
-    running: Option<Child>,
+    running: Option<Running>,
     log: Log,
     /// How many lines it had said before the latest start.
     begun: usize,
@@ -38,6 +38,13 @@ pub struct Asked {
     pub answer: String,
     /// Standard error.
     pub errors: String,
+}
+
+/// A running daemon, and who reads what it says.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    reader: JoinHandle<()>,
 }
 
 /// How a daemon that was expected to end has ended.
@@ -91,8 +98,8 @@ impl<'w> Daemon<'w> {
         let mut command = self.command("run");
         command.arg("--config").arg(self.config_file());
         let mut child = self.namespace.inside(|| command.spawn()).expect("it was just built");
-        self.log.follow(child.stderr.take().expect("it is piped"));
-        self.running = Some(child);
+        let reader = self.log.follow(child.stderr.take().expect("it is piped"));
+        self.running = Some(Running { child, reader });
     }
 
     /// `sknockd` with one word, without anything from the tester's own environment.
@@ -185,8 +192,8 @@ impl<'w> Daemon<'w> {
 
     /// The privileged process.
     pub fn parent(&self) -> Pid {
-        let child = self.running.as_ref().expect("it runs");
-        Pid::from_raw(child.id().cast_signed())
+        let running = self.running.as_ref().expect("it runs");
+        Pid::from_raw(running.child.id().cast_signed())
     }
 
     /// The network process, once there is one.
@@ -231,9 +238,10 @@ impl<'w> Daemon<'w> {
     /// Waits until it ends by itself.
     #[track_caller]
     pub fn wait_for_end(&mut self) -> Ended {
-        let child = self.running.as_mut().expect("it runs");
+        let running = self.running.as_mut().expect("it runs");
         let status: ExitStatus =
-            some("sknockd ends", || child.try_wait().expect("it is our child"));
+            some("sknockd ends", || running.child.try_wait().expect("it is our child"));
+        until("the network process ends too", || running.reader.is_finished());
         self.running = None;
         let said = self.log.lines()[self.begun..].concat();
         Ended { code: status.code(), said }
@@ -242,7 +250,7 @@ impl<'w> Daemon<'w> {
 
 impl Drop for Daemon<'_> {
     fn drop(&mut self) {
-        if let Some(mut child) = self.running.take() {
+        if let Some(Running { mut child, .. }) = self.running.take() {
             // The network process ends with it.
             let _ = child.kill().and_then(|()| child.wait());
         }

@@ -20,8 +20,8 @@ fn a_door_opens_and_closes(policy: &str, closed: Found) {
 
     let alice = Client::alice(&world.client, &authority);
     for host in World::GATEWAY {
-        let ran = alice.open(host, "tcp/22 udp/53 --lifetime 4");
-        assert_eq!(ran.report["seconds"], 4);
+        let ran = alice.open(host, "tcp/22 udp/53 --lifetime 6");
+        assert_eq!(ran.report["seconds"], 6);
     }
     assert_eq!([world.tcp(22), world.udp(53)], [Seen::each(Open, closed); 2]);
     let streams = World::GATEWAY.map(|host| connect(&world.client, (host, 22).into()).unwrap());
@@ -62,6 +62,24 @@ fn a_single_use_door_is_open_for_one_connection_which_the_clients_own_probe_does
     for stream in &streams {
         converse(stream).unwrap();
     }
+}
+
+#[test]
+fn a_second_address_is_opened_only_where_the_administrator_allows_it() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let config = Config::new(&authority);
+    let daemon = Daemon::start(&world.gateway, &config);
+    let alice = Client::alice(&world.client, &authority);
+    let both = || alice.seal_with(&["tcp/22"], |wish| wish.second = Some(World::CLIENT[1]));
+    let refused = both().send(&world.client, World::GATEWAY[0]);
+    let line = daemon.wait_for(&format!("source={}", refused.source()));
+    assert!(line.contains("reason=\"second-address\""), "{line}");
+    assert_eq!(world.tcp(22), Seen::each(Refused, Refused));
+    daemon.configure(&config.set("secondAddress", "allow"));
+    daemon.reload();
+    both().send(&world.client, World::GATEWAY[0]).must_be_granted();
+    assert_eq!(world.tcp(22), Seen::each(Open, Refused));
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn after_kill_9_of_both_processes_the_door_still_closes_on_time_and_protection_s
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
-    open(&Client::alice(&world.client, &authority), "tcp/22 --lifetime 4");
+    open(&Client::alice(&world.client, &authority), "tcp/22 --lifetime 6");
     daemon.crash();
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     until("the kernel closes the door alone", || world.tcp(22) == CLOSED);

@@ -93,6 +93,12 @@ fn a_flushed_ruleset_is_put_back_with_all_grants() {
     alice.open(World::GATEWAY[0], "udp/53");
 }
 
+/// The part of the table that does not count down.
+fn rules(table: Option<String>) -> String {
+    let table = table.expect("the host is protected");
+    table.split_once("chain deny").expect("a chain").1.to_owned()
+}
+
 #[test]
 fn a_second_instance_says_so_and_stops_and_the_first_is_unharmed() {
     let (world, authority) = (World::new(), Authority::new());
@@ -112,8 +118,7 @@ fn a_second_instance_says_so_and_stops_and_the_first_is_unharmed() {
     assert!(ended.said.contains(&owner), "{}", ended.said);
 
     assert_eq!(first.network(), network);
-    let names = |table: Option<String>| table.unwrap().lines().count();
-    assert_eq!(names(world.gateway.table()), names(table));
+    assert_eq!(rules(world.gateway.table()), rules(table));
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     alice.open(World::GATEWAY[1], "udp/53");
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::wait::{LIMIT, Limit};
 
@@ -11,15 +11,15 @@ use crate::wait::{LIMIT, Limit};
 pub(super) struct Log(Arc<(Mutex<Vec<String>>, Condvar)>);
 
 impl Log {
-    /// Reads `from` to its end.
-    pub(super) fn follow(&self, from: impl Read + Send + 'static) {
+    /// Reads `from` to its end, in a thread.
+    pub(super) fn follow(&self, from: impl Read + Send + 'static) -> JoinHandle<()> {
         let log = self.clone();
         thread::spawn(move || {
             for line in BufReader::new(from).lines().map_while(Result::ok) {
                 log.lines().push(line + "\n");
                 log.0.1.notify_all();
             }
-        });
+        })
     }
 
     /// The first line from number `since` on that contains `text`, when it is there.
