@@ -70,10 +70,10 @@ impl<'w> Client<'w> {
         Self { identity, ..self }
     }
 
-    /// Knocks on another server of the authority. Only for datagrams, not for the program.
+    /// Knocks on another server than `gate`. Only for datagrams, not for the program.
     #[must_use]
-    pub fn taking_for_gate(self, server: &str) -> Self {
-        Self { server: self.authority.server_certificate(server), ..self }
+    pub fn knocking_on(self, server: ServerCertificate) -> Self {
+        Self { server, ..self }
     }
 
     /// `sknock WORDS` with this client's files and nothing from the tester's own environment.

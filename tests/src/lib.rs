@@ -20,6 +20,7 @@ mod daemon;
 mod echo;
 pub mod forge;
 mod namespace;
+pub mod openssl;
 pub mod process;
 pub mod reach;
 pub mod wait;

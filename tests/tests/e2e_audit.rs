@@ -1,0 +1,87 @@
+//! Who was let in, to what, from where and for how long, as people and as programs read it.
+
+use serde_json::{Value, json};
+use sknock_tests::forge::Forge;
+use sknock_tests::{Authority, Client, Config, Daemon, World, openssl};
+
+/// The certificate's SHA-256, as openssl counts it.
+fn fingerprint(certificate: &[u8]) -> String {
+    let hash = openssl::run(&["dgst", "-sha256", "-r"], certificate);
+    String::from_utf8(hash[..64].to_vec()).unwrap()
+}
+
+fn serial(authority: &Authority, name: &str) -> String {
+    let entries = authority.ca().list().unwrap();
+    let entry = entries.iter().find(|entry| entry.name.as_str() == name).unwrap();
+    entry.serial.to_string()
+}
+
+#[test]
+fn a_grant_is_told_to_programs_in_full() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority).set("logFormat", "json"));
+    let alice = Client::alice(&world.client, &authority);
+    for gateway in World::GATEWAY {
+        let knock = alice.seal_for(&["tcp/22", "udp/60000-60003"], 7);
+        let sent = knock.send(&world.client, gateway);
+        sent.must_be_granted();
+        let verdict = daemon.verdict(&sent);
+        let expected = json!({
+            "level": "INFO", "target": "audit", "message": "granted",
+            "knock": knock.id, "subject": "alice", "serial": serial(&authority, "alice"),
+            "fingerprint": fingerprint(authority.identity("alice").certificate()),
+            "services": "tcp/22,udp/60000-60003", "addresses": sent.source().ip(),
+            "address": "unsigned", "source": sent.source(),
+            "seconds": 7, "clipped": false, "once": false,
+        });
+        assert_eq!(without_time(verdict), expected);
+    }
+}
+
+fn without_time(mut line: Value) -> Value {
+    line.as_object_mut().unwrap().remove("timestamp").expect("it says when");
+    line
+}
+
+/// A line that an attacker would like to see, in the name of a certificate.
+const FORGED: &str = "bob\n2026-01-01T00:00:00Z INFO audit: granted subject=\"root\" \u{1b}[2J";
+
+fn posing_as_forged<'w>(world: &'w World, authority: &'w Authority) -> Client<'w> {
+    let forged = Forge::with_key_of(authority).client(FORGED, |_| ());
+    Client::alice(&world.client, authority).posing_as(forged.identity())
+}
+
+#[test]
+fn people_read_one_line_for_each_knock_whatever_the_certificate_is_called() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let client = posing_as_forged(&world, &authority);
+    let (mine, foreign) = (client.seal_for(&["tcp/22"], 7), client.seal(&["tcp/23"]));
+    mine.send(&world.client, World::GATEWAY[0]).must_be_granted();
+    let granted = daemon.wait_for("granted knock=");
+    for part in ["INFO", &mine.id, "tcp/22", "seconds=7", "10.77.1.2:", "serial=", "fingerprint="] {
+        assert!(granted.contains(part), "{part}: {granted}");
+    }
+    foreign.send(&world.client, World::GATEWAY[0]);
+    let refused = daemon.wait_for(&foreign.id);
+    for part in ["refused", "service-not-allowed", "bob", "tcp/23", "10.77.1.2:"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    for line in [granted, refused] {
+        assert!(!line.trim_end().contains(char::is_control), "{line:?}");
+    }
+    assert_eq!(daemon.times_said("audit: granted knock="), 1);
+}
+
+#[test]
+fn programs_get_the_name_as_it_is_in_one_line() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority).set("logFormat", "json"));
+    let client = posing_as_forged(&world, &authority);
+    let foreign = client.seal(&["tcp/23"]);
+    let verdict = daemon.verdict(&foreign.send(&world.client, World::GATEWAY[0]));
+    assert_eq!(verdict["message"], "refused");
+    assert_eq!(verdict["reason"], "service-not-allowed");
+    assert_eq!(verdict["subject"], FORGED);
+    assert_eq!((&verdict["knock"], &verdict["services"]), (&json!(foreign.id), &json!("tcp/23")));
+}

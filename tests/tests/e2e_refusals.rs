@@ -1,0 +1,187 @@
+//! Knocks that must open nothing: the running server's log gives the reason, `sknockd explain` gives
+//! the same for what was captured, and the firewall is as before.
+
+use std::fs;
+use std::time::Duration;
+
+use rcgen::ExtendedKeyUsagePurpose;
+use serde_json::Value;
+use sknock_protocol::Moment;
+use sknock_protocol::v2::ClaimedAddress;
+use sknock_tests::forge::{Forge, HOUR, allows, calendar};
+use sknock_tests::wait::now;
+use sknock_tests::{Authority, Client, Config, Daemon, Datagram, World};
+
+/// A captured datagram, and what is to become of it.
+type Case = (&'static str, Datagram);
+
+/// The first IPv4 address is enough: nothing here depends on the family.
+const GATEWAY: std::net::IpAddr = World::GATEWAY[0];
+
+fn config(authority: &Authority) -> Config {
+    Config::new(authority).set("logFormat", "json").set("allowedServices", "tcp/22, udp/53")
+}
+
+/// Sends each of them; then asks for an explanation.
+fn are_refused(cases: impl FnOnce(&World, &Authority, Moment) -> Vec<Case>) {
+    let (world, authority) = (World::new(), Authority::new());
+    authority.server("another");
+    let daemon = Daemon::start(&world.gateway, &config(&authority));
+    let at = now();
+    let cases = cases(&world, &authority, at);
+    for (reason, datagram) in &cases {
+        let verdict = daemon.verdict(&datagram.send(&world.client, GATEWAY));
+        assert_eq!(verdict["message"], "refused", "{verdict}");
+        assert_eq!(verdict["reason"], *reason, "{verdict}");
+    }
+    let table = world.gateway.table().expect("it protects");
+    assert!(!table.contains("elements"), "{table}");
+    let explained = explain(&daemon, at, cases.iter().map(|(_, datagram)| datagram));
+    for ((reason, _), line) in cases.iter().zip(&explained) {
+        assert_eq!(line["verdict"], "refused", "{line}");
+        assert_eq!(line["reason"], *reason, "{line}");
+    }
+    assert_eq!(explained.len(), cases.len());
+}
+
+/// What `sknockd explain` says of datagrams that arrived `at` that time from the client.
+fn explain<'d>(
+    daemon: &Daemon<'_>,
+    at: Moment,
+    datagrams: impl Iterator<Item = &'d Datagram>,
+) -> Vec<Value> {
+    let files: Vec<String> = datagrams
+        .enumerate()
+        .map(|(index, datagram)| {
+            let file = daemon.file(&format!("captured-{index}"));
+            fs::write(&file, datagram.bytes).unwrap();
+            file.to_str().unwrap().to_owned()
+        })
+        .collect();
+    let at = format!("{}.{:03}", at.as_secs(), at.as_millis() % 1000);
+    let from = World::CLIENT[0].to_string();
+    let mut words = vec!["--at", &at, "--from", &from];
+    words.extend(files.iter().map(String::as_str));
+    let asked = daemon.ask("explain", &words);
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    asked.answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn certificates_that_prove_nothing() {
+    are_refused(|world, authority, now| {
+        let posing = |by: &Forge, edit: &dyn Fn(&mut rcgen::CertificateParams)| {
+            let made = by.client("mallory", edit);
+            Client::alice(&world.client, authority).posing_as(made.identity()).seal(&["tcp/22"])
+        };
+        let ours = Forge::with_key_of(authority);
+        let usual = |_: &mut rcgen::CertificateParams| ();
+        vec![
+            ("unknown-authority", posing(&Forge::root("another authority"), &usual)),
+            ("unknown-authority", posing(&Forge::impostor(authority), &usual)),
+            (
+                "certificate-expired",
+                posing(&ours, &|params| {
+                    params.not_after = calendar(now.before(Duration::from_secs(5)));
+                }),
+            ),
+            (
+                "certificate-not-yet-valid",
+                posing(&ours, &|params| {
+                    params.not_before = calendar(now.after(HOUR));
+                    params.not_after = calendar(now.after(2 * HOUR));
+                }),
+            ),
+            (
+                "not-a-client-certificate",
+                posing(&ours, &|params| {
+                    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+                }),
+            ),
+        ]
+    });
+}
+
+#[test]
+fn clocks_and_addresses_that_do_not_fit() {
+    are_refused(|world, authority, now| {
+        let alice = Client::alice(&world.client, authority);
+        let stamped = |stamp| alice.seal_with(&["tcp/22"], |wish| wish.stamp = stamp);
+        let from = |address| {
+            alice.seal_with(&["tcp/22"], |wish| wish.address = ClaimedAddress::Ip(address))
+        };
+        let minute = Duration::from_secs(60);
+        vec![
+            ("stamp-too-old", stamped(now.before(minute))),
+            ("stamp-in-future", stamped(now.after(minute))),
+            ("address-mismatch", from(World::STRANGER[0])),
+            ("address-mismatch", from(World::CLIENT[1])),
+            (
+                "second-address",
+                alice.seal_with(&["tcp/22"], |wish| wish.second = Some(World::CLIENT[1])),
+            ),
+        ]
+    });
+}
+
+#[test]
+fn wishes_that_are_not_for_this_client_or_this_server() {
+    are_refused(|world, authority, _| {
+        let alice = || Client::alice(&world.client, authority);
+        let another = authority.server_certificate("another");
+        let ours = Forge::with_key_of(authority);
+        let without = ours.client("nobody", |params| params.subject_alt_names.clear());
+        let everything = ours.client("greedy", |params| {
+            params.subject_alt_names = vec![allows("tcp/1-65535"), allows("udp/53")];
+        });
+        vec![
+            ("not-veiled", alice().knocking_on(another).seal(&["tcp/22"])),
+            ("nothing-allowed", alice().posing_as(without.identity()).seal(&["tcp/22"])),
+            ("service-not-allowed", alice().seal(&["tcp/23"])),
+            ("service-not-allowed", alice().seal(&["tcp/22", "udp/54"])),
+            ("service-not-offered", alice().seal(&["tcp/2222"])),
+            ("service-not-offered", alice().posing_as(everything.identity()).seal(&["tcp/22-23"])),
+        ]
+    });
+}
+
+#[test]
+fn a_refused_client_of_ours_is_named_with_what_it_wanted() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &config(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    let verdict = daemon.verdict(&alice.seal(&["tcp/22", "tcp/23"]).send(&world.client, GATEWAY));
+    assert_eq!(verdict["reason"], "service-not-allowed");
+    assert_eq!(
+        (&verdict["subject"], &verdict["services"]),
+        (&"alice".into(), &"tcp/22,tcp/23".into())
+    );
+}
+
+#[test]
+fn what_was_granted_is_explained_as_granted_and_only_once() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &config(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    let (at, knock) = (now(), alice.seal(&["tcp/22", "udp/53"]));
+    knock.send(&world.client, GATEWAY).must_be_granted();
+    let mut junk = alice.seal(&[]);
+    junk.bytes = [7; _];
+    let explained = explain(&daemon, at, [&knock, &knock, &junk].into_iter());
+    let [granted, again, junk] = &explained[..] else { panic!("{explained:?}") };
+    let expected = serde_json::json!({
+        "file": daemon.file("captured-0"),
+        "verdict": "grant",
+        "reason": null,
+        "services": ["tcp/22", "udp/53"],
+        "address": World::CLIENT[0],
+        "subject": "alice",
+    });
+    assert_eq!(*granted, expected);
+    assert_eq!((&again["verdict"], &again["reason"]), (&"refused".into(), &"repeated".into()));
+    assert_eq!((&junk["verdict"], &junk["reason"]), (&"refused".into(), &"not-veiled".into()));
+
+    // explaining uses nothing up, and a minute later it would have been too late
+    let later = explain(&daemon, at.after(Duration::from_secs(60)), [&knock].into_iter());
+    assert_eq!(later[0]["reason"], "stamp-too-old");
+}
