@@ -66,7 +66,8 @@ def authorization():
 
 def tlv(tag, content):
     size = len(content)
-    head = bytes([size]) if size < 128 else bytes([0x82]) + struct.pack(">H", size)
+    digits = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    head = bytes([size]) if size < 128 else bytes([128 | len(digits)]) + digits
     return bytes([tag]) + head + content
 
 
