@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, value_parser};
-use sknock::{Address, DEFAULT_KNOCK_PORT, Family, Service};
+use sknock::{Address, Dialect, Family, Service};
 
 use crate::help;
 
@@ -90,10 +90,14 @@ pub(crate) struct Options {
     /// The identity's password; one line end at its end does not count
     #[arg(long, value_name = "FILE", env = "SKNOCK_PASSWORD_FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// The server's UDP port for knocks
-    #[arg(long, value_name = "PORT", env = "SKNOCK_KNOCK_PORT", default_value_t = DEFAULT_KNOCK_PORT)]
+    /// The server's UDP port for knocks [default: 62344; with --protocol v1 any from 10000 to 60000]
+    #[arg(long, value_name = "PORT", env = "SKNOCK_KNOCK_PORT")]
     #[arg(value_parser = value_parser!(u16).range(1..))]
-    pub(crate) knock_port: u16,
+    pub(crate) knock_port: Option<u16>,
+    /// The protocol to knock with; v1 is for servers of the original sKnock 1.0, which never answer
+    #[arg(long, value_name = "v1|v2", env = "SKNOCK_PROTOCOL", default_value = "v2")]
+    #[arg(value_parser = dialect)]
+    pub(crate) protocol: Dialect,
     /// Whom to open for: an address, 'source' (wherever the knock arrives from, for use behind a
     /// NAT), or 'auto'
     #[arg(long, value_name = "IP|source|auto", default_value = "auto", value_parser = address)]
@@ -163,6 +167,14 @@ fn is_short_form(words: &[OsString]) -> bool {
     words.get(1).is_some_and(|first| OTHERS.iter().all(|other| first != other))
 }
 
+fn dialect(text: &str) -> Result<Dialect, String> {
+    match text {
+        "v1" => Ok(Dialect::V1),
+        "v2" => Ok(Dialect::V2),
+        _ => Err("write v1 or v2".into()),
+    }
+}
+
 fn address(text: &str) -> Result<Address, String> {
     match text {
         "auto" => Ok(Address::Auto),
@@ -219,11 +231,19 @@ mod tests {
         .unwrap();
         assert_eq!(host, "gw");
         assert_eq!(options.family(), Family::V6);
-        assert_eq!(options.knock_port, 7);
+        assert_eq!((options.knock_port, options.protocol), (Some(7), Dialect::V2));
         assert_eq!(options.address, Address::Ip("2001:db8::1".parse().unwrap()));
         assert_eq!(options.lifetime.map(NonZeroU16::get), Some(9));
         assert_eq!((options.attempts, options.timeout()), (2, Duration::from_secs(4)));
         assert!(options.once && options.no_verify && options.json);
+    }
+
+    #[test]
+    fn the_originals_protocol_is_chosen_in_every_form() {
+        for line in ["sknock knock --protocol v1 gw tcp/22", "sknock -4 -p 22 --protocol v1 gw"] {
+            let options = parsed(line).unwrap().options;
+            assert_eq!((options.knock_port, options.protocol), (None, Dialect::V1), "{line}");
+        }
     }
 
     #[test]
@@ -245,6 +265,7 @@ mod tests {
             "sknock knock --attempts 0 gw",
             "sknock knock --timeout 0 gw",
             "sknock knock --knock-port 0 gw",
+            "sknock knock --protocol v3 gw",
             "sknock knock --password secret gw",
             "sknock connect gw",
             "sknock connect gw 0",

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use sknock::{ConnectError, CredentialError, KnockError, SealError};
+use sknock::{ConnectError, CredentialError, KnockError, SealError, SealErrorV1};
 
 /// Not opened, not known to be, or not fit to knock at all.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +35,10 @@ impl Failure {
             | Self::Password(_)
             | Self::Credential(_) => 3,
             Self::Stream(_) | Self::Report(_) => 1,
-            Self::Knock(_) | Self::Connect(_) => match self.knock() {
-                Some(KnockError::Seal(SealError::CertificateTooLarge { .. })) => 3,
-                Some(KnockError::Seal(SealError::Library)) => 1,
-                Some(KnockError::Seal(_) | KnockError::Address(_)) => 2,
-                _ => 1,
+            Self::Knock(_) | Self::Connect(_) => match self.unsealed() {
+                Some(Unsealed::Identity) => 3,
+                Some(Unsealed::Wish) => 2,
+                Some(Unsealed::System) | None => 1,
             },
         }
     }
@@ -52,12 +51,12 @@ impl Failure {
             Self::Stream(_) => "stream",
             Self::Report(_) => "report",
             Self::Connect(ConnectError::NothingListens { .. }) => "nothing-listens",
-            Self::Knock(_) | Self::Connect(_) => match self.knock() {
-                Some(KnockError::Seal(SealError::CertificateTooLarge { .. })) => "identity",
-                Some(KnockError::Seal(_) | KnockError::Address(_)) => "usage",
-                Some(KnockError::Resolve { .. } | KnockError::NoAddress { .. }) => "resolve",
-                Some(KnockError::NotSent { .. }) => "not-sent",
-                Some(KnockError::NothingListens { .. }) => "nothing-listens",
+            Self::Knock(_) | Self::Connect(_) => match (self.unsealed(), self.knock()) {
+                (Some(Unsealed::Identity), _) => "identity",
+                (Some(Unsealed::Wish), _) => "usage",
+                (Some(Unsealed::System), _) | (_, Some(KnockError::NotSent { .. })) => "not-sent",
+                (_, Some(KnockError::Resolve { .. } | KnockError::NoAddress { .. })) => "resolve",
+                (_, Some(KnockError::NothingListens { .. })) => "nothing-listens",
                 _ => "not-confirmed",
             },
         }
@@ -66,9 +65,29 @@ impl Failure {
     /// What to try on this command line, where the message cannot know it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         matches!(self.knock()?, KnockError::NotConfirmed { .. }).then_some(
-            "behind a NAT that the claimed address does not show, try --address source; \
-             another knock port is named with --knock-port; --timeout and --attempts give more time",
+            "behind a NAT that the claimed address does not show, try --address source (with \
+             v1: the public address); another knock port is named with --knock-port; --timeout and \
+             --attempts give more time",
         )
+    }
+
+    /// What stood against making a knock at all, if that is what failed.
+    fn unsealed(&self) -> Option<Unsealed> {
+        use {SealError as V2, SealErrorV1 as V1};
+        Some(match self.knock()? {
+            KnockError::Seal(V2::CertificateTooLarge { .. })
+            | KnockError::SealV1(V1::CertificateTooLarge { .. } | V1::NotP256) => {
+                Unsealed::Identity
+            }
+            KnockError::Seal(V2::Library) | KnockError::SealV1(V1::Library | V1::Stamp) => {
+                Unsealed::System
+            }
+            KnockError::Seal(_)
+            | KnockError::SealV1(_)
+            | KnockError::NotInV1(_)
+            | KnockError::Address(_) => Unsealed::Wish,
+            _ => return None,
+        })
     }
 
     fn knock(&self) -> Option<&KnockError> {
@@ -78,4 +97,14 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// What is wrong when no knock can be made.
+enum Unsealed {
+    /// The certificate or its key.
+    Identity,
+    /// What is asked for.
+    Wish,
+    /// This machine: its clock, its memory.
+    System,
 }

@@ -35,7 +35,8 @@ otherwise:
   server.cer          the certificate of every other host
 
 Environment:
-  SKNOCK_IDENTITY, SKNOCK_SERVER_CERT, SKNOCK_PASSWORD_FILE, SKNOCK_KNOCK_PORT
+  SKNOCK_IDENTITY, SKNOCK_SERVER_CERT, SKNOCK_PASSWORD_FILE, SKNOCK_KNOCK_PORT,
+  SKNOCK_PROTOCOL
                       as the options of these names
   SKNOCK_PFX_PASSWORD the password itself; SKNOCK_PASSWORD_FILE comes first
 

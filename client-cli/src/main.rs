@@ -46,8 +46,13 @@ fn run(task: &Task) -> Result<(), Failure> {
 fn client(task: &Task) -> Result<Client, Failure> {
     let options = &task.options;
     let (identity, server) = credentials::load(task)?;
-    Ok(Client::builder(identity, server)
-        .knock_port(options.knock_port)
+    let builder = Client::builder(identity, server);
+    let builder = match options.knock_port {
+        Some(port) => builder.knock_port(port),
+        None => builder,
+    };
+    Ok(builder
+        .dialect(options.protocol)
         .attempts(options.attempts)
         .timeout(options.timeout())
         .verify(!options.no_verify)

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use sknock_protocol::v2::{self, ClaimedAddress, SealError, Sealed, Wish};
-use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, Moment, Service};
+use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, Moment, Service, v1};
 
 use crate::clock::{self, Timer};
-use crate::{Address, Client, Granted, address};
+use crate::{Address, Client, Dialect, Granted, KnockError, address};
 
 /// Errors that the system may report while we wait; beyond, waiting has no point. Anyone can send
 /// us a few ICMP messages, and a server that hides behind `reject` does.
@@ -24,13 +24,19 @@ pub(crate) struct Sent {
 /// A knock that did not leave.
 #[derive(Debug)]
 pub(crate) enum NotSent {
-    Seal(SealError),
+    Seal(KnockError),
     Socket(io::Error),
 }
 
 impl From<SealError> for NotSent {
     fn from(error: SealError) -> Self {
-        Self::Seal(error)
+        Self::Seal(error.into())
+    }
+}
+
+impl From<v1::SealError> for NotSent {
+    fn from(error: v1::SealError) -> Self {
+        Self::Seal(error.into())
     }
 }
 
@@ -41,7 +47,7 @@ impl From<io::Error> for NotSent {
 }
 
 impl Client {
-    /// Knocks once, and waits for the answer if there is a `wait`.
+    /// Knocks once, and waits for the answer if there is a `wait` and there can be one.
     pub(crate) fn attempt(
         &self,
         destination: SocketAddr,
@@ -51,6 +57,9 @@ impl Client {
         let socket = socket_to(destination)?;
         let local = socket.local_addr()?.ip();
         let claim = self.claim(local, destination.ip());
+        if self.options.dialect == Dialect::V1 {
+            return self.attempt_v1(&socket, claim, services);
+        }
         let sealed = self.seal(clock::now(), claim, services, wait.is_some())?;
         // Read anew: sealing takes a while on slow machines, which is no skew.
         let sent = clock::now();
@@ -66,6 +75,24 @@ impl Client {
             ClaimedAddress::Ip(address) => Some(address),
         };
         Ok(Sent { claimed, granted })
+    }
+
+    /// The original's server reads the address that we believe to have, and says nothing.
+    fn attempt_v1(
+        &self,
+        socket: &UdpSocket,
+        claim: ClaimedAddress,
+        services: &[Service],
+    ) -> Result<Sent, NotSent> {
+        let address = match claim {
+            ClaimedAddress::Ip(address) => address,
+            ClaimedAddress::Source => socket.local_addr()?.ip(),
+        };
+        for &service in services {
+            let wish = v1::Wish { stamp: clock::now(), service, address };
+            socket.send(&v1::seal(&self.identity, &self.server, &wish)?)?;
+        }
+        Ok(Sent { claimed: Some(address), granted: None })
     }
 
     fn seal(

@@ -19,6 +19,8 @@ pub(crate) struct Campaign<'a> {
     rounds: u8,
     round: u8,
     destinations: Vec<SocketAddr>,
+    /// Of all destinations.
+    port: u16,
     /// The place in `destinations` that comes next in this round.
     at: usize,
     timer: Timer,
@@ -43,6 +45,7 @@ impl<'a> Campaign<'a> {
         rounds: u8,
     ) -> Result<Self, KnockError> {
         let options = &client.options;
+        options.check(services)?;
         if let Address::Ip(claimed) = options.address
             && !address::is_claimable(claimed)
         {
@@ -50,7 +53,7 @@ impl<'a> Campaign<'a> {
         }
         let timer = Timer::of(options.timeout);
         let mut destinations =
-            destination::resolve(host, options.knock_port, options.family, timer.left())?;
+            destination::resolve(host, options.port()?, options.family, timer.left())?;
         destination::fit_claim(&mut destinations, options.address);
         Ok(Self::at(client, host, destinations, services, rounds, timer))
     }
@@ -65,6 +68,7 @@ impl<'a> Campaign<'a> {
         timer: Timer,
     ) -> Self {
         let (tried, last_error) = (Vec::new(), None);
+        let port = destinations.first().map_or(0, SocketAddr::port);
         Self {
             client,
             host,
@@ -72,6 +76,7 @@ impl<'a> Campaign<'a> {
             rounds,
             round: 0,
             destinations,
+            port,
             at: 0,
             timer,
             tried,
@@ -99,7 +104,7 @@ impl<'a> Campaign<'a> {
             let sent = self.client.attempt(destination, self.services, wait);
             match sent {
                 Ok(sent) => return Ok(Some(self.note(destination, sent))),
-                Err(NotSent::Seal(error)) => return Err(error.into()),
+                Err(NotSent::Seal(error)) => return Err(error),
                 Err(NotSent::Socket(error)) => self.last_error = Some(error),
             }
             self.at += 1;
@@ -120,7 +125,7 @@ impl<'a> Campaign<'a> {
             let late = || io::Error::new(io::ErrorKind::TimedOut, "no time left to send one");
             return KnockError::NotSent { host, source: self.last_error.unwrap_or_else(late) };
         }
-        KnockError::NotConfirmed { host, port: self.client.options.knock_port, tried: self.tried }
+        KnockError::NotConfirmed { host, port: self.port, tried: self.tried }
     }
 
     fn note(&mut self, destination: SocketAddr, sent: Sent) -> Knocked {

@@ -10,7 +10,9 @@ use crate::campaign::{Campaign, Knocked};
 use crate::clock::Timer;
 use crate::learnt::Learnt;
 use crate::options::{ClientBuilder, Options};
-use crate::{ConnectError, Identity, KnockError, Opened, ServerCertificate, Verified, reach};
+use crate::{
+    ConnectError, Dialect, Identity, KnockError, Opened, ServerCertificate, Verified, reach,
+};
 
 /// Opens doors of one server, or of several that share one certificate.
 ///
@@ -75,7 +77,7 @@ impl Client {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn knock(&self, host: &str, services: &[Service]) -> Result<Opened, KnockError> {
-        let rounds = if self.options.verify { self.options.attempts } else { 1 };
+        let rounds = if self.can_verify(services) { self.options.attempts } else { 1 };
         self.open(Campaign::begin(self, host, services, rounds)?)
     }
 
@@ -176,7 +178,7 @@ impl Client {
     }
 
     fn confirm(&self, knocked: &Knocked, services: &[Service]) -> Confirmation {
-        if !self.options.verify {
+        if !self.can_verify(services) {
             return Confirmation::NotWanted;
         }
         let mut probes = services.iter().copied().filter(|service| self.may_probe(*service));
@@ -197,6 +199,12 @@ impl Client {
             }
         }
         Confirmation::Open(Verified::Answer)
+    }
+
+    /// Whether it is wanted, and there is a way: without answers only a connection shows anything.
+    fn can_verify(&self, services: &[Service]) -> bool {
+        let answers = self.options.dialect == Dialect::V2;
+        self.options.verify && (answers || services.iter().any(|service| self.may_probe(*service)))
     }
 
     /// Whether a connection of ours shows something and harms nothing: in a range of ports most

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use sknock_protocol::v1;
 use sknock_protocol::v2::SealError;
 use sknock_protocol::{BundleError, IdentityError, ServerCertificateError, Service};
 
@@ -61,6 +62,12 @@ pub enum KnockError {
     /// Nothing was sent: no knock can ask for this, or our certificate does not fit into one.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Nothing was sent: no knock of protocol v1 can ask for this, or not with our certificate.
+    #[error(transparent)]
+    SealV1(#[from] v1::SealError),
+    /// Nothing was sent: protocol v1 has no way to say this.
+    #[error("protocol v1 cannot {0}; do without, or use v2 if the server does")]
+    NotInV1(&'static str),
     /// Nothing was sent: no server accepts a knock for this address.
     #[error("no server opens to {0}: name an address that the server can see you by")]
     Address(IpAddr),

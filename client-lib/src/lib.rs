@@ -17,6 +17,7 @@ mod client;
 mod clock;
 mod credentials;
 mod destination;
+mod dialect;
 mod error;
 mod learnt;
 mod opened;
@@ -26,9 +27,11 @@ mod reach;
 
 pub use client::{Client, Connection};
 pub use credentials::{open_identity, open_server_certificate, read_server_certificate};
+pub use dialect::Dialect;
 pub use error::{ConnectError, CredentialError, KnockError};
 pub use opened::{Granted, Opened, Tried, Verified};
 pub use options::{Address, ClientBuilder, Family};
+pub use sknock_protocol::v1::SealError as SealErrorV1;
 pub use sknock_protocol::v2::SealError;
 pub use sknock_protocol::{
     Bundle, BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, NotAService,

@@ -5,9 +5,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sknock_protocol::DEFAULT_KNOCK_PORT;
-
-use crate::{Client, Identity, ServerCertificate};
+use crate::{Client, Dialect, Identity, ServerCertificate};
 
 /// Which addresses of a host are knocked on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -39,7 +37,9 @@ pub enum Address {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) knock_port: u16,
+    pub(crate) dialect: Dialect,
+    /// `None`: as the dialect has it.
+    pub(crate) knock_port: Option<u16>,
     pub(crate) attempts: u8,
     pub(crate) attempt_timeout: Duration,
     pub(crate) timeout: Duration,
@@ -54,7 +54,8 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            knock_port: DEFAULT_KNOCK_PORT,
+            dialect: Dialect::V2,
+            knock_port: None,
             attempts: 3,
             attempt_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(10),
@@ -82,9 +83,17 @@ impl ClientBuilder {
         Self { identity, server, options: Options::default() }
     }
 
-    /// The server's UDP port for knocks, 1..=65535. Default: [`DEFAULT_KNOCK_PORT`].
+    /// Which protocol to knock with. Default: [`Dialect::V2`].
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.options.dialect = dialect;
+        self
+    }
+
+    /// The server's UDP port for knocks, 1..=65535. Default:
+    /// [`DEFAULT_KNOCK_PORT`](crate::DEFAULT_KNOCK_PORT); with [`Dialect::V1`] any from 10000 to
+    /// 60000, for each call anew.
     pub fn knock_port(mut self, port: u16) -> Self {
-        self.options.knock_port = port;
+        self.options.knock_port = Some(port);
         self
     }
 

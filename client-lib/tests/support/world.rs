@@ -44,14 +44,17 @@ impl World {
     }
 
     pub(crate) fn client_of(&self, knock_port: u16) -> ClientBuilder {
-        let identity = sknock::open_identity(self.file("alice.pfx"), PASSWORD).unwrap();
-        let certificate = sknock::open_server_certificate(self.file("gate.cer")).unwrap();
-        Client::builder(identity, certificate)
-            .knock_port(knock_port)
-            .attempt_timeout(Duration::from_millis(100))
+        self.client_anywhere().knock_port(knock_port)
     }
 
-    fn verifier(&self) -> Verifier {
+    /// Alice, who was not told where to knock.
+    pub(crate) fn client_anywhere(&self) -> ClientBuilder {
+        let identity = sknock::open_identity(self.file("alice.pfx"), PASSWORD).unwrap();
+        let certificate = sknock::open_server_certificate(self.file("gate.cer")).unwrap();
+        Client::builder(identity, certificate).attempt_timeout(Duration::from_millis(100))
+    }
+
+    pub(crate) fn verifier(&self) -> Verifier {
         let pfx = std::fs::read(self.file("gate.pfx")).unwrap();
         let bundle = Bundle::open(&pfx, PASSWORD).unwrap();
         let key = ServerKey::from_bundle(&bundle).unwrap();

@@ -1,0 +1,49 @@
+//! Which protocol to knock with, and what the older one cannot say.
+
+use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, v1};
+
+use crate::options::Options;
+use crate::{Address, KnockError};
+
+/// Which protocol to knock with.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Dialect {
+    /// The protocol of today.
+    #[default]
+    V2,
+    /// That of the original sKnock 1.0, for its servers. It asks for one port, from the client's own
+    /// (or the given) address, gets no answer, and keys must be on P-256.
+    V1,
+}
+
+impl Options {
+    /// The UDP port of the knocks of one call: the original's clients pick one, as its servers listen
+    /// to all.
+    pub(crate) fn port(&self) -> Result<u16, KnockError> {
+        match (self.knock_port, self.dialect) {
+            (Some(port), _) => Ok(port),
+            (None, Dialect::V2) => Ok(DEFAULT_KNOCK_PORT),
+            (None, Dialect::V1) => Ok(v1::draw_knock_port()?),
+        }
+    }
+
+    /// Refuses what the dialect cannot say, before anything is sent.
+    pub(crate) fn check(&self, services: &[Service]) -> Result<(), KnockError> {
+        if self.dialect == Dialect::V2 {
+            return Ok(());
+        }
+        let single = matches!(services, [service] if service.first() == service.last());
+        let what = if !single {
+            "ask for anything but one single port"
+        } else if self.lifetime.is_some() {
+            "say for how long to open"
+        } else if self.single_use {
+            "ask for a door that closes behind one connection"
+        } else if self.address == Address::Source {
+            "leave the address to the network"
+        } else {
+            return Ok(());
+        };
+        Err(KnockError::NotInV1(what))
+    }
+}
