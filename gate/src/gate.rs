@@ -98,6 +98,7 @@ impl Gate {
         let dropped = if self.raised {
             live.narrow(&seen, &self.ceiling)
         } else {
+            self.firewall.introduce()?;
             live.adopt(seen, &self.ceiling, now)
         };
         self.firewall.raise(&self.rules, &live.elements(now))?;
@@ -125,9 +126,10 @@ impl Gate {
 
     fn try_open(&mut self, opening: &Opening, now: Uptime) -> Result<(), Error> {
         let elements = self.live.plan(opening, now);
-        let added = match self.live.is_news(opening) {
-            true => self.firewall.add(&elements),
-            false => self.firewall.change(&elements, &[]),
+        let added = if self.live.is_news(opening) {
+            self.firewall.add(&elements)
+        } else {
+            self.firewall.change(&elements, &[])
         };
         let added = match added {
             // By hand, or left by a single use that another certificate was granted.

@@ -21,6 +21,7 @@ mod error;
 mod gate;
 mod happened;
 mod holder;
+mod known;
 mod label;
 mod listen;
 mod live;

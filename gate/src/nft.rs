@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nftnl::{Batch, MsgType, ProtoFamily, Table};
 
+use crate::known::{self, Sockets};
 use crate::{Door, Element, Error, Label, Rules, Set, Watch};
 use ffi::RawSet;
 use socket::Netlink;
@@ -34,13 +35,20 @@ const SMALL_PAGE: u32 = 32 * 1024;
 #[derive(Debug)]
 pub struct Firewall {
     netlink: Netlink,
+    sockets: Sockets,
 }
 
 impl Firewall {
     /// Opens the socket that every change goes through. Changes nothing.
     pub fn open() -> Result<Self, Error> {
         let netlink = Netlink::open(0).map_err(Error::while_doing("open a netlink socket"))?;
-        Ok(Self { netlink })
+        Ok(Self { netlink, sockets: Sockets::open() })
+    }
+
+    /// Has connections that were there before us tracked, so that they outlive the protection's
+    /// beginning; how many were not.
+    pub fn introduce(&mut self) -> Result<usize, Error> {
+        known::introduce(&mut self.netlink, &mut self.sockets)
     }
 
     /// Tells of changes that others make to the table.
@@ -69,7 +77,7 @@ impl Firewall {
         let mut batch = Batch::with_page_size(SMALL_PAGE);
         for set in Set::ALL {
             each_message(set, new, MsgType::Add, |raw| {
-                batch.add(&raw.new_elements(), MsgType::Add)
+                batch.add(&raw.new_elements(), MsgType::Add);
             });
         }
         self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("add grants"))

@@ -153,3 +153,26 @@ fn the_host_itself_still_reaches_the_world_and_itself() {
     assert!(ping(&site.host, Site::CLIENT[0]));
     assert!(ping(&site.client, Site::HOST[0]));
 }
+
+#[test]
+fn connections_that_were_there_before_outlive_the_protections_beginning() {
+    let site = Site::new();
+    let ssh = listen(&site.host, 22);
+    let mut pairs: Vec<_> = Site::HOST
+        .iter()
+        .map(|host| (connect(&site.client, host, 22).unwrap(), ssh.accept().unwrap().0))
+        .collect();
+    let _gate = raised(&site.host, rules(Policy::Reject), ceiling());
+    assert_eq!(site.tcp(22), each(Closed, Closed));
+    for (near, far) in &mut pairs {
+        // The host has not sent anything since, so nothing but our word lets this through.
+        far.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        near.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        near.write_all(b"a key is pressed").unwrap();
+        let mut text = [0; 16];
+        far.read_exact(&mut text).unwrap();
+        far.write_all(&text).unwrap();
+        near.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"a key is pressed");
+    }
+}

@@ -1,0 +1,96 @@
+//! Which TCP connections this host has, as `/proc/net` lists them.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::Connection;
+
+/// The lists of one network namespace: that of the thread that opened them.
+#[derive(Debug)]
+pub(crate) struct Sockets(Vec<File>);
+
+impl Sockets {
+    /// Opens what there is: without IPv6 there is no `tcp6`.
+    pub(crate) fn open() -> Self {
+        let lists = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
+        Self(lists.iter().filter_map(|list| File::open(list).ok()).collect())
+    }
+
+    /// Every established connection, but those of the host to itself.
+    pub(super) fn established(&mut self) -> std::io::Result<Vec<Connection>> {
+        let mut text = String::new();
+        for list in &mut self.0 {
+            list.rewind()?;
+            list.read_to_string(&mut text)?;
+        }
+        Ok(text.lines().filter_map(read).collect())
+    }
+}
+
+/// `TCP_ESTABLISHED`.
+const ESTABLISHED: &str = "01";
+
+/// Reads a line: `sl local_address rem_address st ...`.
+fn read(line: &str) -> Option<Connection> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (local, remote) = (address(fields.next()?)?, address(fields.next()?)?);
+    let counts = fields.next()? == ESTABLISHED && !remote.ip().is_loopback();
+    counts.then_some(Connection { remote, local })
+}
+
+/// Reads `0100007F:0016`: words of four bytes in the machine's order, and the port.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (words, port) = text.split_once(':')?;
+    let word = |index: usize| {
+        let digits = words.get(index * 8..index * 8 + 8)?;
+        Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
+    };
+    let address: IpAddr = match words.len() {
+        8 => word(0)?.into(),
+        32 => {
+            let mut octets = [0; 16];
+            for (index, part) in octets.chunks_exact_mut(4).enumerate() {
+                part.copy_from_slice(&word(index)?);
+            }
+            Ipv6Addr::from(octets).into()
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(address.to_canonical(), u16::from_str_radix(port, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_lines_are_read() {
+        let four = "   1: 0100000A:0016 0200000A:C350 01 00000000:00000000 00:00000000 00000000 0";
+        let expected = Connection {
+            remote: "10.0.0.2:50000".parse().unwrap(),
+            local: "10.0.0.1:22".parse().unwrap(),
+        };
+        assert_eq!(read(four), Some(expected));
+        let mapped =
+            "0: 0000000000000000FFFF00000100000A:0016 0000000000000000FFFF00000200000A:C350 01";
+        assert_eq!(read(mapped), Some(expected));
+        let six =
+            "0: B80D0120000000000000000001000000:0016 B80D0120000000000000000002000000:C350 01";
+        assert_eq!(read(six).unwrap().remote, "[2001:db8::2]:50000".parse().unwrap());
+    }
+
+    #[test]
+    fn other_lines_are_not() {
+        for line in [
+            "",
+            "  sl  local_address rem_address   st tx_queue rx_queue",
+            "0: 0100000A:0016 00000000:0000 0A",
+            "0: 0100007F:0016 0100007F:C350 01",
+            "0: 0100000A:0016 0200000A 01",
+            "0: é00000A:0016 0200000A:C350 01",
+        ] {
+            assert_eq!(read(line), None, "{line:?}");
+        }
+    }
+}
