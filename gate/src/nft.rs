@@ -4,6 +4,7 @@
 mod expressions;
 mod ffi;
 pub(crate) mod message;
+mod option;
 pub(crate) mod socket;
 mod table;
 

@@ -1,19 +1,17 @@
 //! What libnftnl can do and the `nftnl` crate does not wrap: sets with timeouts, flags and comments,
-//! and expressions of any kind. All of the gate's unsafe code is here; nothing in it decides anything.
+//! and expressions of any kind. Nothing in here decides anything.
 //!
 //! Every object is owned by one Rust value and freed by it, except where libnftnl takes it over.
 //! libnftnl copies what it is given, so no pointer outlives its call.
 #![expect(unsafe_code, reason = "libnftnl is a C library")]
 
 use std::ffi::{CStr, c_int, c_void};
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::time::Duration;
 
 use nftnl::expr::Expression;
 use nftnl::{MsgType, NlMsg, ProtoFamily, Rule};
 use nftnl_sys as sys;
-use nix::errno::Errno;
 
 use super::TABLE;
 
@@ -35,32 +33,6 @@ fn allocated<T>(object: *mut T) -> NonNull<T> {
 
 fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
-}
-
-/// Answers then repeat only the header of what they answer, not 64 KiB of elements.
-pub(super) fn cap_acknowledgements(socket: BorrowedFd<'_>) -> nix::Result<()> {
-    switch_on(socket, libc::NETLINK_CAP_ACK)
-}
-
-/// When the socket is full, only what finds no room is lost. Otherwise the kernel would tell the
-/// reader with an error, and throw away everything until the socket is empty.
-pub(super) fn lose_little(socket: BorrowedFd<'_>) -> nix::Result<()> {
-    switch_on(socket, libc::NETLINK_NO_ENOBUFS)
-}
-
-fn switch_on(socket: BorrowedFd<'_>, option: c_int) -> nix::Result<()> {
-    let on: c_int = 1;
-    // SAFETY: the descriptor is open, and the kernel reads one c_int from a live local.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_NETLINK,
-            option,
-            (&raw const on).cast(),
-            u32::try_from(size_of::<c_int>()).unwrap_or_default(),
-        )
-    };
-    Errno::result(result).map(drop)
 }
 
 /// One attribute of an expression.

@@ -13,8 +13,8 @@ use nix::sys::socket::{
     recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 
-use super::ffi;
 use super::message::Message;
+use super::option;
 
 /// More than the longest message: one attribute of 64 KiB and its surroundings.
 const LONGEST_MESSAGE: usize = 96 * 1024;
@@ -53,7 +53,7 @@ impl Netlink {
         // Without privilege over the whole machine, as in a container, the system's limit applies.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
             .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER));
-        ffi::cap_acknowledgements(socket.as_fd())?;
+        option::cap_acknowledgements(socket.as_fd())?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         let port = getsockname::<NetlinkAddr>(socket.as_raw_fd())?.pid();
         Ok(Self { socket, port, buffer: vec![0; LONGEST_MESSAGE], send_buffer: 0 })
@@ -71,7 +71,7 @@ impl Netlink {
 
     /// When there is no room for a message, only that one is lost, and nobody is told.
     pub(crate) fn lose_little(&self) -> nix::Result<()> {
-        ffi::lose_little(self.socket.as_fd())
+        option::lose_little(self.socket.as_fd())
     }
 
     /// Only the socket, for somebody else to read.
