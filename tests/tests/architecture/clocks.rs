@@ -71,3 +71,14 @@ fn only_outermost_loops_ask_for_the_time() {
          judge it at any other"
     );
 }
+
+#[test]
+fn the_map_names_the_files_that_read_a_clock() {
+    let map = house::map();
+    for path in READERS {
+        assert!(
+            map.contains(path),
+            "docs/ARCHITECTURE.md: where is {path}? clippy.toml points there"
+        );
+    }
+}

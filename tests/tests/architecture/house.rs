@@ -17,6 +17,12 @@ pub(crate) fn root() -> PathBuf {
     tests.parent().expect("this crate lies in the workspace").to_owned()
 }
 
+/// What tells people where everything is.
+pub(crate) fn map() -> String {
+    let path = root().join("docs/ARCHITECTURE.md");
+    fs::read_to_string(path).expect("docs/ARCHITECTURE.md is the map of the house")
+}
+
 /// A file of the house.
 pub(crate) struct Source {
     /// From the workspace's folder, as in `protocol/src/lib.rs`.
