@@ -96,7 +96,6 @@ pub(crate) struct Options {
     pub(crate) knock_port: Option<u16>,
     /// The protocol to knock with; v1 is for servers of the original sKnock 1.0, which never answer
     #[arg(long, value_name = "v1|v2", env = "SKNOCK_PROTOCOL", default_value = "v2")]
-    #[arg(value_parser = dialect)]
     pub(crate) protocol: Dialect,
     /// Whom to open for: an address, 'source' (wherever the knock arrives from, for use behind a
     /// NAT), or 'auto'
@@ -165,14 +164,6 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, c
 fn is_short_form(words: &[OsString]) -> bool {
     const OTHERS: [&str; 7] = ["knock", "connect", "help", "-h", "--help", "-V", "--version"];
     words.get(1).is_some_and(|first| OTHERS.iter().all(|other| first != other))
-}
-
-fn dialect(text: &str) -> Result<Dialect, String> {
-    match text {
-        "v1" => Ok(Dialect::V1),
-        "v2" => Ok(Dialect::V2),
-        _ => Err("write v1 or v2".into()),
-    }
 }
 
 fn address(text: &str) -> Result<Address, String> {

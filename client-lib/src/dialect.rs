@@ -1,5 +1,7 @@
 //! Which protocol to knock with, and what the older one cannot say.
 
+use std::str::FromStr;
+
 use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, v1};
 
 use crate::options::Options;
@@ -14,6 +16,23 @@ pub enum Dialect {
     /// That of the original sKnock 1.0, for its servers. It asks for one port, from the client's own
     /// (or the given) address, gets no answer, and keys must be on P-256.
     V1,
+}
+
+/// A text names no protocol.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("write v1 or v2")]
+pub struct NotADialect;
+
+impl FromStr for Dialect {
+    type Err = NotADialect;
+
+    fn from_str(text: &str) -> Result<Self, NotADialect> {
+        match text {
+            "v1" => Ok(Self::V1),
+            "v2" => Ok(Self::V2),
+            _ => Err(NotADialect),
+        }
+    }
 }
 
 impl Options {

@@ -27,7 +27,7 @@ mod reach;
 
 pub use client::{Client, Connection};
 pub use credentials::{open_identity, open_server_certificate, read_server_certificate};
-pub use dialect::Dialect;
+pub use dialect::{Dialect, NotADialect};
 pub use error::{ConnectError, CredentialError, KnockError};
 pub use opened::{Granted, Opened, Tried, Verified};
 pub use options::{Address, ClientBuilder, Family};
