@@ -6,11 +6,20 @@ DESTDIR ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What a Debian machine may lack: netlink libraries to build; nft, ip, openssl and ssh-free tools to
-# test; a small web server and a wiretap for the demo.
-PACKAGES := libnftnl-dev libmnl-dev pkg-config gcc nftables iproute2 openssl curl busybox tcpdump
-NEEDED := nft ip openssl curl cc pkg-config busybox tcpdump
+# test, valgrind and Python for the C library; a small web server and a wiretap for the demo.
+PACKAGES := libnftnl-dev libmnl-dev pkg-config gcc nftables iproute2 openssl curl busybox tcpdump \
+	valgrind python3
+NEEDED := nft ip openssl curl cc pkg-config busybox tcpdump valgrind python3
 
-.PHONY: demo test bench lint audit fuzz doc install setup build clean
+# The C library: its version, and the name that programs ask the loader for. The number is that of the
+# binary interface, not of the release.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+SONAME := libsknock.so.0
+# dev or release, and where cargo puts what it builds so.
+PROFILE ?= release
+BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
+
+.PHONY: demo test bench lint audit fuzz doc header install install-c-library setup build c-library clean
 
 demo: setup
 	$(CARGO) build --release --locked --bins
@@ -61,9 +70,19 @@ setup:
 build: setup
 	$(CARGO) build --release --locked --bins
 
+# Linux's linker options. It is never unloaded: a resolver that takes too long still runs in it.
+c-library: setup
+	$(CARGO) rustc --locked --profile $(PROFILE) --package sknock-c --lib \
+		--crate-type cdylib,staticlib -- \
+		-C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,nodelete
+
+# sknock.h and knock.h, from the sources.
+header:
+	$(CARGO) run --quiet --locked --package sknock-c --example headers
+
 # As a user who builds; only installing is done as root.
-install: as := $(if $(DESTDIR),,$(SUDO))
-install: build
+install install-c-library: as := $(if $(DESTDIR),,$(SUDO))
+install: build install-c-library
 	$(as) install -D -m 755 target/release/sknockd $(DESTDIR)$(PREFIX)/sbin/sknockd
 	$(as) install -D -m 755 target/release/sknock $(DESTDIR)$(PREFIX)/bin/sknock
 	$(as) install -D -m 755 target/release/sknock-ca $(DESTDIR)$(PREFIX)/bin/sknock-ca
@@ -74,6 +93,22 @@ install: build
 			$(as) useradd --system --no-create-home --shell /usr/sbin/nologin sknock; \
 		$(as) install -d -m 755 /etc/sknock; \
 	fi
+
+# Also under the original's name, for programs that were linked with it.
+install-c-library: lib = $(DESTDIR)$(PREFIX)/lib
+install-c-library: include = $(DESTDIR)$(PREFIX)/include
+install-c-library: c-library
+	$(as) install -D -m 644 $(BUILT)/libsknock_c.so $(lib)/$(SONAME)
+	$(as) install -D -m 644 $(BUILT)/libsknock_c.a $(lib)/libsknock.a
+	$(as) ln -sf $(SONAME) $(lib)/libsknock.so
+	$(as) ln -sf $(SONAME) $(lib)/libknock.so.0
+	$(as) ln -sf libknock.so.0 $(lib)/libknock.so
+	$(as) ln -sf libsknock.a $(lib)/libknock.a
+	$(as) install -D -m 644 client-lib/c/include/sknock.h $(include)/sknock.h
+	$(as) install -D -m 644 client-lib/c/include/knock.h $(include)/knock.h
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client-lib/c/sknock.pc.in > $(BUILT)/sknock.pc
+	$(as) install -D -m 644 $(BUILT)/sknock.pc $(lib)/pkgconfig/sknock.pc
+	$(if $(DESTDIR),,$(as) ldconfig)
 
 clean:
 	$(CARGO) clean

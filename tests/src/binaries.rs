@@ -21,7 +21,7 @@ pub fn path(program: &str) -> PathBuf {
 }
 
 /// Where cargo puts programs: `target/PROFILE`, where we are, or above a test's own `deps`.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     let own = env::current_exe().expect("Linux knows it");
     let folders = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
     folders.expect("a program lies in a folder").to_owned()

@@ -1,0 +1,89 @@
+//! Who runs where, and the kernel's threads that work for all.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use sknock_tests::Daemon;
+
+use crate::stopwatch::cpu_of;
+
+/// Where the bench itself runs while it sends, and with it the receiving half of every packet: a
+/// cable between namespaces delivers on the sender's core.
+pub(crate) const SENDER: usize = 0;
+
+/// Where the daemon runs when it is to have one core, and what is compared with it.
+pub(crate) const DAEMON: usize = 1;
+
+/// Keeps the calling thread, and those that it starts, on one core.
+pub(crate) fn stay_on(core: usize) {
+    pin(Pid::from_raw(0), core);
+}
+
+/// Keeps every thread of both processes on one core.
+pub(crate) fn keep_on(daemon: &Daemon<'_>, core: usize) {
+    for process in [daemon.parent(), daemon.network()] {
+        let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
+        let numbers = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        numbers.for_each(|number| pin(Pid::from_raw(number), core));
+    }
+}
+
+fn pin(thread: Pid, core: usize) {
+    let mut set = CpuSet::new();
+    set.set(core).and_then(|()| sched_setaffinity(thread, &set)).unwrap_or_else(|error| {
+        panic!("cannot keep a thread on core {core}: {error}; this takes a machine with two cores")
+    });
+}
+
+/// CPU time of a daemon's two processes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    /// The one that parses.
+    pub(crate) network: Duration,
+    /// The one that holds the firewall.
+    pub(crate) privileged: Duration,
+}
+
+impl Spent {
+    /// Since their start.
+    pub(crate) fn by(daemon: &Daemon<'_>) -> Self {
+        Self { network: cpu_of(daemon.network()), privileged: cpu_of(daemon.parent()) }
+    }
+
+    /// Since `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            network: self.network.saturating_sub(before.network),
+            privileged: self.privileged.saturating_sub(before.privileged),
+        }
+    }
+
+    /// Of both.
+    pub(crate) fn both(self) -> Duration {
+        self.network + self.privileged
+    }
+}
+
+/// The kernel's threads that take softirqs over when those are too many for whoever they interrupt.
+#[derive(Debug)]
+pub(crate) struct Softirqs(Vec<Pid>);
+
+impl Softirqs {
+    /// Finds them.
+    pub(crate) fn find() -> Self {
+        let processes = fs::read_dir("/proc").into_iter().flatten();
+        let numbers = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let is_one = |number: &i32| {
+            fs::read_to_string(format!("/proc/{number}/comm"))
+                .is_ok_and(|name| name.starts_with("ksoftirqd/"))
+        };
+        Self(numbers.filter(is_one).map(Pid::from_raw).collect())
+    }
+
+    /// CPU time of all of them.
+    pub(crate) fn spent(&self) -> Duration {
+        self.0.iter().map(|&pid| cpu_of(pid)).sum()
+    }
+}

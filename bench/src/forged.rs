@@ -1,0 +1,49 @@
+//! Datagrams that open nothing, each made to get as far as its kind can.
+
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::rand;
+use sknock_protocol::ServerCertificate;
+use sknock_protocol::v2::DATAGRAM_LENGTH;
+
+const NONCE: usize = 12;
+const TAG: usize = 16;
+
+/// Random bytes.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    rand::fill(&mut bytes).expect("there is randomness");
+    bytes
+}
+
+/// Under the right veil, as whoever has the server's certificate can draw it, a real point and noise:
+/// the server has to do the ECDH to find out.
+pub(crate) fn veiled_noise(server: &ServerCertificate) -> Vec<u8> {
+    let mut frame = noise(DATAGRAM_LENGTH - NONCE - TAG);
+    let one_time = PrivateKey::generate(&ECDH_P256).expect("there is randomness");
+    let point = one_time.compute_public_key().expect("a fresh key has one");
+    frame[..point.as_ref().len()].copy_from_slice(point.as_ref());
+
+    let mut datagram = noise(NONCE);
+    let nonce = Nonce::try_assume_unique_for_key(&datagram).expect("12 bytes");
+    veil(server).seal_in_place_append_tag(nonce, Aad::empty(), &mut frame).expect("it is short");
+    datagram.append(&mut frame);
+    datagram
+}
+
+fn veil(server: &ServerCertificate) -> LessSafeKey {
+    let mut bytes = [0; 16];
+    let secret = Salt::new(HKDF_SHA256, &[]).extract(server.sid());
+    let okm = secret.expand(&[b"sknock v2 veil"], Length).expect("a short key");
+    okm.fill(&mut bytes).expect("the same length");
+    LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &bytes).expect("16 bytes"))
+}
+
+struct Length;
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        16
+    }
+}

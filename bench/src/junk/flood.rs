@@ -1,0 +1,117 @@
+//! A flood of datagrams, and what it costs everybody.
+
+use std::thread;
+use std::time::Duration;
+
+use sknock_tests::{Daemon, World};
+
+use crate::cpu::{Softirqs, Spent};
+use crate::received::Received;
+use crate::sender::Sender;
+use crate::series::{Series, micros_each, per_second};
+use crate::stopwatch::{Stopwatch, own_cpu};
+use crate::world::source;
+
+/// Rounds of each flood.
+pub(super) const ROUNDS: usize = 3;
+
+/// Senders of a flood: each is a flow of its own to the kernel's connection tracking.
+pub(super) const FLOWS: usize = 4096;
+
+/// How fast junk comes.
+#[derive(Clone, Copy)]
+pub(super) enum Load {
+    /// Ten, then a millisecond of sleep: somewhat less than 10,000/s.
+    Bursts,
+    /// As fast as one core can send.
+    Full,
+}
+
+impl Load {
+    pub(super) const ALL: [Self; 2] = [Self::Bursts, Self::Full];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Bursts => "bursts",
+            Self::Full => "full rate",
+        }
+    }
+
+    pub(super) fn count(self) -> usize {
+        match self {
+            Self::Bursts => 6_000,
+            Self::Full => 60_000,
+        }
+    }
+}
+
+/// Medians of some rounds, in microseconds for one packet.
+pub(super) struct Cost {
+    pub(super) read: u64,
+    pub(super) full: u64,
+    pub(super) per_second: f64,
+    pub(super) sender: f64,
+    /// For one packet that was read.
+    pub(super) network: f64,
+    pub(super) privileged: f64,
+    /// Of both processes, for one packet that was sent.
+    pub(super) processes: f64,
+}
+
+/// Who pays.
+pub(super) struct Flood<'a> {
+    pub(super) softirqs: &'a Softirqs,
+    pub(super) to: &'a World,
+    pub(super) daemon: Option<&'a Daemon<'a>>,
+}
+
+impl Flood<'_> {
+    /// Medians of some rounds.
+    pub(super) fn cost(&self, packets: &[Vec<u8>], load: Load) -> Cost {
+        let rounds: Vec<Cost> = (0..ROUNDS).map(|_| self.round(packets, load)).collect();
+        let median = |of: fn(&Cost) -> f64| rounds.iter().map(of).collect::<Series>().median();
+        Cost {
+            read: rounds.iter().map(|cost| cost.read).sum(),
+            full: rounds.iter().map(|cost| cost.full).sum(),
+            per_second: median(|cost| cost.per_second),
+            sender: median(|cost| cost.sender),
+            network: median(|cost| cost.network),
+            privileged: median(|cost| cost.privileged),
+            processes: median(|cost| cost.processes),
+        }
+    }
+
+    fn round(&self, packets: &[Vec<u8>], load: Load) -> Cost {
+        let sender = Sender::of(self.to, Duration::from_secs(1));
+        let busy = || self.daemon.map(Spent::by).unwrap_or_default();
+        let (before, started, softirqs) =
+            (Received::by(&self.to.gateway), busy(), self.softirqs.spent());
+        let (own, watch) = (own_cpu(), Stopwatch::start());
+        let taken = send(&sender, packets, load);
+        let (own, took) = (own_cpu().saturating_sub(own), watch.elapsed());
+        let received = Received::settled(&self.to.gateway).since(before);
+        let (spent, softirqs) =
+            (busy().since(started), self.softirqs.spent().saturating_sub(softirqs));
+        Cost {
+            read: received.read,
+            full: received.full,
+            per_second: per_second(taken, took),
+            sender: micros_each(own + softirqs, taken),
+            network: micros_each(spent.network, received.read),
+            privileged: micros_each(spent.privileged, received.read),
+            processes: micros_each(spent.both(), taken),
+        }
+    }
+}
+
+/// Sends from all flows in turn; how many the kernel took.
+fn send(sender: &Sender, packets: &[Vec<u8>], load: Load) -> u64 {
+    let mut taken = 0;
+    for (number, packet) in packets.iter().cycle().take(load.count()).enumerate() {
+        if matches!(load, Load::Bursts) && number % 10 == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        taken += u64::from(sender.send(packet, source(20_000 + number % FLOWS)));
+    }
+    taken
+}

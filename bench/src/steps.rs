@@ -1,0 +1,194 @@
+//! Where a knock's time goes inside: the pipeline's steps and the gate, called in this process.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use sknock_gate::{
+    Ceiling, Firewall, Gate, Happened, Holder, Label, Name, PortRange, Request, Rules, Serial,
+    Transport, Uptime, Wish,
+};
+use sknock_protocol::{
+    Anchors, Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, Verifier,
+};
+use sknock_server::pipeline::Pipeline;
+use sknock_server::policy::Policy;
+use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, admit};
+use sknock_tests::wait::now;
+use sknock_tests::{Namespace, PASSWORD};
+
+use crate::series::Series;
+use crate::stopwatch::Stopwatch;
+use crate::table::{Table, number};
+use crate::world::{CLIENTS, Packet, Site, source};
+
+const KNOCKS: usize = 2000;
+const WINDOW: Duration = Duration::from_secs(3600);
+
+/// Measures every step on its own.
+pub(crate) fn measure(site: &Site) -> Table {
+    let columns = ["step", "n", "median us", "p99 us", "min us"];
+    let mut table =
+        Table::new("Inside: each step in this process, one thread, no socket", &columns);
+    let mut line = |name: &str, series: &Series| {
+        let cells = [series.median(), series.percentile(99), series.min()].map(number);
+        table.row([name.to_owned(), series.len().to_string()].into_iter().chain(cells));
+    };
+    let packets: Vec<Packet> = (0..KNOCKS).map(|number| site.knock(number, true)).collect();
+    let steps = Steps::of(site, &packets);
+    line("unveil", &steps.unveil);
+    line("verify, path not cached", &steps.first);
+    line("verify, path cached", &steps.verify);
+    line("admit, in memory", &steps.admit);
+    line("authorize", &steps.authorize);
+    line(
+        "the whole pipeline, replay in memory",
+        &whole(site, &packets, Memory::new(WINDOW, KNOCKS)),
+    );
+    let folder = tempfile::tempdir().expect("a place for temporary files");
+    line(
+        "the whole pipeline, replay journal on disk",
+        &whole(site, &packets, journal(folder.path())),
+    );
+    line("the gate: one grant, one transaction", &gate(&site.world.stranger));
+    table.note("The gate: request decoded, held to the ceiling, sent to the kernel, acknowledged.");
+    table
+}
+
+#[derive(Default)]
+struct Steps {
+    unveil: Series,
+    first: Series,
+    verify: Series,
+    admit: Series,
+    authorize: Series,
+}
+
+impl Steps {
+    fn of(site: &Site, packets: &[Packet]) -> Self {
+        let pipeline = pipeline(site, Memory::new(WINDOW, KNOCKS));
+        let mut steps = Self::default();
+        for (number, packet) in packets.iter().enumerate() {
+            let datagram = Datagram::new(from(number), packet);
+            let watch = Stopwatch::start();
+            let unveiled = pipeline.verifier.unveil(datagram).expect("our veil");
+            steps.unveil.push_time(watch.elapsed());
+
+            let now = now();
+            let watch = Stopwatch::start();
+            let verified = pipeline.verifier.verify(unveiled, &pipeline.revocation.load(), now);
+            let took = watch.elapsed();
+            if number < CLIENTS { &mut steps.first } else { &mut steps.verify }.push_time(took);
+
+            let verified = verified.expect("a valid knock");
+            let watch = Stopwatch::start();
+            let admitted = admit(&pipeline.replay, verified, now);
+            steps.admit.push_time(watch.elapsed());
+
+            let admitted = admitted.expect("a new knock");
+            let watch = Stopwatch::start();
+            let grant = pipeline.policy.authorize(admitted, now);
+            steps.authorize.push_time(watch.elapsed());
+            drop(grant.expect("an allowed service"));
+        }
+        steps
+    }
+}
+
+fn whole<R: ReplayStore>(site: &Site, packets: &[Packet], replay: R) -> Series {
+    let pipeline = pipeline(site, replay);
+    let mut series = Series::default();
+    for (number, packet) in packets.iter().enumerate() {
+        let now = now();
+        let watch = Stopwatch::start();
+        let grant = pipeline.handle(Datagram::new(from(number), packet), now);
+        if number >= CLIENTS {
+            series.push_time(watch.elapsed());
+        }
+        drop(grant.expect("a valid knock"));
+    }
+    series
+}
+
+fn from(number: usize) -> SocketAddr {
+    (source(number), 40_000).into()
+}
+
+fn pipeline<R: ReplayStore>(site: &Site, replay: R) -> Pipeline<R> {
+    let bundle = std::fs::read(site.authority.file("gate.pfx")).expect("we have made it");
+    let bundle = Bundle::open(&bundle, PASSWORD).expect("we have made it");
+    let key = ServerKey::from_bundle(&bundle).expect("a server's key");
+    let anchors = Anchors::new(bundle.authorities(), 10_000).expect("our authority");
+    let list = RevocationList::verify(&site.authority.crl(), &anchors).expect("its list");
+    let rules =
+        sknock_protocol::Rules { window: WINDOW, unsigned_address: true, second_address: false };
+    let lists = RevocationLists::new(WINDOW).with(list);
+    Pipeline {
+        verifier: Arc::new(Verifier::new(key, anchors, rules)),
+        revocation: Arc::new(ArcSwap::from_pointee(Revocation::Lists(lists))),
+        replay,
+        policy: Policy::new(None, WINDOW, WINDOW),
+    }
+}
+
+/// Its floor is in the past: all knocks here are later.
+fn journal(folder: &Path) -> Journal {
+    let boot: BootId = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .expect("Linux has it")
+        .trim_end()
+        .parse()
+        .expect("a boot id");
+    let long_ago = now().before(3 * WINDOW);
+    Journal::open(folder, &boot, long_ago, WINDOW, KNOCKS).expect("our folder").0
+}
+
+fn gate(namespace: &Namespace) -> Series {
+    let every = |transport| PortRange::new(transport, 1, u16::MAX).expect("a range");
+    let ssh = PortRange::one(Transport::Tcp, 22).expect("a port");
+    let rules = Rules {
+        policy: sknock_gate::Policy::Reject,
+        protected: vec![ssh],
+        always_open: Vec::new(),
+        knock_ports: Vec::new(),
+        knock_lengths: (1208, 1208),
+        hearing: sknock_gate::Hearing::Socket,
+        meter: None,
+        capacity: 2_000_000,
+        gc_interval: Duration::from_secs(2),
+    };
+    let ceiling = Ceiling {
+        services: vec![every(Transport::Tcp)],
+        longest: WINDOW,
+        live: 1_000_000,
+        per_second: 100_000,
+    };
+    let firewall = namespace.inside(|| Firewall::open().expect("we are root"));
+    let mut gate = Gate::new(rules, ceiling, firewall);
+    let mut ask = |request: &Request| {
+        let record = request.encode().expect("it fits");
+        let watch = Stopwatch::start();
+        let happened = gate.handle(&record, Uptime::now());
+        let took = watch.elapsed();
+        let refused = matches!(happened, Happened::Refused { .. } | Happened::Failed(_));
+        assert!(!refused, "the gate: {happened}");
+        took
+    };
+    ask(&Request::Raise);
+    let label = Label {
+        knock: *b"knock-id",
+        holder: Holder { issuer: [1; 4], serial: Serial::new(&[1; 16]).expect("short") },
+        name: Name::cut("client"),
+    };
+    let wish = |number| Wish {
+        addresses: vec![source(number).into()],
+        services: vec![ssh],
+        seconds: 600,
+        single_use: false,
+        label,
+    };
+    let mut series = Series::default();
+    (0..KNOCKS).for_each(|number| series.push_time(ask(&Request::Open(wish(number)))));
+    series
+}

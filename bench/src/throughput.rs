@@ -1,0 +1,159 @@
+//! How many valid knocks one core opens in a second.
+
+use std::time::Duration;
+
+use sknock_tests::Daemon;
+
+use crate::cpu::Spent;
+use crate::events::Events;
+use crate::floor::Floor;
+use crate::sender::Sender;
+use crate::series::{Series, micros_each, per_second};
+use crate::stopwatch::Stopwatch;
+use crate::table::{Table, number, percent};
+use crate::world::{Packet, Site, source};
+
+/// Knocks in a round; sealed before, so that they are still young when they arrive.
+const KNOCKS: usize = 6000;
+const ROUNDS: usize = 3;
+
+/// Knocks on their way at a time: enough that the daemon never waits, few enough that none is lost.
+const UNDER_WAY: u64 = 64;
+
+/// Nothing more comes.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who knocks, and how.
+#[derive(Clone, Copy)]
+struct Crowd {
+    name: &'static str,
+    many: bool,
+    answer: bool,
+}
+
+/// As clients do by default.
+const MANY: Crowd =
+    Crowd { name: "40 certificates, an address each knock", many: true, answer: true };
+
+/// What a round came to.
+struct Round {
+    granted: u64,
+    took: Duration,
+    spent: Spent,
+}
+
+/// The throughput table, for one daemon after another.
+pub(crate) struct Throughput<'a> {
+    site: &'a Site,
+    floor: Floor,
+    table: Table,
+    /// So that no address knocks in two series.
+    used: usize,
+}
+
+impl<'a> Throughput<'a> {
+    /// No rows yet.
+    pub(crate) fn new(site: &'a Site, floor: Floor) -> Self {
+        let columns = [
+            "who knocks",
+            "knocks",
+            "granted",
+            "knocks/s/core",
+            "min",
+            "max",
+            "network us",
+            "privileged us",
+            "core busy",
+            "of the floor",
+        ];
+        let mut table = Table::new("Valid knocks of one core, path cached", &columns);
+        table.note(format!(
+            "{ROUNDS} rounds of {KNOCKS} knocks, sealed before; median, least and most of the rounds. One \
+             worker, both processes on one core, sender and kernel's receiving half on another; \
+             {UNDER_WAY} knocks on their way at a time. Granted: different knocks whose element the kernel told of."
+        ));
+        table.note(
+            "us: CPU time of each process for one grant. Core busy: both together, of the time from \
+             first knock to last grant; the rest is work of the kernel for nobody, or waiting.",
+        );
+        table.note(
+            "Of the floor: knocks/s x the crypto floor above (with the answer's calls where one is \
+             asked for).",
+        );
+        Self { site, floor, table, used: 10_000 }
+    }
+
+    /// Measures a daemon that is kept on one core.
+    pub(crate) fn of(&mut self, daemon: &Daemon<'_>) {
+        self.crowd(daemon, MANY);
+        self.crowd(daemon, Crowd { name: "the same, no answer wanted", answer: false, ..MANY });
+        self.crowd(daemon, Crowd { name: "one certificate, one address", many: false, ..MANY });
+    }
+
+    /// Measures one that writes no line for each knock.
+    pub(crate) fn without_log(&mut self, daemon: &Daemon<'_>) {
+        self.crowd(daemon, Crowd { name: "first row, without log lines", ..MANY });
+    }
+
+    fn crowd(&mut self, daemon: &Daemon<'_>, crowd: Crowd) {
+        let rounds: Vec<Round> = (0..ROUNDS).map(|_| self.round(daemon, crowd)).collect();
+        self.row(crowd, &rounds);
+    }
+
+    fn row(&mut self, crowd: Crowd, rounds: &[Round]) {
+        let rate: Series = rounds.iter().map(|r| per_second(r.granted, r.took)).collect();
+        let median =
+            |of: &dyn Fn(&Round) -> f64| rounds.iter().map(of).collect::<Series>().median();
+        let granted: u64 = rounds.iter().map(|round| round.granted).sum();
+        let floor = if crowd.answer { self.floor.answered } else { self.floor.knock };
+        let cells = [
+            (ROUNDS * KNOCKS).to_string(),
+            granted.to_string(),
+            number(rate.median()),
+            number(rate.min()),
+            number(rate.max()),
+            number(median(&|r| micros_each(r.spent.network, r.granted))),
+            number(median(&|r| micros_each(r.spent.privileged, r.granted))),
+            percent(median(&|r| r.spent.both().as_secs_f64() / r.took.as_secs_f64())),
+            percent(rate.median() * floor / 1e6),
+        ];
+        self.table.row([crowd.name.to_owned()].into_iter().chain(cells));
+    }
+
+    fn round(&mut self, daemon: &Daemon<'_>, crowd: Crowd) -> Round {
+        let first = self.used;
+        self.used += if crowd.many { KNOCKS } else { 0 };
+        let packets: Vec<Packet> = (0..KNOCKS)
+            .map(|number| self.site.knock(if crowd.many { number } else { 0 }, crowd.answer))
+            .collect();
+        let sender = Sender::of(&self.site.world, PATIENCE);
+        let mut events = Events::of(&self.site.world.gateway, PATIENCE);
+        let from = |number: usize| source(if crowd.many { first + number } else { 9_999 });
+
+        let (before, watch) = (Spent::by(daemon), Stopwatch::start());
+        let (mut granted, mut took) = (0, Duration::ZERO);
+        for (number, packet) in packets.iter().enumerate() {
+            // Whatever is lost is not waited for twice.
+            while number as u64 >= granted + UNDER_WAY && more(&mut events, &mut granted) {
+                took = watch.elapsed();
+            }
+            sender.send(packet, from(number));
+        }
+        while granted < KNOCKS as u64 && more(&mut events, &mut granted) {
+            took = watch.elapsed();
+        }
+        Round { granted, took, spent: Spent::by(daemon).since(before) }
+    }
+
+    /// All rows.
+    pub(crate) fn table(self) -> Table {
+        self.table
+    }
+}
+
+/// Waits for grants; says whether there were any.
+fn more(events: &mut Events, granted: &mut u64) -> bool {
+    let new = events.grants();
+    *granted += new;
+    new > 0
+}

@@ -1,0 +1,115 @@
+//! What is measured: a gateway with a daemon, a client with a crowd of addresses, an authority.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use sknock_protocol::v2::{self, ClaimedAddress, DATAGRAM_LENGTH, Wish};
+use sknock_protocol::{Identity, ServerCertificate, Service};
+use sknock_tests::wait::now;
+use sknock_tests::{Authority, Config, Daemon, World};
+
+use crate::sender::Sender;
+
+/// A knock, or something like it.
+pub(crate) type Packet = [u8; DATAGRAM_LENGTH];
+
+/// Certificates that knock in turn.
+pub(crate) const CLIENTS: usize = 40;
+
+/// Everything but the daemons.
+pub(crate) struct Site {
+    pub(crate) world: World,
+    pub(crate) authority: Authority,
+    pub(crate) server: ServerCertificate,
+    clients: Vec<Identity>,
+}
+
+/// The service behind the door.
+pub(crate) const PORT: u16 = 22;
+
+/// Where the gateway is.
+pub(crate) const GATEWAY: IpAddr = World::GATEWAY[0];
+
+impl Site {
+    /// Makes namespaces and certificates. The client may send from every address of [`source`].
+    pub(crate) fn new() -> Self {
+        let world = routed();
+        let authority = Authority::new();
+        let name = |number| format!("client-{number}");
+        let clients = (0..CLIENTS).map(|number| {
+            authority.client(&name(number), &["tcp/22"]);
+            authority.identity(&name(number))
+        });
+        let clients = clients.collect();
+        let server = authority.server_certificate("gate");
+        Self { world, authority, server, clients }
+    }
+
+    /// A configuration like a real one, with bounds that no measurement meets.
+    pub(crate) fn config(&self) -> Config {
+        let list = self.authority.ca().crl_file();
+        Config::new(&self.authority)
+            .set("crlFile", list.to_str().expect("temporary files have plain names"))
+            .set("protectedPorts", "tcp/22")
+            .set("maxGrants", "1000000")
+            .set("maxGrantsPerSecond", "100000")
+            .set("TIMESTAMP_THRESHOLD_IN_SECONDS", "4")
+    }
+
+    /// Starts a daemon with this configuration and these lines in its log, and waits until it accepts
+    /// knocks.
+    pub(crate) fn start(&self, config: &Config, log: &str) -> Daemon<'_> {
+        // Grants outlive their daemon; the next one is to begin without.
+        self.world.gateway.nft("table inet sknock\ndelete table inet sknock");
+        let mut daemon = Daemon::stopped(&self.world.gateway, config);
+        daemon.export("SKNOCK_LOG", log);
+        daemon.begin();
+        daemon.wait_for(Daemon::ACCEPTING);
+        daemon
+    }
+
+    /// Has every client knock once, so that the daemon knows all their certificates.
+    pub(crate) fn introduce(&self) {
+        let sender = Sender::of(&self.world, Duration::from_secs(1));
+        for number in 0..CLIENTS {
+            sender.send(&self.knock(number, true), source(60_000 + number));
+            assert!(sender.hears(), "client {number} knocked, and no answer came");
+        }
+    }
+
+    /// A knock of client `number` for ssh from wherever it is sent, with a key, a secret and a stamp
+    /// of its own.
+    pub(crate) fn knock(&self, number: usize, answer: bool) -> Packet {
+        let wish = Wish {
+            stamp: now(),
+            lifetime: NonZeroU16::new(60),
+            single_use: false,
+            answer,
+            address: ClaimedAddress::Source,
+            second: None,
+            services: vec!["tcp/22".parse::<Service>().expect("a service")],
+        };
+        let client = &self.clients[number % self.clients.len()];
+        v2::seal(client, &self.server, &wish).expect("it fits").datagram
+    }
+}
+
+/// Two namespaces, with routes for a crowd of clients.
+pub(crate) fn routed() -> World {
+    let world = World::new();
+    world.client.run("ip", &["route", "add", "local", "10.78.0.0/16", "dev", "lo"]);
+    let via = World::CLIENT[0].to_string();
+    world.gateway.run("ip", &["route", "add", "10.78.0.0/16", "via", &via]);
+    world
+}
+
+/// The `number`th address of the crowd.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the crowd has 65536 addresses, then the first again"
+)]
+pub(crate) fn source(number: usize) -> Ipv4Addr {
+    let [high, low] = (number as u16).to_be_bytes();
+    Ipv4Addr::new(10, 78, high, low)
+}
