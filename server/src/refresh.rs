@@ -74,8 +74,9 @@ impl Refresh {
     /// Takes the lists that `crlFile` has. A list may be past its end: then it counts for the grace.
     pub fn load(&self, bytes: &[u8], now: Moment) {
         for der in RevocationList::split(bytes) {
-            if let Err(why) = self.take(der) {
-                warn!("crlFile: a list is not taken: {why}");
+            match self.kept(der) {
+                Ok(news) => news.into_iter().for_each(|list| self.install(list)),
+                Err(why) => warn!("crlFile: a list is not taken: {why}"),
             }
         }
         self.warn_of_age(now);
@@ -137,7 +138,8 @@ impl Refresh {
                 Ok(Fetched::Unchanged) => {}
                 Ok(Fetched::List(bytes)) => self.offer(source, &bytes, clock::now()),
                 Err(error) => {
-                    warn!(url = source.url(), "revocation list not fetched: {error}; {STAYS}");
+                    let left = self.left();
+                    warn!(url = source.url(), "revocation list not fetched: {error}; {left}");
                 }
             }
         }
@@ -148,30 +150,24 @@ impl Refresh {
     /// Takes a list from the web, if it is good.
     fn offer(&self, source: &mut Fetcher, bytes: &[u8], now: Moment) {
         let url = source.url();
-        match self.take_current(bytes, now) {
+        match self.fetched(bytes, now) {
             Ok(None) => source.accept(),
             Ok(Some(list)) => {
-                info!(
-                    url,
-                    issuer = list.issuer_name(),
-                    number = list.number().map(hex),
-                    revoked = list.len(),
-                    "new revocation list in force"
-                );
+                // First onto the disk: no crash can undo what has once been in force.
                 self.keep(&list, bytes);
+                let (number, revoked) = (list.number().map(hex), list.len());
+                let issuer = list.issuer_name().to_owned();
+                self.install(list);
+                info!(url, issuer, number, revoked, "new revocation list in force");
                 source.accept();
             }
-            Err(why) => warn!(url, "revocation list not taken: {why}; {STAYS}"),
+            Err(why) => warn!(url, "revocation list not taken: {why}; {}", self.left()),
         }
     }
 
-    /// As [`Self::take`], for a list that is new to us: it must have begun. One that has ended is
+    /// As [`Self::kept`], for a list that is new to us: it must have begun. One that has ended is
     /// better than none and than one that has ended too, but replaces none that still counts.
-    fn take_current(
-        &self,
-        der: &[u8],
-        now: Moment,
-    ) -> Result<Option<Arc<RevocationList>>, NotTaken> {
+    fn fetched(&self, der: &[u8], now: Moment) -> Result<Option<RevocationList>, NotTaken> {
         let list = RevocationList::verify(der, self.verifier.anchors())?;
         list.has_begun(now)?;
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
@@ -179,27 +175,27 @@ impl Refresh {
         if list.next_update() < now && current.is_some_and(|current| now <= current.next_update()) {
             return Err(NotTaken::Ended(now.since(list.next_update()).as_secs()));
         }
-        Ok(self.install(list)?)
+        Ok(self.news(list)?)
     }
 
-    fn take(&self, der: &[u8]) -> Result<Option<Arc<RevocationList>>, CrlError> {
-        self.install(RevocationList::verify(der, self.verifier.anchors())?)
+    /// A list that was in force before: whatever the clock says.
+    fn kept(&self, der: &[u8]) -> Result<Option<RevocationList>, CrlError> {
+        self.news(RevocationList::verify(der, self.verifier.anchors())?)
     }
 
-    /// Puts `list` in force unless it is older than its predecessor; returns it if it is news.
-    fn install(&self, list: RevocationList) -> Result<Option<Arc<RevocationList>>, CrlError> {
+    /// The list, if it says anything new; an error if it is older than the one in force.
+    fn news(&self, list: RevocationList) -> Result<Option<RevocationList>, CrlError> {
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
-        let issuer = *list.issuer();
-        if let Some(current) = lists.list(&issuer) {
-            list.may_replace(current)?;
-            if list.says_the_same_as(current) {
-                return Ok(None);
-            }
+        let Some(current) = lists.list(list.issuer()) else { return Ok(Some(list)) };
+        list.may_replace(current)?;
+        Ok(Some(list).filter(|list| !list.says_the_same_as(current)))
+    }
+
+    /// Puts a list in force in place of its issuer's former one.
+    fn install(&self, list: RevocationList) {
+        if let Revocation::Lists(lists) = &**self.current.load() {
+            self.current.store(Arc::new(Revocation::Lists(lists.with(list))));
         }
-        let lists = lists.with(list);
-        let installed = lists.list(&issuer).cloned();
-        self.current.store(Arc::new(Revocation::Lists(lists)));
-        Ok(installed)
     }
 
     /// Keeps a list for the next start, beside those of other issuers.
@@ -212,6 +208,14 @@ impl Refresh {
         if let Err(error) = file::replace(path, bytes, of_another) {
             let path = path.display();
             warn!("crlFile: cannot write {path}: {error}; the next start must fetch the list anew");
+        }
+    }
+
+    /// What is left when nothing new comes.
+    fn left(&self) -> &'static str {
+        match &**self.current.load() {
+            Revocation::Lists(lists) if lists.iter().next().is_none() => "and there is no other",
+            _ => "the last good one stays in force",
         }
     }
 
@@ -236,8 +240,6 @@ impl Refresh {
         }
     }
 }
-
-const STAYS: &str = "the last good one stays in force";
 
 /// Runs `work` to its end on this thread.
 fn wait_for<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
