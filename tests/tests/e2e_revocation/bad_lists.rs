@@ -6,9 +6,9 @@ use std::time::Duration;
 use sknock_protocol::Moment;
 use sknock_tests::forge::{Forge, HOUR, List};
 use sknock_tests::wait::now;
-use sknock_tests::{Daemon, Page, Reply, Web};
+use sknock_tests::{Daemon, Page, Reply, Web, World};
 
-use crate::scene::{Scene, WEB};
+use crate::scene::Scene;
 
 /// A server on whose list number 3 is `mallory`, but not `alice`.
 fn stands_firm(test: impl FnOnce(&Scene, &Daemon<'_>, &dyn Fn(&str))) {
@@ -74,13 +74,15 @@ const CIRCLE: &[u8] = b"HTTP/1.1 302 Found\r\nLocation: /crl.der\r\nContent-Leng
 #[test]
 fn while_the_web_server_is_silent_or_slow_knocks_are_judged_and_reloads_work() {
     stands_firm(|scene, daemon, firm| {
-        for reply in [Reply::Hang, Reply::Drip(scene.authority.crl(), Duration::from_secs(5))] {
+        for reply in [Reply::Drip(scene.authority.crl(), Duration::from_secs(5)), Reply::Hang] {
             scene.web.reply(reply);
             let before = scene.web.requests().len();
             daemon.reload();
             scene.web.request(before);
             firm("slow");
         }
+        daemon.wait_for("timed out; the last good one stays in force");
+        firm("given up");
         scene.authority.revoke("alice");
         scene.serve_latest();
         daemon.reload();
@@ -94,7 +96,7 @@ fn a_web_server_that_is_gone_changes_nothing_even_after_kill_9() {
     scene.authority.revoke("mallory");
     let latest = Reply::Page(Page::plain(scene.authority.crl()));
     let web = Web::start(&scene.world.stranger, 8001, latest);
-    let config = scene.config().set("crlUrl", &web.url(WEB, "/crl.der"));
+    let config = scene.config().set("crlUrl", &web.url(World::STRANGER[1], "/crl.der"));
     let mut daemon = Daemon::start(&scene.world.gateway, &config);
     drop(web);
     daemon.crash();

@@ -23,7 +23,12 @@ fn without_any_list_the_start_fails_and_the_firewall_stays_as_it_was() {
     daemon.begin();
     let ended = daemon.wait_for_end();
     assert_eq!(ended.code, Some(69), "{}", ended.said);
-    assert!(ended.said.contains("503") && ended.said.contains("firewall stays"), "{}", ended.said);
+    assert!(
+        ended.said.contains("503 Service Unavailable; and there is no other")
+            && ended.said.contains("firewall stays"),
+        "{}",
+        ended.said
+    );
     assert_eq!((gateway.table(), gateway.other_tables()), (None, before));
 
     // as soon as there is one, all is well
