@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sknock_protocol::Service;
 use sknock_server::config::{
-    Dialect, FirewallPolicy, Key, Kind, OnExit, PasswordSource, Problems, Settings, keys, parse,
+    FirewallPolicy, Key, Kind, OnExit, PasswordSource, Problems, Settings, keys, parse,
 };
 
 /// The file that the original ships.
@@ -67,45 +67,6 @@ fn a_file_of_the_original_loads_with_its_meaning() {
     assert_eq!(settings.firewall.policy, FirewallPolicy::None);
     let noted: Vec<&str> = settings.notes.iter().map(|note| note.place.as_str()).collect();
     assert_eq!(noted, ["/etc/sknock/config.ini:6", "/etc/sknock/config.ini:7"]);
-}
-
-#[test]
-fn the_originals_dialect_is_the_administrators_choice() {
-    assert_eq!(read("").unwrap().knocks.v1(), None);
-    for text in ["protocols = v2, v1", "protocols = V1 v2 v1"] {
-        let settings = read(text).unwrap();
-        assert_eq!(settings.knocks.protocols, [Dialect::V1, Dialect::V2]);
-        let rules = settings.knocks.v1().unwrap();
-        assert_eq!((rules.shortest_frame, rules.any_usage), (800, false));
-        let [note] = &settings.notes[..] else { panic!("{:?}", settings.notes) };
-        assert!(note.warning && note.what.contains("name no server"), "{note}");
-    }
-    let lax = read("protocols = v2, v1\nv1AnyUsage = yes\nKNOCKPACKET_MIN_LENGTH = 0").unwrap();
-    let rules = lax.knocks.v1().unwrap();
-    assert_eq!((rules.shortest_frame, rules.any_usage), (0, true));
-    assert!(lax.notes.iter().any(|note| note.warning && note.what.contains("whatever it was")));
-}
-
-#[test]
-fn dialects_are_v2_and_perhaps_v1() {
-    for (text, part) in [
-        ("protocols =", "does not name v2"),
-        ("protocols = v1", "does not name v2"),
-        ("protocols = v2, 1", "\"1\" is not supported"),
-        ("protocols = v2, v1\nKNOCKPACKET_MIN_LENGTH = 1620", "longer than 1619 bytes"),
-        ("v1AnyUsage = maybe", "write yes or no"),
-    ] {
-        assert!(problems(text).iter().any(|problem| problem.contains(part)), "{text}: {part}");
-    }
-}
-
-#[test]
-fn what_is_about_v1_only_has_no_effect_without_it() {
-    for text in ["v1AnyUsage = yes", "KNOCKPACKET_MIN_LENGTH = 900"] {
-        let settings = read(text).unwrap();
-        let [note] = &settings.notes[..] else { panic!("{:?}", settings.notes) };
-        assert!(!note.warning && note.what.contains("protocol v1, which is off"), "{note}");
-    }
 }
 
 #[test]
