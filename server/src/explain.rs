@@ -1,6 +1,7 @@
 //! Judges captured datagrams by the very pipeline of the server, without a firewall and without the
-//! server's memory: a knock counts as new unless it was given before in the same call.
+//! server's memory: each is judged as if no other had ever been sent. Given again, it is a repetition.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -53,7 +54,7 @@ pub enum Unexplained {
     Output(#[from] io::Error),
 }
 
-/// Judges `files` as if they had arrived `at` that time `from` that address, one after the other.
+/// Judges each of `files` as if it had arrived `at` that time `from` that address.
 pub fn explain(
     settings: &Settings,
     at: Moment,
@@ -61,9 +62,11 @@ pub fn explain(
     files: &[PathBuf],
     mut output: impl Write,
 ) -> Result<(), Unexplained> {
-    let pipeline = pipeline(settings)?;
+    let mut pipeline = pipeline(settings)?;
+    let mut memories = BTreeMap::new();
     for file in files {
         let payload = read("FILE", file)?;
+        pipeline.replay = memories.remove(&payload).unwrap_or_else(|| memory(settings));
         let outcome = pipeline.handle(Datagram::new(from, &payload), at);
         let line = match &outcome {
             Ok(grant) => granted(file, grant),
@@ -71,6 +74,7 @@ pub fn explain(
         };
         serde_json::to_writer(&mut output, &line).map_err(io::Error::from)?;
         output.write_all(b"\n")?;
+        memories.insert(payload, std::mem::replace(&mut pipeline.replay, memory(settings)));
     }
     Ok(())
 }
@@ -108,12 +112,14 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
         }
     };
     let revocation = Arc::new(ArcSwap::from_pointee(revocation));
-    let replay = Memory::new(settings.knocks.window, REMEMBERED);
+    let replay = memory(settings);
     Ok(Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) })
 }
 
-/// More datagrams than anyone names on a command line.
-const REMEMBERED: usize = 100_000;
+/// Remembers one datagram, and no other.
+fn memory(settings: &Settings) -> Memory {
+    Memory::new(settings.knocks.window, 1)
+}
 
 fn granted<'a>(file: &'a Path, grant: &Grant) -> Explained<'a> {
     let addresses: Vec<String> = grant.claim().all().map(|one| one.to_string()).collect();
