@@ -233,7 +233,7 @@ a_replay() {
     must client 'tail -c 1200 ../knock.pcap > ../knock && wc -c ../knock'
     must gateway "sknockd explain --config config.ini --from 10.77.1.2 --at $KNOCKED ../knock"
     [[ $OUT == *'"verdict":"grant"'* ]] || bad 'the captured datagram is not a good one'
-    good 'explain, which has no memory, would have granted it when it was sent'
+    good 'explain, which has no memory of it, would have granted it when it was sent'
     mark
     must client 'cat ../knock > /dev/udp/10.77.1.1/62344'
     log_says ' audit: refused .*reason="repeated"'
