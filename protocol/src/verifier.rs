@@ -49,6 +49,11 @@ pub struct Unveiled {
 }
 
 impl Unveiled {
+    /// Who appears to have sent it; may be forged.
+    pub fn source(&self) -> SocketAddr {
+        self.source
+    }
+
     /// The knock's one-time public key: a repetition of an admitted knock has the same.
     pub fn encapsulation(&self) -> &Encapsulation {
         self.frame.encapsulation()

@@ -71,7 +71,8 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
     log::begin(settings.process.log);
     end_on_panic();
     confine::shed(Pid::from_raw(parent))?;
-    let Belongings { orders, doors, gate, contents } = Belongings::take(&descriptors)?;
+    let Belongings { orders, doors, gate, contents } =
+        Belongings::take(&descriptors, settings.knocks.intake)?;
     wall_in(&settings)?;
 
     // Nothing that came from a file or from the network was parsed before this line.

@@ -11,6 +11,7 @@
 
 mod build;
 mod dialects;
+mod hearing;
 pub mod keys;
 mod layers;
 mod lines;

@@ -31,8 +31,8 @@ pub struct Descriptors {
     pub orders: RawFd,
     /// Links to the gate, one for each thread that asks for something.
     pub links: Vec<RawFd>,
-    /// Bound UDP sockets, one for each worker.
-    pub sockets: Vec<RawFd>,
+    /// Where knocks come in: bound UDP sockets, one for each worker, or the socket of an NFLOG group.
+    pub ears: Vec<RawFd>,
     /// The server's PKCS#12 file.
     pub bundle: RawFd,
     /// The password of that file.
@@ -52,7 +52,7 @@ impl Descriptors {
         [self.orders, self.bundle, self.password]
             .into_iter()
             .chain(self.links.iter().copied())
-            .chain(self.sockets.iter().copied())
+            .chain(self.ears.iter().copied())
             .chain(optional.into_iter().flatten())
     }
 }

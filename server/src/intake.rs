@@ -1,9 +1,24 @@
 //! Where packets enter. Follow one from [`work`] through [`Porter`] to the pipeline and the gate.
+//!
+//! ```text
+//! KnockSocket: datagrams            \
+//!                                     Ear -> unveil -> FairQueue -> judge -> gate
+//! KnockLog: copies -> copy -> packet /
+//! ```
 
 mod batch;
+mod copy;
+mod ear;
+pub mod fair;
+mod losses;
+mod nflog;
+pub mod packet;
 mod socket;
+mod wait;
 mod worker;
 
-pub use batch::{Batch, Received};
+pub use copy::packet_in;
+pub use ear::{Ear, Ends, Received};
+pub use nflog::KnockLog;
 pub use socket::KnockSocket;
 pub use worker::{Porter, work};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sknock_protocol::{
-    AddressClaim, Datagram, KnockId, Moment, Refusal, Revocation, Service, Subject, VerifiedKnock,
-    Verifier,
+    AddressClaim, Datagram, KnockId, Moment, Refusal, Revocation, Service, Subject, Unveiled,
+    VerifiedKnock, Verifier,
 };
 
 use crate::policy::{Grant, Policy};
@@ -27,16 +27,36 @@ pub struct Pipeline<R> {
 
 impl<R: ReplayStore> Pipeline<R> {
     /// Takes a datagram that arrived at `now` to a grant, or says why not.
+    ///
+    /// The intake calls the two halves itself: between them knocks wait, fairly, for their turn.
     pub fn handle(&self, datagram: Datagram<'_>, now: Moment) -> Result<Grant, Refused> {
+        self.judge(self.unveil(datagram)?, now)
+    }
+
+    /// Sorts out, at next to no cost, what nobody needs to judge: strangers and repetitions.
+    pub fn unveil(&self, datagram: Datagram<'_>) -> Result<Unveiled, Refused> {
         let unveiled = self.verifier.unveil(datagram)?;
-        if self.replay.has_admitted(unveiled.encapsulation()) {
-            return Err(Refusal::Repeated.into());
-        }
+        self.check_new(&unveiled)?;
+        Ok(unveiled)
+    }
+
+    /// Judges what arrived at `now`.
+    pub fn judge(&self, unveiled: Unveiled, now: Moment) -> Result<Grant, Refused> {
+        // It may have been admitted while this one waited.
+        self.check_new(&unveiled)?;
         let verified = self.verifier.verify(unveiled, &self.revocation.load(), now)?;
         let wish = Wish::of(&verified);
         replay::admit(&self.replay, verified, now)
             .and_then(|admitted| self.policy.authorize(admitted, now))
             .map_err(|reason| Refused { reason, wish: Some(Box::new(wish)) })
+    }
+
+    /// A lookup only: a captured datagram at line rate must not buy public-key operations.
+    fn check_new(&self, unveiled: &Unveiled) -> Result<(), Refused> {
+        if self.replay.has_admitted(unveiled.encapsulation()) {
+            return Err(Refusal::Repeated.into());
+        }
+        Ok(())
     }
 }
 

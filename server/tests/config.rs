@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -235,9 +234,12 @@ fn a_password_is_in_no_output() {
 #[test]
 fn keys_are_known_in_any_case_and_with_either_separator() {
     let settings = read("KNOCKPORT: 5\nfirewallpolicy=DROP\n# c\n; c\n\u{20} # c\n").unwrap();
-    assert_eq!(settings.knocks.port, 5);
+    assert_eq!(settings.knocks.ports, services(&["udp/5"]));
     assert_eq!(settings.firewall.policy, FirewallPolicy::Drop);
-    assert_eq!(read("\u{feff}[default]\nknockPort = 5").unwrap().knocks.port, 5);
+    assert_eq!(
+        read("\u{feff}[default]\nknockPort = 5").unwrap().knocks.ports,
+        services(&["udp/5"])
+    );
 }
 
 #[test]
@@ -248,7 +250,7 @@ fn the_environment_overrides_the_file() {
         &[("SKNOCK_KNOCKPORT", "6"), ("SKNOCK_PfxPasswd", "outside"), ("SKNOCK_CRLFILE", "")],
     )
     .unwrap();
-    assert_eq!(settings.knocks.port, 6);
+    assert_eq!(settings.knocks.ports, services(&["udp/6"]));
     assert_eq!(inline(&settings), "outside");
     assert_eq!(settings.revocation.file, None);
     let none = read_with(file, &[("SKNOCK_PFXPASSWD", "")]).unwrap();
@@ -325,66 +327,6 @@ fn settings_reach_the_network_process_whole_but_for_password_notes_and_places() 
     settings.notes.clear();
     settings.places.clear();
     assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
-}
-
-fn written(text: &[u8], mode: u32) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("config.ini");
-    fs::write(&file, text).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-    (folder, file)
-}
-
-fn load(file: &Path) -> Result<Settings, Problems> {
-    Settings::load(file, std::iter::empty::<(String, String)>())
-}
-
-#[test]
-fn relative_paths_begin_at_the_files_folder() {
-    let (folder, file) = written(b"PFXPasswdFile = pw\nstateDir = /s\ncaFile = ../ca.pem", 0o600);
-    let settings = load(&file).unwrap();
-    assert_eq!(settings.keys.password, PasswordSource::File(folder.path().join("pw")));
-    assert_eq!(settings.keys.authorities, Some(folder.path().join("../ca.pem")));
-    assert_eq!(settings.process.state, Path::new("/s"));
-}
-
-#[test]
-fn a_password_that_others_can_read_is_noted() {
-    let (_folder, file) = written(b"PFXPasswd = a", 0o640);
-    assert!(load(&file).unwrap().notes[0].remedy.starts_with("chmod 600"));
-    let variable = [("SKNOCK_PFXPASSWD", "b")];
-    assert!(Settings::load(&file, variable.into_iter()).unwrap().notes.is_empty());
-    let (_folder, file) = written(b"PFXPasswd = a", 0o600);
-    assert!(load(&file).unwrap().notes.is_empty());
-    let (_folder, file) = written(b"", 0o666);
-    assert!(load(&file).unwrap().notes[0].remedy.starts_with("chmod go-w"));
-}
-
-#[test]
-fn a_systemd_credential_is_the_last_resort() {
-    let (folder, file) = written(b"", 0o600);
-    let with = || {
-        let variable = [("CREDENTIALS_DIRECTORY", folder.path())];
-        Settings::load(&file, variable.into_iter()).unwrap().keys.password
-    };
-    assert_eq!(with(), PasswordSource::None);
-    let credential = folder.path().join("sknock-pfx-password");
-    fs::write(&credential, "x").unwrap();
-    assert_eq!(with(), PasswordSource::File(credential));
-    fs::write(&file, "PFXPasswd = a").unwrap();
-    assert!(matches!(with(), PasswordSource::Inline(_)));
-}
-
-#[test]
-fn an_unreadable_file_is_one_clear_problem() {
-    let folder = tempfile::tempdir().unwrap();
-    let missing = load(&folder.path().join("none.ini")).unwrap_err().to_string();
-    assert!(missing.contains("cannot be read") && missing.contains("config.ini.example"));
-    assert!(load(folder.path()).unwrap_err().to_string().contains("cannot be read"));
-    let (_folder, latin) = written(b"[DEFAULT]\n# gr\xfc\xdfe\n", 0o600);
-    assert!(load(&latin).unwrap_err().to_string().contains("config.ini:2: not UTF-8"));
-    let (_folder, huge) = written(&vec![b'\n'; (1 << 20) + 1], 0o600);
-    assert!(load(&huge).unwrap_err().to_string().contains("longer than"));
 }
 
 proptest! {

@@ -83,10 +83,13 @@ impl Namespace {
         fed.unwrap_or_else(|error| panic!("nft: {error}\n{script}"))
     }
 
-    /// The table of sknockd as nft lists it, if there is one.
+    /// The table of sknockd as nft lists it, if there is one, but for who has knocked lately.
     pub fn table(&self) -> Option<String> {
         let mut nft = Command::new("nft");
-        self.inside(|| finished(nft.args(["list", "table", "inet", "sknock"]))).ok()
+        let listed =
+            self.inside(|| finished(nft.args(["list", "table", "inet", "sknock"]))).ok()?;
+        let sets = listed.split("\n\n").filter(|set| !set.contains("set heard"));
+        Some(sets.collect::<Vec<_>>().join("\n\n"))
     }
 
     /// Every table but that of sknockd, with all handles, without counters.

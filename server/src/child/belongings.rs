@@ -7,9 +7,10 @@ use std::os::fd::{OwnedFd, RawFd};
 use zeroize::Zeroizing;
 
 use super::inherited::Inherited;
+use crate::config::Intake;
 use crate::gate::Gate;
 use crate::handover::Descriptors;
-use crate::intake::KnockSocket;
+use crate::intake::{Ear, KnockLog, KnockSocket};
 use crate::keys::{KeyFiles, without_line_end};
 
 /// Everything that came with the handover.
@@ -17,7 +18,7 @@ use crate::keys::{KeyFiles, without_line_end};
 pub(crate) struct Belongings {
     pub(crate) orders: OwnedFd,
     /// One for each worker.
-    pub(crate) doors: Vec<(KnockSocket, Gate)>,
+    pub(crate) doors: Vec<(Ear, Gate)>,
     /// One for everything else.
     pub(crate) gate: Gate,
     pub(crate) contents: Contents,
@@ -40,20 +41,31 @@ impl std::fmt::Debug for Contents {
 
 impl Belongings {
     /// Takes everything that was handed over.
-    pub(crate) fn take(descriptors: &Descriptors) -> io::Result<Self> {
+    pub(crate) fn take(descriptors: &Descriptors, intake: Intake) -> io::Result<Self> {
         let mut inherited = Inherited::new(descriptors.all());
         let mut links = descriptors.links.iter().map(|number| inherited.take(*number));
         let gate = Gate::new(links.next().ok_or(io::ErrorKind::InvalidInput)??);
         let links: Vec<OwnedFd> = links.collect::<io::Result<_>>()?;
-        let sockets = descriptors
-            .sockets
-            .iter()
-            .map(|number| inherited.take(*number).and_then(KnockSocket::inherit));
-        let sockets: Vec<KnockSocket> = sockets.collect::<io::Result<_>>()?;
-        let doors = sockets.into_iter().zip(links.into_iter().map(Gate::new)).collect();
+        let ears = descriptors.ears.iter().map(|number| inherited.take(*number));
+        let ears = hear(intake, ears.collect::<io::Result<_>>()?, links.len())?;
+        let doors = ears.into_iter().zip(links.into_iter().map(Gate::new)).collect();
         let contents = Contents::read(descriptors, &mut inherited)?;
         let orders = inherited.take(descriptors.orders)?;
         Ok(Self { orders, doors, gate, contents })
+    }
+}
+
+/// One for each worker.
+fn hear(intake: Intake, sockets: Vec<OwnedFd>, workers: usize) -> io::Result<Vec<Ear>> {
+    let mut sockets = sockets.into_iter();
+    match intake {
+        Intake::Socket => {
+            sockets.map(|socket| KnockSocket::inherit(socket).map(Ear::Socket)).collect()
+        }
+        Intake::Nflog => {
+            let log = KnockLog::inherit(sockets.next().ok_or(io::ErrorKind::InvalidInput)?)?;
+            Ok(std::iter::repeat_n(log, workers).map(Ear::Log).collect())
+        }
     }
 }
 

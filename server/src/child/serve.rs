@@ -19,7 +19,7 @@ use crate::clock;
 use crate::config::Settings;
 use crate::exit::FAILURE;
 use crate::gate::Gate;
-use crate::intake::{KnockSocket, Porter, work};
+use crate::intake::{Ear, Porter, work};
 use crate::orders::Order;
 use crate::pipeline::Pipeline;
 use crate::policy::Policy;
@@ -32,7 +32,7 @@ pub(super) struct Ready {
     pub(super) settings: Settings,
     pub(super) boot: BootId,
     pub(super) orders: Orders,
-    pub(super) doors: Vec<(KnockSocket, Gate)>,
+    pub(super) doors: Vec<(Ear, Gate)>,
     pub(super) gate: Gate,
     pub(super) verifier: Arc<Verifier>,
     pub(super) refresh: Refresh,
@@ -58,12 +58,12 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     // Dropping one end makes the other readable, for every thread at once.
     let (stop, stopping) = UnixStream::pair()?;
     let order = thread::scope(|scope| {
-        for (socket, gate) in doors {
+        for (ear, gate) in doors {
             let audit = Audit::default();
             let porter = Porter { pipeline: &pipeline, gate, audit, clock: clock::now };
             let stopping = stopping.as_fd();
             scope.spawn(move || {
-                work(&socket, porter, stopping).unwrap_or_else(|error| lost(&error));
+                work(&ear, porter, stopping).unwrap_or_else(|error| lost(&error));
             });
         }
         let stopping = stopping.try_clone()?;

@@ -10,7 +10,7 @@ use super::layers::Reader;
 use super::settings::Leave;
 use super::{
     Firewall, FirewallPolicy, Grants, Keys, Knocks, PasswordSource, Process, RevocationSettings,
-    Settings, dialects,
+    Settings, dialects, hearing,
 };
 
 /// The name of the list in the state folder, if `crlFile` does not say otherwise.
@@ -138,11 +138,15 @@ fn grants(read: &mut Reader<'_>) -> Grants {
 fn knocks(read: &mut Reader<'_>) -> Knocks {
     let seconds = read.number(&keys::TIMESTAMP_THRESHOLD);
     let protocols = dialects::protocols(read);
+    let (ports, intake) = (hearing::ports(read), read.word(&keys::INTAKE));
+    hearing::weigh(read, intake, &ports, &protocols);
     Knocks {
-        port: read.number(&keys::KNOCK_PORT),
+        ports,
         original: dialects::original(read, &protocols),
         protocols,
-        intake: read.word(&keys::INTAKE),
+        intake,
+        group: read.number(&keys::NFLOG_GROUP),
+        per_source: read.number(&keys::KNOCKS_PER_SOURCE),
         window: Duration::from_secs(seconds),
         source_address: read.word::<Leave>(&keys::SOURCE_ADDRESS) == Leave::Allow,
         second_address: read.word::<Leave>(&keys::SECOND_ADDRESS) == Leave::Allow,

@@ -43,6 +43,8 @@ pub enum Kind {
     Services,
     /// As [`Kind::Services`], or the word `auto`.
     ServicesOrAuto,
+    /// UDP ports and ranges of them, separated by commas or white space.
+    Ports,
     /// Addresses of http or https, separated by commas or white space; may be none.
     Urls,
     /// A user of the system.
@@ -83,6 +85,7 @@ impl Key {
             Kind::OptionalPath => "path or empty".into(),
             Kind::Services => "like tcp/22, udp/5000-5010, or empty".into(),
             Kind::ServicesOrAuto => "auto, or like tcp/22, udp/5000-5010, or empty".into(),
+            Kind::Ports => "1 to 65535, one or several, like 10000-60000, 62344".into(),
             Kind::Urls => "http or https, one or several, or empty".into(),
             Kind::User => "name of a user, not root".into(),
             Kind::Secret => "text or empty".into(),
@@ -160,12 +163,16 @@ keys! {
         "new openings per second";
 
     // which knocks are heard
-    KNOCK_PORT = "knockPort", number(1, 65_535), "62344",
-        "UDP port that knocks arrive at";
+    KNOCK_PORT = "knockPort", Kind::Ports, "62344",
+        "UDP ports that knocks arrive at; several only with intake = nflog";
     PROTOCOLS = "protocols", Kind::Dialects, "v2",
         "dialects to understand; v1 is the original's, and weaker";
-    INTAKE = "intake", Kind::Word(&["socket"]), "socket",
-        "how knocks are received";
+    INTAKE = "intake", Kind::Word(&["nflog", "socket"]), "nflog",
+        "nflog = the kernel copies knocks and nothing is bound; socket = a bound port, which can be seen";
+    NFLOG_GROUP = "nflogGroup", number(0, 65_535), "5344",
+        "number by which the kernel knows whom to give the copies; no other program may use it";
+    KNOCKS_PER_SOURCE = "knocksPerSource", number(0, 1_000_000), "1000",
+        "datagrams per second that count, of one address or IPv6 /64, five times as many at once; 0 = all";
     TIMESTAMP_THRESHOLD = "TIMESTAMP_THRESHOLD_IN_SECONDS", number(1, 3_600), "7",
         "how far a client's clock may be off, in seconds";
     SOURCE_ADDRESS = "sourceAddress", ALLOW_OR_DENY, "allow",

@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
         self.notes.push(Note { place, what: what.into(), remedy: remedy.into(), warning });
     }
 
-    fn bad(&mut self, key: &Key, text: &str) {
+    pub(super) fn bad(&mut self, key: &Key, text: &str) {
         let shown: String = text.chars().take(60).collect();
         let mut remedy = format!("write {}; the default is {:?}", key.values(), key.default);
         if text.contains(['#', ';']) {

@@ -110,8 +110,9 @@ pub struct Grants {
 /// Which knocks are heard.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Knocks {
-    /// UDP port, at least 1.
-    pub port: u16,
+    /// UDP ports, at least one; exactly one if `intake` is [`Intake::Socket`].
+    #[serde(with = "services")]
+    pub ports: Vec<Service>,
     /// Dialects, each once; v2 is one of them.
     pub protocols: Vec<Dialect>,
     /// What counts as a knock of the original, if v1 is one of the dialects.
@@ -119,6 +120,10 @@ pub struct Knocks {
     pub original: v1::Rules,
     /// How they are received.
     pub intake: Intake,
+    /// The NFLOG group, if that is how.
+    pub group: u16,
+    /// How many datagrams of one source count per second: up to 1,000,000; 0: all.
+    pub per_source: u32,
     /// How far a client's clock may be off, either way: one second to one hour.
     pub window: Duration,
     /// Whether a knock may leave its address to the network.
@@ -196,8 +201,10 @@ pub enum Dialect {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Intake {
-    /// By a bound UDP socket.
+    /// By copies from the kernel; no port is bound.
     #[default]
+    Nflog,
+    /// By a bound UDP socket.
     Socket,
 }
 

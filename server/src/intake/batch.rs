@@ -1,7 +1,7 @@
 //! Receives many datagrams with one system call, and where each was sent to.
 //! Knows sockets and bytes, nothing of knocks.
 
-#![expect(unsafe_code, reason = "recvmmsg takes pointers")]
+#![expect(unsafe_code, reason = "recvmmsg and getsockopt take pointers")]
 
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
@@ -9,17 +9,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr};
-use libc::{sockaddr_in, sockaddr_in6, sockaddr_storage};
+use libc::{sockaddr_in, sockaddr_in6, sockaddr_nl, sockaddr_storage};
 use sknock_protocol::{v1, v2};
 
 /// Datagrams taken at once: enough that a flood costs few system calls, small enough for a cache.
-const SIZE: usize = COUNT as usize;
+pub(super) const SIZE: usize = COUNT as usize;
 /// The same, as the system call takes it.
 const COUNT: libc::c_uint = 32;
 
 /// One byte more than the longest datagram of any dialect, so that a longer one is not taken for it.
 const LONGEST: usize = v1::LONGEST_DATAGRAM + 1;
 const _: () = assert!(LONGEST > v2::DATAGRAM_LENGTH);
+
+/// The longest header of IP, the UDP header, and what the kernel tells beside a copied packet: less
+/// than 200 bytes of netlink attributes.
+const AROUND_A_COPY: usize = 60 + 8 + 512;
+
+/// Which of the numbers that `SO_MEMINFO` gives counts datagrams thrown away; it is the last.
+const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
 
 /// Room for an address of any family.
 #[expect(clippy::cast_possible_truncation, reason = "128 bytes")]
@@ -31,8 +38,10 @@ const NAME_LENGTH: libc::socklen_t = size_of::<sockaddr_storage>() as libc::sock
 struct Control([u8; 64]);
 
 /// Room for one batch. Allocated once.
-pub struct Batch {
-    payloads: Box<[[u8; LONGEST]]>,
+pub(super) struct Batch {
+    /// Of each place for a datagram, in bytes.
+    length: usize,
+    bytes: Box<[u8]>,
     controls: Box<[Control; SIZE]>,
     names: Box<[sockaddr_storage; SIZE]>,
 }
@@ -43,41 +52,60 @@ impl std::fmt::Debug for Batch {
     }
 }
 
-/// One received datagram.
+/// One received datagram, as the socket gave it.
 #[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    /// Who seems to have sent it.
-    pub source: SocketAddr,
+pub(super) struct Parcel<'a> {
+    /// Who sent it.
+    pub(super) sender: Sender,
     /// The local address it was sent to, if the kernel told.
-    pub destination: Option<IpAddr>,
-    /// The UDP payload; longer ones are cut at one byte more than any knock has.
-    pub payload: &'a [u8],
+    pub(super) destination: Option<IpAddr>,
+    /// What was in it; cut if it was longer than its place.
+    pub(super) bytes: &'a [u8],
 }
 
-impl Default for Batch {
-    fn default() -> Self {
+/// Whoever writes to a socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sender {
+    /// It says that it has this address.
+    Internet(SocketAddr),
+    /// The kernel itself, by netlink.
+    Kernel,
+}
+
+impl Batch {
+    /// For UDP sockets: places for the longest knock, and one byte more.
+    pub(super) fn for_datagrams() -> Self {
+        Self::of(LONGEST)
+    }
+
+    /// For sockets of NFLOG groups.
+    pub(super) fn for_copies() -> Self {
+        Self::of(LONGEST + AROUND_A_COPY)
+    }
+
+    fn of(length: usize) -> Self {
         // SAFETY: sockaddr_storage is plain old data, for which all zeros is a valid value.
         let name: sockaddr_storage = unsafe { zeroed() };
         Self {
-            payloads: vec![[0; LONGEST]; SIZE].into_boxed_slice(),
+            length,
+            bytes: vec![0; SIZE * length].into_boxed_slice(),
             controls: Box::new([Control([0; 64]); SIZE]),
             names: Box::new([name; SIZE]),
         }
     }
-}
 
-impl Batch {
     /// Receives what is there, without waiting, and calls `each` for every datagram.
     ///
     /// Returns how many there were; `WouldBlock` if there was none.
-    pub fn receive(
+    pub(super) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
-        mut each: impl FnMut(Received<'_>),
+        mut each: impl FnMut(Parcel<'_>),
     ) -> io::Result<usize> {
-        let mut vectors: [iovec; SIZE] = std::array::from_fn(|index| iovec {
-            iov_base: self.payloads[index].as_mut_ptr().cast(),
-            iov_len: LONGEST,
+        let mut places = self.bytes.chunks_exact_mut(self.length);
+        let mut vectors: [iovec; SIZE] = std::array::from_fn(|_| {
+            let place = places.next().unwrap_or_default();
+            iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() }
         });
         let mut headers: [mmsghdr; SIZE] = std::array::from_fn(|index| {
             // SAFETY: mmsghdr is plain old data, for which all zeros is a valid value.
@@ -102,32 +130,57 @@ impl Batch {
             )
         };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        for (index, header) in headers.iter().enumerate().take(count) {
-            let length = usize::try_from(header.msg_len).unwrap_or(LONGEST).min(LONGEST);
-            if let Some(source) = source(&self.names[index]) {
+        let places = self.bytes.chunks_exact(self.length);
+        for ((header, place), name) in headers.iter().zip(places).zip(&*self.names).take(count) {
+            let length = usize::try_from(header.msg_len).unwrap_or(place.len()).min(place.len());
+            if let Some(sender) = sender(name) {
                 let destination = destination(&header.msg_hdr);
-                each(Received { source, destination, payload: &self.payloads[index][..length] });
+                each(Parcel { sender, destination, bytes: &place[..length] });
             }
         }
         Ok(count)
     }
 }
 
-fn source(name: &sockaddr_storage) -> Option<SocketAddr> {
+/// How many datagrams the kernel had to throw away since the socket was made.
+pub(super) fn dropped(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut numbers = [0_u32; DROPS + 1];
+    let mut length = libc::socklen_t::try_from(size_of_val(&numbers)).unwrap_or_default();
+    // SAFETY: the kernel writes at most `length` bytes to `numbers`, which has that many.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { Ok(numbers[DROPS]) } else { Err(io::Error::last_os_error()) }
+}
+
+fn sender(name: &sockaddr_storage) -> Option<Sender> {
     match c_int::from(name.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says that this is a sockaddr_in, and storage is larger and
             // aligned for every kind of address.
             let name: sockaddr_in = unsafe { *(&raw const *name).cast() };
             let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
-            Some(SocketAddrV4::new(address, u16::from_be(name.sin_port)).into())
+            let source = SocketAddrV4::new(address, u16::from_be(name.sin_port));
+            Some(Sender::Internet(source.into()))
         }
         libc::AF_INET6 => {
             // SAFETY: as above, for sockaddr_in6.
             let name: sockaddr_in6 = unsafe { *(&raw const *name).cast() };
             let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
             let port = u16::from_be(name.sin6_port);
-            Some(SocketAddrV6::new(address, port, 0, name.sin6_scope_id).into())
+            let source = SocketAddrV6::new(address, port, 0, name.sin6_scope_id);
+            Some(Sender::Internet(source.into()))
+        }
+        libc::AF_NETLINK => {
+            // SAFETY: as above, for sockaddr_nl.
+            let name: sockaddr_nl = unsafe { *(&raw const *name).cast() };
+            (name.nl_pid == 0).then_some(Sender::Kernel)
         }
         _ => None,
     }

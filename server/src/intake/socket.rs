@@ -11,11 +11,17 @@ use nix::sys::socket::{
     bind, getsockname, sendmsg, setsockopt, socket, sockopt,
 };
 
+use super::batch::{Batch, Sender};
+use super::ear::{Ends, Received};
+use super::losses::Losses;
+
 /// A bound UDP socket. It hears both families where the machine has IPv6, else IPv4 alone.
 #[derive(Debug)]
 pub struct KnockSocket {
     descriptor: OwnedFd,
     family: Family,
+    port: u16,
+    losses: Losses,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,11 +33,12 @@ enum Family {
 impl KnockSocket {
     /// Binds `port` on every local address. Several sockets may share a port: the kernel spreads
     /// sources over them.
-    pub fn bind(port: u16) -> io::Result<Self> {
+    /// [`Self::inherit`] takes it from there, in another process.
+    pub fn bind(port: u16) -> io::Result<OwnedFd> {
         let both = unbound(AddressFamily::Inet6).and_then(|descriptor| {
             setsockopt(&descriptor, sockopt::Ipv6V6Only, &false)?;
             setsockopt(&descriptor, sockopt::Ipv6RecvPacketInfo, &true)?;
-            bound(descriptor, (Ipv6Addr::UNSPECIFIED, port).into(), Family::Both)
+            bound(descriptor, (Ipv6Addr::UNSPECIFIED, port).into())
         });
         match both {
             Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) => {}
@@ -39,14 +46,35 @@ impl KnockSocket {
         }
         let descriptor = unbound(AddressFamily::Inet)?;
         setsockopt(&descriptor, sockopt::Ipv4PacketInfo, &true)?;
-        Ok(bound(descriptor, (Ipv4Addr::UNSPECIFIED, port).into(), Family::V4)?)
+        Ok(bound(descriptor, (Ipv4Addr::UNSPECIFIED, port).into())?)
     }
 
-    /// Takes over a socket that [`Self::bind`] made in another process.
+    /// Takes over a socket that [`Self::bind`] made.
     pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
         let name: SockaddrStorage = getsockname(descriptor.as_raw_fd())?;
-        let family = if name.as_sockaddr_in().is_some() { Family::V4 } else { Family::Both };
-        Ok(Self { descriptor, family })
+        let (family, port) = match (name.as_sockaddr_in(), name.as_sockaddr_in6()) {
+            (Some(v4), _) => (Family::V4, v4.port()),
+            (None, Some(v6)) => (Family::Both, v6.port()),
+            (None, None) => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let losses = Losses::of(descriptor.as_fd())?;
+        Ok(Self { descriptor, family, port, losses })
+    }
+
+    pub(super) fn receive(
+        &self,
+        batch: &mut Batch,
+        mut each: impl FnMut(Received<'_>),
+    ) -> io::Result<usize> {
+        batch.receive(self.as_fd(), |parcel| {
+            let Sender::Internet(source) = parcel.sender else { return };
+            let destination = parcel.destination.map(|address| SocketAddr::new(address, self.port));
+            each(Received { ends: Ends { source, destination }, payload: parcel.bytes });
+        })
+    }
+
+    pub(super) fn lost(&self) -> u32 {
+        self.losses.since(self.as_fd())
     }
 
     /// Sends `bytes` to `target` from the local address `from`, without waiting.
@@ -105,9 +133,9 @@ fn unbound(family: AddressFamily) -> nix::Result<OwnedFd> {
     Ok(descriptor)
 }
 
-fn bound(descriptor: OwnedFd, local: SocketAddr, family: Family) -> nix::Result<KnockSocket> {
+fn bound(descriptor: OwnedFd, local: SocketAddr) -> nix::Result<OwnedFd> {
     bind(descriptor.as_raw_fd(), &SockaddrStorage::from(local))?;
-    Ok(KnockSocket { descriptor, family })
+    Ok(descriptor)
 }
 
 fn mapped(address: IpAddr) -> Ipv6Addr {

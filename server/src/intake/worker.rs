@@ -1,37 +1,63 @@
-//! One thread, one socket, one link to the gate: takes each datagram from its entry to its effect.
+//! One thread, one ear, one link to the gate: takes each datagram from its entry to its effect.
+//!
+//! What costs next to nothing is done at once, for all that has arrived: strangers are sorted out.
+//! What costs a public-key operation waits its turn, so that nobody's junk holds up anyone else's
+//! knock, and the socket is empty again before the next one is judged.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sknock_protocol::{Answer, Datagram, Moment};
+use sknock_protocol::{Answer, Datagram, Moment, Unveiled};
+use tracing::warn;
 
-use super::{Batch, KnockSocket, Received};
+use super::batch::SIZE;
+use super::fair::FairQueue;
+use super::wait::{Next, Wait};
+use super::{Ear, Ends, Received};
 use crate::audit::Audit;
 use crate::gate::{Gate, NotOpened, Opened};
+use crate::log::Rate;
 use crate::pipeline::Pipeline;
 use crate::replay::ReplayStore;
 
-/// Receives from `socket` until `stop` becomes readable, or the gate or the socket fails.
+/// How many knocks wait at one time: more than a burst from thousands of clients, and a quarter of a
+/// second's work. Takes 7 MB when it was full once.
+const WAITING: usize = 4096;
+
+/// How many batches are sorted before the next knock is judged: a flood must not hold up either.
+const BATCHES: usize = 8;
+
+/// Receives from `ear` until `stop` becomes readable, or the gate or the socket fails.
 ///
-/// Datagrams that wait in the socket then stay there for whoever holds it next.
+/// Datagrams that wait in the socket then stay there for whoever holds it next; what has left it is
+/// taken to its end.
 pub fn work<R: ReplayStore>(
-    socket: &KnockSocket,
+    ear: &Ear,
     mut porter: Porter<'_, R>,
     stop: BorrowedFd<'_>,
 ) -> io::Result<()> {
-    let mut batch = Batch::default();
-    while !stopped(socket.as_fd(), stop)? {
-        let mut outcome = Ok(());
-        let received = batch.receive(socket.as_fd(), |received| {
-            if outcome.is_ok() {
-                outcome = porter.take(socket, received);
+    let wait = Wait::new(ear, stop)?;
+    let mut batch = ear.batch();
+    let mut queue = FairQueue::new(WAITING);
+    let mut crowd = Crowd::default();
+    while wait.next(queue.is_empty())? == Next::Look {
+        for _ in 0..BATCHES {
+            let received =
+                ear.receive(&mut batch, |received| porter.sort(received, &mut queue, &mut crowd));
+            match received {
+                Ok(SIZE) => crowd.is_dense = true,
+                Ok(_) => break,
+                Err(error) if is_passing(&error) => break,
+                Err(error) => return Err(error),
             }
-        });
-        match received {
-            Err(error) if !is_passing(&error) => return Err(error),
-            _ => outcome?,
         }
+        crowd.tell(ear, porter.clock);
+        if let Some(waiting) = queue.pop() {
+            porter.carry(ear, waiting)?;
+        }
+    }
+    while let Some(waiting) = queue.pop() {
+        porter.carry(ear, waiting)?;
     }
     Ok(())
 }
@@ -49,27 +75,49 @@ pub struct Porter<'a, R> {
     pub clock: fn() -> Moment,
 }
 
+/// A knock that waits to be judged.
+struct Waiting {
+    unveiled: Unveiled,
+    ends: Ends,
+    received: Moment,
+}
+
 impl<R: ReplayStore> Porter<'_, R> {
-    /// The way of one datagram. Only the loss of the gate is an error.
-    fn take(&mut self, socket: &KnockSocket, received: Received<'_>) -> io::Result<()> {
+    /// The first, cheap part of the way.
+    fn sort(&mut self, received: Received<'_>, queue: &mut FairQueue<Waiting>, crowd: &mut Crowd) {
+        let Received { ends, payload } = received;
         let now = (self.clock)();
-        let datagram = Datagram::new(received.source, received.payload);
-        match self.pipeline.handle(datagram, now) {
+        let datagram = Datagram::new(ends.source, payload);
+        match self.pipeline.unveil(datagram) {
+            Ok(unveiled) => {
+                let waiting = Waiting { unveiled, ends, received: now };
+                let gone = queue.push(ends.source.ip(), waiting);
+                crowd.turned_away += u64::from(gone.is_some());
+            }
+            Err(refused) => self.audit.refused(&refused, datagram.source(), now),
+        }
+    }
+
+    /// The rest of the way. Only the loss of the gate is an error.
+    fn carry(&mut self, ear: &Ear, waiting: Waiting) -> io::Result<()> {
+        let Waiting { unveiled, ends, received } = waiting;
+        let source = unveiled.source();
+        match self.pipeline.judge(unveiled, received) {
             Ok(grant) => match self.gate.open(grant) {
                 Ok(opened) => {
-                    self.answer(&opened, socket, received);
+                    self.answer(&opened, ear, ends);
                     self.audit.granted(&opened);
                 }
                 Err(NotOpened::Denied { grant, answer }) => self.audit.not_opened(&grant, answer),
                 Err(NotOpened::Gone(error)) => return Err(error),
             },
-            Err(refused) => self.audit.refused(&refused, datagram.source(), now),
+            Err(refused) => self.audit.refused(&refused, source, received),
         }
         Ok(())
     }
 
     /// Tells the client, if it wants to know. A lost answer costs it one retry, so errors are none.
-    fn answer(&self, opened: &Opened, socket: &KnockSocket, received: Received<'_>) {
+    fn answer(&self, opened: &Opened, ear: &Ear, ends: Ends) {
         let grant = opened.grant();
         if let Some(key) = grant.answer_key() {
             let bytes = key.seal(&Answer {
@@ -78,18 +126,32 @@ impl<R: ReplayStore> Porter<'_, R> {
                 server_time: (self.clock)(),
                 observed: grant.source(),
             });
-            let _ = socket.send(&bytes, received.source, received.destination);
+            let _ = ear.answer(&bytes, ends);
         }
     }
 }
 
-/// Waits until there is something to do, and says whether that is to stop.
-fn stopped(socket: BorrowedFd<'_>, stop: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut polled = [PollFd::new(socket, PollFlags::POLLIN), PollFd::new(stop, PollFlags::POLLIN)];
-    match poll(&mut polled, PollTimeout::NONE) {
-        Ok(_) => Ok(polled[1].any().unwrap_or(true)),
-        Err(nix::Error::EINTR) => Ok(false),
-        Err(error) => Err(error.into()),
+/// What becomes of too many at once.
+#[derive(Debug, Default)]
+struct Crowd {
+    /// Whether so many have come that the socket may have been full.
+    is_dense: bool,
+    /// How many had to leave the queue.
+    turned_away: u64,
+    rate: Rate,
+}
+
+impl Crowd {
+    /// Tells how many were lost, if any were, within a rate.
+    fn tell(&mut self, ear: &Ear, clock: fn() -> Moment) {
+        if !self.is_dense || self.rate.leave(clock().as_secs()).is_none() {
+            return;
+        }
+        self.is_dense = false;
+        let (lost, turned_away) = (ear.lost(), std::mem::take(&mut self.turned_away));
+        if lost > 0 || turned_away > 0 {
+            warn!(lost, turned_away, "more datagrams than can be judged");
+        }
     }
 }
 

@@ -17,7 +17,6 @@ use super::files::Files;
 use super::privilege::{Account, raised};
 use crate::config::Settings;
 use crate::handover::{Descriptors, Handover, number};
-use crate::intake::KnockSocket;
 use crate::log;
 use crate::orders::{Order, Report};
 
@@ -43,18 +42,29 @@ enum Stage {
     Finishing(Uptime),
 }
 
+/// What a network process is given, besides its settings and the way to us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Given<'a> {
+    /// Where knocks come in.
+    pub(crate) ears: &'a [BorrowedFd<'a>],
+    /// How many threads judge them.
+    pub(crate) workers: usize,
+    /// Keys and lists.
+    pub(crate) files: &'a Files,
+}
+
 impl Network {
     /// Starts this program again, as the network process, under `account`.
     pub(crate) fn start(
         settings: Settings,
-        files: &Files,
-        sockets: &[KnockSocket],
+        given: &Given<'_>,
         boot: &str,
         account: Account,
     ) -> io::Result<Self> {
+        let Given { ears, workers, files } = *given;
         let (orders, their_orders) = pair()?;
         // One link for each worker, and one for everything else.
-        let (links, their_links): (Vec<_>, Vec<_>) = (0..=sockets.len())
+        let (links, their_links): (Vec<_>, Vec<_>) = (0..=workers)
             .map(|_| pair())
             .collect::<io::Result<Vec<_>>>()?
             .into_iter()
@@ -67,7 +77,7 @@ impl Network {
             descriptors: Descriptors {
                 orders: number(&their_orders),
                 links: their_links.iter().map(number).collect(),
-                sockets: sockets.iter().map(|socket| socket.as_fd().as_raw_fd()).collect(),
+                ears: ears.iter().map(number).collect(),
                 bundle: number(&files.bundle),
                 password: number(&files.password),
                 authorities: files.authorities.as_ref().map(number),
@@ -80,7 +90,7 @@ impl Network {
             .iter()
             .chain([&their_orders, &packed])
             .map(AsFd::as_fd)
-            .chain(sockets.iter().map(AsFd::as_fd))
+            .chain(ears.iter().copied())
             .chain(files.all())
             .collect();
         let child = passing_on(&passed, || {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Ceiling, Hearing, Policy, PortRange, Rules, Transport};
+use sknock_gate::{Ceiling, Hearing, Meter, Policy, PortRange, Rules, Transport};
 use sknock_protocol::{Service, v1, v2};
 
-use crate::config::{FirewallPolicy, Settings};
+use crate::config::{FirewallPolicy, Intake, Knocks, Settings};
 
 /// What the table looks like.
 pub(crate) fn rules(settings: &Settings) -> Rules {
@@ -18,14 +18,28 @@ pub(crate) fn rules(settings: &Settings) -> Rules {
         },
         protected: ranges(&firewall.protected),
         always_open: ranges(&firewall.always_open),
-        knock_ports: PortRange::one(Transport::Udp, settings.knocks.port).into_iter().collect(),
+        knock_ports: ranges(&settings.knocks.ports),
         knock_lengths: knock_lengths(settings),
-        hearing: Hearing::Socket,
-        meter: None,
+        hearing: match settings.knocks.intake {
+            Intake::Socket => Hearing::Socket,
+            Intake::Nflog => Hearing::Log { group: settings.knocks.group },
+        },
+        meter: meter(&settings.knocks),
         capacity: settings.grants.live.saturating_mul(2),
         gc_interval: Duration::from_secs(2),
     }
 }
+
+/// How many knocks of one source count.
+pub(crate) fn meter(knocks: &Knocks) -> Option<Meter> {
+    let per_second = knocks.per_source;
+    // Five seconds' worth at one time: many people may be behind one address.
+    let burst = per_second.saturating_mul(5);
+    (per_second > 0).then_some(Meter { per_second, burst, sources: SOURCES })
+}
+
+/// How many sources of each family the kernel remembers for six seconds; takes 13 MB when full.
+const SOURCES: u32 = 65_536;
 
 /// The most that the gate will ever do.
 pub(crate) fn ceiling(settings: &Settings) -> Ceiling {

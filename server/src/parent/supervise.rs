@@ -140,6 +140,7 @@ impl Supervisor {
             if !self.protected {
                 return Some(code(status));
             }
+            self.world.settle(&self.settings);
             error!(%status, "the new network process has failed; the last good configuration stays");
             self.notify.ready("reload failed; running with the last good configuration");
             if self.current.is_none() {
@@ -204,6 +205,9 @@ impl Supervisor {
             }
         };
         if !started {
+            if self.next.is_none() {
+                self.world.settle(&self.settings);
+            }
             error!("the reload failed; the last good configuration stays");
             self.notify.ready("reload failed; running with the last good configuration");
         }

@@ -2,22 +2,20 @@
 
 use std::fs;
 use std::io;
-use std::thread;
 
 use caps::Capability;
 use tracing::{error, info};
 
+use super::ears::{Ears, workers};
 use super::files::{Files, prepare_folders};
-use super::network::Network;
+use super::network::{Given, Network};
 use super::privilege::{Account, raised};
 use crate::config::Settings;
-use crate::intake::KnockSocket;
 
 /// Holds what network processes are given, so that nothing is lost between one and the next.
 #[derive(Debug)]
 pub(crate) struct World {
-    port: u16,
-    sockets: Vec<KnockSocket>,
+    ears: Ears,
     boot: String,
 }
 
@@ -29,41 +27,24 @@ impl World {
     /// A world without sockets.
     pub(crate) fn new() -> io::Result<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
-        Ok(Self { port: 0, sockets: Vec::new(), boot })
+        Ok(Self { ears: Ears::default(), boot })
     }
 
     /// Starts a network process with `settings`.
     pub(crate) fn start(&mut self, settings: &Settings) -> Result<Network, Unfit> {
         let (account, files) = raised(PRIVILEGES, || Ok(prepare(settings))).map_err(told)??;
-        self.listen(settings)?;
-        let network = Network::start(settings.clone(), &files, &self.sockets, &self.boot, account)
-            .map_err(|error| {
-                error!("cannot start the network process: {error}");
-                Unfit
-            })?;
+        self.ears.open(settings).map_err(|error| told(settings.located(error)))?;
+        let ears: Vec<_> = self.ears.of(settings).collect();
+        let given = Given { ears: &ears, workers: workers(settings), files: &files };
+        let network = Network::start(settings.clone(), &given, &self.boot, account)
+            .map_err(|error| told(format!("cannot start the network process: {error}")))?;
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)
     }
 
-    /// Binds what is not bound yet. Sockets in use stay as they are, with what waits in them.
-    fn listen(&mut self, settings: &Settings) -> Result<(), Unfit> {
-        let port = settings.knocks.port;
-        let kept = if port == self.port { self.sockets.len() } else { 0 };
-        let wanted = workers(settings);
-        let mut more = Vec::new();
-        for _ in kept..wanted {
-            let bound = raised(&[Capability::CAP_NET_BIND_SERVICE], || KnockSocket::bind(port));
-            more.push(bound.map_err(|error| {
-                error!(
-                    "knockPort: cannot listen on udp/{port}: {error}; `ss -lunp` shows who does"
-                );
-                Unfit
-            })?);
-        }
-        self.port = port;
-        self.sockets.truncate(kept.min(wanted));
-        self.sockets.extend(more);
-        Ok(())
+    /// No other network process than one with `settings` is left, or on its way.
+    pub(crate) fn settle(&mut self, settings: &Settings) {
+        self.ears.close_others(settings);
     }
 }
 
@@ -89,11 +70,4 @@ fn prepare(settings: &Settings) -> Result<(Account, Files), Unfit> {
 fn told(error: impl std::fmt::Display) -> Unfit {
     error!("{error}");
     Unfit
-}
-
-fn workers(settings: &Settings) -> usize {
-    match settings.process.workers {
-        0 => thread::available_parallelism().map_or(1, usize::from).min(64),
-        some => some.into(),
-    }
 }

@@ -47,6 +47,7 @@ impl Supervisor {
     fn promote(&mut self) {
         if let Some(next) = self.next.take() {
             self.settings = next.settings.clone();
+            self.world.settle(&self.settings);
             self.current = Some(next);
         }
         self.protected = true;

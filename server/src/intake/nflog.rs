@@ -1,0 +1,81 @@
+//! Knocks without a bound port: the kernel copies them to an NFLOG group, whose socket the privileged
+//! process has opened. The packets themselves go on to wherever they would go without us.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect,
+    send, setsockopt, socket, sockopt,
+};
+use tracing::trace;
+
+use super::batch::{Batch, Sender};
+use super::copy::packet_in;
+use super::ear::{Ends, Received};
+use super::losses::Losses;
+use super::packet;
+
+/// A socket that receives copies. Several threads may receive from one.
+#[derive(Clone, Debug)]
+pub struct KnockLog {
+    descriptor: Arc<OwnedFd>,
+    losses: Arc<Losses>,
+}
+
+impl KnockLog {
+    /// Takes over the socket of a group that somebody [listens](sknock_gate::listen) to.
+    pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
+        let losses = Arc::new(Losses::of(descriptor.as_fd())?);
+        Ok(Self { descriptor: Arc::new(descriptor), losses })
+    }
+
+    pub(super) fn receive(
+        &self,
+        batch: &mut Batch,
+        mut each: impl FnMut(Received<'_>),
+    ) -> io::Result<usize> {
+        batch.receive(self.as_fd(), |parcel| {
+            // Other programs may write to a netlink socket.
+            let Sender::Kernel = parcel.sender else { return };
+            let Some(bytes) = packet_in(parcel.bytes) else { return };
+            match packet::read(bytes) {
+                Ok(packet) => each(Received {
+                    ends: Ends { source: packet.source, destination: Some(packet.destination) },
+                    payload: packet.payload,
+                }),
+                Err(unfit) => trace!(target: "audit", reason = %unfit, "passed over"),
+            }
+        })
+    }
+
+    pub(super) fn lost(&self) -> u32 {
+        self.losses.since(self.as_fd())
+    }
+}
+
+impl AsFd for KnockLog {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// Sends `bytes` to `to` from the very address and port that the knock was for.
+///
+/// For that the port is bound, for some microseconds, and to this one client: to everybody else it
+/// looks closed as ever, but for the moment between two system calls. Ports below 1024 cannot be
+/// bound without privilege, and a port that another program has cannot be bound at all; then the
+/// client gets no answer.
+pub(super) fn answer(bytes: &[u8], from: SocketAddr, to: SocketAddr) -> io::Result<()> {
+    let family = if from.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(family, SockType::Datagram, flags, SockProtocol::Udp)?;
+    // Two threads may answer two clients at the same moment.
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
+    send(socket.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Reads an IP packet as the kernel hands out a copy of it, before it has looked at UDP itself. Pure;
+//! whatever the bytes are, it takes them or says why not.
+//!
+//! Strict where the kernel's own UDP is lenient: a knock is one plain datagram, and anything else
+//! that gets through would only be a way to look different to us than to others.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// A UDP datagram, and between whom it travels.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Packet<'a> {
+    /// Who seems to have sent it.
+    pub source: SocketAddr,
+    /// Who it is for.
+    pub destination: SocketAddr,
+    /// What is in it.
+    pub payload: &'a [u8],
+}
+
+/// Why a packet is passed over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unfit {
+    /// It ends before its headers do, or before they say.
+    CutShort,
+    /// It is neither IPv4 nor IPv6.
+    NotIp,
+    /// A header is shorter than its fixed part.
+    HeaderLength,
+    /// It is a part of a packet. The kernel puts parts together before we see them.
+    Fragment,
+    /// It is not UDP, or not right behind the IP header.
+    NotUdp,
+    /// IP and UDP do not agree on where it ends.
+    Length,
+    /// It was damaged on its way; or in IPv6 it has no checksum.
+    Checksum,
+    /// No host can have sent it: the kernel's routing, which comes later, throws it away.
+    Source,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CutShort => "cut short",
+            Self::NotIp => "neither IPv4 nor IPv6",
+            Self::HeaderLength => "a header is too short",
+            Self::Fragment => "a fragment",
+            Self::NotUdp => "not UDP right behind the IP header",
+            Self::Length => "IP and UDP disagree on the length",
+            Self::Checksum => "a wrong checksum",
+            Self::Source => "an impossible source",
+        })
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+/// Its number among IP's protocols.
+const UDP: u8 = 17;
+/// Source port, destination port, length, checksum; two bytes each.
+const UDP_HEADER: usize = 8;
+const V4_HEADER: usize = 20;
+const V6_HEADER: usize = 40;
+/// "More fragments", and the offset.
+const V4_FRAGMENT: u16 = 0x3fff;
+
+/// Reads the packet that begins with the first byte. What follows after its end is ignored.
+///
+/// # Errors
+///
+/// Why it is passed over.
+pub fn read(bytes: &[u8]) -> Result<Packet<'_>, Unfit> {
+    match bytes.first().ok_or(Unfit::CutShort)? >> 4 {
+        4 => read_v4(bytes),
+        6 => read_v6(bytes),
+        _ => Err(Unfit::NotIp),
+    }
+}
+
+fn read_v4(bytes: &[u8]) -> Result<Packet<'_>, Unfit> {
+    let header: &[u8; V4_HEADER] = bytes.first_chunk().ok_or(Unfit::CutShort)?;
+    let header_length = usize::from(header[0] & 0xf) * 4;
+    let total = usize::from(short(header, 2));
+    if header_length < V4_HEADER || total < header_length {
+        return Err(Unfit::HeaderLength);
+    }
+    if short(header, 6) & V4_FRAGMENT != 0 {
+        return Err(Unfit::Fragment);
+    }
+    if header[9] != UDP {
+        return Err(Unfit::NotUdp);
+    }
+    let datagram = bytes.get(header_length..total).ok_or(Unfit::CutShort)?;
+    let address = |at| IpAddr::V4(Ipv4Addr::from(field::<4>(header, at)));
+    read_udp(datagram, [address(12), address(16)], checksum_v4)
+}
+
+fn read_v6(bytes: &[u8]) -> Result<Packet<'_>, Unfit> {
+    let (header, rest) = bytes.split_first_chunk::<V6_HEADER>().ok_or(Unfit::CutShort)?;
+    if header[6] != UDP {
+        return Err(Unfit::NotUdp);
+    }
+    let datagram = rest.get(..usize::from(short(header, 4))).ok_or(Unfit::CutShort)?;
+    let address = |at| IpAddr::V6(Ipv6Addr::from(field::<16>(header, at)));
+    read_udp(datagram, [address(8), address(24)], checksum_v6)
+}
+
+fn read_udp(
+    datagram: &[u8],
+    [source, destination]: [IpAddr; 2],
+    checksum: fn(u16, Sum, Sum) -> bool,
+) -> Result<Packet<'_>, Unfit> {
+    let (header, payload) = datagram.split_first_chunk::<UDP_HEADER>().ok_or(Unfit::CutShort)?;
+    if usize::from(short(header, 4)) != datagram.len() {
+        return Err(Unfit::Length);
+    }
+    let pseudo = Sum::of_pseudo_header(source, destination, datagram.len());
+    if !checksum(short(header, 6), pseudo, pseudo.with(datagram)) {
+        return Err(Unfit::Checksum);
+    }
+    if !can_send(source) {
+        return Err(Unfit::Source);
+    }
+    Ok(Packet {
+        source: SocketAddr::new(source, short(header, 0)),
+        destination: SocketAddr::new(destination, short(header, 2)),
+        payload,
+    })
+}
+
+/// In IPv4, zero stands for none.
+fn checksum_v4(given: u16, pseudo: Sum, all: Sum) -> bool {
+    given == 0 || checksum_v6(given, pseudo, all)
+}
+
+/// A sender on this machine (another network namespace, a container, a virtual machine) leaves the
+/// checksum to hardware that there is not. What it leaves in its place is the sum of the pseudo
+/// header alone: so long as the packet has not left the machine, nothing can have damaged it.
+fn checksum_v6(given: u16, pseudo: Sum, all: Sum) -> bool {
+    given != 0 && (all.folded() == 0xffff || given == pseudo.folded())
+}
+
+fn can_send(source: IpAddr) -> bool {
+    let everyone = matches!(source, IpAddr::V4(v4) if v4.is_broadcast());
+    !(source.is_unspecified() || source.is_multicast() || everyone)
+}
+
+/// A sum of 16-bit words in one's complement (RFC 1071), not yet folded. Never overflows: a datagram
+/// has at most 32768 words.
+#[derive(Clone, Copy)]
+struct Sum(u32);
+
+impl Sum {
+    /// The addresses, the protocol and the length.
+    fn of_pseudo_header(source: IpAddr, destination: IpAddr, length: usize) -> Self {
+        let sum = Self(u32::from(UDP) + u32::try_from(length).unwrap_or_default());
+        [source, destination].into_iter().fold(sum, |sum, address| match address {
+            IpAddr::V4(v4) => sum.with(&v4.octets()),
+            IpAddr::V6(v6) => sum.with(&v6.octets()),
+        })
+    }
+
+    fn with(self, bytes: &[u8]) -> Self {
+        let words = bytes.chunks(2).map(|pair| match *pair {
+            [high, low] => u32::from(u16::from_be_bytes([high, low])),
+            [last] => u32::from(last) << 8,
+            _ => 0,
+        });
+        Self(self.0 + words.sum::<u32>())
+    }
+
+    fn folded(self) -> u16 {
+        let once = (self.0 & 0xffff) + (self.0 >> 16);
+        let twice = (once & 0xffff) + (once >> 16);
+        u16::try_from(twice).unwrap_or(u16::MAX)
+    }
+}
+
+fn short(header: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes(field(header, at))
+}
+
+/// Some bytes of a header of fixed length, within which they lie.
+fn field<const N: usize>(header: &[u8], at: usize) -> [u8; N] {
+    std::array::from_fn(|index| header[at + index])
+}
