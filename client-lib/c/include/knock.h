@@ -1,7 +1,9 @@
 // The original sKnock's C library, name for name, over libsknock: link with -lknock or -lsknock.
 //
-// Every function may be called from any thread. None ends the process. The environment is read when
-// a handle is made: SKNOCK_KNOCK_PORT is the server's UDP port for knocks (default 62344).
+// Every function may be called from any thread. None ends the process. What the original had no
+// argument for is in the environment, and read when a handle is made: SKNOCK_PROTOCOL is v2, or v1 for
+// servers of the original (default v2), SKNOCK_KNOCK_PORT is the server's UDP port for knocks (default
+// 62344; with v1 any from 10000 to 60000).
 //
 // Generated from the sources by `make header`; do not edit.
 

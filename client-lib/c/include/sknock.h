@@ -3,9 +3,9 @@
 // Every function may be called from any thread. None ends the process or prints anything, unless
 // there is a fault in the library or no memory left.
 //
-// Text is UTF-8 and ends with a zero byte. Unless a function says otherwise, what you hand over stays
-// yours and is read during the call only; NULL or a text that is no UTF-8 is an error, not a crash.
-// Pointers that a function returns belong to you until you free them with the function of that type.
+// Text is UTF-8 and ends with a zero byte. What you hand over stays yours and is read during the call
+// only; NULL, or a text that is no UTF-8, is an error and not a crash. What a function returns a
+// pointer to is yours until you free it with the function for it, unless the function says otherwise.
 //
 // Generated from the sources by `make header`; do not edit.
 
@@ -32,7 +32,8 @@ typedef enum {
   SKNOCK_RESULT_SERVER = -5,
   // The host's name has no address, or none of the wanted family.
   SKNOCK_RESULT_RESOLVE = -6,
-  // No knock could be sent: the network or a local firewall is in the way.
+  // No knock could be sent: the network or a local firewall is in the way, or this machine's
+  // clock or memory.
   SKNOCK_RESULT_NOT_SENT = -7,
   // Knocks were sent, and nothing shows that a door is open. Servers never say no.
   SKNOCK_RESULT_NOT_CONFIRMED = -8,
@@ -146,7 +147,12 @@ sknock_result sknock_knock(sknock_client *client,
 // number: one of `sknock_result`.
 int sknock_connect(sknock_client *client, const char *host, uint16_t port);
 
-// The server's UDP port for knocks, 1 to 65535. Default: 62344.
+// Which protocol to knock with: 2, or 1 for servers of the original sKnock 1.0, which never answer.
+// Protocol 1 asks for one single port at a time, and keys must be on P-256. Default: 2.
+sknock_result sknock_client_set_protocol(sknock_client *client, int version);
+
+// The server's UDP port for knocks, 1 to 65535. Default: 62344; with protocol 1 any from 10000 to
+// 60000, for each call anew.
 sknock_result sknock_client_set_knock_port(sknock_client *client, uint16_t port);
 
 // How often every address of a host is knocked on at most, 1 to 255. Default: 3.

@@ -9,8 +9,8 @@ use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sknock::{
-    BundleError, ConnectError, CredentialError, IdentityError, KnockError, SealError,
-    ServerCertificateError,
+    BundleError, ConnectError, CredentialError, IdentityError, KnockError, SealError as V2,
+    SealErrorV1 as V1, ServerCertificateError,
 };
 
 /// How a call ended: `SKNOCK_RESULT_OK`, or a negative number. New ones may be added.
@@ -31,7 +31,8 @@ pub enum Outcome {
     Server = -5,
     /// The host's name has no address, or none of the wanted family.
     Resolve = -6,
-    /// No knock could be sent: the network or a local firewall is in the way.
+    /// No knock could be sent: the network or a local firewall is in the way, or this machine's
+    /// clock or memory.
     NotSent = -7,
     /// Knocks were sent, and nothing shows that a door is open. Servers never say no.
     NotConfirmed = -8,
@@ -156,9 +157,15 @@ impl From<ServerCertificateError> for Failure {
 impl From<KnockError> for Failure {
     fn from(error: KnockError) -> Self {
         let outcome = match &error {
-            KnockError::Seal(SealError::CertificateTooLarge { .. }) => Outcome::Identity,
-            KnockError::Seal(SealError::Library) => Outcome::Internal,
-            KnockError::Seal(_) | KnockError::Address(_) => Outcome::Argument,
+            KnockError::Seal(V2::CertificateTooLarge { .. })
+            | KnockError::SealV1(V1::CertificateTooLarge { .. } | V1::NotP256) => Outcome::Identity,
+            KnockError::Seal(V2::Library) | KnockError::SealV1(V1::Library | V1::Stamp) => {
+                Outcome::NotSent
+            }
+            KnockError::Seal(_)
+            | KnockError::SealV1(_)
+            | KnockError::NotInV1(_)
+            | KnockError::Address(_) => Outcome::Argument,
             KnockError::Resolve { .. } | KnockError::NoAddress { .. } => Outcome::Resolve,
             KnockError::NotSent { .. } => Outcome::NotSent,
             KnockError::NothingListens { .. } => Outcome::NothingListens,

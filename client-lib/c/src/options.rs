@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use sknock::{Address, ClientBuilder, Family};
+use sknock::{Address, ClientBuilder, Dialect, Family};
 
 use crate::argument::{Shared, Text};
 use crate::client::Client;
@@ -26,8 +26,23 @@ fn wrong(text: &str) -> Failure {
     Failure::new(Outcome::Argument, text)
 }
 
-/// The server's UDP port for knocks, 1 to 65535. Default: 62344.
+/// Which protocol to knock with: 2, or 1 for servers of the original sKnock 1.0, which never answer.
+/// Protocol 1 asks for one single port at a time, and keys must be on P-256. Default: 2.
 #[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
+pub extern "C" fn sknock_client_set_protocol(
+    client: Shared<'_, Client>,
+    version: c_int,
+) -> Outcome {
+    set(client, |builder| match version {
+        1 => Ok(builder.dialect(Dialect::V1)),
+        2 => Ok(builder.dialect(Dialect::V2)),
+        _ => Err(wrong("protocol must be 1 or 2")),
+    })
+}
+
+/// The server's UDP port for knocks, 1 to 65535. Default: 62344; with protocol 1 any from 10000 to
+/// 60000, for each call anew.
+#[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_knock_port(client: Shared<'_, Client>, port: u16) -> Outcome {
     set(client, |builder| match port {
         0 => Err(wrong("port 0 cannot be knocked on; name a port from 1 to 65535")),

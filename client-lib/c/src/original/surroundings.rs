@@ -2,9 +2,10 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
-use sknock::ClientBuilder;
+use sknock::{ClientBuilder, NotADialect};
 
 use crate::failure::{Failure, Outcome};
 
@@ -13,15 +14,22 @@ use crate::failure::{Failure, Outcome};
 pub(super) struct Surroundings {
     /// The original's folder.
     path: Option<OsString>,
-    /// The server's UDP port for knocks, also for the command line.
+    /// `v1` or `v2`, as for the command line.
+    protocol: Option<OsString>,
+    /// The server's UDP port for knocks, as for the command line.
     knock_port: Option<OsString>,
 }
 
+const PROTOCOL: &str = "SKNOCK_PROTOCOL";
 const KNOCK_PORT: &str = "SKNOCK_KNOCK_PORT";
 
 impl Surroundings {
     pub(super) fn read() -> Self {
-        Self { path: env::var_os("KNOCKPATH"), knock_port: env::var_os(KNOCK_PORT) }
+        Self {
+            path: env::var_os("KNOCKPATH"),
+            protocol: env::var_os(PROTOCOL),
+            knock_port: env::var_os(KNOCK_PORT),
+        }
     }
 
     /// The identity and the server's certificate: below the original's folder if there is one, else
@@ -42,11 +50,18 @@ impl Surroundings {
 
     /// Sets the options that are said.
     pub(super) fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
+        let wrong = |text: String| Failure::new(Outcome::Argument, text);
+        if let Some(protocol) = &self.protocol {
+            let dialect = protocol.to_str().unwrap_or_default().parse();
+            builder = builder.dialect(
+                dialect.map_err(|error: NotADialect| wrong(format!("{PROTOCOL}: {error}")))?,
+            );
+        }
         if let Some(port) = &self.knock_port {
-            let port = port.to_str().and_then(|port| port.parse().ok()).filter(|port| *port > 0);
-            builder = builder.knock_port(port.ok_or_else(|| {
-                Failure::new(Outcome::Argument, format!("{KNOCK_PORT} must be a port, 1 to 65535"))
-            })?);
+            let port = port.to_str().and_then(|port| port.parse::<NonZeroU16>().ok());
+            let port =
+                port.ok_or_else(|| wrong(format!("{KNOCK_PORT}: write a port, 1 to 65535")))?;
+            builder = builder.knock_port(port.get());
         }
         Ok(builder)
     }

@@ -22,17 +22,19 @@ const SKNOCK: &str = "\
 // Every function may be called from any thread. None ends the process or prints anything, unless
 // there is a fault in the library or no memory left.
 //
-// Text is UTF-8 and ends with a zero byte. Unless a function says otherwise, what you hand over stays
-// yours and is read during the call only; NULL or a text that is no UTF-8 is an error, not a crash.
-// Pointers that a function returns belong to you until you free them with the function of that type.
+// Text is UTF-8 and ends with a zero byte. What you hand over stays yours and is read during the call
+// only; NULL, or a text that is no UTF-8, is an error and not a crash. What a function returns a
+// pointer to is yours until you free it with the function for it, unless the function says otherwise.
 //
 // Generated from the sources by `make header`; do not edit.";
 
 const KNOCK: &str = "\
 // The original sKnock's C library, name for name, over libsknock: link with -lknock or -lsknock.
 //
-// Every function may be called from any thread. None ends the process. The environment is read when
-// a handle is made: SKNOCK_KNOCK_PORT is the server's UDP port for knocks (default 62344).
+// Every function may be called from any thread. None ends the process. What the original had no
+// argument for is in the environment, and read when a handle is made: SKNOCK_PROTOCOL is v2, or v1 for
+// servers of the original (default v2), SKNOCK_KNOCK_PORT is the server's UDP port for knocks (default
+// 62344; with v1 any from 10000 to 60000).
 //
 // Generated from the sources by `make header`; do not edit.";
 
