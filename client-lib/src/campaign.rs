@@ -34,6 +34,8 @@ pub(crate) struct Knocked {
     pub(crate) destination: SocketAddr,
     pub(crate) granted: Option<Granted>,
     pub(crate) patience: Duration,
+    /// How long a door may take to open: refused for longer, it has not.
+    pub(crate) wait: Duration,
 }
 
 impl<'a> Campaign<'a> {
@@ -133,9 +135,9 @@ impl<'a> Campaign<'a> {
         if !self.tried.contains(&tried) {
             self.tried.push(tried);
         }
-        let patience = self.patience(sent.granted.as_ref());
+        let (patience, wait) = (self.patience(sent.granted.as_ref()), self.wait());
         self.at += 1;
-        Knocked { destination, granted: sent.granted, patience }
+        Knocked { destination, granted: sent.granted, patience, wait }
     }
 
     /// How long this round waits: twice as long as the one before.

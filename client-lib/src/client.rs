@@ -185,7 +185,8 @@ impl Client {
         if knocked.granted.is_none() {
             // The server grants all or nothing, so one open port speaks for the rest.
             let reached = probes.next().map(|service| {
-                reach::persistently(at(knocked.destination, service), knocked.patience)
+                let to = at(knocked.destination, service);
+                reach::unless_refused(to, knocked.patience, knocked.wait)
             });
             return match reached {
                 Some(Ok(_)) => Confirmation::Open(Verified::Connection),

@@ -23,13 +23,25 @@ pub(crate) fn once(to: SocketAddr, patience: Duration) -> io::Result<TcpStream> 
 
 /// Connects again and again until it works or `patience` is over, and at least once.
 pub(crate) fn persistently(to: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
-    let timer = Timer::of(patience);
+    unless_refused(to, patience, patience)
+}
+
+/// The same; but once `enough` is over, to be refused is an answer: the door did not open.
+pub(crate) fn unless_refused(
+    to: SocketAddr,
+    patience: Duration,
+    enough: Duration,
+) -> io::Result<TcpStream> {
+    let (timer, refusals) = (Timer::of(patience), Timer::of(enough));
     let (mut wait, mut pause) = (FIRST_TRY, FIRST_PAUSE);
     loop {
         let error = match once(to, wait.min(timer.left())) {
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
+        if error.kind() == io::ErrorKind::ConnectionRefused && refusals.is_over() {
+            return Err(error);
+        }
         thread::sleep(pause.min(timer.left()));
         if timer.is_over() {
             return Err(error);
@@ -58,6 +70,16 @@ mod tests {
         });
         persistently(address, Duration::from_secs(30)).unwrap();
         opener.join().unwrap();
+    }
+
+    #[test]
+    fn enough_refusals_are_an_answer() {
+        let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = reserved.local_addr().unwrap();
+        drop(reserved);
+        // Would take for ever otherwise.
+        let error = unless_refused(address, Duration::MAX, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[test]
