@@ -7,6 +7,7 @@
 //! A configuration with problems is no reason to stop: what could be understood is examined too,
 //! so that one run of `check` tells everything.
 
+mod facts;
 mod found;
 mod host;
 mod keys;
@@ -59,7 +60,7 @@ pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Moment) -> R
         let found = examine(settings, &Found::look(settings), host, now);
         findings.extend(found.into_iter().map(|finding| finding.located(settings)));
     }
-    Report::new(findings)
+    Report::new(settings.map(facts::gather).unwrap_or_default(), findings)
 }
 
 /// Judges what was found for these settings at this time. Reads nothing.

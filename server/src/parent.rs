@@ -9,7 +9,7 @@
 mod ears;
 mod files;
 mod network;
-mod plan;
+pub(crate) mod plan;
 mod privilege;
 mod signals;
 mod supervise;

@@ -100,8 +100,26 @@ fn a_right_installation_is_ready() {
     let report = Installation::new().check();
     assert_eq!(report.findings(), []);
     assert_eq!(report.exit_code(), 0);
-    assert_eq!(report.to_string(), "ready");
-    assert_eq!(report.json().unwrap(), r#"{"findings":[]}"#);
+    let [way, limit] = report.facts() else { panic!("{report:?}") };
+    assert!(way.starts_with("knocks: at udp/62344, copied by the kernel to NFLOG group 5344"));
+    assert!(limit.contains("1000 a second of one address") && limit.ends_with("5000 at once"));
+    assert_eq!(report.to_string(), format!("{way}\n{limit}\nready"));
+    assert!(report.json().unwrap().ends_with(r#""findings":[]}"#));
+}
+
+#[test]
+fn how_knocks_are_heard_is_told() {
+    let here = Installation::new();
+    let facts = |lines: &str| {
+        here.configure(lines);
+        here.check().facts().concat()
+    };
+    let copied = facts("knockPort = 10000-60000, 62344\nnflogGroup = 7\nknocksPerSource = 20");
+    assert!(copied.contains("at udp/10000-60000, udp/62344, copied"), "{copied}");
+    assert!(copied.contains("NFLOG group 7") && copied.contains("20 a second"), "{copied}");
+    let bound = facts("intake = socket\nknocksPerSource = 0");
+    assert!(bound.contains("can tell from a closed port"), "{bound}");
+    assert!(bound.contains("any number from one source"), "{bound}");
 }
 
 #[test]

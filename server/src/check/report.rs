@@ -72,17 +72,23 @@ impl From<&Note> for Finding {
     }
 }
 
-/// All findings, the worst first.
+/// What is so, and all findings, the worst first.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Report {
+    facts: Vec<String>,
     findings: Vec<Finding>,
 }
 
 impl Report {
     /// Puts the worst first and keeps the order otherwise.
-    pub(super) fn new(mut findings: Vec<Finding>) -> Self {
+    pub(super) fn new(facts: Vec<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.severity);
-        Self { findings }
+        Self { facts, findings }
+    }
+
+    /// What is so, for the administrator to compare with what was meant.
+    pub fn facts(&self) -> &[String] {
+        &self.facts
     }
 
     /// What was found.
@@ -95,7 +101,7 @@ impl Report {
         if self.count(Severity::Error) > 0 { exit::CONFIGURATION } else { 0 }
     }
 
-    /// For programs: `{"findings":[{"severity","what","remedy"}]}`, on one line.
+    /// For programs: `{"facts":[""],"findings":[{"severity","what","remedy"}]}`, on one line.
     ///
     /// # Errors
     ///
@@ -110,8 +116,9 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// For people: two lines for each finding, and a summary.
+    /// For people: the facts, two lines for each finding, and a summary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.facts.iter().try_for_each(|fact| writeln!(f, "{fact}"))?;
         for Finding { severity, what, remedy } in &self.findings {
             writeln!(f, "{severity}: {}", Clean(what))?;
             writeln!(f, "    {}", Clean(remedy))?;
