@@ -9,7 +9,7 @@
 //! An argument is what C may hand over, said as a type: `Option<&T>` and `Option<Box<T>>` are
 //! pointers that may be NULL, [`Text`] is a string that may be anything. So the functions are safe,
 //! and only `argument.rs` follows a raw pointer. No panic leaves this crate: each function runs in
-//! [`caught`], and what went wrong is remembered for its thread.
+//! `failure::caught`, and what went wrong is remembered for its thread.
 
 mod argument;
 mod client;
