@@ -42,20 +42,13 @@ impl Opened {
     }
 }
 
-/// Why a grant is not in place.
-#[derive(Debug, thiserror::Error)]
-pub enum NotOpened {
-    /// The gate is gone, and with it our purpose.
-    #[error("the privileged process is gone: {0}")]
-    Gone(#[from] io::Error),
-    /// It would not, or could not.
-    #[error("the gate did not open: {answer:?}")]
-    Denied {
-        /// What was asked for. Boxed, so that the good case is not copied at the bad one's size.
-        grant: Box<Grant>,
-        /// What it said.
-        answer: Answer,
-    },
+/// A grant that the gate would not, or could not, carry out.
+#[derive(Debug)]
+pub struct Denied {
+    /// What was asked for. Boxed, so that the good case is not copied at the bad one's size.
+    pub grant: Box<Grant>,
+    /// What the gate said.
+    pub answer: Answer,
 }
 
 impl Gate {
@@ -71,19 +64,30 @@ impl Gate {
         self.ask(&Request::Raise)
     }
 
-    /// Has `grant` carried out.
-    pub fn open(&mut self, grant: Grant) -> Result<Opened, NotOpened> {
-        let Some(wish) = wish(&grant) else {
-            return Err(NotOpened::Denied { grant: Box::new(grant), answer: Answer::Failed });
-        };
-        match self.ask(&Request::Open(wish))? {
-            Answer::Opened { seconds, clipped } => {
-                let clipped = clipped || grant.clipped();
-                let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
-                Ok(Opened { grant, seconds, clipped })
+    /// Has `grants` carried out, all in one transaction as far as they can be; each gets its own
+    /// answer, in order.
+    ///
+    /// An error means that the gate is gone, and with it our purpose.
+    pub fn open(&mut self, grants: Vec<Grant>) -> io::Result<Vec<Result<Opened, Denied>>> {
+        let mut asked = Vec::with_capacity(grants.len());
+        for grant in grants {
+            let record = wish(&grant).and_then(|wish| Request::Open(wish).encode());
+            if let Some(record) = &record {
+                self.send(record)?;
             }
-            answer => Err(NotOpened::Denied { grant: Box::new(grant), answer }),
+            asked.push((grant, record.is_some()));
         }
+        let answer = |(grant, sent)| {
+            Ok(match if sent { self.receive()? } else { Answer::Failed } {
+                Answer::Opened { seconds, clipped } => {
+                    let clipped = clipped || Grant::clipped(&grant);
+                    let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
+                    Ok(Opened { grant, seconds, clipped })
+                }
+                answer => Err(Denied { grant: Box::new(grant), answer }),
+            })
+        };
+        asked.into_iter().map(answer).collect()
     }
 
     /// Closes every door that the holder of `certificate` has opened.
@@ -99,7 +103,15 @@ impl Gate {
 
     fn ask(&self, request: &Request) -> io::Result<Answer> {
         let Some(record) = request.encode() else { return Ok(Answer::Failed) };
-        uninterrupted(|| send(self.link.as_raw_fd(), &record, MsgFlags::MSG_NOSIGNAL))?;
+        self.send(&record)?;
+        self.receive()
+    }
+
+    fn send(&self, record: &[u8]) -> io::Result<()> {
+        uninterrupted(|| send(self.link.as_raw_fd(), record, MsgFlags::MSG_NOSIGNAL)).map(drop)
+    }
+
+    fn receive(&self) -> io::Result<Answer> {
         let mut record = [0; Answer::LEN];
         match uninterrupted(|| recv(self.link.as_raw_fd(), &mut record, MsgFlags::empty()))? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
