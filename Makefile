@@ -70,8 +70,9 @@ setup:
 build: setup
 	$(CARGO) build --release --locked --bins
 
-# Linux's linker options. It is never unloaded: a resolver that takes too long still runs in it.
-c-library: setup
+# Without setup: it needs a C compiler and nothing else of it. The options are those of Linux's linker;
+# it is never unloaded, as a resolver that takes too long still runs in it.
+c-library:
 	$(CARGO) rustc --locked --profile $(PROFILE) --package sknock-c --lib \
 		--crate-type cdylib,staticlib -- \
 		-C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,nodelete
