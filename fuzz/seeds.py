@@ -157,5 +157,18 @@ def journal():
     put("journal", "described", b"\1\0" + bytes(8) + b"\1\x9c\x40\1\2\3\0\0" + b"\2\x10\0\4\5\6\0\0")
 
 
-for make in [pipeline_and_message, original, authorization, revocation, bundle, configuration, request, journal]:
+def packet():
+    v4, v6 = bytes([203, 0, 113, 7, 10, 0, 0, 1]), bytes.fromhex("20010db8" + "00" * 11 + "07" + "fd00" + "00" * 13 + "01")
+    ports = struct.pack(">HH", 40000, 62344)
+    put("packet", "v4", b"\2" + v4 + ports + b"knock")
+    put("packet", "v6", b"\3" + v6 + ports + b"knock!")
+    whole = struct.pack(">BBHHHBBH", 0x45, 0, 20 + 8 + 5, 0, 0, 64, 17, 0) + v4 + ports + struct.pack(">HH", 13, 0) + b"knock"
+    put("packet", "whole", b"\1" + whole)
+    attribute = struct.pack("=HH", 4 + len(whole), 9) + whole + bytes(-len(whole) % 4)
+    prefix = struct.pack("=HH", 7, 10) + b"sk\0\0"
+    body = struct.pack("=BBH", 2, 0, 0) + prefix + attribute
+    put("packet", "netlink", b"\0" + struct.pack("=IHHII", 16 + len(body), 0x400, 0, 0, 0) + body)
+
+
+for make in [pipeline_and_message, original, authorization, revocation, bundle, configuration, request, journal, packet]:
     make()
