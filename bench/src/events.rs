@@ -50,9 +50,21 @@ impl Events {
 
     /// Waits for grants that have come into force, and says how many; none if there were none in time.
     /// The kernel tells of them when they already count.
-    pub(crate) fn grants(&mut self) -> u64 {
+    pub(crate) fn grants(&mut self) -> usize {
+        self.read(MsgFlags::empty())
+    }
+
+    /// The same without waiting: whoever waits has to be woken, at the cost of who grants.
+    pub(crate) fn grants_so_far(&mut self) -> usize {
+        std::iter::repeat_with(|| self.read(MsgFlags::MSG_DONTWAIT))
+            .take_while(|&new| new > 0)
+            .sum()
+    }
+
+    /// Reads until it finds a grant.
+    fn read(&mut self, flags: MsgFlags) -> usize {
         loop {
-            match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
+            match recv(self.socket.as_raw_fd(), &mut self.buffer, flags) {
                 Ok(length) => match self.learn(length) {
                     0 => {}
                     some => return some,
@@ -63,7 +75,7 @@ impl Events {
         }
     }
 
-    fn learn(&mut self, length: usize) -> u64 {
+    fn learn(&mut self, length: usize) -> usize {
         let mut found = 0;
         let mut rest = &self.buffer[..length];
         // Type 0, a length, and the text.
@@ -71,7 +83,7 @@ impl Events {
             rest = &rest[at + 2..];
             let Some(id) = rest.first_chunk::<{ size_of::<Id>() }>() else { break };
             if id[2..].iter().all(u8::is_ascii_hexdigit) {
-                found += u64::from(self.known.insert(*id));
+                found += usize::from(self.known.insert(*id));
             }
         }
         found

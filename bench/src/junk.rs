@@ -51,25 +51,28 @@ impl Junk {
     }
 
     /// All kinds, at a daemon that protects single ports.
-    pub(crate) fn of(&mut self, site: &Site, daemon: &Daemon<'_>) {
+    pub(crate) fn of(&mut self, site: &Site, daemon: &Daemon<'_>, intake: &str) {
+        let mut kind = |name: &str, packets: &[Vec<u8>]| {
+            self.kind(site, daemon, &format!("{intake}: {name}"), packets);
+        };
         let noises = |length| (0..DIFFERENT).map(|_| noise(length)).collect::<Vec<_>>();
-        self.kind(site, daemon, "wrong length (1199)", &noises(DATAGRAM_LENGTH - 1));
-        self.kind(site, daemon, "right length, no veil", &noises(DATAGRAM_LENGTH));
+        kind("wrong length (1199)", &noises(DATAGRAM_LENGTH - 1));
+        kind("right length, no veil", &noises(DATAGRAM_LENGTH));
         let veiled: Vec<_> = (0..DIFFERENT).map(|_| veiled_noise(&site.server)).collect();
-        self.kind(site, daemon, "right veil, junk inside", &veiled);
+        kind("right veil, junk inside", &veiled);
 
         let knock = site.knock(0, false);
         let patience = Duration::from_secs(1);
         let mut events = Events::of(&site.world.gateway, patience);
         Sender::of(&site.world, patience).send(&knock, source(9_998));
         let admitted = if events.grants() > 0 { "admitted" } else { "lost" };
-        self.kind(site, daemon, &format!("{admitted} knock, repeated"), &[knock.to_vec()]);
+        kind(&format!("{admitted} knock, repeated"), &[knock.to_vec()]);
     }
 
     /// The wrong length, at a daemon that drops all traffic.
     pub(crate) fn of_closed(&mut self, site: &Site, daemon: &Daemon<'_>) {
         let packets: Vec<_> = (0..DIFFERENT).map(|_| noise(DATAGRAM_LENGTH - 1)).collect();
-        self.kind(site, daemon, "wrong length, all traffic dropped", &packets);
+        self.kind(site, daemon, "nflog: wrong length, policy drop for all traffic", &packets);
     }
 
     /// All rows.
@@ -88,12 +91,11 @@ impl Junk {
     fn row(&mut self, name: &str, load: usize, cost: &Cost) {
         let kernel = cost.sender - self.bare[load];
         let all = kernel + cost.processes;
-        let counts = [cost.read.to_string(), cost.full.to_string()];
         let costs = [cost.network, cost.privileged, kernel, all, all / self.dropped[load]];
         self.table.row(
             [name.to_owned(), Load::ALL[load].name().to_owned(), number(cost.per_second)]
                 .into_iter()
-                .chain(counts)
+                .chain([cost.lost.to_string()])
                 .chain(costs.map(number)),
         );
     }
@@ -103,8 +105,7 @@ const COLUMNS: &[&str] = &[
     "junk",
     "load",
     "packets/s",
-    "read",
-    "no room",
+    "lost",
     "network us",
     "privileged us",
     "kernel us",
@@ -136,9 +137,9 @@ fn notes(table: &mut Table) {
         Load::Full.count(),
     ));
     table.note(
-        "Read: datagrams that reached the daemon (InDatagrams); no room: dropped at its full buffer \
-         (RcvbufErrors); of all rounds. network, privileged: CPU time of the process for one datagram \
-         read.",
+        "lost: no room in a full UDP socket (RcvbufErrors) or netlink socket (Drops), of all rounds. \
+         network, privileged: CPU time of the process for one datagram not lost; of those under the \
+         right veil the network process turns some away when its own queue is full.",
     );
     table.note(
         "kernel: CPU time of the sending thread, in which the kernel also receives, and of ksoftirqd, \

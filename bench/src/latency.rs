@@ -22,41 +22,68 @@ const REST: Duration = Duration::from_millis(8);
 /// Beyond any latency: what takes longer is lost.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Measures with the daemon's default of one worker for each core.
-pub(crate) fn measure(site: &Site) -> Table {
-    let columns =
-        ["from the datagram's send until", "n", "lost", "median us", "p99 us", "min us", "max us"];
-    let mut table = Table::new("Knock to open, idle, IPv4", &columns);
-    let mut told = Told::default();
-    let events = &mut Events::of(&site.world.gateway, PATIENCE);
-    let sender = Sender::of(&site.world, PATIENCE);
-    for number in 0..KNOCKS {
-        told.knock(site, &sender, events, number);
-    }
-    line(&mut table, "the element is in the kernel", &told.kernel);
-    line(&mut table, "the client has the answer", &told.answer);
-    let (opened, attempt) = connected(site, &sender);
-    line(&mut table, "a TCP connection is established", &opened);
-    table.note(format!(
-        "{REST:?} between knocks; each from an address of its own, certificates known; daemon not \
-         pinned, {} workers. \"Lost\": not within {PATIENCE:?}.",
-        daemon_workers(),
-    ));
-    table.note(
-        "In the kernel: its own event for the element, read from netlink by the sending thread. \
-         The answer is sent after the gate has confirmed.",
-    );
-    table.note(format!(
-        "Connection: connect() over and over from the client's address, each a new SYN that policy \
-         `reject` resets at once, until one succeeds. A refused attempt takes {} us (median), which \
-         is the resolution, and keeps one of the cores busy.",
-        number(attempt.median()),
-    ));
-    table
+/// The latency table, for one daemon after another, each with its default of one worker a core.
+pub(crate) struct Latency<'a> {
+    site: &'a Site,
+    table: Table,
+    /// So that no address knocks twice.
+    used: usize,
 }
 
-fn daemon_workers() -> usize {
-    thread::available_parallelism().map_or(0, usize::from)
+const COLUMNS: &[&str] =
+    &["from the datagram's send until", "n", "lost", "median us", "p99 us", "min us", "max us"];
+
+impl<'a> Latency<'a> {
+    /// No rows yet.
+    pub(crate) fn new(site: &'a Site) -> Self {
+        let mut table = Table::new("Knock to open, idle, IPv4", COLUMNS);
+        table.note(format!(
+            "{REST:?} between knocks; each from an address of its own, certificates known; nothing is \
+             pinned, one worker for each core. \"Lost\": not within {PATIENCE:?}."
+        ));
+        table.note(
+            "In the kernel: its own event for the element, read from netlink by the sending thread. \
+             The answer is sent after the gate has confirmed.",
+        );
+        table.note(
+            "Connection: connect() over and over from the client's address, each a new SYN that policy \
+             `reject` resets at once, until one succeeds. This keeps one of the cores busy.",
+        );
+        Self { site, table, used: 0 }
+    }
+
+    /// Measures the daemon that runs.
+    pub(crate) fn of(&mut self, intake: &str) {
+        let mut told = Told::default();
+        let events = &mut Events::of(&self.site.world.gateway, PATIENCE);
+        let sender = Sender::of(&self.site.world, PATIENCE);
+        for number in 0..KNOCKS {
+            told.knock(self.site, &sender, events, self.used + number);
+        }
+        self.line(&format!("{intake}: the element is in the kernel"), &told.kernel);
+        self.line(&format!("{intake}: the client has the answer"), &told.answer);
+        self.used += KNOCKS;
+        let (opened, attempts) = connected(self.site, &sender, self.used);
+        self.used += KNOCKS;
+        self.line(&format!("{intake}: a TCP connection is established"), &opened);
+        self.table.note(format!(
+            "{intake}: a refused connect() takes {} us (median), which is the resolution.",
+            number(attempts.median())
+        ));
+    }
+
+    fn line(&mut self, what: &str, series: &Series) {
+        let lost = KNOCKS - series.len();
+        let times = [series.median(), series.percentile(99), series.min(), series.max()];
+        let counts = [series.len().to_string(), lost.to_string()];
+        let cells = [what.to_owned()].into_iter().chain(counts).chain(times.map(number));
+        self.table.row(cells);
+    }
+
+    /// All rows.
+    pub(crate) fn table(self) -> Table {
+        self.table
+    }
 }
 
 #[derive(Default)]
@@ -82,13 +109,13 @@ impl Told {
 }
 
 /// Until the first connection, and how long attempts before it took.
-fn connected(site: &Site, sender: &Sender) -> (Series, Series) {
+fn connected(site: &Site, sender: &Sender, first: usize) -> (Series, Series) {
     let world = &site.world;
     let listener = world.gateway.inside(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)));
     let listener = listener.expect("nobody else is there");
     let (mut opened, mut attempts) = (Series::default(), Series::default());
     world.client.inside(|| {
-        for number in KNOCKS..2 * KNOCKS {
+        for number in first..first + KNOCKS {
             thread::sleep(REST);
             let packet = site.knock(number, false);
             let watch = Stopwatch::start();
@@ -113,11 +140,4 @@ fn connects(from: Ipv4Addr) -> bool {
     let address = |ip, port| SockaddrStorage::from(SocketAddr::new(ip, port));
     bind(socket.as_raw_fd(), &address(from.into(), 0)).expect("the crowd's address is ours");
     connect(socket.as_raw_fd(), &address(GATEWAY, PORT)).is_ok()
-}
-
-fn line(table: &mut Table, what: &str, series: &Series) {
-    let lost = KNOCKS - series.len();
-    let times = [series.median(), series.percentile(99), series.min(), series.max()].map(number);
-    let counts = [series.len().to_string(), lost.to_string()];
-    table.row([what.to_owned()].into_iter().chain(counts).chain(times));
 }

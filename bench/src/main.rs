@@ -12,8 +12,8 @@ mod floor;
 mod forged;
 mod junk;
 mod latency;
+mod losses;
 mod memory;
-mod received;
 mod sender;
 mod series;
 mod steps;
@@ -26,6 +26,7 @@ use sknock_tests::{Config, Daemon};
 
 use crate::floor::Floor;
 use crate::junk::Junk;
+use crate::latency::Latency;
 use crate::memory::Memory;
 use crate::table::Table;
 use crate::throughput::Throughput;
@@ -59,7 +60,7 @@ fn main() {
         println!("{}", throughput(&site, &config, floor, &mut memory));
     }
     if wanted.any(&["junk"]) {
-        println!("{}", junk(&site, config));
+        println!("{}", junk(&site, &config));
     }
     if wanted.any(&["memory"]) {
         println!("{}", memory.table());
@@ -76,14 +77,20 @@ impl Wanted {
     }
 }
 
-/// The daemon as it is by default.
+/// The daemon as it is by default, and with the other way of hearing.
 fn idle(site: &Site, wanted: &Wanted, memory: &mut Memory) {
-    let daemon = site.start(&site.config(), USUAL);
-    memory.look("idle, before any knock", &daemon);
-    site.introduce();
+    let mut latency = Latency::new(site);
+    for intake in ["nflog", "socket"] {
+        let daemon = site.start(&site.config().set("intake", intake), USUAL);
+        memory.look(&format!("{intake}, idle, before any knock"), &daemon);
+        site.introduce();
+        if wanted.any(&["latency"]) {
+            latency.of(intake);
+            memory.look(&format!("{intake}, idle, after 640 knocks"), &daemon);
+        }
+    }
     if wanted.any(&["latency"]) {
-        println!("{}", latency::measure(site));
-        memory.look("idle, after 640 knocks", &daemon);
+        println!("{}", latency.table());
     }
 }
 
@@ -95,15 +102,18 @@ fn throughput(site: &Site, config: &Config, floor: Floor, memory: &mut Memory) -
         throughput.of(&daemon);
         memory.look("one worker, after 54,040 knocks", &daemon);
     }
-    throughput.without_log(&on_one_core(site, config, QUIET));
+    throughput.briefly(&on_one_core(site, config, QUIET), "first row, without log lines");
+    let socket = config.clone().set("intake", "socket");
+    throughput.briefly(&on_one_core(site, &socket, USUAL), "first row, intake = socket");
     throughput.table()
 }
 
-/// Junk at a daemon that protects single ports, and at one that closes everything.
-fn junk(site: &Site, config: Config) -> Table {
+/// Junk at daemons that protect single ports, for each way of hearing, and at one that closes all.
+fn junk(site: &Site, config: &Config) -> Table {
     let mut junk = Junk::new();
-    junk.of(site, &on_one_core(site, &config, USUAL));
-    let closed = config.without("protectedPorts").set("firewallPolicy", "drop");
+    junk.of(site, &on_one_core(site, config, USUAL), "nflog");
+    junk.of(site, &on_one_core(site, &config.clone().set("intake", "socket"), USUAL), "socket");
+    let closed = config.clone().without("protectedPorts").set("firewallPolicy", "drop");
     junk.of_closed(site, &on_one_core(site, &closed, USUAL));
     junk.table()
 }

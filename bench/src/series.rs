@@ -59,17 +59,17 @@ pub(crate) fn micros(time: Duration) -> f64 {
 }
 
 /// How much of `time` each of `count` took, in microseconds; not a number if there were none.
-pub(crate) fn micros_each(time: Duration, count: u64) -> f64 {
+pub(crate) fn micros_each(time: Duration, count: usize) -> f64 {
     if count == 0 { f64::NAN } else { micros(time) / real(count) }
 }
 
 /// How many of `count` there were in a second.
-pub(crate) fn per_second(count: u64, time: Duration) -> f64 {
+pub(crate) fn per_second(count: usize, time: Duration) -> f64 {
     real(count) / time.as_secs_f64()
 }
 
 /// A count as a real number.
 #[expect(clippy::cast_precision_loss, reason = "nothing here counts to 2^53")]
-pub(crate) fn real(count: u64) -> f64 {
+pub(crate) fn real(count: usize) -> f64 {
     count as f64
 }

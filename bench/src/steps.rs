@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sknock_gate::{
-    Ceiling, Firewall, Gate, Happened, Holder, Label, Name, PortRange, Request, Rules, Serial,
-    Transport, Uptime, Wish,
+    Ceiling, Firewall, Gate, Happened, Hearing, Holder, Label, Name, PortRange, Request, Rules,
+    Serial, Transport, Uptime, Wish,
 };
 use sknock_protocol::{
     Anchors, Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, Verifier,
@@ -153,7 +153,7 @@ fn gate(namespace: &Namespace) -> Series {
         always_open: Vec::new(),
         knock_ports: Vec::new(),
         knock_lengths: (1208, 1208),
-        hearing: sknock_gate::Hearing::Socket,
+        hearing: Hearing::Socket,
         meter: None,
         capacity: 2_000_000,
         gc_interval: Duration::from_secs(2),

@@ -1,5 +1,6 @@
 //! How many valid knocks one core opens in a second.
 
+use std::thread;
 use std::time::Duration;
 
 use sknock_tests::Daemon;
@@ -18,7 +19,10 @@ const KNOCKS: usize = 6000;
 const ROUNDS: usize = 3;
 
 /// Knocks on their way at a time: enough that the daemon never waits, few enough that none is lost.
-const UNDER_WAY: u64 = 64;
+const UNDER_WAY: usize = 128;
+
+/// Between two looks at what was granted: far less than it takes to grant what is under way.
+const REST: Duration = Duration::from_micros(500);
 
 /// Nothing more comes.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -37,7 +41,7 @@ const MANY: Crowd =
 
 /// What a round came to.
 struct Round {
-    granted: u64,
+    granted: usize,
     took: Duration,
     spent: Spent,
 }
@@ -80,7 +84,7 @@ impl<'a> Throughput<'a> {
             "Of the floor: knocks/s x the crypto floor above (with the answer's calls where one is \
              asked for).",
         );
-        Self { site, floor, table, used: 10_000 }
+        Self { site, floor, table, used: 0 }
     }
 
     /// Measures a daemon that is kept on one core.
@@ -90,9 +94,9 @@ impl<'a> Throughput<'a> {
         self.crowd(daemon, Crowd { name: "one certificate, one address", many: false, ..MANY });
     }
 
-    /// Measures one that writes no line for each knock.
-    pub(crate) fn without_log(&mut self, daemon: &Daemon<'_>) {
-        self.crowd(daemon, Crowd { name: "first row, without log lines", ..MANY });
+    /// Measures the first of those crowds only.
+    pub(crate) fn briefly(&mut self, daemon: &Daemon<'_>, name: &'static str) {
+        self.crowd(daemon, Crowd { name, ..MANY });
     }
 
     fn crowd(&mut self, daemon: &Daemon<'_>, crowd: Crowd) {
@@ -104,7 +108,7 @@ impl<'a> Throughput<'a> {
         let rate: Series = rounds.iter().map(|r| per_second(r.granted, r.took)).collect();
         let median =
             |of: &dyn Fn(&Round) -> f64| rounds.iter().map(of).collect::<Series>().median();
-        let granted: u64 = rounds.iter().map(|round| round.granted).sum();
+        let granted: usize = rounds.iter().map(|round| round.granted).sum();
         let floor = if crowd.answer { self.floor.answered } else { self.floor.knock };
         let cells = [
             (ROUNDS * KNOCKS).to_string(),
@@ -122,25 +126,39 @@ impl<'a> Throughput<'a> {
 
     fn round(&mut self, daemon: &Daemon<'_>, crowd: Crowd) -> Round {
         let first = self.used;
-        self.used += if crowd.many { KNOCKS } else { 0 };
+        self.used += KNOCKS;
         let packets: Vec<Packet> = (0..KNOCKS)
             .map(|number| self.site.knock(if crowd.many { number } else { 0 }, crowd.answer))
             .collect();
         let sender = Sender::of(&self.site.world, PATIENCE);
         let mut events = Events::of(&self.site.world.gateway, PATIENCE);
-        let from = |number: usize| source(if crowd.many { first + number } else { 9_999 });
+        let from = |number: usize| source(if crowd.many { first + number } else { first });
 
         let (before, watch) = (Spent::by(daemon), Stopwatch::start());
         let (mut granted, mut took) = (0, Duration::ZERO);
-        for (number, packet) in packets.iter().enumerate() {
-            // Whatever is lost is not waited for twice.
-            while number as u64 >= granted + UNDER_WAY && more(&mut events, &mut granted) {
-                took = watch.elapsed();
+        // What does not come in time is given up.
+        let (mut lost, mut heard) = (0, Duration::ZERO);
+        let mut wait = |under_way: usize| {
+            thread::sleep(REST);
+            match events.grants_so_far() {
+                0 if watch.elapsed() < heard + PATIENCE => {}
+                0 => (lost, heard) = (lost + under_way, watch.elapsed()),
+                new => {
+                    (granted, took) = (granted + new, watch.elapsed());
+                    heard = took;
+                }
             }
-            sender.send(packet, from(number));
+            granted + lost
+        };
+        let mut settled = 0;
+        for (sent, packet) in (0..).zip(&packets) {
+            while sent >= settled + UNDER_WAY {
+                settled = wait(sent - settled);
+            }
+            sender.send(packet, from(sent));
         }
-        while granted < KNOCKS as u64 && more(&mut events, &mut granted) {
-            took = watch.elapsed();
+        while settled < KNOCKS {
+            settled = wait(KNOCKS - settled);
         }
         Round { granted, took, spent: Spent::by(daemon).since(before) }
     }
@@ -149,11 +167,4 @@ impl<'a> Throughput<'a> {
     pub(crate) fn table(self) -> Table {
         self.table
     }
-}
-
-/// Waits for grants; says whether there were any.
-fn more(events: &mut Events, granted: &mut u64) -> bool {
-    let new = events.grants();
-    *granted += new;
-    new > 0
 }

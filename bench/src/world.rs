@@ -53,6 +53,7 @@ impl Site {
             .set("crlFile", list.to_str().expect("temporary files have plain names"))
             .set("protectedPorts", "tcp/22")
             .set("maxGrants", "1000000")
+            .set("knocksPerSource", "0")
             .set("maxGrantsPerSecond", "100000")
             .set("TIMESTAMP_THRESHOLD_IN_SECONDS", "4")
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sknock_tests::{Daemon, World};
 
 use crate::cpu::{Softirqs, Spent};
-use crate::received::Received;
+use crate::losses::lost;
 use crate::sender::Sender;
 use crate::series::{Series, micros_each, per_second};
 use crate::stopwatch::{Stopwatch, own_cpu};
@@ -17,6 +17,9 @@ pub(super) const ROUNDS: usize = 3;
 
 /// Senders of a flood: each is a flow of its own to the kernel's connection tracking.
 pub(super) const FLOWS: usize = 4096;
+
+/// Between two looks whether a daemon is still busy.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// How fast junk comes.
 #[derive(Clone, Copy)]
@@ -47,11 +50,11 @@ impl Load {
 
 /// Medians of some rounds, in microseconds for one packet.
 pub(super) struct Cost {
-    pub(super) read: u64,
-    pub(super) full: u64,
+    /// Of all rounds.
+    pub(super) lost: usize,
     pub(super) per_second: f64,
     pub(super) sender: f64,
-    /// For one packet that was read.
+    /// For one packet that was not lost.
     pub(super) network: f64,
     pub(super) privileged: f64,
     /// Of both processes, for one packet that was sent.
@@ -71,8 +74,7 @@ impl Flood<'_> {
         let rounds: Vec<Cost> = (0..ROUNDS).map(|_| self.round(packets, load)).collect();
         let median = |of: fn(&Cost) -> f64| rounds.iter().map(of).collect::<Series>().median();
         Cost {
-            read: rounds.iter().map(|cost| cost.read).sum(),
-            full: rounds.iter().map(|cost| cost.full).sum(),
+            lost: rounds.iter().map(|cost| cost.lost).sum(),
             per_second: median(|cost| cost.per_second),
             sender: median(|cost| cost.sender),
             network: median(|cost| cost.network),
@@ -83,35 +85,50 @@ impl Flood<'_> {
 
     fn round(&self, packets: &[Vec<u8>], load: Load) -> Cost {
         let sender = Sender::of(self.to, Duration::from_secs(1));
-        let busy = || self.daemon.map(Spent::by).unwrap_or_default();
-        let (before, started, softirqs) =
-            (Received::by(&self.to.gateway), busy(), self.softirqs.spent());
+        let (before, started) = (lost(&self.to.gateway), self.spent());
+        let softirqs = self.softirqs.spent();
         let (own, watch) = (own_cpu(), Stopwatch::start());
         let taken = send(&sender, packets, load);
         let (own, took) = (own_cpu().saturating_sub(own), watch.elapsed());
-        let received = Received::settled(&self.to.gateway).since(before);
-        let (spent, softirqs) =
-            (busy().since(started), self.softirqs.spent().saturating_sub(softirqs));
+        let spent = self.settled().since(started);
+        let kernel = own + self.softirqs.spent().saturating_sub(softirqs);
+        let lost = lost(&self.to.gateway) - before;
         Cost {
-            read: received.read,
-            full: received.full,
+            lost,
             per_second: per_second(taken, took),
-            sender: micros_each(own + softirqs, taken),
-            network: micros_each(spent.network, received.read),
-            privileged: micros_each(spent.privileged, received.read),
+            sender: micros_each(kernel, taken),
+            network: micros_each(spent.network, taken - lost),
+            privileged: micros_each(spent.privileged, taken - lost),
             processes: micros_each(spent.both(), taken),
+        }
+    }
+
+    fn spent(&self) -> Spent {
+        self.daemon.map(Spent::by).unwrap_or_default()
+    }
+
+    /// When there is nothing left to do for the daemon.
+    fn settled(&self) -> Spent {
+        let mut last = self.spent();
+        loop {
+            thread::sleep(PAUSE);
+            let now = self.spent();
+            if now.since(last).network < PAUSE / 10 {
+                return now;
+            }
+            last = now;
         }
     }
 }
 
 /// Sends from all flows in turn; how many the kernel took.
-fn send(sender: &Sender, packets: &[Vec<u8>], load: Load) -> u64 {
+fn send(sender: &Sender, packets: &[Vec<u8>], load: Load) -> usize {
     let mut taken = 0;
     for (number, packet) in packets.iter().cycle().take(load.count()).enumerate() {
         if matches!(load, Load::Bursts) && number % 10 == 0 {
             thread::sleep(Duration::from_millis(1));
         }
-        taken += u64::from(sender.send(packet, source(20_000 + number % FLOWS)));
+        taken += usize::from(sender.send(packet, source(20_000 + number % FLOWS)));
     }
     taken
 }
