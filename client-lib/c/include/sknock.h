@@ -1,7 +1,8 @@
 // libsknock: opens services hidden by sKnock. See docs/C.md for an example.
 //
-// Every function may be called from any thread. None ends the process or prints anything, unless
-// there is a fault in the library or no memory left.
+// Every function may be called from any thread. None ends the process, unless there is no memory left.
+// None prints anything, but for a fault in the library, which is told on standard error and becomes
+// SKNOCK_RESULT_INTERNAL.
 //
 // Text is UTF-8 and ends with a zero byte. What you hand over stays yours and is read during the call
 // only; NULL, or a text that is no UTF-8, is an error and not a crash. What a function returns a
