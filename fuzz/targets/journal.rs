@@ -31,8 +31,8 @@ fuzz_target!(|input: &[u8]| {
     let journal = if kind % 2 == 0 { rest.to_vec() } else { described(rest) };
     let horizon = match scene & 6 {
         0 => None,
-        2 => Some(record(b"hori", &[b"sknock horizon 1", &NOW.to_be_bytes()])),
-        4 => Some(record(b"hori", &[b"sknock horizon 1", &(NOW + 60_000).to_be_bytes()])),
+        2 => Some(record(*b"hori", &[b"sknock horizon 1", &NOW.to_be_bytes()])),
+        4 => Some(record(*b"hori", &[b"sknock horizon 1", &(NOW + 60_000).to_be_bytes()])),
         _ => Some(journal.iter().copied().take(RECORD).collect()),
     };
     let folder = FOLDER.path();
@@ -67,17 +67,17 @@ fn described(input: &[u8]) -> Vec<u8> {
         let stamp = NOW - 40_000 + u64::from(u16::from_be_bytes([*a, *b]));
         let stamp = stamp.to_be_bytes();
         match kind % 5 {
-            0 => record(b"head", &[b"sknock journal 1", &[0; 15], &[c & 1], &stamp]),
-            1..4 => record(b"used", &[&[*c; 16], &[*d; 16], &[*e; 16], &stamp]),
-            _ if *f == *g => record(b"done", &[]),
-            _ => record(b"used", &[&[*c; 32], &[*d; 16], &[*a, *b, *c, *d, *e, *f, *g, 0]]),
+            0 => record(*b"head", &[b"sknock journal 1", &[0; 15], &[c & 1], &stamp]),
+            1..4 => record(*b"used", &[&[*c; 16], &[*d; 16], &[*e; 16], &stamp]),
+            _ if *f == *g => record(*b"done", &[]),
+            _ => record(*b"used", &[&[*c; 32], &[*d; 16], &[*a, *b, *c, *d, *e, *f, *g, 0]]),
         }
     });
     records.chain(rest.iter().copied()).collect()
 }
 
 /// As `server/src/replay/record.rs` says it lies on disk.
-fn record(tag: &[u8; 4], body: &[&[u8]]) -> Vec<u8> {
+fn record(tag: [u8; 4], body: &[&[u8]]) -> Vec<u8> {
     let mut bytes = body.concat();
     bytes.resize(RECORD - 8, 0);
     bytes.extend(tag);
