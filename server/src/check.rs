@@ -11,8 +11,10 @@ mod facts;
 mod found;
 mod host;
 mod keys;
+mod others;
 mod report;
 mod revocation;
+mod surroundings;
 
 use sknock_protocol::Moment;
 
@@ -27,13 +29,28 @@ pub struct Host {
     /// The port that the administrator's own SSH connection came in on: the last number of
     /// `$SSH_CONNECTION`.
     pub ssh_port: Option<u16>,
-    /// Rules of other nftables tables that drop what should reach us, as nft would list them.
+    /// Chains of other nftables tables that drop what should reach us, and what that is.
     pub denied_elsewhere: Vec<String>,
+    /// Where another firewall may be in the way, and the administrator should look for themselves.
+    pub unclear: Vec<String>,
+    /// What could not be looked at, and why.
+    pub unlooked: Vec<String>,
     /// Why the kernel cannot do what the gate needs.
     pub unsupported: Vec<String>,
 }
 
 impl Host {
+    /// Looks around on this host for what is in the way of these settings. Changes nothing. Needs root;
+    /// without it, says what it has not seen.
+    #[must_use]
+    pub fn look(loaded: &Result<Settings, Problems>) -> Self {
+        let mut host = Self::default();
+        if let Some(settings) = settled(loaded) {
+            surroundings::look(settings, &mut host);
+        }
+        host
+    }
+
     /// Takes the port from `$SSH_CONNECTION`: `client address, port, server address, port`.
     #[must_use]
     pub fn with_ssh_connection(mut self, connection: Option<&str>) -> Self {
@@ -46,21 +63,25 @@ impl Host {
 
 /// Checks what [`Settings::load`] gave, and reads the files that it names.
 pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Moment) -> Report {
-    let settings = match loaded {
-        Ok(settings) => Some(settings),
-        Err(problems) => problems.draft(),
-    };
     let problems = loaded.as_ref().err().into_iter().flatten();
     let mut findings: Vec<Finding> = problems
         .map(|problem| {
             Finding::error(format!("{}: {}", problem.place, problem.what), &problem.remedy)
         })
         .collect();
-    if let Some(settings) = settings {
+    if let Some(settings) = settled(loaded) {
         let found = examine(settings, &Found::look(settings), host, now);
         findings.extend(found.into_iter().map(|finding| finding.located(settings)));
     }
-    Report::new(settings.map(facts::gather).unwrap_or_default(), findings)
+    Report::new(settled(loaded).map(facts::gather).unwrap_or_default(), findings)
+}
+
+/// The settings, as far as they could be understood.
+fn settled(loaded: &Result<Settings, Problems>) -> Option<&Settings> {
+    match loaded {
+        Ok(settings) => Some(settings),
+        Err(problems) => problems.draft(),
+    }
 }
 
 /// Judges what was found for these settings at this time. Reads nothing.

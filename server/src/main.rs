@@ -50,7 +50,7 @@ fn open() -> ExitCode {
 fn check(config: &Path, json: bool) -> ExitCode {
     let loaded = Settings::load(config, env::vars_os());
     let connection = env::var("SSH_CONNECTION").ok();
-    let host = Host::default().with_ssh_connection(connection.as_deref());
+    let host = Host::look(&loaded).with_ssh_connection(connection.as_deref());
     let report = check::check(&loaded, &host, clock::now());
     match json.then(|| report.json()) {
         Some(Ok(json)) => println!("{json}"),

@@ -239,7 +239,7 @@ fn a_missing_or_foreign_list_is_found() {
     assert_found(&here.check(), Severity::Warning, "nobody can be revoked", "stolen");
     here.reconfigure(&["crlFile =", "crlUrl = https://ca.example.org/crl.der"]);
     let unfetched = here.check();
-    assert_found(&unfetched, Severity::Note, "will be fetched", "every knock is refused");
+    assert_found(&unfetched, Severity::Note, "will be fetched", "a start without any list fails");
     assert_eq!(unfetched.exit_code(), 0);
 
     let other = Authority::init(&here.path("other"), Some("Other"), 365, NOW).unwrap();
@@ -283,12 +283,16 @@ fn who_would_lock_themselves_out_is_told() {
 #[test]
 fn what_the_gate_reports_is_passed_on() {
     let host = Host {
-        denied_elsewhere: vec!["table inet filter chain input: policy drop".into()],
+        denied_elsewhere: vec!["table inet filter, chain input drops tcp/22".into()],
+        unclear: vec!["table ip raw, chain PREROUTING".into()],
+        unlooked: vec!["all else".into()],
         unsupported: vec!["no nf_tables".into()],
         ..Host::default()
     };
     let report = Installation::new().check_at(NOW, &host);
-    assert_found(&report, Severity::Warning, "table inet filter chain input", "let the protected");
+    assert_found(&report, Severity::Warning, "way: table inet filter, chain input", "let the ports");
+    assert_found(&report, Severity::Note, "table ip raw, chain PREROUTING", "look yourself");
+    assert_found(&report, Severity::Note, "not looked at: all else", "as root");
     assert_found(&report, Severity::Error, "no nf_tables", "");
 }
 

@@ -7,6 +7,9 @@ use sknock_protocol::{Service, Transport};
 use super::{Finding, Folder, Found, Host};
 use crate::config::{FirewallPolicy, Settings};
 
+/// What to do if the kernel itself does not say.
+const KERNEL: &str = "run a kernel with nf_tables, 5.10 or later";
+
 /// Adds what is wrong with the host.
 pub(super) fn examine(
     settings: &Settings,
@@ -18,14 +21,29 @@ pub(super) fn examine(
     findings.extend(state(settings, found));
     findings.extend(ssh(settings, host));
     findings.extend(policy(settings));
-    findings.extend(host.denied_elsewhere.iter().map(|rule| {
+    around(host, findings);
+}
+
+/// What is in the way, and what may be.
+fn around(host: &Host, findings: &mut Vec<Finding>) {
+    findings.extend(host.denied_elsewhere.iter().map(|denied| {
         Finding::warning(
-            format!("another firewall drops what a knock would open: {rule}"),
-            "let the protected ports through there: sknock denies them until a knock comes",
+            format!("another firewall is in the way: {denied}"),
+            "let the ports through there, from everywhere: sknock closes them until a knock comes",
         )
     }));
+    findings.extend(host.unclear.iter().map(|place| {
+        Finding::note(
+            format!("another firewall may be in the way: {place}"),
+            "look yourself: `nft -a list ruleset` shows rules with their handles",
+        )
+    }));
+    findings.extend(host.unlooked.iter().map(|what| {
+        Finding::note(format!("not looked at: {what}"), "run check as root, with nft installed")
+    }));
     findings.extend(host.unsupported.iter().map(|lack| {
-        Finding::error(format!("kernel: {lack}"), "run a kernel with nf_tables, 5.10 or later")
+        let (what, remedy) = lack.split_once("; ").unwrap_or((lack, KERNEL));
+        Finding::error(format!("kernel: {what}"), remedy)
     }));
 }
 
@@ -96,7 +114,8 @@ fn policy(settings: &Settings) -> Option<Finding> {
             "set protectedPorts, and firewallPolicy to reject or drop",
         )),
         (_, true) => Some(Finding::note(
-            "all traffic to this host is denied but alwaysOpenPorts and knocks",
+            "all traffic to this host is denied but alwaysOpenPorts and knocks, tunnels and other \
+             IP protocols (ESP, GRE, OSPF) too",
             "set protectedPorts to hide only those ports",
         )),
         (_, false) => None,

@@ -39,7 +39,8 @@ pub(super) fn examine(
             "set one, or a stolen certificate opens doors until it ends",
         )),
         Some(Err(error)) if fetched && error.kind() == io::ErrorKind::NotFound => {
-            let remedy = "make sure that it can be: until then every knock is refused";
+            let remedy =
+                "make sure that it can be: a start without any list fails, and closes nothing";
             findings.push(Finding::note("crlFile is not there yet and will be fetched", remedy));
         }
         file => {

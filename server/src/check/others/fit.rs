@@ -1,0 +1,198 @@
+//! Does an expression of nft fit our packet: the first one of a connection, from somewhere, to a port
+//! of this host?
+
+use serde_json::Value;
+use sknock_protocol::{Service, Transport};
+
+use super::ruleset::{Chain, Ruleset};
+
+/// How an expression fits; of several, the first in this order decides.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Fit {
+    /// Never.
+    No,
+    /// It depends on what we do not know of the packet: an address, an interface, a mark.
+    Sometimes,
+    /// It is not understood.
+    Unclear,
+    /// Always.
+    Yes,
+}
+
+impl Fit {
+    fn not(self) -> Self {
+        match self {
+            Self::No => Self::Yes,
+            Self::Yes => Self::No,
+            open => open,
+        }
+    }
+
+    fn when(fits: bool) -> Self {
+        if fits { Self::Yes } else { Self::No }
+    }
+}
+
+/// The packet, and where the rule stands that it meets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet<'a> {
+    pub(super) service: Service,
+    pub(super) v6: bool,
+    pub(super) ruleset: &'a Ruleset,
+}
+
+impl Packet<'_> {
+    /// `{"op", "left", "right"}` in a rule of `chain`.
+    pub(super) fn matches(&self, chain: &Chain, statement: &Value) -> Fit {
+        let (left, right) = (&statement["left"], &statement["right"]);
+        let between = |first: u64, last: u64| match is_port(left) {
+            true => self.is(chain, left, &serde_json::json!({ "range": [first, last] })),
+            false => Fit::Sometimes.min(self.is(chain, left, right)),
+        };
+        match (statement["op"].as_str(), right.as_u64().unwrap_or_default()) {
+            (Some("==" | "in"), _) => self.is(chain, left, right),
+            (Some("!="), _) => match self.concerns(left) {
+                Fit::Yes => self.is(chain, left, right).not(),
+                other => other,
+            },
+            (Some("<"), port) => between(0, port.saturating_sub(1)),
+            (Some("<="), port) => between(0, port),
+            (Some(">"), port) => between(port.saturating_add(1), u64::MAX),
+            (Some(">="), port) => between(port, u64::MAX),
+            _ => Fit::Unclear,
+        }
+    }
+
+    /// Whether what stands left has that value, or one of those values.
+    pub(super) fn is(&self, chain: &Chain, left: &Value, right: &Value) -> Fit {
+        let any = |values: &[Value]| {
+            let fits = values.iter().map(|value| self.is(chain, left, value));
+            // Of alternatives the best decides; what is not understood is better than none.
+            fits.max().unwrap_or(Fit::No)
+        };
+        if let Value::Array(values) = right {
+            return any(values);
+        }
+        if let Value::Array(values) = &right["set"] {
+            return any(values);
+        }
+        if let Some(name) = right.as_str().and_then(|name| name.strip_prefix('@')) {
+            return match self.ruleset.elements(chain, name) {
+                None => Fit::Unclear,
+                // It is filled as packets come, or by a program.
+                Some([]) => self.concerns(left).min(Fit::Sometimes),
+                Some(elements) => any(elements),
+            };
+        }
+        if !right["elem"].is_null() {
+            return self.is(chain, left, &right["elem"]["val"]);
+        }
+        match (&left["concat"], &right["concat"]) {
+            (Value::Array(left), Value::Array(right)) => {
+                let pairs = left.iter().zip(right);
+                pairs.map(|(left, right)| self.is(chain, left, right)).min().unwrap_or(Fit::Unclear)
+            }
+            (Value::Null, _) => self.has(left, right),
+            _ => Fit::Unclear,
+        }
+    }
+
+    /// One expression, one value.
+    fn has(&self, left: &Value, right: &Value) -> Fit {
+        let Some((kind, what)) = left.as_object().and_then(|left| left.iter().next()) else {
+            return Fit::Unclear;
+        };
+        let field = |name: &str| what[name].as_str().unwrap_or_default();
+        match &**kind {
+            "payload" => self.concerns(left).min(match (field("protocol"), field("field")) {
+                ("tcp" | "udp" | "th", "dport") => self.port(right),
+                ("ip", "protocol") | ("ip6", "nexthdr") => self.protocol(right),
+                _ => Fit::Sometimes,
+            }),
+            "meta" => match field("key") {
+                "l4proto" => self.protocol(right),
+                "nfproto" => Fit::when(right == if self.v6 { "ipv6" } else { "ipv4" }),
+                "protocol" => Fit::when(right == if self.v6 { "ip6" } else { "ip" }),
+                "pkttype" => Fit::when(right == "host" || right == "unicast"),
+                "iif" | "iifname" if right == "lo" => Fit::No,
+                _ => Fit::Sometimes,
+            },
+            "ct" => match field("key") {
+                "state" => Fit::when(right == "new"),
+                "status" => Fit::No,
+                "direction" => Fit::when(right == "original"),
+                _ => Fit::Sometimes,
+            },
+            "fib" => {
+                let of = |flag: &str| match &what["flags"] {
+                    Value::Array(flags) => flags.iter().any(|each| each == flag),
+                    one => one == flag,
+                };
+                match field("result") {
+                    "type" if of("daddr") && !of("saddr") => Fit::when(right == "local"),
+                    _ => Fit::Sometimes,
+                }
+            }
+            "&" | "|" | "^" | "<<" | ">>" => self.concerns(left).min(Fit::Sometimes),
+            "rt" | "socket" | "osf" | "numgen" | "jhash" | "symhash" | "exthdr" | "ip option"
+            | "tcp option" | "sctp chunk" | "ipsec" => Fit::Sometimes,
+            _ => Fit::Unclear,
+        }
+    }
+
+    /// Whether our packet has that header at all: an expression about another never fits, not even
+    /// the negated one.
+    fn concerns(&self, left: &Value) -> Fit {
+        if let Some(Value::Array(parts)) =
+            ["&", "|", "^", "<<", ">>", "concat"].iter().find_map(|kind| left.get(kind))
+        {
+            return parts.iter().map(|part| self.concerns(part)).min().unwrap_or(Fit::Yes);
+        }
+        match left["payload"]["protocol"].as_str() {
+            None | Some("th" | "ether" | "vlan") => Fit::Yes,
+            Some("tcp") => Fit::when(self.service.transport() == Transport::Tcp),
+            Some("udp") => Fit::when(self.service.transport() == Transport::Udp),
+            Some("ip") => Fit::when(!self.v6),
+            Some("ip6") => Fit::when(self.v6),
+            Some(
+                "icmp" | "icmpv6" | "igmp" | "sctp" | "dccp" | "udplite" | "ah" | "esp" | "comp"
+                | "arp",
+            ) => Fit::No,
+            Some(_) => Fit::Unclear,
+        }
+    }
+
+    fn port(&self, right: &Value) -> Fit {
+        let bound = |value: &Value| value.as_u64();
+        let range = match &right["range"] {
+            Value::Array(ends) => ends.first().and_then(bound).zip(ends.get(1).and_then(bound)),
+            _ => bound(right).map(|port| (port, port)),
+        };
+        let Some((first, last)) = range else { return Fit::Unclear };
+        let (from, to) = (u64::from(self.service.first()), u64::from(self.service.last()));
+        match () {
+            () if first <= from && to <= last => Fit::Yes,
+            () if last < from || to < first => Fit::No,
+            () => Fit::Sometimes,
+        }
+    }
+
+    fn protocol(&self, right: &Value) -> Fit {
+        let ours = self.service.transport();
+        let name = if ours == Transport::Tcp { "tcp" } else { "udp" };
+        match right {
+            Value::String(other) => Fit::when(other == name),
+            Value::Number(other) => Fit::when(other.as_u64() == Some(ours as u64)),
+            _ => Fit::Unclear,
+        }
+    }
+}
+
+/// Whether an expression is about the port that is dialled.
+pub(super) fn is_port(left: &Value) -> bool {
+    let payload = |value: &Value| value["payload"]["field"] == "dport";
+    match &left["concat"] {
+        Value::Array(parts) => parts.iter().any(payload),
+        _ => payload(left),
+    }
+}

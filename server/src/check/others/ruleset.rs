@@ -1,0 +1,149 @@
+//! What `nft -j list ruleset` prints, as chains with rules and sets with elements. Statements stay
+//! JSON: who judges them knows which they understand.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+/// All tables but ours.
+#[derive(Debug, Default)]
+pub(super) struct Ruleset {
+    chains: BTreeMap<Name, Chain>,
+    sets: BTreeMap<Name, Vec<Value>>,
+    /// Chains that see packets before prerouting.
+    pub(super) early: Vec<String>,
+}
+
+/// Family, table, and chain or set.
+type Name = (String, String, String);
+
+/// A chain.
+#[derive(Debug)]
+pub(super) struct Chain {
+    pub(super) name: Name,
+    base: Option<Base>,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// How a chain is tied to the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Base {
+    pub(super) hook: Hook,
+    pub(super) priority: i64,
+    /// What is not decided is dropped; else accepted.
+    pub(super) drops: bool,
+}
+
+/// Where packets for this host come by.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Hook {
+    Prerouting,
+    Input,
+}
+
+/// A rule.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) handle: u64,
+    pub(super) statements: Vec<Value>,
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (family, table, chain) = &self.name;
+        write!(f, "table {family} {table}, chain {chain}")
+    }
+}
+
+impl Ruleset {
+    /// Objects of kinds that are not known are left out; they decide nothing.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+        let mut listed: Value =
+            serde_json::from_slice(json).map_err(|error| format!("it is no JSON: {error}"))?;
+        let Some(Value::Array(objects)) = listed.get_mut("nftables").map(Value::take) else {
+            return Err("it has no \"nftables\"".to_owned());
+        };
+        let mut ruleset = Self::default();
+        for object in objects {
+            let Value::Object(object) = object else { continue };
+            let Some((kind, value)) = object.into_iter().next() else { continue };
+            ruleset.take(&kind, value);
+        }
+        Ok(ruleset)
+    }
+
+    fn take(&mut self, kind: &str, mut value: Value) {
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        let (family, table) = (text("family"), text("table"));
+        if (&*family, &*table) == ("inet", "sknock") {
+            return;
+        }
+        let name = match kind {
+            "rule" => text("chain"),
+            _ => text("name"),
+        };
+        let name = (family, table, name);
+        match kind {
+            "chain" => self.chain(name, &value),
+            "rule" => {
+                let handle = value["handle"].as_u64().unwrap_or_default();
+                if let (Some(chain), Value::Array(statements)) =
+                    (self.chains.get_mut(&name), value["expr"].take())
+                {
+                    chain.rules.push(Rule { handle, statements });
+                }
+            }
+            "set" | "map" => {
+                let elements = match value["elem"].take() {
+                    Value::Array(elements) => elements,
+                    _ => Vec::new(),
+                };
+                self.sets.insert(name, elements);
+            }
+            _ => {}
+        }
+    }
+
+    fn chain(&mut self, name: Name, value: &Value) {
+        let hook = match value["hook"].as_str() {
+            Some("prerouting") => Some(Hook::Prerouting),
+            Some("input") => Some(Hook::Input),
+            _ => None,
+        };
+        let base = hook.map(|hook| Base {
+            hook,
+            priority: value["prio"].as_i64().unwrap_or_default(),
+            drops: value["policy"] == "drop",
+        });
+        let chain = Chain { name: name.clone(), base, rules: Vec::new() };
+        let bridged = name.0 == "bridge" && base.is_some();
+        if value["hook"] == "ingress" || bridged {
+            self.early.push(chain.to_string());
+        }
+        self.chains.insert(name, chain);
+    }
+
+    /// The chains that see packets for this host, in the order in which they do.
+    pub(super) fn bases(&self, v6: bool) -> impl Iterator<Item = (&Chain, &Base)> {
+        let families = ["inet", if v6 { "ip6" } else { "ip" }];
+        let ours = self.chains.values().filter(move |chain| families.contains(&&*chain.name.0));
+        let mut bases: Vec<_> =
+            ours.filter_map(|chain| Some((chain, chain.base.as_ref()?))).collect();
+        bases.sort_by_key(|(_, base)| (base.hook, base.priority));
+        bases.into_iter()
+    }
+
+    /// The chain of this name in the same table.
+    pub(super) fn beside(&self, chain: &Chain, name: &str) -> Option<&Chain> {
+        let (family, table, _) = &chain.name;
+        self.chains.get(&(family.clone(), table.clone(), name.to_owned()))
+    }
+
+    /// The elements of the set or map of this name in the same table.
+    pub(super) fn elements(&self, chain: &Chain, name: &str) -> Option<&[Value]> {
+        let (family, table, _) = &chain.name;
+        let set = self.sets.get(&(family.clone(), table.clone(), name.to_owned()))?;
+        Some(set)
+    }
+}

@@ -1,0 +1,192 @@
+//! What real rulesets are taken for: as nft 1.0.6 lists them, ufw's made by its own files and iptables.
+
+use std::path::Path;
+
+use super::{Others, judge};
+use crate::config;
+
+/// `intake = socket`: the knock has to arrive, too.
+const SOCKET: &str = "protectedPorts = tcp/22\nintake = socket";
+
+/// Judges a listing for a configuration with these lines.
+#[track_caller]
+fn judged(json: &str, lines: &str) -> Others {
+    let none = std::iter::empty();
+    let text = format!("[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n{lines}\n");
+    let settings = config::parse(&text, Path::new("/x.ini"), none).unwrap();
+    judge(json.as_bytes(), &settings).unwrap()
+}
+
+macro_rules! ruleset {
+    ($name:literal) => {
+        include_str!(concat!("../../../tests/rulesets/", $name, ".json"))
+    };
+}
+
+fn others<const CLOSED: usize, const UNCLEAR: usize>(
+    closed: [&str; CLOSED],
+    unclear: [&str; UNCLEAR],
+) -> Others {
+    Others {
+        closed: closed.map(str::to_owned).to_vec(),
+        unclear: unclear.map(str::to_owned).to_vec(),
+    }
+}
+
+#[test]
+fn ufw_that_lets_nothing_in_is_named_with_all_that_it_drops() {
+    let denied = [
+        "table ip filter, chain INPUT drops tcp/22 over IPv4, udp/62344 over IPv4 (policy drop)",
+        "table ip6 filter, chain INPUT drops tcp/22 over IPv6, udp/62344 over IPv6 (policy drop)",
+    ];
+    assert_eq!(judged(ruleset!("ufw-closed"), SOCKET), others(denied, []));
+}
+
+#[test]
+fn ufw_with_the_ports_open_is_not_in_the_way() {
+    assert_eq!(judged(ruleset!("ufw-open"), SOCKET), Others::default());
+}
+
+#[test]
+fn a_port_that_another_firewall_does_not_let_through_is_told_from_one_that_it_does() {
+    let lines = "protectedPorts = tcp/22, tcp/23, udp/53\nintake = socket";
+    let denied = [
+        "table ip filter, chain INPUT drops tcp/23 over IPv4, udp/53 over IPv4 (policy drop)",
+        "table ip6 filter, chain INPUT drops tcp/23 over IPv6, udp/53 over IPv6 (policy drop)",
+    ];
+    assert_eq!(judged(ruleset!("ufw-open"), lines), others(denied, []));
+}
+
+#[test]
+fn knocks_by_nflog_need_no_other_firewalls_leave() {
+    let lines = "protectedPorts = tcp/2222\nintake = nflog";
+    assert_eq!(judged(ruleset!("policy-drop"), lines), Others::default());
+    let socket = "protectedPorts = tcp/2222\nintake = socket";
+    let denied = ["table inet filter, chain input drops udp/62344 (policy drop)"];
+    assert_eq!(judged(ruleset!("policy-drop"), socket), others(denied, []));
+}
+
+#[test]
+fn who_drops_knocks_before_they_are_copied_is_named() {
+    let found = judged(ruleset!("for-some"), "protectedPorts = tcp/2222\nintake = nflog");
+    assert!(
+        found.unclear.iter().any(|place| place.contains("table ip raw, chain prerouting")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_policy_that_drops_is_named() {
+    let found = judged(ruleset!("policy-drop"), SOCKET);
+    let denied = ["table inet filter, chain input drops tcp/22, udp/62344 (policy drop)"];
+    assert_eq!(found, others(denied, []));
+}
+
+#[test]
+fn ports_that_are_open_for_some_addresses_only_are_to_be_looked_at() {
+    let found = judged(ruleset!("policy-drop"), "protectedPorts = tcp/80\nintake = nflog");
+    let denied = ["table inet filter, chain input drops tcp/80 over IPv6 (policy drop)"];
+    let place = "table inet filter, chain input lets tcp/80 over IPv4 through only in part (rule \
+                 with handle 10 in chain input)";
+    assert_eq!(found, others(denied, [place]));
+}
+
+#[test]
+fn neighbouring_ports_are_asked_about_apart_and_told_together() {
+    let found = judged(ruleset!("policy-drop"), "protectedPorts = tcp/2220-2223");
+    let denied = ["table inet filter, chain input drops tcp/2220-2221, tcp/2223 (policy drop)"];
+    assert_eq!(found, others(denied, []));
+}
+
+#[test]
+fn sets_maps_limits_and_lists_of_blocked_addresses_are_no_conflict() {
+    let lines = "protectedPorts = tcp/22, tcp/8000-8010, udp/53\nintake = socket";
+    assert_eq!(judged(ruleset!("policy-drop-open"), lines), Others::default());
+}
+
+#[test]
+fn a_rule_that_rejects_the_rest_is_named_with_its_handle() {
+    let found = judged(ruleset!("policy-drop-open"), "protectedPorts = tcp/23");
+    let [denied] = &*found.closed else { panic!("{found:?}") };
+    assert!(denied.starts_with("table inet filter, chain input drops tcp/23 (rule with handle "));
+}
+
+#[test]
+fn firewalld_is_understood_zone_by_zone() {
+    assert_eq!(judged(ruleset!("firewalld"), "protectedPorts = tcp/22"), Others::default());
+    let found = judged(ruleset!("firewalld"), SOCKET);
+    let [denied] = &*found.closed else { panic!("{found:?}") };
+    assert!(
+        denied.starts_with("table inet firewalld, chain filter_INPUT drops udp/62344 (rule with"),
+        "{denied}"
+    );
+    assert!(denied.ends_with("in chain filter_IN_public)"), "{denied}");
+}
+
+#[test]
+fn a_port_that_docker_publishes_is_told_and_what_is_asked_later_is_not_judged() {
+    let found = judged(ruleset!("docker"), "protectedPorts = tcp/22, tcp/8080");
+    assert_eq!(found.closed, Vec::<String>::new());
+    let [passed] = &*found.unclear else { panic!("{found:?}") };
+    let begin = "table ip nat, chain PREROUTING passes tcp/8080 over IPv4 on to another";
+    assert!(passed.starts_with(begin), "{passed}");
+}
+
+#[test]
+fn rules_for_the_port_that_are_for_some_are_told_and_chains_before_ours() {
+    let found = judged(ruleset!("for-some"), "protectedPorts = tcp/22");
+    assert_eq!(found.closed, Vec::<String>::new());
+    let told = |what: &str| found.unclear.iter().any(|place| place.contains(what));
+    assert!(told("table inet filter, chain input lets tcp/22 through only in part"), "{found:?}");
+    assert!(told("table netdev early, chain in sees packets before sknock does"), "{found:?}");
+}
+
+#[test]
+fn what_is_not_understood_is_neither_silence_nor_an_alarm() {
+    let open = ruleset!("policy-drop").replace("\"right\": 2222", "\"right\": {\"martian\": 1}");
+    let found = judged(&open, SOCKET);
+    assert_eq!(found.closed, ["table inet filter, chain input drops udp/62344 (policy drop)"]);
+    let [unclear] = &*found.unclear else { panic!("{found:?}") };
+    assert!(unclear.contains("whether tcp/22 gets through could not be understood"), "{unclear}");
+
+    let strange = ruleset!("ufw-open").replace("\"name\": \"limit\"", "\"name\": \"martian\"");
+    assert_eq!(judged(&strange, SOCKET), Others::default(), "it is not on the way of our packet");
+}
+
+#[test]
+fn an_all_traffic_deny_needs_what_may_be_opened() {
+    let some = judged(ruleset!("policy-drop"), "allowedServices = tcp/2222");
+    assert_eq!(some, Others::default());
+    let all = judged(ruleset!("policy-drop"), "");
+    assert_eq!(all.closed, ["table inet filter, chain input drops udp/1-65535 (policy drop)"]);
+    assert!(all.unclear[0].contains("lets tcp/1-65535 over IPv4 through only in part"), "{all:?}");
+    assert_eq!(judged(ruleset!("policy-drop"), "firewallPolicy = none"), Others::default());
+}
+
+#[test]
+fn our_own_table_is_nobodys_conflict() {
+    let ours = ruleset!("policy-drop").replace("\"filter\"", "\"sknock\"");
+    assert_eq!(judged(&ours, SOCKET), Others::default());
+}
+
+#[test]
+fn chains_that_jump_in_circles_or_nowhere_end_as_not_understood() {
+    for target in ["input", "nowhere"] {
+        let jump = format!("{{\"jump\": {{\"target\": \"{target}\"}}}}");
+        let text = ruleset!("policy-drop").replacen("{\"accept\": null}", &jump, 1);
+        let found = judged(&text, SOCKET);
+        assert_eq!(found.closed.len() + found.unclear.len(), 1, "{found:?}");
+    }
+}
+
+#[test]
+fn what_is_no_listing_is_an_error() {
+    let none = std::iter::empty();
+    let text = "[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n";
+    let settings = config::parse(text, Path::new("/x.ini"), none).unwrap();
+    for listing in ["", "[]", "{}", "{\"nftables\": 7}", "table inet filter {"] {
+        assert!(judge(listing.as_bytes(), &settings).is_err(), "{listing}");
+    }
+    let odd = "{\"nftables\": [null, 7, {}, {\"rule\": null}, {\"chain\": {\"name\": 5}}]}";
+    assert_eq!(judge(odd.as_bytes(), &settings), Ok(Others::default()));
+}
