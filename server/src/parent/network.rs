@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use caps::Capability;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 
@@ -27,10 +28,12 @@ pub(crate) struct Network {
     pub(crate) settings: Settings,
     /// Where its requests arrive; those that it has closed, or does not read, are gone.
     pub(crate) links: Vec<Option<OwnedFd>>,
-    /// Where orders go, and reports come from.
-    pub(crate) orders: OwnedFd,
+    /// Where orders go, and reports come from; gone when it has closed it, or said what none says.
+    orders: Option<OwnedFd>,
     child: Child,
     stage: Stage,
+    /// Since when a link or the orders are gone.
+    astray: Option<Uptime>,
 }
 
 /// How far a network process is. It only ever goes forward.
@@ -105,17 +108,45 @@ impl Network {
             })
         })?;
         let Handover { settings, .. } = handover;
-        Ok(Self { settings, links, orders, child, stage: Stage::Started })
+        let orders = Some(orders);
+        Ok(Self { settings, links, orders, child, stage: Stage::Started, astray: None })
     }
 
-    /// Listens to what it reports; says whether it waits for the state directory.
-    pub(crate) fn is_prepared(&mut self) -> bool {
-        let mut byte = [0];
-        let heard = recv(self.orders.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT);
-        if heard == Ok(1) && Report::from_byte(byte[0]) == Some(Report::Prepared) {
-            self.stage = self.stage.max(Stage::Prepared);
+    /// All by which it may say something.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.links.iter().flatten().chain(&self.orders).map(AsFd::as_fd)
+    }
+
+    /// Listens to what it reports, and notices which lines are gone.
+    ///
+    /// One that stays readable for ever, closed or full of what nobody asked for, would keep us busy
+    /// for ever. So the first thing that no network process of ours says is the last that is heard.
+    pub(crate) fn listen(&mut self, now: Uptime) {
+        while let Some(orders) = &self.orders {
+            // Room for more than a report, so that a longer record is not taken for one.
+            let mut bytes = [0; 2];
+            match recv(orders.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => {}
+                Ok(1) if self.stage == Stage::Started && reports_prepared(bytes[0]) => {
+                    self.stage = Stage::Prepared;
+                }
+                Ok(_) | Err(_) => self.orders = None,
+            }
         }
+        if self.orders.is_none() || self.links.iter().any(Option::is_none) {
+            self.astray.get_or_insert(now);
+        }
+    }
+
+    /// Whether it waits for the state directory.
+    pub(crate) fn is_prepared(&self) -> bool {
         self.stage == Stage::Prepared
+    }
+
+    /// Whether it was told to begin: before, it has no business with the protection.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.stage >= Stage::Begun
     }
 
     /// Has it take the state directory and begin.
@@ -137,15 +168,22 @@ impl Network {
         matches!(self.stage, Stage::Finishing(_))
     }
 
-    /// Whether it was told to finish more than `span` ago.
+    /// Whether it should have ended more than `span` ago: it was told to, or a line is gone, and none
+    /// of ours lives without.
     pub(crate) fn is_overdue(&self, now: Uptime, span: Duration) -> bool {
-        matches!(self.stage, Stage::Finishing(since) if now.since(since) > span)
+        let since = match self.stage {
+            Stage::Finishing(since) => Some(since),
+            _ => self.astray,
+        };
+        since.is_some_and(|since| now.since(since) > span)
     }
 
     /// That the process may be gone already is no error: its end is seen.
     fn order(&self, order: Order) {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let _ = send(self.orders.as_raw_fd(), &[order as u8], flags);
+        if let Some(orders) = &self.orders {
+            let _ = send(orders.as_raw_fd(), &[order as u8], flags);
+        }
     }
 
     /// How the process ended, if it has.
@@ -163,6 +201,10 @@ impl Network {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
+}
+
+fn reports_prepared(byte: u8) -> bool {
+    Report::from_byte(byte) == Some(Report::Prepared)
 }
 
 /// Lets the next program inherit `descriptors` while `start` runs.

@@ -38,6 +38,8 @@ pub(crate) struct Supervisor {
     next: Option<Network>,
     /// Whether protection has been up since we started.
     protected: bool,
+    /// When to put the table back that somebody has changed.
+    mend: Option<Uptime>,
     again: Again,
 }
 
@@ -82,6 +84,7 @@ impl Supervisor {
             current: None,
             next: Some(next),
             protected: false,
+            mend: None,
             again: Again::default(),
         }
     }
@@ -99,6 +102,7 @@ impl Supervisor {
                 }
             }
             self.serve(now);
+            self.listen(now);
             // First who has ended, then who may begin: nobody waits a round for a free folder.
             if let Some(code) = self.bury(now) {
                 return code;
@@ -110,11 +114,9 @@ impl Supervisor {
 
     fn wait(&self) {
         let networks = self.current.iter().chain(&self.next);
-        let theirs = networks
-            .flat_map(|network| network.links.iter().flatten().chain([&network.orders]));
         let mut polled: Vec<PollFd<'_>> = [self.signals.as_fd(), self.watch.fd()]
             .into_iter()
-            .chain(theirs.map(AsFd::as_fd))
+            .chain(networks.flat_map(Network::lines))
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
         let timeout = PollTimeout::try_from(ROUND).unwrap_or(PollTimeout::ZERO);
@@ -122,9 +124,13 @@ impl Supervisor {
         let _ = poll(&mut polled, timeout);
     }
 
+    fn listen(&mut self, now: Uptime) {
+        self.current.iter_mut().chain(&mut self.next).for_each(|network| network.listen(now));
+    }
+
     /// A prepared process begins as soon as the state directory is free.
     fn move_on(&mut self, now: Uptime) {
-        if self.next.as_mut().is_some_and(Network::is_prepared) {
+        if self.next.as_ref().is_some_and(Network::is_prepared) {
             match (&mut self.current, &mut self.next) {
                 (Some(current), _) => current.finish(now),
                 (None, Some(next)) => next.begin(),
@@ -161,11 +167,11 @@ impl Supervisor {
 
     fn look_after(&mut self, now: Uptime) {
         self.stand_guard(now);
-        if let Some(current) = &mut self.current
-            && current.is_overdue(now, FINISH)
-        {
-            warn!("the network process does not finish and is ended");
-            current.kill();
+        for network in self.current.iter_mut().chain(&mut self.next) {
+            if network.is_overdue(now, FINISH) {
+                warn!(pid = network.pid(), "the network process does not finish and is ended");
+                network.kill();
+            }
         }
         if self.next.is_none() && self.again.due.is_some_and(|due| due <= now) {
             self.again.due = None;
@@ -176,14 +182,21 @@ impl Supervisor {
         }
     }
 
-    /// Puts everything back that somebody else has removed.
+    /// Puts everything back that somebody else has removed; if that fails, again in the next round.
     fn stand_guard(&mut self, now: Uptime) {
-        if self.protected && self.watch.lost_table() {
-            if let Happened::Failed(error) = self.clerk.gate.reassert(now) {
-                error!("our table was removed and cannot be put back: {error}");
-            } else {
-                warn!("another program removed our table; it is back, with all grants");
-            }
+        // Always read: or it stays readable, and we never sleep.
+        if self.watch.lost_table() && self.protected {
+            self.mend.get_or_insert(now);
+        }
+        if self.mend.is_none_or(|due| now < due) {
+            return;
+        }
+        if let Happened::Failed(error) = self.clerk.gate.reassert(now) {
+            error!("our table was removed and cannot be put back: {error}; trying again");
+            self.mend = Some(now.after(ROUND));
+        } else {
+            self.mend = None;
+            warn!("another program removed our table; it is back, with all grants");
         }
     }
 
@@ -230,6 +243,7 @@ impl Supervisor {
         {
             self.wait();
             self.serve(Uptime::now());
+            self.listen(Uptime::now());
             while self.signals.next().is_some() {}
         }
         if let Some(mut current) = self.current.take() {

@@ -23,22 +23,31 @@ impl Supervisor {
         if let Some(Network { links, .. }) = &mut self.current {
             let records = gather(links);
             // It is up. To build the table again and again would only cost time.
-            let (raises, others) = records.into_iter().partition(Record::is_raise);
-            reply(links, raises, |raises| vec![Answer::Failed; raises.len()]);
-            reply(links, others, |others| self.clerk.handle(others, now));
+            let (raises, others): (Vec<_>, Vec<_>) =
+                records.into_iter().partition(Record::is_raise);
+            reply(links, &raises, |raises| vec![Answer::Failed; raises.len()]);
+            reply(links, &others, |others| self.clerk.handle(others, now));
         }
-        let mut raised = false;
-        if let Some(Network { links, settings, .. }) = &mut self.next {
+        let mut is_up = false;
+        if let Some(next) = &mut self.next {
+            let begun = next.has_begun();
+            let Network { links, settings, .. } = next;
             let records = gather(links);
-            let (raises, others): (Vec<_>, _) = records.into_iter().partition(Record::is_raise);
-            reply(links, raises, |raises| {
-                let answer = self.clerk.raise(settings, self.protected, now);
-                raised = answer == Answer::Raised;
+            let (raises, others): (Vec<_>, Vec<_>) =
+                records.into_iter().partition(Record::is_raise);
+            reply(links, &raises, |raises| {
+                let answer = if begun {
+                    self.clerk.raise(settings, self.protected, now)
+                } else {
+                    // Somebody else is at work, or nobody has the state directory.
+                    Answer::Failed
+                };
+                is_up = answer == Answer::Raised;
                 vec![answer; raises.len()]
             });
-            reply(links, others, |others| self.clerk.handle(others, now));
+            reply(links, &others, |others| self.clerk.handle(others, now));
         }
-        if raised {
+        if is_up {
             self.promote();
         }
     }
@@ -145,13 +154,13 @@ fn gather(links: &mut [Option<OwnedFd>]) -> Vec<Record> {
 /// Sends every record its answer.
 fn reply(
     links: &mut [Option<OwnedFd>],
-    records: Vec<Record>,
+    records: &[Record],
     answers: impl FnOnce(&[Record]) -> Vec<Answer>,
 ) {
     if records.is_empty() {
         return;
     }
-    for (record, answer) in records.iter().zip(answers(&records)) {
+    for (record, answer) in records.iter().zip(answers(records)) {
         let Some(slot) = links.get_mut(record.link) else { continue };
         let Some(link) = slot else { continue };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
