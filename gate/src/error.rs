@@ -50,6 +50,11 @@ impl Error {
         self.errno() == Some(Errno::EEXIST)
     }
 
+    /// Whether every attempt to list something was overtaken by somebody's changes.
+    pub(crate) fn is_unsteady(&self) -> bool {
+        self.errno() == Some(Errno::EAGAIN)
+    }
+
     /// Whether the table, or a set in it, does not exist.
     pub(crate) fn is_gone(&self) -> bool {
         self.errno() == Some(Errno::ENOENT)
