@@ -32,6 +32,7 @@ pub(crate) fn restrict() -> Result<(), FilterError> {
         CALLS.iter().map(|call| (*call, Vec::new())).collect();
     rules.insert(libc::SYS_socket, sockets()?);
     rules.insert(libc::SYS_clone, threads()?);
+    rules.insert(libc::SYS_ioctl, requests()?);
     // A panic may end our own threads, nobody else's.
     rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Eq, std::process::id().into())?]);
     rules.insert(libc::SYS_prctl, vec![argument(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?]);
@@ -62,6 +63,13 @@ fn sockets() -> Result<Vec<SeccompRule>, FilterError> {
         }
     }
     Ok(rules)
+}
+
+/// What the standard library and the resolver ask of descriptors. Not TIOCSTI: whoever runs the server
+/// by hand shares a terminal with us, and no Landlock rule covers what was open before.
+fn requests() -> Result<Vec<SeccompRule>, FilterError> {
+    let known = [libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX, libc::FIONCLEX, libc::TCGETS];
+    known.into_iter().map(|known| argument(1, SeccompCmpOp::Eq, known)).collect()
 }
 
 /// Threads, but no processes.
@@ -150,7 +158,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_fsync,
     libc::SYS_ftruncate,
     libc::SYS_getdents64,
-    libc::SYS_ioctl,
     libc::SYS_lseek,
     libc::SYS_mkdirat,
     libc::SYS_newfstatat,
