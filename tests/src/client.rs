@@ -163,6 +163,11 @@ impl Datagram {
 }
 
 impl Sent {
+    /// What the server's log calls it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Where it came from, as the server's log has it.
     pub fn source(&self) -> SocketAddr {
         self.socket.local_addr().expect("it is bound")

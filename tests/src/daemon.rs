@@ -6,16 +6,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use sknock_server::replay::Journal;
 use tempfile::TempDir;
 
 use self::log::Log;
 use crate::authority::traversable_folder;
-use crate::wait::{some, until};
-use crate::{Config, Namespace, Sent, binaries, process};
+use crate::wait::{now, some, until};
+use crate::{Config, Mounts, Namespace, Sent, binaries, process};
 
 /// A daemon, running or not, with a configuration and a state of its own. Killed when dropped.
 #[derive(Debug)]
@@ -23,6 +25,9 @@ pub struct Daemon<'w> {
     namespace: &'w Namespace,
     folder: TempDir,
     environment: Vec<(String, String)>,
+    mounts: Option<Mounts>,
+    /// A program that becomes this one, and its arguments.
+    starter: Vec<String>,
     running: Option<Running>,
     log: Log,
     /// How many lines it had said before the latest start.
@@ -83,6 +88,8 @@ impl<'w> Daemon<'w> {
             namespace,
             folder,
             environment: Vec::new(),
+            mounts: None,
+            starter: Vec::new(),
             running: None,
             log: Log::default(),
             begun: 0,
@@ -97,14 +104,22 @@ impl<'w> Daemon<'w> {
         self.begun = self.mark();
         let mut command = self.command("run");
         command.arg("--config").arg(self.config_file());
-        let mut child = self.namespace.inside(|| command.spawn()).expect("it was just built");
+        let mut child = self.inside(|| command.spawn()).expect("it was just built");
         let reader = self.log.follow(child.stderr.take().expect("it is piped"));
         self.running = Some(Running { child, reader });
     }
 
     /// `sknockd` with one word, without anything from the tester's own environment.
     fn command(&self, word: &str) -> Command {
-        let mut command = Command::new(binaries::path("sknockd"));
+        let sknockd = binaries::path("sknockd");
+        let mut command = match self.starter.split_first() {
+            None => Command::new(sknockd),
+            Some((starter, arguments)) => {
+                let mut command = Command::new(starter);
+                command.args(arguments).arg(sknockd);
+                command
+            }
+        };
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(|name| name.to_string_lossy().starts_with("SKNOCK_")) {
             command.env_remove(name);
@@ -135,6 +150,43 @@ impl<'w> Daemon<'w> {
             answer: text(&output.stdout),
             errors: text(&output.stderr),
         }
+    }
+
+    /// Where it runs.
+    fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.namespace.inside(|| match &self.mounts {
+            Some(mounts) => mounts.inside(work),
+            None => work(),
+        })
+    }
+
+    /// Gives it mounts of its own from its next start on.
+    pub fn mount(&mut self, mounts: Mounts) {
+        self.mounts = Some(mounts);
+    }
+
+    /// Those mounts.
+    #[track_caller]
+    pub fn mounts(&self) -> &Mounts {
+        self.mounts.as_ref().expect("it was given some")
+    }
+
+    /// Has another program start it, which replaces itself: `prlimit`, `setpriv`, ...
+    pub fn start_by(&mut self, words: &str) {
+        self.starter = words.split_whitespace().map(str::to_owned).collect();
+    }
+
+    /// Makes it look back on an earlier run that has ended in order, an hour ago: then it admits
+    /// knocks as soon as it has started, however far clocks may be off.
+    pub fn settle(&self) {
+        let state = self.file("state");
+        let (hour, window) = (Duration::from_secs(3600), Duration::from_secs(1));
+        let boot = "00000000-0000-0000-0000-000000000001".parse().expect("a boot id");
+        self.inside(|| {
+            fs::create_dir_all(&state).expect("our folder");
+            let opened = Journal::open(&state, &boot, now().before(hour), window, 1000);
+            opened.expect("our folder").0.close().expect("our folder");
+        });
     }
 
     /// Sets an environment variable for all that is started from now on.
@@ -185,6 +237,11 @@ impl<'w> Daemon<'w> {
         self.log.lines().len()
     }
 
+    /// All that it has said since `mark`, over all its starts.
+    pub fn said_since(&self, mark: usize) -> Vec<String> {
+        self.log.lines().iter().skip(mark).cloned().collect()
+    }
+
     /// How many lines with `text` it has said since its start.
     pub fn times_said(&self, text: &str) -> usize {
         self.log.lines().iter().skip(self.begun).filter(|line| line.contains(text)).count()
@@ -233,6 +290,12 @@ impl<'w> Daemon<'w> {
         }
         self.wait_for_end();
         until("both processes are gone", || !both.into_iter().any(process::runs));
+    }
+
+    /// Whether it was started and does not run any more.
+    pub fn has_ended(&mut self) -> bool {
+        let running = self.running.as_mut();
+        running.is_some_and(|one| one.child.try_wait().expect("it is our child").is_some())
     }
 
     /// Waits until it ends by itself.

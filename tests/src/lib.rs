@@ -14,13 +14,19 @@
 
 mod authority;
 pub mod binaries;
+mod captive;
+mod chance;
 mod client;
 mod config;
 mod daemon;
+mod doors;
 mod echo;
 pub mod forge;
+mod ledger;
+mod mounts;
 mod namespace;
 pub mod openssl;
+pub mod ordeal;
 pub mod process;
 pub mod reach;
 pub mod wait;
@@ -28,10 +34,15 @@ mod web;
 mod world;
 
 pub use authority::{Authority, PASSWORD};
+pub use captive::Captive;
+pub use chance::Chance;
 pub use client::{Client, Datagram, Ran, Sent};
 pub use config::Config;
 pub use daemon::{Asked, Daemon, Ended};
+pub use doors::Door;
 pub use echo::Echo;
+pub use ledger::Ledger;
+pub use mounts::Mounts;
 pub use namespace::Namespace;
 pub use reach::{Found, Seen};
 pub use web::{Page, Reply, Request, Web};

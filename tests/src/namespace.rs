@@ -76,6 +76,11 @@ impl Namespace {
             .unwrap_or_else(|error| panic!("{program} {arguments:?}: {error}"))
     }
 
+    /// The same for a program that may fail; what it said then.
+    pub fn try_run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
+        self.inside(|| finished(Command::new(program).args(arguments)))
+    }
+
     /// Feeds a script to `nft`.
     #[track_caller]
     pub fn nft(&self, script: &str) -> String {

@@ -1,6 +1,7 @@
 //! What the kernel says of a process.
 
 use std::fs;
+use std::process::Command;
 
 use nix::unistd::Pid;
 
@@ -22,4 +23,17 @@ pub fn status(pid: Pid, line: &str) -> Option<String> {
 /// Whether it still runs; a process that nobody has buried yet does not.
 pub fn runs(pid: Pid) -> bool {
     status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
+
+/// How many descriptors it has open.
+pub fn descriptors(pid: Pid) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs, and we are root").count()
+}
+
+/// Sets the soft limit of a running process, as prlimit(1) names it: `nofile`, `data`, ...
+pub fn limit(pid: Pid, resource: &str, most: u64) {
+    let ran = Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &format!("--{resource}={most}:")])
+        .status();
+    assert!(ran.is_ok_and(|status| status.success()), "prlimit --{resource}={most}: for {pid}");
 }

@@ -59,3 +59,20 @@ pub fn now() -> Moment {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Moment::EPOCH.after(since.expect("it is after 1970"))
 }
+
+/// Measures a span, to be told; never to be asserted.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins now.
+    #[expect(clippy::disallowed_methods, reason = "the harness's clock")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Since the start.
+    pub fn span(self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -1,0 +1,68 @@
+//! A network process that somebody has captured: it stands still, and others speak in its name.
+
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{MsgFlags, Shutdown, SockType, getsockopt, recv, send, shutdown, sockopt};
+use nix::unistd::Pid;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+/// All its lines to the privileged process, in somebody else's hands.
+#[derive(Debug)]
+pub struct Captive {
+    pid: Pid,
+    /// Where orders come from, and reports go.
+    pub orders: OwnedFd,
+    /// Where it asks the gate.
+    pub links: Vec<OwnedFd>,
+}
+
+impl Captive {
+    /// Takes over the network process `pid`. It sees and does nothing more by itself.
+    pub fn take(pid: Pid) -> Self {
+        kill(pid, Signal::SIGSTOP).expect("it runs");
+        let process = rustix::process::Pid::from_raw(pid.as_raw()).expect("a process has a number");
+        let process = pidfd_open(process, PidfdFlags::empty()).expect("it runs");
+        let mut numbers: Vec<i32> = fs::read_dir(format!("/proc/{pid}/fd"))
+            .expect("we are root")
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        let stolen = numbers.into_iter().map(|number| {
+            pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).expect("we are root")
+        });
+        // Nothing else of it is of this kind; the orders were made first.
+        let mut lines =
+            stolen.filter(|fd| getsockopt(fd, sockopt::SockType) == Ok(SockType::SeqPacket));
+        let orders = lines.next().expect("a line for orders");
+        Self { pid, orders, links: lines.collect() }
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Closes a line for both sides: the same as if the process had closed its end.
+    pub fn close(line: &OwnedFd) {
+        shutdown(line.as_raw_fd(), Shutdown::Both).expect("it is open");
+    }
+
+    /// Says something without waiting. `EAGAIN`: nobody has room for it now.
+    pub fn say(line: &OwnedFd, record: &[u8]) -> Result<(), Errno> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        send(line.as_raw_fd(), record, flags).map(drop)
+    }
+
+    /// Asks, and waits for the answer; `None` when the other side has hung up.
+    pub fn ask(line: &OwnedFd, record: &[u8]) -> Option<Vec<u8>> {
+        send(line.as_raw_fd(), record, MsgFlags::MSG_NOSIGNAL).ok()?;
+        let mut answer = [0; 64];
+        match recv(line.as_raw_fd(), &mut answer, MsgFlags::empty()) {
+            Ok(0) | Err(_) => None,
+            Ok(length) => Some(answer[..length].to_vec()),
+        }
+    }
+}

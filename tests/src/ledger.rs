@@ -1,0 +1,169 @@
+//! Keeps the books of knocks while things go wrong: which are used up, that none is used twice, that
+//! nothing is open for longer than granted, and that strangers stay outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::reach::Found::Refused;
+use crate::wait::{some, until};
+use crate::{Authority, Client, Config, Daemon, Datagram, Sent, World};
+
+/// A client who knocks for another port each time, and remembers every knock.
+pub struct Ledger<'w> {
+    world: &'w World,
+    client: Client<'w>,
+    seconds: u16,
+    age: Duration,
+    books: Mutex<Books>,
+}
+
+#[derive(Default)]
+struct Books {
+    /// All knocks by the server's name for them.
+    sent: BTreeMap<String, (IpAddr, Datagram)>,
+    /// Those that have opened something.
+    used: BTreeSet<String>,
+    /// How many lines of the log are accounted for.
+    read: usize,
+}
+
+/// Ports that knocks of a ledger ask for, in turn: each has an element of its own in the kernel.
+const PORTS: std::ops::Range<usize> = 20_000..30_000;
+
+/// How many datagrams are sent again before their refusals are awaited.
+const AT_ONCE: usize = 16;
+
+impl<'w> Ledger<'w> {
+    /// Doors are opened for so many seconds. Makes the client `driver`.
+    pub fn new(world: &'w World, authority: &'w Authority, seconds: u16) -> Self {
+        authority.client("driver", &["tcp/22", "tcp/20000-29999"]);
+        let client = Client::named("driver", &world.client, authority);
+        let (age, books) = (Duration::ZERO, Mutex::default());
+        Self { world, client, seconds, age, books }
+    }
+
+    /// With knocks that are so old already when they are sent.
+    #[must_use]
+    pub fn of_age(self, age: Duration) -> Self {
+        Self { age, ..self }
+    }
+
+    /// A server that finds knocks recent for ten minutes: what is refused then is not for its age.
+    pub fn config(authority: &Authority) -> Config {
+        Config::new(authority)
+            .set("protectedPorts", "tcp/22, tcp/20000-29999")
+            .set("TIMESTAMP_THRESHOLD_IN_SECONDS", "600")
+    }
+
+    /// Sends a new knock.
+    pub fn knock(&self) -> Sent {
+        self.knock_aged(self.age)
+    }
+
+    /// Sends a new knock that is so old already.
+    pub fn knock_aged(&self, age: Duration) -> Sent {
+        let number = self.books().sent.len();
+        let port = PORTS.start + number % PORTS.len();
+        let datagram = self.client.seal_with(&[&format!("tcp/{port}")], |wish| {
+            wish.lifetime = NonZeroU16::new(self.seconds);
+            wish.stamp = wish.stamp.before(age);
+        });
+        let host = World::GATEWAY[number % 2];
+        let sent = datagram.send(&self.world.client, host);
+        self.books().sent.insert(datagram.id.clone(), (host, datagram));
+        sent
+    }
+
+    /// How many knocks have been sent, and how many of them have opened something.
+    pub fn counts(&self) -> (usize, usize) {
+        let books = self.books();
+        (books.sent.len(), books.used.len())
+    }
+
+    /// Books what the privileged process has told. No knock may be told twice.
+    #[track_caller]
+    pub fn read(&self, daemon: &Daemon<'_>) {
+        let mut books = self.books();
+        let lines = daemon.said_since(books.read);
+        books.read += lines.len();
+        for line in lines {
+            assert!(!line.contains("lines are lost"), "the books have a gap: {line}");
+            if let Some(knock) = opened(&line) {
+                let is_news = books.used.insert(knock.to_owned());
+                assert!(is_news, "a knock has opened twice: {line}");
+            }
+        }
+    }
+
+    /// Books what the kernel has open, too. Only while no process runs: what was opened last may
+    /// never have been told.
+    #[track_caller]
+    pub fn read_after_death(&self, daemon: &Daemon<'_>) {
+        self.read(daemon);
+        let doors = self.world.gateway.doors();
+        self.books().used.extend(doors.into_iter().map(|door| door.knock));
+    }
+
+    /// Sends again the last `count` of the knocks that are used up: each must be refused.
+    #[track_caller]
+    pub fn repeat(&self, daemon: &Daemon<'_>, count: usize) {
+        let books = self.books();
+        let used: Vec<_> = books.used.iter().filter_map(|knock| books.sent.get(knock)).collect();
+        let last = used.len().saturating_sub(count);
+        for few in used[last..].chunks(AT_ONCE) {
+            let mark = daemon.mark();
+            let again = few.iter().map(|(host, datagram)| datagram.send(&self.world.client, *host));
+            for sent in again.collect::<Vec<_>>() {
+                let source = format!("source={}", sent.source());
+                let line = some("a verdict on a repetition", || {
+                    let of_it = |line: &String| line.split_whitespace().any(|word| word == source);
+                    daemon.said_since(mark).into_iter().find(of_it)
+                });
+                assert!(line.contains("refused"), "a repetition: {line}");
+            }
+        }
+        drop(books);
+        self.read(daemon);
+    }
+
+    /// What must hold whenever the server runs, whatever has happened to it: strangers are refused,
+    /// nothing is open for too long, nothing is used twice, and a new knock opens.
+    #[track_caller]
+    pub fn must_hold(&self, daemon: &Daemon<'_>) {
+        self.read(daemon);
+        self.must_be_protected();
+        self.repeat(daemon, 50);
+        self.knock_aged(Duration::ZERO).must_be_granted();
+        self.read(daemon);
+    }
+
+    /// What must hold even while no server runs.
+    #[track_caller]
+    pub fn must_be_protected(&self) {
+        assert_eq!(self.world.tcp(22).stranger, [Refused; 2]);
+        for door in self.world.gateway.doors() {
+            let most = u64::from(self.seconds);
+            assert!(door.left.is_some_and(|left| left <= most), "open for too long: {door:?}");
+        }
+    }
+
+    /// At last: all doors close, and no knock that was used opens one again.
+    #[track_caller]
+    pub fn close(&self, daemon: &Daemon<'_>) {
+        until("all doors close", || self.world.gateway.doors().is_empty());
+        self.repeat(daemon, usize::MAX);
+        assert_eq!(self.world.gateway.doors(), []);
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The knock that this line says has opened something.
+fn opened(line: &str) -> Option<&str> {
+    line.split_once("gate: opened ")?.1.split_once("knock=")?.1.split(' ').next()
+}

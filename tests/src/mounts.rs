@@ -1,0 +1,73 @@
+//! A mount namespace: full disks, disks that vanish, and files that say something else.
+
+use std::fs::{self, File};
+use std::panic;
+use std::path::Path;
+use std::thread;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// Mounts that only those who are inside see. Gone when dropped and nobody is inside any more.
+#[derive(Debug)]
+pub struct Mounts(File);
+
+const NOTHING: Option<&str> = None;
+
+impl Mounts {
+    /// The machine's mounts, to be changed.
+    pub fn new() -> Self {
+        let made = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNS).expect("mounting takes root");
+            let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+            mount(NOTHING, "/", NOTHING, flags, NOTHING).expect("mounting takes root");
+            File::open("/proc/thread-self/ns/mnt").expect("Linux has it")
+        });
+        Self(made.join().expect("the thread says why"))
+    }
+
+    /// Does `work` in a thread that sees these mounts: so do the programs that it starts.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let entered = || {
+            unshare(CloneFlags::CLONE_FS).expect("a thread may have a folder of its own");
+            setns(&self.0, CloneFlags::CLONE_NEWNS).expect("entering takes root");
+            work()
+        };
+        let result = thread::scope(|scope| scope.spawn(entered).join());
+        result.unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    }
+
+    /// Puts an empty disk of so many bytes at this folder, which is made if it is not there.
+    pub fn disk(&self, at: &Path, bytes: u64) {
+        fs::create_dir_all(at).expect("our folder");
+        let options = format!("mode=700,size={bytes}");
+        let options = Some(options.as_str());
+        self.change(|| mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), options));
+    }
+
+    /// Has this file say the same as another one.
+    pub fn replace(&self, at: &Path, by: &Path) {
+        self.change(|| mount(Some(by), at, NOTHING, MsFlags::MS_BIND, NOTHING));
+    }
+
+    /// Makes a disk read-only. Not while a file on it is open for writing.
+    pub fn write_protect(&self, at: &Path) {
+        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+        self.change(|| mount(NOTHING, at, NOTHING, flags, NOTHING));
+    }
+
+    /// Pulls a disk out, whoever uses it.
+    pub fn pull(&self, at: &Path) {
+        self.change(|| umount2(at, MntFlags::MNT_DETACH));
+    }
+
+    fn change(&self, work: impl FnOnce() -> nix::Result<()> + Send) {
+        self.inside(work).expect("a mount that fits");
+    }
+}
+
+impl Default for Mounts {
+    fn default() -> Self {
+        Self::new()
+    }
+}

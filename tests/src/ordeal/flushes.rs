@@ -1,0 +1,49 @@
+//! Somebody flushes the whole ruleset, again and again, while clients knock.
+
+use std::collections::BTreeSet;
+
+use crate::wait::{Stopwatch, until};
+use crate::{Authority, Daemon, Echo, Ledger, World};
+
+/// Flushes so many times, with a knock before and one right behind. Each time the table comes back with
+/// every grant; the knock behind is judged or, as the kernel copies nothing without a table, lost. Tells
+/// how long it took, as nft sees it.
+pub fn flushes(rounds: u32) {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    // None ends before the last round.
+    let ledger = Ledger::new(&world, &authority, 3600);
+    let mut daemon = Daemon::stopped(&world.gateway, &Ledger::config(&authority));
+    daemon.settle();
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    let (mut spans, mut granted, mut lost) = (Vec::new(), BTreeSet::new(), 0);
+    for _ in 0..rounds {
+        let before = ledger.knock();
+        before.must_be_granted();
+        granted.insert(before.id().to_owned());
+        world.gateway.nft("flush ruleset");
+        let watch = Stopwatch::start();
+        let behind = ledger.knock();
+        until("the table is back with all grants", || {
+            let open: BTreeSet<String> = open(&world).collect();
+            granted.is_subset(&open)
+        });
+        spans.push(watch.span());
+        ledger.knock().must_be_granted();
+        // What came before that one has been judged by now, if it has come at all.
+        granted = open(&world).collect();
+        lost += u32::from(!granted.contains(behind.id()));
+    }
+    ledger.must_hold(&daemon);
+    spans.sort_unstable();
+    let (median, longest) = (spans[spans.len() / 2], spans[spans.len() - 1]);
+    println!(
+        "{rounds} flushes: table and grants seen by nft after {median:.1?} (median), {longest:.1?} \
+         (longest), which includes running nft; of the knocks right behind a flush {lost} were lost"
+    );
+}
+
+fn open(world: &World) -> impl Iterator<Item = String> {
+    world.gateway.doors().into_iter().map(|door| door.knock)
+}

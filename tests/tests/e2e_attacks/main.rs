@@ -1,0 +1,3 @@
+//! What somebody may try, tried.
+
+mod flushed;
