@@ -51,7 +51,7 @@ pub(crate) struct Throughput<'a> {
     site: &'a Site,
     floor: Floor,
     table: Table,
-    /// So that no address knocks in two series.
+    /// So that no address knocks in two rounds of one daemon.
     used: usize,
 }
 
@@ -89,6 +89,7 @@ impl<'a> Throughput<'a> {
 
     /// Measures a daemon that is kept on one core.
     pub(crate) fn of(&mut self, daemon: &Daemon<'_>) {
+        self.used = 0;
         self.crowd(daemon, MANY);
         self.crowd(daemon, Crowd { name: "the same, no answer wanted", answer: false, ..MANY });
         self.crowd(daemon, Crowd { name: "one certificate, one address", many: false, ..MANY });
@@ -96,6 +97,7 @@ impl<'a> Throughput<'a> {
 
     /// Measures the first of those crowds only.
     pub(crate) fn briefly(&mut self, daemon: &Daemon<'_>, name: &'static str) {
+        self.used = 0;
         self.crowd(daemon, Crowd { name, ..MANY });
     }
 
