@@ -1,7 +1,7 @@
 //! Does an expression of nft fit our packet: the first one of a connection, from somewhere, to a port
 //! of this host?
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sknock_protocol::{Service, Transport};
 
 use super::ruleset::{Chain, Ruleset};
@@ -45,9 +45,12 @@ impl Packet<'_> {
     /// `{"op", "left", "right"}` in a rule of `chain`.
     pub(super) fn matches(&self, chain: &Chain, statement: &Value) -> Fit {
         let (left, right) = (&statement["left"], &statement["right"]);
-        let between = |first: u64, last: u64| match is_port(left) {
-            true => self.is(chain, left, &serde_json::json!({ "range": [first, last] })),
-            false => Fit::Sometimes.min(self.is(chain, left, right)),
+        let between = |first: u64, last: u64| {
+            if is_port(left) {
+                self.is(chain, left, &json!({ "range": [first, last] }))
+            } else {
+                self.concerns(left).min(Fit::Sometimes)
+            }
         };
         match (statement["op"].as_str(), right.as_u64().unwrap_or_default()) {
             (Some("==" | "in"), _) => self.is(chain, left, right),

@@ -1,0 +1,103 @@
+//! `sknockd check` on a host with other firewalls: it names who is in the way, and touches nothing.
+
+use serde_json::Value;
+use sknock_tests::{Authority, Config, Daemon, World, binaries};
+
+/// Denies as ufw does, in chains that are jumped to, with a policy that drops.
+const DENYING: &str = "
+table ip filter {
+    chain ufw-before-input {
+        iifname lo counter accept
+        ct state related,established counter accept
+        ct state invalid counter drop
+        fib daddr type local counter jump ufw-user-input
+    }
+    chain ufw-user-input {
+        tcp dport 80 counter accept
+    }
+    chain INPUT {
+        type filter hook input priority filter; policy drop;
+        counter jump ufw-before-input
+    }
+}
+";
+
+fn denying(world: &World) {
+    world.gateway.nft(DENYING);
+}
+
+/// A configuration without anything else to be told.
+fn config(authority: &Authority) -> Config {
+    let list = authority.file("crl.der");
+    Config::new(authority)
+        .set("crlFile", list.to_str().expect("temporary files have plain names"))
+        .set("intake", "socket")
+}
+
+/// What is found, but that the certificates of tests end soon.
+#[track_caller]
+fn found(daemon: &Daemon<'_>) -> Vec<String> {
+    let asked = daemon.ask("check", &["--json"]);
+    assert_eq!(asked.code, Some(0), "{}{}", asked.answer, asked.errors);
+    let report: Value = serde_json::from_str(&asked.answer).expect("it is told as JSON");
+    let findings = report["findings"].as_array().expect("a list").iter();
+    let told = findings.map(|finding| finding["what"].as_str().expect("a text").to_owned());
+    told.filter(|what| !what.contains(" ends on ")).collect()
+}
+
+/// Nothing.
+const READY: [&str; 0] = [];
+
+#[test]
+fn a_host_without_other_firewalls_is_ready_and_stays_as_it_is() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::stopped(&world.gateway, &config(&authority));
+    for intake in ["socket", "nflog"] {
+        daemon.configure(&config(&authority).set("intake", intake));
+        assert_eq!(found(&daemon), READY, "{intake}");
+    }
+    assert_eq!(world.gateway.run("nft", &["list", "ruleset"]), "", "check changes nothing");
+}
+
+#[test]
+fn a_firewall_that_drops_what_a_knock_opens_is_named() {
+    let (world, authority) = (World::new(), Authority::new());
+    denying(&world);
+    let daemon = Daemon::stopped(&world.gateway, &config(&authority));
+    let before = world.gateway.other_tables();
+    let asked = daemon.ask("check", &[]);
+    let named = "warning: another firewall is in the way: table ip filter, chain INPUT drops \
+                 tcp/22 over IPv4, udp/53 over IPv4, udp/62344 over IPv4 (policy drop)";
+    assert!(asked.answer.contains(named), "{}", asked.answer);
+    assert_eq!(asked.code, Some(0), "the server would start: {}", asked.answer);
+    assert_eq!(world.gateway.other_tables(), before);
+
+    let opened = "add rule ip filter ufw-user-input meta l4proto { tcp, udp } \
+                  th dport { 22, 53, 62344 } accept";
+    world.gateway.nft(opened);
+    assert_eq!(found(&daemon), READY);
+}
+
+#[test]
+fn what_a_running_server_denies_itself_is_no_conflict() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &config(&authority));
+    assert_eq!(found(&daemon), READY);
+}
+
+#[test]
+fn what_can_only_be_seen_by_root_is_said_to_be_unseen() {
+    let (world, authority) = (World::new(), Authority::new());
+    denying(&world);
+    let daemon = Daemon::stopped(&world.gateway, &config(&authority));
+    let (sknockd, config) = (binaries::path("sknockd"), daemon.file("config.ini"));
+    let [sknockd, config] = [&sknockd, &config].map(|path| path.to_str().expect("plain names"));
+    // Still root, so that files can be read, but without any capability.
+    let powerless =
+        ["--bounding-set=-all", "--inh-caps=-all", sknockd, "check", "--config", config];
+    let told = world.gateway.run("setpriv", &powerless);
+    for unseen in ["not looked at: other firewalls: ", "not looked at: whether the kernel"] {
+        assert!(told.contains(unseen), "{told}");
+    }
+    assert!(!told.contains("in the way"), "{told}");
+}
