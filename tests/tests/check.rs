@@ -290,7 +290,12 @@ fn what_the_gate_reports_is_passed_on() {
         ..Host::default()
     };
     let report = Installation::new().check_at(NOW, &host);
-    assert_found(&report, Severity::Warning, "way: table inet filter, chain input", "let the ports");
+    assert_found(
+        &report,
+        Severity::Warning,
+        "way: table inet filter, chain input",
+        "let the ports",
+    );
     assert_found(&report, Severity::Note, "table ip raw, chain PREROUTING", "look yourself");
     assert_found(&report, Severity::Note, "not looked at: all else", "as root");
     assert_found(&report, Severity::Error, "no nf_tables", "");

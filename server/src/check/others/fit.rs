@@ -66,34 +66,39 @@ impl Packet<'_> {
         }
     }
 
-    /// Whether what stands left has that value, or one of those values.
+    /// Whether what stands left has that value, or one of those values, or one of a named set.
     pub(super) fn is(&self, chain: &Chain, left: &Value, right: &Value) -> Fit {
-        let any = |values: &[Value]| {
-            let fits = values.iter().map(|value| self.is(chain, left, value));
-            // Of alternatives the best decides; what is not understood is better than none.
-            fits.max().unwrap_or(Fit::No)
+        let Some(name) = right.as_str().and_then(|name| name.strip_prefix('@')) else {
+            return self.among(left, right);
         };
+        match self.ruleset.elements(chain, name) {
+            None => Fit::Unclear,
+            // It is filled as packets come, or by a program.
+            Some([]) => self.concerns(left).min(Fit::Sometimes),
+            Some(elements) => self.any(left, elements),
+        }
+    }
+
+    /// Of alternatives the best decides; what is not understood is better than none.
+    fn any(&self, left: &Value, values: &[Value]) -> Fit {
+        values.iter().map(|value| self.among(left, value)).max().unwrap_or(Fit::No)
+    }
+
+    /// No name is looked up in here, so it goes no deeper than the listing itself.
+    fn among(&self, left: &Value, right: &Value) -> Fit {
         if let Value::Array(values) = right {
-            return any(values);
+            return self.any(left, values);
         }
         if let Value::Array(values) = &right["set"] {
-            return any(values);
-        }
-        if let Some(name) = right.as_str().and_then(|name| name.strip_prefix('@')) {
-            return match self.ruleset.elements(chain, name) {
-                None => Fit::Unclear,
-                // It is filled as packets come, or by a program.
-                Some([]) => self.concerns(left).min(Fit::Sometimes),
-                Some(elements) => any(elements),
-            };
+            return self.any(left, values);
         }
         if !right["elem"].is_null() {
-            return self.is(chain, left, &right["elem"]["val"]);
+            return self.among(left, &right["elem"]["val"]);
         }
         match (&left["concat"], &right["concat"]) {
             (Value::Array(left), Value::Array(right)) => {
                 let pairs = left.iter().zip(right);
-                pairs.map(|(left, right)| self.is(chain, left, right)).min().unwrap_or(Fit::Unclear)
+                pairs.map(|(left, right)| self.among(left, right)).min().unwrap_or(Fit::Unclear)
             }
             (Value::Null, _) => self.has(left, right),
             _ => Fit::Unclear,

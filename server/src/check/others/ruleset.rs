@@ -84,18 +84,19 @@ impl Ruleset {
             _ => text("name"),
         };
         let name = (family, table, name);
+        let handle = value["handle"].as_u64().unwrap_or_default();
+        let mut part = |key: &str| value.get_mut(key).map_or(Value::Null, Value::take);
         match kind {
             "chain" => self.chain(name, &value),
             "rule" => {
-                let handle = value["handle"].as_u64().unwrap_or_default();
                 if let (Some(chain), Value::Array(statements)) =
-                    (self.chains.get_mut(&name), value["expr"].take())
+                    (self.chains.get_mut(&name), part("expr"))
                 {
                     chain.rules.push(Rule { handle, statements });
                 }
             }
             "set" | "map" => {
-                let elements = match value["elem"].take() {
+                let elements = match part("elem") {
                     Value::Array(elements) => elements,
                     _ => Vec::new(),
                 };

@@ -1,4 +1,5 @@
-//! What real rulesets are taken for: as nft 1.0.6 lists them, ufw's made by its own files and iptables.
+//! What rulesets are taken for, as nft 1.0.6 lists them. ufw's are made by its own files and iptables;
+//! those of firewalld and Docker are written as these two write them.
 
 use std::path::Path;
 
@@ -187,6 +188,14 @@ fn what_is_no_listing_is_an_error() {
     for listing in ["", "[]", "{}", "{\"nftables\": 7}", "table inet filter {"] {
         assert!(judge(listing.as_bytes(), &settings).is_err(), "{listing}");
     }
-    let odd = "{\"nftables\": [null, 7, {}, {\"rule\": null}, {\"chain\": {\"name\": 5}}]}";
+    let odd = r#"{"nftables": [null, 7, {}, {"rule": null}, {"rule": 7}, {"set": [1]}, {"map": 7},
+                  {"chain": {"name": 5}}, {"chain": 7}, {"rule": {"expr": 7}}]}"#;
     assert_eq!(judge(odd.as_bytes(), &settings), Ok(Others::default()));
+}
+
+#[test]
+fn an_element_that_looks_like_its_own_set_is_no_way_in_circles() {
+    let text = ruleset!("policy-drop-open").replace("[22, {", "[\"@admitted\", {");
+    let found = judged(&text, "protectedPorts = tcp/22");
+    assert!(found.unclear[0].contains("could not be understood"), "{found:?}");
 }
