@@ -19,6 +19,8 @@ pub(crate) fn shed(parent: Pid) -> io::Result<()> {
     if getppid() != parent {
         return Err(io::Error::other("the privileged process has ended already"));
     }
+    // In process lists we would else be called after /proc/self/exe.
+    prctl::set_name(c"sknockd-network")?;
     prctl::set_dumpable(false)?;
     prctl::set_no_new_privs()?;
     for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
