@@ -45,6 +45,11 @@ impl Captive {
         self.pid
     }
 
+    /// Lets it go on by itself.
+    pub fn release(self) {
+        kill(self.pid, Signal::SIGCONT).expect("it is still there");
+    }
+
     /// Closes a line for both sides: the same as if the process had closed its end.
     pub fn close(line: &OwnedFd) {
         shutdown(line.as_raw_fd(), Shutdown::Both).expect("it is open");

@@ -3,6 +3,7 @@
 mod log;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
@@ -66,6 +67,16 @@ impl<'w> Daemon<'w> {
     #[track_caller]
     pub fn start(namespace: &'w Namespace, config: &Config) -> Self {
         let mut daemon = Self::stopped(namespace, config);
+        daemon.begin();
+        daemon.wait_for(daemon.accepting());
+        daemon
+    }
+
+    /// Starts one that admits knocks at once, as it has run before: see [`Self::settle`].
+    #[track_caller]
+    pub fn start_settled(namespace: &'w Namespace, config: &Config) -> Self {
+        let mut daemon = Self::stopped(namespace, config);
+        daemon.settle();
         daemon.begin();
         daemon.wait_for(daemon.accepting());
         daemon
@@ -228,7 +239,13 @@ impl<'w> Daemon<'w> {
     /// Waits for what its log, in JSON, says of a knock.
     #[track_caller]
     pub fn verdict(&self, knock: &Sent) -> Value {
-        let line = self.log.wait_for(&format!("\"source\":\"{}\"", knock.source()), self.begun);
+        self.verdict_on(knock.source())
+    }
+
+    /// The same of a datagram that came from `source`.
+    #[track_caller]
+    pub fn verdict_on(&self, source: SocketAddr) -> Value {
+        let line = self.log.wait_for(&format!("\"source\":\"{source}\""), self.begun);
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 

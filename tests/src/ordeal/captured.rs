@@ -9,7 +9,7 @@ use crate::{Authority, Captive, Chance, Daemon, Echo, Ledger, World, process};
 const LIVE: usize = 40;
 
 /// The longest, in seconds.
-const LONGEST: u64 = 30;
+const LONGEST: u64 = 8;
 
 /// Sends so many records of every kind over all links. Whatever is open afterwards is within the
 /// ceiling; the privileged process lives, has leaked nothing, and a reload is rid of the captive.
@@ -19,12 +19,10 @@ pub fn requests(records: u32) {
     let ledger = Ledger::new(&world, &authority, u16::try_from(LONGEST).expect("it is small"));
     let config = Ledger::config(&authority)
         .set("allowedServices", "tcp/22, tcp/20000-29999")
+        .set("PORT_OPEN_DURATION_IN_SECONDS", "1")
         .set("MAX_PORT_OPEN_DURATION_IN_SECONDS", &LONGEST.to_string())
         .set("maxGrants", &LIVE.to_string());
-    let mut daemon = Daemon::stopped(&world.gateway, &config);
-    daemon.settle();
-    daemon.begin();
-    daemon.wait_for(Daemon::ACCEPTING);
+    let daemon = Daemon::start_settled(&world.gateway, &config);
     ledger.must_hold(&daemon);
 
     let (parent, captive) = (daemon.parent(), Captive::take(daemon.network()));

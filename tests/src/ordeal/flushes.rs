@@ -13,10 +13,7 @@ pub fn flushes(rounds: u32) {
     let _ssh = Echo::tcp(&world.gateway, 22);
     // None ends before the last round.
     let ledger = Ledger::new(&world, &authority, 3600);
-    let mut daemon = Daemon::stopped(&world.gateway, &Ledger::config(&authority));
-    daemon.settle();
-    daemon.begin();
-    daemon.wait_for(Daemon::ACCEPTING);
+    let daemon = Daemon::start_settled(&world.gateway, &Ledger::config(&authority));
     let (mut spans, mut granted, mut lost) = (Vec::new(), BTreeSet::new(), 0);
     for _ in 0..rounds {
         let before = ledger.knock();

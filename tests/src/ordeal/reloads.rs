@@ -17,10 +17,7 @@ pub fn reloads(rounds: u32) {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 3);
-    let mut daemon = Daemon::stopped(&world.gateway, &Ledger::config(&authority));
-    daemon.settle();
-    daemon.begin();
-    daemon.wait_for(Daemon::ACCEPTING);
+    let daemon = Daemon::start_settled(&world.gateway, &Ledger::config(&authority));
     let done = AtomicBool::new(false);
     let changes = thread::scope(|scope| {
         let _enough = Enough(&done);

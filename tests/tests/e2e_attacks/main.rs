@@ -1,3 +1,7 @@
-//! What somebody may try, tried.
+//! What somebody may try, tried: by those who captured the network process, by other programs on the
+//! host, and by strangers who listen for any answer.
 
+mod captured;
 mod flushed;
+mod silence;
+mod thief;

@@ -2,4 +2,3 @@
 //! stays open past its time, protection stays, and the server is back by itself.
 
 mod killed;
-

@@ -1,0 +1,99 @@
+//! Somebody has captured the network process and speaks in its name.
+
+use sknock_gate::{Answer, Request};
+use sknock_tests::wait::some;
+use sknock_tests::{Authority, Captive, Chance, Daemon, Echo, Ledger, World, ordeal, process};
+
+#[test]
+fn it_opens_at_most_what_the_ceiling_allows() {
+    ordeal::requests(20_000);
+}
+
+/// Whatever it does with its lines: it is ended, another one is started, and grants stay.
+#[track_caller]
+fn is_ended_and_replaced(misbehave: impl FnOnce(&Captive)) {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let ledger = Ledger::new(&world, &authority, 60);
+    let daemon = Daemon::start_settled(&world.gateway, &Ledger::config(&authority));
+    let granted = ledger.knock();
+    granted.must_be_granted();
+    let (mark, parent) = (daemon.mark(), daemon.parent());
+    let descriptors = process::descriptors(parent);
+
+    let captive = Captive::take(daemon.network());
+    misbehave(&captive);
+    daemon.wait_since(mark, "does not finish and is ended");
+    daemon.wait_since(mark, Daemon::ACCEPTING);
+    assert_ne!(daemon.network(), captive.pid());
+    assert!(world.gateway.doors().iter().any(|door| door.knock == granted.id()));
+    assert_eq!((daemon.parent(), process::descriptors(parent)), (parent, descriptors));
+    ledger.must_hold(&daemon);
+}
+
+#[test]
+fn who_hangs_up_on_orders_is_ended() {
+    is_ended_and_replaced(|captive| Captive::close(&captive.orders));
+}
+
+#[test]
+fn who_hangs_up_on_the_gate_is_ended() {
+    is_ended_and_replaced(|captive| captive.links.iter().for_each(Captive::close));
+}
+
+#[test]
+fn who_reports_what_nobody_asked_for_is_ended() {
+    is_ended_and_replaced(|captive| {
+        let mut chance = Chance::new("reports");
+        // Until nobody listens any more.
+        while Captive::say(&captive.orders, &chance.bytes(1)) != Err(nix::errno::Errno::EPIPE) {}
+    });
+}
+
+#[test]
+fn who_never_reads_an_answer_is_ended() {
+    is_ended_and_replaced(|captive| {
+        let raise = Request::Raise.encode().unwrap();
+        for link in &captive.links {
+            while Captive::say(link, &raise) != Err(nix::errno::Errno::EPIPE) {}
+        }
+    });
+}
+
+#[test]
+fn who_sends_half_a_record_nothing_or_too_much_is_answered_or_ended() {
+    is_ended_and_replaced(|captive| {
+        let [link, ..] = captive.links.as_slice() else { panic!("no link") };
+        for length in [1, Request::LEN - 1, Request::LEN + 1, 60_000] {
+            let answer = Captive::ask(link, &vec![0; length]).expect("an answer");
+            assert!(matches!(Answer::decode(&answer), Some(Answer::Refused(_))), "{length}");
+        }
+        assert_eq!(Captive::ask(link, &[]), None, "an empty record is how a line ends");
+    });
+}
+
+/// The next one waits while the old one is at work; it cannot put itself in its place.
+#[test]
+fn who_was_not_told_to_begin_cannot_have_the_protection_changed() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let ledger = Ledger::new(&world, &authority, 60);
+    let daemon = Daemon::start_settled(&world.gateway, &Ledger::config(&authority));
+    // The old one stands still, so it does not finish, and the next one waits for that.
+    let old = Captive::take(daemon.network());
+    let mark = daemon.mark();
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    let next = some("the next network process", || {
+        process::children(daemon.parent()).into_iter().find(|pid| *pid != old.pid())
+    });
+    daemon.wait_since(mark, "network process started");
+    let next = Captive::take(next);
+    let answer = Captive::ask(&next.links[0], &Request::Raise.encode().unwrap()).unwrap();
+    assert_eq!(Answer::decode(&answer), Some(Answer::Failed));
+    assert!(process::runs(old.pid()), "it is still there");
+
+    next.release();
+    daemon.wait_since(mark, "does not finish and is ended");
+    daemon.wait_since(mark, Daemon::ACCEPTING);
+    ledger.must_hold(&daemon);
+}
