@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rcgen::ExtendedKeyUsagePurpose;
 use serde_json::Value;
-use sknock_tests::Found::{Open, Refused};
+use sknock_tests::Found::{Open, Refused, Silent};
 use sknock_tests::forge::Forge;
 use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World, openssl};
 
@@ -71,6 +71,37 @@ fn a_configuration_of_the_original_without_any_list_does_not_start() {
     assert_eq!(ended.code, Some(69), "{}", ended.said);
     assert!(ended.said.contains("there is no revocation list"), "{}", ended.said);
     assert_eq!(world.gateway.table(), None);
+}
+
+#[test]
+fn with_two_lines_more_a_configuration_of_the_original_hears_its_clients() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _web = Echo::tcp(&world.gateway, 8080);
+    let mut daemon = original(&world, &authority);
+    fs::write(daemon.file("certificates/devca.crl"), authority.crl()).unwrap();
+    daemon.configure_as(&format!("{ORIGINAL}protocols = v2, v1\n"));
+    let random = "clients of the original knock at a random port";
+    let asked = daemon.ask("check", &[]);
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert!(asked.answer.contains(random), "the second line is missing: {asked:?}");
+
+    let complete = format!("{ORIGINAL}protocols = v2, v1\nknockPort = 10000-60000, 62344\n");
+    daemon.configure_as(&complete.replace("firewallPolicy = none", "firewallPolicy = drop"));
+    let asked = daemon.ask("check", &[]);
+    assert!(asked.code == Some(0) && !asked.answer.contains(random), "{asked:?}");
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(world.tcp(8080), Seen::each(Silent, Silent));
+
+    let alice = Client::alice(&world.client, &authority);
+    let server = daemon.file("devserver.cer");
+    for host in World::GATEWAY {
+        let words = format!("knock {host} tcp/8080 --protocol v1");
+        let mut command = alice.command(&words);
+        let ran = world.client.inside(|| command.env("SKNOCK_SERVER_CERT", &server).output());
+        assert!(ran.as_ref().is_ok_and(|ran| ran.status.success()), "{ran:?}");
+    }
+    assert_eq!(world.tcp(8080), Seen::each(Open, Silent));
 }
 
 const ALL_WRONG: &str = "\

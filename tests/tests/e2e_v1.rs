@@ -1,5 +1,6 @@
 //! The original's dialect, from the real client to the real firewall.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use sknock_protocol::v1::{self, Wish};
@@ -7,6 +8,9 @@ use sknock_protocol::{DEFAULT_KNOCK_PORT, Service};
 use sknock_tests::Found::{Open, Silent};
 use sknock_tests::wait::{now, some, until};
 use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World, reach};
+
+/// What clients of the original need, and those of ours.
+const ALL_KNOCK_PORTS: &str = "10000-60000, 62344";
 
 /// Silence for everything but SSH and knocks.
 fn config(authority: &Authority) -> Config {
@@ -25,7 +29,25 @@ fn sealed(authority: &Authority, address: IpAddr, service: &str) -> Vec<u8> {
 
 /// A way from the client to the server's knock port.
 fn path(world: &World, to: IpAddr) -> UdpSocket {
-    reach::udp_socket(&world.client, SocketAddr::new(to, DEFAULT_KNOCK_PORT)).unwrap()
+    path_to(world, (to, DEFAULT_KNOCK_PORT).into())
+}
+
+fn path_to(world: &World, to: SocketAddr) -> UdpSocket {
+    reach::udp_socket(&world.client, to).unwrap()
+}
+
+/// Notes the port of every datagram that comes to the gateway.
+const WATCH: &str = "table inet watch {
+    set ports { type inet_service; flags dynamic; size 65535; }
+    chain arriving { type filter hook prerouting priority raw; meta l4proto udp add @ports { udp dport }; }
+}";
+
+/// Those ports.
+fn knocked_at(world: &World) -> BTreeSet<u16> {
+    let listed = world.gateway.run("nft", &["list", "set", "inet", "watch", "ports"]);
+    let elements = listed.split_once("elements = {").map_or("", |(_, elements)| elements);
+    let numbers = elements.split(|c: char| !c.is_ascii_digit()).filter(|text| !text.is_empty());
+    numbers.map(|text| text.parse().unwrap()).collect()
 }
 
 #[test]
@@ -89,4 +111,65 @@ fn a_server_hears_no_v1_unless_told_to() {
     let alice = Client::alice(&world.client, &authority);
     alice.seal(&["tcp/2222"]).send(&world.client, to).must_be_granted();
     assert_eq!(world.tcp(8080), Seen::each(Silent, Silent));
+}
+
+#[test]
+fn v1_clients_knock_at_random_ports_and_are_heard_beside_v2() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _services = [22, 2222, 8080].map(|port| Echo::tcp(&world.gateway, port));
+    let _dns = Echo::udp(&world.gateway, 53);
+    let config = config(&authority)
+        .set("intake", "nflog")
+        .set("knockPort", ALL_KNOCK_PORTS)
+        .set("alwaysOpenPorts", "");
+    let _daemon = Daemon::start(&world.gateway, &config);
+    let seen = || [world.tcp(22), world.tcp(2222), world.tcp(8080), world.udp(53)];
+    let (closed, open) = (Seen::each(Silent, Silent), Seen::each(Open, Silent));
+    assert_eq!(seen(), [closed; 4]);
+    world.gateway.nft(WATCH);
+
+    let alice = Client::alice(&world.client, &authority);
+    for host in World::GATEWAY {
+        for service in ["tcp/2222", "tcp/8080"] {
+            let ran = alice.open(host, &format!("{service} --protocol v1"));
+            assert_eq!(ran.report["verified"], "connection");
+        }
+        let ran = alice.knock(&format!("{host} udp/53 --protocol v1"));
+        assert_eq!(ran.report["result"], "sent", "{ran:?}");
+    }
+    let ports = knocked_at(&world);
+    assert!(ports.iter().all(|port| v1::KNOCK_PORTS.contains(port)), "{ports:?}");
+    assert!(ports.len() > 3, "six knocks or more, each at a port of its own: {ports:?}");
+    until("udp/53 is open", || world.udp(53) == open);
+    assert_eq!(seen(), [closed, open, open, open]);
+
+    for host in World::GATEWAY {
+        assert_eq!(alice.open(host, "tcp/22").report["verified"], "answer", "by v2");
+    }
+    assert_eq!(seen(), [open; 4]);
+    let bound = world.gateway.run("ss", &["-Hlun"]);
+    assert!(bound.lines().all(|line| line.contains(":53 ")), "only the DNS is bound: {bound}");
+}
+
+#[test]
+fn v1_knocks_are_heard_from_the_first_port_to_the_last_and_at_no_other() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _services = [22, 2222, 8080].map(|port| Echo::tcp(&world.gateway, port));
+    let config = config(&authority).set("knockPort", "10000-60000").set("alwaysOpenPorts", "");
+    let _daemon = Daemon::start(&world.gateway, &config);
+    for (to, from) in World::GATEWAY.into_iter().zip(World::CLIENT) {
+        let send = |service: &str, port: u16| {
+            path_to(&world, (to, port).into()).send(&sealed(&authority, from, service)).unwrap();
+        };
+        for (service, port, knock_port) in [("tcp/8080", 8080, 10_000), ("tcp/22", 22, 60_000)] {
+            // Stamps are whole seconds, so those of the very first second are from before the start.
+            until(&format!("{service} is open by {to}, {knock_port}"), || {
+                send("tcp/2222", 9_999);
+                send("tcp/2222", 60_001);
+                send(service, knock_port);
+                reach::tcp(&world.client, (to, port).into()) == Open
+            });
+        }
+    }
+    assert_eq!(world.tcp(2222), Seen::each(Silent, Silent));
 }
