@@ -42,7 +42,7 @@ impl Load {
 
     pub(super) fn count(self) -> usize {
         match self {
-            Self::Bursts => 6_000,
+            Self::Bursts => 4_000,
             Self::Full => 60_000,
         }
     }
