@@ -43,9 +43,9 @@ fn refused(world: &World, authority: &Authority) -> [(&'static str, [u8; DATAGRA
 
 /// Sends what must be refused, and then one good knock. Everything but the good knock's answer is
 /// `noise`: so many packets for each, whatever is in it.
-fn only_a_good_knock_is_answered(set: impl FnOnce(Config) -> Config, noise: u64) {
+fn only_a_good_knock_is_answered(adapt: impl FnOnce(Config) -> Config, noise: u64) {
     let (world, authority) = (World::new(), Authority::new());
-    let config = set(Config::new(&authority)).set("logFormat", "json");
+    let config = adapt(Config::new(&authority)).set("logFormat", "json");
     let daemon = Daemon::start_settled(&world.gateway, &config);
     world.client.nft(WIRETAP);
     let mut sent = 0;
