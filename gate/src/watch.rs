@@ -42,6 +42,14 @@ impl Watch {
         });
         lost || read.is_err()
     }
+
+    /// Reads and drops what there is. For right after a change of our own: that of a large table causes
+    /// more events than are kept, and would be taken for somebody else's. Then
+    /// [`Gate::stands`](crate::Gate::stands) has to say whether somebody came in between.
+    pub fn catch_up(&mut self) {
+        // Whatever was lost is behind us.
+        let _ = self.netlink.receive(|_| {});
+    }
 }
 
 fn is_structural(message: &Message<'_>) -> bool {

@@ -137,3 +137,27 @@ fn a_knock_right_after_a_flush_opens_and_protects() {
     assert_eq!(elements(&net).len(), 3);
     assert!(net.table().contains("drop"));
 }
+
+#[test]
+fn a_large_table_of_our_own_is_not_taken_for_somebody_elses_change() {
+    let net = Net::new();
+    let wide = sknock_gate::Ceiling { live: 70_000, per_second: 100_000, ..ceiling() };
+    let large = sknock_gate::Rules { capacity: 140_000, ..rules(Policy::Drop) };
+    let mut gate = raised(&net, large, wide);
+    for host in 0..1_000_u32 {
+        let address = std::net::Ipv4Addr::from(0x0a00_0000 + host).to_string();
+        let ports = crate::setup::range(sknock_gate::Transport::Tcp, 1, 60);
+        open(&mut gate, wish(&[&address], &[ports], 600));
+    }
+    let mut watch = net.inside(|| gate.watch().unwrap());
+    net.nft("flush ruleset");
+    assert!(lost(&mut watch));
+    assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 60_000, dropped: 0 });
+    watch.catch_up();
+    assert!(gate.stands().unwrap());
+    assert!(!watch.lost_table(), "our own doing");
+    // And from here on it hears again.
+    net.nft("flush ruleset");
+    assert!(!gate.stands().unwrap());
+    assert!(lost(&mut watch));
+}

@@ -119,7 +119,8 @@ impl Supervisor {
             .chain(networks.flat_map(Network::lines))
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
-        let timeout = PollTimeout::try_from(ROUND).unwrap_or(PollTimeout::ZERO);
+        let idle = self.mend.map_or(ROUND, |due| due.since(Uptime::now()).min(ROUND));
+        let timeout = PollTimeout::try_from(idle).unwrap_or(PollTimeout::ZERO);
         // An error wakes us like anything else; there is always something to look after.
         let _ = poll(&mut polled, timeout);
     }
@@ -195,9 +196,19 @@ impl Supervisor {
             error!("our table was removed and cannot be put back: {error}; trying again");
             self.mend = Some(now.after(ROUND));
         } else {
-            self.mend = None;
             warn!("another program removed our table; it is back, with all grants");
+            self.look_back(now);
         }
+    }
+
+    /// After a change of our own: its events are ours, unless the table is gone again already.
+    fn look_back(&mut self, now: Uptime) {
+        self.watch.catch_up();
+        self.mend = match self.clerk.gate.stands() {
+            Ok(true) => None,
+            Ok(false) => Some(now),
+            Err(_) => Some(now.after(ROUND)),
+        };
     }
 
     /// Reads everything anew. Whatever is wrong with it, what runs goes on.

@@ -49,6 +49,7 @@ impl Supervisor {
         }
         if is_up {
             self.promote();
+            self.look_back(now);
         }
     }
 
