@@ -124,6 +124,26 @@ fn names_of_targets_are_found() {
     assert_eq!(anchor("What it is: `sknockd` (1)"), "what-it-is-sknockd-1");
 }
 
+#[test]
+fn every_fuzz_target_has_seeds_and_is_accounted_for() {
+    let fuzz = root().join("fuzz");
+    let account = Document::read(root().join("docs/RELIABILITY.md")).text;
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).expect("fuzz is a workspace");
+    let targets: Vec<&str> = manifest
+        .split("[[bin]]\nname = \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(targets.len() > 5, "the targets are not found: {targets:?}");
+    for target in targets {
+        let seeds = fuzz.join("seeds").join(target);
+        let seeds = fs::read_dir(&seeds).map_or(0, Iterator::count);
+        assert!(seeds > 0, "fuzz/seeds/{target}: without seeds a fuzzer gets nowhere in 30 s");
+        let row = format!("| `{target}` |");
+        assert!(account.contains(&row), "docs/RELIABILITY.md: what came of fuzzing {target}?");
+    }
+}
+
 /// A block of Rust that nobody compiles is wrong sooner or later: examples are in rustdoc, which does.
 #[test]
 fn no_document_has_rust_that_nobody_compiles() {

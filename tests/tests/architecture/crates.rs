@@ -69,7 +69,9 @@ fn every_dependency_has_its_reason_beside_it() {
     let root = house::root();
     let folders = house::packages();
     let manifests = folders.iter().map(|package| package["manifest_path"].as_str().unwrap());
-    for path in manifests.map(Into::into).chain([root.join("Cargo.toml")]) {
+    for path in
+        manifests.map(Into::into).chain([root.join("Cargo.toml"), root.join("fuzz/Cargo.toml")])
+    {
         let text = fs::read_to_string(&path).unwrap();
         let (mut listing, mut reason) = (false, false);
         for line in text.lines() {
