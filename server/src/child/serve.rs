@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -51,31 +51,48 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
         Journal::open(&settings.process.state, &boot, clock::now(), knocks.window, remembered)?;
     let revocation = refresh.current();
     let pipeline = Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) };
-    match gate.raise()? {
-        Answer::Raised => {}
-        answer => return Err(format!("the gate did not put up the protection ({answer:?})").into()),
-    }
     // Dropping one end makes the other readable, for every thread at once.
     let (stop, stopping) = UnixStream::pair()?;
     let order = thread::scope(|scope| {
+        // All threads are there before anything is closed: who is protected must be heard.
+        let mut starts = Vec::new();
         for (ear, gate) in doors {
+            let (start, started) = mpsc::channel();
+            starts.push(start);
             let audit = Audit::default();
             let porter = Porter { pipeline: &pipeline, gate, audit, clock: clock::now };
             let stopping = stopping.as_fd();
-            scope.spawn(move || {
-                work(&ear, porter, stopping).unwrap_or_else(|error| lost(&error));
-            });
+            thread::Builder::new().spawn_scoped(scope, move || {
+                if started.recv().is_ok() {
+                    work(&ear, porter, stopping).unwrap_or_else(|error| lost(&error));
+                }
+            })?;
         }
+        let (start, started) = mpsc::channel();
         let stopping = stopping.try_clone()?;
-        scope.spawn(move || refresh.run(gate, stopping).unwrap_or_else(|error| lost(&error)));
+        thread::Builder::new().spawn_scoped(scope, move || {
+            if let Ok(gate) = started.recv() {
+                refresh.run(gate, stopping).unwrap_or_else(|error| lost(&error));
+            }
+        })?;
+        protect(&mut gate)?;
+        start.send(gate)?;
+        starts.iter().try_for_each(|start| start.send(()))?;
         let order = announce(&orders, &opened).and_then(|()| orders.wait());
         drop(stop);
-        order
+        Ok::<_, Box<dyn Error>>(order?)
     });
     pipeline.replay.close()?;
     match order? {
         Order::Finish => Ok(()),
         Order::Begin => Err("told to begin twice".into()),
+    }
+}
+
+fn protect(gate: &mut Gate) -> Result<(), Box<dyn Error>> {
+    match gate.raise()? {
+        Answer::Raised => Ok(()),
+        answer => Err(format!("the gate did not put up the protection ({answer:?})").into()),
     }
 }
 
