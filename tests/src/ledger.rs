@@ -107,6 +107,14 @@ impl<'w> Ledger<'w> {
         self.books().used.extend(doors.into_iter().map(|door| door.knock));
     }
 
+    /// Sends again all that are used up, and does not wait.
+    pub fn send_again(&self) {
+        let books = self.books();
+        for (host, datagram) in books.used.iter().filter_map(|knock| books.sent.get(knock)) {
+            datagram.send(&self.world.client, *host);
+        }
+    }
+
     /// Sends again the last `count` of the knocks that are used up: each must be refused.
     #[track_caller]
     pub fn repeat(&self, daemon: &Daemon<'_>, count: usize) {

@@ -32,8 +32,12 @@ pub fn descriptors(pid: Pid) -> usize {
 
 /// Sets the soft limit of a running process, as prlimit(1) names it: `nofile`, `data`, ...
 pub fn limit(pid: Pid, resource: &str, most: u64) {
-    let ran = Command::new("prlimit")
-        .args(["--pid", &pid.to_string(), &format!("--{resource}={most}:")])
+    // Its own user may; root may not in every container.
+    let of = |line| status(pid, line).expect("it runs").split('\t').next().map(str::to_owned);
+    let (uid, gid) = (of("Uid").expect("a number"), of("Gid").expect("a number"));
+    let ran = Command::new("setpriv")
+        .args(["--reuid", &uid, "--regid", &gid, "--clear-groups"])
+        .args(["prlimit", "--pid", &pid.to_string(), &format!("--{resource}={most}:")])
         .status();
     assert!(ran.is_ok_and(|status| status.success()), "prlimit --{resource}={most}: for {pid}");
 }

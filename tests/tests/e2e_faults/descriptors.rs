@@ -1,0 +1,61 @@
+//! No file can be opened any more.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use sknock_tests::{Authority, Daemon, Echo, Ledger, World, process};
+
+/// What processes usually have.
+const USUAL: u64 = 1024;
+
+#[test]
+fn a_privileged_process_without_descriptors_goes_on_and_recovers() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let ledger = Ledger::new(&world, &authority, 60);
+    let daemon = Daemon::start_settled(&world.gateway, &Ledger::config(&authority));
+    let parent = daemon.parent();
+    process::limit(parent, "nofile", 3);
+
+    // What runs goes on; what would need a new process does not begin.
+    ledger.must_hold(&daemon);
+    let mark = daemon.mark();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_since(mark, "the last good configuration stays");
+    ledger.must_hold(&daemon);
+    world.gateway.nft("flush ruleset");
+    daemon.wait_since(mark, "another program removed our table; it is back");
+    ledger.must_hold(&daemon);
+
+    // The network process cannot be replaced for as long as that lasts, and then is.
+    let mark = daemon.mark();
+    kill(daemon.network(), Signal::SIGKILL).unwrap();
+    daemon.wait_since(mark, "Too many open files");
+    ledger.read(&daemon);
+    ledger.must_be_protected();
+    process::limit(parent, "nofile", USUAL);
+    daemon.wait_since(mark, Daemon::ACCEPTING);
+    ledger.must_hold(&daemon);
+}
+
+/// A horizon that cannot be written admits nobody beyond it.
+#[test]
+fn a_network_process_without_descriptors_refuses_what_it_cannot_write_down() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let age = Duration::from_secs(300);
+    let ledger = Ledger::new(&world, &authority, 60).of_age(age);
+    // Without a bound socket each answer takes a descriptor, too.
+    let config = Ledger::config(&authority).set("intake", "socket");
+    let daemon = Daemon::start_settled(&world.gateway, &config);
+    ledger.knock().must_be_granted();
+    process::limit(daemon.network(), "nofile", 3);
+    // Below the horizon, which is a minute ahead of the first.
+    ledger.knock().must_be_granted();
+    let beyond = ledger.knock_aged(Duration::ZERO);
+    let line = daemon.wait_for(&format!("knock=\"{}\"", beyond.id()));
+    assert!(line.contains("replay-journal-failed"), "{line}");
+    ledger.repeat(&daemon, usize::MAX);
+    process::limit(daemon.network(), "nofile", USUAL);
+    ledger.must_hold(&daemon);
+}

@@ -1,0 +1,69 @@
+//! Processes that stand still for a while.
+
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sknock_tests::{Authority, Daemon, Echo, Ledger, Sent, World};
+
+/// Long enough to see what is lost; the sockets hold more than these knocks.
+const STILL: Duration = Duration::from_secs(2);
+const KNOCKS: usize = 60;
+
+fn gate(daemon: &Daemon<'_>) -> Pid {
+    daemon.parent()
+}
+
+fn network(daemon: &Daemon<'_>) -> Pid {
+    daemon.network()
+}
+
+/// Knocks while one of the processes stands still: all are judged when it goes on, none twice.
+#[track_caller]
+fn nothing_is_lost(intake: &str, still: fn(&Daemon<'_>) -> Pid) {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let ledger = Ledger::new(&world, &authority, 60);
+    let config = Ledger::config(&authority).set("intake", intake);
+    let daemon = Daemon::start_settled(&world.gateway, &config);
+    let pid = still(&daemon);
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let sent: Vec<Sent> = (0..KNOCKS).map(|_| ledger.knock()).collect();
+    thread::sleep(STILL);
+    kill(pid, Signal::SIGCONT).unwrap();
+    sent.iter().for_each(|one| drop(one.must_be_granted()));
+    ledger.must_hold(&daemon);
+}
+
+#[test]
+fn while_the_gate_stands_still_knocks_wait() {
+    for intake in ["nflog", "socket"] {
+        nothing_is_lost(intake, gate);
+    }
+}
+
+#[test]
+fn while_the_network_process_stands_still_knocks_wait() {
+    for intake in ["nflog", "socket"] {
+        nothing_is_lost(intake, network);
+    }
+}
+
+#[test]
+fn a_network_process_that_stands_still_for_good_is_replaced_by_a_reload() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let ledger = Ledger::new(&world, &authority, 60);
+    let daemon = Daemon::start_settled(&world.gateway, &Ledger::config(&authority));
+    let granted = ledger.knock();
+    granted.must_be_granted();
+    let still = daemon.network();
+    kill(still, Signal::SIGSTOP).unwrap();
+    let waiting = ledger.knock();
+    daemon.reload();
+    assert_ne!(daemon.network(), still);
+    waiting.must_be_granted();
+    assert!(world.gateway.doors().iter().any(|door| door.knock == granted.id()));
+    ledger.must_hold(&daemon);
+}
