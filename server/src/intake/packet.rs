@@ -146,15 +146,15 @@ fn can_send(source: IpAddr) -> bool {
     !(source.is_unspecified() || source.is_multicast() || everyone)
 }
 
-/// A sum of 16-bit words in one's complement (RFC 1071), not yet folded. Never overflows: a datagram
-/// has at most 32768 words.
+/// A sum of 16-bit words in one's complement (RFC 1071), not yet folded: it may be taken of 32 bits at
+/// a time. Never overflows: a datagram has at most 16384 of these.
 #[derive(Clone, Copy)]
-struct Sum(u32);
+struct Sum(u64);
 
 impl Sum {
     /// The addresses, the protocol and the length.
     fn of_pseudo_header(source: IpAddr, destination: IpAddr, length: usize) -> Self {
-        let sum = Self(u32::from(UDP) + u32::try_from(length).unwrap_or_default());
+        let sum = Self(u64::from(UDP) + u64::try_from(length).unwrap_or_default());
         [source, destination].into_iter().fold(sum, |sum, address| match address {
             IpAddr::V4(v4) => sum.with(&v4.octets()),
             IpAddr::V6(v6) => sum.with(&v6.octets()),
@@ -162,18 +162,19 @@ impl Sum {
     }
 
     fn with(self, bytes: &[u8]) -> Self {
-        let words = bytes.chunks(2).map(|pair| match *pair {
-            [high, low] => u32::from(u16::from_be_bytes([high, low])),
-            [last] => u32::from(last) << 8,
-            _ => 0,
-        });
-        Self(self.0 + words.sum::<u32>())
+        let (words, rest) = bytes.as_chunks::<4>();
+        let mut last = [0; 4];
+        last[..rest.len()].copy_from_slice(rest);
+        let word = |bytes: &[u8; 4]| u64::from(u32::from_be_bytes(*bytes));
+        Self(self.0 + words.iter().map(word).sum::<u64>() + word(&last))
     }
 
     fn folded(self) -> u16 {
-        let once = (self.0 & 0xffff) + (self.0 >> 16);
-        let twice = (once & 0xffff) + (once >> 16);
-        u16::try_from(twice).unwrap_or(u16::MAX)
+        let mut sum = self.0;
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        u16::try_from(sum).unwrap_or(u16::MAX)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
+use std::time::Duration;
 
 use caps::Capability;
 use sknock_protocol::Service;
@@ -10,6 +11,10 @@ use sknock_protocol::Service;
 use super::privilege::raised;
 use crate::config::{Intake, Settings};
 use crate::intake::KnockSocket;
+
+/// A second in all.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How a socket hears.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,7 +39,8 @@ impl Ears {
     pub(crate) fn open(&mut self, settings: &Settings) -> Result<(), String> {
         let way = Way::of(settings);
         for _ in self.of(settings).count()..way.sockets(settings) {
-            self.0.push((way, way.open()?));
+            let socket = if self.0.is_empty() { way.open_patiently() } else { way.open() };
+            self.0.push((way, socket?));
         }
         Ok(())
     }
@@ -69,6 +75,18 @@ impl Way {
             Self::Port(_) => workers(settings),
             Self::Group(_) => 1,
         }
+    }
+
+    /// At our start. If a server before us was killed, its network process may need a moment to end,
+    /// and has the group until then.
+    fn open_patiently(self) -> Result<OwnedFd, String> {
+        for _ in 0..ATTEMPTS {
+            if let Ok(socket) = self.open() {
+                return Ok(socket);
+            }
+            thread::sleep(PAUSE);
+        }
+        self.open()
     }
 
     fn open(self) -> Result<OwnedFd, String> {
