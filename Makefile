@@ -6,10 +6,11 @@ DESTDIR ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What a Debian machine may lack: netlink libraries to build; nft, ip, openssl and ssh-free tools to
-# test, valgrind and Python for the C library; a small web server and a wiretap for the demo.
+# test, nmap to look for what must not be seen, valgrind and Python for the C library; a small web
+# server and a wiretap for the demo.
 PACKAGES := libnftnl-dev libmnl-dev pkg-config gcc nftables iproute2 openssl curl busybox tcpdump \
-	valgrind python3
-NEEDED := nft ip openssl curl cc pkg-config busybox tcpdump valgrind python3
+	valgrind python3 nmap
+NEEDED := nft ip openssl curl cc pkg-config busybox tcpdump valgrind python3 nmap
 
 # The C library: its version, and the name that programs ask the loader for. The number is that of the
 # binary interface, not of the release.

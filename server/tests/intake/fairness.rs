@@ -24,7 +24,8 @@ fn one_network_is_served_in_the_order_of_arrival() {
     assert_eq!(queue.len(), 50);
     let served: Vec<u8> = std::iter::from_fn(|| queue.pop()).collect();
     assert_eq!(served, (0..50).collect::<Vec<_>>());
-    assert!(queue.is_empty() && queue.len() == 0);
+    assert!(queue.is_empty());
+    assert_eq!(queue.pop(), None);
 }
 
 #[test]
