@@ -48,7 +48,9 @@ impl<W: AsFd + Write> Patient<W> {
         let lost = std::mem::take(&mut self.lost);
         match self.format {
             _ if lost == 0 => Ok(()),
-            LogFormat::Text => writeln!(self.out, "WARN {lost} log lines are lost: nobody took them"),
+            LogFormat::Text => {
+                writeln!(self.out, "WARN {lost} log lines are lost: nobody took them")
+            }
             LogFormat::Json => writeln!(
                 self.out,
                 r#"{{"level":"WARN","message":"log lines are lost: nobody took them","lost":{lost}}}"#
