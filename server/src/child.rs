@@ -110,6 +110,14 @@ fn wall_in(settings: &Settings) -> Result<(), End> {
     Ok(())
 }
 
+/// Confines the calling process as the network process is confined, with these folders to write to; says
+/// whether the kernel has Landlock. For the test that then tries to get out.
+#[doc(hidden)]
+pub fn confine(parent: i32, writable: &[&Path]) -> std::io::Result<bool> {
+    confine::shed(Pid::from_raw(parent))?;
+    Ok(confine::wall_in(writable)?.files)
+}
+
 /// A thread that panics would leave its share of the clients unheard; the process ends instead, and
 /// is started anew.
 fn end_on_panic() {

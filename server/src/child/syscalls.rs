@@ -33,6 +33,8 @@ pub(crate) fn restrict() -> Result<(), FilterError> {
     rules.insert(libc::SYS_socket, sockets()?);
     rules.insert(libc::SYS_clone, threads()?);
     rules.insert(libc::SYS_ioctl, requests()?);
+    // Our own limits, nobody else's.
+    rules.insert(libc::SYS_prlimit64, vec![argument(0, SeccompCmpOp::Eq, 0)?]);
     // A panic may end our own threads, nobody else's.
     rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Eq, std::process::id().into())?]);
     rules.insert(libc::SYS_prctl, vec![argument(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?]);
@@ -163,7 +165,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_newfstatat,
     libc::SYS_openat,
     libc::SYS_pread64,
-    libc::SYS_prlimit64,
     libc::SYS_pwrite64,
     libc::SYS_read,
     libc::SYS_readlinkat,

@@ -1,0 +1,127 @@
+//! What a captured network process might try, and must not get.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread;
+
+use caps::{CapSet, Capability};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
+use nix::sys::inotify::{InitFlags, Inotify};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::personality::{self, Persona};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use nix::sys::stat::{Mode, SFlag, mknod};
+use nix::sys::termios::{FlushArg, tcflush};
+use nix::sys::{prctl, ptrace};
+use nix::unistd::{Uid, chroot, linkat, setuid, symlinkat};
+
+use crate::{Attempt, PROGRAM};
+
+pub(crate) const ALL: &[Attempt] = &[
+    ("read a file that everybody may read", |_| File::open("/etc/passwd").map(drop)),
+    ("read a file of its own user", |around| File::open(around.file()).map(drop)),
+    ("read about itself in /proc", |_| File::open("/proc/self/status").map(drop)),
+    ("read about its parent in /proc", |around| {
+        File::open(format!("/proc/{}/cmdline", around.parent)).map(drop)
+    }),
+    ("write a file of its own user", |around| {
+        OpenOptions::new().append(true).open(around.file()).map(drop)
+    }),
+    ("make a file in a folder of its own user", |around| {
+        File::create(around.other.join("new")).map(drop)
+    }),
+    ("list a folder of its own user", |around| fs::read_dir(&around.other).map(drop)),
+    ("remove a file of its own user", |around| fs::remove_file(around.file())),
+    ("rename a file of its own user", |around| {
+        fs::rename(around.file(), around.other.join("renamed"))
+    }),
+    ("move a file out of the state", |around| {
+        fs::write(around.state.join("mine"), "mine")?;
+        fs::rename(around.state.join("mine"), around.other.join("mine"))
+    }),
+    ("link a file into the state", |around| {
+        let place = around.state.join("linked");
+        Ok(linkat(AT_FDCWD, &around.file(), AT_FDCWD, &place, AtFlags::empty())?)
+    }),
+    ("link symbolically", |around| {
+        Ok(symlinkat(&around.file(), AT_FDCWD, &around.state.join("symbolic"))?)
+    }),
+    ("give a file away", |around| std::os::unix::fs::chown(around.file(), Some(0), None)),
+    ("read it in another thread", |around| {
+        let path = around.file();
+        let thread = thread::spawn(move || File::open(path).map(drop));
+        thread.join().expect("it opens a file and ends")
+    }),
+    ("become another program", |_| Err(Command::new(PROGRAM).exec())),
+    ("start another program", |_| Command::new(PROGRAM).spawn().map(drop)),
+    ("make an executable file in memory", |_| {
+        Ok(memfd_create("program", MFdFlags::empty()).map(drop)?)
+    }),
+    ("signal its parent", |around| Ok(kill(around.parent(), None)?)),
+    ("signal a process of its own user", |around| Ok(kill(around.neighbour(), Signal::SIGTERM)?)),
+    ("trace its parent", |around| Ok(ptrace::attach(around.parent())?)),
+    ("trace a process of its own user", |around| Ok(ptrace::attach(around.neighbour())?)),
+    ("read the memory of one", |around| {
+        use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+        let mut bytes = [0; 8];
+        let mut here = [io::IoSliceMut::new(&mut bytes)];
+        let there = [RemoteIoVec { base: 0x1000, len: 8 }];
+        Ok(process_vm_readv(around.neighbour(), &mut here, &there).map(drop)?)
+    }),
+    ("let others look into it", |_| Ok(prctl::set_dumpable(true)?)),
+    ("outlive its parent", |_| Ok(prctl::set_pdeathsig(None)?)),
+    ("become root", |_| Ok(setuid(Uid::from_raw(0))?)),
+    ("take a capability", |_| {
+        let taken = caps::raise(None, CapSet::Permitted, Capability::CAP_NET_ADMIN);
+        taken.map_err(|_| io::ErrorKind::PermissionDenied.into())
+    }),
+    ("make a user namespace", |_| Ok(unshare(CloneFlags::CLONE_NEWUSER)?)),
+    ("make a network namespace", |_| Ok(unshare(CloneFlags::CLONE_NEWNET)?)),
+    ("mount", |around| {
+        let nothing = None::<&str>;
+        Ok(mount(Some("none"), &around.state, Some("tmpfs"), MsFlags::empty(), nothing)?)
+    }),
+    ("change its root", |around| Ok(chroot(&around.state)?)),
+    ("make a device", |around| {
+        let place = around.state.join("device");
+        Ok(mknod(&place, SFlag::S_IFCHR, Mode::S_IRUSR, nix::sys::stat::makedev(1, 1))?)
+    }),
+    ("load a module", |around| {
+        let file = File::create(around.state.join("module"))?;
+        Ok(finit_module(&file, c"", ModuleInitFlags::empty())?)
+    }),
+    ("watch files", |_| Ok(Inotify::init(InitFlags::empty()).map(drop)?)),
+    ("change its personality", |_| Ok(personality::set(Persona::ADDR_NO_RANDOMIZE).map(drop)?)),
+    ("choose its processors", |around| Ok(sched_setaffinity(around.neighbour(), &CpuSet::new())?)),
+    ("flush a terminal", |_| Ok(tcflush(io::stderr(), FlushArg::TCIFLUSH)?)),
+    ("make a raw socket", |_| open(AddressFamily::Inet, SockType::Raw)),
+    ("make a raw socket for IPv6", |_| open(AddressFamily::Inet6, SockType::Raw)),
+    ("make a packet socket", |_| open(AddressFamily::Packet, SockType::Raw)),
+    ("make a packet socket for datagrams", |_| open(AddressFamily::Packet, SockType::Datagram)),
+    ("make a netlink socket", |_| open(AddressFamily::Netlink, SockType::Raw)),
+    ("make a netlink socket for datagrams", |_| open(AddressFamily::Netlink, SockType::Datagram)),
+    ("ask the firewall", |_| {
+        let (family, kind) = (AddressFamily::Netlink, SockType::Raw);
+        let protocol = SockProtocol::NetlinkNetFilter;
+        Ok(socket(family, kind, SockFlag::empty(), protocol).map(drop)?)
+    }),
+    ("reach the hypervisor", |_| open(AddressFamily::Vsock, SockType::Stream)),
+    ("use the kernel's cryptography", |_| open(AddressFamily::Alg, SockType::SeqPacket)),
+    ("listen on a TCP port", |_| TcpListener::bind("127.0.0.1:0").map(drop)),
+    ("connect to an abstract socket", |around| {
+        UnixStream::connect_addr(&SocketAddr::from_abstract_name(&around.socket)?).map(drop)
+    }),
+];
+
+fn open(family: AddressFamily, kind: SockType) -> io::Result<()> {
+    Ok(socket(family, kind, SockFlag::empty(), None).map(drop)?)
+}
