@@ -97,7 +97,8 @@ fn remedy(errno: Errno) -> &'static str {
         Errno::EPROTONOSUPPORT => "the kernel has no nf_tables: load it with `modprobe nf_tables`",
         Errno::EOPNOTSUPP | Errno::ENOENT => {
             "the table was removed, or the kernel lacks a part of nf_tables: \
-             try `modprobe -a nft_ct nft_fib_inet nft_reject_inet`, Linux 5.10 or later"
+             try `modprobe -a nft_ct nft_fib_inet nft_reject_inet nft_limit nft_log nfnetlink_log`, \
+             Linux 5.10 or later"
         }
         Errno::ENFILE => "the set is full; grants end by themselves, or raise its limit",
         Errno::EMSGSIZE | Errno::ENOBUFS => {

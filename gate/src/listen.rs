@@ -31,7 +31,8 @@ const COPY_RANGE: u32 = 0xffff;
 ///
 /// [`Error::GroupTaken`] if somebody else listens to that group, else what the kernel said.
 pub fn listen(group: u16) -> Result<OwnedFd, Error> {
-    let failed = Error::while_doing("listen to an NFLOG group");
+    let failed =
+        Error::while_doing("listen to an NFLOG group, for which the kernel needs nfnetlink_log");
     let taken = |errno| match holder(group) {
         Some(port) => Error::GroupTaken { group, port },
         None => failed(errno),
