@@ -6,6 +6,7 @@ mod crowd;
 mod dnat;
 mod grants;
 mod hearing;
+mod model;
 mod netns;
 mod packets;
 mod process;

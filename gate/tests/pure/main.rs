@@ -2,6 +2,7 @@
 
 mod ceiling;
 mod live;
+mod model;
 mod requests;
 mod rules;
 
