@@ -20,15 +20,32 @@ SONAME := libsknock.so.0
 PROFILE ?= release
 BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 
-.PHONY: demo test bench lint audit fuzz doc header install install-c-library setup build c-library clean
+.PHONY: demo test torture rounds bench lint audit fuzz doc header install install-c-library setup build c-library clean
 
 demo: setup
 	$(CARGO) build --release --locked --bins
 	$(SUDO) env "PATH=$$PATH" tests/demo.sh target/release
 
+# Tests of the whole wait for most of their time: at least six of them run at a time.
+THREADS ?= $(shell n=$$(nproc); echo $$((n < 6 ? 6 : n)))
 test: setup
 	$(CARGO) build --locked --workspace --bins
-	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" $(CARGO) test --locked --workspace
+	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" RUST_TEST_THREADS=$(THREADS) $(CARGO) test --locked --workspace
+
+# Faults and attacks, much longer than `make test` has time for: docs/RELIABILITY.md. Twenty minutes at
+# most, without building.
+torture: setup
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --no-run --package sknock-gate --package sknock-server --tests
+	$(CARGO) test --locked --no-run --package sknock-tests --test torture
+	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" timeout --foreground 20m $(MAKE) --no-print-directory rounds
+
+# What torture does once all is built.
+rounds:
+	PROPTEST_CASES=20000 $(CARGO) test --locked --package sknock-server --test replay_model
+	PROPTEST_CASES=100000 $(CARGO) test --locked --package sknock-gate --test pure model
+	PROPTEST_CASES=1000 $(CARGO) test --locked --package sknock-gate --test kernel model
+	$(CARGO) test --locked --package sknock-tests --test torture
 
 bench: setup
 	$(CARGO) build --release --locked --workspace --bins

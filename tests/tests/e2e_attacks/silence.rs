@@ -1,10 +1,13 @@
 //! Whoever may not knock hears nothing: no answer, no error, whatever the reason.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use sknock_protocol::DEFAULT_KNOCK_PORT;
 use sknock_protocol::v2::{DATAGRAM_LENGTH, Wish};
 use sknock_tests::forge::Forge;
+use sknock_tests::wait::{Stopwatch, until};
 use sknock_tests::{Authority, Chance, Client, Config, Daemon, Namespace, World, reach};
 
 use crate::thief;
@@ -83,4 +86,48 @@ fn a_bound_port_sends_nothing_but_answers_to_good_knocks() {
 #[test]
 fn an_unbound_port_looks_closed_to_good_and_bad_knocks_alike() {
     only_a_good_knock_is_answered(|config| config.set("intake", "nflog"), 1);
+}
+
+/// How long a good knock's answer takes while somebody else sends what is refused early or late. Told,
+/// not asserted: docs/RELIABILITY.md says what it means.
+#[test]
+fn the_latency_of_good_knocks_beside_bad_ones_is_told() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    let bad = refused(&world, &authority).into_iter();
+    let bad = bad.filter(|(reason, _)| ["unknown-authority", "bad-signature"].contains(reason));
+    for (what, datagram) in [("nothing", None)].into_iter().chain(bad.map(|(w, d)| (w, Some(d)))) {
+        let done = AtomicBool::new(false);
+        let mut spans = thread::scope(|scope| {
+            scope.spawn(|| annoy(&world, datagram, &done));
+            let spans: Vec<Duration> = (0..50).map(|_| answered(&world, &alice)).collect();
+            done.store(true, Ordering::Relaxed);
+            spans
+        });
+        spans.sort_unstable();
+        println!("beside {what}: median {:.0?}, 9 in 10 below {:.0?}", spans[25], spans[45]);
+    }
+    // An answer is on its way before the log tells of it.
+    until("all are granted", || daemon.times_said("audit: granted") == 150);
+}
+
+/// One datagram, 500 times a second: nobody remembers what was refused, so each costs the same.
+fn annoy(world: &World, datagram: Option<[u8; DATAGRAM_LENGTH]>, done: &AtomicBool) {
+    let to = (World::GATEWAY[0], DEFAULT_KNOCK_PORT).into();
+    let socket = reach::udp_socket(&world.client, to).unwrap();
+    while !done.load(Ordering::Relaxed) {
+        if let Some(datagram) = datagram {
+            // Errors are ICMP messages: nothing listens there, as far as one can see.
+            let _ = socket.send(&datagram);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn answered(world: &World, alice: &Client<'_>) -> Duration {
+    let knock = alice.seal(&["tcp/22"]);
+    let watch = Stopwatch::start();
+    knock.send(&world.client, World::GATEWAY[0]).must_be_granted();
+    watch.span()
 }
