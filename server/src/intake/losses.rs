@@ -22,3 +22,30 @@ impl Losses {
         dropped(socket).map_or(0, |now| now.wrapping_sub(self.0.swap(now, Ordering::Relaxed)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_a_full_socket_loses_is_told_once() {
+        let full = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let losses = Losses::of(full.as_fd()).unwrap();
+        nix::sys::socket::setsockopt(&full, nix::sys::socket::sockopt::RcvBuf, &4096).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..100 {
+            sender.send_to(&[0; 1200], full.local_addr().unwrap()).unwrap();
+        }
+        let lost = losses.since(full.as_fd());
+        assert!((50..100).contains(&lost), "{lost}");
+        assert_eq!(losses.since(full.as_fd()), 0);
+        assert_eq!(
+            Losses::of(full.as_fd()).unwrap().since(full.as_fd()),
+            0,
+            "of an earlier holder"
+        );
+    }
+}
