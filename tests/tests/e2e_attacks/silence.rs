@@ -100,7 +100,7 @@ fn the_latency_of_good_knocks_beside_bad_ones_is_told() {
     for (what, datagram) in [("nothing", None)].into_iter().chain(bad.map(|(w, d)| (w, Some(d)))) {
         let done = AtomicBool::new(false);
         let mut spans = thread::scope(|scope| {
-            scope.spawn(|| annoy(&world, datagram, &done));
+            scope.spawn(|| annoy(&world, datagram.as_ref(), &done));
             let spans: Vec<Duration> = (0..50).map(|_| answered(&world, &alice)).collect();
             done.store(true, Ordering::Relaxed);
             spans
@@ -113,13 +113,13 @@ fn the_latency_of_good_knocks_beside_bad_ones_is_told() {
 }
 
 /// One datagram, 500 times a second: nobody remembers what was refused, so each costs the same.
-fn annoy(world: &World, datagram: Option<[u8; DATAGRAM_LENGTH]>, done: &AtomicBool) {
+fn annoy(world: &World, datagram: Option<&[u8; DATAGRAM_LENGTH]>, done: &AtomicBool) {
     let to = (World::GATEWAY[0], DEFAULT_KNOCK_PORT).into();
     let socket = reach::udp_socket(&world.client, to).unwrap();
     while !done.load(Ordering::Relaxed) {
         if let Some(datagram) = datagram {
             // Errors are ICMP messages: nothing listens there, as far as one can see.
-            let _ = socket.send(&datagram);
+            let _ = socket.send(datagram);
         }
         thread::sleep(Duration::from_millis(2));
     }
