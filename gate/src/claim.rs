@@ -1,4 +1,5 @@
-//! One gate for each network namespace: a second one would replace the first one's table.
+//! One gate for each network namespace: a second one would replace the first one's table. And where
+//! it is found by those who want something of it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -15,6 +16,7 @@ use nix::unistd::geteuid;
 #[derive(Debug)]
 pub struct Claim {
     _lock: Flock<File>,
+    path: PathBuf,
 }
 
 impl Claim {
@@ -24,14 +26,8 @@ impl Claim {
     /// Claims the calling thread's network namespace by a lock in `directory`, which is made if it is
     /// not there (mode 0755) and must be nobody else's to write.
     pub fn take(directory: &Path) -> Result<Self, ClaimError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |error| ClaimError::Io { path, error }
-        };
         prepare(directory)?;
-        let namespace = Path::new("/proc/thread-self/ns/net");
-        let inode = fs::metadata(namespace).map_err(failed(namespace))?.ino();
-        let path = directory.join(format!("net-{inode}.lock"));
+        let path = lock(directory)?;
         // Opened files are close-on-exec in Rust; O_NOFOLLOW so that a link leads nowhere.
         let file = OpenOptions::new()
             .read(true)
@@ -45,12 +41,53 @@ impl Claim {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
                 sign(&mut lock).map_err(failed(&path))?;
-                Ok(Self { _lock: lock })
+                Ok(Self { _lock: lock, path })
             }
             Err((file, Errno::EWOULDBLOCK)) => Err(ClaimError::Taken { owner: owner(file), path }),
             Err((_, errno)) => Err(ClaimError::Io { path, error: errno.into() }),
         }
     }
+
+    /// The process that has claimed the calling thread's network namespace by a lock in `directory`,
+    /// if one has. Only asks: to try the lock could make somebody else's claim fail.
+    pub fn holder(directory: &Path) -> Result<Option<u32>, ClaimError> {
+        let path = lock(directory)?;
+        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ClaimError::Io { path, error }),
+        };
+        let inode = file.metadata().map_err(failed(&path))?.ino();
+        let held = Path::new("/proc/locks");
+        let held = fs::read_to_string(held).map_err(failed(held))?;
+        // Two witnesses: who signed the file, and who has it locked.
+        Ok(owner(file).filter(|&pid| held.lines().any(|line| holds(line, pid, inode))))
+    }
+
+    /// A path for a file that goes with the claim, in the same folder.
+    pub fn beside(&self, extension: &str) -> PathBuf {
+        self.path.with_extension(extension)
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ClaimError + use<> {
+    let path = path.to_owned();
+    move |error| ClaimError::Io { path, error }
+}
+
+/// The lock of the calling thread's network namespace.
+fn lock(directory: &Path) -> Result<PathBuf, ClaimError> {
+    let namespace = Path::new("/proc/thread-self/ns/net");
+    let inode = fs::metadata(namespace).map_err(failed(namespace))?.ino();
+    Ok(directory.join(format!("net-{inode}.lock")))
+}
+
+/// Whether this line of `/proc/locks` says so: `1: FLOCK  ADVISORY  WRITE 1234 00:1b:567 0 EOF`.
+fn holds(line: &str, pid: u32, inode: u64) -> bool {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [_, "FLOCK", _, "WRITE", owner, file, ..] = words.as_slice() else { return false };
+    let found = file.rsplit(':').next().and_then(|inode| inode.parse().ok());
+    owner.parse() == Ok(pid) && found == Some(inode)
 }
 
 fn prepare(directory: &Path) -> Result<(), ClaimError> {
@@ -141,6 +178,27 @@ impl fmt::Display for ClaimError {
             Self::Io { path, error } => {
                 write!(f, "cannot use {}: {error}; it must be root's to write", path.display())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_list_of_locks_is_read() {
+        let line = "7: FLOCK  ADVISORY  WRITE 1234 00:1b:567 0 EOF";
+        assert!(holds(line, 1234, 567));
+        assert!(!holds(line, 123, 567) && !holds(line, 1234, 67));
+        for other in [
+            "",
+            "7: POSIX  ADVISORY  WRITE 1234 00:1b:567 0 EOF",
+            "7: FLOCK  ADVISORY  READ 1234 00:1b:567 0 EOF",
+            "7: -> FLOCK  ADVISORY  WRITE 1234 00:1b:567 0 EOF",
+            "7: FLOCK  ADVISORY  WRITE 1234",
+        ] {
+            assert!(!holds(other, 1234, 567), "{other:?}");
         }
     }
 }

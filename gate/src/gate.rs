@@ -2,10 +2,11 @@
 //! nothing that a record says can make it panic.
 
 mod crowd;
+mod trial;
 
 use crate::{
     Bucket, Ceiling, Error, Excess, Firewall, Happened, Holder, Live, Opening, Request, Rules,
-    Uptime, Watch, Wish,
+    Trial, Uptime, Watch, Wish,
 };
 
 /// Serves the requests of one network process after another.
@@ -17,13 +18,14 @@ pub struct Gate {
     live: Live,
     bucket: Bucket,
     raised: bool,
+    trial: Option<Trial>,
 }
 
 impl Gate {
     /// A gate that does nothing until it is asked to raise its protection.
     pub fn new(rules: Rules, ceiling: Ceiling, firewall: Firewall) -> Self {
         let (live, bucket) = (Live::default(), Bucket::default());
-        Self { rules, ceiling, firewall, live, bucket, raised: false }
+        Self { rules, ceiling, firewall, live, bucket, raised: false, trial: None }
     }
 
     /// Serves one record, whatever it is; send back what [`Happened::answer`] says.
@@ -50,16 +52,15 @@ impl Gate {
 
     /// Takes over a new configuration, in one transaction if the protection is up; grants that it
     /// forbids are closed. If that fails, everything stays as it was. Without protection nothing
-    /// happens yet but that [`Request::Raise`] will use it.
+    /// happens yet but that [`Request::Raise`] will use it. A trial goes on with the new rules.
     pub fn reconfigure(&mut self, rules: Rules, ceiling: Ceiling, now: Uptime) -> Happened {
-        let old_rules = std::mem::replace(&mut self.rules, rules);
-        let old_ceiling = std::mem::replace(&mut self.ceiling, ceiling);
+        let (rules, ceiling) = self.put_on(rules, ceiling);
         if !self.raised {
             return Happened::Raised { open: 0, dropped: 0 };
         }
         let happened = self.raise(now);
         if matches!(happened, Happened::Failed(_)) {
-            (self.rules, self.ceiling) = (old_rules, old_ceiling);
+            self.put_on(rules, ceiling);
         }
         happened
     }
@@ -67,7 +68,7 @@ impl Gate {
     /// Takes the table down, protection, grants and all.
     pub fn lower(&mut self) -> Result<(), Error> {
         self.firewall.lower()?;
-        (self.live, self.raised) = (Live::default(), false);
+        (self.live, self.raised, self.trial) = (Live::default(), false, None);
         Ok(())
     }
 
@@ -111,7 +112,13 @@ impl Gate {
             self.firewall.introduce()?;
             live.adopt(seen, &self.ceiling, now)
         };
-        self.firewall.raise(&self.rules, &live.elements(now))?;
+        let elements = live.elements(now);
+        match &self.trial {
+            None => self.firewall.raise(&self.rules, &elements)?,
+            Some(trial) => {
+                self.firewall.raise_on_trial(&self.rules, trial.fallback(now), &elements)?;
+            }
+        }
         self.live = live;
         self.raised = true;
         Ok(dropped)

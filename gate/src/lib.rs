@@ -11,7 +11,8 @@
 //!
 //! Start reading at [`Gate`]. `rules` says what the table looks like and `live` what is open, both
 //! without a system call; `nft` makes the kernel agree; `watch` notices when somebody else undid it;
-//! `listen` takes the NFLOG group that knocks are copied to; `claim` keeps a second gate out.
+//! `listen` takes the NFLOG group that knocks are copied to; `claim` keeps a second gate out; `trial` has
+//! rules that nobody confirms go by themselves.
 
 mod answer;
 mod ceiling;
@@ -30,6 +31,7 @@ mod record;
 mod request;
 mod rules;
 mod service;
+mod trial;
 mod uptime;
 mod watch;
 
@@ -51,5 +53,6 @@ pub use rules::hearing::{Hearing, Meter};
 pub use rules::line::{Line, Match, Verdict};
 pub use rules::{Contradiction, Policy, Rules};
 pub use service::{PortRange, Transport};
+pub use trial::{Fallback, Trial};
 pub use uptime::Uptime;
 pub use watch::Watch;

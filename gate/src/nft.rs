@@ -14,7 +14,7 @@ use std::time::Duration;
 use nftnl::{Batch, MsgType, ProtoFamily, Table};
 
 use crate::known::{self, Sockets};
-use crate::{Door, Element, Error, Label, Rules, Set, Watch};
+use crate::{Door, Element, Error, Fallback, Label, Rules, Set, Watch};
 use ffi::RawSet;
 use socket::Netlink;
 
@@ -60,9 +60,29 @@ impl Firewall {
     /// Puts up the whole table with these elements in it, in place of whatever it was, in one
     /// transaction: there is no moment without protection.
     pub fn raise(&mut self, rules: &Rules, elements: &[Element]) -> Result<(), Error> {
+        self.put_up(rules, None, elements)
+    }
+
+    /// The same, but only until the time of the fallback is over: then the kernel itself judges by what
+    /// was before.
+    pub fn raise_on_trial(
+        &mut self,
+        rules: &Rules,
+        fallback: Fallback<'_>,
+        elements: &[Element],
+    ) -> Result<(), Error> {
+        self.put_up(rules, Some(&fallback), elements)
+    }
+
+    fn put_up(
+        &mut self,
+        rules: &Rules,
+        fallback: Option<&Fallback<'_>>,
+        elements: &[Element],
+    ) -> Result<(), Error> {
         rules.check()?;
         let mut batch = Batch::new();
-        table::add(&mut batch, rules);
+        table::add(&mut batch, rules, fallback);
         for set in Set::ALL {
             add_elements(&mut batch, set, elements, MsgType::Add);
         }
@@ -122,6 +142,18 @@ impl Firewall {
             }
         }
         Ok(elements)
+    }
+
+    /// How long rules on trial are still in force; zero if their time is over. Nothing if none are on
+    /// trial.
+    pub fn trial(&mut self) -> Result<Option<Duration>, Error> {
+        match self.netlink.dump(&RawSet::named(table::TRIAL).dump_request(), ffi::elements) {
+            Ok(found) => {
+                Ok(Some(found.iter().filter_map(|raw| raw.remaining).max().unwrap_or_default()))
+            }
+            Err(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(Error::while_doing("list what is on trial")(errno)),
+        }
     }
 
     fn dump_set(&mut self, set: Set) -> Result<Vec<Element>, Error> {

@@ -1,6 +1,8 @@
 //! A line of a chain in the kernel's expressions. Each match loads registers and compares; the
 //! first that does not hold ends the rule.
 
+use std::ffi::CStr;
+
 use nftnl::Rule;
 use nftnl::expr::{
     Bitwise, Cmp, CmpOp, Conntrack, IcmpCode, Meta, Payload, RejectionType, TransportHeaderField,
@@ -9,14 +11,14 @@ use nftnl::expr::{
 use nftnl_sys as sys;
 
 use super::ffi::{Attribute, Expr};
-use super::table::{HEARD, KNOCK};
+use super::table::{HEARD, KNOCK, TRIAL};
 use crate::{Line, Match, Meter, PortRange, Set, Transport, Verdict};
 
 /// `lo` has this index in every network namespace (`LOOPBACK_IFINDEX`).
 const LOOPBACK: u32 = 1;
 /// How a packet's family is numbered, in one byte.
-const NFPROTO_IPV4: u8 = 2;
-const NFPROTO_IPV6: u8 = 10;
+pub(super) const NFPROTO_IPV4: u8 = 2;
+pub(super) const NFPROTO_IPV6: u8 = 10;
 /// `RTN_LOCAL`: an address of this host.
 const LOCAL: u32 = libc::RTN_LOCAL as u32;
 /// `NFT_FIB_RESULT_ADDRTYPE` and `NFTA_FIB_F_DADDR`.
@@ -45,6 +47,7 @@ pub(super) fn fill(rule: &mut Rule<'_>, line: &Line) {
             nftnl::expr::Verdict::Reject(RejectionType::Icmp(IcmpCode::PortUnreach))
         }
         Verdict::Knock => nftnl::expr::Verdict::Jump { chain: KNOCK.to_owned() },
+        Verdict::Trial => nftnl::expr::Verdict::Goto { chain: TRIAL.to_owned() },
         Verdict::Return => nftnl::expr::Verdict::Return,
         Verdict::Log { group, snaplen } => return rule.add_expr(&log(group, snaplen)),
     };
@@ -60,6 +63,10 @@ fn add(rule: &mut Rule<'_>, item: Match) {
         Match::Established => state(rule, ct::States::ESTABLISHED | ct::States::RELATED),
         Match::New => state(rule, ct::States::NEW),
         Match::IsV6(v6) => family(rule, v6),
+        Match::OnTrial => {
+            rule.add_expr(&Meta::NfProto);
+            rule.add_expr(&lookup(TRIAL));
+        }
         Match::Protocol(number) => protocol(rule, number),
         Match::UdpBetween { from, to } => {
             protocol(rule, Transport::Udp.number());
@@ -75,7 +82,7 @@ fn add(rule: &mut Rule<'_>, item: Match) {
         Match::In(set) => {
             family(rule, set.is_v6());
             key(rule, set);
-            rule.add_expr(&lookup(set));
+            rule.add_expr(&lookup(set.name()));
         }
         Match::Spend(set) => {
             key(rule, set);
@@ -173,12 +180,12 @@ fn fib() -> Expr {
     }
 }
 
-fn lookup(set: Set) -> Expr {
+fn lookup(set: &'static CStr) -> Expr {
     Expr {
         name: c"lookup",
         attributes: vec![
             (sys::NFTNL_EXPR_LOOKUP_SREG, Attribute::Number(1)),
-            (sys::NFTNL_EXPR_LOOKUP_SET, Attribute::Name(set.name())),
+            (sys::NFTNL_EXPR_LOOKUP_SET, Attribute::Name(set)),
         ],
     }
 }

@@ -16,6 +16,7 @@ use nftnl_sys as sys;
 use super::TABLE;
 
 /// nft's numbers for the types of a key's parts (`enum datatypes`); six bits each in a concatenation.
+const NF_PROTO: u32 = 2;
 const IPV4_ADDR: u32 = 7;
 const IPV6_ADDR: u32 = 8;
 const INET_PROTO: u32 = 12;
@@ -99,6 +100,8 @@ pub(super) enum Key {
     Door6,
     Address4,
     Address6,
+    /// IPv4 or IPv6.
+    Family,
 }
 
 impl Key {
@@ -110,6 +113,7 @@ impl Key {
             Self::Door6 => (door(IPV6_ADDR), 24),
             Self::Address4 => (IPV4_ADDR, 4),
             Self::Address6 => (IPV6_ADDR, 16),
+            Self::Family => (NF_PROTO, 1),
         }
     }
 }
@@ -176,13 +180,19 @@ impl RawSet {
         self.push_element(key);
     }
 
-    /// Adds an element.
+    /// Adds an element; without `userdata`, it has none.
     pub(super) fn push(&mut self, key: &[u8], timeout: Duration, userdata: &[u8]) {
         let element = self.push_element(key).as_ptr();
         let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        // SAFETY: the element belongs to our set, which lives; the userdata is copied.
+        // SAFETY: the element belongs to our set, which lives.
         unsafe {
             sys::nftnl_set_elem_set_u64(element, narrow(sys::NFTNL_SET_ELEM_TIMEOUT), millis);
+        }
+        if userdata.is_empty() {
+            return;
+        }
+        // SAFETY: as above; the userdata is copied.
+        unsafe {
             sys::nftnl_set_elem_set(
                 element,
                 narrow(sys::NFTNL_SET_ELEM_USERDATA),

@@ -1,10 +1,13 @@
 //! The whole table in a batch: sets, chains and rules, as the description has them.
 
+use std::time::Duration;
+
 use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
 
+use super::expressions::{NFPROTO_IPV4, NFPROTO_IPV6};
 use super::ffi::{Key, RawSet, SetShape};
-use super::{TABLE, expressions};
-use crate::{Hearing, Line, Meter, Rules, Set};
+use super::{SHORTEST, TABLE, expressions};
+use crate::{Fallback, Hearing, Line, Meter, Rules, Set};
 
 /// The sets in which the kernel remembers who has knocked how often: IPv4, IPv6.
 pub(super) const HEARD: [&std::ffi::CStr; 2] = [c"heard4", c"heard6"];
@@ -12,8 +15,11 @@ pub(super) const HEARD: [&std::ffi::CStr; 2] = [c"heard4", c"heard6"];
 /// The chain that [`Verdict::Knock`](crate::Verdict::Knock) leads to.
 pub(super) const KNOCK: &std::ffi::CStr = c"knock";
 
-/// Adds the table as `rules` describe it, in place of whatever it was.
-pub(super) fn add(batch: &mut Batch, rules: &Rules) {
+/// The set that says whether rules on trial still have time, and the chain with them.
+pub(super) const TRIAL: &std::ffi::CStr = c"trial";
+
+/// Adds the table as `rules` describe it, in place of whatever it was; with a fallback, on trial.
+pub(super) fn add(batch: &mut Batch, rules: &Rules, fallback: Option<&Fallback<'_>>) {
     let table = Table::new(TABLE, ProtoFamily::Inet);
     // Deleting needs something to delete.
     batch.add(&table, MsgType::Add);
@@ -22,12 +28,42 @@ pub(super) fn add(batch: &mut Batch, rules: &Rules) {
     for (id, set) in (1..).zip(sets(rules)) {
         batch.add(&set.with_id(id).definition(), MsgType::Add);
     }
+    if let Some(fallback) = fallback {
+        add_trial(batch, rules, fallback.left);
+    }
     // A jump needs somewhere to go.
     add_chain(batch, &Chain::new(KNOCK, &table), &rules.knock());
     if rules.hearing != Hearing::Socket {
         add_chain(batch, &hooked(c"hear", Rules::HEAR_PRIORITY, &table), &rules.hear());
     }
-    add_chain(batch, &hooked(c"deny", Rules::PRIORITY, &table), &rules.deny());
+    let deny = hooked(c"deny", Rules::PRIORITY, &table);
+    match fallback {
+        None => add_chain(batch, &deny, &rules.deny()),
+        Some(fallback) => {
+            add_chain(batch, &Chain::new(TRIAL, &table), &rules.deny());
+            add_chain(batch, &deny, &fallback.deny());
+        }
+    }
+}
+
+/// The set has both families as long as there is time left. Its number comes after the others'.
+fn add_trial(batch: &mut Batch, rules: &Rules, left: Duration) {
+    const ID: u32 = 1000;
+    let shape = SetShape {
+        key: Key::Family,
+        dynamic: false,
+        size: 2,
+        timeout: None,
+        gc_interval: rules.gc_interval,
+    };
+    batch.add(&RawSet::shaped(TRIAL, &shape).with_id(ID).definition(), MsgType::Add);
+    if !left.is_zero() {
+        let mut elements = RawSet::named(TRIAL);
+        for family in [NFPROTO_IPV4, NFPROTO_IPV6] {
+            elements.push(&[family], left.max(SHORTEST), &[]);
+        }
+        batch.add(&elements.elements(), MsgType::Add);
+    }
 }
 
 fn sets(rules: &Rules) -> impl Iterator<Item = RawSet> {

@@ -15,6 +15,8 @@ pub enum Match {
     New,
     /// It is IPv6, or IPv4.
     IsV6(bool),
+    /// The rules on trial still have time.
+    OnTrial,
     /// It carries this IP protocol.
     Protocol(u8),
     /// It is UDP between exactly these ports.
@@ -56,6 +58,8 @@ pub enum Verdict {
     Unreachable,
     /// It enters the chain `knock`; if that has no verdict, the next line is asked.
     Knock,
+    /// It is judged by the rules on trial, in the chain `trial`, and not by the next lines.
+    Trial,
     /// It leaves the chain `knock`.
     Return,
     /// A copy goes to this group, and the next line is asked.
@@ -95,6 +99,7 @@ impl fmt::Display for Match {
             Self::FromLoopback => f.write_str("iif \"lo\""),
             Self::Established => f.write_str("ct state established,related"),
             Self::New => f.write_str("ct state new"),
+            Self::OnTrial => f.write_str("meta nfproto @trial"),
             Self::IsV6(v6) => write!(f, "meta nfproto ipv{}", if *v6 { 6 } else { 4 }),
             Self::Protocol(1) => f.write_str("meta l4proto icmp"),
             Self::Protocol(58) => f.write_str("meta l4proto ipv6-icmp"),
@@ -132,6 +137,7 @@ impl fmt::Display for Verdict {
             Self::Reset => "reject with tcp reset",
             Self::Unreachable => "reject",
             Self::Knock => "jump knock",
+            Self::Trial => "goto trial",
             Self::Return => "return",
             Self::Log { group, snaplen } => {
                 return write!(f, "log group {group} snaplen {snaplen} queue-threshold 1");

@@ -23,6 +23,21 @@ fn a_second_claim_says_who_has_the_first() {
 }
 
 #[test]
+fn who_has_the_claim_is_found_as_long_as_they_have_it() {
+    let (net, other) = (Net::new(), Net::new());
+    let folder = tempfile::tempdir().unwrap();
+    let locks = folder.path().join("sknock");
+    let holder = |net: &Net| net.inside(|| Claim::holder(&locks)).unwrap();
+    assert_eq!(holder(&net), None);
+    let claim = net.inside(|| Claim::take(&locks)).unwrap();
+    assert_eq!(holder(&net), Some(std::process::id()));
+    assert_eq!(holder(&other), None);
+    assert_eq!(claim.beside("before").parent(), Some(locks.as_path()));
+    drop(claim);
+    assert_eq!(holder(&net), None, "the file stays, and its signature with it");
+}
+
+#[test]
 fn another_namespace_is_another_claim() {
     let (one, other) = (Net::new(), Net::new());
     let folder = tempfile::tempdir().unwrap();

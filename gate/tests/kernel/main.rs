@@ -13,4 +13,5 @@ mod process;
 mod reach;
 mod setup;
 mod table;
+mod trial;
 mod watch;

@@ -1,0 +1,201 @@
+//! Rules on trial: the kernel goes back by itself.
+
+use std::time::Duration;
+
+use sknock_gate::{
+    Ceiling, Fallback, Firewall, Gate, Happened, Hearing, Policy, Rules, Transport, Uptime,
+};
+
+use crate::netns::{Net, until};
+use crate::reach::Found::{Closed, Open};
+use crate::reach::{Site, each, listen, udp as reach_udp};
+use crate::setup::{ceiling, elements, open, raised, range, rules, tcp, udp, wish};
+
+/// Short, and long enough to look at something first on a busy machine.
+const SHORT: Duration = Duration::from_secs(3);
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(600);
+
+fn hidden(ports: &[u16]) -> Rules {
+    let protected = ports.iter().map(|&port| tcp(port)).collect();
+    Rules { protected, ..rules(Policy::Reject) }
+}
+
+fn try_out(gate: &mut Gate, rules: Rules, span: Duration) {
+    let now = Uptime::now();
+    let happened = gate.try_out(rules, ceiling(), now.after(span), now);
+    assert!(matches!(happened, Happened::Raised { .. }), "{happened}");
+}
+
+fn unraised(net: &Net) -> Gate {
+    Gate::new(rules(Policy::None), ceiling(), net.inside(|| Firewall::open().unwrap()))
+}
+
+/// What the kernel says is left of a trial.
+fn left(net: &Net) -> Option<Duration> {
+    net.inside(|| Firewall::open().unwrap().trial().unwrap())
+}
+
+/// The table as nft lists it, without what is in its sets.
+fn listed(net: &Net) -> String {
+    net.run("nft", &["-t", "list", "table", "inet", "sknock"])
+}
+
+#[test]
+fn a_first_trial_falls_back_to_nothing() {
+    let net = Net::new();
+    let fallback = Fallback { before: None, left: LONG };
+    let firewall = || Firewall::open().unwrap().raise_on_trial(&hidden(&[22]), fallback, &[]);
+    net.inside(firewall).unwrap();
+    assert_eq!(listed(&net), include_str!("golden/trial_first.nft"));
+    let table = net.table();
+    for family in ["ipv4", "ipv6"] {
+        assert!(table.contains(&format!("{family} timeout 10m expires ")), "{table}");
+    }
+}
+
+#[test]
+fn a_later_trial_falls_back_to_the_rules_from_before() {
+    let net = Net::new();
+    let before = hidden(&[22, 80]);
+    let new = Rules { hearing: Hearing::Log { group: 5344 }, ..rules(Policy::Drop) };
+    let fallback = Fallback { before: Some(&before), left: LONG };
+    net.inside(|| Firewall::open().unwrap().raise_on_trial(&new, fallback, &[])).unwrap();
+    assert_eq!(listed(&net), include_str!("golden/trial_later.nft"));
+    // What nft prints is what the description says.
+    for line in fallback.deny() {
+        assert!(listed(&net).contains(&format!("\t\t{line}\n")), "{line}");
+    }
+}
+
+#[test]
+fn unconfirmed_the_kernel_opens_again_with_nobody_alive() {
+    let site = Site::new();
+    let _ssh = listen(&site.host, 22);
+    let mut gate = unraised(&site.host);
+    try_out(&mut gate, rules(Policy::Reject), SHORT);
+    open(&mut gate, wish(&Site::CLIENT, &[tcp(22)], 600));
+    assert_eq!(site.tcp(22), each(Open, Closed));
+    drop(gate);
+    until("the trial is over", || left(&site.host) == Some(Duration::ZERO));
+    assert_eq!(site.tcp(22), each(Open, Open));
+    assert_eq!(elements(&site.host).len(), 2);
+}
+
+#[test]
+fn unconfirmed_the_kernel_judges_by_the_rules_from_before_with_nobody_alive() {
+    let site = Site::new();
+    let _services = [22, 80, 443].map(|port| listen(&site.host, port));
+    let seen = || [22, 80, 443].map(|port| site.tcp(port));
+    let mut gate = raised(&site.host, hidden(&[22, 443]), ceiling());
+    open(&mut gate, wish(&Site::CLIENT, &[tcp(443)], 600));
+    assert_eq!(seen(), [each(Closed, Closed), each(Open, Open), each(Open, Closed)]);
+    try_out(&mut gate, hidden(&[80, 443]), SHORT);
+    assert_eq!(seen(), [each(Open, Open), each(Closed, Closed), each(Open, Closed)]);
+    drop(gate);
+    until("the trial is over", || left(&site.host) == Some(Duration::ZERO));
+    assert_eq!(seen(), [each(Closed, Closed), each(Open, Open), each(Open, Closed)]);
+}
+
+#[test]
+fn knocks_reach_a_socket_by_the_rules_on_trial_only() {
+    let site = Site::new();
+    let [old, new] = [5000, 5001].map(|port| crate::reach::receive(&site.host, port));
+    let knock = [0; 1200];
+    let found = |service| reach_udp(&site.client, Site::HOST[0], service, &knock);
+    let mut gate = raised(&site.host, rules(Policy::Reject), ceiling());
+    assert_eq!([found(&old), found(&new)], [Open, Closed]);
+    let moved = Rules { knock_ports: vec![udp(5001)], ..rules(Policy::Reject) };
+    try_out(&mut gate, moved, SHORT);
+    assert_eq!([found(&old), found(&new)], [Closed, Open]);
+    until("the trial is over", || left(&site.host) == Some(Duration::ZERO));
+    assert_eq!([found(&old), found(&new)], [Closed, Closed]);
+    let happened = gate.go_back(Uptime::now());
+    assert_eq!(happened, Happened::Raised { open: 0, dropped: 0 });
+    assert_eq!([found(&old), found(&new)], [Open, Closed]);
+}
+
+#[test]
+fn confirmed_nothing_is_left_that_could_end() {
+    let (net, plain) = (Net::new(), Net::new());
+    let mut gate = unraised(&net);
+    try_out(&mut gate, rules(Policy::Drop), LONG);
+    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22)], 600));
+    assert!(gate.trial().unwrap().is_first() && left(&net).unwrap() > Duration::ZERO);
+    assert_eq!(gate.confirm(Uptime::now()), Happened::Raised { open: 1, dropped: 0 });
+    assert!(gate.trial().is_none() && left(&net).is_none());
+    let _other = raised(&plain, rules(Policy::Drop), ceiling());
+    assert_eq!(listed(&net), listed(&plain));
+    assert_eq!(elements(&net).len(), 1);
+}
+
+#[test]
+fn a_trial_given_up_leaves_the_table_and_the_ceiling_from_before() {
+    let net = Net::new();
+    let narrow = Ceiling { services: vec![tcp(22)], ..ceiling() };
+    let mut gate = raised(&net, hidden(&[22]), narrow);
+    let before = listed(&net);
+    try_out(&mut gate, hidden(&[22, 80]), LONG);
+    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22), tcp(80)], 600));
+    assert_ne!(listed(&net), before);
+    assert_eq!(gate.go_back(Uptime::now()), Happened::Raised { open: 1, dropped: 1 });
+    assert_eq!(listed(&net), before);
+    assert!(gate.trial().is_none());
+}
+
+#[test]
+fn neither_a_flush_nor_a_reload_gives_a_trial_more_time() {
+    let net = Net::new();
+    let mut gate = raised(&net, hidden(&[22]), ceiling());
+    let begun = Uptime::now();
+    let happened = gate.try_out(hidden(&[80]), ceiling(), begun.after(LONG), begun);
+    assert!(matches!(happened, Happened::Raised { .. }), "{happened}");
+    let later = begun.after(Duration::from_secs(500));
+    let less = Duration::from_secs(100);
+    net.nft("flush ruleset");
+    assert!(matches!(gate.reassert(later), Happened::Raised { .. }));
+    assert!(left(&net).unwrap() <= less && left(&net).unwrap() > Duration::ZERO);
+    let range = Rules { protected: vec![range(Transport::Tcp, 80, 90)], ..hidden(&[]) };
+    assert!(matches!(gate.reconfigure(range, ceiling(), later), Happened::Raised { .. }));
+    assert!(left(&net).unwrap() <= less && left(&net).unwrap() > Duration::ZERO);
+    let table = listed(&net);
+    assert!(table.contains("dport 80-90 reject") && table.contains("dport 22 reject"), "{table}");
+    // Late, but before the gate has noticed that the time is over.
+    net.nft("flush ruleset");
+    assert!(matches!(gate.reassert(begun.after(LONG)), Happened::Raised { .. }));
+    assert_eq!(left(&net), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_trial_in_a_trial_goes_back_to_what_was_before_both() {
+    let net = Net::new();
+    let mut gate = raised(&net, hidden(&[22]), ceiling());
+    let before = listed(&net);
+    try_out(&mut gate, hidden(&[80]), LONG);
+    try_out(&mut gate, hidden(&[443]), LONG);
+    assert!(!gate.trial().unwrap().is_first());
+    let _ = gate.go_back(Uptime::now());
+    assert_eq!(listed(&net), before);
+}
+
+#[test]
+fn rules_that_the_gate_refuses_do_not_come_on_trial() {
+    let net = Net::new();
+    let mut gate = raised(&net, hidden(&[22]), ceiling());
+    let before = listed(&net);
+    let nonsense = Rules { protected: vec![tcp(22)], ..rules(Policy::None) };
+    let now = Uptime::now();
+    let happened = gate.try_out(nonsense, ceiling(), now.after(LONG), now);
+    assert!(matches!(happened, Happened::Failed(_)), "{happened}");
+    assert!(gate.trial().is_none());
+    assert!(matches!(gate.reassert(now), Happened::Raised { .. }));
+    assert_eq!(listed(&net), before);
+}
+
+#[test]
+fn without_a_trial_the_kernel_has_none() {
+    let net = Net::new();
+    assert_eq!(left(&net), None);
+    let _gate = raised(&net, rules(Policy::Drop), ceiling());
+    assert_eq!(left(&net), None);
+}
