@@ -72,11 +72,6 @@ impl Gate {
         Ok(())
     }
 
-    /// Whether the table is there, if it should be.
-    pub fn stands(&mut self) -> Result<bool, Error> {
-        Ok(!self.raised || self.firewall.exists()?)
-    }
-
     /// Tells of changes that others make to the table.
     pub fn watch(&self) -> Result<Watch, Error> {
         self.firewall.watch()

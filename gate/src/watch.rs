@@ -17,12 +17,14 @@ const GROUP: u32 = 1 << (libc::NFNLGRP_NFTABLES - 1);
 #[derive(Debug)]
 pub struct Watch {
     netlink: Netlink,
-    own: u32,
 }
 
 impl Watch {
     pub(crate) fn open(own: u32) -> nix::Result<Self> {
-        Ok(Self { netlink: Netlink::open(GROUP)?, own })
+        let netlink = Netlink::open(GROUP)?;
+        // A grant causes two events, a large table more than a socket keeps.
+        netlink.hear_others_only(own)?;
+        Ok(Self { netlink })
     }
 
     /// Readable when there is something to ask [`Watch::lost_table`] about.
@@ -35,20 +37,11 @@ impl Watch {
     /// count: whoever closes a grant by hand means it. Also true if there were more changes than could
     /// be told of; it is never wrong to reassert.
     pub fn lost_table(&mut self) -> bool {
-        let own = self.own;
         let mut lost = false;
         let read = self.netlink.receive(|message| {
-            lost |= message.port != own && is_structural(message) && message.is_about(TABLE);
+            lost |= is_structural(message) && message.is_about(TABLE);
         });
         lost || read.is_err()
-    }
-
-    /// Reads and drops what there is. For right after a change of our own: that of a large table causes
-    /// more events than are kept, and would be taken for somebody else's. Then
-    /// [`Gate::stands`](crate::Gate::stands) has to say whether somebody came in between.
-    pub fn catch_up(&mut self) {
-        // Whatever was lost is behind us.
-        let _ = self.netlink.receive(|_| {});
     }
 }
 

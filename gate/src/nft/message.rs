@@ -9,8 +9,6 @@ use libc::c_int;
 pub(crate) struct Message<'a> {
     pub(crate) kind: u16,
     pub(crate) flags: u16,
-    /// Who caused it: the port of the socket that asked.
-    pub(crate) port: u32,
     pub(crate) body: &'a [u8],
 }
 
@@ -26,8 +24,7 @@ impl<'a> Message<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (header, body) = bytes.split_first_chunk::<HEADER>()?;
         let short = |at: usize| Some(u16::from_ne_bytes(*header.get(at..)?.first_chunk()?));
-        let long = |at: usize| Some(u32::from_ne_bytes(*header.get(at..)?.first_chunk()?));
-        Some(Self { kind: short(4)?, flags: short(6)?, port: long(12)?, body })
+        Some(Self { kind: short(4)?, flags: short(6)?, body })
     }
 
     /// The result that an `NLMSG_ERROR` or the `NLMSG_DONE` of a listing carries: an errno, or 0 for
@@ -106,10 +103,4 @@ impl Draft {
 /// A constant of the kernel's interface, all of which are far below the limit.
 fn narrow(number: c_int) -> u16 {
     u16::try_from(number).unwrap_or_default()
-}
-
-/// Asks for one table of the family `inet`; the answer is the table or `ENOENT`.
-pub(crate) fn table_request(table: &CStr) -> Vec<u8> {
-    let (subsystem, kind) = (libc::NFNL_SUBSYS_NFTABLES, libc::NFT_MSG_GETTABLE);
-    Draft::new(subsystem, kind, libc::NFPROTO_INET, 0).with(1, table.to_bytes_with_nul()).finish()
 }

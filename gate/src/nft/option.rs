@@ -1,4 +1,4 @@
-//! The options of a netlink socket that `nix` does not know.
+//! The options of a netlink socket that `nix` does not know, and its filter.
 #![expect(unsafe_code, reason = "setsockopt takes a pointer")]
 
 use std::ffi::c_int;
@@ -15,6 +15,41 @@ pub(super) fn cap_acknowledgements(socket: BorrowedFd<'_>) -> nix::Result<()> {
 /// reader with an error, and throw away everything until the socket is empty.
 pub(super) fn lose_little(socket: BorrowedFd<'_>) -> nix::Result<()> {
     switch_on(socket, libc::NETLINK_NO_ENOBUFS)
+}
+
+/// Messages that somebody else's socket caused are heard; what `own` has caused is dropped in the kernel.
+///
+/// A transaction's events come in one datagram or several, each from that one cause alone.
+pub(super) fn hear_others_only(socket: BorrowedFd<'_>, own: u32) -> nix::Result<()> {
+    // The port stands in every netlink header, in the host's byte order; the filter reads big-endian.
+    const PORT_AT: u32 = 12;
+    let own = u32::from_be_bytes(own.to_ne_bytes());
+    let step = |code: u32, jt, jf, k| libc::sock_filter {
+        code: u16::try_from(code).unwrap_or_default(),
+        jt,
+        jf,
+        k,
+    };
+    let mut filter = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, PORT_AT),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, own),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ];
+    let len = u16::try_from(filter.len()).unwrap_or_default();
+    let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
+    // SAFETY: the descriptor is open; the kernel reads one sock_fprog and copies the filter that it
+    // points to, whose length it says; both live until the call returns.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            u32::try_from(size_of::<libc::sock_fprog>()).unwrap_or_default(),
+        )
+    };
+    Errno::result(result).map(drop)
 }
 
 fn switch_on(socket: BorrowedFd<'_>, option: c_int) -> nix::Result<()> {

@@ -74,6 +74,11 @@ impl Netlink {
         option::lose_little(self.socket.as_fd())
     }
 
+    /// From here on, events that the socket with the number `own` has caused do not come in.
+    pub(crate) fn hear_others_only(&self, own: u32) -> nix::Result<()> {
+        option::hear_others_only(self.socket.as_fd(), own)
+    }
+
     /// Only the socket, for somebody else to read.
     pub(crate) fn into_socket(self) -> OwnedFd {
         self.socket

@@ -197,18 +197,8 @@ impl Supervisor {
             self.mend = Some(now.after(ROUND));
         } else {
             warn!("another program removed our table; it is back, with all grants");
-            self.look_back(now);
+            self.mend = None;
         }
-    }
-
-    /// After a change of our own: its events are ours, unless the table is gone again already.
-    fn look_back(&mut self, now: Uptime) {
-        self.watch.catch_up();
-        self.mend = match self.clerk.gate.stands() {
-            Ok(true) => None,
-            Ok(false) => Some(now),
-            Err(_) => Some(now.after(ROUND)),
-        };
     }
 
     /// Reads everything anew. Whatever is wrong with it, what runs goes on.
