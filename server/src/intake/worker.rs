@@ -16,7 +16,7 @@ use super::wait::{Next, Wait};
 use super::{Ear, Ends, Received};
 use crate::audit::Audit;
 use crate::gate::{Denied, Gate, Opened};
-use crate::log::Rate;
+use crate::log::{Rate, together};
 use crate::pipeline::Pipeline;
 use crate::replay::ReplayStore;
 
@@ -56,10 +56,10 @@ pub fn work<R: ReplayStore>(
             }
         }
         crowd.tell(ear, porter.clock);
-        porter.carry(ear, few(&mut queue))?;
+        together(|| porter.carry(ear, few(&mut queue)))?;
     }
     while !queue.is_empty() {
-        porter.carry(ear, few(&mut queue))?;
+        together(|| porter.carry(ear, few(&mut queue)))?;
     }
     Ok(())
 }
@@ -117,13 +117,16 @@ impl<R: ReplayStore> Porter<'_, R> {
                 Err(refused) => self.audit.refused(&refused, source, received),
             }
         }
-        for (outcome, ends) in self.gate.open(grants)?.into_iter().zip(asking) {
+        let outcomes = self.gate.open(grants)?;
+        for (outcome, ends) in outcomes.iter().zip(asking) {
+            if let Ok(opened) = outcome {
+                self.answer(opened, ear, ends);
+            }
+        }
+        for outcome in &outcomes {
             match outcome {
-                Ok(opened) => {
-                    self.answer(&opened, ear, ends);
-                    self.audit.granted(&opened);
-                }
-                Err(Denied { grant, answer }) => self.audit.not_opened(&grant, answer),
+                Ok(opened) => self.audit.granted(opened),
+                Err(Denied { grant, answer }) => self.audit.not_opened(grant, *answer),
             }
         }
         Ok(())

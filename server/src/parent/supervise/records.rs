@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::Supervisor;
 use crate::config::Settings;
-use crate::log::Rate;
+use crate::log::{Rate, together};
 use crate::parent::network::Network;
 use crate::parent::plan;
 
@@ -21,35 +21,29 @@ impl Supervisor {
     /// Serves what waits, one record from each link in turn, so that none keeps the others waiting.
     pub(super) fn serve(&mut self, now: Uptime) {
         if let Some(Network { links, .. }) = &mut self.current {
-            let records = gather(links);
+            let (raises, others) = gather(links);
             // It is up. To build the table again and again would only cost time.
-            let (raises, others): (Vec<_>, Vec<_>) =
-                records.into_iter().partition(Record::is_raise);
-            reply(links, &raises, |raises| vec![Answer::Failed; raises.len()]);
-            reply(links, &others, |others| self.clerk.handle(others, now));
+            reply(links, &raises, |_| Answer::Failed);
+            self.clerk.handle(links, &others, now);
         }
         let mut is_up = false;
         if let Some(next) = &mut self.next {
             let begun = next.has_begun();
             let Network { links, settings, .. } = next;
-            let records = gather(links);
-            let (raises, others): (Vec<_>, Vec<_>) =
-                records.into_iter().partition(Record::is_raise);
-            reply(links, &raises, |raises| {
-                let answer = if begun {
-                    self.clerk.raise(settings, self.protected, now)
-                } else {
-                    // Somebody else is at work, or nobody has the state directory.
-                    Answer::Failed
-                };
+            let (raises, others) = gather(links);
+            if begun && !raises.is_empty() {
+                let answer = self.clerk.raise(settings, self.protected, now);
                 is_up = answer == Answer::Raised;
-                vec![answer; raises.len()]
-            });
-            reply(links, &others, |others| self.clerk.handle(others, now));
+                reply(links, &raises, |_| answer);
+            } else {
+                // Somebody else is at work, or nobody has the state directory.
+                reply(links, &raises, |_| Answer::Failed);
+            }
+            self.clerk.handle(links, &others, now);
         }
         if is_up {
             self.promote();
-            self.look_back(now);
+            self.mend = None;
         }
     }
 
@@ -80,21 +74,25 @@ impl Clerk {
         Self { gate, refusals: Rate::default() }
     }
 
-    fn handle(&mut self, records: &[Record], now: Uptime) -> Vec<Answer> {
-        let records: Vec<&[u8]> = records.iter().map(Record::bytes).collect();
-        let happened = self.gate.handle_all(&records, now);
-        happened.iter().map(|one| self.tell(one, now)).collect()
+    /// Serves records from `links`, each with its answer. Only then it is told: a log line takes as
+    /// long as opening the door.
+    fn handle(&mut self, links: &mut [Link], records: &[Record], now: Uptime) {
+        let bytes: Vec<&[u8]> = records.iter().map(Record::bytes).collect();
+        let happened = self.gate.handle_all(&bytes, now);
+        reply(links, records, |place| happened.get(place).map_or(Answer::Failed, Happened::answer));
+        together(|| happened.iter().for_each(|one| self.tell(one, now)));
     }
 
     /// Puts up the protection that `settings` ask for, in one transaction.
     fn raise(&mut self, settings: &Settings, up: bool, now: Uptime) -> Answer {
         let changed = self.gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
         let happened = if up { changed } else { self.gate.raise(now) };
-        self.tell(&happened, now)
+        self.tell(&happened, now);
+        happened.answer()
     }
 
     /// Every opening is told here too, whatever the network process says of it.
-    fn tell(&mut self, happened: &Happened, now: Uptime) -> Answer {
+    fn tell(&mut self, happened: &Happened, now: Uptime) {
         match happened {
             // Whole revocation lists are closed entry by entry; most never had a grant.
             Happened::Closed { count: 0, .. } => {}
@@ -107,9 +105,11 @@ impl Clerk {
             }
             _ => info!(target: "gate", "{happened}"),
         }
-        happened.answer()
     }
 }
+
+/// Our end of a link, while it holds.
+type Link = Option<OwnedFd>;
 
 /// Bytes from a network process, and by which of its links they came.
 struct Record {
@@ -129,45 +129,50 @@ impl Record {
     }
 }
 
-/// Takes records from the links in turn, until none has any more or there are enough.
-fn gather(links: &mut [Option<OwnedFd>]) -> Vec<Record> {
-    let mut records = Vec::new();
-    loop {
-        let before = records.len();
-        for (place, slot) in links.iter_mut().enumerate() {
-            let Some(link) = slot else { continue };
-            let mut record = Record { link: place, length: 0, bytes: [0; Request::LEN + 1] };
-            match recv(link.as_raw_fd(), &mut record.bytes, MsgFlags::MSG_DONTWAIT) {
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
-                Ok(0) | Err(_) => *slot = None,
-                Ok(length) => {
-                    record.length = length;
-                    records.push(record);
-                }
+/// Takes records from the links in turn, until none has any more or there are enough; those that ask
+/// for the protection apart.
+fn gather(links: &mut [Link]) -> (Vec<Record>, Vec<Record>) {
+    let (mut raises, mut others) = (Vec::new(), Vec::new());
+    let mut full: Vec<usize> = (0..links.len()).collect();
+    while !full.is_empty() && raises.len() + others.len() < CROWD {
+        full.retain(|&place| match take(links, place) {
+            Some(record) if record.is_raise() => {
+                raises.push(record);
+                true
             }
-        }
-        if records.len() == before || records.len() >= CROWD {
-            return records;
+            Some(record) => {
+                others.push(record);
+                true
+            }
+            None => false,
+        });
+    }
+    (raises, others)
+}
+
+/// The next record of one link; a link that has failed is gone.
+fn take(links: &mut [Link], link: usize) -> Option<Record> {
+    let slot = links.get_mut(link)?;
+    let mut record = Record { link, length: 0, bytes: [0; Request::LEN + 1] };
+    loop {
+        match recv(slot.as_ref()?.as_raw_fd(), &mut record.bytes, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return None,
+            Ok(0) | Err(_) => *slot = None,
+            Ok(length) => return Some(Record { length, ..record }),
         }
     }
 }
 
 /// Sends every record its answer.
-fn reply(
-    links: &mut [Option<OwnedFd>],
-    records: &[Record],
-    answers: impl FnOnce(&[Record]) -> Vec<Answer>,
-) {
-    if records.is_empty() {
-        return;
-    }
-    for (record, answer) in records.iter().zip(answers(records)) {
+fn reply(links: &mut [Link], records: &[Record], mut answer: impl FnMut(usize) -> Answer) {
+    for (place, record) in records.iter().enumerate() {
         let Some(slot) = links.get_mut(record.link) else { continue };
         let Some(link) = slot else { continue };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         // Who does not read its answers is no network process of ours any more, and must not hold
         // us up.
-        if send(link.as_raw_fd(), &answer.encode(), flags).is_err() {
+        if send(link.as_raw_fd(), &answer(place).encode(), flags).is_err() {
             *slot = None;
         }
     }
