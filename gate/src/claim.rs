@@ -1,9 +1,9 @@
 //! One gate for each network namespace: a second one would replace the first one's table. And where
 //! it is found by those who want something of it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
@@ -24,9 +24,10 @@ impl Claim {
     pub const DIRECTORY: &'static str = "/run/sknock";
 
     /// Claims the calling thread's network namespace by a lock in `directory`, which is made if it is
-    /// not there (mode 0755) and must be nobody else's to write.
+    /// not there (mode 0755) and must be root's or ours, and nobody else's to write. Root also takes
+    /// one of another user: a unit's own user has it, and root must be able to undo what the unit did.
     pub fn take(directory: &Path) -> Result<Self, ClaimError> {
-        prepare(directory)?;
+        let keeper = prepare(directory)?;
         let path = lock(directory)?;
         // Opened files are close-on-exec in Rust; O_NOFOLLOW so that a link leads nowhere.
         let file = OpenOptions::new()
@@ -37,6 +38,7 @@ impl Claim {
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
             .open(&path)
+            .and_then(|file| entrust(file, &keeper))
             .map_err(failed(&path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
@@ -90,7 +92,8 @@ fn holds(line: &str, pid: u32, inode: u64) -> bool {
     owner.parse() == Ok(pid) && found == Some(inode)
 }
 
-fn prepare(directory: &Path) -> Result<(), ClaimError> {
+/// Whose the directory is.
+fn prepare(directory: &Path) -> Result<Metadata, ClaimError> {
     let failed = |error| ClaimError::Io { path: directory.to_owned(), error };
     match DirBuilder::new().mode(0o755).create(directory) {
         Ok(()) => {}
@@ -98,12 +101,27 @@ fn prepare(directory: &Path) -> Result<(), ClaimError> {
         Err(error) => return Err(failed(error)),
     }
     let found = fs::symlink_metadata(directory).map_err(failed)?;
-    let ours = found.uid() == 0 || found.uid() == geteuid().as_raw();
+    let ours = found.uid() == 0 || found.uid() == geteuid().as_raw() || geteuid().is_root();
     if found.is_dir() && ours && found.mode() & 0o022 == 0 {
-        Ok(())
+        Ok(found)
     } else {
         Err(ClaimError::Unsafe { directory: directory.to_owned() })
     }
+}
+
+/// Leaves the lock to whoever has the directory, who else could not take it the next time.
+///
+/// That user may have put anything there for root to write to, like a second name of a file that is
+/// not theirs: only a file of its own will do.
+fn entrust(file: File, keeper: &Metadata) -> io::Result<File> {
+    let found = file.metadata()?;
+    if !found.is_file() || found.nlink() != 1 {
+        return Err(io::Error::other("it is no plain file, or has a second name"));
+    }
+    if found.uid() != keeper.uid() {
+        fchown(&file, Some(keeper.uid()), Some(keeper.gid()))?;
+    }
+    Ok(file)
 }
 
 /// Writes down who has the lock, for the message that the next one gets.

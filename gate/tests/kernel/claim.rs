@@ -1,7 +1,7 @@
 //! One gate for each network namespace.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::process::Command;
 
 use sknock_gate::Claim;
@@ -71,4 +71,31 @@ fn a_folder_that_others_can_write_to_is_refused() {
     symlink("/", &link).unwrap();
     assert!(net.inside(|| Claim::take(&link)).is_err());
     net.inside(|| Claim::take(folder.path())).unwrap();
+}
+
+/// As a unit starts it: the folder is its user's. Root can take the claim when the unit has stopped,
+/// and leaves nothing behind that would keep the unit from starting again.
+#[test]
+fn root_takes_the_claim_in_the_folder_of_a_unit_and_leaves_it_to_the_units_user() {
+    let net = Net::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (uid, gid) = (65_534, 65_534);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    chown(folder.path(), Some(uid), Some(gid)).unwrap();
+    drop(net.inside(|| Claim::take(folder.path())).unwrap());
+    let lock = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(fs::metadata(&lock).unwrap().uid(), uid);
+    net.inside(|| Claim::take(folder.path())).unwrap();
+
+    // What that user could have root write to instead.
+    let precious = folder.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    fs::remove_file(&lock).unwrap();
+    fs::hard_link(&precious, &lock).unwrap();
+    let error = net.inside(|| Claim::take(folder.path())).unwrap_err().to_string();
+    assert!(error.contains("second name"), "{error}");
+    fs::remove_file(&lock).unwrap();
+    symlink(&precious, &lock).unwrap();
+    assert!(net.inside(|| Claim::take(folder.path())).is_err());
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
 }
