@@ -6,6 +6,7 @@
 //! The whole story is [`pipeline::Pipeline::handle`].
 
 pub mod audit;
+mod capabilities;
 pub mod check;
 pub mod child;
 pub mod clock;

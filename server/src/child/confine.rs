@@ -4,12 +4,12 @@
 use std::io;
 use std::path::Path;
 
-use caps::CapSet;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
 use super::{files, syscalls};
+use crate::capabilities;
 
 /// Binds our life to that of `parent` and takes away what `exec` gave us.
 ///
@@ -23,10 +23,7 @@ pub(crate) fn shed(parent: Pid) -> io::Result<()> {
     prctl::set_name(c"sknockd-network")?;
     prctl::set_dumpable(false)?;
     prctl::set_no_new_privs()?;
-    for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
-        caps::clear(None, set).map_err(io::Error::other)?;
-    }
-    Ok(())
+    capabilities::renounce()
 }
 
 /// Allows the file system below `writable`, what name resolution and TLS need, and the system calls

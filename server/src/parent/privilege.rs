@@ -5,6 +5,8 @@ use std::io;
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::unistd::{Gid, Uid, User, geteuid};
 
+use crate::capabilities::{disinherit, narrow};
+
 /// What stays within reach: the firewall always, the others only while they are [`raised`].
 const KEPT: &[Capability] = &[
     Capability::CAP_NET_ADMIN,
@@ -25,10 +27,11 @@ pub(crate) fn shed() -> io::Result<()> {
         caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
     }
     let kept: CapsHashSet = KEPT.iter().copied().filter(|cap| held.contains(cap)).collect();
+    // Or the network process would begin with them.
     caps::clear(None, CapSet::Ambient).map_err(io::Error::other)?;
     set_effective(&[])?;
-    caps::set(None, CapSet::Permitted, &kept).map_err(io::Error::other)?;
-    caps::clear(None, CapSet::Inheritable).map_err(io::Error::other)
+    narrow(CapSet::Permitted, &kept)?;
+    disinherit()
 }
 
 /// Does `work` with `wanted` capabilities as well, as far as they were kept.
@@ -50,7 +53,7 @@ fn set_effective(wanted: &[Capability]) -> io::Result<()> {
         .chain([Capability::CAP_NET_ADMIN])
         .filter(|cap| held.contains(cap))
         .collect();
-    caps::set(None, CapSet::Effective, &effective).map_err(io::Error::other)
+    narrow(CapSet::Effective, &effective)
 }
 
 /// Who the network process runs as.
