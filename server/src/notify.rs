@@ -4,10 +4,25 @@ use sd_notify::NotifyState;
 use tracing::debug;
 
 /// Talks to the service manager.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Notify;
+#[derive(Clone, Copy, Debug)]
+pub struct Notify {
+    /// Whether it wants to hear from us all the time (`WatchdogSec=`).
+    watched: bool,
+}
 
 impl Notify {
+    /// Whoever started us has told by `NOTIFY_SOCKET` where, by `WATCHDOG_USEC` whether.
+    pub fn of_environment() -> Self {
+        Self { watched: sd_notify::watchdog_enabled().is_some() }
+    }
+
+    /// All works, seen just now.
+    pub fn alive(self) {
+        if self.watched {
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+
     /// Protection is up and knocks are judged; also the end of a reload.
     pub fn ready(self, status: &str) {
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);

@@ -8,12 +8,14 @@ pub enum Order {
     Begin = b'b',
     /// Finish what is under way, put the state in order, release it and end.
     Finish = b'f',
+    /// Report [`Report::AtWork`] as soon as every worker has turned once more.
+    Answer = b'a',
 }
 
 impl Order {
     /// Reads an order.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Begin, Self::Finish].into_iter().find(|order| *order as u8 == byte)
+        [Self::Begin, Self::Finish, Self::Answer].into_iter().find(|order| *order as u8 == byte)
     }
 }
 
@@ -23,11 +25,13 @@ impl Order {
 pub enum Report {
     /// Keys, trust and revocation lists are read, confinement is in place.
     Prepared = b'p',
+    /// Since [`Order::Answer`] every worker has looked for knocks.
+    AtWork = b'w',
 }
 
 impl Report {
     /// Reads a report.
     pub fn from_byte(byte: u8) -> Option<Self> {
-        (byte == Self::Prepared as u8).then_some(Self::Prepared)
+        [Self::Prepared, Self::AtWork].into_iter().find(|report| *report as u8 == byte)
     }
 }

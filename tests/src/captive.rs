@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{MsgFlags, Shutdown, SockType, getsockopt, recv, send, shutdown, sockopt};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use sknock_server::orders::{Order, Report};
 
 /// All its lines to the privileged process, in somebody else's hands.
 #[derive(Debug)]
@@ -43,6 +44,16 @@ impl Captive {
     /// Its number.
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Answers, as it would, if it is asked whether its workers turn.
+    pub fn seem_at_work(&self) {
+        let (mut order, flags) = ([0], MsgFlags::MSG_DONTWAIT);
+        while recv(self.orders.as_raw_fd(), &mut order, flags) == Ok(1) {
+            if Order::from_byte(order[0]) == Some(Order::Answer) {
+                let _ = Self::say(&self.orders, &[Report::AtWork as u8]);
+            }
+        }
     }
 
     /// Lets it go on by itself.

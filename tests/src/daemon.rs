@@ -184,7 +184,12 @@ impl<'w> Daemon<'w> {
 
     /// Has another program start it, which replaces itself: `prlimit`, `setpriv`, ...
     pub fn start_by(&mut self, words: &str) {
-        self.starter = words.split_whitespace().map(str::to_owned).collect();
+        self.start_through(&words.split_whitespace().collect::<Vec<_>>());
+    }
+
+    /// The same, with words that have spaces in them.
+    pub fn start_through(&mut self, words: &[&str]) {
+        self.starter = words.iter().map(ToString::to_string).collect();
     }
 
     /// Makes it look back on an earlier run that has ended in order, an hour ago: then it admits

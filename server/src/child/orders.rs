@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 
@@ -22,27 +23,31 @@ impl Orders {
 
     /// Waits for the next order. An error means that whom we serve is gone.
     pub(crate) fn wait(&self) -> io::Result<Order> {
-        let mut byte = [0];
         loop {
-            match recv(self.0.as_raw_fd(), &mut byte, MsgFlags::empty()) {
-                Ok(1) => match Order::from_byte(byte[0]) {
-                    Some(order) => return Ok(order),
-                    None => return Err(io::Error::other("an order that we do not know")),
-                },
-                Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Err(nix::Error::EINTR) => {}
-                Err(error) => return Err(error.into()),
+            if let Some(order) = self.within(None)? {
+                return Ok(order);
             }
         }
     }
 
-    /// Waits for `span`, or until there is something to read; says whether there is.
-    pub(crate) fn pause(&self, span: Duration) -> io::Result<bool> {
-        let timeout = PollTimeout::try_from(span).unwrap_or(PollTimeout::MAX);
-        let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut polled, timeout) {
-            Ok(count) => Ok(count > 0),
-            Err(nix::Error::EINTR) => Ok(false),
+    /// Waits for the next order, but no longer than `span`.
+    pub(crate) fn within(&self, span: Option<Duration>) -> io::Result<Option<Order>> {
+        let timeout = span.map_or(PollTimeout::NONE, |span| {
+            PollTimeout::try_from(span).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut byte = [0];
+        match recv(self.0.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT) {
+            Ok(1) => match Order::from_byte(byte[0]) {
+                Some(order) => Ok(Some(order)),
+                None => Err(io::Error::other("an order that we do not know")),
+            },
+            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(Errno::EINTR | Errno::EAGAIN) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

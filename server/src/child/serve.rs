@@ -19,8 +19,8 @@ use crate::clock;
 use crate::config::Settings;
 use crate::exit::FAILURE;
 use crate::gate::Gate;
-use crate::intake::{Ear, Porter, work};
-use crate::orders::Order;
+use crate::intake::{Ear, Porter, Pulse, work};
+use crate::orders::{Order, Report};
 use crate::pipeline::Pipeline;
 use crate::policy::Policy;
 use crate::refresh::Refresh;
@@ -44,6 +44,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     match orders.wait()? {
         Order::Begin => {}
         Order::Finish => return Ok(()),
+        Order::Answer => return Err("asked for workers before there are any".into()),
     }
     let knocks = &settings.knocks;
     let remembered = usize::try_from(knocks.remembered)?;
@@ -53,10 +54,11 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     let pipeline = Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) };
     // Dropping one end makes the other readable, for every thread at once.
     let (stop, stopping) = UnixStream::pair()?;
+    let pulses: Vec<Pulse> = doors.iter().map(|_| Pulse::default()).collect();
     let order = thread::scope(|scope| {
         // All threads are there before anything is closed: who is protected must be heard.
         let mut starts = Vec::new();
-        for (ear, gate) in doors {
+        for ((ear, gate), pulse) in doors.into_iter().zip(&pulses) {
             let (start, started) = mpsc::channel();
             starts.push(start);
             let audit = Audit::default();
@@ -64,7 +66,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
             let stopping = stopping.as_fd();
             thread::Builder::new().spawn_scoped(scope, move || {
                 if started.recv().is_ok() {
-                    work(&ear, porter, stopping).unwrap_or_else(|error| lost(&error));
+                    work(&ear, porter, pulse, stopping).unwrap_or_else(|error| lost(&error));
                 }
             })?;
         }
@@ -78,14 +80,14 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
         protect(&mut gate)?;
         start.send(gate)?;
         starts.iter().try_for_each(|start| start.send(()))?;
-        let order = announce(&orders, &opened).and_then(|()| orders.wait());
+        let order = attend(&orders, &pulses, &opened);
         drop(stop);
         Ok::<_, Box<dyn Error>>(order?)
     });
     pipeline.replay.close()?;
     match order? {
         Order::Finish => Ok(()),
-        Order::Begin => Err("told to begin twice".into()),
+        Order::Begin | Order::Answer => Err("told to begin twice".into()),
     }
 }
 
@@ -96,8 +98,37 @@ fn protect(gate: &mut Gate) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Says from when on knocks are accepted: at once, but for a first start or a power loss.
-fn announce(orders: &Orders, opened: &Opened) -> io::Result<()> {
+/// Says when knocks are accepted, and answers whether they are judged, until told something else.
+fn attend(orders: &Orders, pulses: &[Pulse], opened: &Opened) -> io::Result<Order> {
+    let (mut accepting, mut asked) = (false, false);
+    foretell(opened);
+    loop {
+        let wait = opened.admits_from.since(clock::now());
+        if !accepting && wait.is_zero() {
+            info!("accepting knocks");
+            accepting = true;
+        }
+        if asked && pulses.iter().all(Pulse::has_beaten) {
+            orders.report(Report::AtWork)?;
+            asked = false;
+        }
+        let spans = [(!accepting).then_some(wait), asked.then_some(LOOK)];
+        match orders.within(spans.into_iter().flatten().min())? {
+            None => {}
+            Some(Order::Answer) => {
+                pulses.iter().for_each(Pulse::forget);
+                asked = true;
+            }
+            Some(order) => return Ok(order),
+        }
+    }
+}
+
+/// Between two looks whether all workers have turned.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Knocks are accepted at once, but after a first start or a power loss.
+fn foretell(opened: &Opened) {
     let wait = opened.admits_from.since(clock::now());
     if wait > LONG {
         warn!(
@@ -108,12 +139,7 @@ fn announce(orders: &Orders, opened: &Opened) -> io::Result<()> {
     }
     if wait > Duration::ZERO {
         info!("{opened}; knocks are accepted in {} s", wait.as_secs() + 1);
-        if orders.pause(wait)? {
-            return Ok(());
-        }
     }
-    info!("accepting knocks");
-    Ok(())
 }
 
 /// Longer than any wait that a right clock can cause: a horizon of a minute and two windows.

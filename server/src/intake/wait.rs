@@ -24,6 +24,9 @@ pub(super) struct Wait(Epoll);
 const EAR: u64 = 0;
 const STOP: u64 = 1;
 
+/// How long a worker sleeps at most, in milliseconds: whoever asks whether it turns waits for that.
+const NAP: u16 = 500;
+
 impl Wait {
     /// Until `ear` hears something, or `stop` becomes readable.
     pub(super) fn new(ear: &Ear, stop: BorrowedFd<'_>) -> io::Result<Self> {
@@ -40,7 +43,7 @@ impl Wait {
 
     /// Sleeps if there is nothing else to do.
     pub(super) fn next(&self, idle: bool) -> io::Result<Next> {
-        let timeout = if idle { EpollTimeout::NONE } else { EpollTimeout::ZERO };
+        let timeout = if idle { EpollTimeout::from(NAP) } else { EpollTimeout::ZERO };
         let mut events = [EpollEvent::empty(); 2];
         match self.0.wait(&mut events, timeout) {
             Ok(count) if events.iter().take(count).any(|event| event.data() == STOP) => {

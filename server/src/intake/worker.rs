@@ -13,7 +13,7 @@ use tracing::warn;
 use super::batch::SIZE;
 use super::fair::FairQueue;
 use super::wait::{Next, Wait};
-use super::{Ear, Ends, Received};
+use super::{Ear, Ends, Pulse, Received};
 use crate::audit::Audit;
 use crate::gate::{Denied, Gate, Opened};
 use crate::log::{Rate, together};
@@ -31,13 +31,14 @@ const BATCHES: usize = 8;
 /// more than the price of one, and none waits for more than a millisecond of its neighbours' work.
 const TOGETHER: usize = 8;
 
-/// Receives from `ear` until `stop` becomes readable, or the gate or the socket fails.
+/// Receives from `ear` until `stop` becomes readable, or the gate or the socket fails; `pulse` beats.
 ///
 /// Datagrams that wait in the socket then stay there for whoever holds it next; what has left it is
 /// taken to its end.
 pub fn work<R: ReplayStore>(
     ear: &Ear,
     mut porter: Porter<'_, R>,
+    pulse: &Pulse,
     stop: BorrowedFd<'_>,
 ) -> io::Result<()> {
     let wait = Wait::new(ear, stop)?;
@@ -45,6 +46,7 @@ pub fn work<R: ReplayStore>(
     let mut queue = FairQueue::new(WAITING);
     let mut crowd = Crowd::default();
     while wait.next(queue.is_empty())? == Next::Look {
+        pulse.beat();
         for _ in 0..BATCHES {
             let received =
                 ear.receive(&mut batch, |received| porter.sort(received, &mut queue, &mut crowd));

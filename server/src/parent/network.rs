@@ -1,5 +1,7 @@
 //! A network process, seen from the privileged one: its start, its orders, its end.
 
+mod question;
+
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -14,6 +16,8 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, 
 
 use sknock_gate::Uptime;
 
+pub(super) use self::question::EVERY as QUESTION;
+use self::question::Question;
 use super::files::Files;
 use super::privilege::{Account, raised};
 use crate::config::Settings;
@@ -34,6 +38,9 @@ pub(crate) struct Network {
     stage: Stage,
     /// Since when a link or the orders are gone.
     astray: Option<Uptime>,
+    /// Since when it is listened to: since its start.
+    known: Option<Uptime>,
+    question: Question,
 }
 
 /// How far a network process is. It only ever goes forward.
@@ -108,8 +115,16 @@ impl Network {
             })
         })?;
         let Handover { settings, .. } = handover;
-        let orders = Some(orders);
-        Ok(Self { settings, links, orders, child, stage: Stage::Started, astray: None })
+        Ok(Self {
+            settings,
+            links,
+            orders: Some(orders),
+            child,
+            stage: Stage::Started,
+            astray: None,
+            known: None,
+            question: Question::default(),
+        })
     }
 
     /// All by which it may say something.
@@ -122,21 +137,54 @@ impl Network {
     /// One that stays readable for ever, closed or full of what nobody asked for, would keep us busy
     /// for ever. So the first thing that no network process of ours says is the last that is heard.
     pub(crate) fn listen(&mut self, now: Uptime) {
+        self.known.get_or_insert(now);
         while let Some(orders) = &self.orders {
             // Room for more than a report, so that a longer record is not taken for one.
             let mut bytes = [0; 2];
             match recv(orders.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
                 Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => {}
-                Ok(1) if self.stage == Stage::Started && reports_prepared(bytes[0]) => {
-                    self.stage = Stage::Prepared;
-                }
+                Ok(1) if self.takes(bytes[0]) => {}
                 Ok(_) | Err(_) => self.orders = None,
             }
         }
         if self.orders.is_none() || self.links.iter().any(Option::is_none) {
             self.astray.get_or_insert(now);
         }
+    }
+
+    /// Takes a report; `false` if it is none, or none that is due.
+    fn takes(&mut self, byte: u8) -> bool {
+        match Report::from_byte(byte) {
+            Some(Report::Prepared) if self.stage == Stage::Started => {
+                self.stage = Stage::Prepared;
+                true
+            }
+            Some(Report::AtWork) => self.question.answer(),
+            _ => false,
+        }
+    }
+
+    /// Asks it whether its workers turn, if it is time. For who judges knocks; others cannot answer.
+    pub(crate) fn ask(&mut self, now: Uptime) {
+        if self.question.is_due(now) {
+            self.order(Order::Answer);
+        }
+    }
+
+    /// Whether it has answered since this was called last.
+    pub(crate) fn has_answered(&mut self) -> bool {
+        self.question.take_answer()
+    }
+
+    /// Whether it has not answered for so long that it never will.
+    pub(crate) fn hangs(&self) -> bool {
+        self.question.is_hopeless()
+    }
+
+    /// Whether it was started more than `span` ago.
+    pub(crate) fn is_late(&self, now: Uptime, span: Duration) -> bool {
+        self.known.is_some_and(|known| now.since(known) > span)
     }
 
     /// Whether it waits for the state directory.
@@ -201,10 +249,6 @@ impl Network {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
-}
-
-fn reports_prepared(byte: u8) -> bool {
-    Report::from_byte(byte) == Some(Report::Prepared)
 }
 
 /// Lets the next program inherit `descriptors` while `start` runs.

@@ -4,6 +4,7 @@
 //! `current`. The old one stays until the new one has all but the state directory.
 
 mod records;
+mod vigil;
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub(crate) struct Supervisor {
     pub(crate) watch: Watch,
     pub(crate) signals: Signals,
     pub(crate) notify: Notify,
+    /// When systemd was told last that all is well.
+    vouched: Uptime,
     current: Option<Network>,
     next: Option<Network>,
     /// Whether protection has been up since we started.
@@ -80,7 +83,8 @@ impl Supervisor {
             clerk: Clerk::new(gate),
             watch,
             signals,
-            notify: Notify,
+            notify: Notify::of_environment(),
+            vouched: Uptime::default(),
             current: None,
             next: Some(next),
             protected: false,
@@ -109,6 +113,7 @@ impl Supervisor {
             }
             self.move_on(now);
             self.look_after(now);
+            self.keep_vigil(now);
         }
     }
 

@@ -30,6 +30,9 @@ pub fn requests(records: u32) {
     let (mut chance, mut tally) = (Chance::new("records"), Tally::default());
     let watch = Stopwatch::start();
     for number in 0..records {
+        if number % 1000 == 0 {
+            captive.seem_at_work();
+        }
         let link = &captive.links[number as usize % captive.links.len()];
         let answer = Captive::ask(link, &record(&mut chance)).expect("each record is answered");
         tally.count(Answer::decode(&answer).expect("by an answer"));
