@@ -172,6 +172,15 @@ impl Firewall {
         Ok(found.into_iter().filter_map(element).collect())
     }
 
+    /// Whether the table is there.
+    pub fn exists(&mut self) -> Result<bool, Error> {
+        match self.netlink.ask(&message::table_request(TABLE)) {
+            Ok(()) => Ok(true),
+            Err(nix::errno::Errno::ENOENT) => Ok(false),
+            Err(errno) => Err(Error::while_doing("look for the table")(errno)),
+        }
+    }
+
     /// Takes the table down, grants and protection. No error if it is not there.
     pub fn lower(&mut self) -> Result<(), Error> {
         let mut batch = Batch::with_page_size(SMALL_PAGE);

@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sknock_protocol::Moment;
+use sknock_server::trial;
 
 /// Hides services behind nftables and opens them for signed knocks.
 #[derive(Debug, Parser)]
@@ -20,6 +22,15 @@ pub(crate) enum Command {
     Run {
         #[command(flatten)]
         config: Config,
+        #[command(flatten)]
+        trial: Trial,
+    },
+    /// Keep what is on trial; exit status 75 if that comes too late
+    Confirm,
+    /// Have the running server read everything anew, as SIGHUP does
+    Reload {
+        #[command(flatten)]
+        trial: Trial,
     },
     /// Look for everything that could be wrong, and change nothing; exit status 78 if anything is
     Check {
@@ -60,6 +71,20 @@ pub(crate) struct Config {
     pub(crate) path: PathBuf,
 }
 
+/// For who is afraid of locking themselves out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Trial {
+    /// Go back to what was before, unless `sknockd confirm` comes within so many seconds (1 to 3600),
+    /// also if sknockd dies meanwhile
+    #[arg(long = "confirm", value_name = "SECONDS", value_parser = span)]
+    pub(crate) span: Option<Duration>,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(trial::span);
+    seconds.ok_or_else(|| format!("write whole seconds, 1 to {}", trial::LONGEST))
+}
+
 fn moment(text: &str) -> Result<Moment, String> {
     let wrong = || "write seconds since 1970 UTC, as `date +%s` does, or `date +%s.%3N`".to_owned();
     let (seconds, decimals) = text.split_once('.').unwrap_or((text, ""));
@@ -86,6 +111,14 @@ mod tests {
         assert_eq!(moment("1750000000.05"), Ok(Moment::from_millis(1_750_000_000_050)));
         for text in ["", ".5", "-1", "1.2345", "1e3", "18446744073709551616", "now"] {
             assert!(moment(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_trial_is_in_whole_seconds_up_to_an_hour() {
+        assert_eq!(span("60"), Ok(Duration::from_secs(60)));
+        for text in ["", "0", "-1", "3601", "1.5", "1m", "99999999999999999999"] {
+            assert!(span(text).unwrap_err().contains("1 to 3600"), "{text:?}");
         }
     }
 

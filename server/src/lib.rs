@@ -25,3 +25,4 @@ pub mod pipeline;
 pub mod policy;
 pub mod refresh;
 pub mod replay;
+pub mod trial;

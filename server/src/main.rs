@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, io};
 
 use clap::Parser;
@@ -9,7 +10,7 @@ use sknock_gate::{Claim, Firewall};
 use sknock_server::check::{self, Host};
 use sknock_server::config::Settings;
 use sknock_server::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
-use sknock_server::{child, clock, explain, parent};
+use sknock_server::{child, clock, explain, parent, trial};
 
 mod arguments;
 
@@ -17,7 +18,12 @@ use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run { config } => parent::run(&config.path),
+        Command::Run { config, trial } => parent::run(&config.path, trial.span),
+        Command::Confirm => match trial::confirm() {
+            Ok(()) => told("confirmed; the new rules stay"),
+            Err(error) => failed(&error, error.exit_code()),
+        },
+        Command::Reload { trial } => reload(trial.span),
         Command::Network { handover } => child::live(handover),
         Command::Check { config, json } => check(&config.path, json),
         Command::Explain { config, at, from, files } => {
@@ -35,12 +41,29 @@ fn main() -> ExitCode {
     }
 }
 
+fn reload(trial: Option<Duration>) -> ExitCode {
+    match (trial::reload(trial), trial) {
+        (Ok(_), Some(span)) => told(&format!(
+            "on trial for {} s: try a new connection now, and then `sknockd confirm`",
+            span.as_secs()
+        )),
+        (Ok(server), None) => told(&format!("process {server} reloads; its log says how it went")),
+        (Err(error), _) => failed(&error, error.exit_code()),
+    }
+}
+
+fn told(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
 fn open() -> ExitCode {
     // A running server would put its table back at once.
-    let _claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
+    let claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
         Ok(claim) => claim,
         Err(error) => return failed(&error, UNAVAILABLE),
     };
+    parent::forget_fallback(&claim);
     match Firewall::open().and_then(|mut firewall| firewall.lower()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, FAILURE),

@@ -28,6 +28,11 @@ impl Notify {
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
+    /// What is to be seen of it now.
+    pub fn status(self, status: &str) {
+        tell(&[NotifyState::Status(status)]);
+    }
+
     /// A reload has begun. The end of it is [`Self::ready`], whatever became of it.
     pub fn reloading(self) {
         match NotifyState::monotonic_usec_now() {

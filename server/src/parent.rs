@@ -7,30 +7,35 @@
 //! the gate checks. It parses no certificate and no packet.
 
 mod ears;
+mod fallback;
 mod files;
 mod network;
 pub(crate) mod plan;
 mod privilege;
 mod signals;
+mod start;
 mod supervise;
 mod world;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use sknock_gate::{Claim, Firewall, Gate};
+use sknock_gate::{Claim, Firewall, Gate, Uptime};
 use tracing::{error, warn};
 
+use self::fallback::Fallback;
 use self::files::{Files, Unusable};
 use self::signals::Signals;
-use self::supervise::Supervisor;
+use self::start::Start;
+use self::supervise::{Supervisor, Trial};
 use self::world::{Unfit, World};
 use crate::config::Settings;
-use crate::exit::{CONFIGURATION, UNAVAILABLE};
+use crate::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
 use crate::log;
 
-/// Runs the daemon until it is told to stop.
-pub fn run(config: &Path) -> ExitCode {
+/// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.
+pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
     let settings = match Settings::load(config, std::env::vars_os()) {
         Ok(settings) => settings,
         Err(problems) => {
@@ -43,17 +48,27 @@ pub fn run(config: &Path) -> ExitCode {
     log::begin(settings.process.log);
     settings.notes.iter().for_each(|note| warn!("{note}"));
     // Held as long as we live: two gates would undo each other's work.
-    let _claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
+    let claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
         Ok(claim) => claim,
         Err(error) => return unavailable(&error),
     };
-    let supervisor = match assemble(config, settings) {
+    let fallback = Fallback::at(claim.beside(FALLBACK));
+    let supervisor = match assemble(config, settings, trial, fallback) {
         Ok(supervisor) => supervisor,
+        Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
         Err(Stopped::Unfit) => return ExitCode::from(CONFIGURATION),
         Err(Stopped::Unavailable(error)) => return unavailable(&error),
     };
     supervisor.run()
 }
+
+/// What a reload on trial went back to is of no more use: the administrator wants no protection.
+pub fn forget_fallback(claim: &Claim) {
+    Fallback::at(claim.beside(FALLBACK)).forget();
+}
+
+/// What the file beside the claim is called.
+const FALLBACK: &str = "before";
 
 /// Not only of the configuration itself: who corrects it should have to start once more, not twice.
 fn tell_of_files(draft: &Settings) {
@@ -67,6 +82,8 @@ fn tell_of_files(draft: &Settings) {
 enum Stopped {
     /// The files; all has been told.
     Unfit,
+    /// An earlier run was on trial, and nobody has confirmed it.
+    Unconfirmed,
     /// The kernel.
     Unavailable(Box<dyn std::error::Error>),
 }
@@ -78,15 +95,24 @@ impl<E: std::error::Error + 'static> From<E> for Stopped {
 }
 
 /// Gathers what the daemon needs, and starts its network process. The firewall stays as it was.
-fn assemble(config: &Path, settings: Settings) -> Result<Supervisor, Stopped> {
+fn assemble(
+    config: &Path,
+    settings: Settings,
+    trial: Option<Duration>,
+    fallback: Fallback,
+) -> Result<Supervisor, Stopped> {
     let signals = Signals::hold()?;
     let mut world = World::new()?;
-    let gate = Gate::new(plan::rules(&settings), plan::ceiling(&settings), Firewall::open()?);
+    let mut firewall = Firewall::open()?;
+    let start = Start::find(&mut firewall, settings, trial, &fallback, Uptime::now())?;
+    let Some(Start { settings, asked }) = start else { return Err(Stopped::Unconfirmed) };
+    let gate = Gate::new(plan::rules(&settings), plan::ceiling(&settings), firewall);
     let watch = gate.watch()?;
     privilege::shed()?;
     let next = world.start(&settings).map_err(|Unfit| Stopped::Unfit)?;
     let config = std::path::absolute(config)?;
-    Ok(Supervisor::new((config, settings), (gate, watch), (world, next), signals))
+    let trial = Trial::new(asked, fallback);
+    Ok(Supervisor::new((config, settings), (gate, watch), (world, next), (signals, trial)))
 }
 
 fn unavailable(error: &dyn std::fmt::Display) -> ExitCode {

@@ -104,3 +104,9 @@ impl Draft {
 fn narrow(number: c_int) -> u16 {
     u16::try_from(number).unwrap_or_default()
 }
+
+/// Asks for one table of the family `inet`; the answer is the table or `ENOENT`.
+pub(crate) fn table_request(table: &CStr) -> Vec<u8> {
+    let (subsystem, kind) = (libc::NFNL_SUBSYS_NFTABLES, libc::NFT_MSG_GETTABLE);
+    Draft::new(subsystem, kind, libc::NFPROTO_INET, 0).with(1, table.to_bytes_with_nul()).finish()
+}

@@ -4,6 +4,7 @@
 //! `current`. The old one stays until the new one has all but the state directory.
 
 mod records;
+mod trial;
 mod vigil;
 
 use std::os::fd::AsFd;
@@ -16,12 +17,14 @@ use sknock_gate::{Gate, Happened, Uptime, Watch};
 use tracing::{error, info, warn};
 
 use self::records::Clerk;
+pub(crate) use self::trial::{Asked, Trial};
 use super::network::Network;
 use super::signals::{Signals, Wanted};
 use super::world::World;
 use crate::config::{OnExit, Settings};
 use crate::exit::FAILURE;
 use crate::notify::Notify;
+use crate::trial::LONGEST;
 
 /// Everything that the privileged process holds.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(crate) struct Supervisor {
     pub(crate) notify: Notify,
     /// When systemd was told last that all is well.
     vouched: Uptime,
+    trial: Trial,
     current: Option<Network>,
     next: Option<Network>,
     /// Whether protection has been up since we started.
@@ -74,7 +78,7 @@ impl Supervisor {
         (config, settings): (PathBuf, Settings),
         (gate, watch): (Gate, Watch),
         (world, next): (World, Network),
-        signals: Signals,
+        (signals, trial): (Signals, Trial),
     ) -> Self {
         Self {
             config,
@@ -85,6 +89,7 @@ impl Supervisor {
             signals,
             notify: Notify::of_environment(),
             vouched: Uptime::default(),
+            trial,
             current: None,
             next: Some(next),
             protected: false,
@@ -101,7 +106,11 @@ impl Supervisor {
             while let Some(wanted) = self.signals.next() {
                 match wanted {
                     Wanted::Stop => return self.stop(),
-                    Wanted::Reload => self.reload(),
+                    Wanted::Reload { trial } => self.reload(trial),
+                    Wanted::Unclear(number) => {
+                        error!(number, "not reloaded: a trial lasts 1 to {LONGEST} s");
+                    }
+                    Wanted::Confirm => self.confirm(now),
                     Wanted::Look => {}
                 }
             }
@@ -114,6 +123,9 @@ impl Supervisor {
             self.move_on(now);
             self.look_after(now);
             self.keep_vigil(now);
+            if let Some(code) = self.end_trial(now) {
+                return code;
+            }
         }
     }
 
@@ -124,7 +136,8 @@ impl Supervisor {
             .chain(networks.flat_map(Network::lines))
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
-        let idle = self.mend.map_or(ROUND, |due| due.since(Uptime::now()).min(ROUND));
+        let due = self.mend.into_iter().chain(self.trial_due()).min();
+        let idle = due.map_or(ROUND, |due| due.since(Uptime::now()).min(ROUND));
         let timeout = PollTimeout::try_from(idle).unwrap_or(PollTimeout::ZERO);
         // An error wakes us like anything else; there is always something to look after.
         let _ = poll(&mut polled, timeout);
@@ -152,10 +165,12 @@ impl Supervisor {
             if !self.protected {
                 return Some(code(status));
             }
+            self.trial.asked = None;
             self.world.settle(&self.settings);
             error!(%status, "the new network process has failed; the last good configuration stays");
             self.notify.ready("reload failed; running with the last good configuration");
-            if self.current.is_none() {
+            // After a trial, what is current may not be what should be.
+            if self.current.as_ref().is_none_or(|current| current.settings != self.settings) {
                 self.again.schedule(now);
             }
         }
@@ -173,6 +188,7 @@ impl Supervisor {
 
     fn look_after(&mut self, now: Uptime) {
         self.stand_guard(now);
+        self.tell_of_trial(now);
         for network in self.current.iter_mut().chain(&mut self.next) {
             if network.is_overdue(now, FINISH) {
                 warn!(pid = network.pid(), "the network process does not finish and is ended");
@@ -206,8 +222,9 @@ impl Supervisor {
         }
     }
 
-    /// Reads everything anew. Whatever is wrong with it, what runs goes on.
-    fn reload(&mut self) {
+    /// Reads everything anew, on trial for so long if that is asked. Whatever is wrong with it, what
+    /// runs goes on.
+    fn reload(&mut self, trial: Option<Duration>) {
         self.notify.reloading();
         info!(config = %self.config.display(), "reloading");
         let started = match Settings::load(&self.config, std::env::vars_os()) {
@@ -216,6 +233,7 @@ impl Supervisor {
                 if let Some(mut superseded) = self.next.replace(network) {
                     superseded.kill();
                 }
+                self.trial.asked = trial.map(Asked::For).or(self.trial.asked);
                 true
             }),
             Err(problems) => {
@@ -236,6 +254,19 @@ impl Supervisor {
     fn stop(mut self) -> ExitCode {
         info!("stopping");
         self.notify.stopping();
+        self.finish();
+        if let Some(code) = self.stop_trial(Uptime::now()) {
+            return code;
+        }
+        if self.settings.firewall.on_exit == OnExit::Open {
+            return self.lower();
+        }
+        info!("stopped; protection stays, `sknockd open` removes it");
+        ExitCode::SUCCESS
+    }
+
+    /// Ends the network processes in order.
+    fn finish(&mut self) {
         if let Some(mut next) = self.next.take() {
             next.kill();
         }
@@ -255,17 +286,12 @@ impl Supervisor {
         if let Some(mut current) = self.current.take() {
             current.kill();
         }
-        if self.settings.firewall.on_exit == OnExit::Open {
-            return self.lower();
-        }
-        info!("stopped; protection stays, `sknockd open` removes it");
-        ExitCode::SUCCESS
     }
 
     fn lower(&mut self) -> ExitCode {
         match self.clerk.gate.lower() {
             Ok(()) => {
-                info!("stopped; protection is removed (onExit = open)");
+                info!("stopped; protection is removed");
                 ExitCode::SUCCESS
             }
             Err(error) => {

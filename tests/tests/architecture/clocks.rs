@@ -23,8 +23,10 @@ const CALLERS: &[&str] = &[
     "server/src/child.rs",            // is the stored revocation list still good
     "server/src/child/serve.rs",      // hands the clock to the intake
     "server/src/main.rs",             // check and explain
+    "server/src/parent.rs",           // what is left of an earlier run's trial
     "server/src/parent/supervise.rs", // the parent's loop, by uptime
     "server/src/refresh.rs",          // when a fetched list arrives
+    "server/src/trial.rs",            // how long to wait for a running server
 ];
 
 /// Names by which the standard library and ours read a clock.

@@ -32,7 +32,8 @@ impl Supervisor {
             let Network { links, settings, .. } = next;
             let (raises, others) = gather(links);
             if begun && !raises.is_empty() {
-                let answer = self.clerk.raise(settings, self.protected, now);
+                let running = self.protected.then_some(&self.settings);
+                let answer = self.trial.raise(&mut self.clerk, settings, running, now);
                 is_up = answer == Answer::Raised;
                 reply(links, &raises, |_| answer);
             } else {
@@ -42,13 +43,13 @@ impl Supervisor {
             self.clerk.handle(links, &others, now);
         }
         if is_up {
-            self.promote();
+            self.promote(now);
             self.mend = None;
         }
     }
 
     /// The next network process is the current one from here on.
-    fn promote(&mut self) {
+    fn promote(&mut self, now: Uptime) {
         if let Some(next) = self.next.take() {
             self.settings = next.settings.clone();
             self.world.settle(&self.settings);
@@ -56,8 +57,14 @@ impl Supervisor {
         }
         self.protected = true;
         self.again = super::Again::default();
-        self.notify.ready("protecting; knocks are judged");
-        info!(status = %plan::summary(&self.settings), "protecting");
+        let state = self.status(now);
+        self.notify.ready(&state);
+        let summary = plan::summary(&self.settings);
+        if self.clerk.gate.trial().is_some() {
+            info!(status = %summary, "{state}");
+        } else {
+            info!(status = %summary, "protecting");
+        }
     }
 }
 
@@ -84,7 +91,7 @@ impl Clerk {
     }
 
     /// Puts up the protection that `settings` ask for, in one transaction.
-    fn raise(&mut self, settings: &Settings, up: bool, now: Uptime) -> Answer {
+    pub(super) fn raise(&mut self, settings: &Settings, up: bool, now: Uptime) -> Answer {
         let changed = self.gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
         let happened = if up { changed } else { self.gate.raise(now) };
         self.tell(&happened, now);
@@ -92,7 +99,7 @@ impl Clerk {
     }
 
     /// Every opening is told here too, whatever the network process says of it.
-    fn tell(&mut self, happened: &Happened, now: Uptime) {
+    pub(super) fn tell(&mut self, happened: &Happened, now: Uptime) {
         match happened {
             // Whole revocation lists are closed entry by entry; most never had a grant.
             Happened::Closed { count: 0, .. } => {}

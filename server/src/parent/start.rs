@@ -1,0 +1,59 @@
+//! How a start begins: with the configuration as it is, or where an earlier run was cut off in a trial.
+
+use std::time::Duration;
+
+use sknock_gate::{Error, Firewall, Uptime};
+use tracing::{error, warn};
+
+use super::fallback::Fallback;
+use super::supervise::Asked;
+use crate::config::Settings;
+
+/// What to start with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) settings: Settings,
+    pub(crate) asked: Option<Asked>,
+}
+
+impl Start {
+    /// Looks at what an earlier run has left. Nothing: its trial was never confirmed and is over, so
+    /// its table is removed and nothing is to be started. Otherwise, whoever starts us again and again
+    /// would lock out again and again, or prolong the trial for ever.
+    ///
+    /// A reload that was on trial is not taken up; without a trial asked for, a start that was is.
+    pub(crate) fn find(
+        firewall: &mut Firewall,
+        settings: Settings,
+        trial: Option<Duration>,
+        fallback: &Fallback,
+        now: Uptime,
+    ) -> Result<Option<Self>, Error> {
+        if let Some(before) = fallback.kept(&settings) {
+            warn!(
+                "an earlier run was cut off while a reload was not confirmed: going on with the \
+                 configuration from before that. The file is read with the next reload"
+            );
+            return Ok(Some(Self { settings: before, asked: None }));
+        }
+        let Some(span) = trial else { return Ok(Some(Self { settings, asked: None })) };
+        let asked = match firewall.trial()? {
+            None => Asked::For(span),
+            Some(Duration::ZERO) => {
+                error!(
+                    "an earlier run was on trial, and nobody has confirmed it: protection is \
+                     removed, and nothing is started. To try again, start again"
+                );
+                firewall.lower()?;
+                return Ok(None);
+            }
+            Some(left) => {
+                let left = left.min(span);
+                let seconds = left.as_secs() + 1;
+                warn!("an earlier run was cut off on trial: its {seconds} s count on");
+                Asked::Until(now.after(left))
+            }
+        };
+        Ok(Some(Self { settings, asked: Some(asked) }))
+    }
+}

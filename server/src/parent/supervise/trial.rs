@@ -1,0 +1,204 @@
+//! Rules on trial: when a trial begins, what it goes back to, and how it ends. The kernel ends it
+//! without us (`gate/src/trial.rs`); what is left to do is that everything else follows.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use sknock_gate::{Answer, Uptime};
+use tracing::{error, info, warn};
+
+use super::records::Clerk;
+use super::{ROUND, Supervisor};
+use crate::config::Settings;
+use crate::exit::UNCONFIRMED;
+use crate::parent::fallback::Fallback;
+use crate::parent::plan;
+
+/// A trial that has not begun yet: it does with the table, not before the server is ready.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Asked {
+    /// For so long from then on.
+    For(Duration),
+    /// An earlier run has begun it: not longer than that.
+    Until(Uptime),
+}
+
+/// What the supervisor knows of trials. Whether there is one, the gate knows.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    /// For the network process that is on its way.
+    pub(super) asked: Option<Asked>,
+    /// What ran before what is on trial; nothing at a start.
+    before: Option<Settings>,
+    /// When to try again to go back.
+    again: Option<Uptime>,
+    fallback: Fallback,
+}
+
+impl Trial {
+    /// With a trial for the first network process, or without.
+    pub(crate) fn new(asked: Option<Asked>, fallback: Fallback) -> Self {
+        Self { asked, before: None, again: None, fallback }
+    }
+
+    /// Puts up the protection that `new` asks for, on trial if that was asked. A trial that runs goes
+    /// on, and only its time counts. `running` is what the protection is for until now, if it is up.
+    pub(super) fn raise(
+        &mut self,
+        clerk: &mut Clerk,
+        new: &Settings,
+        running: Option<&Settings>,
+        now: Uptime,
+    ) -> Answer {
+        let tried_already = clerk.gate.trial().is_some();
+        let Some(asked) = self.asked else {
+            let answer = clerk.raise(new, running.is_some(), now);
+            if answer == Answer::Raised && !tried_already && running != Some(new) {
+                self.fallback.forget();
+            }
+            return answer;
+        };
+        let until = match asked {
+            Asked::For(span) => now.after(span),
+            Asked::Until(until) => until,
+        };
+        let kept = running.filter(|_| !tried_already);
+        if let Some(Err(error)) = kept.map(|settings| self.fallback.keep(settings)) {
+            error!("what to go back to cannot be written down: {error}; so nothing comes on trial");
+            return Answer::Failed;
+        }
+        let happened = clerk.gate.try_out(plan::rules(new), plan::ceiling(new), until, now);
+        clerk.tell(&happened, now);
+        let answer = happened.answer();
+        if answer == Answer::Raised {
+            self.asked = None;
+            self.before = kept.cloned().or(self.before.take());
+        } else if kept.is_some() {
+            self.fallback.forget();
+        }
+        answer
+    }
+}
+
+impl Supervisor {
+    /// When a trial wants us back at the latest.
+    pub(super) fn trial_due(&self) -> Option<Uptime> {
+        let inherited = match self.trial.asked {
+            Some(Asked::Until(until)) => Some(until),
+            _ => None,
+        };
+        let running = self.clerk.gate.trial().map(sknock_gate::Trial::until);
+        let due = inherited.into_iter().chain(running).min();
+        due.max(due.and(self.trial.again))
+    }
+
+    /// What the service manager shows.
+    pub(super) fn status(&self, now: Uptime) -> String {
+        match self.clerk.gate.trial() {
+            None => "protecting; knocks are judged".to_owned(),
+            Some(trial) => {
+                let left = trial.until().since(now).as_millis().div_ceil(1000);
+                format!("on trial, {left} s left to confirm (sknockd confirm)")
+            }
+        }
+    }
+
+    /// Counts down, for who looks.
+    pub(super) fn tell_of_trial(&self, now: Uptime) {
+        if self.clerk.gate.trial().is_some() {
+            self.notify.status(&self.status(now));
+        }
+    }
+
+    /// What is on trial stays. Too late is too late: the kernel has gone back already.
+    pub(super) fn confirm(&mut self, now: Uptime) {
+        match self.clerk.gate.trial() {
+            None => return warn!("nothing is on trial, so there is nothing to confirm"),
+            Some(trial) if trial.is_over(now) => return,
+            Some(_) => {}
+        }
+        let happened = self.clerk.gate.confirm(now);
+        self.clerk.tell(&happened, now);
+        if happened.answer() == Answer::Raised {
+            self.trial.before = None;
+            self.trial.fallback.forget();
+            info!(status = %plan::summary(&self.settings), "confirmed; the new rules stay");
+            self.notify.status(&self.status(now));
+            self.mend = None;
+        } else {
+            error!("the confirmation has failed; the trial goes on, so try again");
+        }
+    }
+
+    /// Goes back if nobody has confirmed in time; after a first start, that is the end.
+    pub(super) fn end_trial(&mut self, now: Uptime) -> Option<ExitCode> {
+        if self.trial_due().is_none_or(|due| now < due) {
+            return None;
+        }
+        match self.trial.before.clone() {
+            None => Some(self.give_up()),
+            Some(before) => {
+                self.go_back(before, now);
+                None
+            }
+        }
+    }
+
+    fn give_up(&mut self) -> ExitCode {
+        error!(
+            "not confirmed in time: protection is removed, and this server ends. Could you get in? \
+             Then start again, and confirm: `sknockd confirm`. If not: the lines above, or \
+             `sknockd check`, say why"
+        );
+        self.notify.stopping();
+        if let Err(error) = self.clerk.gate.lower() {
+            error!("the table cannot be removed: {error}; the kernel has opened it already");
+        }
+        self.finish();
+        ExitCode::from(UNCONFIRMED)
+    }
+
+    /// As a reload to the settings from before, but for the table, which comes first.
+    fn go_back(&mut self, before: Settings, now: Uptime) {
+        let happened = self.clerk.gate.go_back(now);
+        self.clerk.tell(&happened, now);
+        if happened.answer() != Answer::Raised {
+            // The kernel goes by the rules from before already.
+            self.trial.again = Some(now.after(ROUND));
+            return;
+        }
+        self.mend = None;
+        error!(
+            config = %self.config.display(),
+            "not confirmed in time: back to the configuration from before; correct the file, it \
+             still says what was on trial"
+        );
+        (self.trial.before, self.trial.asked, self.trial.again) = (None, None, None);
+        self.settings = before;
+        if let Some(mut superseded) = self.next.take() {
+            superseded.kill();
+        }
+        match self.world.start(&self.settings) {
+            Ok(network) => self.next = Some(network),
+            Err(_) => self.again.schedule(now),
+        }
+        self.notify.ready("not confirmed in time; back to the configuration from before");
+    }
+
+    /// An order to stop is no confirmation. What to do about the table; whether it was about a trial.
+    pub(super) fn stop_trial(&mut self, now: Uptime) -> Option<ExitCode> {
+        let trial = self.clerk.gate.trial().map(sknock_gate::Trial::is_first);
+        self.trial.fallback.forget();
+        if trial? {
+            warn!("stopped before anybody has confirmed: protection is removed");
+            return Some(self.lower());
+        }
+        warn!("stopped before anybody has confirmed: back to the rules from before");
+        let happened = self.clerk.gate.go_back(now);
+        self.clerk.tell(&happened, now);
+        if let Some(before) = self.trial.before.take() {
+            self.settings = before;
+        }
+        None
+    }
+}
