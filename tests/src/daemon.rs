@@ -111,10 +111,15 @@ impl<'w> Daemon<'w> {
 
     /// Starts it; does not wait.
     pub fn begin(&mut self) {
+        self.begin_with(&[]);
+    }
+
+    /// Starts it with more arguments; does not wait.
+    pub fn begin_with(&mut self, more: &[&str]) {
         assert!(self.running.is_none(), "it runs already");
         self.begun = self.mark();
         let mut command = self.command("run");
-        command.arg("--config").arg(self.config_file());
+        command.arg("--config").arg(self.config_file()).args(more);
         let mut child = self.inside(|| command.spawn()).expect("it was just built");
         let reader = self.log.follow(child.stderr.take().expect("it is piped"));
         self.running = Some(Running { child, reader });
@@ -154,6 +159,18 @@ impl<'w> Daemon<'w> {
     pub fn ask(&self, word: &str, more: &[&str]) -> Asked {
         let mut command = self.command(word);
         command.arg("--config").arg(self.config_file()).args(more).stdout(Stdio::piped());
+        self.asked(command)
+    }
+
+    /// Runs `sknockd WORDS` in the same namespace to its end.
+    pub fn tell(&self, words: &str) -> Asked {
+        let (word, more) = words.split_once(' ').unwrap_or((words, ""));
+        let mut command = self.command(word);
+        command.args(more.split_whitespace()).stdout(Stdio::piped());
+        self.asked(command)
+    }
+
+    fn asked(&self, mut command: Command) -> Asked {
         let output = self.namespace.inside(|| command.output()).expect("it was just built");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Asked {

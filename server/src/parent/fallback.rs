@@ -3,9 +3,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -27,7 +28,7 @@ struct Kept {
 const LARGEST: u64 = 1 << 20;
 
 impl Fallback {
-    /// In this file, in a folder that only root can write to.
+    /// In this file.
     pub(crate) fn at(path: PathBuf) -> Self {
         Self(path)
     }
@@ -70,6 +71,10 @@ impl Fallback {
 
     fn read(&self) -> io::Result<Kept> {
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&self.0)?;
+        // The folder may be a unit's user's, and root chowns and opens what the settings name.
+        if file.metadata()?.uid() != geteuid().as_raw() {
+            return Err(io::Error::other("it was written by another user"));
+        }
         let mut text = Vec::new();
         File::take(file, LARGEST).read_to_end(&mut text)?;
         Ok(serde_json::from_slice(&text)?)

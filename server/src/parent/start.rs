@@ -29,7 +29,10 @@ impl Start {
         fallback: &Fallback,
         now: Uptime,
     ) -> Result<Option<Self>, Error> {
-        if let Some(before) = fallback.kept(&settings) {
+        // Without its table it is from a network namespace that is gone: their numbers are used again.
+        if !firewall.exists()? {
+            fallback.forget();
+        } else if let Some(before) = fallback.kept(&settings) {
             warn!(
                 "an earlier run was cut off while a reload was not confirmed: going on with the \
                  configuration from before that. The file is read with the next reload"

@@ -53,7 +53,8 @@ impl Trial {
         let tried_already = clerk.gate.trial().is_some();
         let Some(asked) = self.asked else {
             let answer = clerk.raise(new, running.is_some(), now);
-            if answer == Answer::Raised && !tried_already && running != Some(new) {
+            let is_new = running.is_some_and(|running| running != new);
+            if answer == Answer::Raised && !tried_already && is_new {
                 self.fallback.forget();
             }
             return answer;

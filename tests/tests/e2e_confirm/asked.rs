@@ -1,0 +1,74 @@
+//! What `sknockd confirm` and `sknockd reload` answer.
+
+use std::process::Command;
+
+use sknock_tests::{Authority, Config, Daemon, Namespace, World};
+
+fn no_server(namespace: &Namespace, authority: &Authority) {
+    let nobody = Daemon::stopped(namespace, &Config::new(authority));
+    for words in ["confirm", "reload", "reload --confirm 60"] {
+        let asked = nobody.tell(words);
+        assert_eq!(asked.code, Some(69), "{words}: {}", asked.errors);
+        assert!(asked.errors.contains("no sknockd runs"), "{words}: {}", asked.errors);
+        assert_eq!(asked.answer, "", "{words}");
+    }
+}
+
+#[test]
+fn where_no_server_runs_nobody_is_told() {
+    let (world, authority) = (World::new(), Authority::new());
+    no_server(&world.gateway, &authority);
+    let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    no_server(&world.client, &authority);
+    daemon.stop();
+    no_server(&world.gateway, &authority);
+}
+
+#[test]
+fn with_nothing_on_trial_there_is_nothing_to_confirm() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let table = world.gateway.table();
+    let asked = daemon.tell("confirm");
+    assert_eq!(asked.code, Some(1), "{}", asked.errors);
+    assert!(asked.errors.contains("nothing is on trial"), "{}", asked.errors);
+    // From elsewhere, too, the signal does nothing.
+    daemon.signal(nix::sys::signal::Signal::SIGUSR1);
+    daemon.wait_for("nothing is on trial");
+    assert_eq!(world.gateway.table(), table);
+}
+
+#[test]
+fn a_reload_without_a_trial_is_one() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let mark = daemon.mark();
+    let asked = daemon.tell("reload");
+    assert_eq!(asked.code, Some(0), "{}", asked.errors);
+    assert!(asked.answer.contains(&daemon.parent().to_string()), "{}", asked.answer);
+    daemon.wait_since(mark, Daemon::ACCEPTING);
+    assert!(!world.gateway.table().unwrap().contains("trial"));
+}
+
+#[test]
+fn a_time_that_is_none_is_refused() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    for seconds in ["0", "-1", "3601", "1.5", "1m", "18446744073709551617"] {
+        for words in [format!("run --confirm={seconds}"), format!("reload --confirm={seconds}")] {
+            let asked = daemon.tell(&words);
+            assert_eq!(asked.code, Some(2), "{words}: {}", asked.errors);
+            assert!(asked.errors.contains("1 to 3600"), "{words}: {}", asked.errors);
+        }
+    }
+    // By hand.
+    let process = daemon.parent().to_string();
+    for number in ["3601", "65596"] {
+        let mark = daemon.mark();
+        let sent = Command::new("kill").args(["-q", number, "-HUP", &process]).status().unwrap();
+        assert!(sent.success());
+        let line = daemon.wait_since(mark, "not reloaded");
+        assert!(line.contains(number) && line.contains("1 to 3600 s"), "{line}");
+    }
+    assert!(!world.gateway.table().unwrap().contains("trial"));
+}

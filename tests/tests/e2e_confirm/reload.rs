@@ -1,0 +1,174 @@
+//! `sknockd reload --confirm`.
+
+use sknock_tests::wait::until;
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World};
+
+use crate::{CLIENT_ONLY, CLOSED, EVERYBODY, LONG, SHORT, open};
+
+/// A server whose next configuration has other ports, and the key of another authority.
+struct Scene<'a> {
+    world: &'a World,
+    old: Client<'a>,
+    new: Client<'a>,
+    config: Config,
+    daemon: Daemon<'a>,
+    _services: [Echo; 3],
+}
+
+impl<'a> Scene<'a> {
+    fn new(world: &'a World, [old, new]: &'a [Authority; 2]) -> Self {
+        let protected = |config: Config, ports| config.set("protectedPorts", ports);
+        let daemon =
+            Daemon::start_settled(&world.gateway, &protected(Config::new(old), "tcp/22, tcp/2222"));
+        // The same folders; only who is believed and what is hidden changes.
+        let config = protected(Config::new(new), "tcp/22, tcp/8080");
+        daemon.configure(&config);
+        Self {
+            world,
+            old: Client::alice(&world.client, old),
+            new: Client::alice(&world.client, new),
+            config,
+            daemon,
+            _services: [22, 2222, 8080].map(|port| Echo::tcp(&world.gateway, port)),
+        }
+    }
+
+    fn reload(&self, seconds: &str) {
+        let asked = self.daemon.tell(&format!("reload --confirm {seconds}"));
+        assert_eq!(asked.code, Some(0), "{}", asked.errors);
+        assert!(asked.answer.contains(&format!("on trial for {seconds} s")), "{}", asked.answer);
+        self.daemon.wait_for(" left to confirm");
+    }
+
+    fn seen(&self) -> [Seen; 2] {
+        [2222, 8080].map(|port| self.world.tcp(port))
+    }
+
+    fn table(&self) -> String {
+        self.world.gateway.table().unwrap()
+    }
+}
+
+const BEFORE: [Seen; 2] = [CLOSED, EVERYBODY];
+const AFTER: [Seen; 2] = [EVERYBODY, CLOSED];
+
+#[test]
+fn unconfirmed_rules_key_and_authority_are_those_from_before() {
+    let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
+    let scene = Scene::new(&world, &authorities);
+    open(&scene.old, "tcp/2222 --lifetime 60");
+    scene.reload("8");
+    assert_eq!(scene.seen(), AFTER);
+    open(&scene.new, "tcp/22 --lifetime 60");
+    let mark = scene.daemon.mark();
+    scene.daemon.wait_since(mark, "back to the configuration from before");
+    scene.daemon.wait_since(mark, Daemon::ACCEPTING);
+    assert_eq!(scene.seen(), [CLIENT_ONLY, EVERYBODY]);
+    assert!(!scene.table().contains("trial"), "{}", scene.table());
+    open(&scene.old, "tcp/22");
+    let stranger = scene.new.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]);
+    let line = scene.daemon.wait_since(mark, &format!("source={}", stranger.source()));
+    assert!(line.contains("not-veiled"), "{line}");
+}
+
+#[test]
+fn confirmed_they_are_the_new_ones_and_stay_so_after_a_crash() {
+    let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
+    let mut scene = Scene::new(&world, &authorities);
+    scene.reload(LONG);
+    assert_eq!(scene.daemon.tell("confirm").code, Some(0));
+    assert!(!scene.table().contains("trial"), "{}", scene.table());
+    assert_eq!(scene.seen(), AFTER);
+    scene.daemon.crash();
+    scene.daemon.begin();
+    scene.daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(scene.seen(), AFTER);
+    open(&scene.new, "tcp/22");
+}
+
+#[test]
+fn with_both_processes_killed_the_kernel_goes_back_and_so_does_the_next_start() {
+    let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
+    let mut scene = Scene::new(&world, &authorities);
+    scene.reload(SHORT);
+    scene.daemon.crash();
+    until("the kernel goes back alone", || scene.seen() == BEFORE);
+    // As a service manager does, without a trial; the file still says what was on trial.
+    scene.daemon.begin();
+    scene.daemon.wait_for("going on with the configuration from before that");
+    scene.daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(scene.seen(), BEFORE);
+    open(&scene.old, "tcp/22");
+    // And once more, until somebody says what is to be.
+    scene.daemon.crash();
+    scene.daemon.begin();
+    scene.daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(scene.seen(), BEFORE);
+    scene.daemon.reload();
+    assert_eq!(scene.seen(), AFTER);
+    scene.daemon.crash();
+    scene.daemon.begin();
+    scene.daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(scene.seen(), AFTER);
+}
+
+#[test]
+fn a_reload_in_a_trial_is_on_trial_too_and_has_no_more_time() {
+    let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
+    let scene = Scene::new(&world, &authorities);
+    scene.reload("8");
+    let mark = scene.daemon.mark();
+    scene.daemon.configure(&scene.config.clone().set("protectedPorts", "tcp/2222, tcp/8080"));
+    scene.daemon.reload();
+    assert!(scene.table().contains("goto trial"), "{}", scene.table());
+    scene.daemon.wait_since(mark, "back to the configuration from before");
+    until("the rules from before", || scene.seen() == BEFORE);
+}
+
+#[test]
+fn a_configuration_that_does_not_load_never_comes_on_trial() {
+    let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
+    let scene = Scene::new(&world, &authorities);
+    let table = scene.table();
+    scene.daemon.configure_as("protectedPorts");
+    let asked = scene.daemon.tell("reload --confirm 60");
+    assert_eq!(asked.code, Some(1), "{}", asked.errors);
+    assert!(asked.errors.contains("nothing has come on trial"), "{}", asked.errors);
+    scene.daemon.wait_for("the last good configuration stays");
+    assert_eq!(scene.table(), table);
+    // The trial was of that attempt, not of the next.
+    scene.daemon.configure(&scene.config);
+    scene.daemon.reload();
+    assert!(!scene.table().contains("trial"), "{}", scene.table());
+}
+
+#[test]
+fn a_table_removed_by_hand_leaves_nothing_to_go_back_to() {
+    let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
+    let mut scene = Scene::new(&world, &authorities);
+    for opened in ["by sknockd", "by nft"] {
+        scene.reload(LONG);
+        scene.daemon.crash();
+        match opened {
+            "by nft" => drop(world.gateway.nft("delete table inet sknock")),
+            _ => assert_eq!(scene.daemon.run("open"), (Some(0), String::new())),
+        }
+        scene.daemon.begin();
+        scene.daemon.wait_for(Daemon::ACCEPTING);
+        assert_eq!(scene.seen(), AFTER, "{opened}");
+    }
+}
+
+#[test]
+fn an_order_to_stop_leaves_the_rules_from_before() {
+    let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
+    let mut scene = Scene::new(&world, &authorities);
+    scene.reload(LONG);
+    assert_eq!(scene.daemon.stop().code, Some(0));
+    assert!(!scene.table().contains("trial"), "{}", scene.table());
+    assert_eq!(scene.seen(), BEFORE);
+    // Whoever starts it after that means what the file says.
+    scene.daemon.begin();
+    scene.daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(scene.seen(), AFTER);
+}
