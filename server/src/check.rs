@@ -12,6 +12,7 @@ mod found;
 mod host;
 mod keys;
 mod others;
+mod reader;
 mod report;
 mod revocation;
 mod surroundings;
@@ -19,6 +20,7 @@ mod surroundings;
 use sknock_protocol::Moment;
 
 pub use found::{Content, Folder, Found};
+pub use reader::Reader;
 pub use report::{Finding, Report, Severity};
 
 use crate::config::{Problems, Settings};
@@ -37,6 +39,8 @@ pub struct Host {
     pub unlooked: Vec<String>,
     /// Why the kernel cannot do what the gate needs.
     pub unsupported: Vec<String>,
+    /// Whom the unit that is installed here runs sknockd as, unless that is root.
+    pub reader: Option<Reader>,
 }
 
 impl Host {
@@ -90,5 +94,6 @@ pub fn examine(settings: &Settings, found: &Found, host: &Host, now: Moment) -> 
     let anchors = keys::examine(settings, found, now, &mut findings);
     revocation::examine(settings, found, anchors.as_ref(), now, &mut findings);
     host::examine(settings, found, host, &mut findings);
+    reader::examine(settings, found, host, &mut findings);
     findings
 }

@@ -2,13 +2,13 @@
 //! together with all others, with its remedy.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sknock_certs::Authority;
 use sknock_protocol::Moment;
-use sknock_server::check::{Host, Report, Severity, check};
+use sknock_server::check::{Host, Reader, Report, Severity, check};
 use sknock_server::config::Settings;
 use tempfile::TempDir;
 
@@ -166,7 +166,7 @@ fn the_password_may_come_from_a_file_that_only_its_owner_reads() {
         assert_eq!(here.check().findings(), [], "{end:?}");
     }
     fs::set_permissions(here.path("secret"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert_found(&here.check(), Severity::Warning, "PFXPasswdFile: others", "chmod 600");
+    assert_found(&here.check(), Severity::Warning, "PFXPasswdFile: others", "chmod 640");
     here.write("secret", b"\xff");
     assert_found(&here.check(), Severity::Error, "is not UTF-8", "save the password");
     here.write("secret", format!("{PASSWORD}\n\n"));
@@ -299,6 +299,34 @@ fn what_the_gate_reports_is_passed_on() {
     assert_found(&report, Severity::Note, "table ip raw, chain PREROUTING", "look yourself");
     assert_found(&report, Severity::Note, "not looked at: all else", "as root");
     assert_found(&report, Severity::Error, "no nf_tables", "");
+}
+
+#[test]
+fn what_the_units_user_may_not_read_is_told() {
+    let here = Installation::new();
+    let metadata = fs::metadata(here.path("ca/host.pfx")).unwrap();
+    let (uid, gid) = (metadata.uid(), metadata.gid());
+    let as_reader = |uid, groups: &[u32]| {
+        let reader = Reader { name: "sknock".into(), uid, groups: groups.into() };
+        here.check_at(NOW, &Host { reader: Some(reader), ..Host::default() })
+    };
+    let chmod = |mode| {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(here.path("ca/host.pfx"), permissions).unwrap();
+    };
+    chmod(0o600);
+    let told = as_reader(uid + 1, &[gid]);
+    assert_found(
+        &told,
+        Severity::Warning,
+        "serverPFXFile: the unit runs as sknock",
+        "chgrp sknock",
+    );
+    assert_eq!(as_reader(uid, &[]).findings(), []);
+    chmod(0o640);
+    assert_eq!(as_reader(uid + 1, &[gid]).findings(), []);
+    let told = as_reader(uid + 1, &[gid + 1]);
+    assert_found(&told, Severity::Warning, "who may not read", "chmod 640");
 }
 
 #[test]

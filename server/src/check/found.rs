@@ -24,6 +24,10 @@ pub struct Content {
     pub bytes: Zeroizing<Vec<u8>>,
     /// Its permission bits.
     pub mode: u32,
+    /// The number of the user that owns it.
+    pub owner: u32,
+    /// The number of its group.
+    pub group: u32,
 }
 
 impl fmt::Debug for Content {
@@ -104,7 +108,8 @@ fn read(path: &Path, most: u64) -> io::Result<Content> {
     let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(Content { bytes, mode: metadata.mode() })
+    let (owner, group) = (metadata.uid(), metadata.gid());
+    Ok(Content { bytes, mode: metadata.mode(), owner, group })
 }
 
 /// As for `run`, a number is a uid.

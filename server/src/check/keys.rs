@@ -50,7 +50,7 @@ fn bundle(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) -> Op
     let pfx = content("serverPFXFile", found.pfx.as_ref(), findings);
     if pfx.is_some_and(|pfx| pfx.mode & 0o007 != 0) {
         let what = "serverPFXFile: everybody can read or write it";
-        findings.push(Finding::warning(what, format!("chmod 600 {}", settings.keys.pfx.display())));
+        findings.push(Finding::warning(what, format!("chmod 640 {}", settings.keys.pfx.display())));
     }
     let password = password(settings, found, findings);
     // Without its password it can still be told whether it is such a file at all.
@@ -78,9 +78,10 @@ fn password<'a>(
         PasswordSource::File(path) => path.display(),
     };
     let content = content("PFXPasswdFile", found.password.as_ref(), findings)?;
-    if content.mode & 0o077 != 0 {
-        let what = "PFXPasswdFile: others than its owner can read or write it";
-        findings.push(Finding::warning(what, format!("chmod 600 {path}")));
+    if content.mode & 0o037 != 0 {
+        let what =
+            "PFXPasswdFile: others than its owner and group can read it, or than its owner write";
+        findings.push(Finding::warning(what, format!("chmod 640 {path}")));
     }
     let text = std::str::from_utf8(&content.bytes).ok();
     if text.is_none() {

@@ -8,8 +8,8 @@ use std::{fs, thread};
 use nix::sched::{CloneFlags, unshare};
 use sknock_gate::{Error, Firewall, listen};
 
-use super::Host;
 use super::others::{self, MOST_OF_A_RULESET};
+use super::{Host, Reader};
 use crate::config::{Intake, Settings};
 use crate::parent::plan;
 
@@ -26,6 +26,7 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
         Err(error) => host.unlooked.push(format!("other firewalls: {error}")),
     }
     host.unclear.extend(old_tables());
+    host.reader = Reader::of_the_unit();
     match try_kernel(settings) {
         Ok(Ok(()) | Err(Error::Rules(_))) => {} // the configuration's problem, already told
         Ok(Err(error)) => host.unsupported.push(error.to_string()),

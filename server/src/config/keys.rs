@@ -188,7 +188,7 @@ keys! {
 
     // how the server runs
     USER = "user", Kind::User, "sknock",
-        "whom the network process runs as";
+        "whom the network process runs as; a unit with a user of its own decides itself";
     STATE_DIR = "stateDir", Kind::Path, "/var/lib/sknock",
         "where knocks are remembered across restarts";
     WORKERS = "workers", number(0, 64), "0",

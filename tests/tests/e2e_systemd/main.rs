@@ -2,4 +2,5 @@
 //! in these tests; its tools judge the unit, and we listen in its place.
 
 mod ears;
+mod unit;
 mod watchdog;
