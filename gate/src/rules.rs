@@ -3,6 +3,7 @@
 
 pub(crate) mod hearing;
 pub(crate) mod line;
+mod short;
 
 use std::fmt;
 use std::time::Duration;
@@ -18,6 +19,18 @@ pub enum Policy {
     Reject,
     /// Silence.
     Drop,
+}
+
+impl Policy {
+    /// What it means for a transport, or for whatever it may be; a reset answers TCP only.
+    fn verdict(self, transport: Option<Transport>) -> Option<Verdict> {
+        match (self, transport) {
+            (Self::None, _) => None,
+            (Self::Drop, _) => Some(Verdict::Drop),
+            (Self::Reject, Some(Transport::Tcp)) => Some(Verdict::Reset),
+            (Self::Reject, _) => Some(Verdict::Unreachable),
+        }
+    }
 }
 
 /// The table, as configured.
@@ -55,18 +68,20 @@ impl Rules {
 
     /// The chain `deny`, first line first.
     pub fn deny(&self) -> Vec<Line> {
-        let mut chain = vec![
-            Line::accept([Match::FromLoopback]),
-            Line::accept([Match::Established]),
+        let mut chain =
+            vec![Line::accept([Match::FromLoopback]), Line::accept([Match::Established])];
+        chain.extend(self.not_concerned());
+        chain.push(Line::accept([Match::NotLocal]));
+        if self.hearing == Hearing::Socket {
+            chain.extend(self.knocks());
+        }
+        chain.extend(self.no_knocks());
+        chain.extend([
             Line::accept([Match::Protocol(ICMP)]),
             Line::accept([Match::Protocol(ICMPV6)]),
             Line::accept([Match::IsV6(false), Match::UdpBetween { from: 67, to: 68 }]),
             Line::accept([Match::IsV6(true), Match::UdpBetween { from: 547, to: 546 }]),
-            Line::accept([Match::NotLocal]),
-        ];
-        if self.hearing == Hearing::Socket {
-            chain.extend(self.knocks());
-        }
+        ]);
         chain.extend(self.always_open.iter().map(|&ports| Line::accept([Match::Ports(ports)])));
         chain.extend(
             [Set::Once4, Set::Once6]
@@ -79,35 +94,14 @@ impl Rules {
 
     /// The last lines: for protected ports only if there are any, else for all that is left.
     fn verdict(&self) -> Vec<Line> {
-        let mut lines = self.verdict_on_traffic();
-        if self.hearing == Hearing::Socket
-            && (self.policy == Policy::None || !self.protected.is_empty())
-        {
-            // What is no knock does not get to the socket, and finds the port closed like its
-            // neighbours where nobody listens.
-            lines.extend(self.knock_ports.iter().map(|&ports| Line {
-                matches: vec![Match::Ports(ports)],
-                verdict: Verdict::Unreachable,
-            }));
-        }
-        lines
-    }
-
-    fn verdict_on_traffic(&self) -> Vec<Line> {
-        let verdict = |transport| match (self.policy, transport) {
-            (Policy::None, _) => None,
-            (Policy::Drop, _) => Some(Verdict::Drop),
-            (Policy::Reject, Some(Transport::Tcp)) => Some(Verdict::Reset),
-            (Policy::Reject, _) => Some(Verdict::Unreachable),
-        };
         if !self.protected.is_empty() {
             let line = |ports: &PortRange| {
-                let verdict = verdict(Some(ports.transport()))?;
+                let verdict = self.policy.verdict(Some(ports.transport()))?;
                 Some(Line { matches: vec![Match::Ports(*ports)], verdict })
             };
             return self.protected.iter().filter_map(line).collect();
         }
-        let everything = verdict(None).map(|verdict| Line { matches: vec![], verdict });
+        let everything = self.policy.verdict(None).map(|verdict| Line { matches: vec![], verdict });
         let tcp = Match::Protocol(Transport::Tcp.number());
         let reset = (self.policy == Policy::Reject)
             .then(|| Line { matches: vec![tcp], verdict: Verdict::Reset });

@@ -87,6 +87,19 @@ impl PortRange {
         self.transport == transport && self.ports().contains(&port)
     }
 
+    /// What is left of it without the ports of `other`: nothing, one range or two.
+    pub fn without(&self, other: &Self) -> impl Iterator<Item = Self> + use<> {
+        let Self { transport, first, last } = *self;
+        let (below, above) = if self.overlaps(other) {
+            (other.first.checked_sub(1), other.last.checked_add(1))
+        } else {
+            (Some(last), None)
+        };
+        let below = below.and_then(|end| Self::new(transport, first, end));
+        let above = above.and_then(|start| Self::new(transport, start, last));
+        below.into_iter().chain(above)
+    }
+
     /// Whether any port is in both.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.transport == other.transport && self.first <= other.last && other.first <= self.last

@@ -74,6 +74,8 @@ fn add(rule: &mut Rule<'_>, item: Match) {
             between(rule, DESTINATION, to, to);
         }
         Match::Ports(ports) => destination(rule, ports),
+        Match::Below(transport, port) => beyond(rule, CmpOp::Lt, transport, port),
+        Match::Above(transport, port) => beyond(rule, CmpOp::Gt, transport, port),
         Match::UdpLength((least, most)) => between(rule, LENGTH, least, most),
         Match::NotLocal => {
             rule.add_expr(&fib());
@@ -115,6 +117,12 @@ fn protocol(rule: &mut Rule<'_>, number: u8) {
 fn destination(rule: &mut Rule<'_>, ports: PortRange) {
     protocol(rule, ports.transport().number());
     between(rule, DESTINATION, ports.first(), ports.last());
+}
+
+fn beyond(rule: &mut Rule<'_>, how: CmpOp, transport: Transport, port: u16) {
+    protocol(rule, transport.number());
+    rule.add_expr(&DESTINATION);
+    rule.add_expr(&Cmp::new(how, &port.to_be_bytes()[..]));
 }
 
 /// The two bytes at `field`, in network order, from `first` to `last`.

@@ -28,6 +28,10 @@ pub enum Match {
     },
     /// It is for one of these ports.
     Ports(PortRange),
+    /// It is for a lower port of this transport.
+    Below(Transport, u16),
+    /// It is for a higher port of this transport.
+    Above(Transport, u16),
     /// Its UDP header says a length from the first to the second. Only after UDP [`Match::Ports`].
     UdpLength((u16, u16)),
     /// It is not for an address of this host: transit, broadcast or multicast.
@@ -111,6 +115,8 @@ impl fmt::Display for Match {
             Self::Ports(ports) => {
                 write!(f, "{} dport {}", ports.transport(), span(ports.first(), ports.last()))
             }
+            Self::Below(transport, port) => write!(f, "{transport} dport < {port}"),
+            Self::Above(transport, port) => write!(f, "{transport} dport > {port}"),
             Self::UdpLength((least, most)) => write!(f, "udp length {}", span(*least, *most)),
             Self::NotLocal => f.write_str("fib daddr type != local"),
             Self::In(set) => write!(f, "{} @{}", key(*set), name(*set)),

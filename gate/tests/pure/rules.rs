@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Contradiction, Hearing, Match, Meter, Policy, Rules, Verdict};
+use sknock_gate::{
+    Contradiction, Hearing, Match, Meter, Policy, PortRange, Rules, Transport, Verdict,
+};
 
 use crate::{tcp, udp};
 
@@ -28,7 +30,9 @@ fn established_comes_first_and_the_verdict_last() {
     for policy in [Policy::None, Policy::Reject, Policy::Drop] {
         let protecting = Rules { protected: vec![tcp(22, 22)], ..rules(policy) };
         for rules in [rules(policy), protecting] {
-            let chain = rules.deny();
+            let mut chain = rules.deny();
+            let at_knock_port = [Match::Ports(udp(5000, 5000))];
+            chain.retain(|line| line.matches != at_knock_port);
             let first_refusal = chain.iter().position(|line| line.verdict != Verdict::Accept);
             let last_accept = chain.iter().rposition(|line| line.verdict == Verdict::Accept);
             assert!(first_refusal.is_none_or(|first| last_accept < Some(first)));
@@ -37,6 +41,78 @@ fn established_comes_first_and_the_verdict_last() {
             assert_eq!(chain[1].matches, [Match::Established]);
         }
     }
+}
+
+/// What a packet for `port` meets in the end, if it is new, from somebody without a grant, and no knock.
+fn fate(rules: &Rules, ports: PortRange) -> Verdict {
+    let (transport, port) = (ports.transport(), ports.first());
+    let meets = |item: &Match| match *item {
+        Match::Protocol(number) => number == transport.number(),
+        Match::Ports(ports) => ports.contains(transport, port),
+        Match::Below(of, bound) => of == transport && port < bound,
+        Match::Above(of, bound) => of == transport && port > bound,
+        _ => false,
+    };
+    let chain = rules.deny();
+    let line = chain.iter().find(|line| line.matches.iter().all(meets));
+    line.map_or(Verdict::Accept, |line| line.verdict)
+}
+
+/// The short ways through the chain must not be short cuts around the policy.
+#[test]
+fn every_port_meets_what_the_policy_says_of_it() {
+    let protected = vec![tcp(22, 22), tcp(8000, 8010), udp(53, 53)];
+    for hearing in [LOG, Hearing::Socket] {
+        for policy in [Policy::None, Policy::Reject, Policy::Drop] {
+            for protected in [vec![], protected.clone()] {
+                let closed = |one: &PortRange| {
+                    policy != Policy::None
+                        && (protected.is_empty() || protected.iter().any(|of| of.overlaps(one)))
+                };
+                let rules = Rules { hearing, protected: protected.clone(), ..rules(policy) };
+                let tcp =
+                    [1, 21, 22, 23, 7999, 8000, 8010, 8011, 65535].map(|port| tcp(port, port));
+                let udp = [1, 52, 53, 54, 4999, 5000, 5001, 65535].map(|port| udp(port, port));
+                for one in tcp.into_iter().chain(udp) {
+                    let expected = match (policy, one.transport()) {
+                        _ if !closed(&one) && one.first() == 5000 && hearing != LOG => {
+                            Verdict::Unreachable
+                        }
+                        _ if !closed(&one) => Verdict::Accept,
+                        (Policy::Drop, _) => Verdict::Drop,
+                        (_, Transport::Tcp) => Verdict::Reset,
+                        (_, Transport::Udp) => Verdict::Unreachable,
+                    };
+                    assert_eq!(fate(&rules, one), expected, "{one} {policy:?} {hearing:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_knock_port_by_itself_is_for_knocks_only() {
+    let only = |rules: &Rules| rules.for_knocks_only().copied().collect::<Vec<_>>();
+    let several = Rules {
+        knock_ports: vec![udp(5000, 5000), udp(6000, 6010), udp(7000, 7000)],
+        always_open: vec![udp(6990, 7010)],
+        ..rules(Policy::Drop)
+    };
+    assert_eq!(only(&several), [udp(5000, 5000)]);
+    let bound = Rules { hearing: Hearing::Socket, ..several };
+    assert_eq!(only(&bound), [udp(5000, 5000), udp(6000, 6010)]);
+}
+
+#[test]
+fn a_range_without_another_is_what_is_left() {
+    let left = |range: PortRange, hole| range.without(&hole).collect::<Vec<_>>();
+    assert_eq!(left(tcp(1, 65535), tcp(22, 22)), [tcp(1, 21), tcp(23, 65535)]);
+    assert_eq!(left(tcp(1, 65535), udp(22, 22)), [tcp(1, 65535)]);
+    assert_eq!(left(tcp(10, 20), tcp(21, 30)), [tcp(10, 20)]);
+    assert_eq!(left(tcp(10, 20), tcp(1, 9)), [tcp(10, 20)]);
+    assert_eq!(left(tcp(10, 20), tcp(1, 12)), [tcp(13, 20)]);
+    assert_eq!(left(tcp(10, 20), tcp(20, 65535)), [tcp(10, 19)]);
+    assert_eq!(left(tcp(10, 20), tcp(1, 65535)), []);
 }
 
 /// In prerouting the kernel works off the lower number first. What `deny` denies would not be heard.

@@ -44,10 +44,13 @@ const SOURCES: u32 = 65_536;
 /// The most that the gate will ever do.
 pub(crate) fn ceiling(settings: &Settings) -> Ceiling {
     let grants = &settings.grants;
-    let services = match grants.services.as_slice() {
+    let mut services = match grants.services.as_slice() {
         [] => all_ports().collect(),
         some => ranges(some),
     };
+    for knocks in rules(settings).for_knocks_only() {
+        services = services.iter().flat_map(|service| service.without(knocks)).collect();
+    }
     Ceiling {
         services,
         longest: Duration::from_secs(grants.longest.into()),
