@@ -63,8 +63,10 @@ fn open() -> ExitCode {
         Ok(claim) => claim,
         Err(error) => return failed(&error, UNAVAILABLE),
     };
-    parent::forget_fallback(&claim);
-    match Firewall::open().and_then(|mut firewall| firewall.lower()) {
+    if let Err(error) = Firewall::open().and_then(|mut firewall| firewall.lower()) {
+        return failed(&error, FAILURE);
+    }
+    match parent::forget_fallback(&claim) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, FAILURE),
     }

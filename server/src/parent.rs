@@ -17,6 +17,7 @@ mod start;
 mod supervise;
 mod world;
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -52,7 +53,10 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
         Ok(claim) => claim,
         Err(error) => return unavailable(&error),
     };
-    let fallback = Fallback::at(claim.beside(FALLBACK));
+    let fallback = match Fallback::open(&claim.beside(FALLBACK)) {
+        Ok(fallback) => fallback,
+        Err(error) => return unavailable(&error),
+    };
     let supervisor = match assemble(config, settings, trial, fallback) {
         Ok(supervisor) => supervisor,
         Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
@@ -63,8 +67,8 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
 }
 
 /// What a reload on trial went back to is of no more use: the administrator wants no protection.
-pub fn forget_fallback(claim: &Claim) {
-    Fallback::at(claim.beside(FALLBACK)).forget();
+pub fn forget_fallback(claim: &Claim) -> io::Result<()> {
+    Fallback::open(&claim.beside(FALLBACK)).map(|fallback| fallback.forget())
 }
 
 /// What the file beside the claim is called.

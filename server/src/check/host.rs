@@ -101,7 +101,8 @@ fn ssh(settings: &Settings, host: &Host) -> Option<Finding> {
     denied.then(|| {
         Finding::warning(
             format!("you are connected by SSH to {yours}, which new connections need a knock for"),
-            "keep this connection until a knock has worked, or add the port to alwaysOpenPorts",
+            "start with `sknockd run --confirm 120` and keep this connection until a knock has worked, \
+             or add the port to alwaysOpenPorts",
         )
     })
 }

@@ -2,9 +2,9 @@
 //! and is started again must not take up what nobody has confirmed. It is gone with the next boot.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,10 @@ use tracing::warn;
 
 use crate::config::{PasswordSource, Settings};
 
-/// Where the last confirmed settings are while what runs, or would be started, is something else.
+/// The last confirmed settings, while what runs, or would be started, is something else. Empty
+/// otherwise. Open from the start on: later we have no privilege to open it.
 #[derive(Debug)]
-pub(crate) struct Fallback(PathBuf);
+pub(crate) struct Fallback(File);
 
 /// What is written down. A password is not.
 #[derive(Deserialize, Serialize)]
@@ -28,9 +29,21 @@ struct Kept {
 const LARGEST: u64 = 1 << 20;
 
 impl Fallback {
-    /// In this file.
-    pub(crate) fn at(path: PathBuf) -> Self {
-        Self(path)
+    /// In the file `path`. One of another user is replaced: the folder may be a unit's user's, and root
+    /// opens and gives away what settings name.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let ours = |file: &File| {
+            let found = file.metadata();
+            found.is_ok_and(|found| found.uid() == geteuid().as_raw() && found.is_file())
+        };
+        match options.open(path) {
+            Ok(file) if ours(&file) => return Ok(Self(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Ok(_) | Err(_) => fs::remove_file(path)?,
+        }
+        options.create_new(true).open(path).map(Self)
     }
 
     /// Keeps `settings` for whoever starts next.
@@ -41,18 +54,16 @@ impl Fallback {
         };
         let inline = matches!(settings.keys.password, PasswordSource::Inline(_));
         let kept = Kept { settings: settings.clone(), password, inline };
-        let new = self.0.with_extension("new");
-        remove(&new)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec(&kept)?)?;
-        fs::rename(&new, &self.0)
+        let text = serde_json::to_vec(&kept)?;
+        self.0.set_len(0)?;
+        self.0.write_all_at(&text, 0)
     }
 
     /// What was kept by a server that has not ended in order. A password that stood in the
     /// configuration itself is the one that stands in `loaded`.
     pub(crate) fn kept(&self, loaded: &Settings) -> Option<Settings> {
         match self.read() {
-            Ok(Kept { mut settings, password, inline }) => {
+            Ok(Some(Kept { mut settings, password, inline })) => {
                 settings.keys.password = match password {
                     Some(path) => PasswordSource::File(path),
                     None if inline => loaded.keys.password.clone(),
@@ -60,38 +71,76 @@ impl Fallback {
                 };
                 Some(settings)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(None) => None,
             Err(error) => {
-                let path = self.0.display();
-                warn!("{path} cannot be read: {error}; the configuration file counts");
+                warn!("what to go back to cannot be read: {error}; the configuration file counts");
                 None
             }
         }
     }
 
-    fn read(&self) -> io::Result<Kept> {
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&self.0)?;
-        // The folder may be a unit's user's, and root chowns and opens what the settings name.
-        if file.metadata()?.uid() != geteuid().as_raw() {
-            return Err(io::Error::other("it was written by another user"));
-        }
+    fn read(&self) -> io::Result<Option<Kept>> {
         let mut text = Vec::new();
-        File::take(file, LARGEST).read_to_end(&mut text)?;
-        Ok(serde_json::from_slice(&text)?)
+        // Read once, at the start, so from the beginning.
+        (&self.0).take(LARGEST).read_to_end(&mut text)?;
+        if text.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_slice(&text)?)) }
     }
 
     /// What runs is what is to run.
     pub(crate) fn forget(&self) {
-        if let Err(error) = remove(&self.0) {
-            let path = self.0.display();
-            warn!("{path} cannot be removed: {error}; do it, or the next start goes back to it");
+        if let Err(error) = self.0.set_len(0) {
+            warn!(
+                "what to go back to cannot be forgotten: {error}; the next start goes back to it"
+            );
         }
     }
 }
 
-fn remove(path: &std::path::Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{chown, symlink};
+
+    use super::*;
+    use crate::config::parse;
+
+    fn settings(more: &str) -> Settings {
+        let text = format!("[DEFAULT]\nserverPFXFile = /gate.pfx\n{more}");
+        parse(&text, Path::new("/config.ini"), []).unwrap()
+    }
+
+    #[test]
+    fn the_next_start_finds_the_settings_and_where_the_password_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net-1.before");
+        let kept = || Fallback::open(&path).unwrap().kept(&settings("PFXPasswd = new\n"));
+        assert_eq!(kept(), None);
+        let fallback = Fallback::open(&path).unwrap();
+        for (set, expected) in [
+            ("PFXPasswdFile = /password\n", "PFXPasswdFile = /password\n"),
+            ("PFXPasswd = old\n", "PFXPasswd = new\n"),
+            ("", ""),
+        ] {
+            fallback.keep(&settings(set)).unwrap();
+            assert!(!fs::read_to_string(&path).unwrap().contains("old"));
+            assert_eq!(kept().unwrap().keys, settings(expected).keys, "{set}");
+        }
+        fallback.forget();
+        assert_eq!(kept(), None);
+        fs::write(&path, "{").unwrap();
+        assert_eq!(kept(), None);
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net-1.before");
+        Fallback::open(&path).unwrap().keep(&settings("")).unwrap();
+        chown(&path, Some(65534), None).expect("these tests run as root");
+        assert_eq!(Fallback::open(&path).unwrap().kept(&settings("")), None);
+        assert_eq!(fs::metadata(&path).unwrap().uid(), geteuid().as_raw());
+        let other = folder.path().join("other");
+        fs::rename(&path, &other).unwrap();
+        symlink(&other, &path).unwrap();
+        assert!(Fallback::open(&path).is_ok() && fs::symlink_metadata(&path).unwrap().is_file());
     }
 }

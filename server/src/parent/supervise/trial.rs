@@ -32,13 +32,15 @@ pub(crate) struct Trial {
     before: Option<Settings>,
     /// When to try again to go back.
     again: Option<Uptime>,
+    /// The seconds that were told last.
+    told: u128,
     fallback: Fallback,
 }
 
 impl Trial {
     /// With a trial for the first network process, or without.
     pub(crate) fn new(asked: Option<Asked>, fallback: Fallback) -> Self {
-        Self { asked, before: None, again: None, fallback }
+        Self { asked, before: None, again: None, told: 0, fallback }
     }
 
     /// Puts up the protection that `new` asks for, on trial if that was asked. A trial that runs goes
@@ -74,11 +76,14 @@ impl Trial {
         if answer == Answer::Raised {
             self.asked = None;
             self.before = kept.cloned().or(self.before.take());
-        } else if kept.is_some() {
-            self.fallback.forget();
         }
         answer
     }
+}
+
+/// Rounded up.
+fn seconds_left(trial: &sknock_gate::Trial, now: Uptime) -> u128 {
+    trial.until().since(now).as_millis().div_ceil(1000)
 }
 
 impl Supervisor {
@@ -98,15 +103,18 @@ impl Supervisor {
         match self.clerk.gate.trial() {
             None => "protecting; knocks are judged".to_owned(),
             Some(trial) => {
-                let left = trial.until().since(now).as_millis().div_ceil(1000);
+                let left = seconds_left(trial, now);
                 format!("on trial, {left} s left to confirm (sknockd confirm)")
             }
         }
     }
 
     /// Counts down, for who looks.
-    pub(super) fn tell_of_trial(&self, now: Uptime) {
-        if self.clerk.gate.trial().is_some() {
+    pub(super) fn tell_of_trial(&mut self, now: Uptime) {
+        let Some(trial) = self.clerk.gate.trial() else { return };
+        let left = seconds_left(trial, now);
+        if self.trial.told != left {
+            self.trial.told = left;
             self.notify.status(&self.status(now));
         }
     }
