@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sknock_gate::{
-    Ceiling, Firewall, Gate, Happened, Hearing, Holder, Label, Name, PortRange, Request, Rules,
-    Serial, Transport, Uptime, Wish,
+    Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, PortRange, Request,
+    Rules, Serial, Transport, Uptime, Wish,
 };
 use sknock_protocol::{
     Anchors, Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, Verifier,
@@ -155,6 +155,7 @@ fn gate(namespace: &Namespace) -> Series {
         knock_lengths: (1208, 1208),
         hearing: Hearing::Socket,
         meter: None,
+        ending: Ending::Cut,
         capacity: 2_000_000,
         gc_interval: Duration::from_secs(2),
     };

@@ -1,10 +1,10 @@
 //! One door: one address, one port. And the four kernel sets that doors live in.
 
 use std::ffi::CStr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use crate::{Label, Transport};
+use crate::{Label, Transport, Way};
 
 /// One address may reach one port.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -89,34 +89,20 @@ impl Door {
         }
     }
 
-    /// Its key there: each part in network order and padded to a multiple of 4 bytes.
+    /// Where it leads from and to, whatever it is for.
+    pub fn way(&self) -> Way {
+        Way { address: self.address, transport: self.transport, port: self.port }
+    }
+
+    /// Its key there.
     pub(crate) fn key(&self) -> Vec<u8> {
-        let mut key = Vec::with_capacity(24);
-        match self.address {
-            IpAddr::V4(v4) => key.extend(v4.octets()),
-            IpAddr::V6(v6) => key.extend(v6.octets()),
-        }
-        let [high, low] = self.port.to_be_bytes();
-        key.extend([self.transport.number(), 0, 0, 0, high, low, 0, 0]);
-        key
+        self.way().key()
     }
 
     /// The door with this key in `set`, if it is a key that we would write.
     pub(crate) fn from_key(set: Set, key: &[u8]) -> Option<Self> {
-        let (address, rest): (IpAddr, &[u8]) = if set.is_v6() {
-            let (octets, rest) = key.split_first_chunk::<16>()?;
-            (Ipv6Addr::from(*octets).into(), rest)
-        } else {
-            let (octets, rest) = key.split_first_chunk::<4>()?;
-            (Ipv4Addr::from(*octets).into(), rest)
-        };
-        let &[transport, 0, 0, 0, high, low, 0, 0] = rest else { return None };
-        Some(Self {
-            address,
-            transport: Transport::from_number(transport)?,
-            port: u16::from_be_bytes([high, low]),
-            single_use: set.is_single_use(),
-        })
+        let Way { address, transport, port } = Way::from_key(set.is_v6(), key)?;
+        Some(Self { address, transport, port, single_use: set.is_single_use() })
     }
 }
 

@@ -2,11 +2,16 @@
 //! nothing that a record says can make it panic.
 
 mod crowd;
+mod cutting;
+pub(crate) mod severed;
 mod trial;
 
+use std::collections::BTreeSet;
+
+use crate::tracked::legitimate::Legitimate;
 use crate::{
-    Bucket, Ceiling, Error, Excess, Firewall, Happened, Holder, Live, Opening, Request, Rules,
-    Trial, Uptime, Watch, Wish,
+    Bucket, Ceiling, Change, Cuts, Door, Error, Excess, Firewall, Former, Happened, Holder, Live,
+    Opening, Request, Rules, Severed, Trial, Uptime, Watch, Way, Wish,
 };
 
 /// Serves the requests of one network process after another.
@@ -19,17 +24,42 @@ pub struct Gate {
     bucket: Bucket,
     raised: bool,
     trial: Option<Trial>,
+    /// What was open once.
+    former: Former,
+    cuts: Cuts,
+    legitimate: Legitimate,
+    /// Ways that were just cut, and whose connections the kernel still knows.
+    doomed: BTreeSet<Way>,
+    severed: Severed,
 }
 
 impl Gate {
     /// A gate that does nothing until it is asked to raise its protection.
     pub fn new(rules: Rules, ceiling: Ceiling, firewall: Firewall) -> Self {
-        let (live, bucket) = (Live::default(), Bucket::default());
-        Self { rules, ceiling, firewall, live, bucket, raised: false, trial: None }
+        Self {
+            rules,
+            ceiling,
+            firewall,
+            live: Live::default(),
+            bucket: Bucket::default(),
+            raised: false,
+            trial: None,
+            former: Former::default(),
+            cuts: Cuts::default(),
+            legitimate: Legitimate::default(),
+            doomed: BTreeSet::new(),
+            severed: Severed::default(),
+        }
     }
 
     /// Serves one record, whatever it is; send back what [`Happened::answer`] says.
     pub fn handle(&mut self, record: &[u8], now: Uptime) -> Happened {
+        let happened = self.serve(record, now);
+        self.settle();
+        happened
+    }
+
+    fn serve(&mut self, record: &[u8], now: Uptime) -> Happened {
         match Request::decode(record) {
             None => Happened::Refused { excess: Excess::NotARequest, label: None },
             Some(Request::Raise) => self.raise(now),
@@ -43,11 +73,15 @@ impl Gate {
     /// [`Watch::lost_table`] says so. Grants for single use come back only if the kernel still had
     /// them: which of them were used, nobody else knows.
     pub fn reassert(&mut self, now: Uptime) -> Happened {
-        if self.raised {
-            self.raise(now)
-        } else {
-            Happened::Refused { excess: Excess::NotRaised, label: None }
+        if !self.raised {
+            return Happened::Refused { excess: Excess::NotRaised, label: None };
         }
+        let happened = self.put_up(now);
+        if let Happened::Raised { .. } = happened {
+            self.mind_the_gap();
+            self.settle();
+        }
+        happened
     }
 
     /// Takes over a new configuration, in one transaction if the protection is up; grants that it
@@ -69,6 +103,8 @@ impl Gate {
     pub fn lower(&mut self) -> Result<(), Error> {
         self.firewall.lower()?;
         (self.live, self.raised, self.trial) = (Live::default(), false, None);
+        (self.former, self.cuts) = (Former::default(), Cuts::default());
+        self.legitimate.begin(None);
         Ok(())
     }
 
@@ -84,6 +120,15 @@ impl Gate {
 
     /// Puts the protection up, with every grant that is open, in one transaction.
     pub fn raise(&mut self, now: Uptime) -> Happened {
+        let happened = self.put_up(now);
+        if let Happened::Raised { .. } = happened {
+            self.settle();
+            self.take_stock();
+        }
+        happened
+    }
+
+    fn put_up(&mut self, now: Uptime) -> Happened {
         match self.try_raise(now) {
             Ok(dropped) => Happened::Raised { open: self.live.len(), dropped },
             Err(error) => Happened::Failed(error),
@@ -99,28 +144,35 @@ impl Gate {
             Err(error) if error.is_unsteady() && self.raised => Vec::new(),
             listed => listed?,
         };
-        let mut live = self.live.clone();
-        live.expire(now);
+        self.expire(now);
+        let (mut live, mut left) = (self.live.clone(), Vec::new());
+        let mut forbidden = live.forbidden(&self.ceiling);
         let dropped = if self.raised {
             live.narrow(&seen, &self.ceiling)
         } else {
             self.firewall.introduce()?;
+            let doors = seen.iter().map(|element| element.door);
+            let permits = |door: &Door| self.ceiling.permits(door.transport, door.port);
+            forbidden.extend(doors.filter(|door| !permits(door)));
+            left = self.firewall.cut_off()?;
             live.adopt(seen, &self.ceiling, now)
         };
-        let elements = live.elements(now);
+        let cuts = self.cuts_with(&live, &left, &forbidden);
+        let (elements, ways) = (live.elements(now), cuts.all().collect::<Vec<Way>>());
         match &self.trial {
-            None => self.firewall.raise(&self.rules, &elements)?,
+            None => self.firewall.raise(&self.rules, &elements, &ways)?,
             Some(trial) => {
-                self.firewall.raise_on_trial(&self.rules, trial.fallback(now), &elements)?;
+                let fallback = trial.fallback(now);
+                self.firewall.raise_on_trial(&self.rules, fallback, &elements, &ways)?;
             }
         }
-        self.live = live;
-        self.raised = true;
+        self.have_cut(cuts, &left);
+        (self.live, self.raised) = (live, true);
         Ok(dropped)
     }
 
     fn open(&mut self, wish: &Wish, now: Uptime) -> Happened {
-        self.live.expire(now);
+        self.expire(now);
         let opening = match self.ceiling.check(wish, &self.live, &mut self.bucket, now) {
             Ok(opening) => opening,
             Err(excess) => return Happened::Refused { excess, label: Some(wish.label) },
@@ -137,38 +189,41 @@ impl Gate {
     }
 
     fn try_open(&mut self, opening: &Opening, now: Uptime) -> Result<(), Error> {
-        let elements = self.live.plan(opening, now);
-        let added = if self.live.is_news(opening) {
+        let (elements, freed) = (self.live.plan(opening, now), self.freed(opening));
+        let change = Change { put: &elements, uncut: &freed, ..Change::default() };
+        let added = if self.live.is_news(opening) && freed.is_empty() {
             self.firewall.add(&elements)
         } else {
-            self.firewall.change(&elements, &[])
+            self.firewall.change(&change)
         };
         let added = match added {
             // By hand, or left by a single use that another certificate was granted.
-            Err(error) if error.is_there() => self.firewall.change(&elements, &[]),
+            Err(error) if error.is_there() => self.firewall.change(&change),
             other => other,
         };
         match added {
             Err(error) if error.is_gone() => {
                 // Somebody flushed the table and its events are not read yet.
                 self.try_raise(now)?;
-                self.firewall.change(&elements, &[])?;
+                self.firewall.change(&change)?;
             }
             result => result?,
         }
         self.live.record(opening, now);
+        self.opened(opening, &freed);
         Ok(())
     }
 
     fn close(&mut self, holder: Holder, now: Uptime) -> Happened {
-        self.live.expire(now);
+        self.expire(now);
         let (stay, close) = self.live.plan_close(&holder, now);
-        match self.firewall.change(&stay, &close) {
+        match self.shut(&holder, (&stay, &close)) {
             Ok(()) => {}
             // A table that is gone has nothing open in it; reasserting it leaves these out.
             Err(error) if error.is_gone() => {}
             Err(error) => return Happened::Failed(error),
         }
+        self.former.forget(&holder);
         Happened::Closed { holder, count: self.live.forget(&holder) }
     }
 }

@@ -13,6 +13,8 @@ use crate::nft::socket::Netlink;
 
 pub(crate) use sockets::Sockets;
 
+use crate::{Transport, Way};
+
 /// Makes every TCP connection of this host known to conntrack; how many were not.
 ///
 /// Connections that are passed on to others (NAT, containers) are tracked already, or could not be
@@ -30,6 +32,17 @@ pub(crate) fn introduce(netlink: &mut Netlink, sockets: &mut Sockets) -> Result<
         }
     }
     Ok(introduced)
+}
+
+/// Who has a TCP connection to a port of this host that somebody listens at, and to which address: as
+/// far as the host itself is asked, whatever conntrack has seen of it.
+pub(crate) fn served(sockets: &mut Sockets) -> Result<Vec<(Way, std::net::IpAddr)>, Error> {
+    let unreadable = |_| Error::while_doing("list the connections of this host")(Errno::EIO);
+    let way = |Connection { remote, local }| {
+        let (address, port) = (remote.ip(), local.port());
+        (Way { address, transport: Transport::Tcp, port }, local.ip())
+    };
+    Ok(sockets.served().map_err(unreadable)?.into_iter().map(way).collect())
 }
 
 /// One TCP connection of this host. Both addresses are of one family, and canonical.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::{Ceiling, Door, Element, Holder, Label, Opening, Set, Uptime};
+use crate::{Ceiling, Door, Element, Holder, Label, Opening, Set, Uptime, Way};
 
 /// Open doors, each with everyone who holds it. Two certificates behind one address hold the same
 /// door: the kernel has one element, open as long as the longer of them, and revoking one leaves the
@@ -34,8 +34,9 @@ impl Live {
         self.claims.is_empty()
     }
 
-    /// Forgets what has ended; the kernel has closed it by itself.
-    pub fn expire(&mut self, now: Uptime) {
+    /// Forgets what has ended, and says what that was; the kernel has closed it by itself.
+    pub fn expire(&mut self, now: Uptime) -> Vec<(Holder, Door)> {
+        let mut ended = Vec::new();
         while let Some(&(until, door, holder)) = self.deadlines.first() {
             if until > now {
                 break;
@@ -43,7 +44,22 @@ impl Live {
             self.deadlines.pop_first();
             self.claims.remove(&(door, holder));
             self.held.remove(&(holder, door));
+            ended.push((holder, door));
         }
+        ended
+    }
+
+    /// Whether anybody but `except` may use this way, once or more often.
+    pub fn is_held(&self, way: &Way, except: Option<&Holder>) -> bool {
+        let Way { address, transport, port } = *way;
+        let door = |single_use| Door { address, transport, port, single_use };
+        [false, true].into_iter().any(|once| self.longest(&door(once), except).is_some())
+    }
+
+    /// The doors that are open and that `ceiling` forbids.
+    pub(crate) fn forbidden(&self, ceiling: &Ceiling) -> Vec<Door> {
+        let doors = self.claims.keys().map(|(door, _)| *door);
+        doors.filter(|door| !ceiling.permits(door.transport, door.port)).collect()
     }
 
     /// How many more doors this opening adds: what its holder has open already is only renewed.

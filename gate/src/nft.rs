@@ -1,6 +1,7 @@
 //! Makes the kernel agree: the table `inet sknock`, and nothing else's. One socket, one transaction
 //! for each change: all of it happens or none.
 
+mod cutting;
 mod expressions;
 mod ffi;
 pub(crate) mod message;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use nftnl::{Batch, MsgType, ProtoFamily, Table};
 
 use crate::known::{self, Sockets};
-use crate::{Door, Element, Error, Fallback, Label, Rules, Set, Watch};
+use crate::{Door, Element, Error, Fallback, Label, Rules, Set, Watch, Way};
 use ffi::RawSet;
 use socket::Netlink;
 
@@ -37,13 +38,35 @@ const SMALL_PAGE: u32 = 32 * 1024;
 pub struct Firewall {
     netlink: Netlink,
     sockets: Sockets,
+    /// Nothing, if the kernel would not: then no connection is known to be to this host.
+    routes: Option<Netlink>,
+}
+
+/// What is to be different, all at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change<'a> {
+    /// Doors to open, or to replace.
+    pub put: &'a [Element],
+    /// Doors to close.
+    pub remove: &'a [Door],
+    /// Ways to cut.
+    pub cut: &'a [Way],
+    /// Ways that are cut no more.
+    pub uncut: &'a [Way],
+}
+
+impl Change<'_> {
+    fn is_empty(&self) -> bool {
+        let ways = self.cut.len() + self.uncut.len();
+        self.put.is_empty() && self.remove.is_empty() && ways == 0
+    }
 }
 
 impl Firewall {
     /// Opens the socket that every change goes through. Changes nothing.
     pub fn open() -> Result<Self, Error> {
         let netlink = Netlink::open(0).map_err(Error::while_doing("open a netlink socket"))?;
-        Ok(Self { netlink, sockets: Sockets::open() })
+        Ok(Self { netlink, sockets: Sockets::open(), routes: Netlink::to_routes().ok() })
     }
 
     /// Has connections that were there before us tracked, so that they outlive the protection's
@@ -57,10 +80,15 @@ impl Firewall {
         Watch::open(self.netlink.port()).map_err(Error::while_doing("watch the firewall"))
     }
 
-    /// Puts up the whole table with these elements in it, in place of whatever it was, in one
+    /// Puts up the whole table with these elements and cuts in it, in place of whatever it was, in one
     /// transaction: there is no moment without protection.
-    pub fn raise(&mut self, rules: &Rules, elements: &[Element]) -> Result<(), Error> {
-        self.put_up(rules, None, elements)
+    pub fn raise(
+        &mut self,
+        rules: &Rules,
+        elements: &[Element],
+        cuts: &[Way],
+    ) -> Result<(), Error> {
+        self.put_up(rules, None, elements, cuts)
     }
 
     /// The same, but only until the time of the fallback is over: then the kernel itself judges by what
@@ -70,8 +98,9 @@ impl Firewall {
         rules: &Rules,
         fallback: Fallback<'_>,
         elements: &[Element],
+        cuts: &[Way],
     ) -> Result<(), Error> {
-        self.put_up(rules, Some(&fallback), elements)
+        self.put_up(rules, Some(&fallback), elements, cuts)
     }
 
     fn put_up(
@@ -79,6 +108,7 @@ impl Firewall {
         rules: &Rules,
         fallback: Option<&Fallback<'_>>,
         elements: &[Element],
+        cuts: &[Way],
     ) -> Result<(), Error> {
         rules.check()?;
         let mut batch = Batch::new();
@@ -86,6 +116,7 @@ impl Firewall {
         for set in Set::ALL {
             add_elements(&mut batch, set, elements, MsgType::Add);
         }
+        cutting::add(&mut batch, cuts, MsgType::Add);
         self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("put up the table"))
     }
 
@@ -104,13 +135,14 @@ impl Firewall {
         self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("add grants"))
     }
 
-    /// Opens `put` and closes `remove`, in one transaction. An element that is there already is
+    /// Makes this change, in one transaction. An element that is there already is
     /// replaced, timeout, comment and all: what may be shortened is the caller's to decide. A set
     /// that is full refuses at once ([`Errno::ENFILE`](nix::errno::Errno)): waiting until the kernel
     /// has collected expired elements would hold up everyone else's knock, and sets have twice the
     /// room that the gate fills.
-    pub fn change(&mut self, put: &[Element], remove: &[Door]) -> Result<(), Error> {
-        if put.is_empty() && remove.is_empty() {
+    pub fn change(&mut self, change: &Change<'_>) -> Result<(), Error> {
+        let Change { put, remove, cut, uncut } = *change;
+        if change.is_empty() {
             return Ok(());
         }
         let gone = |&door| Element { door, remaining: SHORTEST, label: Label::foreign() };
@@ -126,6 +158,10 @@ impl Firewall {
             }
             add_elements(&mut batch, set, put, MsgType::Add);
         }
+        cutting::add(&mut batch, cut, MsgType::Add);
+        // As above.
+        cutting::add(&mut batch, uncut, MsgType::Add);
+        cutting::add(&mut batch, uncut, MsgType::Del);
         self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("change the grants"))
     }
 

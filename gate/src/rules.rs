@@ -1,6 +1,7 @@
 //! What the gate's table looks like: its chains as lists of lines, in order. Pure; `nft` turns each
 //! line into the kernel's expressions, and a line prints as nft would list it.
 
+pub(crate) mod cutting;
 pub(crate) mod hearing;
 pub(crate) mod line;
 mod short;
@@ -8,7 +9,7 @@ mod short;
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Hearing, Line, Match, Meter, PortRange, Set, Transport, Verdict};
+use crate::{Ending, Hearing, Line, Match, Meter, PortRange, Set, Transport, Verdict};
 
 /// What happens to traffic that nobody let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +51,8 @@ pub struct Rules {
     pub hearing: Hearing,
     /// How many of them one source may send; nothing: any number.
     pub meter: Option<Meter>,
+    /// What a grant that is closed before its time means for connections.
+    pub ending: Ending,
     /// The most elements of each kernel set: twice [`Ceiling::live`](crate::Ceiling::live), because
     /// expired elements hold their place until they are collected.
     pub capacity: u32,
@@ -68,8 +71,9 @@ impl Rules {
 
     /// The chain `deny`, first line first.
     pub fn deny(&self) -> Vec<Line> {
-        let mut chain =
-            vec![Line::accept([Match::FromLoopback]), Line::accept([Match::Established])];
+        let mut chain = vec![Line::accept([Match::FromLoopback])];
+        chain.extend(self.cuts());
+        chain.push(Line::accept([Match::Established]));
         chain.extend(self.not_concerned());
         chain.push(Line::accept([Match::NotLocal]));
         if self.hearing == Hearing::Socket {

@@ -28,8 +28,8 @@ pub use keys::{Key, Kind};
 pub use password::{CREDENTIAL, Password, PasswordSource};
 pub use problem::{Note, Problem, Problems};
 pub use settings::{
-    Dialect, Firewall, FirewallPolicy, Grants, Intake, Keys, Knocks, LogFormat, OnExit, Process,
-    RevocationSettings, Settings,
+    Dialect, Firewall, FirewallPolicy, Grants, Intake, Keys, Knocks, LogFormat, OnExit, OnRevoke,
+    Process, RevocationSettings, Settings,
 };
 
 /// Understands the text of a configuration file named `file` under these environment variables.

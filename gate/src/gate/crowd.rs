@@ -12,9 +12,10 @@ struct Crowd {
 }
 
 impl Gate {
-    /// Serves records in their order, whatever they are, and says of each what came of it.
+    /// Serves records in their order, whatever they are, and says of each what came of it. After the
+    /// answers have gone out, [`Gate::settle`].
     pub fn handle_all(&mut self, records: &[&[u8]], now: Uptime) -> Vec<Happened> {
-        self.live.expire(now);
+        self.expire(now);
         let mut crowd = Crowd::default();
         let mut happened = Vec::with_capacity(records.len());
         for (place, record) in records.iter().enumerate() {
@@ -24,7 +25,7 @@ impl Gate {
                 }
                 _ => {
                     self.let_in(&mut crowd, &mut happened, now);
-                    happened.push((place, self.handle(record, now)));
+                    happened.push((place, self.serve(record, now)));
                 }
             }
         }
@@ -42,7 +43,7 @@ impl Gate {
         now: Uptime,
     ) {
         match self.ceiling.check(wish, &self.live, &mut self.bucket, now) {
-            Ok(opening) if self.live.is_news(&opening) => {
+            Ok(opening) if self.live.is_news(&opening) && self.freed(&opening).is_empty() => {
                 crowd.elements.extend(self.live.plan(&opening, now));
                 self.live.record(&opening, now);
                 crowd.openings.push((place, opening));
@@ -61,6 +62,9 @@ impl Gate {
     fn let_in(&mut self, crowd: &mut Crowd, happened: &mut Vec<(usize, Happened)>, now: Uptime) {
         let Crowd { openings, elements } = std::mem::take(crowd);
         if self.firewall.add(&elements).is_ok() {
+            for (_, opening) in &openings {
+                self.opened(opening, &[]);
+            }
             happened
                 .extend(openings.into_iter().map(|(place, one)| (place, Happened::Opened(one))));
             return;

@@ -11,7 +11,7 @@ use nftnl::expr::{
 use nftnl_sys as sys;
 
 use super::ffi::{Attribute, Expr};
-use super::table::{HEARD, KNOCK, TRIAL};
+use super::table::{CUT, CUT_OFF, HEARD, KNOCK, MUTE, TRIAL};
 use crate::{Line, Match, Meter, PortRange, Set, Transport, Verdict};
 
 /// `lo` has this index in every network namespace (`LOOPBACK_IFINDEX`).
@@ -24,6 +24,8 @@ const LOCAL: u32 = libc::RTN_LOCAL as u32;
 /// `NFT_FIB_RESULT_ADDRTYPE` and `NFTA_FIB_F_DADDR`.
 const ADDRESS_TYPE: u32 = 3;
 const OF_DESTINATION: u32 = 2;
+/// `NFTA_FIB_F_SADDR`.
+const OF_SOURCE: u32 = 1;
 /// `NFT_DYNSET_OP_UPDATE` and `NFT_DYNSET_OP_DELETE`.
 const UPDATE: u32 = 1;
 const DELETE: u32 = 2;
@@ -48,6 +50,8 @@ pub(super) fn fill(rule: &mut Rule<'_>, line: &Line) {
         }
         Verdict::Knock => nftnl::expr::Verdict::Jump { chain: KNOCK.to_owned() },
         Verdict::Trial => nftnl::expr::Verdict::Goto { chain: TRIAL.to_owned() },
+        Verdict::Cut => nftnl::expr::Verdict::Jump { chain: CUT.to_owned() },
+        Verdict::Mute => nftnl::expr::Verdict::Jump { chain: MUTE.to_owned() },
         Verdict::Return => nftnl::expr::Verdict::Return,
         Verdict::Log { group, snaplen } => return rule.add_expr(&log(group, snaplen)),
     };
@@ -78,16 +82,31 @@ fn add(rule: &mut Rule<'_>, item: Match) {
         Match::Above(transport, port) => beyond(rule, CmpOp::Gt, transport, port),
         Match::UdpLength((least, most)) => between(rule, LENGTH, least, most),
         Match::NotLocal => {
-            rule.add_expr(&fib());
+            rule.add_expr(&fib(OF_DESTINATION));
             rule.add_expr(&Cmp::new(CmpOp::Neq, LOCAL));
+        }
+        Match::ToLocal | Match::FromLocal => {
+            let of = if item == Match::ToLocal { OF_DESTINATION } else { OF_SOURCE };
+            rule.add_expr(&fib(of));
+            rule.add_expr(&Cmp::new(CmpOp::Eq, LOCAL));
+        }
+        Match::IntoLoopback => {
+            rule.add_expr(&Meta::Oif);
+            rule.add_expr(&Cmp::new(CmpOp::Eq, LOOPBACK));
+        }
+        Match::TcpReset => tcp_reset(rule),
+        Match::CutOff { v6 } | Match::ToCutOff { v6 } => {
+            family(rule, v6);
+            key(rule, v6, item == Match::ToCutOff { v6 });
+            rule.add_expr(&lookup(CUT_OFF[usize::from(v6)]));
         }
         Match::In(set) => {
             family(rule, set.is_v6());
-            key(rule, set);
+            key(rule, set.is_v6(), false);
             rule.add_expr(&lookup(set.name()));
         }
         Match::Spend(set) => {
-            key(rule, set);
+            key(rule, set.is_v6(), false);
             rule.add_expr(&spend(set));
         }
         Match::Over { v6, meter } => {
@@ -136,13 +155,23 @@ fn between(rule: &mut Rule<'_>, field: Payload, first: u16, last: u16) {
     }
 }
 
-/// Loads source address, protocol and destination port one after the other: registers of 4 bytes
-/// are numbered from 8, and number 1 is the first sixteen bytes of them.
-fn key(rule: &mut Rule<'_>, set: Set) {
+/// The flags of a TCP header are its byte 13, and this is `RST`.
+fn tcp_reset(rule: &mut Rule<'_>) {
+    protocol(rule, Transport::Tcp.number());
+    rule.add_expr(&payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, 1));
+    rule.add_expr(&Bitwise::new(4_u8, 0_u8));
+    rule.add_expr(&Cmp::new(CmpOp::Neq, 0_u8));
+}
+
+/// Loads source address, protocol and destination port one after the other, or on the way back
+/// destination address and source port: registers of 4 bytes are numbered from 8, and number 1 is the
+/// first sixteen bytes of them.
+fn key(rule: &mut Rule<'_>, v6: bool, back: bool) {
     let network = libc::NFT_PAYLOAD_NETWORK_HEADER;
     let transport = libc::NFT_PAYLOAD_TRANSPORT_HEADER;
-    let (offset, length, then) = if set.is_v6() { (8, 16, 12) } else { (12, 4, 9) };
-    rule.add_expr(&payload(network, offset, length, 1));
+    let (source, length, then) = if v6 { (8, 16, 12) } else { (12, 4, 9) };
+    let (address, port) = if back { (source + length, 0) } else { (source, 2) };
+    rule.add_expr(&payload(network, address, length, 1));
     rule.add_expr(&Expr {
         name: c"meta",
         attributes: vec![
@@ -150,7 +179,7 @@ fn key(rule: &mut Rule<'_>, set: Set) {
             (sys::NFTNL_EXPR_META_DREG, Attribute::Number(then)),
         ],
     });
-    rule.add_expr(&payload(transport, 2, 2, then + 1));
+    rule.add_expr(&payload(transport, port, 2, then + 1));
 }
 
 /// Loads the source address, in IPv6 the network of 64 bits that it is in.
@@ -177,13 +206,13 @@ fn payload(base: libc::c_int, offset: u32, length: u32, register: u32) -> Expr {
     }
 }
 
-fn fib() -> Expr {
+fn fib(of: u32) -> Expr {
     Expr {
         name: c"fib",
         attributes: vec![
             (sys::NFTNL_EXPR_FIB_DREG, Attribute::Number(1)),
             (sys::NFTNL_EXPR_FIB_RESULT, Attribute::Number(ADDRESS_TYPE)),
-            (sys::NFTNL_EXPR_FIB_FLAGS, Attribute::Number(OF_DESTINATION)),
+            (sys::NFTNL_EXPR_FIB_FLAGS, Attribute::Number(of)),
         ],
     }
 }

@@ -118,13 +118,19 @@ impl Key {
     }
 }
 
-/// How a set is to be made. All have timeouts.
+/// How a set is to be made.
 pub(super) struct SetShape {
     pub(super) key: Key,
     /// Whether packets change it.
     pub(super) dynamic: bool,
     pub(super) size: u32,
-    /// For elements that do not say otherwise.
+    /// Nothing: its elements stay.
+    pub(super) ends: Option<Ends>,
+}
+
+/// How a set's elements end.
+pub(super) struct Ends {
+    /// For those that do not say otherwise.
     pub(super) timeout: Option<Duration>,
     pub(super) gc_interval: Duration,
 }
@@ -148,14 +154,15 @@ impl RawSet {
         let set = Self::named(name);
         let (key_type, key_length) = shape.key.shape();
         let dynamic = if shape.dynamic { libc::NFT_SET_EVAL } else { 0 };
-        let flags = u32::from(narrow(libc::NFT_SET_TIMEOUT | dynamic));
-        let gc_millis = u32::try_from(shape.gc_interval.as_millis()).unwrap_or(u32::MAX);
-        set.number(sys::NFTNL_SET_FLAGS, flags);
+        let ending = if shape.ends.is_some() { libc::NFT_SET_TIMEOUT } else { 0 };
+        set.number(sys::NFTNL_SET_FLAGS, u32::from(narrow(ending | dynamic)));
         set.number(sys::NFTNL_SET_KEY_TYPE, key_type);
         set.number(sys::NFTNL_SET_KEY_LEN, key_length);
         set.number(sys::NFTNL_SET_DESC_SIZE, shape.size);
+        let Some(ends) = &shape.ends else { return set };
+        let gc_millis = u32::try_from(ends.gc_interval.as_millis()).unwrap_or(u32::MAX);
         set.number(sys::NFTNL_SET_GC_INTERVAL, gc_millis);
-        if let Some(timeout) = shape.timeout {
+        if let Some(timeout) = ends.timeout {
             let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             let attribute = narrow(sys::NFTNL_SET_TIMEOUT);
             // SAFETY: the set is ours.

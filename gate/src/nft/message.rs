@@ -65,6 +65,19 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The attributes in these bytes, by their numbers, without the marks for nesting and byte order. What
+/// is cut short ends them.
+pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let ([low, high, kind_low, kind_high], rest) = bytes.split_first_chunk()?;
+        let length =
+            usize::from(u16::from_ne_bytes([*low, *high])).checked_sub(ATTRIBUTE_HEADER)?;
+        let content = rest.get(..length)?;
+        bytes = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((u16::from_ne_bytes([*kind_low, *kind_high]) & 0x3fff, content))
+    })
+}
+
 /// A message to the kernel in the making, which asks for an acknowledgement.
 pub(crate) struct Draft(Vec<u8>);
 
@@ -80,6 +93,24 @@ impl Draft {
         bytes.extend([u8::try_from(family).unwrap_or_default(), 0]);
         bytes.extend(resource.to_be_bytes());
         Self(bytes)
+    }
+
+    /// To the routing tables instead, of this kind and with this fixed part.
+    pub(crate) fn to_routes(kind: u16, fixed: &[u8]) -> Self {
+        let flags = narrow(libc::NLM_F_REQUEST | libc::NLM_F_ACK);
+        let mut bytes = vec![0; 4];
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(fixed);
+        Self(bytes)
+    }
+
+    /// Asks for all that there are.
+    pub(crate) fn listing(mut self) -> Self {
+        let flags = narrow(libc::NLM_F_REQUEST | libc::NLM_F_DUMP).to_ne_bytes();
+        self.0.splice(6..8, flags);
+        self
     }
 
     /// With this attribute.

@@ -44,12 +44,17 @@ impl fmt::Debug for Netlink {
 impl Netlink {
     /// Opens one in the calling thread's network namespace, listening to these groups (bits).
     pub(crate) fn open(groups: u32) -> nix::Result<Self> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkNetFilter,
-        )?;
+        Self::to(SockProtocol::NetlinkNetFilter, groups)
+    }
+
+    /// One to the routing tables of the calling thread's network namespace.
+    pub(crate) fn to_routes() -> nix::Result<Self> {
+        Self::to(SockProtocol::NetlinkRoute, 0)
+    }
+
+    fn to(protocol: SockProtocol, groups: u32) -> nix::Result<Self> {
+        let socket =
+            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         // Without privilege over the whole machine, as in a container, the system's limit applies.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
             .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER));
@@ -140,6 +145,26 @@ impl Netlink {
             }
         }
         Err(Errno::EAGAIN)
+    }
+
+    /// Hands over each message of a listing or an answer. It is not begun anew: what changes meanwhile
+    /// may be missing.
+    pub(crate) fn list(
+        &mut self,
+        request: &[u8],
+        mut each: impl FnMut(&Message<'_>),
+    ) -> nix::Result<()> {
+        self.send(&[request])?;
+        let mut ended = None;
+        self.receive(|message| match message.result() {
+            Some(number) => ended = Some(Errno::from_raw(number)),
+            None => each(message),
+        })?;
+        match ended {
+            Some(Errno::UnknownErrno) => Ok(()),
+            Some(errno) => Err(errno),
+            None => Err(Errno::EPROTO),
+        }
     }
 
     fn send(&mut self, pages: &[&[u8]]) -> nix::Result<()> {

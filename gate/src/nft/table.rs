@@ -5,7 +5,7 @@ use std::time::Duration;
 use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
 
 use super::expressions::{NFPROTO_IPV4, NFPROTO_IPV6};
-use super::ffi::{Key, RawSet, SetShape};
+use super::ffi::{Ends, Key, RawSet, SetShape};
 use super::{SHORTEST, TABLE, expressions};
 use crate::{Fallback, Hearing, Line, Meter, Rules, Set};
 
@@ -14,6 +14,15 @@ pub(super) const HEARD: [&std::ffi::CStr; 2] = [c"heard4", c"heard6"];
 
 /// The chain that [`Verdict::Knock`](crate::Verdict::Knock) leads to.
 pub(super) const KNOCK: &std::ffi::CStr = c"knock";
+
+/// The sets of who was cut off from which port: IPv4, IPv6.
+pub(super) const CUT_OFF: [&std::ffi::CStr; 2] = [c"cut4", c"cut6"];
+
+/// The chain that [`Verdict::Cut`](crate::Verdict::Cut) leads to.
+pub(super) const CUT: &std::ffi::CStr = c"cut";
+
+/// The chain that [`Verdict::Mute`](crate::Verdict::Mute) leads to.
+pub(super) const MUTE: &std::ffi::CStr = c"mute";
 
 /// The set that says whether rules on trial still have time, and the chain with them.
 pub(super) const TRIAL: &std::ffi::CStr = c"trial";
@@ -33,10 +42,15 @@ pub(super) fn add(batch: &mut Batch, rules: &Rules, fallback: Option<&Fallback<'
     }
     // A jump needs somewhere to go.
     add_chain(batch, &Chain::new(KNOCK, &table), &rules.knock());
+    add_chain(batch, &Chain::new(CUT, &table), &rules.cut());
+    add_chain(batch, &Chain::new(MUTE, &table), &rules.mute());
+    let back = hooked(c"back", (Hook::PostRouting, Rules::BACK_PRIORITY), &table);
+    add_chain(batch, &back, &rules.back());
     if rules.hearing != Hearing::Socket {
-        add_chain(batch, &hooked(c"hear", Rules::HEAR_PRIORITY, &table), &rules.hear());
+        let hear = hooked(c"hear", (Hook::PreRouting, Rules::HEAR_PRIORITY), &table);
+        add_chain(batch, &hear, &rules.hear());
     }
-    let deny = hooked(c"deny", Rules::PRIORITY, &table);
+    let deny = hooked(c"deny", (Hook::PreRouting, Rules::PRIORITY), &table);
     match fallback {
         None => add_chain(batch, &deny, &rules.deny()),
         Some(fallback) => {
@@ -53,8 +67,7 @@ fn add_trial(batch: &mut Batch, rules: &Rules, left: Duration) {
         key: Key::Family,
         dynamic: false,
         size: 2,
-        timeout: None,
-        gc_interval: rules.gc_interval,
+        ends: Some(Ends { timeout: None, gc_interval: rules.gc_interval }),
     };
     batch.add(&RawSet::shaped(TRIAL, &shape).with_id(ID).definition(), MsgType::Add);
     if !left.is_zero() {
@@ -72,10 +85,13 @@ fn sets(rules: &Rules) -> impl Iterator<Item = RawSet> {
             key: if set.is_v6() { Key::Door6 } else { Key::Door4 },
             dynamic: set.is_single_use(),
             size: rules.capacity,
-            timeout: None,
-            gc_interval: rules.gc_interval,
+            ends: Some(Ends { timeout: None, gc_interval: rules.gc_interval }),
         };
         RawSet::shaped(set.name(), &shape)
+    });
+    let cut_off = [Key::Door4, Key::Door6].into_iter().zip(CUT_OFF).map(|(key, name)| {
+        let shape = SetShape { key, dynamic: false, size: rules.capacity, ends: None };
+        RawSet::shaped(name, &shape)
     });
     let heard = move |meter: Meter| {
         [Key::Address4, Key::Address6].into_iter().zip(HEARD).map(move |(key, name)| {
@@ -83,19 +99,18 @@ fn sets(rules: &Rules) -> impl Iterator<Item = RawSet> {
                 key,
                 dynamic: true,
                 size: meter.sources,
-                timeout: Some(meter.memory()),
-                gc_interval: rules.gc_interval,
+                ends: Some(Ends { timeout: Some(meter.memory()), gc_interval: rules.gc_interval }),
             };
             RawSet::shaped(name, &shape)
         })
     };
-    doors.into_iter().chain(rules.meter.into_iter().flat_map(heard))
+    doors.into_iter().chain(cut_off).chain(rules.meter.into_iter().flat_map(heard))
 }
 
-fn hooked<'a>(name: &std::ffi::CStr, priority: i32, table: &'a Table) -> Chain<'a> {
+fn hooked<'a>(name: &std::ffi::CStr, at: (Hook, i32), table: &'a Table) -> Chain<'a> {
     let mut chain = Chain::new(name, table);
     chain.set_type(ChainType::Filter);
-    chain.set_hook(Hook::PreRouting, priority);
+    chain.set_hook(at.0, at.1);
     // Accept: what is not ours to judge is judged by others.
     chain.set_policy(Policy::Accept);
     chain

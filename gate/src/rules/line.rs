@@ -36,6 +36,24 @@ pub enum Match {
     UdpLength((u16, u16)),
     /// It is not for an address of this host: transit, broadcast or multicast.
     NotLocal,
+    /// It is for an address of this host.
+    ToLocal,
+    /// It is from an address of this host.
+    FromLocal,
+    /// It leaves through `lo`.
+    IntoLoopback,
+    /// It is a TCP reset.
+    TcpReset,
+    /// Its source was cut off from its destination port.
+    CutOff {
+        /// The family; packets of the other one do not match.
+        v6: bool,
+    },
+    /// Its destination was cut off from its source port.
+    ToCutOff {
+        /// The family; packets of the other one do not match.
+        v6: bool,
+    },
     /// Its source may reach its destination port.
     In(Set),
     /// Always so; its element is removed from the set. Only after [`Match::In`].
@@ -64,7 +82,11 @@ pub enum Verdict {
     Knock,
     /// It is judged by the rules on trial, in the chain `trial`, and not by the next lines.
     Trial,
-    /// It leaves the chain `knock`.
+    /// It enters the chain `cut`, which ends it.
+    Cut,
+    /// It enters the chain `mute`; what that returns goes on.
+    Mute,
+    /// It leaves the chain that it has entered.
     Return,
     /// A copy goes to this group, and the next line is asked.
     Log {
@@ -119,6 +141,14 @@ impl fmt::Display for Match {
             Self::Above(transport, port) => write!(f, "{transport} dport > {port}"),
             Self::UdpLength((least, most)) => write!(f, "udp length {}", span(*least, *most)),
             Self::NotLocal => f.write_str("fib daddr type != local"),
+            Self::ToLocal => f.write_str("fib daddr type local"),
+            Self::FromLocal => f.write_str("fib saddr type local"),
+            Self::IntoLoopback => f.write_str("oif \"lo\""),
+            Self::TcpReset => f.write_str("tcp flags rst"),
+            Self::CutOff { v6: false } => f.write_str("ip saddr . meta l4proto . th dport @cut4"),
+            Self::CutOff { v6: true } => f.write_str("ip6 saddr . meta l4proto . th dport @cut6"),
+            Self::ToCutOff { v6: false } => f.write_str("ip daddr . meta l4proto . th sport @cut4"),
+            Self::ToCutOff { v6: true } => f.write_str("ip6 daddr . meta l4proto . th sport @cut6"),
             Self::In(set) => write!(f, "{} @{}", key(*set), name(*set)),
             Self::Spend(set) => write!(f, "delete @{} {{ {} }}", name(*set), key(*set)),
             Self::Over { v6, meter: Meter { per_second, burst, .. } } => {
@@ -144,6 +174,8 @@ impl fmt::Display for Verdict {
             Self::Unreachable => "reject",
             Self::Knock => "jump knock",
             Self::Trial => "goto trial",
+            Self::Cut => "jump cut",
+            Self::Mute => "jump mute",
             Self::Return => "return",
             Self::Log { group, snaplen } => {
                 return write!(f, "log group {group} snaplen {snaplen} queue-threshold 1");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Answer, Ceiling, Door, Element, Excess, Firewall, Gate, Happened, Policy, Request, Rules,
-    Transport, Uptime,
+    Answer, Ceiling, Change, Door, Element, Excess, Firewall, Gate, Happened, Policy, Request,
+    Rules, Transport, Uptime,
 };
 
 use crate::netns::{Net, until};
@@ -160,9 +160,9 @@ fn a_shortest_timeout_is_not_for_ever() {
     let mut firewall = net.inside(|| Firewall::open().unwrap());
     for remaining in [Duration::ZERO, Duration::from_micros(1), Duration::from_millis(1)] {
         let element = Element { door, remaining, label };
-        firewall.raise(&rules(Policy::Drop), &[element]).unwrap();
+        firewall.raise(&rules(Policy::Drop), &[element], &[]).unwrap();
         until("it ends", || firewall.dump().unwrap().is_empty());
-        firewall.change(&[element], &[]).unwrap();
+        firewall.change(&Change { put: &[element], ..Change::default() }).unwrap();
         until("it ends", || firewall.dump().unwrap().is_empty());
     }
 }
@@ -224,16 +224,17 @@ fn twenty_thousand_grants_go_up_in_one_transaction() {
         })
         .collect();
     let mut firewall = net.inside(|| Firewall::open().unwrap());
-    firewall.raise(&Rules { capacity: 20_000, ..rules(Policy::Drop) }, &many).unwrap();
+    firewall.raise(&Rules { capacity: 20_000, ..rules(Policy::Drop) }, &many, &[]).unwrap();
     assert_eq!(firewall.dump().unwrap().len(), 20_000);
     // Too many for the sets: then nothing of it, and what was there stays.
     let before = net.nft("list chain inet sknock deny");
-    let error = firewall.raise(&Rules { capacity: 9_999, ..rules(Policy::Reject) }, &many);
+    let error = firewall.raise(&Rules { capacity: 9_999, ..rules(Policy::Reject) }, &many, &[]);
     assert!(error.unwrap_err().to_string().contains("the set is full"));
     assert_eq!(net.nft("list chain inet sknock deny"), before);
     assert_eq!(firewall.dump().unwrap().len(), 20_000);
     // The socket is fit for use after all that.
-    firewall.change(&[], &[many[0].door, many[1].door]).unwrap();
+    let remove = &[many[0].door, many[1].door];
+    firewall.change(&Change { remove, ..Change::default() }).unwrap();
     assert_eq!(firewall.dump().unwrap().len(), 19_998);
 }
 

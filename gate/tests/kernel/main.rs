@@ -3,7 +3,9 @@
 
 mod claim;
 mod crowd;
+mod cutting;
 mod dnat;
+mod gap;
 mod grants;
 mod hearing;
 mod model;
@@ -11,6 +13,7 @@ mod netns;
 mod packets;
 mod process;
 mod reach;
+mod session;
 mod setup;
 mod table;
 mod trial;

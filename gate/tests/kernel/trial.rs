@@ -45,7 +45,7 @@ fn listed(net: &Net) -> String {
 fn a_first_trial_falls_back_to_nothing() {
     let net = Net::new();
     let fallback = Fallback { before: None, left: LONG };
-    let firewall = || Firewall::open().unwrap().raise_on_trial(&hidden(&[22]), fallback, &[]);
+    let firewall = || Firewall::open().unwrap().raise_on_trial(&hidden(&[22]), fallback, &[], &[]);
     net.inside(firewall).unwrap();
     assert_eq!(listed(&net), include_str!("golden/trial_first.nft"));
     let table = net.table();
@@ -60,7 +60,7 @@ fn a_later_trial_falls_back_to_the_rules_from_before() {
     let before = hidden(&[22, 80]);
     let new = Rules { hearing: Hearing::Log { group: 5344 }, ..rules(Policy::Drop) };
     let fallback = Fallback { before: Some(&before), left: LONG };
-    net.inside(|| Firewall::open().unwrap().raise_on_trial(&new, fallback, &[])).unwrap();
+    net.inside(|| Firewall::open().unwrap().raise_on_trial(&new, fallback, &[], &[])).unwrap();
     assert_eq!(listed(&net), include_str!("golden/trial_later.nft"));
     // What nft prints is what the description says.
     for line in fallback.deny() {

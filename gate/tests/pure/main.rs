@@ -1,6 +1,7 @@
 //! The gate's decisions, without a kernel.
 
 mod ceiling;
+mod cutting;
 mod live;
 mod model;
 mod requests;

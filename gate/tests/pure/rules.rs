@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Contradiction, Hearing, Match, Meter, Policy, PortRange, Rules, Transport, Verdict,
+    Contradiction, Ending, Hearing, Match, Meter, Policy, PortRange, Rules, Transport, Verdict,
 };
 
 use crate::{tcp, udp};
@@ -19,6 +19,7 @@ fn rules(policy: Policy) -> Rules {
         knock_lengths: (1208, 1208),
         hearing: LOG,
         meter: None,
+        ending: Ending::Cut,
         capacity: 512,
         gc_interval: Duration::from_secs(2),
     }
@@ -33,12 +34,18 @@ fn established_comes_first_and_the_verdict_last() {
             let mut chain = rules.deny();
             let at_knock_port = [Match::Ports(udp(5000, 5000))];
             chain.retain(|line| line.matches != at_knock_port);
-            let first_refusal = chain.iter().position(|line| line.verdict != Verdict::Accept);
-            let last_accept = chain.iter().rposition(|line| line.verdict == Verdict::Accept);
+            assert_eq!(chain[0].matches, [Match::FromLoopback]);
+            let (cut, others): (Vec<_>, Vec<_>) =
+                chain.iter().skip(1).partition(|line| line.verdict == Verdict::Cut);
+            // Nobody but who was cut off, which comes even before.
+            assert!(cut.iter().all(|line| matches!(line.matches[0], Match::CutOff { .. })));
+            assert_eq!(cut.len(), if policy == Policy::None { 0 } else { 2 });
+            assert_eq!(others[0].matches, [Match::Established]);
+            assert_eq!(chain.iter().position(|line| line == others[0]), Some(1 + cut.len()));
+            let first_refusal = others.iter().position(|line| line.verdict != Verdict::Accept);
+            let last_accept = others.iter().rposition(|line| line.verdict == Verdict::Accept);
             assert!(first_refusal.is_none_or(|first| last_accept < Some(first)));
             assert_eq!(first_refusal.is_none(), policy == Policy::None);
-            assert_eq!(chain[0].matches, [Match::FromLoopback]);
-            assert_eq!(chain[1].matches, [Match::Established]);
         }
     }
 }
@@ -164,4 +171,25 @@ fn rules_that_cannot_mean_what_they_say_are_named() {
         ..rules(Policy::Drop)
     };
     assert_eq!(check(both), Err(Contradiction::ProtectedAndOpen(tcp(20, 30))));
+}
+
+/// A cut is for who needs a grant. Anything else would be a lock-out: of the host's own addresses, of
+/// knocks, of what is open to everybody.
+#[test]
+fn only_what_needs_a_grant_can_be_cut() {
+    let all = Rules { always_open: vec![tcp(80, 80)], ..rules(Policy::Drop) };
+    for (transport, port, closes) in [
+        (Transport::Tcp, 22, true),
+        (Transport::Udp, 22, true),
+        (Transport::Tcp, 80, false),
+        (Transport::Udp, 5000, false),
+        (Transport::Tcp, 5000, true),
+        (Transport::Udp, 68, false),
+        (Transport::Udp, 546, false),
+    ] {
+        assert_eq!(all.closes(transport, port), closes, "{transport}/{port}");
+        assert!(!rules(Policy::None).closes(transport, port));
+    }
+    let some = Rules { protected: vec![tcp(22, 23)], ..rules(Policy::Drop) };
+    assert!(some.closes(Transport::Tcp, 23) && !some.closes(Transport::Tcp, 24));
 }

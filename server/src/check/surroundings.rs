@@ -83,7 +83,7 @@ fn try_kernel(settings: &Settings) -> io::Result<Result<(), Error>> {
     let attempt = move || {
         unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
         let raise = || {
-            Firewall::open()?.raise(&rules, &[])?;
+            Firewall::open()?.raise(&rules, &[], &[])?;
             group.map_or(Ok(()), |group| listen(group).map(drop))
         };
         Ok(raise())

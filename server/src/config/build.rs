@@ -62,6 +62,7 @@ fn revocation(read: &mut Reader<'_>) -> RevocationSettings {
         interval: Duration::from_secs(tenths_of_a_minute * 6),
         grace: Duration::from_secs(hours * 3600),
         tls_authorities: read.optional_path(&keys::CRL_TLS_CA_FILE),
+        ending: read.word(&keys::ON_REVOKE),
     }
 }
 

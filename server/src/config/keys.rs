@@ -139,6 +139,8 @@ keys! {
         "how long a list still counts after its nextUpdate, in hours; then all are refused";
     CRL_TLS_CA_FILE = "crlTlsCaFile", Kind::OptionalPath, "",
         "the only authorities to trust for an https crlUrl, as PEM; empty = the system's";
+    ON_REVOKE = "onRevoke", Kind::Word(&["cut", "close"]), "cut",
+        "connections of a certificate that is revoked: cut = they end, close = only no new ones begin";
 
     // what is hidden
     FIREWALL_POLICY = "firewallPolicy", Kind::Word(&["none", "reject", "drop"]), "reject",

@@ -74,6 +74,8 @@ pub struct RevocationSettings {
     pub grace: Duration,
     /// PEM with the only authorities that an https server may have; `None` = the system's.
     pub tls_authorities: Option<PathBuf>,
+    /// What becomes of connections of a certificate that is revoked.
+    pub ending: OnRevoke,
 }
 
 /// What is hidden.
@@ -184,6 +186,17 @@ pub enum OnExit {
     Closed,
     /// The host is as if the server had never run.
     Open,
+}
+
+/// What becomes of connections of a certificate that is revoked.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRevoke {
+    /// They end.
+    #[default]
+    Cut,
+    /// They go on.
+    Close,
 }
 
 /// A dialect of knocks.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Ceiling, Hearing, Meter, Policy, PortRange, Rules, Transport};
+use sknock_gate::{Ceiling, Ending, Hearing, Meter, Policy, PortRange, Rules, Transport};
 use sknock_protocol::{Service, v1, v2};
 
-use crate::config::{FirewallPolicy, Intake, Knocks, Settings};
+use crate::config::{FirewallPolicy, Intake, Knocks, OnRevoke, Settings};
 
 /// What the table looks like.
 pub(crate) fn rules(settings: &Settings) -> Rules {
@@ -25,6 +25,10 @@ pub(crate) fn rules(settings: &Settings) -> Rules {
             Intake::Nflog => Hearing::Log { group: settings.knocks.group },
         },
         meter: meter(&settings.knocks),
+        ending: match settings.revocation.ending {
+            OnRevoke::Cut => Ending::Cut,
+            OnRevoke::Close => Ending::Close,
+        },
         capacity: settings.grants.live.saturating_mul(2),
         gc_interval: Duration::from_secs(2),
     }

@@ -218,6 +218,7 @@ impl Supervisor {
             self.mend = Some(now.after(ROUND));
         } else {
             warn!("another program removed our table; it is back, with all grants");
+            self.clerk.tell_of_cuts();
             self.mend = None;
         }
     }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
 use nix::sys::socket::{bind, recv, send, socket};
-use sknock_gate::{Firewall, Hearing, Policy, PortRange, Rules, Transport, listen};
+use sknock_gate::{Ending, Firewall, Hearing, Policy, PortRange, Rules, Transport, listen};
 use sknock_server::intake::{packet, packet_in};
 
 const GROUP: u16 = 7;
@@ -24,6 +24,7 @@ fn rules() -> Rules {
         knock_lengths: (13, 13),
         hearing: Hearing::Log { group: GROUP },
         meter: None,
+        ending: Ending::Cut,
         capacity: 16,
         gc_interval: Duration::from_secs(1),
     }
@@ -68,7 +69,7 @@ fn ask(group: &OwnedFd, number: u16, command: u8) -> Errno {
 fn who_has_no_privilege_can_hear_and_nothing_else() {
     alone(|| {
         let group = listen(GROUP).unwrap();
-        Firewall::open().unwrap().raise(&rules(), &[]).unwrap();
+        Firewall::open().unwrap().raise(&rules(), &[], &[]).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let knock = || drop(sender.send_to(b"knock", "127.0.0.1:5000"));
         knock();
@@ -97,7 +98,7 @@ fn who_has_no_privilege_can_hear_and_nothing_else() {
 fn what_waits_is_there_for_the_next_reader() {
     alone(|| {
         let group = listen(GROUP).unwrap();
-        Firewall::open().unwrap().raise(&rules(), &[]).unwrap();
+        Firewall::open().unwrap().raise(&rules(), &[], &[]).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let first = group.try_clone().unwrap();
         for knock in [b"knoc1", b"knoc2"] {

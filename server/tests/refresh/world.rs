@@ -10,7 +10,7 @@ use rcgen::{
     IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use sknock_protocol::{Anchors, CertificateId, PrivateKey, Revocation, Rules, ServerKey, Verifier};
-use sknock_server::config::RevocationSettings;
+use sknock_server::config::{OnRevoke, RevocationSettings};
 use sknock_server::refresh::{Patience, Refresh};
 use tracing::subscriber::DefaultGuard;
 
@@ -94,6 +94,7 @@ impl World {
             interval: Duration::from_millis(50),
             grace: Duration::from_secs(3600),
             tls_authorities: None,
+            ending: OnRevoke::Cut,
         }
     }
 

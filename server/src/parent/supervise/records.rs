@@ -88,6 +88,8 @@ impl Clerk {
         let happened = self.gate.handle_all(&bytes, now);
         reply(links, records, |place| happened.get(place).map_or(Answer::Failed, Happened::answer));
         together(|| happened.iter().for_each(|one| self.tell(one, now)));
+        self.gate.settle();
+        self.tell_of_cuts();
     }
 
     /// Puts up the protection that `settings` ask for, in one transaction.
@@ -95,7 +97,19 @@ impl Clerk {
         let changed = self.gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
         let happened = if up { changed } else { self.gate.raise(now) };
         self.tell(&happened, now);
+        self.tell_of_cuts();
         happened.answer()
+    }
+
+    /// Whose connections have ended that the gate let in, or that came in without it.
+    pub(super) fn tell_of_cuts(&mut self) {
+        if let Some(severed) = self.gate.severed() {
+            if severed.failed.is_some() {
+                warn!(target: "gate", "{severed}");
+            } else {
+                info!(target: "gate", "{severed}");
+            }
+        }
     }
 
     /// Every opening is told here too, whatever the network process says of it.

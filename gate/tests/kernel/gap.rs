@@ -1,0 +1,111 @@
+//! Somebody removes the table, strangers come in, the table is put back.
+
+use sknock_gate::{Gate, Happened, Policy, Rules, Uptime};
+
+use crate::netns::Net;
+use crate::reach::Site;
+use crate::session::{Flow, Talk};
+use crate::setup::{ceiling, held_by, once, open, raised, rules, tcp, udp, wish};
+
+fn hidden() -> Rules {
+    let protected = vec![tcp(22), tcp(23), udp(53), udp(54)];
+    Rules { protected, ..rules(Policy::Reject) }
+}
+
+/// Removes the table, has `meanwhile` happen, and puts it back.
+fn gap<T>(net: &Net, gate: &mut Gate, meanwhile: impl FnOnce() -> T) -> T {
+    net.nft("flush ruleset");
+    let happened = meanwhile();
+    let back = gate.reassert(Uptime::now());
+    assert!(matches!(back, Happened::Raised { .. }), "{back}");
+    happened
+}
+
+/// Somebody else asks for states of connections, as most firewalls do: then the kernel tracks them also
+/// while our table is gone.
+fn track(net: &Net) {
+    net.nft("table inet other { chain input { type filter hook input priority 0; ct state new accept; } }");
+}
+
+#[test]
+fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
+    let site = Site::new();
+    track(&site.host);
+    let old = Site::HOST.map(|host| Talk::begin(&site.client, &site.host, host, 22));
+    let mut gate = raised(&site.host, hidden(), ceiling());
+    open(&mut gate, wish(&Site::CLIENT, &[tcp(23), udp(54)], 600));
+    let granted = Site::HOST.map(|host| Talk::begin(&site.client, &site.host, host, 23));
+    let fed = Site::HOST.map(|host| Flow::begin(&site.client, &site.host, host, 54));
+    for round in 0..3 {
+        let (talks, flows, open) = gap(&site.host, &mut gate, || {
+            // Only the table of ours, or nobody would track.
+            track(&site.host);
+            let strangers = ["10.2.0.1", "fd02::1"];
+            (
+                strangers.map(|host| Talk::begin(&site.stranger, &site.host, host, 22)),
+                strangers.map(|host| Flow::begin(&site.stranger, &site.host, host, 53)),
+                strangers.map(|host| Talk::begin(&site.stranger, &site.host, host, 80)),
+            )
+        });
+        flows.iter().for_each(Flow::must_be_dead);
+        talks.iter().for_each(Talk::must_be_dead);
+        [&old, &granted, &open].into_iter().flatten().for_each(Talk::must_pass);
+        fed.iter().for_each(Flow::must_pass);
+        let severed = gate.severed().expect("it is told");
+        assert_eq!(severed.connections, 4, "{severed}");
+        assert_eq!(severed.ways.len(), if round == 0 { 4 } else { 0 }, "they stay cut off");
+    }
+    // And whoever was cut off knocks like anybody else.
+    open(&mut gate, held_by(2, wish(&["10.2.0.2", "fd02::2"], &[tcp(22)], 600)));
+    let talk = Talk::begin(&site.stranger, &site.host, "10.2.0.1", 22);
+    talk.must_pass();
+}
+
+#[test]
+fn tcp_through_a_gap_is_cut_off_where_nobody_else_tracks() {
+    let site = Site::new();
+    let mut gate = raised(&site.host, hidden(), ceiling());
+    open(&mut gate, wish(&Site::CLIENT, &[tcp(23)], 600));
+    let granted = Talk::begin(&site.client, &site.host, "10.1.0.1", 23);
+    let (_listens, stranger) = gap(&site.host, &mut gate, || {
+        let listener = crate::reach::listen(&site.host, 22);
+        let near = crate::reach::connect(&site.stranger, "10.2.0.1", 22).unwrap();
+        let far = listener.accept().unwrap().0;
+        (listener, Talk::of(near, far))
+    });
+    stranger.must_be_dead();
+    granted.must_pass();
+}
+
+#[test]
+fn a_host_that_closes_everything_keeps_its_own_connections_through_gaps() {
+    let site = Site::new();
+    track(&site.host);
+    let mut gate = raised(&site.host, rules(Policy::Drop), ceiling());
+    open(&mut gate, once(wish(&Site::CLIENT, &[tcp(22)], 600)));
+    let ssh = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
+    let (out, flow) = gap(&site.host, &mut gate, || {
+        track(&site.host);
+        let out = Talk::begin(&site.host, &site.client, "10.1.0.2", 80);
+        (out, Flow::begin(&site.host, &site.client, "10.1.0.2", 53))
+    });
+    out.must_pass();
+    flow.must_pass();
+    ssh.must_pass();
+    let inside = Talk::begin(&site.host, &site.host, "10.1.0.1", 99);
+    inside.must_pass();
+    assert_eq!(gate.severed(), None);
+}
+
+#[test]
+fn what_a_reload_finds_is_older_than_any_later_gap() {
+    let site = Site::new();
+    track(&site.host);
+    let lenient = Rules { protected: vec![tcp(23)], ..rules(Policy::Reject) };
+    let mut gate = raised(&site.host, lenient, ceiling());
+    let ssh = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
+    let _ = gate.reconfigure(hidden(), ceiling(), Uptime::now());
+    gap(&site.host, &mut gate, || track(&site.host));
+    ssh.must_pass();
+    assert_eq!(gate.severed(), None);
+}
