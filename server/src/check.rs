@@ -7,15 +7,20 @@
 //! A configuration with problems is no reason to stop: what could be understood is examined too,
 //! so that one run of `check` tells everything.
 
+mod doors;
 mod facts;
 mod found;
 mod host;
 mod keys;
 mod others;
+mod reached;
 mod reader;
 mod report;
 mod revocation;
 mod surroundings;
+mod synchronised;
+
+use std::net::IpAddr;
 
 use sknock_protocol::Moment;
 
@@ -31,6 +36,14 @@ pub struct Host {
     /// The port that the administrator's own SSH connection came in on: the last number of
     /// `$SSH_CONNECTION`.
     pub ssh_port: Option<u16>,
+    /// Where that connection comes from: the first word.
+    pub ssh_from: Option<IpAddr>,
+    /// TCP ports that knocks have opened, and to whom.
+    pub doors: Vec<(IpAddr, u16)>,
+    /// Whether nobody keeps the clock right.
+    pub unsynchronised: bool,
+    /// Each `crlUrl` that cannot be reached, and why.
+    pub unreachable: Vec<String>,
     /// Chains of other nftables tables that drop what should reach us, and what that is.
     pub denied_elsewhere: Vec<String>,
     /// Where another firewall may be in the way, and the administrator should look for themselves.
@@ -58,9 +71,9 @@ impl Host {
     /// Takes the port from `$SSH_CONNECTION`: `client address, port, server address, port`.
     #[must_use]
     pub fn with_ssh_connection(mut self, connection: Option<&str>) -> Self {
-        self.ssh_port = connection
-            .and_then(|text| text.split_whitespace().nth(3))
-            .and_then(|port| port.parse().ok());
+        let word = |number| connection.and_then(|text| text.split_whitespace().nth(number));
+        self.ssh_port = word(3).and_then(|port| port.parse().ok());
+        self.ssh_from = word(0).and_then(|address| address.parse().ok());
         self
     }
 }
@@ -92,7 +105,7 @@ fn settled(loaded: &Result<Settings, Problems>) -> Option<&Settings> {
 pub fn examine(settings: &Settings, found: &Found, host: &Host, now: Moment) -> Vec<Finding> {
     let mut findings: Vec<Finding> = settings.notes.iter().map(Finding::from).collect();
     let anchors = keys::examine(settings, found, now, &mut findings);
-    revocation::examine(settings, found, anchors.as_ref(), now, &mut findings);
+    revocation::examine(settings, (found, host), anchors.as_ref(), now, &mut findings);
     host::examine(settings, found, host, &mut findings);
     reader::examine(settings, found, host, &mut findings);
     findings

@@ -205,6 +205,8 @@ fn certificates_near_their_end_are_warnings() {
         "the server's certificate (CN=host) ends on",
         "",
     );
+    let anchor = at(days(3640));
+    assert_found(&anchor, Severity::Warning, "authority (CN=Test) ends on", "renew");
     let after = at(days(101));
     assert_found(&after, Severity::Warning, "the server's certificate (CN=host) ended on", "renew");
     assert_eq!(after.exit_code(), 0);
@@ -227,6 +229,8 @@ fn a_list_is_judged_by_its_age() {
     assert_found(&early, Severity::Warning, "which is in the future", "check the clocks");
     here.configure("crlUrl = http://ca.example.org/crl.der\n");
     assert_eq!(at(days(18)).exit_code(), 0, "it will be fetched");
+    assert!(!at(days(8)).to_string().contains("ends on"));
+    assert_found(&at(nearly), Severity::Warning, "no newer one yet", "the authority renews");
 }
 
 #[test]
@@ -278,6 +282,43 @@ fn who_would_lock_themselves_out_is_told() {
     assert_found(&connected(2222), Severity::Warning, "by SSH to tcp/2222", "alwaysOpenPorts");
     assert_found(&connected(22), Severity::Note, "all traffic to this host is denied", "");
     assert!(connected(22).findings().len() == 1, "tcp/22 is always open here");
+}
+
+#[test]
+fn who_has_opened_the_way_in_by_a_knock_is_not_warned() {
+    let here = Installation::new();
+    let (from, port) = ("198.51.100.7".parse().unwrap(), 22);
+    let connected = |doors| {
+        let host = Host { doors, ..Host::default() };
+        here.check_at(NOW, &host.with_ssh_connection(Some("198.51.100.7 50000 192.0.2.1 22")))
+    };
+    assert_eq!(connected(vec![(from, port)]).findings(), []);
+    for elsewhere in [vec![], vec![(from, 2222)], vec![("198.51.100.8".parse().unwrap(), port)]] {
+        let report = connected(elsewhere);
+        assert_found(&report, Severity::Warning, "no knock has opened it for you now", "keep this");
+    }
+}
+
+#[test]
+fn protected_ports_that_no_knock_can_open_are_told() {
+    let here = Installation::new();
+    here.configure("allowedServices = tcp/22");
+    assert_eq!(here.check().findings(), []);
+    here.configure("allowedServices = tcp/2222");
+    assert_found(&here.check(), Severity::Warning, "no knock can open all of tcp/22", "add it");
+}
+
+#[test]
+fn clocks_and_web_servers_that_would_lock_out_in_the_end_are_told() {
+    let host = Host {
+        unsynchronised: true,
+        unreachable: vec!["http://ca.example.org/crl.der: refused".into()],
+        ..Host::default()
+    };
+    let report = Installation::new().check_at(NOW, &host);
+    assert_found(&report, Severity::Warning, "not synchronised: once it is more than 7 s", "NTP");
+    assert_found(&report, Severity::Warning, "crlUrl: cannot be reached: http://ca.", "web server");
+    assert_eq!(report.exit_code(), 0, "it would start");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `sknockd check` on a host with other firewalls: it names who is in the way, and touches nothing.
 
 use serde_json::Value;
-use sknock_tests::{Authority, Config, Daemon, World, binaries};
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, Page, Reply, Web, World, binaries};
 
 /// Denies as ufw does, in chains that are jumped to, with a policy that drops.
 const DENYING: &str = "
@@ -34,7 +34,7 @@ fn config(authority: &Authority) -> Config {
         .set("intake", "socket")
 }
 
-/// What is found, but that the certificates of tests end soon.
+/// What is found, but that the certificates of tests end soon, and what others make of the clock.
 #[track_caller]
 fn found(daemon: &Daemon<'_>) -> Vec<String> {
     let asked = daemon.ask("check", &["--json"]);
@@ -42,8 +42,11 @@ fn found(daemon: &Daemon<'_>) -> Vec<String> {
     let report: Value = serde_json::from_str(&asked.answer).expect("it is told as JSON");
     let findings = report["findings"].as_array().expect("a list").iter();
     let told = findings.map(|finding| finding["what"].as_str().expect("a text").to_owned());
-    told.filter(|what| !what.contains(" ends on ")).collect()
+    told.filter(|what| !what.contains(" ends on ") && !what.starts_with(CLOCK)).collect()
 }
+
+/// Depends on the machine.
+const CLOCK: &str = "the clock is not synchronised";
 
 /// Nothing.
 const READY: [&str; 0] = [];
@@ -100,4 +103,35 @@ fn what_can_only_be_seen_by_root_is_said_to_be_unseen() {
         assert!(told.contains(unseen), "{told}");
     }
     assert!(!told.contains("in the way"), "{told}");
+}
+
+#[test]
+fn a_web_server_that_cannot_be_reached_is_named() {
+    let (world, authority) = (World::new(), Authority::new());
+    let list = Reply::Page(Page::plain(authority.crl()));
+    let web = Web::start(&world.stranger, 8000, list);
+    let (there, gone) = (web.url(World::STRANGER[1], "/crl.der"), "http://10.77.2.2:8001/crl.der");
+    let urls = format!("{there} {gone} http://lists.invalid/crl.der");
+    world.gateway.know_hosts("127.0.0.1 localhost\n");
+    let daemon = Daemon::stopped(&world.gateway, &config(&authority).set("crlUrl", &urls));
+    let found = found(&daemon);
+    let [refused, unknown, ..] = found.as_slice() else { panic!("{found:?}") };
+    assert!(refused.contains(gone) && refused.contains("refused"), "{refused}");
+    assert!(unknown.contains("http://lists.invalid"), "{unknown}");
+    assert_eq!(web.requests().len(), 0, "nothing is asked");
+}
+
+#[test]
+fn the_way_in_that_a_knock_has_opened_is_seen() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let mut daemon = Daemon::start(&world.gateway, &config(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    for (host, from) in World::GATEWAY.into_iter().zip(World::CLIENT) {
+        daemon.export("SSH_CONNECTION", &format!("{from} 50000 {host} 22"));
+        let warned = || found(&daemon).iter().any(|what| what.contains("by SSH to tcp/22"));
+        assert!(warned());
+        alice.open(host, "tcp/22");
+        assert!(!warned());
+    }
 }

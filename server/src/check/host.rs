@@ -21,6 +21,8 @@ pub(super) fn examine(
     findings.extend(state(settings, found));
     findings.extend(ssh(settings, host));
     findings.extend(policy(settings));
+    findings.extend(shut(settings));
+    findings.extend(clock(settings, host));
     around(host, findings);
 }
 
@@ -98,11 +100,48 @@ fn ssh(settings: &Settings, host: &Host) -> Option<Finding> {
     let denied = firewall.policy != FirewallPolicy::None
         && !all_covered(&yours, &firewall.always_open)
         && (firewall.protected.is_empty() || all_covered(&yours, &firewall.protected));
-    denied.then(|| {
+    // Who has opened it can do so again.
+    let opened = host.ssh_from.is_some_and(|from| host.doors.contains(&(from, port)));
+    (denied && !opened).then(|| {
         Finding::warning(
-            format!("you are connected by SSH to {yours}, which new connections need a knock for"),
+format!(
+                "you are connected by SSH to {yours}, which new connections need a knock for, and no \
+                 knock has opened it for you now"
+            ),
             "start with `sknockd run --confirm 120` and keep this connection until a knock has worked, \
              or add the port to alwaysOpenPorts",
+        )
+    })
+}
+
+/// What is closed and no knock can open. That may be meant, of a port that nobody shall reach.
+fn shut(settings: &Settings) -> Option<Finding> {
+    let (firewall, offered) = (&settings.firewall, &settings.grants.services);
+    if firewall.policy == FirewallPolicy::None || offered.is_empty() {
+        return None;
+    }
+    let shut = firewall.protected.iter().filter(|service| !all_covered(service, offered));
+    let shut: Vec<String> = shut.map(ToString::to_string).collect();
+    (!shut.is_empty()).then(|| {
+        Finding::warning(
+            format!(
+                "no knock can open all of {}: protectedPorts has it, allowedServices has not",
+                shut.join(", ")
+            ),
+            "add it to allowedServices; fine if nobody is to get in there",
+        )
+    })
+}
+
+fn clock(settings: &Settings, host: &Host) -> Option<Finding> {
+    host.unsynchronised.then(|| {
+        let window = settings.knocks.window.as_secs();
+        Finding::warning(
+            format!(
+                "the clock is not synchronised: once it is more than {window} s off, every knock is \
+                 refused"
+            ),
+            "run an NTP client, such as `systemctl enable --now systemd-timesyncd`",
         )
     })
 }

@@ -7,21 +7,28 @@ use sknock_protocol::{Anchors, Moment, RevocationList};
 use x509_parser::time::ASN1Time;
 
 use super::keys::{content, pem, told};
-use super::{Finding, Folder, Found, Severity};
+use super::{Finding, Folder, Found, Host, Severity};
 use crate::config::Settings;
 
-/// A list that nobody fetches is to be replaced by hand; say so a day before.
+/// A list is to be replaced before its end, by hand or by the web server; say so a day before.
 const SOON: Duration = Duration::from_secs(24 * 3600);
 
 /// Adds what is wrong with revocation.
 pub(super) fn examine(
     settings: &Settings,
-    found: &Found,
+    (found, host): (&Found, &Host),
     anchors: Option<&Anchors>,
     now: Moment,
     findings: &mut Vec<Finding>,
 ) {
     let revocation = &settings.revocation;
+    findings.extend(host.unreachable.iter().map(|url| {
+        Finding::warning(
+            format!("crlUrl: cannot be reached: {url}"),
+            "correct it, or look at the web server and at firewalls on the way: without a new list all \
+             knocks are refused in the end",
+        )
+    }));
     if let Some(content) = content("crlTlsCaFile", found.tls_authorities.as_ref(), findings) {
         pem("crlTlsCaFile", content, findings);
         if !revocation.urls.iter().any(|url| url.starts_with("https:")) {
@@ -65,7 +72,11 @@ pub(super) fn examine(
 
 fn age(settings: &Settings, list: &RevocationList, now: Moment, findings: &mut Vec<Finding>) {
     let fetched = !settings.revocation.urls.is_empty();
-    let remedy = if fetched { "check crlUrl" } else { "put a newer one there, or set crlUrl" };
+    let remedy = if fetched {
+        "check crlUrl, and whether the authority renews its list"
+    } else {
+        "put a newer one there, or set crlUrl"
+    };
     let (made, next) = (list.this_update(), list.next_update());
     let end = next.after(settings.revocation.grace);
     if list.has_begun(now).is_err() {
@@ -79,9 +90,15 @@ fn age(settings: &Settings, list: &RevocationList, now: Moment, findings: &mut V
     } else if now > next {
         let what = format!("crlFile: ended on {}, counts until {}", date(next), date(end));
         findings.push(Finding::warning(what, remedy));
-    } else if !fetched && now.after(SOON) > next {
-        findings.push(Finding::warning(format!("crlFile: ends on {}", date(next)), remedy));
+    } else if now.after(soon(made, next)) > next {
+        let what = format!("crlFile: ends on {}, and there is no newer one yet", date(next));
+        findings.push(Finding::warning(what, remedy));
     }
+}
+
+/// How long before its end a list should have been replaced: some live for a day only.
+fn soon(made: Moment, next: Moment) -> Duration {
+    SOON.min(next.since(made) / 4)
 }
 
 /// Every authority that issues client certificates needs a list.

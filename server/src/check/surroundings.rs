@@ -9,7 +9,8 @@ use nix::sched::{CloneFlags, unshare};
 use sknock_gate::{Error, Firewall, listen};
 
 use super::others::{self, MOST_OF_A_RULESET};
-use super::{Host, Reader};
+use super::synchronised::is_synchronised;
+use super::{Host, Reader, doors, reached};
 use crate::config::{Intake, Settings};
 use crate::parent::plan;
 
@@ -18,7 +19,9 @@ const NFT: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
 
 /// Looks around for what stands in the way of these settings.
 pub(super) fn look(settings: &Settings, host: &mut Host) {
-    match listing().and_then(|listing| others::judge(&listing, settings)) {
+    let listing = listing();
+    host.doors.extend(listing.iter().flat_map(|listing| doors::open(listing)));
+    match listing.and_then(|listing| others::judge(&listing, settings)) {
         Ok(others) => {
             host.denied_elsewhere.extend(others.closed);
             host.unclear.extend(others.unclear);
@@ -27,6 +30,8 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
     }
     host.unclear.extend(old_tables());
     host.reader = Reader::of_the_unit();
+    host.unsynchronised = !is_synchronised();
+    host.unreachable.extend(reached::unreachable(&settings.revocation.urls));
     match try_kernel(settings) {
         Ok(Ok(()) | Err(Error::Rules(_))) => {} // the configuration's problem, already told
         Ok(Err(error)) => host.unsupported.push(error.to_string()),
