@@ -21,7 +21,7 @@ SONAME := libsknock.so.0
 PROFILE ?= release
 BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 
-.PHONY: demo test torture rounds bench lint audit fuzz doc header install install-c-library setup build c-library clean
+.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz doc header install install-c-library setup build c-library clean
 
 demo: setup
 	$(CARGO) build --release --locked --bins
@@ -48,9 +48,34 @@ rounds:
 	PROPTEST_CASES=1000 $(CARGO) test --locked --package sknock-gate --test kernel model
 	$(CARGO) test --locked --package sknock-tests --test torture
 
+# Prints tables; what can be drawn without peers goes to target/bench.
 bench: setup
 	$(CARGO) build --release --locked --workspace --bins
-	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" target/release/sknock-bench
+	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" target/release/sknock-bench --into target/bench
+
+# The same with fwknop and knockd beside it. Writes docs/bench: commit it only from a quiet machine.
+bench-peers: setup peers
+	$(CARGO) build --release --locked --workspace --bins
+	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" target/release/sknock-bench --peers --into docs/bench
+
+# Debian's, and only what is missing. Where systemd runs, neither they nor a reboot starts them: they
+# would change the machine's own firewall.
+PEERS := fwknop-server fwknop-client knockd iptables
+UNITS := fwknop-server.service knockd.service
+peers: PATH := $(PATH):/usr/sbin
+peers:
+	@missing=; \
+	for tool in fwknopd fwknop knockd iptables-nft; do command -v $$tool >/dev/null || missing=1; done; \
+	if [ -n "$$missing" ]; then \
+		systemd=; [ ! -d /run/systemd/system ] || systemd=1; \
+		[ -z "$$systemd" ] || $(SUDO) systemctl mask --runtime $(UNITS); \
+		$(SUDO) apt-get update -q && \
+			$(SUDO) apt-get install -y -q --no-install-recommends $(PEERS); \
+		result=$$?; \
+		[ -z "$$systemd" ] || $(SUDO) systemctl disable $(UNITS); \
+		[ -z "$$systemd" ] || $(SUDO) systemctl unmask --runtime $(UNITS); \
+		exit $$result; \
+	fi
 
 lint: setup
 	$(CARGO) fmt --all --check

@@ -18,22 +18,34 @@ pub(crate) const DAEMON: usize = 1;
 
 /// Keeps the calling thread, and those that it starts, on one core.
 pub(crate) fn stay_on(core: usize) {
-    pin(Pid::from_raw(0), core);
+    pin(Pid::from_raw(0), &[core]);
 }
 
-/// Keeps every thread of both processes on one core.
-pub(crate) fn keep_on(daemon: &Daemon<'_>, core: usize) {
+/// Lets the calling thread, and those that it starts, run on both cores again.
+pub(crate) fn go_anywhere() {
+    pin(Pid::from_raw(0), &[SENDER, DAEMON]);
+}
+
+/// Keeps every thread of both processes on these cores.
+pub(crate) fn keep_on(daemon: &Daemon<'_>, cores: &[usize]) {
     for process in [daemon.parent(), daemon.network()] {
-        let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
-        let numbers = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        numbers.for_each(|number| pin(Pid::from_raw(number), core));
+        keep_process_on(process, cores);
     }
 }
 
-fn pin(thread: Pid, core: usize) {
+/// Keeps every thread of a process, and what it starts from now on, on these cores.
+pub(crate) fn keep_process_on(process: Pid, cores: &[usize]) {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
+    let numbers = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.for_each(|number| pin(Pid::from_raw(number), cores));
+}
+
+fn pin(thread: Pid, cores: &[usize]) {
     let mut set = CpuSet::new();
-    set.set(core).and_then(|()| sched_setaffinity(thread, &set)).unwrap_or_else(|error| {
-        panic!("cannot keep a thread on core {core}: {error}; this takes a machine with two cores")
+    let mut all = cores.iter().try_for_each(|&core| set.set(core));
+    all = all.and_then(|()| sched_setaffinity(thread, &set));
+    all.unwrap_or_else(|error| {
+        panic!("cannot keep a thread on {cores:?}: {error}; this takes a machine with two cores")
     });
 }
 

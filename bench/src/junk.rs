@@ -4,16 +4,19 @@ mod flood;
 
 use std::time::Duration;
 
+use sknock_protocol::DEFAULT_KNOCK_PORT;
 use sknock_protocol::v2::DATAGRAM_LENGTH;
-use sknock_tests::Daemon;
 
-use self::flood::{Cost, FLOWS, Flood, Load, ROUNDS};
+pub(crate) use self::flood::Load;
+use self::flood::{Cost, FLOWS, Flood, ROUNDS};
+use crate::contender::{Contender, Ours};
 use crate::cpu::Softirqs;
 use crate::events::Events;
+use crate::figures::JunkCost;
 use crate::forged::{noise, veiled_noise};
 use crate::sender::Sender;
 use crate::table::{Table, number};
-use crate::world::{Site, routed, source};
+use crate::world::{routed, source};
 
 /// Different datagrams, sent in turn.
 const DIFFERENT: usize = 256;
@@ -22,10 +25,18 @@ const DIFFERENT: usize = 256;
 pub(crate) struct Junk {
     softirqs: Softirqs,
     table: Table,
-    /// What the sender needs for a packet that nobody looks at, for each load.
-    bare: [f64; 2],
+    /// What the sender needs for a packet that nobody looks at, for each load; by length.
+    bare: Vec<(usize, [f64; 2])>,
     /// The kernel's part of a packet that nft drops, for each load.
     dropped: [f64; 2],
+}
+
+/// One kind of junk.
+pub(crate) struct Kind<'a> {
+    pub(crate) name: &'a str,
+    /// Sent in turn; all of one length.
+    pub(crate) packets: &'a [Vec<u8>],
+    pub(crate) port: u16,
 }
 
 impl Junk {
@@ -36,43 +47,53 @@ impl Junk {
         let softirqs = Softirqs::find();
         let world = routed();
         let packets = [noise(DATAGRAM_LENGTH)];
-        let nobody = Flood { softirqs: &softirqs, to: &world, daemon: None };
-        world.gateway.nft(UNSEEN);
-        let bare = Load::ALL.map(|load| nobody.cost(&packets, load).sender);
-        world.gateway.nft("flush ruleset");
+        let mut junk = Self { softirqs, table, bare: Vec::new(), dropped: [f64::NAN; 2] };
+        let bare = junk.bare(&packets);
         world.gateway.nft(DROP);
+        let nobody =
+            Flood { softirqs: &junk.softirqs, to: &world, port: DEFAULT_KNOCK_PORT, daemon: None };
         let costs = Load::ALL.map(|load| nobody.cost(&packets, load));
-        let dropped = [costs[0].sender - bare[0], costs[1].sender - bare[1]];
-        let mut junk = Self { softirqs, table, bare, dropped };
-        for (index, cost) in costs.iter().enumerate() {
-            junk.row("nft drop in the same place, no daemon", index, cost);
+        junk.dropped = [costs[0].sender - bare[0], costs[1].sender - bare[1]];
+        for ((load, cost), bare) in Load::ALL.into_iter().zip(&costs).zip(bare) {
+            junk.row("nft drop in the same place, no daemon", load, cost, bare);
         }
         junk
     }
 
-    /// All kinds, at a daemon that protects single ports.
-    pub(crate) fn of(&mut self, site: &Site, daemon: &Daemon<'_>, intake: &str) {
-        let mut kind = |name: &str, packets: &[Vec<u8>]| {
-            self.kind(site, daemon, &format!("{intake}: {name}"), packets);
-        };
+    /// All kinds, at a daemon of ours that protects single ports.
+    pub(crate) fn of(&mut self, ours: &Ours<'_>) -> Vec<JunkCost> {
+        let site = ours.site;
         let noises = |length| (0..DIFFERENT).map(|_| noise(length)).collect::<Vec<_>>();
-        kind("wrong length (1199)", &noises(DATAGRAM_LENGTH - 1));
-        kind("right length, no veil", &noises(DATAGRAM_LENGTH));
         let veiled: Vec<_> = (0..DIFFERENT).map(|_| veiled_noise(&site.server)).collect();
-        kind("right veil, junk inside", &veiled);
-
+        let mut costs = Vec::new();
+        for (name, packets) in [
+            ("wrong length", noises(DATAGRAM_LENGTH - 1)),
+            (NO_VEIL, noises(DATAGRAM_LENGTH)),
+            ("right veil, junk inside", veiled),
+        ] {
+            costs.extend(
+                self.kind(ours, &Kind { name, packets: &packets, port: DEFAULT_KNOCK_PORT }),
+            );
+        }
         let knock = site.knock(0, false);
         let patience = Duration::from_secs(1);
         let mut events = Events::of(&site.world.gateway, patience);
         Sender::of(&site.world, patience).send(&knock, source(9_998));
         let admitted = if events.grants() > 0 { "admitted" } else { "lost" };
-        kind(&format!("{admitted} knock, repeated"), &[knock.to_vec()]);
+        let name = &format!("{admitted} knock, repeated");
+        costs.extend(
+            self.kind(ours, &Kind { name, packets: &[knock.to_vec()], port: DEFAULT_KNOCK_PORT }),
+        );
+        costs
     }
 
-    /// The wrong length, at a daemon that drops all traffic.
-    pub(crate) fn of_closed(&mut self, site: &Site, daemon: &Daemon<'_>) {
+    /// The wrong length, at a daemon that drops all traffic; by the cost of an nft `drop`, at the full
+    /// rate.
+    pub(crate) fn of_closed(&mut self, ours: &Ours<'_>) -> f64 {
         let packets: Vec<_> = (0..DIFFERENT).map(|_| noise(DATAGRAM_LENGTH - 1)).collect();
-        self.kind(site, daemon, "nflog: wrong length, policy drop for all traffic", &packets);
+        let name = "wrong length, policy drop for all traffic";
+        let costs = self.kind(ours, &Kind { name, packets: &packets, port: DEFAULT_KNOCK_PORT });
+        costs.last().map_or(f64::NAN, |cost| cost.all() / self.dropped[1])
     }
 
     /// All rows.
@@ -80,26 +101,59 @@ impl Junk {
         self.table
     }
 
-    fn kind(&mut self, site: &Site, daemon: &Daemon<'_>, name: &str, packets: &[Vec<u8>]) {
-        for (index, load) in Load::ALL.into_iter().enumerate() {
-            let flood = Flood { softirqs: &self.softirqs, to: &site.world, daemon: Some(daemon) };
-            let cost = flood.cost(packets, load);
-            self.row(name, index, &cost);
+    /// One kind, under each load.
+    pub(crate) fn kind(&mut self, daemon: &dyn Contender, kind: &Kind<'_>) -> Vec<JunkCost> {
+        let bare = self.bare(kind.packets);
+        let name = format!("{}: {}", daemon.name(), kind.name);
+        let mut measured = Vec::new();
+        for (load, bare) in Load::ALL.into_iter().zip(bare) {
+            let softirqs = &self.softirqs;
+            let flood =
+                Flood { softirqs, to: daemon.world(), port: kind.port, daemon: Some(daemon) };
+            let cost = flood.cost(kind.packets, load);
+            measured.push(JunkCost {
+                who: daemon.name(),
+                kind: kind.name.to_owned(),
+                load: load.name(),
+                processes: cost.network + cost.privileged,
+                kernel: cost.sender - bare,
+            });
+            self.row(&name, load, &cost, bare);
         }
+        measured
     }
 
-    fn row(&mut self, name: &str, load: usize, cost: &Cost) {
-        let kernel = cost.sender - self.bare[load];
+    fn bare(&mut self, packets: &[Vec<u8>]) -> [f64; 2] {
+        // A byte more or less makes no difference.
+        let length = packets.first().map_or(0, |packet| packet.len() / 64);
+        if let Some((_, known)) = self.bare.iter().find(|(known, _)| *known == length) {
+            return *known;
+        }
+        let world = routed();
+        world.gateway.nft(UNSEEN);
+        let nobody =
+            Flood { softirqs: &self.softirqs, to: &world, port: DEFAULT_KNOCK_PORT, daemon: None };
+        let costs = Load::ALL.map(|load| nobody.cost(packets, load).sender);
+        self.bare.push((length, costs));
+        costs
+    }
+
+    fn row(&mut self, name: &str, load: Load, cost: &Cost, bare: f64) {
+        let kernel = cost.sender - bare;
         let all = kernel + cost.processes;
-        let costs = [cost.network, cost.privileged, kernel, all, all / self.dropped[load]];
+        let dropped = self.dropped[usize::from(load == Load::Full)];
+        let costs = [cost.network, cost.privileged, kernel, all, all / dropped];
         self.table.row(
-            [name.to_owned(), Load::ALL[load].name().to_owned(), number(cost.per_second)]
+            [name.to_owned(), load.name().to_owned(), number(cost.per_second)]
                 .into_iter()
                 .chain([cost.lost.to_string()])
                 .chain(costs.map(number)),
         );
     }
 }
+
+/// Somebody who knows where knocks go and how long they are.
+pub(crate) const NO_VEIL: &str = "right length, no veil";
 
 const COLUMNS: &[&str] = &[
     "junk",
@@ -146,6 +200,7 @@ fn notes(table: &mut Table) {
          for one datagram sent, less what the same thread needs when the cable's far end drops it at \
          once (netdev ingress). all: kernel and both processes, for one datagram sent.",
     );
+    table.note("The processes of fwknopd: itself and all that it starts.");
     table.note(
         "nft drop: `udp dport 62344 drop` in a prerouting chain of the same priority, behind `lo` and \
          conntrack state, without any daemon.",

@@ -1,26 +1,19 @@
 //! How long it takes from a knock to an open door, on an idle machine.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::fd::AsRawFd;
 use std::thread;
-use std::time::Duration;
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
+use sknock_tests::Daemon;
 
 use crate::events::Events;
+use crate::figures::{Figures, OURS, OURS_V6};
+use crate::opening::{Family, Opened, PATIENCE, REST, knock_and_connect};
 use crate::sender::Sender;
 use crate::series::Series;
 use crate::stopwatch::Stopwatch;
 use crate::table::{Table, number};
-use crate::world::{GATEWAY, PORT, Site, source};
+use crate::world::{Site, source};
 
 const KNOCKS: usize = 300;
-
-/// Between two knocks everybody has gone to sleep.
-const REST: Duration = Duration::from_millis(8);
-
-/// Beyond any latency: what takes longer is lost.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The latency table, for one daemon after another, each with its default of one worker a core.
 pub(crate) struct Latency<'a> {
@@ -36,7 +29,7 @@ const COLUMNS: &[&str] =
 impl<'a> Latency<'a> {
     /// No rows yet.
     pub(crate) fn new(site: &'a Site) -> Self {
-        let mut table = Table::new("Knock to open, idle, IPv4", COLUMNS);
+        let mut table = Table::new("Knock to open, idle", COLUMNS);
         table.note(format!(
             "{REST:?} between knocks; each from an address of its own, certificates known; nothing is \
              pinned, one worker for each core. \"Lost\": not within {PATIENCE:?}."
@@ -52,24 +45,32 @@ impl<'a> Latency<'a> {
         Self { site, table, used: 0 }
     }
 
-    /// Measures the daemon that runs.
-    pub(crate) fn of(&mut self, intake: &str) {
+    /// Measures the daemon that runs; what the default intake came to is kept for plots.
+    pub(crate) fn of(&mut self, intake: &str, daemon: &Daemon<'_>, figures: &mut Figures) {
         let mut told = Told::default();
         let events = &mut Events::of(&self.site.world.gateway, PATIENCE);
         let sender = Sender::of(&self.site.world, PATIENCE);
         for number in 0..KNOCKS {
             told.knock(self.site, &sender, events, self.used + number);
         }
+        self.used += KNOCKS;
         self.line(&format!("{intake}: the element is in the kernel"), &told.kernel);
         self.line(&format!("{intake}: the client has the answer"), &told.answer);
-        self.used += KNOCKS;
-        let (opened, attempts) = connected(self.site, &sender, self.used);
-        self.used += KNOCKS;
-        self.line(&format!("{intake}: a TCP connection is established"), &opened);
-        self.table.note(format!(
-            "{intake}: a refused connect() takes {} us (median), which is the resolution.",
-            number(attempts.median())
-        ));
+        let ours = self.site.ours(OURS, daemon);
+        for (family, kept, name) in [(Family::V4, OURS, ""), (Family::V6, OURS_V6, "IPv6, ")] {
+            let Opened { connected, refused } =
+                knock_and_connect(&ours, family, self.used..self.used + KNOCKS);
+            self.used += KNOCKS;
+            let what = format!("{intake}: {name}a TCP connection is established");
+            self.line(&what, &connected);
+            self.table.note(format!(
+                "{what}: a refused connect() takes {} us (median), which is the resolution.",
+                number(refused.median())
+            ));
+            if intake == "nflog" {
+                figures.opening.push((kept, connected));
+            }
+        }
     }
 
     fn line(&mut self, what: &str, series: &Series) {
@@ -106,38 +107,4 @@ impl Told {
             self.answer.push_time(watch.elapsed());
         }
     }
-}
-
-/// Until the first connection, and how long attempts before it took.
-fn connected(site: &Site, sender: &Sender, first: usize) -> (Series, Series) {
-    let world = &site.world;
-    let listener = world.gateway.inside(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)));
-    let listener = listener.expect("nobody else is there");
-    let (mut opened, mut attempts) = (Series::default(), Series::default());
-    world.client.inside(|| {
-        for number in first..first + KNOCKS {
-            thread::sleep(REST);
-            let packet = site.knock(number, false);
-            let watch = Stopwatch::start();
-            sender.send(&packet, source(number));
-            while watch.elapsed() < PATIENCE {
-                let attempt = Stopwatch::start();
-                if connects(source(number)) {
-                    opened.push_time(watch.elapsed());
-                    drop(listener.accept());
-                    break;
-                }
-                attempts.push_time(attempt.elapsed());
-            }
-        }
-    });
-    (opened, attempts)
-}
-
-fn connects(from: Ipv4Addr) -> bool {
-    let kind = (AddressFamily::Inet, SockType::Stream);
-    let socket = socket(kind.0, kind.1, SockFlag::SOCK_CLOEXEC, None).expect("a free descriptor");
-    let address = |ip, port| SockaddrStorage::from(SocketAddr::new(ip, port));
-    bind(socket.as_raw_fd(), &address(from.into(), 0)).expect("the crowd's address is ours");
-    connect(socket.as_raw_fd(), &address(GATEWAY, PORT)).is_ok()
 }

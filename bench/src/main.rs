@@ -1,35 +1,54 @@
 //! `sknock-bench`: measures real daemons in network namespaces that it makes, and prints tables.
 //!
-//! Run it as root after building all programs (`make bench`). It asserts nothing: every figure was
+//! Run it as root after building all programs (`make bench`, `make bench-peers`). It asserts nothing: every figure was
 //! measured in this run, and what could not be measured is a dash. The machine's own network and
 //! firewall are not touched, and everything is removed at its end, also after a panic. Arguments name
-//! the tables wanted: latency, floor, steps, throughput, junk, memory.
+//! the tables wanted: latency, floor, steps, throughput, cores, junk, flood, growth, memory. With
+//! `--peers` others are measured as well; with `--into FOLDER` plots and all tables are written there.
 
 mod conditions;
+mod contender;
+mod cores;
 mod cpu;
 mod events;
+mod figures;
+mod flooded;
 mod floor;
 mod forged;
+mod growth;
 mod junk;
 mod latency;
 mod losses;
 mod memory;
+mod opening;
+mod peers;
+mod plot;
+mod report;
+mod rush;
 mod sender;
 mod series;
 mod steps;
 mod stopwatch;
 mod table;
+mod targets;
 mod throughput;
+mod wanted;
 mod world;
 
+use sknock_protocol::DEFAULT_KNOCK_PORT;
+use sknock_protocol::v2::DATAGRAM_LENGTH;
 use sknock_tests::{Config, Daemon};
 
+use crate::figures::{Figures, OURS};
+use crate::flooded::{INSIDER, INSIDERS, MANY, STRANGERS};
 use crate::floor::Floor;
 use crate::junk::Junk;
 use crate::latency::Latency;
 use crate::memory::Memory;
+use crate::report::Report;
 use crate::table::Table;
 use crate::throughput::Throughput;
+use crate::wanted::Wanted;
 use crate::world::Site;
 
 /// As a daemon logs in use.
@@ -38,90 +57,140 @@ const USUAL: &str = "info";
 const QUIET: &str = "info,audit=warn,gate=warn";
 
 fn main() {
-    let wanted = Wanted(std::env::args().skip(1).collect());
-    println!("# sKnock: figures\n\n{}", conditions::conditions());
+    let wanted = Wanted::from_arguments(std::env::args().skip(1));
+    let mut conditions = conditions::conditions();
+    if wanted.peers {
+        conditions += &peers::versions();
+    }
+    let mut report = Report::new(wanted.folder.clone(), conditions);
+    let mut figures = Figures::default();
     let site = Site::new();
     let mut memory = Memory::new();
     if wanted.any(&["latency", "memory"]) {
-        idle(&site, &wanted, &mut memory);
+        idle(&site, &wanted, &mut memory, &mut figures, &mut report);
     }
     // From here on, one core for the daemon and what it is compared with, one for the rest.
     cpu::stay_on(cpu::DAEMON);
     let (floor, table) = floor::measure();
     if wanted.any(&["floor", "throughput"]) {
-        println!("{table}");
+        report.tell(&table);
     }
     if wanted.any(&["steps"]) {
-        println!("{}", steps::measure(&site));
+        report.tell(&steps::measure(&site));
     }
     cpu::stay_on(cpu::SENDER);
     let config = site.config().set("workers", "1");
     if wanted.any(&["throughput"]) {
-        println!("{}", throughput(&site, &config, floor, &mut memory));
+        let (table, share) = throughput(&site, &config, floor, &mut memory);
+        figures.of_floor = share;
+        report.tell(&table);
     }
-    if wanted.any(&["junk"]) {
-        println!("{}", junk(&site, &config));
+    if wanted.any(&["cores"]) {
+        report.tell(&cores::measure(&site, &config, USUAL, &mut figures));
     }
     if wanted.any(&["memory"]) {
-        println!("{}", memory.table());
+        report.tell(&memory.table());
     }
-}
-
-/// The tables named on the command line (latency, floor, steps, throughput, junk, memory); none
-/// named: all.
-struct Wanted(Vec<String>);
-
-impl Wanted {
-    fn any(&self, names: &[&str]) -> bool {
-        self.0.is_empty() || self.0.iter().any(|name| names.contains(&name.as_str()))
+    if wanted.any(&["flood"]) {
+        floods(&site, &config, &mut figures);
     }
+    if wanted.any(&["growth"]) {
+        let ours = on_one_core(&site, &config, USUAL);
+        figures.growth.push((OURS, growth::grow(&site.ours(OURS, &ours))));
+    }
+    let mut junk = wanted.any(&["junk"]).then(|| junk(&site, &config, &mut figures));
+    if wanted.peers {
+        let tables = peers::measure(&wanted, &mut figures, junk.as_mut());
+        for table in &tables {
+            report.tell(table);
+        }
+    }
+    if let Some(junk) = junk {
+        report.tell(&junk.table());
+    }
+    if wanted.any(&["flood"]) {
+        report.tell(&flooded::table(&figures.flooded));
+    }
+    if wanted.any(&["growth"]) {
+        report.tell(&growth::table(&figures.growth));
+    }
+    report.finish(&figures);
 }
 
 /// The daemon as it is by default, and with the other way of hearing.
-fn idle(site: &Site, wanted: &Wanted, memory: &mut Memory) {
+fn idle(
+    site: &Site,
+    wanted: &Wanted,
+    memory: &mut Memory,
+    figures: &mut Figures,
+    report: &mut Report,
+) {
     let mut latency = Latency::new(site);
     for intake in ["nflog", "socket"] {
         let daemon = site.start(&site.config().set("intake", intake), USUAL);
-        memory.look(&format!("{intake}, idle, before any knock"), &daemon);
+        let rss = memory.look(&format!("{intake}, idle, before any knock"), &daemon);
+        if intake == "nflog" {
+            figures.idle_memory = rss;
+        }
         site.introduce();
         if wanted.any(&["latency"]) {
-            latency.of(intake);
-            memory.look(&format!("{intake}, idle, after 640 knocks"), &daemon);
+            latency.of(intake, &daemon, figures);
+            memory.look(&format!("{intake}, idle, after 940 knocks"), &daemon);
         }
     }
     if wanted.any(&["latency"]) {
-        println!("{}", latency.table());
+        report.tell(&latency.table());
     }
 }
 
-/// Valid knocks, with and without a line in the log for each.
-fn throughput(site: &Site, config: &Config, floor: Floor, memory: &mut Memory) -> Table {
+/// Valid knocks, with and without a line in the log for each; the default's share of the floor.
+fn throughput(site: &Site, config: &Config, floor: Floor, memory: &mut Memory) -> (Table, f64) {
     let mut throughput = Throughput::new(site, floor);
-    {
+    let share = {
         let daemon = on_one_core(site, config, USUAL);
-        throughput.of(&daemon);
+        let share = throughput.of(&daemon);
         memory.look("one worker, after 54,040 knocks", &daemon);
-    }
+        share
+    };
     throughput.briefly(&on_one_core(site, config, QUIET), "first row, without log lines");
     let socket = config.clone().set("intake", "socket");
     throughput.briefly(&on_one_core(site, &socket, USUAL), "first row, intake = socket");
-    throughput.table()
+    (throughput.table(), share)
 }
 
 /// Junk at daemons that protect single ports, for each way of hearing, and at one that closes all.
-fn junk(site: &Site, config: &Config) -> Table {
+fn junk(site: &Site, config: &Config, figures: &mut Figures) -> Junk {
     let mut junk = Junk::new();
-    junk.of(site, &on_one_core(site, config, USUAL), "nflog");
-    junk.of(site, &on_one_core(site, &config.clone().set("intake", "socket"), USUAL), "socket");
+    let nflog = on_one_core(site, config, USUAL);
+    figures.junk.extend(junk.of(&site.ours(OURS, &nflog)));
+    drop(nflog);
+    let socket = on_one_core(site, &config.clone().set("intake", "socket"), USUAL);
+    figures.junk.extend(junk.of(&site.ours("sKnock, intake = socket", &socket)));
+    drop(socket);
     let closed = config.clone().without("protectedPorts").set("firewallPolicy", "drop");
-    junk.of_closed(site, &on_one_core(site, &closed, USUAL));
-    junk.table()
+    let closed = on_one_core(site, &closed, USUAL);
+    figures.wrong_length = junk.of_closed(&site.ours(OURS, &closed));
+    junk
+}
+
+/// Valid knocks among junk, at a daemon with the limits that it has by default.
+fn floods(site: &Site, config: &Config, figures: &mut Figures) {
+    let daemon = on_one_core(site, &config.clone().without("knocksPerSource"), USUAL);
+    let ours = site.ours(OURS, &daemon);
+    let strange: Vec<_> = (0..256).map(|_| forged::noise(DATAGRAM_LENGTH)).collect();
+    let veiled: Vec<_> = (0..256).map(|_| forged::veiled_noise(&site.server)).collect();
+    for (kind, datagrams, addresses) in
+        [(STRANGERS, &strange, MANY), (INSIDERS, &veiled, 254), (INSIDER, &veiled, 1)]
+    {
+        let junk = flooded::Junk { kind, datagrams, port: DEFAULT_KNOCK_PORT, addresses };
+        figures.flooded.push(flooded::flood(&ours, &junk));
+    }
 }
 
 /// A daemon that knows all clients, with both processes on one core.
 fn on_one_core<'s>(site: &'s Site, config: &Config, log: &str) -> Daemon<'s> {
     let daemon = site.start(config, log);
-    cpu::keep_on(&daemon, cpu::DAEMON);
+    cpu::keep_on(&daemon, &[cpu::DAEMON]);
     site.introduce();
     daemon
 }

@@ -33,8 +33,8 @@ impl Memory {
         Self(table)
     }
 
-    /// Looks at both processes.
-    pub(crate) fn look(&mut self, when: &str, daemon: &Daemon<'_>) {
+    /// Looks at both processes; the sum of their RSS in MiB.
+    pub(crate) fn look(&mut self, when: &str, daemon: &Daemon<'_>) -> f64 {
         let held = [daemon.parent(), daemon.network()].map(Held::by);
         let [privileged, network] = &held;
         let mut both = Held::sum(privileged, network);
@@ -44,6 +44,7 @@ impl Memory {
             let cells = cells.map(|kib| number(kib / 1024.0));
             self.0.row([when.to_owned(), name.to_owned()].into_iter().chain(cells));
         }
+        both.rss / 1024.0
     }
 
     /// All looks.

@@ -18,6 +18,11 @@ impl Series {
         self.push(micros(time));
     }
 
+    /// All of them, the smallest first.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.0
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

@@ -32,6 +32,11 @@ pub(crate) fn own_cpu() -> Duration {
 /// CPU time of all threads of a process, user and system, to the nanosecond. /proc/PID/stat has the
 /// same in ticks of 10 ms.
 pub(crate) fn cpu_of(pid: Pid) -> Duration {
-    let clock = clock_getcpuclockid(pid).expect("the process runs");
-    clock_gettime(clock).expect("the process runs").into()
+    cpu_while_it_runs(pid).expect("the process runs")
+}
+
+/// The same of a process that may have ended.
+pub(crate) fn cpu_while_it_runs(pid: Pid) -> Option<Duration> {
+    let clock = clock_getcpuclockid(pid).ok()?;
+    clock_gettime(clock).ok().map(Into::into)
 }

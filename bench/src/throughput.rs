@@ -1,18 +1,14 @@
 //! How many valid knocks one core opens in a second.
 
-use std::thread;
-use std::time::Duration;
-
 use sknock_tests::Daemon;
 
-use crate::cpu::Spent;
-use crate::events::Events;
+use crate::contender::{Contender, Ours};
+use crate::figures::OURS;
 use crate::floor::Floor;
-use crate::sender::Sender;
+use crate::rush::{Round, rush};
 use crate::series::{Series, micros_each, per_second};
-use crate::stopwatch::Stopwatch;
 use crate::table::{Table, number, percent};
-use crate::world::{Packet, Site, source};
+use crate::world::{Site, source};
 
 /// Knocks in a round; sealed before, so that they are still young when they arrive.
 const KNOCKS: usize = 6000;
@@ -20,12 +16,6 @@ const ROUNDS: usize = 3;
 
 /// Knocks on their way at a time: enough that the daemon never waits, few enough that none is lost.
 const UNDER_WAY: usize = 128;
-
-/// Between two looks at what was granted: far less than it takes to grant what is under way.
-const REST: Duration = Duration::from_micros(500);
-
-/// Nothing more comes.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who knocks, and how.
 #[derive(Clone, Copy)]
@@ -38,13 +28,6 @@ struct Crowd {
 /// As clients do by default.
 const MANY: Crowd =
     Crowd { name: "40 certificates, an address each knock", many: true, answer: true };
-
-/// What a round came to.
-struct Round {
-    granted: usize,
-    took: Duration,
-    spent: Spent,
-}
 
 /// The throughput table, for one daemon after another.
 pub(crate) struct Throughput<'a> {
@@ -87,12 +70,14 @@ impl<'a> Throughput<'a> {
         Self { site, floor, table, used: 0 }
     }
 
-    /// Measures a daemon that is kept on one core.
-    pub(crate) fn of(&mut self, daemon: &Daemon<'_>) {
+    /// Measures a daemon that is kept on one core; what share of the floor it is for clients as they
+    /// are by default.
+    pub(crate) fn of(&mut self, daemon: &Daemon<'_>) -> f64 {
         self.used = 0;
-        self.crowd(daemon, MANY);
+        let share = self.crowd(daemon, MANY);
         self.crowd(daemon, Crowd { name: "the same, no answer wanted", answer: false, ..MANY });
         self.crowd(daemon, Crowd { name: "one certificate, one address", many: false, ..MANY });
+        share
     }
 
     /// Measures the first of those crowds only.
@@ -101,17 +86,18 @@ impl<'a> Throughput<'a> {
         self.crowd(daemon, Crowd { name, ..MANY });
     }
 
-    fn crowd(&mut self, daemon: &Daemon<'_>, crowd: Crowd) {
+    fn crowd(&mut self, daemon: &Daemon<'_>, crowd: Crowd) -> f64 {
         let rounds: Vec<Round> = (0..ROUNDS).map(|_| self.round(daemon, crowd)).collect();
-        self.row(crowd, &rounds);
+        self.row(crowd, &rounds)
     }
 
-    fn row(&mut self, crowd: Crowd, rounds: &[Round]) {
+    fn row(&mut self, crowd: Crowd, rounds: &[Round]) -> f64 {
         let rate: Series = rounds.iter().map(|r| per_second(r.granted, r.took)).collect();
         let median =
             |of: &dyn Fn(&Round) -> f64| rounds.iter().map(of).collect::<Series>().median();
         let granted: usize = rounds.iter().map(|round| round.granted).sum();
         let floor = if crowd.answer { self.floor.answered } else { self.floor.knock };
+        let share = rate.median() * floor / 1e6;
         let cells = [
             (ROUNDS * KNOCKS).to_string(),
             granted.to_string(),
@@ -121,48 +107,19 @@ impl<'a> Throughput<'a> {
             number(median(&|r| micros_each(r.spent.network, r.granted))),
             number(median(&|r| micros_each(r.spent.privileged, r.granted))),
             percent(median(&|r| r.spent.both().as_secs_f64() / r.took.as_secs_f64())),
-            percent(rate.median() * floor / 1e6),
+            percent(share),
         ];
         self.table.row([crowd.name.to_owned()].into_iter().chain(cells));
+        share
     }
 
     fn round(&mut self, daemon: &Daemon<'_>, crowd: Crowd) -> Round {
         let first = self.used;
         self.used += KNOCKS;
-        let packets: Vec<Packet> = (0..KNOCKS)
-            .map(|number| self.site.knock(if crowd.many { number } else { 0 }, crowd.answer))
-            .collect();
-        let sender = Sender::of(&self.site.world, PATIENCE);
-        let mut events = Events::of(&self.site.world.gateway, PATIENCE);
         let from = |number: usize| source(if crowd.many { first + number } else { first });
-
-        let (before, watch) = (Spent::by(daemon), Stopwatch::start());
-        let (mut granted, mut took) = (0, Duration::ZERO);
-        // What does not come in time is given up.
-        let (mut lost, mut heard) = (0, Duration::ZERO);
-        let mut wait = |under_way: usize| {
-            thread::sleep(REST);
-            match events.grants_so_far() {
-                0 if watch.elapsed() < heard + PATIENCE => {}
-                0 => (lost, heard) = (lost + under_way, watch.elapsed()),
-                new => {
-                    (granted, took) = (granted + new, watch.elapsed());
-                    heard = took;
-                }
-            }
-            granted + lost
-        };
-        let mut settled = 0;
-        for (sent, packet) in (0..).zip(&packets) {
-            while sent >= settled + UNDER_WAY {
-                settled = wait(sent - settled);
-            }
-            sender.send(packet, from(sent));
-        }
-        while settled < KNOCKS {
-            settled = wait(KNOCKS - settled);
-        }
-        Round { granted, took, spent: Spent::by(daemon).since(before) }
+        let ours = Ours { name: OURS, site: self.site, daemon, answer: crowd.answer };
+        let knock = |number| (ours.knock(if crowd.many { number } else { 0 }), from(number));
+        rush(&ours, &(0..KNOCKS).map(knock).collect::<Vec<_>>(), UNDER_WAY)
     }
 
     /// All rows.

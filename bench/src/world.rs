@@ -1,6 +1,7 @@
 //! What is measured: a gateway with a daemon, a client with a crowd of addresses, an authority.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use sknock_protocol::{Identity, ServerCertificate, Service};
 use sknock_tests::wait::now;
 use sknock_tests::{Authority, Config, Daemon, World};
 
+use crate::contender::Ours;
 use crate::sender::Sender;
 
 /// A knock, or something like it.
@@ -30,6 +32,8 @@ pub(crate) const PORT: u16 = 22;
 
 /// Where the gateway is.
 pub(crate) const GATEWAY: IpAddr = World::GATEWAY[0];
+/// The same in the other family.
+pub(crate) const GATEWAY_V6: IpAddr = World::GATEWAY[1];
 
 impl Site {
     /// Makes namespaces and certificates. The client may send from every address of [`source`].
@@ -79,6 +83,11 @@ impl Site {
         }
     }
 
+    /// A daemon that runs here, as others are measured; its clients want no answer.
+    pub(crate) fn ours<'s>(&'s self, name: &'static str, daemon: &'s Daemon<'s>) -> Ours<'s> {
+        Ours { name, site: self, daemon, answer: false }
+    }
+
     /// A knock of client `number` for ssh from wherever it is sent, with a key, a secret and a stamp
     /// of its own.
     pub(crate) fn knock(&self, number: usize, answer: bool) -> Packet {
@@ -102,6 +111,12 @@ pub(crate) fn routed() -> World {
     world.client.run("ip", &["route", "add", "local", "10.78.0.0/16", "dev", "lo"]);
     let via = World::CLIENT[0].to_string();
     world.gateway.run("ip", &["route", "add", "10.78.0.0/16", "via", &via]);
+    // The same for IPv6, where addresses that only a route makes ours must be allowed as sources.
+    let allow = || fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1");
+    world.client.inside(allow).expect("root may");
+    world.client.run("ip", &["route", "add", "local", "fd78::/96", "dev", "lo"]);
+    let via = World::CLIENT[1].to_string();
+    world.gateway.run("ip", &["route", "add", "fd78::/96", "via", &via]);
     world
 }
 
@@ -113,4 +128,10 @@ pub(crate) fn routed() -> World {
 pub(crate) fn source(number: usize) -> Ipv4Addr {
     let [high, low] = (number as u16).to_be_bytes();
     Ipv4Addr::new(10, 78, high, low)
+}
+
+/// The same in the other family.
+pub(crate) fn source_v6(number: usize) -> Ipv6Addr {
+    let [.., high, low] = source(number).octets();
+    Ipv6Addr::new(0xfd78, 0, 0, 0, 0, 0, 0, u16::from_be_bytes([high, low]))
 }

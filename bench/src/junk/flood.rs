@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use sknock_tests::{Daemon, World};
+use sknock_tests::World;
 
+use crate::contender::Contender;
 use crate::cpu::{Softirqs, Spent};
 use crate::losses::lost;
 use crate::sender::Sender;
@@ -22,8 +23,8 @@ pub(super) const FLOWS: usize = 4096;
 const PAUSE: Duration = Duration::from_millis(30);
 
 /// How fast junk comes.
-#[derive(Clone, Copy)]
-pub(super) enum Load {
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Load {
     /// Ten, then a millisecond of sleep: somewhat less than 10,000/s.
     Bursts,
     /// As fast as one core can send.
@@ -33,7 +34,7 @@ pub(super) enum Load {
 impl Load {
     pub(super) const ALL: [Self; 2] = [Self::Bursts, Self::Full];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bursts => "bursts",
             Self::Full => "full rate",
@@ -65,7 +66,8 @@ pub(super) struct Cost {
 pub(super) struct Flood<'a> {
     pub(super) softirqs: &'a Softirqs,
     pub(super) to: &'a World,
-    pub(super) daemon: Option<&'a Daemon<'a>>,
+    pub(super) port: u16,
+    pub(super) daemon: Option<&'a dyn Contender>,
 }
 
 impl Flood<'_> {
@@ -84,7 +86,7 @@ impl Flood<'_> {
     }
 
     fn round(&self, packets: &[Vec<u8>], load: Load) -> Cost {
-        let sender = Sender::of(self.to, Duration::from_secs(1));
+        let sender = Sender::of(self.to, Duration::from_secs(1)).towards(self.port);
         let (before, started) = (lost(&self.to.gateway), self.spent());
         let softirqs = self.softirqs.spent();
         let (own, watch) = (own_cpu(), Stopwatch::start());
@@ -104,7 +106,7 @@ impl Flood<'_> {
     }
 
     fn spent(&self) -> Spent {
-        self.daemon.map(Spent::by).unwrap_or_default()
+        self.daemon.map(Contender::spent).unwrap_or_default()
     }
 
     /// When there is nothing left to do for the daemon.

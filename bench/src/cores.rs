@@ -1,0 +1,87 @@
+//! What a second core is worth. On a machine with two there is none left for whoever sends: so the
+//! knocks wait in the daemon's socket before the time begins.
+
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use sknock_tests::{Config, Daemon};
+
+use crate::contender::Contender;
+use crate::cpu;
+use crate::figures::{Figures, OURS};
+use crate::rush::PATIENCE;
+use crate::sender::Sender;
+use crate::series::{Series, per_second};
+use crate::stopwatch::Stopwatch;
+use crate::table::{Table, number};
+use crate::world::{Site, source};
+
+/// All of them fit into the socket.
+const KNOCKS: usize = 3000;
+const ROUNDS: usize = 5;
+
+/// Between two looks, so that looking takes no core from anybody.
+const REST: Duration = Duration::from_millis(1);
+
+/// Measures a daemon with one worker on one core, and one with two on two.
+pub(crate) fn measure(site: &Site, config: &Config, log: &str, figures: &mut Figures) -> Table {
+    let columns = ["daemon", "knocks", "granted", "knocks/s", "min", "max", "x one core"];
+    let mut table = Table::new("A second core", &columns);
+    table.note(format!(
+        "{ROUNDS} rounds of {KNOCKS} knocks, no answers wanted; median, least and most. The network \
+         process is stopped while the knocks are sent, and goes on when all wait in its socket: the \
+         time is from then to the last grant, looked for every {REST:?}. So both cores are the \
+         daemon's, and sending and the kernel's receiving half are not in the time."
+    ));
+    let mut one = f64::NAN;
+    for (name, workers, cores) in [
+        ("one worker, both processes on one core", "1", &[cpu::DAEMON][..]),
+        ("two workers, on two cores", "2", &[cpu::SENDER, cpu::DAEMON][..]),
+    ] {
+        let daemon = site.start(&config.clone().set("workers", workers), log);
+        cpu::keep_on(&daemon, cores);
+        site.introduce();
+        let (rate, granted) = rounds(site, &daemon);
+        if one.is_nan() {
+            one = rate.median();
+        }
+        figures.two_cores = rate.median() / one;
+        let counts = [ROUNDS * KNOCKS, granted].map(|count| count.to_string());
+        let rates = [rate.median(), rate.min(), rate.max(), figures.two_cores].map(number);
+        table.row([name.to_owned()].into_iter().chain(counts).chain(rates));
+    }
+    table
+}
+
+fn rounds(site: &Site, daemon: &Daemon<'_>) -> (Series, usize) {
+    let mut granted = 0;
+    let rates = (0..ROUNDS).map(|number| {
+        let (rate, new) = round(site, daemon, number * KNOCKS);
+        granted += new;
+        rate
+    });
+    (rates.collect(), granted)
+}
+
+fn round(site: &Site, daemon: &Daemon<'_>, first: usize) -> (f64, usize) {
+    let ours = site.ours(OURS, daemon);
+    let knocks: Vec<_> = (first..first + KNOCKS).map(|number| ours.knock(number)).collect();
+    let sender = Sender::of(&site.world, PATIENCE);
+    let mut events = ours.events(PATIENCE);
+    kill(daemon.network(), Signal::SIGSTOP).expect("it runs");
+    for (knock, number) in knocks.iter().zip(first..) {
+        sender.send_all(knock, source(number));
+    }
+    let watch = Stopwatch::start();
+    kill(daemon.network(), Signal::SIGCONT).expect("it is stopped");
+    let (mut granted, mut took) = (0, Duration::ZERO);
+    while granted < KNOCKS && watch.elapsed() < took + PATIENCE {
+        thread::sleep(REST);
+        let new = events.grants_so_far();
+        if new > 0 {
+            (granted, took) = (granted + new, watch.elapsed());
+        }
+    }
+    (per_second(granted, took), granted)
+}

@@ -1,0 +1,102 @@
+//! Valid knocks in the middle of junk, sent as fast as one core can.
+
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
+
+use crate::contender::{Contender, Knock};
+use crate::figures::Flooded;
+use crate::opening::PATIENCE;
+use crate::sender::Sender;
+use crate::series::per_second;
+use crate::stopwatch::Stopwatch;
+use crate::table::{Table, number};
+use crate::world::source;
+
+/// Valid knocks of a flood.
+const TRIES: usize = 20;
+
+/// Between two of them.
+const GAP: Duration = Duration::from_millis(100);
+
+/// Junk that is sent between two looks at the clock.
+const BLOCK: usize = 64;
+
+/// Junk of somebody who does not have the server's certificate, from [`MANY`] addresses.
+pub(crate) const STRANGERS: &str = "without the certificate, many addresses";
+/// Junk of somebody who has it, from the 254 addresses of one network.
+pub(crate) const INSIDERS: &str = "with the right veil, one network (/24)";
+/// The same from one address.
+pub(crate) const INSIDER: &str = "with the right veil, one address";
+
+/// Junk that looks better: letters of the alphabet that fwknop writes in.
+pub(crate) const LETTERS: &str = "a valid packet, one letter changed";
+
+/// Addresses of a crowd.
+pub(crate) const MANY: usize = 4096;
+
+/// Where junk comes from, and what it is.
+pub(crate) struct Junk<'a> {
+    pub(crate) kind: &'static str,
+    /// Sent in turn.
+    pub(crate) datagrams: &'a [Vec<u8>],
+    pub(crate) port: u16,
+    /// This many addresses, in turn.
+    pub(crate) addresses: usize,
+}
+
+/// The first address that junk comes from; honest clients are elsewhere.
+const JUNK: usize = 20_480;
+const HONEST: usize = 50_000;
+
+/// Floods for some seconds; none of the valid knocks is sent twice.
+pub(crate) fn flood(contender: &dyn Contender, junk: &Junk<'_>) -> Flooded {
+    // Each from a network of its own.
+    let honest = |number: usize| source(HONEST + number * 256);
+    let knocks: Vec<(Knock, Ipv4Addr)> =
+        (0..TRIES).map(|number| (contender.knock(HONEST + number * 256), honest(number))).collect();
+    let flooding = Sender::of(contender.world(), PATIENCE).towards(junk.port);
+    let knocking = Sender::of(contender.world(), PATIENCE);
+    let mut events = contender.events(PATIENCE);
+    let watch = Stopwatch::start();
+    let mut waiting = knocks.iter();
+    let (mut sent, mut next) = (0, GAP);
+    let mut datagrams = junk.datagrams.iter().cycle();
+    loop {
+        for bytes in datagrams.by_ref().take(BLOCK) {
+            flooding.send(bytes, source(JUNK + sent % junk.addresses));
+            sent += 1;
+        }
+        if watch.elapsed() >= next {
+            let Some((knock, from)) = waiting.next() else { break };
+            knocking.send_all(knock, *from);
+            next += GAP;
+        }
+    }
+    let rate = per_second(sent, watch.elapsed());
+    // What waits in queues may still open.
+    thread::sleep(PATIENCE);
+    let opened = events.grants_so_far();
+    Flooded { who: contender.name(), kind: junk.kind, sent: TRIES, opened, junk: rate }
+}
+
+/// All floods of a run.
+pub(crate) fn table(floods: &[Flooded]) -> Table {
+    let columns = ["daemon", "junk", "junk/s", "valid knocks", "opened"];
+    let mut table = Table::new("Valid knocks during a flood", &columns);
+    table.note(format!(
+        "One thread sends junk as fast as it can, and every {GAP:?} a valid knock, each from a network \
+         of its own and only once; opened: told by the kernel, {PATIENCE:?} after the last at the \
+         latest. The daemon is on a core of its own, with its default limits."
+    ));
+    for flood in floods {
+        table.row([
+            flood.who.to_owned(),
+            flood.kind.to_owned(),
+            number(flood.junk),
+            flood.sent.to_string(),
+            flood.opened.to_string(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,141 @@
+//! What sKnock wants to reach, and whether it did in this run: ratios, as machines differ.
+
+use crate::figures::{FWKNOP, Figures, OURS, TUNED};
+use crate::flooded::{INSIDERS, STRANGERS};
+use crate::junk::{Load, NO_VEIL};
+use crate::peers::NOISE;
+use crate::table::{Table, number};
+
+/// One row.
+struct Target {
+    what: &'static str,
+    wanted: &'static str,
+    measured: f64,
+    met: fn(f64) -> bool,
+}
+
+/// All of them; what was not measured is a dash.
+pub(crate) fn table(figures: &Figures) -> Table {
+    let mut table = Table::new("Targets", &["figure", "target", "measured", "met"]);
+    for target in speed(figures).into_iter().chain(junk(figures)).chain(floods(figures)) {
+        let met = match target.measured {
+            nothing if !nothing.is_finite() => "-",
+            value if (target.met)(value) => "yes",
+            _ => "no",
+        };
+        let cells = [target.what, target.wanted].map(str::to_owned);
+        table.row(cells.into_iter().chain([number(target.measured), met.to_owned()]));
+    }
+    table.note("Every ratio is of two figures of this run. A dash: not measured in this run.");
+    table.note(
+        "Junk: CPU time of the daemons and all that they start, for one datagram that reaches them, in \
+         bursts of ten a millisecond; fwknopd gets random bytes of a packet's length. In the rows \
+         with the kernel, its part of receiving and filtering is added to both.",
+    );
+    table
+}
+
+fn speed(figures: &Figures) -> Vec<Target> {
+    let ours = figures.opening(OURS);
+    let slower = |peer| figures.opening(peer).median() / ours.median();
+    vec![
+        Target {
+            what: "knock to open, median: fwknopd's by sKnock's",
+            wanted: ">= 25",
+            measured: slower(FWKNOP),
+            met: |x| x >= 25.0,
+        },
+        Target {
+            what: "the same, fwknopd tuned",
+            wanted: ">= 10",
+            measured: slower(TUNED),
+            met: |x| x >= 10.0,
+        },
+        Target {
+            what: "minimum of fwknopd tuned by sKnock's p99",
+            wanted: "> 1",
+            measured: figures.opening(TUNED).min() / ours.percentile(99),
+            met: |x| x > 1.0,
+        },
+        Target {
+            what: "valid knocks/s of one core, by the crypto floor",
+            wanted: ">= 0.85",
+            measured: figures.of_floor,
+            met: |x| x >= 0.85,
+        },
+        Target {
+            what: "valid knocks/s of two cores by one",
+            wanted: ">= 1.8",
+            measured: figures.two_cores,
+            met: |x| x >= 1.8,
+        },
+        Target {
+            what: "memory of both processes, idle: MiB RSS, shared pages once",
+            wanted: "< 12",
+            measured: figures.idle_memory,
+            met: |x| x < 12.0,
+        },
+    ]
+}
+
+fn junk(figures: &Figures) -> Vec<Target> {
+    let load = Load::Bursts.name();
+    let ours = figures.junk(OURS, NO_VEIL, load);
+    let by = |peer, cost: fn(&crate::figures::JunkCost) -> f64| {
+        let theirs = figures.junk(peer, NOISE, load);
+        ours.zip(theirs).map_or(f64::NAN, |(ours, theirs)| cost(ours) / cost(theirs))
+    };
+    vec![
+        Target {
+            what: "junk, wrong length: by an nft drop, full rate",
+            wanted: "<= 1.3",
+            measured: figures.wrong_length,
+            met: |x| x <= 1.3,
+        },
+        Target {
+            what: "junk, right length, no veil: by fwknopd's",
+            wanted: "< 0.05",
+            measured: by(FWKNOP, |cost| cost.processes),
+            met: |x| x < 0.05,
+        },
+        Target {
+            what: "the same, by fwknopd tuned",
+            wanted: "< 0.5",
+            measured: by(TUNED, |cost| cost.processes),
+            met: |x| x < 0.5,
+        },
+        Target {
+            what: "junk, no veil, with the kernel: by fwknopd's",
+            wanted: "< 0.05",
+            measured: by(FWKNOP, crate::figures::JunkCost::all),
+            met: |x| x < 0.05,
+        },
+        Target {
+            what: "the same, by fwknopd tuned",
+            wanted: "< 0.5",
+            measured: by(TUNED, crate::figures::JunkCost::all),
+            met: |x| x < 0.5,
+        },
+    ]
+}
+
+fn floods(figures: &Figures) -> Vec<Target> {
+    let opened = |kind| {
+        let flooded = figures.flooded(OURS, kind);
+        flooded.map_or(f64::NAN, |flooded| crate::series::real(flooded.opened))
+    };
+    vec![
+        Target {
+            what: "20 valid knocks in junk without the certificate: opened",
+            wanted: "20",
+            measured: opened(STRANGERS),
+            met: |x| x >= 20.0,
+        },
+        Target {
+            what: "20 valid knocks in junk with the right veil, one /24: opened",
+            wanted: ">= 19",
+            measured: opened(INSIDERS),
+            met: |x| x >= 19.0,
+        },
+    ]
+}
