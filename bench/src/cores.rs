@@ -10,9 +10,9 @@ use sknock_tests::{Config, Daemon};
 use crate::contender::Contender;
 use crate::cpu;
 use crate::figures::{Figures, OURS};
-use crate::rush::PATIENCE;
+use crate::rush::{PATIENCE, Round};
 use crate::sender::Sender;
-use crate::series::{Series, per_second};
+use crate::series::{Series, micros_each, per_second};
 use crate::stopwatch::Stopwatch;
 use crate::table::{Table, number};
 use crate::world::{Site, source};
@@ -26,7 +26,8 @@ const REST: Duration = Duration::from_millis(1);
 
 /// Measures a daemon with one worker on one core, and one with two on two.
 pub(crate) fn measure(site: &Site, config: &Config, log: &str, figures: &mut Figures) -> Table {
-    let columns = ["daemon", "knocks", "granted", "knocks/s", "min", "max", "x one core"];
+    let columns =
+        ["daemon", "knocks", "granted", "knocks/s", "min", "max", "CPU us each", "x one core"];
     let mut table = Table::new("A second core", &columns);
     table.note(format!(
         "{ROUNDS} rounds of {KNOCKS} knocks, no answers wanted; median, least and most. The network \
@@ -42,29 +43,23 @@ pub(crate) fn measure(site: &Site, config: &Config, log: &str, figures: &mut Fig
         let daemon = site.start(&config.clone().set("workers", workers), log);
         cpu::keep_on(&daemon, cores);
         site.introduce();
-        let (rate, granted) = rounds(site, &daemon);
+        let rounds: Vec<Round> =
+            (0..ROUNDS).map(|number| round(site, &daemon, number * KNOCKS)).collect();
+        let rate: Series = rounds.iter().map(|r| per_second(r.granted, r.took)).collect();
+        let cpu: Series = rounds.iter().map(|r| micros_each(r.spent.both(), r.granted)).collect();
         if one.is_nan() {
             one = rate.median();
         }
         figures.two_cores = rate.median() / one;
+        let granted = rounds.iter().map(|round| round.granted).sum();
         let counts = [ROUNDS * KNOCKS, granted].map(|count| count.to_string());
-        let rates = [rate.median(), rate.min(), rate.max(), figures.two_cores].map(number);
-        table.row([name.to_owned()].into_iter().chain(counts).chain(rates));
+        let rates = [rate.median(), rate.min(), rate.max(), cpu.median(), figures.two_cores];
+        table.row([name.to_owned()].into_iter().chain(counts).chain(rates.map(number)));
     }
     table
 }
 
-fn rounds(site: &Site, daemon: &Daemon<'_>) -> (Series, usize) {
-    let mut granted = 0;
-    let rates = (0..ROUNDS).map(|number| {
-        let (rate, new) = round(site, daemon, number * KNOCKS);
-        granted += new;
-        rate
-    });
-    (rates.collect(), granted)
-}
-
-fn round(site: &Site, daemon: &Daemon<'_>, first: usize) -> (f64, usize) {
+fn round(site: &Site, daemon: &Daemon<'_>, first: usize) -> Round {
     let ours = site.ours(OURS, daemon);
     let knocks: Vec<_> = (first..first + KNOCKS).map(|number| ours.knock(number)).collect();
     let sender = Sender::of(&site.world, PATIENCE);
@@ -73,7 +68,7 @@ fn round(site: &Site, daemon: &Daemon<'_>, first: usize) -> (f64, usize) {
     for (knock, number) in knocks.iter().zip(first..) {
         sender.send_all(knock, source(number));
     }
-    let watch = Stopwatch::start();
+    let (before, watch) = (ours.spent(), Stopwatch::start());
     kill(daemon.network(), Signal::SIGCONT).expect("it is stopped");
     let (mut granted, mut took) = (0, Duration::ZERO);
     while granted < KNOCKS && watch.elapsed() < took + PATIENCE {
@@ -83,5 +78,5 @@ fn round(site: &Site, daemon: &Daemon<'_>, first: usize) -> (f64, usize) {
             (granted, took) = (granted + new, watch.elapsed());
         }
     }
-    (per_second(granted, took), granted)
+    Round { granted, took, spent: ours.spent().since(before) }
 }

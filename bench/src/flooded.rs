@@ -4,20 +4,28 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
+use sknock_protocol::DEFAULT_KNOCK_PORT;
+use sknock_protocol::v2::DATAGRAM_LENGTH;
+use sknock_tests::Daemon;
+
 use crate::contender::{Contender, Knock};
-use crate::figures::Flooded;
+use crate::figures::{Flooded, OURS};
+use crate::forged::{noise, veiled_noise};
 use crate::opening::PATIENCE;
 use crate::sender::Sender;
 use crate::series::per_second;
 use crate::stopwatch::Stopwatch;
 use crate::table::{Table, number};
-use crate::world::source;
+use crate::world::{Site, source};
 
 /// Valid knocks of a flood.
 const TRIES: usize = 20;
 
 /// Between two of them.
 const GAP: Duration = Duration::from_millis(100);
+
+/// Different datagrams of ours, sent in turn.
+const DIFFERENT: usize = 256;
 
 /// Junk that is sent between two looks at the clock.
 const BLOCK: usize = 64;
@@ -48,6 +56,18 @@ pub(crate) struct Junk<'a> {
 /// The first address that junk comes from; honest clients are elsewhere.
 const JUNK: usize = 20_480;
 const HONEST: usize = 50_000;
+
+/// Floods a daemon of ours that has its default limits.
+pub(crate) fn ours(site: &Site, daemon: &Daemon<'_>) -> Vec<Flooded> {
+    let strange: Vec<_> = (0..DIFFERENT).map(|_| noise(DATAGRAM_LENGTH)).collect();
+    let veiled: Vec<_> = (0..DIFFERENT).map(|_| veiled_noise(&site.server)).collect();
+    let kinds = [(STRANGERS, &strange, MANY), (INSIDERS, &veiled, 254), (INSIDER, &veiled, 1)];
+    let floods = kinds.map(|(kind, datagrams, addresses)| {
+        let junk = Junk { kind, datagrams, port: DEFAULT_KNOCK_PORT, addresses };
+        flood(&site.ours(OURS, daemon), &junk)
+    });
+    floods.to_vec()
+}
 
 /// Floods for some seconds; none of the valid knocks is sent twice.
 pub(crate) fn flood(contender: &dyn Contender, junk: &Junk<'_>) -> Flooded {

@@ -35,12 +35,9 @@ mod throughput;
 mod wanted;
 mod world;
 
-use sknock_protocol::DEFAULT_KNOCK_PORT;
-use sknock_protocol::v2::DATAGRAM_LENGTH;
 use sknock_tests::{Config, Daemon};
 
 use crate::figures::{Figures, OURS};
-use crate::flooded::{INSIDER, INSIDERS, MANY, STRANGERS};
 use crate::floor::Floor;
 use crate::junk::Junk;
 use crate::latency::Latency;
@@ -92,7 +89,8 @@ fn main() {
         report.tell(&memory.table());
     }
     if wanted.any(&["flood"]) {
-        floods(&site, &config, &mut figures);
+        let limited = config.clone().without("knocksPerSource");
+        figures.flooded = flooded::ours(&site, &on_one_core(&site, &limited, USUAL));
     }
     if wanted.any(&["growth"]) {
         let ours = on_one_core(&site, &config, USUAL);
@@ -171,20 +169,6 @@ fn junk(site: &Site, config: &Config, figures: &mut Figures) -> Junk {
     let closed = on_one_core(site, &closed, USUAL);
     figures.wrong_length = junk.of_closed(&site.ours(OURS, &closed));
     junk
-}
-
-/// Valid knocks among junk, at a daemon with the limits that it has by default.
-fn floods(site: &Site, config: &Config, figures: &mut Figures) {
-    let daemon = on_one_core(site, &config.clone().without("knocksPerSource"), USUAL);
-    let ours = site.ours(OURS, &daemon);
-    let strange: Vec<_> = (0..256).map(|_| forged::noise(DATAGRAM_LENGTH)).collect();
-    let veiled: Vec<_> = (0..256).map(|_| forged::veiled_noise(&site.server)).collect();
-    for (kind, datagrams, addresses) in
-        [(STRANGERS, &strange, MANY), (INSIDERS, &veiled, 254), (INSIDER, &veiled, 1)]
-    {
-        let junk = flooded::Junk { kind, datagrams, port: DEFAULT_KNOCK_PORT, addresses };
-        figures.flooded.push(flooded::flood(&ours, &junk));
-    }
 }
 
 /// A daemon that knows all clients, with both processes on one core.

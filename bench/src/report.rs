@@ -26,8 +26,11 @@ impl Report {
         Self { folder, conditions, tables: String::new() }
     }
 
-    /// Prints a table.
+    /// Prints a table, unless nothing is in it.
     pub(crate) fn tell(&mut self, table: &Table) {
+        if table.is_empty() {
+            return;
+        }
         println!("{table}");
         self.tables += &table.to_string();
         self.tables.push('\n');

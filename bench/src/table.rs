@@ -22,6 +22,11 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// Whether there is nothing below its columns.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.len() < 2
+    }
+
     /// What to know about it.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());

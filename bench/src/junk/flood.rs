@@ -22,6 +22,9 @@ pub(super) const FLOWS: usize = 4096;
 /// Between two looks whether a daemon is still busy.
 const PAUSE: Duration = Duration::from_millis(30);
 
+/// Then it is busy with something else.
+const LOOKS: usize = 300;
+
 /// How fast junk comes.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Load {
@@ -112,7 +115,7 @@ impl Flood<'_> {
     /// When there is nothing left to do for the daemon.
     fn settled(&self) -> Spent {
         let mut last = self.spent();
-        loop {
+        for _ in 0..LOOKS {
             thread::sleep(PAUSE);
             let now = self.spent();
             if now.since(last).network < PAUSE / 10 {
@@ -120,6 +123,7 @@ impl Flood<'_> {
             }
             last = now;
         }
+        last
     }
 }
 
