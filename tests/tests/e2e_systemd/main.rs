@@ -2,5 +2,6 @@
 //! in these tests; its tools judge the unit, and we listen in its place.
 
 mod ears;
+mod trial;
 mod unit;
 mod watchdog;

@@ -51,7 +51,11 @@ fn systemd_finds_an_exposure_of_1_5_at_most() {
 }
 
 /// With the user, the capabilities and the system calls of the unit, and the folders that systemd makes.
-fn as_the_unit<'w>(world: &'w World, authority: &Authority, config: &Config) -> Daemon<'w> {
+pub(crate) fn as_the_unit<'w>(
+    world: &'w World,
+    authority: &Authority,
+    config: &Config,
+) -> Daemon<'w> {
     let mut daemon = Daemon::stopped(&world.gateway, config);
     let ours = |path: &Path| chown(path, Some(UID), Some(UID)).unwrap();
     for file in [authority.file("gate.pfx"), authority.password_file()] {
