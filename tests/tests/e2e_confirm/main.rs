@@ -8,7 +8,7 @@ use sknock_tests::Found::{Open, Refused};
 use sknock_tests::{Client, Seen, World};
 
 /// Seconds: short, and long enough to look at something before they are over, on a busy machine too.
-const SHORT: &str = "5";
+const SHORT: &str = "8";
 /// Longer than any test.
 const LONG: &str = "600";
 

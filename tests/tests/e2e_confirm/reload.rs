@@ -57,7 +57,7 @@ fn unconfirmed_rules_key_and_authority_are_those_from_before() {
     let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
     let scene = Scene::new(&world, &authorities);
     open(&scene.old, "tcp/2222 --lifetime 60");
-    scene.reload("8");
+    scene.reload("10");
     assert_eq!(scene.seen(), AFTER);
     open(&scene.new, "tcp/22 --lifetime 60");
     let mark = scene.daemon.mark();
@@ -116,7 +116,7 @@ fn with_both_processes_killed_the_kernel_goes_back_and_so_does_the_next_start() 
 fn a_reload_in_a_trial_is_on_trial_too_and_has_no_more_time() {
     let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
     let scene = Scene::new(&world, &authorities);
-    scene.reload("8");
+    scene.reload("10");
     let mark = scene.daemon.mark();
     scene.daemon.configure(&scene.config.clone().set("protectedPorts", "tcp/2222, tcp/8080"));
     scene.daemon.reload();

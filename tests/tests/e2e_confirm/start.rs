@@ -66,7 +66,7 @@ fn confirmed_it_stays_beyond_the_time() {
     assert!(asked.answer.contains("confirmed"), "{}", asked.answer);
     daemon.wait_for("confirmed; the new rules stay");
     // A door that is open for longer than the trial was: with it, the time has passed.
-    open(&Client::alice(&world.client, &authority), "tcp/22 --lifetime 6");
+    open(&Client::alice(&world.client, &authority), "tcp/22 --lifetime 9");
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     until("the door closes", || world.tcp(22) == CLOSED);
     let table = world.gateway.table().unwrap();
