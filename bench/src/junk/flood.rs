@@ -35,7 +35,7 @@ pub(crate) enum Load {
 }
 
 impl Load {
-    pub(super) const ALL: [Self; 2] = [Self::Bursts, Self::Full];
+    pub(crate) const ALL: [Self; 2] = [Self::Bursts, Self::Full];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

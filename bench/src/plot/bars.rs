@@ -14,9 +14,12 @@ pub(super) fn junk(all: &[JunkCost]) -> String {
     picture(height, |ground| draw(ground, &bars))
 }
 
+/// Microseconds at the left edge: less is next to nothing.
+const LEAST: f64 = 0.1;
+
 fn draw(ground: &Ground<'_>, bars: &[&JunkCost]) -> Result<(), Failed> {
     let values = bars.iter().flat_map(|cost| [cost.processes, cost.all()]);
-    let across = decades(values);
+    let across = decades(values.map(|value| value.max(LEAST)));
     let rows = i32::try_from(bars.len()).unwrap_or(i32::MAX);
     let name = |row: &SegmentValue<i32>| {
         let SegmentValue::CenterOf(row) = row else { return String::new() };
@@ -29,7 +32,7 @@ fn draw(ground: &Ground<'_>, bars: &[&JunkCost]) -> Result<(), Failed> {
         .margin(16)
         .x_label_area_size(46)
         .y_label_area_size(370)
-        .build_cartesian_2d(across.log_scale(), (0..rows).into_segmented())?;
+        .build_cartesian_2d(across.log_scale(), (0..rows - 1).into_segmented())?;
     chart
         .configure_mesh()
         .disable_y_mesh()
@@ -40,7 +43,7 @@ fn draw(ground: &Ground<'_>, bars: &[&JunkCost]) -> Result<(), Failed> {
         .x_label_formatter(&|value| tick(*value))
         .y_labels(bars.len())
         .y_label_formatter(&name)
-        .x_desc("microseconds (logarithmic): processes dark, with the kernel's part light")
+        .x_desc("microseconds (logarithmic): in bursts; processes dark, the kernel's part light")
         .draw()?;
     for (row, cost) in (0..rows).rev().zip(bars) {
         let bar = |value: f64, style: ShapeStyle| {
