@@ -1,0 +1,5 @@
+//! Connections end with what closes their grant, in both directions and for good; nobody else's do.
+
+mod feed;
+mod gaps;
+mod revoked;
