@@ -6,6 +6,7 @@
 mod close;
 mod fetch;
 mod file;
+mod turns;
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -19,6 +20,7 @@ use tracing::{error, info, warn};
 
 pub use self::fetch::{FetchError, LARGEST, Patience};
 use self::fetch::{Fetched, Fetcher};
+use self::turns::{Turn, Turns};
 use crate::audit::hex;
 use crate::clock;
 use crate::config::RevocationSettings;
@@ -92,10 +94,20 @@ impl Refresh {
         }
     }
 
-    /// Fetches once, for a start without lists.
+    /// Fetches once, for a start without lists. Who takes their time is not waited for long once
+    /// there is a list that counts.
     pub fn fetch_now(&mut self) -> io::Result<()> {
         wait_for(async {
-            self.round().await;
+            let mut turns = Turns::begin(&self.sources);
+            loop {
+                let patience =
+                    if self.is_usable(clock::now()) { STRAGGLERS } else { Duration::MAX };
+                match tokio::time::timeout(patience, turns.next()).await {
+                    Ok(Some(turn)) => self.take(turn),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            self.warn_of_age(clock::now());
             Ok(())
         })
     }
@@ -120,31 +132,36 @@ impl Refresh {
             close::revoked_since(&closed, loaded, gate).await?;
             closed = loaded.clone();
         }
+        let mut turns = Turns::begin(&self.sources);
+        let mut age = tokio::time::interval(self.interval);
+        age.tick().await;
         loop {
-            self.round().await;
+            tokio::select! {
+                Some(turn) = turns.next() => {
+                    let place = turn.place;
+                    self.take(turn);
+                    turns.add(place, self.sources[place].clone(), fetch::jittered(self.interval));
+                }
+                _ = age.tick() => self.warn_of_age(clock::now()),
+            }
             if let Revocation::Lists(lists) = &*self.current.load_full() {
                 close::newly_revoked(&closed, lists, gate).await?;
                 closed = lists.clone();
             }
-            tokio::time::sleep(fetch::jittered(self.interval)).await;
         }
     }
 
-    /// Asks every source once.
-    async fn round(&mut self) {
-        let mut sources = std::mem::take(&mut self.sources);
-        for source in &mut sources {
-            match source.fetch().await {
-                Ok(Fetched::Unchanged) => {}
-                Ok(Fetched::List(bytes)) => self.offer(source, &bytes, clock::now()),
-                Err(error) => {
-                    let left = self.left();
-                    warn!(url = source.url(), "revocation list not fetched: {error}; {left}");
-                }
+    /// Takes what a source has given, and what is known of that source now.
+    fn take(&mut self, Turn { place, mut source, fetched }: Turn) {
+        match fetched {
+            Ok(Fetched::Unchanged) => {}
+            Ok(Fetched::List(bytes)) => self.offer(&mut source, &bytes, clock::now()),
+            Err(error) => {
+                let left = self.left();
+                warn!(url = source.url(), "revocation list not fetched: {error}; {left}");
             }
         }
-        self.sources = sources;
-        self.warn_of_age(clock::now());
+        self.sources[place] = source;
     }
 
     /// Takes a list from the web, if it is good.
@@ -240,6 +257,9 @@ impl Refresh {
         }
     }
 }
+
+/// How long a start waits for each of the others once it could begin.
+const STRAGGLERS: Duration = Duration::from_secs(10);
 
 /// Runs `work` to its end on this thread.
 fn wait_for<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {

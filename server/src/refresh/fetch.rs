@@ -62,7 +62,7 @@ pub(crate) enum Fetched {
 }
 
 /// One URL, and what is known of its last good answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fetcher {
     client: Client,
     url: String,

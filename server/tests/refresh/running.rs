@@ -4,10 +4,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use sknock_gate::{Answer, Request};
 use sknock_server::gate::Gate;
+use sknock_server::refresh::Patience;
 
 use crate::web::{Reply, Web};
 use crate::world::{World, good};
@@ -84,4 +86,49 @@ fn it_ends_when_the_gate_is_gone() {
     drop(theirs);
     let (_stop, stopping) = UnixStream::pair().unwrap();
     assert!(refresh.run(Gate::new(ours), stopping).is_err());
+}
+
+/// Far beyond what anything here takes, and far below the patience with a silent server below.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Silent servers are never given up.
+fn endlessly_patient() -> Patience {
+    let hour = Duration::from_secs(3600);
+    Patience { connect: hour, piece: hour, whole: hour }
+}
+
+#[test]
+fn a_silent_web_server_does_not_hold_up_the_lists_of_others() {
+    let world = World::new();
+    let (silent, web) =
+        (Web::new(Reply::Silence), Web::new(Reply::List(good(&world.authority, 1, 5))));
+    let refresh = world.patient(&[&silent.url, &web.url], None, endlessly_patient());
+    let (gate, closed) = gate();
+    let (stop, stopping) = UnixStream::pair().unwrap();
+    thread::scope(|scope| {
+        let running = scope.spawn(move || refresh.run(gate, stopping));
+        for number in [5, 6, 7] {
+            web.now_says(Reply::List(good(&world.authority, number.into(), number)));
+            while closed.recv_timeout(LIMIT).expect("a list is taken") != [number] {}
+        }
+        assert_eq!(silent.requests().len(), 1, "it still has its turn");
+        drop(stop);
+        running.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_silent_web_server_does_not_hold_up_a_start() {
+    let world = World::new();
+    let (silent, web) =
+        (Web::new(Reply::Silence), Web::new(Reply::List(good(&world.authority, 1, 5))));
+    let mut refresh = world.patient(&[&silent.url, &web.url], None, endlessly_patient());
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || {
+        refresh.fetch_now().unwrap();
+        done.send(refresh).unwrap();
+    });
+    let refresh = is_done.recv_timeout(LIMIT).expect("it starts");
+    assert!(world.is_revoked(&refresh, 5));
+    assert_eq!(silent.requests().len(), 1);
 }

@@ -11,7 +11,7 @@ use sknock_tests::{Daemon, Page, Reply, Web, World};
 use crate::scene::Scene;
 
 /// A server on whose list number 3 is `mallory`, but not `alice`.
-fn stands_firm(test: impl FnOnce(&Scene, &Daemon<'_>, &dyn Fn(&str))) {
+pub(crate) fn stands_firm(test: impl FnOnce(&Scene, &Daemon<'_>, &dyn Fn(&str))) {
     let scene = Scene::new();
     scene.authority.publish(7);
     scene.authority.revoke("mallory");
@@ -39,6 +39,11 @@ fn a_bad_list_changes_nothing_and_the_log_says_why() {
         let list = |reply: Vec<u8>| Reply::Page(Page::plain(reply));
         for (what, reply, said) in [
             ("forged", list(impostor.list(&nobody(9, now, tomorrow))), "forged"),
+            (
+                "another authority's",
+                list(Forge::root("stranger").list(&nobody(9, now, tomorrow))),
+                "issuer is none of",
+            ),
             ("older", list(forge.list(&nobody(2, now, tomorrow))), "number is lower"),
             ("earlier", list(forge.list(&nobody(3, now.before(HOUR), tomorrow))), "before"),
             (

@@ -7,3 +7,4 @@ mod issuers;
 mod noticed;
 mod scene;
 mod start;
+mod tricks;
