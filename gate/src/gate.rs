@@ -138,7 +138,9 @@ impl Gate {
     /// The first time, what an earlier run left open is taken over; later, memory knows better than
     /// the kernel, except for what a connection may have used up.
     fn try_raise(&mut self, now: Uptime) -> Result<usize, Error> {
-        let seen = match self.firewall.dump() {
+        let listed =
+            if self.raised { self.firewall.dump_single_use() } else { self.firewall.dump() };
+        let seen = match listed {
             // Others change the firewall all the time. Protection comes first; without a listing, nobody
             // knows which single uses are left.
             Err(error) if error.is_unsteady() && self.raised => Vec::new(),

@@ -150,8 +150,8 @@ impl Live {
         before - seen.len()
     }
 
-    /// Forgets what `ceiling` forbids, and single-use doors that the kernel no longer has: they may
-    /// have been used. How many doors that were.
+    /// Forgets what `ceiling` forbids, and single-use doors that are not among those `seen` in the
+    /// kernel: they may have been used. How many doors that were.
     pub fn narrow(&mut self, seen: &[Element], ceiling: &Ceiling) -> usize {
         let unused: BTreeSet<Door> = seen.iter().map(|element| element.door).collect();
         self.retain(|door, _| {

@@ -30,6 +30,10 @@ const ELEMENTS_PER_MESSAGE: usize = 256;
 /// to none as "for ever".
 const SHORTEST: Duration = Duration::from_millis(100);
 
+/// A whole table's batch may be a million grants of 184 bytes, and `sendmsg` takes 1024 pages at most
+/// (`UIO_MAXIOV`). What of a page is not written takes no memory.
+const LARGE_PAGE: u32 = 1 << 20;
+
 /// A grant's batch fits in one page of this size; libnftnl keeps 68 KiB more for a message too long.
 const SMALL_PAGE: u32 = 32 * 1024;
 
@@ -111,7 +115,7 @@ impl Firewall {
         cuts: &[Way],
     ) -> Result<(), Error> {
         rules.check()?;
-        let mut batch = Batch::new();
+        let mut batch = Batch::with_page_size(LARGE_PAGE);
         table::add(&mut batch, rules, fallback);
         for set in Set::ALL {
             add_elements(&mut batch, set, elements, MsgType::Add);
@@ -168,9 +172,21 @@ impl Firewall {
     /// What is open, by this or an earlier run. Nothing if the table does not exist. An element
     /// without a timeout or without our comment was put there by somebody else: it has "for ever"
     /// left, and nobody holds it.
+    ///
+    /// The kernel walks a set from its beginning for every 32 KiB that it lists: ten times the
+    /// elements take a hundred times as long.
     pub fn dump(&mut self) -> Result<Vec<Element>, Error> {
+        self.dump_sets(Set::ALL.into_iter())
+    }
+
+    /// As [`Firewall::dump`], of doors for single use only.
+    pub fn dump_single_use(&mut self) -> Result<Vec<Element>, Error> {
+        self.dump_sets(Set::ALL.into_iter().filter(|set| set.is_single_use()))
+    }
+
+    fn dump_sets(&mut self, sets: impl Iterator<Item = Set>) -> Result<Vec<Element>, Error> {
         let mut elements = Vec::new();
-        for set in Set::ALL {
+        for set in sets {
             match self.dump_set(set) {
                 Ok(found) => elements.extend(found),
                 Err(error) if error.is_gone() => {}

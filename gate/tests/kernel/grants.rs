@@ -1,10 +1,12 @@
 //! What the kernel holds open, and for how long.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use sknock_gate::{
-    Answer, Ceiling, Change, Door, Element, Excess, Firewall, Gate, Happened, Policy, Request,
-    Rules, Transport, Uptime,
+    Answer, Ceiling, Change, Door, Element, Excess, Firewall, Gate, Happened, Holder, Label, Name,
+    Policy, Request, Rules, Serial, Transport, Uptime,
 };
 
 use crate::netns::{Net, until};
@@ -236,6 +238,30 @@ fn twenty_thousand_grants_go_up_in_one_transaction() {
     let remove = &[many[0].door, many[1].door];
     firewall.change(&Change { remove, ..Change::default() }).unwrap();
     assert_eq!(firewall.dump().unwrap().len(), 19_998);
+}
+
+/// As many as `maxGrants` may be, each with the longest comment.
+#[test]
+fn a_million_grants_go_up_in_one_transaction() {
+    const MILLION: u32 = 1_000_000;
+    let net = Net::new();
+    let label = Label {
+        holder: Holder { issuer: [0xca; 4], serial: Serial::new(&[0xff; 20]).unwrap() },
+        name: Name::cut(&"n".repeat(Name::MOST)),
+        ..wish(&[ALICE], &[tcp(22)], 1).label
+    };
+    let element = |n: u32| {
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() + n).into();
+        let door = Door { address, transport: Transport::Tcp, port: 22, single_use: false };
+        Element { door, remaining: Duration::from_secs(600), label }
+    };
+    let mut many: Vec<Element> = (0..MILLION).map(element).collect();
+    let mut firewall = net.inside(|| Firewall::open().unwrap());
+    firewall.raise(&Rules { capacity: MILLION, ..rules(Policy::Drop) }, &many, &[]).unwrap();
+    // There they are: no room for another, and none of these is new.
+    let refused = |one: Element, firewall: &mut Firewall| firewall.add(&[one]).unwrap_err().errno();
+    assert_eq!(refused(element(MILLION), &mut firewall), Some(Errno::ENFILE));
+    assert_eq!(refused(many.swap_remove(777_777), &mut firewall), Some(Errno::EEXIST));
 }
 
 #[test]
