@@ -1,6 +1,7 @@
 //! How knocks come in: copied by the kernel, without a port that is bound, or by a socket. Seen by
 //! clients, by scanners, by floods, and by other firewalls on the same host.
 
+mod burst;
 mod doors;
 mod floods;
 mod group;
