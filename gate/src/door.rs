@@ -1,7 +1,7 @@
 //! One door: one address, one port. And the four kernel sets that doors live in.
 
 use std::ffi::CStr;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::{Label, Transport, Way};
@@ -17,16 +17,6 @@ pub struct Door {
     pub port: u16,
     /// Whether the first connection uses it up.
     pub single_use: bool,
-}
-
-impl Door {
-    /// No real door sorts before this one.
-    pub(crate) const FIRST: Self = Self {
-        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        transport: Transport::Tcp,
-        port: 0,
-        single_use: false,
-    };
 }
 
 /// A door as the kernel is to hold it.

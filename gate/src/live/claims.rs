@@ -1,0 +1,104 @@
+//! Claims on doors, each kept once, and found by its door, its holder and its end. Decides nothing.
+//!
+//! A million take about 250 MB: the indexes hold places, not claims.
+
+use std::collections::BTreeSet;
+
+use crate::{Door, Holder, Label, Uptime};
+
+/// Somebody may use a door for a while.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) door: Door,
+    pub(super) until: Uptime,
+    pub(super) label: Label,
+}
+
+/// Where a claim is kept.
+type Place = u32;
+
+/// No two are of the same holder on the same door; that is up to whoever inserts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claims {
+    places: Vec<Option<Claim>>,
+    empty: Vec<Place>,
+    by_door: BTreeSet<(Door, Place)>,
+    by_holder: BTreeSet<(Holder, Place)>,
+    by_end: BTreeSet<(Uptime, Place)>,
+}
+
+impl Claims {
+    pub(super) fn len(&self) -> usize {
+        self.by_end.len()
+    }
+
+    pub(super) fn insert(&mut self, claim: Claim) {
+        let place = self.empty.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            let last = self.places.len() - 1;
+            Place::try_from(last).expect("2^32 claims, of 120 bytes each, fit into no memory")
+        });
+        self.by_door.insert((claim.door, place));
+        self.by_holder.insert((claim.label.holder, place));
+        self.by_end.insert((claim.until, place));
+        if let Some(slot) = self.slot(place) {
+            *slot = Some(claim);
+        }
+    }
+
+    /// The claim of `holder` on `door`.
+    pub(super) fn find(&self, door: &Door, holder: &Holder) -> Option<&Claim> {
+        self.on(door).find(|claim| claim.label.holder == *holder)
+    }
+
+    /// Takes out the claim of `holder` on `door`.
+    pub(super) fn take(&mut self, door: &Door, holder: &Holder) -> Option<Claim> {
+        let is_theirs =
+            |place: &Place| self.at(*place).is_some_and(|claim| claim.label.holder == *holder);
+        let place = self.places_on(door).find(is_theirs)?;
+        self.take_from(place)
+    }
+
+    /// Takes out a claim that has ended, if there is one.
+    pub(super) fn take_ended(&mut self, now: Uptime) -> Option<Claim> {
+        let &(until, place) = self.by_end.first()?;
+        if until > now { None } else { self.take_from(place) }
+    }
+
+    /// All claims on `door`.
+    pub(super) fn on(&self, door: &Door) -> impl Iterator<Item = &Claim> {
+        self.places_on(door).filter_map(|place| self.at(place))
+    }
+
+    /// All claims of `holder`.
+    pub(super) fn of(&self, holder: &Holder) -> impl Iterator<Item = &Claim> {
+        let places = self.by_holder.range((*holder, Place::MIN)..=(*holder, Place::MAX));
+        places.filter_map(|(_, place)| self.at(*place))
+    }
+
+    /// All claims, those on one door one after the other.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Claim> {
+        self.by_door.iter().filter_map(|(_, place)| self.at(*place))
+    }
+
+    fn places_on(&self, door: &Door) -> impl Iterator<Item = Place> {
+        self.by_door.range((*door, Place::MIN)..=(*door, Place::MAX)).map(|(_, place)| *place)
+    }
+
+    fn take_from(&mut self, place: Place) -> Option<Claim> {
+        let claim = self.slot(place)?.take()?;
+        self.by_door.remove(&(claim.door, place));
+        self.by_holder.remove(&(claim.label.holder, place));
+        self.by_end.remove(&(claim.until, place));
+        self.empty.push(place);
+        Some(claim)
+    }
+
+    fn at(&self, place: Place) -> Option<&Claim> {
+        self.places.get(usize::try_from(place).ok()?)?.as_ref()
+    }
+
+    fn slot(&mut self, place: Place) -> Option<&mut Option<Claim>> {
+        self.places.get_mut(usize::try_from(place).ok()?)
+    }
+}
