@@ -9,8 +9,10 @@ use crate::{
 };
 
 impl Gate {
-    /// Moves what has ended by itself to what was granted once: its connections go on.
-    pub(super) fn expire(&mut self, now: Uptime) {
+    /// Moves what has ended by itself to what was granted once: its connections go on. Every request
+    /// does that first; whoever does it in quiet times, too, spares the first request after them to
+    /// do all of it.
+    pub fn expire(&mut self, now: Uptime) {
         for (holder, door) in self.live.expire(now) {
             if self.rules.ending == Ending::Cut {
                 self.former.keep(holder, door.way(), self.ceiling.live);

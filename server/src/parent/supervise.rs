@@ -188,6 +188,7 @@ impl Supervisor {
 
     fn look_after(&mut self, now: Uptime) {
         self.stand_guard(now);
+        self.clerk.gate.expire(now);
         self.tell_of_trial(now);
         for network in self.current.iter_mut().chain(&mut self.next) {
             if network.is_overdue(now, FINISH) {
