@@ -11,9 +11,6 @@ use crate::gate::Gate;
 /// A knock that was believed just before a change has opened its door by then.
 const UNDER_WAY: Duration = Duration::from_secs(1);
 
-/// After this many requests to the gate, look whether to stop.
-const AT_ONCE: usize = 1000;
-
 /// Closes at once, and again when nothing that `before` let in can be under way any more.
 pub(super) async fn newly_revoked(
     before: &RevocationLists,
@@ -33,22 +30,27 @@ pub(super) async fn revoked_since(
     lists: &RevocationLists,
     gate: &mut Gate,
 ) -> io::Result<bool> {
-    let mut asked = 0;
+    let mut any = false;
     for list in lists.iter() {
         let before = before.list(list.issuer());
         if before.is_some_and(|before| Arc::ptr_eq(before, list)) {
             continue;
         }
-        for serial in list.serials() {
-            if before.is_some_and(|before| before.contains(serial)) {
-                continue;
+        let is_new = |serial: &&[u8]| !before.is_some_and(|before| before.contains(serial));
+        let mut revoked = list
+            .serials()
+            .filter(is_new)
+            .map(|serial| CertificateId { issuer: *list.issuer(), serial: serial.to_vec() });
+        loop {
+            let some: Vec<_> = revoked.by_ref().take(Gate::AT_ONCE).collect();
+            if some.is_empty() {
+                break;
             }
-            gate.close(&CertificateId { issuer: *list.issuer(), serial: serial.to_vec() })?;
-            asked += 1;
-            if asked % AT_ONCE == 0 {
-                tokio::task::yield_now().await;
-            }
+            gate.close(&some)?;
+            any = true;
+            // Somebody may want us to stop.
+            tokio::task::yield_now().await;
         }
     }
-    Ok(asked > 0)
+    Ok(any)
 }
