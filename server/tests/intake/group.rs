@@ -31,7 +31,7 @@ fn rules() -> Rules {
 }
 
 /// In a thread of its own: namespace and privilege are the thread's.
-fn alone(work: impl FnOnce() + Send + 'static) {
+pub(crate) fn alone(work: impl FnOnce() + Send + 'static) {
     let run = || {
         unshare(CloneFlags::CLONE_NEWNET).expect("this test runs as root");
         let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();

@@ -4,3 +4,4 @@ mod copies;
 mod fairness;
 mod group;
 mod packets;
+mod room;
