@@ -30,6 +30,10 @@ pub(crate) struct Figures {
     pub(crate) two_cores: f64,
     /// A datagram of the wrong length, by the cost of an nft `drop`.
     pub(crate) wrong_length: f64,
+    /// CPU time to open the 1,000,000th grant, by that of the first.
+    pub(crate) millionth: f64,
+    /// The kernel's cost of a packet that a grant lets in with 1,000,000 open, by that with one.
+    pub(crate) matching: f64,
     /// RSS of both processes before any knock, in MiB.
     pub(crate) idle_memory: f64,
 }
@@ -80,6 +84,8 @@ impl Default for Figures {
             of_floor: not_yet,
             two_cores: not_yet,
             wrong_length: not_yet,
+            millionth: not_yet,
+            matching: not_yet,
             idle_memory: not_yet,
         }
     }

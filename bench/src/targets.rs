@@ -17,7 +17,8 @@ struct Target {
 /// All of them; what was not measured is a dash.
 pub(crate) fn table(figures: &Figures) -> Table {
     let mut table = Table::new("Targets", &["figure", "target", "measured", "met"]);
-    for target in speed(figures).into_iter().chain(junk(figures)).chain(floods(figures)) {
+    let all = speed(figures).into_iter().chain(junk(figures)).chain(floods(figures));
+    for target in all.chain(scale(figures)) {
         let met = match target.measured {
             nothing if !nothing.is_finite() => "-",
             value if (target.met)(value) => "yes",
@@ -74,6 +75,24 @@ fn speed(figures: &Figures) -> Vec<Target> {
             wanted: "< 12",
             measured: figures.idle_memory,
             met: |x| x < 12.0,
+        },
+    ]
+}
+
+fn scale(figures: &Figures) -> [Target; 2] {
+    [
+        Target {
+            what: "open the 1,000,000th grant: by the first".to_owned(),
+            wanted: "<= 2",
+            measured: figures.millionth,
+            met: |x| x <= 2.0,
+        },
+        Target {
+            what: "a packet let in with 1,000,000 open: by one open (cache misses in it)"
+                .to_owned(),
+            wanted: "<= 1.5",
+            measured: figures.matching,
+            met: |x| x <= 1.5,
         },
     ]
 }
