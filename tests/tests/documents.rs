@@ -167,3 +167,67 @@ fn no_document_names_a_file_of_ours_that_is_not_there() {
         }
     }
 }
+
+/// Words in backquotes that are shaped like the names of tests, which are sentences.
+fn named_tests(document: &Document) -> Vec<String> {
+    let prose = document.prose();
+    let spans = prose.split('`').skip(1).step_by(2);
+    let words = spans.flat_map(|span| span.split([' ', ':', ','])).filter(|word| {
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c);
+        word.matches('_').count() > 2 && word.chars().all(letters) && !word.contains(".rs")
+    });
+    words.map(str::to_owned).collect()
+}
+
+/// The name of each function in this folder that is a test.
+fn tests_in(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("a folder of ours").flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") {
+            tests_in(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a file of ours");
+            let functions = text.split("#[test]\n").skip(1).filter_map(|rest| {
+                rest.split_once("fn ").and_then(|(_, rest)| rest.split_once('('))
+            });
+            found.extend(functions.map(|(name, _)| name.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_is_said_to_show_something_exists() {
+    let mut tests = Vec::new();
+    for folder in ["protocol", "gate", "server", "client-lib", "client-cli", "certs", "tests"] {
+        tests_in(&root().join(folder), &mut tests);
+    }
+    assert!(tests.len() > 500, "the tests are not found: {}", tests.len());
+    let exists = |name: &str| match name.strip_suffix("...") {
+        Some(beginning) => tests.iter().any(|test| test.starts_with(beginning)),
+        None => tests.iter().any(|test| test == name),
+    };
+    for (name, least) in [("docs/THREATS.md", 50), ("docs/RELIABILITY.md", 10)] {
+        let document = Document::read(root().join(name));
+        let named = named_tests(&document);
+        assert!(named.len() >= least, "{name} names {} tests only", named.len());
+        for test in named {
+            assert!(exists(&test), "{name}: there is no test {test}");
+        }
+    }
+}
+
+/// A threat that nothing is shown to stop is to be seen as such, and is not forgotten.
+#[test]
+fn every_threat_names_what_it_is_against_and_what_shows_that_it_is_stopped() {
+    let text = Document::read(root().join("docs/THREATS.md")).text;
+    let rows = text.split("| shown by |").nth(1).expect("there is the table");
+    let rows: Vec<&str> = rows.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 25, "the table is not read rightly");
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, _, what, asset, stops, shown, _] = cells.as_slice() else { panic!("{row}") };
+        assert!(["services", "the way in", "the host", "privacy"].contains(asset), "{row}");
+        assert!(!what.is_empty() && !stops.is_empty(), "{row}");
+        assert_eq!(shown.is_empty(), stops.starts_with("can."), "{row}");
+    }
+}
