@@ -21,7 +21,7 @@ SONAME := libsknock.so.0
 PROFILE ?= release
 BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 
-.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz doc header install install-c-library setup build c-library clean
+.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz doc header install install-c-library setup build c-library dist clean
 
 demo: setup
 	$(CARGO) build --release --locked --bins
@@ -154,6 +154,16 @@ install-c-library: c-library
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client-lib/c/sknock.pc.in > $(BUILT)/sknock.pc
 	$(as) install -D -m 644 $(BUILT)/sknock.pc $(lib)/pkgconfig/sknock.pc
 	$(if $(DESTDIR),,$(as) ldconfig)
+
+# The sources of the last commit, what is built into them (CycloneDX), and their checksums; the same
+# bytes wherever it is made. `cargo fetch` is the only thing that asks the network.
+DIST := target/dist
+dist:
+	$(CARGO) fetch --locked
+	mkdir -p $(DIST)
+	git archive --format=tar --prefix=sknock-$(VERSION)/ HEAD | gzip -n -9 > $(DIST)/sknock-$(VERSION).tar.gz
+	CARGO="$(CARGO)" python3 packaging/sbom.py > $(DIST)/sknock-$(VERSION).cdx.json
+	cd $(DIST) && sha256sum sknock-$(VERSION).tar.gz sknock-$(VERSION).cdx.json > sknock-$(VERSION).sha256
 
 clean:
 	$(CARGO) clean
