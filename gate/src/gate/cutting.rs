@@ -142,9 +142,8 @@ impl Gate {
         if self.rules.policy == Policy::None {
             return;
         }
-        let rules = &self.rules;
-        let wanted = |way: &Way| rules.closes(way.transport, way.port);
-        match self.firewall.connected(wanted, self.ceiling.live.max(LEAST)) {
+        let most = self.ceiling.live.max(LEAST);
+        match self.firewall.connected(&self.rules, |_| true, most) {
             Ok(found) => self.legitimate.begin(Some(found)),
             Err(error) => self.severed.fail(error),
         }
@@ -165,11 +164,10 @@ impl Gate {
         let Self { rules, live, legitimate, firewall, .. } = self;
         let strange = |way: &Way| {
             let known = legitimate.contains(way) || live.is_held(way, None);
-            let closed = rules.closes(way.transport, way.port);
             // Who knocked meanwhile is no stranger, and would not get an answer.
-            !known && closed && !rules.hears(way.transport, way.port) && !way.address.is_loopback()
+            !known && !rules.hears(way.transport, way.port) && !way.address.is_loopback()
         };
-        let strangers = firewall.connected(strange, MOST_STRANGERS)?;
+        let strangers = firewall.connected(rules, strange, MOST_STRANGERS)?;
         // They may be forged: they must not drive out those who were revoked.
         let room = self.ceiling.live.saturating_sub(self.cuts.len());
         let ways: Vec<Way> =

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::Connection;
+use crate::nft::message::attribute;
 
 /// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW`.
 const NEW: u16 = 1 << 8;
@@ -71,15 +72,4 @@ fn v6(address: IpAddr) -> [u8; 16] {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
     }
-}
-
-/// `struct nlattr`: u16 length without padding, u16 type; then the content, padded to four bytes.
-fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
-    let length = 4 + content.len();
-    let mut bytes = Vec::with_capacity(length.next_multiple_of(4));
-    bytes.extend(u16::try_from(length).unwrap_or_default().to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(content);
-    bytes.resize(length.next_multiple_of(4), 0);
-    bytes
 }

@@ -78,6 +78,17 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
     })
 }
 
+/// `struct nlattr`: u16 length without padding, u16 type; then the content, padded to four bytes.
+pub(crate) fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
+    let length = 4 + content.len();
+    let mut bytes = Vec::with_capacity(length.next_multiple_of(4));
+    bytes.extend(u16::try_from(length).unwrap_or_default().to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(content);
+    bytes.resize(length.next_multiple_of(4), 0);
+    bytes
+}
+
 /// A message to the kernel in the making, which asks for an acknowledgement.
 pub(crate) struct Draft(Vec<u8>);
 
