@@ -169,7 +169,7 @@ const COLUMNS: &[&str] = &[
 
 /// Drops everything before anybody looks at it: what is left is the cost of sending.
 const UNSEEN: &str = "table netdev bench {
-    chain unseen { type filter hook ingress device cl priority 0; policy drop; }
+    chain unseen { type filter hook ingress device cl priority 0; meta protocol ip drop; }
 }";
 
 /// Where and behind what the daemon's own chain would drop it.

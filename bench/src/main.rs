@@ -3,7 +3,7 @@
 //! Run it as root after building all programs (`make bench`, `make bench-peers`). It asserts nothing: every figure was
 //! measured in this run, and what could not be measured is a dash. The machine's own network and
 //! firewall are not touched, and everything is removed at its end, also after a panic. Arguments name
-//! the tables wanted: latency, floor, steps, throughput, cores, junk, flood, growth, memory. With
+//! the tables wanted: latency, floor, steps, throughput, cores, junk, flood, growth, memory, scale. With
 //! `--peers` others are measured as well; with `--into FOLDER` plots and all tables are written there.
 
 mod conditions;
@@ -25,6 +25,7 @@ mod peers;
 mod plot;
 mod report;
 mod rush;
+mod scale;
 mod sender;
 mod series;
 mod steps;
@@ -112,6 +113,7 @@ fn main() {
     if wanted.any(&["growth"]) {
         report.tell(&growth::table(&figures.growth));
     }
+    scale::measure(&site, |name| wanted.any(&["scale", name]), &mut figures, &mut report);
     report.finish(&figures);
 }
 

@@ -91,6 +91,11 @@ impl Site {
     /// A knock of client `number` for ssh from wherever it is sent, with a key, a secret and a stamp
     /// of its own.
     pub(crate) fn knock(&self, number: usize, answer: bool) -> Packet {
+        self.knock_of(&self.clients[number % self.clients.len()], answer)
+    }
+
+    /// The same of somebody else.
+    pub(crate) fn knock_of(&self, client: &Identity, answer: bool) -> Packet {
         let wish = Wish {
             stamp: now(),
             lifetime: NonZeroU16::new(60),
@@ -100,7 +105,6 @@ impl Site {
             second: None,
             services: vec!["tcp/22".parse::<Service>().expect("a service")],
         };
-        let client = &self.clients[number % self.clients.len()];
         v2::seal(client, &self.server, &wish).expect("it fits").datagram
     }
 }

@@ -1,0 +1,35 @@
+//! What becomes of the figures when there is very much of everything: grants, revoked certificates,
+//! clients, knocks to remember.
+
+mod clients;
+mod doors;
+mod grants;
+mod kernel;
+mod lists;
+mod packets;
+mod replay;
+
+use crate::figures::Figures;
+use crate::report::Report;
+use crate::world::Site;
+
+/// Measures and tells what is `wanted`: scale-grants, scale-lists, scale-clients, scale-replay.
+pub(crate) fn measure(
+    site: &Site,
+    wanted: impl Fn(&str) -> bool,
+    figures: &mut Figures,
+    report: &mut Report,
+) {
+    if wanted("scale-replay") {
+        report.tell(&replay::measure());
+    }
+    if wanted("scale-clients") {
+        report.tell(&clients::measure(site));
+    }
+    if wanted("scale-lists") {
+        report.tell(&lists::measure(site));
+    }
+    if wanted("scale-grants") {
+        grants::measure(figures, report);
+    }
+}

@@ -1,0 +1,150 @@
+//! A gate in this process, and any number of doors that it has open: one for each address, each held
+//! by a certificate of its own.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use sknock_gate::{
+    Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy, PortRange,
+    Request, Rules, Serial, Transport, Uptime, Wish,
+};
+use sknock_protocol::DEFAULT_KNOCK_PORT;
+use sknock_tests::Namespace;
+
+use crate::stopwatch::{Stopwatch, own_cpu};
+
+/// As many as `maxGrants` may be.
+pub(super) const MOST: u32 = 1_000_000;
+
+/// As many records as the daemon takes to its gate at once.
+const CROWD: u32 = 64;
+
+/// Longer than the bench.
+const LIFETIME: u32 = 3600;
+
+/// What something took: elapsed, and of this thread's CPU, the kernel's work for it included.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Took {
+    pub(super) elapsed: Duration,
+    pub(super) cpu: Duration,
+}
+
+/// Does `work` and says what it took.
+pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Took) {
+    let (watch, cpu) = (Stopwatch::start(), own_cpu());
+    let done = work();
+    (done, Took { elapsed: watch.elapsed(), cpu: own_cpu().saturating_sub(cpu) })
+}
+
+/// A gate whose doors are the first of all addresses of [`address`].
+pub(super) struct Doors {
+    gate: Gate,
+    open: u32,
+}
+
+impl Doors {
+    /// None is open, but for what is in the kernel.
+    pub(super) fn of(namespace: &Namespace, gc_interval: Duration) -> Self {
+        let firewall = namespace.inside(|| Firewall::open().expect("we are root"));
+        let mut gate = Gate::new(rules(gc_interval), ceiling(), firewall);
+        must_not_fail(&gate.raise(Uptime::now()));
+        let open = u32::try_from(gate.live().len()).expect("as many as are permitted");
+        Self { gate, open }
+    }
+
+    /// Opens one more, as an idle daemon does.
+    pub(super) fn open_one(&mut self) -> Took {
+        let record = record(self.open);
+        self.open += 1;
+        let (happened, took) = timed(|| self.gate.handle(&record, Uptime::now()));
+        must_not_fail(&happened);
+        took
+    }
+
+    /// Opens more until there are `count`, as a daemon does that has much to do.
+    pub(super) fn open_until(&mut self, count: u32) {
+        while self.open < count {
+            let end = count.min(self.open + CROWD);
+            let records: Vec<_> = (self.open..end).map(record).collect();
+            let records: Vec<&[u8]> = records.iter().map(|record| &record[..]).collect();
+            self.gate.handle_all(&records, Uptime::now()).iter().for_each(must_not_fail);
+            self.open = end;
+        }
+    }
+
+    /// Puts all of it back.
+    pub(super) fn reassert(&mut self) -> Took {
+        let (happened, took) = timed(|| self.gate.reassert(Uptime::now()));
+        must_not_fail(&happened);
+        took
+    }
+
+    /// Takes another interval over, as at a reload.
+    pub(super) fn reload(&mut self, gc_interval: Duration) -> Took {
+        let (rules, now) = (rules(gc_interval), Uptime::now());
+        let (happened, took) = timed(|| self.gate.reconfigure(rules, ceiling(), now));
+        must_not_fail(&happened);
+        took
+    }
+}
+
+/// The `number`th of all addresses.
+pub(super) fn address(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(10, 128, 0, 0).to_bits() + number)
+}
+
+/// What [`address`] draws from.
+pub(super) const ADDRESSES: &str = "10.128.0.0/9";
+
+fn record(number: u32) -> [u8; Request::LEN] {
+    let serial = [&[0x71; 12][..], &number.to_be_bytes()].concat();
+    let issuer = *b"CA01";
+    let wish = Wish {
+        addresses: vec![address(number).into()],
+        services: vec![door()],
+        seconds: LIFETIME,
+        single_use: false,
+        label: Label {
+            knock: u64::from(number).to_be_bytes(),
+            holder: Holder { issuer, serial: Serial::new(&serial).expect("16 bytes") },
+            name: Name::cut(&format!("client-{number}@example.org")),
+        },
+    };
+    Request::Open(wish).encode().expect("one address, one service")
+}
+
+/// The port that [`crate::sender::Sender`] sends to.
+fn door() -> PortRange {
+    PortRange::one(Transport::Udp, DEFAULT_KNOCK_PORT).expect("not zero")
+}
+
+/// Protects one port, and hears no knocks.
+fn rules(gc_interval: Duration) -> Rules {
+    Rules {
+        policy: Policy::Drop,
+        protected: vec![door()],
+        always_open: Vec::new(),
+        knock_ports: Vec::new(),
+        knock_lengths: (1208, 1208),
+        hearing: Hearing::Socket,
+        meter: None,
+        capacity: 2 * MOST,
+        gc_interval,
+        ending: Ending::Cut,
+    }
+}
+
+fn ceiling() -> Ceiling {
+    Ceiling {
+        services: vec![door()],
+        longest: Duration::from_secs(LIFETIME.into()),
+        live: usize::try_from(MOST).expect("64 bits"),
+        // More than one thread can ask for.
+        per_second: MOST,
+    }
+}
+
+fn must_not_fail(happened: &Happened) {
+    let well = matches!(happened, Happened::Opened(_) | Happened::Raised { dropped: 0, .. });
+    assert!(well, "the gate: {happened}");
+}

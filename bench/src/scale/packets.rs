@@ -1,0 +1,83 @@
+//! What a packet costs the kernel that a grant lets through.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use sknock_tests::World;
+
+use super::doors::{ADDRESSES, MOST, address};
+use crate::cpu::Softirqs;
+use crate::sender::Sender;
+use crate::series::{Series, micros_each};
+use crate::stopwatch::own_cpu;
+
+const ROUNDS: usize = 5;
+const PACKETS: u32 = 40_000;
+
+/// Drops packets before anybody looks at them: what is left is the cost of sending.
+const UNSEEN: &str = "table netdev bench {
+    chain unseen { type filter hook ingress device cl priority 0; meta protocol ip drop; }
+}";
+
+/// Drops what the gate's chain lets through, right behind it.
+const BEHIND: &str = "table inet bench {
+    chain behind { type filter hook prerouting priority -149; udp dport 62344 drop; }
+}";
+
+/// Who sends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum From {
+    /// The first address, over and over: all that is looked at stays in the CPU's caches.
+    One,
+    /// All addresses, in no order.
+    Any,
+}
+
+/// A client that may have any address, and a gateway that tells it nothing.
+pub(super) struct Packets<'w> {
+    world: &'w World,
+    softirqs: Softirqs,
+    bare: [f64; 2],
+}
+
+impl<'w> Packets<'w> {
+    /// Measures the cost of sending.
+    pub(super) fn of(world: &'w World) -> Self {
+        world.client.run("ip", &["route", "add", "local", ADDRESSES, "dev", "lo"]);
+        let via = World::CLIENT[0].to_string();
+        world.gateway.run("ip", &["route", "add", ADDRESSES, "via", &via]);
+        world.gateway.nft(UNSEEN);
+        let mut packets = Self { world, softirqs: Softirqs::find(), bare: [0.0; 2] };
+        packets.bare = [From::One, From::Any].map(|from| packets.cost(from));
+        world.gateway.nft("delete table netdev bench");
+        world.gateway.nft(BEHIND);
+        packets
+    }
+
+    /// For one packet, without the cost of sending, in microseconds: the median of some rounds.
+    pub(super) fn kernel(&self, from: From) -> f64 {
+        self.cost(from) - self.bare[from as usize]
+    }
+
+    fn cost(&self, from: From) -> f64 {
+        let sender = Sender::of(self.world, Duration::from_secs(1));
+        (0..ROUNDS).map(|_| self.round(&sender, from)).collect::<Series>().median()
+    }
+
+    fn round(&self, sender: &Sender, from: From) -> f64 {
+        let (softirqs, own) = (self.softirqs.spent(), own_cpu());
+        let sources = (0..PACKETS).map(|number| match from {
+            From::One => address(0),
+            From::Any => anywhere(number),
+        });
+        let taken = sources.filter(|source| sender.send(&[0; 32], *source)).count();
+        let own = own_cpu().saturating_sub(own);
+        micros_each(own + self.softirqs.spent().saturating_sub(softirqs), taken)
+    }
+}
+
+/// Far from the one before; 982,451,653 is prime.
+fn anywhere(number: u32) -> Ipv4Addr {
+    let place = u64::from(number) * 982_451_653 % u64::from(MOST);
+    address(u32::try_from(place).unwrap_or_default())
+}
