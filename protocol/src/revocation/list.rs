@@ -44,6 +44,12 @@ impl RevocationList {
         })
     }
 
+    /// Whether a list (DER) says that it is by `issuer`. Nothing of it is verified, and little of it
+    /// is read.
+    pub fn claims_to_be_by(list: &[u8], issuer: &[u8; 32]) -> bool {
+        Outline::of(list).is_ok_and(|outline| sha256(outline.issuer) == *issuer)
+    }
+
     /// The lists in a file that has several (DER) one behind the other.
     ///
     /// At least one: what is no DER comes as it is, for [`RevocationList::verify`] to say so.
