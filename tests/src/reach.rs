@@ -44,29 +44,51 @@ pub fn connect(from: &Namespace, to: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Sends something through a connection to an echo, and reads it back.
-pub fn converse(mut stream: &TcpStream) -> io::Result<()> {
+pub fn converse(stream: &TcpStream) -> io::Result<()> {
+    converse_within(stream, LIMIT)
+}
+
+fn converse_within(mut stream: &TcpStream, patience: Duration) -> io::Result<()> {
     let words = b"is anybody there?";
-    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(words)?;
     let mut heard = [0; 17];
     stream.read_exact(&mut heard)?;
     if heard == *words { Ok(()) } else { Err(io::Error::other("the echo said something else")) }
 }
 
-/// What `from` finds at a TCP port.
+/// An echo takes microseconds, on a busy machine more.
+const CUT: Duration = Duration::from_secs(5);
+
+/// What `from` finds at a TCP port. Where a door closes just then, and what went through it ends, it is
+/// looked for once more.
 #[track_caller]
 pub fn tcp(from: &Namespace, to: SocketAddr) -> Found {
+    match connect(from, to) {
+        Ok(stream) if converse_within(&stream, CUT).is_ok() => Found::Open,
+        Ok(_) => look(from, to),
+        Err(error) => closed(to, &error),
+    }
+}
+
+#[track_caller]
+fn look(from: &Namespace, to: SocketAddr) -> Found {
     match connect(from, to) {
         Ok(stream) => {
             converse(&stream).unwrap_or_else(|error| panic!("{to} is open, but: {error}"));
             Found::Open
         }
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Found::Refused,
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::TimedOut, "{to}: {error}");
-            Found::Silent
-        }
+        Err(error) => closed(to, &error),
     }
+}
+
+#[track_caller]
+fn closed(to: SocketAddr, error: &io::Error) -> Found {
+    if error.kind() == ErrorKind::ConnectionRefused {
+        return Found::Refused;
+    }
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{to}: {error}");
+    Found::Silent
 }
 
 /// What `from` finds at a UDP port, from a socket of its own.
