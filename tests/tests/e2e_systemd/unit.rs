@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use sknock_server::config::CREDENTIAL;
 use sknock_tests::Found::{Open, Refused};
 use sknock_tests::wait::until;
 use sknock_tests::{
@@ -70,6 +71,12 @@ pub(crate) fn as_the_unit<'w>(
         ours(run);
     });
     daemon.mount(mounts);
+    // What `LoadCredential=` leaves there.
+    let credentials = daemon.file("credentials");
+    fs::create_dir(&credentials).unwrap();
+    fs::copy(authority.password_file(), credentials.join(CREDENTIAL)).unwrap();
+    ours(&credentials.join(CREDENTIAL));
+    daemon.export("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap());
     let (uid, unit) = (UID.to_string(), unit());
     let unit = unit.to_str().unwrap();
     daemon.start_through(&[env!("CARGO_BIN_EXE_as_the_unit"), unit, &uid]);
@@ -84,8 +91,10 @@ fn what_the_unit_leaves_is_enough_to_protect_open_reload_recover_and_stop() {
     let open_list = fs::Permissions::from_mode(0o644);
     fs::set_permissions(&list, open_list).unwrap();
     for intake in ["nflog", "socket"] {
-        let config =
-            Config::new(&authority).set("intake", intake).set("crlFile", list.to_str().unwrap());
+        let config = Config::new(&authority)
+            .set("intake", intake)
+            .set("crlFile", list.to_str().unwrap())
+            .without("PFXPasswdFile");
         let mut daemon = as_the_unit(&world, &authority, &config);
         daemon.begin();
         daemon.wait_for(Daemon::ACCEPTING);
