@@ -30,7 +30,7 @@ pub(crate) struct Figures {
     pub(crate) two_cores: f64,
     /// A datagram of the wrong length, by the cost of an nft `drop`.
     pub(crate) wrong_length: f64,
-    /// CPU time to open the 1,000,000th grant, by that of the first.
+    /// Median time to open one of the last grants before 1,000,000, by that of the first ones.
     pub(crate) millionth: f64,
     /// The kernel's cost of a packet that a grant lets in with 1,000,000 open, by that with one.
     pub(crate) matching: f64,
