@@ -160,7 +160,7 @@ keys! {
     MAX_PORT_OPEN_DURATION = "MAX_PORT_OPEN_DURATION_IN_SECONDS", number(1, 65_535), "3600",
         "the longest that a client may ask for, in seconds";
     MAX_GRANTS = "maxGrants", number(1, 1_000_000), "100000",
-        "openings at one time, one for each address and port";
+        "openings at one time, one for each address and port, 0.5 kB each; a restart lists them all";
     MAX_GRANTS_PER_SECOND = "maxGrantsPerSecond", number(1, 100_000), "1000",
         "new openings per second";
 
