@@ -43,6 +43,7 @@ fuzz_target!(|input: &[u8]| {
                     live.record(&opening, now);
                 }
             }
+            Request::CloseBelow(_) => {}
             Request::Close(holder) => {
                 let (_, closed) = live.plan_close(&holder, now);
                 assert!(closed.len() <= live.forget(&holder), "closed what is another's");

@@ -45,6 +45,13 @@ impl Former {
         self.numbers.range(from..).take_while(same).map(|((_, way), _)| *way).collect()
     }
 
+    /// Somebody who had a door open with a certificate by this issuer.
+    pub(crate) fn holder_below(&self, issuer: [u8; 4]) -> Option<Holder> {
+        let from = (Holder::first_of(issuer), Way::FIRST);
+        let ((holder, _), _) = self.numbers.range(from..).next()?;
+        (holder.issuer == issuer).then_some(*holder)
+    }
+
     /// Forgets all of `holder`.
     pub fn forget(&mut self, holder: &Holder) {
         for way in self.of(holder) {

@@ -33,6 +33,9 @@ pub struct Gate {
     severed: Severed,
 }
 
+/// So many lose what they hold with one request: about a millisecond, for which a knock may wait.
+const HOLDERS_AT_ONCE: usize = 64;
+
 impl Gate {
     /// A gate that does nothing until it is asked to raise its protection.
     pub fn new(rules: Rules, ceiling: Ceiling, firewall: Firewall) -> Self {
@@ -66,6 +69,7 @@ impl Gate {
             Some(_) if !self.raised => Happened::Refused { excess: Excess::NotRaised, label: None },
             Some(Request::Open(wish)) => self.open(&wish, now),
             Some(Request::Close(holder)) => self.close(holder, now),
+            Some(Request::CloseBelow(issuer)) => self.close_below(issuer, now),
         }
     }
 
@@ -227,5 +231,20 @@ impl Gate {
         }
         self.former.forget(&holder);
         Happened::Closed { holder, count: self.live.forget(&holder) }
+    }
+
+    fn close_below(&mut self, issuer: [u8; 4], now: Uptime) -> Happened {
+        let (mut holders, mut count) = (0, 0);
+        while holders < HOLDERS_AT_ONCE
+            && let Some(holder) =
+                self.live.holder_below(issuer).or_else(|| self.former.holder_below(issuer))
+        {
+            match self.close(holder, now) {
+                Happened::Closed { count: doors, .. } => count += doors,
+                failed => return failed,
+            }
+            holders += 1;
+        }
+        Happened::ClosedBelow { issuer, holders, count }
     }
 }

@@ -25,6 +25,15 @@ pub enum Happened {
         /// So many doors.
         count: usize,
     },
+    /// The grants of certificates by one issuer are closed, of so many at once as bear it.
+    ClosedBelow {
+        /// The beginning of a hash of the issuer's name, as in [`Holder`].
+        issuer: [u8; 4],
+        /// Of so many certificates. None: that was all.
+        holders: usize,
+        /// So many doors.
+        count: usize,
+    },
     /// Over the ceiling, or no request.
     Refused {
         /// How.
@@ -48,6 +57,9 @@ impl Happened {
             }
             Self::Closed { count, .. } => {
                 Answer::Closed { count: u32::try_from(*count).unwrap_or(u32::MAX) }
+            }
+            Self::ClosedBelow { holders, .. } => {
+                Answer::Closed { count: u32::try_from(*holders).unwrap_or(u32::MAX) }
             }
             Self::Refused { excess, .. } => Answer::Refused(*excess),
             Self::NoCapacity(_) => Answer::NoCapacity,
@@ -73,6 +85,10 @@ impl fmt::Display for Happened {
                 write!(f, "; {}", opening.label())
             }
             Self::Closed { holder, count } => write!(f, "closed {count} grants of {holder}"),
+            Self::ClosedBelow { issuer, holders, count } => {
+                let issuer = u32::from_be_bytes(*issuer);
+                write!(f, "closed {count} grants of {holders} certificates by {issuer:08x}")
+            }
             Self::Refused { excess, label: Some(label) } => write!(f, "refused: {excess}; {label}"),
             Self::Refused { excess, label: None } => write!(f, "refused: {excess}"),
             Self::NoCapacity(label) => {

@@ -52,6 +52,13 @@ impl Holder {
         Self { issuer: [0; 4], serial: Serial { length: 0, bytes: [0; Serial::MOST] } };
 }
 
+impl Holder {
+    /// Sorts before every other certificate of this issuer.
+    pub(crate) fn first_of(issuer: [u8; 4]) -> Self {
+        Self { issuer, ..Self::NOBODY }
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}:{}", u32::from_be_bytes(self.issuer), self.serial)

@@ -96,6 +96,11 @@ impl Live {
         self.0.of(holder).map(|claim| claim.door)
     }
 
+    /// Somebody who has a door open with a certificate by this issuer.
+    pub(crate) fn holder_below(&self, issuer: [u8; 4]) -> Option<Holder> {
+        self.0.holder_below(issuer)
+    }
+
     /// Forgets everything of `holder`; how many doors that were.
     pub fn forget(&mut self, holder: &Holder) -> usize {
         let doors: Vec<Door> = self.doors_of(holder).collect();

@@ -15,6 +15,9 @@ pub enum Request {
     Open(Wish),
     /// Close everything that this certificate was granted: it is revoked.
     Close(Holder),
+    /// Close what certificates by this issuer were granted: it is revoked itself. Some of them at a
+    /// time; to be asked again until [`Answer::Closed`](crate::Answer::Closed) counts none.
+    CloseBelow([u8; 4]),
 }
 
 /// Whom to let in, to what, for how long, and who that is.
@@ -35,6 +38,7 @@ pub struct Wish {
 const RAISE: u8 = 1;
 const OPEN: u8 = 2;
 const CLOSE: u8 = 3;
+const CLOSE_BELOW: u8 = 4;
 
 const SINGLE_USE: u8 = 1;
 
@@ -54,8 +58,9 @@ impl Request {
     /// Every request is this long.
     ///
     /// ```text
-    /// u8 kind: 1 raise | 2 open | 3 close; what is not used is zero
+    /// u8 kind: 1 raise | 2 open | 3 close | 4 close below; what is not used is zero
     /// close: [4] issuer | u8 length, [20] serial
+    /// close below: [4] issuer
     /// open:  u8 flags (1 single use) | u32 seconds | [8] knock | [4] issuer | u8 length, [20] serial
     ///        | u8 length, [64] name | u8 count, 2 x (u8 family 4 or 6, [16]) | u8 count, 16 x (u8 protocol, u16 first, u16 last)
     /// ```
@@ -76,6 +81,10 @@ impl Request {
                 record.put(&[CLOSE])?;
                 write_holder(&mut record, holder)?;
             }
+            Self::CloseBelow(issuer) => {
+                record.put(&[CLOSE_BELOW])?;
+                record.put(issuer)?;
+            }
         }
         Some(record.finish())
     }
@@ -87,6 +96,7 @@ impl Request {
             RAISE => Self::Raise,
             OPEN => Self::Open(read_wish(&mut fields)?),
             CLOSE => Self::Close(read_holder(&mut fields)?),
+            CLOSE_BELOW => Self::CloseBelow(fields.array()?),
             _ => return None,
         };
         (record.len() == Self::LEN && fields.ends()).then_some(request)

@@ -11,14 +11,14 @@ mod serials;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::CrlError;
 pub use list::{FUTURE_SLACK, RevocationList};
 
-use crate::{CertificateId, Moment, Refusal};
+use crate::{Anchors, CertificateId, Issuer, Moment, Refusal};
 
 /// What is known about revoked certificates.
 #[derive(Clone, Debug)]
@@ -42,9 +42,7 @@ impl Revocation {
     pub fn is_revoked(&self, certificate: &CertificateId) -> bool {
         match self {
             Self::NotConfigured => false,
-            Self::Lists(lists) => lists
-                .list(&certificate.issuer)
-                .is_some_and(|list| list.contains(&certificate.serial)),
+            Self::Lists(lists) => lists.name(certificate),
         }
     }
 }
@@ -85,6 +83,34 @@ impl RevocationLists {
     /// How long a list counts beyond its next update.
     pub fn grace(&self) -> Duration {
         self.grace
+    }
+
+    /// The issuers, by the hash of their name, below whom nobody can be believed, as the lists name
+    /// every intermediate that would lead from them to an anchor.
+    pub fn cut_off(&self, anchors: &Anchors) -> BTreeSet<[u8; 32]> {
+        let (roots, between): (Vec<_>, Vec<_>) =
+            anchors.issuers().iter().partition(|issuer| issuer.is_anchor());
+        let mut reached: BTreeSet<&[u8; 32]> = roots.into_iter().map(Issuer::id).collect();
+        let leads = |issuer: &&Issuer, reached: &BTreeSet<&[u8; 32]>| {
+            reached.contains(&issuer.certificate().issuer) && !self.name(issuer.certificate())
+        };
+        loop {
+            let before = reached.len();
+            for issuer in &between {
+                if leads(issuer, &reached) {
+                    reached.insert(issuer.id());
+                }
+            }
+            if reached.len() == before {
+                break;
+            }
+        }
+        let lost = between.iter().map(|issuer| issuer.id()).filter(|id| !reached.contains(id));
+        lost.copied().collect()
+    }
+
+    fn name(&self, certificate: &CertificateId) -> bool {
+        self.list(&certificate.issuer).is_some_and(|list| list.contains(&certificate.serial))
     }
 
     fn check(&self, certificate: &CertificateId, now: Moment) -> Result<(), Refusal> {

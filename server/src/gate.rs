@@ -115,6 +115,16 @@ impl Gate {
         Ok(())
     }
 
+    /// Closes doors that certificates by `issuer` have opened, the SHA-256 of its name; some of them,
+    /// and says whether there may be more.
+    ///
+    /// An error means that the gate is gone.
+    pub fn close_below(&mut self, issuer: &[u8; 32]) -> io::Result<bool> {
+        let answer = self.ask(&Request::CloseBelow(shortened(issuer)))?;
+        // What the gate could not do it has told; asking again would not help.
+        Ok(matches!(answer, Answer::Closed { count: 1.. }))
+    }
+
     fn ask(&self, request: &Request) -> io::Result<Answer> {
         let Some(record) = request.encode() else { return Ok(Answer::Failed) };
         self.send(&record)?;
@@ -164,6 +174,12 @@ fn wish(grant: &Grant) -> Option<Wish> {
 }
 
 fn holder(certificate: &CertificateId) -> Option<Holder> {
-    let [a, b, c, d, ..] = certificate.issuer;
-    Some(Holder { issuer: [a, b, c, d], serial: Serial::new(&certificate.serial)? })
+    let issuer = shortened(&certificate.issuer);
+    Some(Holder { issuer, serial: Serial::new(&certificate.serial)? })
+}
+
+/// An issuer as the gate knows it.
+fn shortened(issuer: &[u8; 32]) -> [u8; 4] {
+    let [a, b, c, d, ..] = *issuer;
+    [a, b, c, d]
 }

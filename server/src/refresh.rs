@@ -129,7 +129,7 @@ impl Refresh {
     async fn attend(&mut self, gate: &mut Gate) -> io::Result<()> {
         let mut closed = RevocationLists::new(Duration::ZERO);
         if let Revocation::Lists(loaded) = &*self.current.load_full() {
-            close::revoked_since(&closed, loaded, gate).await?;
+            close::revoked_since(&closed, loaded, self.verifier.anchors(), gate).await?;
             closed = loaded.clone();
         }
         let mut turns = Turns::begin(&self.sources);
@@ -145,7 +145,7 @@ impl Refresh {
                 _ = age.tick() => self.warn_of_age(clock::now()),
             }
             if let Revocation::Lists(lists) = &*self.current.load_full() {
-                close::newly_revoked(&closed, lists, gate).await?;
+                close::newly_revoked(&closed, lists, self.verifier.anchors(), gate).await?;
                 closed = lists.clone();
             }
         }

@@ -76,6 +76,12 @@ impl Claims {
         places.filter_map(|(_, place)| self.at(*place))
     }
 
+    /// Some holder whose certificate is by this issuer.
+    pub(super) fn holder_below(&self, issuer: [u8; 4]) -> Option<Holder> {
+        let (holder, _) = self.by_holder.range((Holder::first_of(issuer), Place::MIN)..).next()?;
+        (holder.issuer == issuer).then_some(*holder)
+    }
+
     /// All claims, those on one door one after the other.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Claim> {
         self.by_door.iter().filter_map(|(_, place)| self.at(*place))

@@ -100,6 +100,24 @@ fn revoking_closes_all_of_one_holder_and_nothing_else() {
 }
 
 #[test]
+fn revoking_an_issuer_closes_what_everyone_below_it_holds_and_nothing_else() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    let mut other = wish(&["192.0.2.9"], &[tcp(22)], 600);
+    other.label.holder.issuer = [0xca, 0xca, 0xca, 0xcb];
+    open(&mut gate, other.clone());
+    for serial in 1..=100 {
+        open(&mut gate, held_by(serial, wish(&[&format!("192.0.2.{serial}")], &[tcp(80)], 600)));
+    }
+    let below = Request::CloseBelow(holder(1).issuer);
+    let counts = [64, 36, 0].map(|count| Answer::Closed { count });
+    assert_eq!([(); 3].map(|()| ask(&mut gate, &below)), counts, "some at a time");
+    let left = elements(&net);
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].label.holder, other.label.holder);
+}
+
+#[test]
 fn revoking_one_of_two_behind_one_address_leaves_the_other_what_it_had() {
     let net = Net::new();
     let mut gate = raised(&net, rules(Policy::Drop), ceiling());

@@ -19,6 +19,7 @@ fn samples() -> Vec<Request> {
         Request::Open(full),
         Request::Open(longest.clone()),
         Request::Close(longest.label.holder),
+        Request::CloseBelow([1, 2, 3, 4]),
         Request::Close(Holder { issuer: [0; 4], serial: Serial::new(&[]).unwrap() }),
     ]
 }

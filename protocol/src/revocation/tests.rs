@@ -108,6 +108,42 @@ fn any_revoked_certificate_of_the_path_counts() {
     assert!(!revocation.is_revoked(&path[1]));
 }
 
+fn below(above: &Authority, name: &str, serial: u8) -> Authority {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+    CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), above).unwrap()
+}
+
+#[test]
+fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() {
+    let (root, other) = (authority("root"), authority("other"));
+    let upper = below(&root, "upper", 1);
+    let lower = below(&upper, "lower", 2);
+    let crossed = below(&other, "lower", 3);
+    let der = |some: &[&Authority]| {
+        some.iter().map(|one| one.as_ref().der().to_vec()).collect::<Vec<_>>()
+    };
+    let lost = |authorities: &[&Authority], by_root: &[&[u8]], by_upper: &[&[u8]]| {
+        let anchors = Anchors::new(&der(authorities), 2).unwrap();
+        let lists = RevocationLists::new(GRACE);
+        let lists = lists.with(list(&root, &anchors, by_root));
+        let lists = lists.with(list(&upper, &anchors, by_upper));
+        let lost = lists.cut_off(&anchors);
+        let issuers = anchors.issuers().iter().filter(|issuer| lost.contains(issuer.id()));
+        issuers.map(|issuer| issuer.name().to_owned()).collect::<Vec<_>>()
+    };
+    // The order in which they are configured does not matter.
+    let line = [&lower, &upper, &root];
+    assert_eq!(lost(&line, &[], &[]), [""; 0]);
+    assert_eq!(lost(&line, &[&[2]], &[&[1]]), [""; 0], "another issuer's numbers");
+    assert_eq!(lost(&line, &[], &[&[2]]), ["CN=lower"]);
+    assert_eq!(lost(&line, &[&[1]], &[]), ["CN=lower", "CN=upper"]);
+    let cross = [&lower, &upper, &root, &crossed, &other];
+    assert_eq!(lost(&cross, &[&[1]], &[]), ["CN=upper"]);
+}
+
 #[test]
 fn a_list_counts_until_its_grace_is_over() {
     let world = world();

@@ -4,8 +4,9 @@
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
-use crate::der;
+use super::believed;
 use crate::sha256::sha256;
+use crate::{CertificateId, der};
 
 /// Why there is nobody to believe, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -34,6 +35,7 @@ pub enum TrustError {
 #[derive(Clone, Debug)]
 pub struct Issuer {
     id: [u8; 32],
+    certificate: CertificateId,
     name: String,
     is_anchor: bool,
     signs_lists: bool,
@@ -56,6 +58,7 @@ impl Issuer {
         let usage = parsed.key_usage().map_err(|error| error.to_string())?;
         Ok(Some(Self {
             id: sha256(parsed.subject().as_raw()),
+            certificate: believed::id(&parsed),
             name: parsed.subject().to_string(),
             is_anchor: parsed.subject().as_raw() == parsed.issuer().as_raw(),
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
@@ -67,6 +70,11 @@ impl Issuer {
     /// [`CertificateId::issuer`](crate::CertificateId::issuer).
     pub fn id(&self) -> &[u8; 32] {
         &self.id
+    }
+
+    /// By which its own certificate is revoked.
+    pub fn certificate(&self) -> &CertificateId {
+        &self.certificate
     }
 
     /// The distinguished name, for people. Not cleaned: escape it before printing.

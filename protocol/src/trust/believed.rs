@@ -94,7 +94,8 @@ fn moment(time: ASN1Time) -> Moment {
     Moment::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }
 
-fn id(certificate: &X509Certificate<'_>) -> CertificateId {
+/// Its issuer and serial number.
+pub(super) fn id(certificate: &X509Certificate<'_>) -> CertificateId {
     CertificateId {
         issuer: sha256(certificate.issuer().as_raw()),
         serial: der::without_leading_zeros(certificate.raw_serial()).to_vec(),

@@ -76,10 +76,11 @@ impl Tally {
 
 /// Anything: a request of each kind, one that is damaged, or bytes.
 fn record(chance: &mut Chance) -> Vec<u8> {
-    let request = match chance.below(8) {
+    let request = match chance.below(9) {
         0 => Request::Raise,
         1 => Request::Close(holder(chance)),
         2 => return garbage(chance),
+        3 => Request::CloseBelow(holder(chance).issuer),
         _ => Request::Open(wish(chance)),
     };
     let mut record = request.encode().expect("it fits").to_vec();

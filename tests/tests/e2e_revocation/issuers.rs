@@ -1,9 +1,10 @@
 //! Several authorities, each with a list of its own at an address of its own.
 
 use rcgen::SerialNumber;
+use sknock_tests::Found::{Open, Refused};
 use sknock_tests::forge::{Forge, HOUR, List, Made};
-use sknock_tests::wait::now;
-use sknock_tests::{Daemon, Page, Reply, Web};
+use sknock_tests::wait::{now, until};
+use sknock_tests::{Daemon, Echo, Page, Reply, Web};
 
 use crate::scene::{Scene, WEB};
 
@@ -24,7 +25,11 @@ fn a_root_and_an_intermediate_each_revoke_their_own_and_both_lists_are_kept() {
     let roots = Web::start(&scene.world.stranger, 8001, list(&root, 1, &[]));
     let belows = Web::start(&scene.world.stranger, 8002, list(&below, 1, &[]));
     let urls = [&roots, &belows].map(|web| web.url(WEB, "/crl.der")).join(" ");
-    let config = scene.config().set("crlUrl", &urls).set("caFile", "more.pem");
+    let config = scene
+        .config()
+        .set("crlUrl", &urls)
+        .set("caFile", "more.pem")
+        .set("PORT_OPEN_DURATION_IN_SECONDS", "600");
     let mut daemon = Daemon::stopped(&scene.world.gateway, &config);
     std::fs::write(daemon.file("more.pem"), root.pem().to_owned() + below.pem()).unwrap();
     daemon.begin();
@@ -52,8 +57,11 @@ fn a_root_and_an_intermediate_each_revoke_their_own_and_both_lists_are_kept() {
     let checked = daemon.ask("check", &[]);
     assert_eq!(checked.code, Some(0), "{checked:?}");
 
+    let world = &scene.world;
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    assert_eq!(world.tcp(22).client[0], Open, "dave has knocked");
     roots.reply(list(&root, 2, &[&[Forge::INTERMEDIATE]]));
     daemon.reload();
-    daemon.wait_for("\"number\":\"02\"");
+    until("what is open below it closes", || world.tcp(22).client == [Refused; 2]);
     assert_eq!(verdicts(&daemon), ["revoked", "revoked"]);
 }
