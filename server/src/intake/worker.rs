@@ -6,6 +6,8 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::thread;
+use std::time::Duration;
 
 use sknock_protocol::{Answer, Datagram, Moment, Unveiled};
 use tracing::warn;
@@ -31,6 +33,10 @@ const BATCHES: usize = 8;
 /// more than the price of one, and none waits for more than a millisecond of its neighbours' work.
 const TOGETHER: usize = 8;
 
+/// After nothing but junk, and no more of it at the moment: to wake for each datagram costs more than to
+/// look at it. A knock right behind junk waits so long, others do not.
+const REST: Duration = Duration::from_millis(1);
+
 /// Receives from `ear` until `stop` becomes readable, or the gate or the socket fails; `pulse` beats.
 ///
 /// Datagrams that wait in the socket then stay there for whoever holds it next; what has left it is
@@ -47,17 +53,24 @@ pub fn work<R: ReplayStore>(
     let mut crowd = Crowd::default();
     while wait.next(queue.is_empty())? == Next::Look {
         pulse.beat();
+        let mut last = 0;
         for _ in 0..BATCHES {
             let received =
                 ear.receive(&mut batch, |received| porter.sort(received, &mut queue, &mut crowd));
-            match received {
-                Ok(SIZE) => crowd.is_dense = true,
-                Ok(_) => break,
+            last = match received {
+                Ok(count) => count,
                 Err(error) if is_passing(&error) => break,
                 Err(error) => return Err(error),
+            };
+            crowd.is_dense |= last == SIZE;
+            if last < SIZE {
+                break;
             }
         }
         crowd.tell(ear, porter.clock);
+        if queue.is_empty() && (1..SIZE).contains(&last) {
+            thread::sleep(REST);
+        }
         together(|| porter.carry(ear, few(&mut queue)))?;
     }
     while !queue.is_empty() {
