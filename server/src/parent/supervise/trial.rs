@@ -126,16 +126,21 @@ impl Supervisor {
             Some(trial) if trial.is_over(now) => return,
             Some(_) => {}
         }
+        // First: whoever sees in the kernel that it is confirmed may kill us, and start us again.
+        self.trial.fallback.forget();
         let happened = self.clerk.gate.confirm(now);
         self.clerk.tell(&happened, now);
         if happened.answer() == Answer::Raised {
             self.trial.before = None;
-            self.trial.fallback.forget();
             info!(status = %plan::summary(&self.settings), "confirmed; the new rules stay");
             self.notify.status(&self.status(now));
             self.mend = None;
         } else {
             error!("the confirmation has failed; the trial goes on, so try again");
+            let before = self.trial.before.as_ref();
+            if let Some(Err(error)) = before.map(|settings| self.trial.fallback.keep(settings)) {
+                error!("what to go back to cannot be written down: {error}; do not restart now");
+            }
         }
     }
 
