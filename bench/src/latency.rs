@@ -31,8 +31,8 @@ impl<'a> Latency<'a> {
     pub(crate) fn new(site: &'a Site) -> Self {
         let mut table = Table::new("Knock to open, idle", COLUMNS);
         table.note(format!(
-            "{REST:?} between knocks; each from an address of its own, certificates known; nothing is \
-             pinned, one worker for each core. \"Lost\": not within {PATIENCE:?}."
+            "{REST:?} between knocks; each from an address of its own, certificates known; the \
+             daemon and all that it starts on one core, the sender on the other. \"Lost\": not within {PATIENCE:?}."
         ));
         table.note(
             "In the kernel: its own event for the element, read from netlink by the sending thread. \

@@ -134,7 +134,10 @@ fn idle(
         }
         site.introduce();
         if wanted.any(&["latency"]) {
+            cpu::stay_on(cpu::SENDER);
+            cpu::keep_on(&daemon, &[cpu::DAEMON]);
             latency.of(intake, &daemon, figures);
+            cpu::go_anywhere();
             memory.look(&format!("{intake}, idle, after 940 knocks"), &daemon);
         }
     }

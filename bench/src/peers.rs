@@ -64,9 +64,7 @@ pub(crate) fn measure(
     let (mut opening, mut rate) = (opening_table(), rate_table());
     for tuning in [Tuning::Default, Tuning::Best] {
         if wanted.any(&["latency"]) {
-            cpu::go_anywhere();
-            idle(|| Fwknop::start(tuning), figures, &mut opening);
-            cpu::stay_on(cpu::SENDER);
+            idle(|| pinned(tuning), figures, &mut opening);
         }
         // A file of all knocks so far makes the next dearer: each measurement has a new one.
         if wanted.any(&["throughput"]) {
@@ -83,18 +81,16 @@ pub(crate) fn measure(
             figures.growth.push((fwknop.name(), grow(&fwknop)));
         }
     }
+    let knockd = || {
+        let knockd = Knockd::start();
+        knockd.keep_on(cpu::DAEMON);
+        knockd
+    };
     if wanted.any(&["latency"]) {
-        cpu::go_anywhere();
-        idle(Knockd::start, figures, &mut opening);
-        cpu::stay_on(cpu::SENDER);
+        idle(knockd, figures, &mut opening);
     }
     if wanted.any(&["throughput"]) {
-        let pinned = || {
-            let knockd = Knockd::start();
-            knockd.keep_on(cpu::DAEMON);
-            knockd
-        };
-        busy(pinned, &mut rate);
+        busy(knockd, &mut rate);
     }
     [opening, rate]
 }

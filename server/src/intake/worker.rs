@@ -35,7 +35,7 @@ const TOGETHER: usize = 8;
 
 /// After nothing but junk, and no more of it at the moment: to wake for each datagram costs more than to
 /// look at it. A knock right behind junk waits so long, others do not.
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(4);
 
 /// Receives from `ear` until `stop` becomes readable, or the gate or the socket fails; `pulse` beats.
 ///
