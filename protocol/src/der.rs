@@ -38,19 +38,11 @@ impl<'a> Elements<'a> {
 
     /// The next element, whatever it is.
     pub(crate) fn any(&mut self) -> Result<Element<'a>, NotDer> {
-        let [tag, length, rest @ ..] = self.0 else { return Err(NotDer) };
-        if tag & 0x1f == 0x1f {
-            return Err(NotDer);
-        }
-        let (length, rest) = match length {
-            0..=0x7f => (usize::from(*length), rest),
-            0x81..=0x84 => long_length(usize::from(length & 0x7f), rest)?,
-            0x80 | 0x85.. => return Err(NotDer), // indefinite, or longer than anything we read
-        };
+        let (tag, length, rest) = begin(self.0)?;
         let (content, tail) = rest.split_at_checked(length).ok_or(NotDer)?;
         let (whole, _) = self.0.split_at_checked(self.0.len() - tail.len()).ok_or(NotDer)?;
         self.0 = tail;
-        Ok(Element { tag: *tag, content, whole })
+        Ok(Element { tag, content, whole })
     }
 
     /// The next element, which must have this tag.
@@ -71,6 +63,28 @@ impl<'a> Elements<'a> {
     pub(crate) fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The tag of the element that `bytes` begin with, the length of its content, and what follows: the
+/// content, or only its first bytes.
+fn begin(bytes: &[u8]) -> Result<(u8, usize, &[u8]), NotDer> {
+    let [tag, length, rest @ ..] = bytes else { return Err(NotDer) };
+    if tag & 0x1f == 0x1f {
+        return Err(NotDer);
+    }
+    let (length, rest) = match length {
+        0..=0x7f => (usize::from(*length), rest),
+        0x81..=0x84 => long_length(usize::from(length & 0x7f), rest)?,
+        0x80 | 0x85.. => return Err(NotDer), // indefinite, or longer than anything we read
+    };
+    Ok((*tag, length, rest))
+}
+
+/// As an element with this tag that may go on behind `bytes`: the length of its content, and as much
+/// of the content as there is.
+pub(crate) fn enter(bytes: &[u8], tag: u8) -> Result<(usize, &[u8]), NotDer> {
+    let (found, length, rest) = begin(bytes)?;
+    if found == tag { Ok((length, rest)) } else { Err(NotDer) }
 }
 
 /// A length of `count` bytes, 1..=4, of which none is superfluous.

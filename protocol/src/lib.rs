@@ -43,7 +43,9 @@ pub use knock::{AddressClaim, Encapsulation, KnockId, VerifiedKnock};
 pub use moment::Moment;
 pub use private_key::PrivateKey;
 pub use refusal::Refusal;
-pub use revocation::{CrlError, FUTURE_SLACK, Revocation, RevocationList, RevocationLists};
+pub use revocation::{
+    Announced, CrlError, FUTURE_SLACK, Revocation, RevocationList, RevocationLists,
+};
 pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, ServerKeyError};
 pub use service::{NotAService, Service, Transport};
 pub use subject::{CertificateId, Subject};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::CrlError;
-pub use list::{FUTURE_SLACK, RevocationList};
+pub use list::{Announced, FUTURE_SLACK, RevocationList};
 
 use crate::{Anchors, CertificateId, Issuer, Moment, Refusal};
 

@@ -218,12 +218,12 @@ impl Refresh {
     /// Keeps a list for the next start, beside those of other issuers.
     fn keep(&self, list: &RevocationList, bytes: &[u8]) {
         let Some(path) = &self.file else { return };
-        let of_another = |der: &[u8]| {
-            // The former one of a million entries is not worth the memory of believing it again.
-            !RevocationList::claims_to_be_by(der, list.issuer())
-                && RevocationList::verify(der, self.verifier.anchors()).is_ok()
+        // What pretends to be by another is not believed by being kept: the next start looks.
+        let anchors = self.verifier.anchors().issuers();
+        let stays = |issuer: &[u8; 32]| {
+            issuer != list.issuer() && anchors.iter().any(|anchor| anchor.id() == issuer)
         };
-        if let Err(error) = file::replace(path, bytes, of_another) {
+        if let Err(error) = file::replace(path, bytes, stays) {
             let path = path.display();
             warn!("crlFile: cannot write {path}: {error}; the next start must fetch the list anew");
         }

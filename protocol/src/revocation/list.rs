@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::outline::Outline;
+use super::outline::{self, Outline};
 use super::serials::Serials;
 use super::{CrlError, content};
 use crate::der::{self, Elements};
@@ -14,6 +14,15 @@ use crate::{Anchors, Issuer, Moment};
 ///
 /// Small, because a list from the future could not be replaced by a right one until then.
 pub const FUTURE_SLACK: Duration = Duration::from_secs(5 * 60);
+
+/// What a list says of itself before anybody has believed it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Announced {
+    /// As [`RevocationList::issuer`].
+    pub issuer: [u8; 32],
+    /// All bytes of the list.
+    pub length: usize,
+}
 
 /// The complete list of the certificates that one issuer revoked, signed by it.
 #[derive(Debug)]
@@ -27,6 +36,10 @@ pub struct RevocationList {
 }
 
 impl RevocationList {
+    /// As many bytes of a list as [`RevocationList::announced`] may need: the issuer's name is among
+    /// them, as a rule a few hundred.
+    pub const HEAD: usize = 16 << 10;
+
     /// Verifies a list (DER) signed by one of the authorities; whether it is current is not asked.
     ///
     /// Takes 20 bytes of memory for each entry, and nothing for a list that is not signed. How
@@ -44,10 +57,11 @@ impl RevocationList {
         })
     }
 
-    /// Whether a list (DER) says that it is by `issuer`. Nothing of it is verified, and little of it
-    /// is read.
-    pub fn claims_to_be_by(list: &[u8], issuer: &[u8; 32]) -> bool {
-        Outline::of(list).is_ok_and(|outline| sha256(outline.issuer) == *issuer)
+    /// What the first bytes of a list (DER) say of it. Nothing of that is verified; `None` if it is
+    /// no list, or more bytes are needed: [`Self::HEAD`] are enough.
+    pub fn announced(head: &[u8]) -> Option<Announced> {
+        let (issuer, length) = outline::announced(head).ok()?;
+        Some(Announced { issuer: sha256(issuer), length })
     }
 
     /// The lists in a file that has several (DER) one behind the other.

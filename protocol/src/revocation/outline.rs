@@ -72,6 +72,17 @@ impl<'a> Outline<'a> {
     }
 }
 
+/// Whose list `head` begins, by name (DER), and how long that list is as a whole.
+pub(super) fn announced(head: &[u8]) -> Result<(&[u8], usize), NotDer> {
+    let (length, content) = der::enter(head, der::SEQUENCE)?;
+    let (_, fields) = der::enter(content, der::SEQUENCE)?;
+    let mut fields = Elements::new(fields);
+    fields.one(der::INTEGER)?;
+    fields.one(der::SEQUENCE)?;
+    let issuer = fields.one(der::SEQUENCE)?;
+    Ok((issuer.whole, head.len() - content.len() + length))
+}
+
 /// A time, if one comes next.
 fn time(fields: &mut Elements<'_>) -> Result<Option<Moment>, CrlError> {
     let time = match fields.optional(der::UTC_TIME)? {

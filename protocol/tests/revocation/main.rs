@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use made_list::{MadeList, anchors, authority, authority_with, extension};
 use rcgen::{KeyPair, KeyUsagePurpose};
-use sknock_protocol::{Anchors, CrlError, FUTURE_SLACK, Moment, RevocationList};
+use sknock_protocol::{Anchors, Announced, CrlError, FUTURE_SLACK, Moment, RevocationList};
 
 fn error(der: &[u8], anchors: &Anchors) -> CrlError {
     RevocationList::verify(der, anchors).unwrap_err()
@@ -153,6 +153,28 @@ fn a_file_may_have_several_lists() {
     assert_eq!(split(&[&one[..], b"junk"].concat()), [one, b"junk".to_vec()]);
     assert_eq!(split(&two[1..]), [two[1..].to_vec()]);
     assert_eq!(split(b""), [b""]);
+}
+
+#[test]
+fn the_first_bytes_of_a_list_say_whose_it_is_and_how_long() {
+    let root = authority("root");
+    let mut made = MadeList::new();
+    made.revoke(&[5; 20]);
+    let list = made.signed(&root);
+    let verified = RevocationList::verify(&list, &anchors(&[&root])).unwrap();
+    let announced = Announced { issuer: *verified.issuer(), length: list.len() };
+    assert_eq!(RevocationList::announced(&list), Some(announced));
+    // As soon as the name is there; before, and for anything else, nothing.
+    let enough =
+        (1..list.len()).find(|length| RevocationList::announced(&list[..*length]).is_some());
+    let enough = enough.unwrap();
+    assert!(enough < list.len() / 2, "{enough}");
+    for length in enough..list.len() {
+        assert_eq!(RevocationList::announced(&list[..length]), Some(announced));
+    }
+    assert_eq!(RevocationList::announced(b""), None);
+    assert_eq!(RevocationList::announced(b"-----BEGIN X509 CRL-----\n"), None);
+    assert_eq!(RevocationList::announced(&[0x30; 4096]), None);
 }
 
 #[test]

@@ -1,22 +1,21 @@
 //! `crlFile`: the lists in force, one after the other, as they were fetched (DER). One list of one
-//! issuer is a plain CRL file.
+//! issuer is a plain CRL file. Nothing of it is believed here, and no whole list of it read into
+//! memory.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sknock_protocol::RevocationList;
 
-/// Puts `list` into the file, with those lists of it that are `of_another` issuer. At every moment
-/// the file is the old one or the new one, whole.
+/// Puts `list` into the file, with those lists of it whose issuer `stays`. At every moment the file is
+/// the old one or the new one, whole.
 pub(crate) fn replace(
     path: &Path,
     list: &[u8],
-    of_another: impl Fn(&[u8]) -> bool,
+    stays: impl Fn(&[u8; 32]) -> bool,
 ) -> io::Result<()> {
-    let former = std::fs::read(path).unwrap_or_default();
-    let others: Vec<&[u8]> = RevocationList::split(&former).filter(|der| of_another(der)).collect();
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(".new");
@@ -24,28 +23,101 @@ pub(crate) fn replace(
     // A leftover of a crash is in our way; a link that somebody put there is not followed.
     let _ = std::fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
-    others.into_iter().chain([list]).try_for_each(|der| file.write_all(der))?;
+    if let Ok(former) = File::open(path) {
+        copy(former, &mut file, stays)?;
+    }
+    file.write_all(list)?;
     file.sync_all()?;
     std::fs::rename(&new, path)?;
     File::open(folder)?.sync_all()
+}
+
+/// Copies whole lists whose issuer `stays`, up to whatever is not a whole list.
+fn copy(mut from: File, to: &mut File, stays: impl Fn(&[u8; 32]) -> bool) -> io::Result<()> {
+    let mut left = from.metadata()?.len();
+    let mut head = Vec::with_capacity(RevocationList::HEAD);
+    loop {
+        let place = from.stream_position()?;
+        head.clear();
+        (&from).take(RevocationList::HEAD as u64).read_to_end(&mut head)?;
+        let Some(announced) = RevocationList::announced(&head) else { return Ok(()) };
+        let length = announced.length as u64;
+        let Some(rest) = left.checked_sub(length) else { return Ok(()) };
+        if stays(&announced.issuer) {
+            from.seek(SeekFrom::Start(place))?;
+            pass(&mut (&from).take(length), to, &mut head)?;
+        }
+        left = rest;
+        from.seek(SeekFrom::Start(place + length))?;
+    }
+}
+
+/// Piece by piece: what the standard library does instead asks for calls that are not permitted here.
+fn pass(from: &mut impl Read, to: &mut File, piece: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        piece.clear();
+        if from.take(RevocationList::HEAD as u64).read_to_end(piece)? == 0 {
+            return Ok(());
+        }
+        to.write_all(piece)?;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const A: &[u8] = &[0x30, 3, 2, 1, 1];
-    const B: &[u8] = &[0x30, 3, 2, 1, 2];
+    /// The least that says whose list it is, and more that does not matter.
+    fn list(issuer: u8, size: u8) -> Vec<u8> {
+        let signed =
+            [&[0x30, size + 8, 2, 1, 1, 0x30, 0, 0x30, 1, issuer][..], &vec![0; size.into()]];
+        [&[0x30, size + 10][..], &signed.concat()].concat()
+    }
+
+    fn issuer(of: &[u8]) -> [u8; 32] {
+        RevocationList::announced(of).unwrap().issuer
+    }
 
     #[test]
     fn a_list_replaces_its_predecessor_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("crl.der");
-        replace(&path, A, |_| true).unwrap();
-        replace(&path, B, |der| der == A).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), [A, B].concat());
-        replace(&path, B, |der| der != A && der != B).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), B);
+        let (a, b) = (list(1, 5), list(2, 0));
+        replace(&path, &a, |_| true).unwrap();
+        replace(&path, &b, |by| *by != issuer(&b)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [&a[..], &b].concat());
+        let a = list(1, 100);
+        replace(&path, &a, |by| *by != issuer(&a)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [&b[..], &a].concat());
+        replace(&path, &b, |_| false).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b);
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_torn_or_no_list_does_not_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crl.der");
+        let (a, b) = (list(1, 5), list(2, 0));
+        for rest in [&a[..a.len() - 1], &a[..3], b"junk", b""] {
+            std::fs::write(&path, [&a[..], rest].concat()).unwrap();
+            replace(&path, &b, |_| true).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), [&a[..], &b].concat());
+        }
+    }
+
+    #[test]
+    fn a_long_list_stays_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crl.der");
+        let rest = 5 * RevocationList::HEAD + 7;
+        let length = |more: usize| u32::try_from(rest + more).unwrap().to_be_bytes()[1..].to_vec();
+        let begin = |more| [&[0x30, 0x83][..], &length(more)].concat();
+        let head = [begin(13), begin(8), list(1, 0)[4..].to_vec()].concat();
+        let long = [head, vec![7; rest]].concat();
+        let b = list(2, 0);
+        std::fs::write(&path, [&b[..], &long].concat()).unwrap();
+        replace(&path, &b, |by| *by != issuer(&b)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [&long[..], &b].concat());
     }
 }
