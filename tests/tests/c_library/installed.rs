@@ -1,5 +1,6 @@
 //! libsknock as `make install` puts it in place, and C programs compiled and linked against it.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -18,8 +19,8 @@ pub(crate) enum Linked {
     AsOriginal,
 }
 
-/// Two tests may want the same program.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Two tests may want the same program, and none may find it half written.
+static COMPILED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 const PREFIX: &str = "/opt/sknock";
 
@@ -67,7 +68,7 @@ pub(crate) fn pkg_config(arguments: &[&str]) -> String {
     finished(pkg_config.args(arguments).arg("sknock"))
 }
 
-/// Compiles a source of the house, and links it.
+/// Compiles a source of the house, and links it: once.
 pub(crate) fn compiled(source: &str, linked: Linked) -> PathBuf {
     let flags = match linked {
         Linked::Shared => pkg_config(&["--cflags", "--libs"]),
@@ -78,8 +79,11 @@ pub(crate) fn compiled(source: &str, linked: Linked) -> PathBuf {
     };
     let name = Path::new(source).file_stem().expect("a file").to_str().expect("a plain name");
     let program = root().join(format!("{name}-{linked:?}"));
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    compile(source, &program, &flags);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !compiled.contains(&program) {
+        compile(source, &program, &flags);
+        compiled.insert(program.clone());
+    }
     program
 }
 
