@@ -10,6 +10,7 @@ mod confine;
 mod files;
 mod inherited;
 mod orders;
+mod outlook;
 mod serve;
 mod syscalls;
 

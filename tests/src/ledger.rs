@@ -7,6 +7,8 @@ use std::num::NonZeroU16;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sknock_protocol::Moment;
+
 use crate::reach::Found::Refused;
 use crate::wait::{some, until};
 use crate::{Authority, Client, Config, Daemon, Datagram, Sent, World};
@@ -35,6 +37,9 @@ const PORTS: std::ops::Range<usize> = 20_000..30_000;
 
 /// How many datagrams are sent again before their refusals are awaited.
 const AT_ONCE: usize = 16;
+
+/// After so many looks without a verdict, half a second, a repetition is sent again.
+const LOOKS: u32 = 25;
 
 impl<'w> Ledger<'w> {
     /// Doors are opened for so many seconds. Makes the client `driver`.
@@ -65,11 +70,20 @@ impl<'w> Ledger<'w> {
 
     /// Sends a new knock that is so old already.
     pub fn knock_aged(&self, age: Duration) -> Sent {
+        self.knock_stamped(|now| now.before(age))
+    }
+
+    /// Sends a new knock of somebody whose clock is so far ahead.
+    pub fn knock_ahead(&self, by: Duration) -> Sent {
+        self.knock_stamped(|now| now.after(by))
+    }
+
+    fn knock_stamped(&self, stamp: impl FnOnce(Moment) -> Moment) -> Sent {
         let number = self.books().sent.len();
         let port = PORTS.start + number % PORTS.len();
         let datagram = self.client.seal_with(&[&format!("tcp/{port}")], |wish| {
             wish.lifetime = NonZeroU16::new(self.seconds);
-            wish.stamp = wish.stamp.before(age);
+            wish.stamp = stamp(wish.stamp);
         });
         let host = World::GATEWAY[number % 2];
         let sent = datagram.send(&self.world.client, host);
@@ -123,13 +137,10 @@ impl<'w> Ledger<'w> {
         let last = used.len().saturating_sub(count);
         for few in used[last..].chunks(AT_ONCE) {
             let mark = daemon.mark();
-            let again = few.iter().map(|(host, datagram)| datagram.send(&self.world.client, *host));
-            for sent in again.collect::<Vec<_>>() {
-                let source = format!("source={}", sent.source());
-                let line = some("a verdict on a repetition", || {
-                    let of_it = |line: &String| line.split_whitespace().any(|word| word == source);
-                    daemon.said_since(mark).into_iter().find(of_it)
-                });
+            let send = |(host, again): &&(IpAddr, Datagram)| again.send(&self.world.client, *host);
+            let first: Vec<_> = few.iter().map(send).collect();
+            for (first, again) in first.into_iter().zip(few) {
+                let line = verdict(daemon, mark, first, || send(again));
                 assert!(line.contains("refused"), "a repetition: {line}");
             }
         }
@@ -169,6 +180,22 @@ impl<'w> Ledger<'w> {
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is said since `mark` of a datagram. It goes out again now and then: some refusals are told at a
+/// rate, and not every time.
+#[track_caller]
+fn verdict(daemon: &Daemon<'_>, mark: usize, first: Sent, again: impl Fn() -> Sent) -> String {
+    let (mut sent, mut looks) = (vec![first], 0_u32);
+    some("a verdict on a repetition", || {
+        looks += 1;
+        if looks.is_multiple_of(LOOKS) {
+            sent.push(again());
+        }
+        let sources: Vec<_> = sent.iter().map(|sent| format!("source={}", sent.source())).collect();
+        let of_it = |word: &str| sources.iter().any(|source| source == word);
+        daemon.said_since(mark).into_iter().find(|line| line.split_whitespace().any(of_it))
+    })
 }
 
 /// The knock that this line says has opened something.

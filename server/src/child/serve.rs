@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use sknock_gate::Answer;
 use sknock_protocol::Verifier;
-use tracing::{error, info, warn};
+use tracing::error;
 
 use super::orders::Orders;
+use super::outlook::Outlook;
 use crate::audit::Audit;
 use crate::clock;
 use crate::config::Settings;
@@ -24,7 +25,7 @@ use crate::orders::{Order, Report};
 use crate::pipeline::Pipeline;
 use crate::policy::Policy;
 use crate::refresh::Refresh;
-use crate::replay::{BootId, Journal, Opened};
+use crate::replay::{BootId, Journal};
 
 /// All that was prepared; only the state directory is missing.
 #[derive(Debug)]
@@ -80,7 +81,8 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
         protect(&mut gate)?;
         start.send(gate)?;
         starts.iter().try_for_each(|start| start.send(()))?;
-        let order = attend(&orders, &pulses, &opened);
+        let outlook = Outlook::new(&pipeline.replay, opened, knocks.window);
+        let order = attend(&orders, &pulses, outlook);
         drop(stop);
         Ok::<_, Box<dyn Error>>(order?)
     });
@@ -99,20 +101,15 @@ fn protect(gate: &mut Gate) -> Result<(), Box<dyn Error>> {
 }
 
 /// Says when knocks are accepted, and answers whether they are judged, until told something else.
-fn attend(orders: &Orders, pulses: &[Pulse], opened: &Opened) -> io::Result<Order> {
-    let (mut accepting, mut asked) = (false, false);
-    foretell(opened);
+fn attend(orders: &Orders, pulses: &[Pulse], mut outlook: Outlook<'_>) -> io::Result<Order> {
+    let mut asked = false;
     loop {
-        let wait = opened.admits_from.since(clock::now());
-        if !accepting && wait.is_zero() {
-            info!("accepting knocks");
-            accepting = true;
-        }
+        let wait = outlook.tell(clock::now());
         if asked && pulses.iter().all(Pulse::has_beaten) {
             orders.report(Report::AtWork)?;
             asked = false;
         }
-        let spans = [(!accepting).then_some(wait), asked.then_some(LOOK)];
+        let spans = [wait, asked.then_some(LOOK)];
         match orders.within(spans.into_iter().flatten().min())? {
             None => {}
             Some(Order::Answer) => {
@@ -126,24 +123,6 @@ fn attend(orders: &Orders, pulses: &[Pulse], opened: &Opened) -> io::Result<Orde
 
 /// Between two looks whether all workers have turned.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Knocks are accepted at once, but after a first start or a power loss.
-fn foretell(opened: &Opened) {
-    let wait = opened.admits_from.since(clock::now());
-    if wait > LONG {
-        warn!(
-            "{opened}. That is {} h from now, as the clock was that far ahead once: if it is right \
-             now, stop the server, empty stateDir and start it again",
-            wait.as_secs() / 3600
-        );
-    }
-    if wait > Duration::ZERO {
-        info!("{opened}; knocks are accepted in {} s", wait.as_secs() + 1);
-    }
-}
-
-/// Longer than any wait that a right clock can cause: a horizon of a minute and two windows.
-const LONG: Duration = Duration::from_secs(60 + 2 * 3600);
 
 /// Without the gate, or deaf, there is nothing left to live for; whoever started us starts another.
 fn lost(error: &io::Error) {

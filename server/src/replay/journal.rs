@@ -105,6 +105,13 @@ impl Journal {
         Ok((Self { memory, log: Mutex::new(log) }, opened))
     }
 
+    /// Knocks stamped before this are refused unless they are known, as they may have been admitted
+    /// before. In the future only if the clock was ahead once, or just after
+    /// [`Journal::open`].
+    pub fn admits_from(&self) -> Moment {
+        self.memory.floor().after(Duration::from_millis(1))
+    }
+
     /// Syncs everything, and marks the journal as complete for the next boot.
     pub fn close(self) -> io::Result<()> {
         // A poisoned log: a thread died while it wrote. Then there shall be no mark.

@@ -94,6 +94,13 @@ impl Memory {
         self.shards.iter().map(|shard| shard.lock().ok()).collect::<Option<_>>().map(Frozen)
     }
 
+    /// The largest stamp of anything forgotten, but for shards that are in use just now: whoever asks
+    /// waits for no write to disk.
+    pub(super) fn floor(&self) -> Moment {
+        let idle = self.shards.iter().filter_map(|shard| shard.try_lock().ok());
+        idle.map(|shard| shard.floor()).max().unwrap_or_default()
+    }
+
     fn shard(&self, id: &KnockId) -> &Mutex<Shard> {
         &self.shards[slot(&id.0, self.shards.len())]
     }

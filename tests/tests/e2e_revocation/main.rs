@@ -2,6 +2,7 @@
 //! the confined network process fetches it, and what it says counts.
 
 mod bad_lists;
+mod clock;
 mod https;
 mod issuers;
 mod noticed;

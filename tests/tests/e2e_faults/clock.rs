@@ -1,0 +1,201 @@
+//! The server's wall clock is stepped while it runs; clients and the kernel keep the right time.
+
+use std::fs;
+use std::time::Duration;
+
+use sknock_protocol::Moment;
+use sknock_tests::Found::Open;
+use sknock_tests::wait::{now, until};
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, Ledger, Sent, WallClock, World};
+use time::OffsetDateTime;
+
+const HOUR: i64 = 3600;
+
+/// A daemon by this clock, which has run before.
+#[track_caller]
+fn started<'w>(world: &'w World, config: &Config, clock: &WallClock) -> Daemon<'w> {
+    let mut daemon = Daemon::stopped(&world.gateway, config);
+    clock.give_to(&mut daemon);
+    daemon.settle();
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    daemon
+}
+
+#[track_caller]
+fn is_refused(reason: &str, daemon: &Daemon<'_>, sent: &Sent) {
+    let line = daemon.wait_for(&format!("source={}", sent.source()));
+    assert!(line.contains(&format!("refused reason=\"{reason}\"")), "{line}");
+}
+
+/// What a clock with this offset shows.
+fn shown(true_time: Moment, offset: i64) -> Moment {
+    let span = Duration::from_secs(offset.unsigned_abs());
+    if offset < 0 { true_time.before(span) } else { true_time.after(span) }
+}
+
+/// To the second, as a line of the log begins.
+fn written(time: Moment) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap();
+    let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    format!("{year}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}", u8::from(month))
+}
+
+/// Or all below would show nothing.
+#[test]
+fn both_processes_see_the_steps_of_the_clock() {
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let ledger = Ledger::new(&world, &authority, 60);
+    let daemon = started(&world, &Ledger::config(&authority), &clock);
+    for offset in [300, -300, 0] {
+        let before = now();
+        clock.step_to(offset);
+        let mark = daemon.mark();
+        let network = ledger.knock().must_be_granted().server_time;
+        let (least, most) = (shown(before, offset), shown(now(), offset));
+        assert!((least..=most).contains(&network), "{offset}: {network}");
+        // The privileged process has no clock but that of its log.
+        let line = daemon.wait_since(mark, "gate: opened");
+        let privileged = line[..written(least).len()].to_owned();
+        assert!((written(least)..=written(most)).contains(&privileged), "{offset}: {line}");
+    }
+}
+
+/// Between here and there, everything that may have been forgotten, or kept too long.
+fn is_survived(intake: &str) {
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let ledger = Ledger::new(&world, &authority, 5);
+    let config = Ledger::config(&authority).set("intake", intake);
+    let mut daemon = started(&world, &config, &clock);
+    for _ in 0..3 {
+        ledger.knock().must_be_granted();
+    }
+    for offset in [HOUR, 0, -HOUR, 0, HOUR, -HOUR, HOUR, 0] {
+        clock.step_to(offset);
+        stands(&ledger, &daemon, offset);
+        assert_eq!(daemon.stop().code, Some(0));
+        begin_again(&mut daemon);
+        stands(&ledger, &daemon, offset);
+        daemon.crash();
+        ledger.read_after_death(&daemon);
+        begin_again(&mut daemon);
+        stands(&ledger, &daemon, offset);
+    }
+    ledger.close(&daemon);
+    let (sent, used) = ledger.counts();
+    println!("{intake}: {sent} knocks, {used} opened, none twice");
+}
+
+/// Waits until knocks are judged, be it that they are accepted at a later time only.
+#[track_caller]
+fn begin_again(daemon: &mut Daemon<'_>) {
+    daemon.begin();
+    daemon.wait_for(": accepting knocks");
+}
+
+/// What must hold with a clock that is off by so much.
+#[track_caller]
+fn stands(ledger: &Ledger<'_>, daemon: &Daemon<'_>, offset: i64) {
+    if offset == 0 {
+        ledger.must_hold(daemon);
+        return;
+    }
+    let reason = if offset > 0 { "stamp-too-old" } else { "stamp-in-future" };
+    is_refused(reason, daemon, &ledger.knock());
+    if offset > 0 {
+        // Whose clock is as wrong as the server's gets in: that must not harm anybody later.
+        ledger.knock_ahead(Duration::from_secs(offset.unsigned_abs())).must_be_granted();
+    }
+    ledger.must_be_protected();
+    ledger.read(daemon);
+    ledger.repeat(daemon, usize::MAX);
+}
+
+#[test]
+fn steps_of_the_clock_by_an_hour_let_nothing_in_twice_and_nobody_wait_once_it_is_right() {
+    is_survived("nflog");
+}
+
+#[test]
+fn the_same_with_a_socket() {
+    is_survived("socket");
+}
+
+#[test]
+fn a_step_of_the_clock_neither_lengthens_nor_shortens_a_grant() {
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let _services = [22, 2222].map(|port| Echo::tcp(&world.gateway, port));
+    let config = Config::new(&authority).set("protectedPorts", "tcp/22, tcp/2222");
+    let mut daemon = started(&world, &config, &clock);
+    let alice = Client::alice(&world.client, &authority);
+    let host = World::GATEWAY[0];
+    let doors = || {
+        world.gateway.doors().into_iter().map(|door| (door.knock, door.left)).collect::<Vec<_>>()
+    };
+    for offset in [HOUR, -HOUR] {
+        clock.step_to(0);
+        let long = alice.seal_for(&["tcp/2222"], 3600).send(&world.client, host);
+        long.must_be_granted();
+        alice.seal_for(&["tcp/22"], 2).send(&world.client, host).must_be_granted();
+        clock.step_to(offset);
+        for restarted in [false, true] {
+            until("the short one closes", || doors().len() == 1);
+            let [(knock, Some(left))] = &doors()[..] else { panic!("{:?}", doors()) };
+            assert!(knock == long.id() && *left <= 3600, "{knock}, {left}, {restarted}");
+            assert_eq!(world.tcp(2222).client[0], Open);
+            daemon.crash();
+            daemon.begin();
+            daemon.wait_for(": accepting knocks");
+        }
+    }
+}
+
+/// What was remembered while the clock was ahead is in the way when it is right. The log says so by
+/// itself, and what helps.
+#[track_caller]
+fn helps_as_the_log_says(world: &World, alice: &Client<'_>, daemon: &mut Daemon<'_>, mark: usize) {
+    daemon.wait_since(mark, "the clock was stepped back; knocks are accepted that are stamped");
+    daemon.wait_since(mark, "stop the server, empty stateDir and start it again");
+    let sent = alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]);
+    is_refused("before-memory", daemon, &sent);
+    assert_eq!(daemon.stop().code, Some(0));
+    for name in ["journal", "horizon"] {
+        fs::remove_file(daemon.file("state").join(name)).unwrap();
+    }
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]).must_be_granted();
+}
+
+#[test]
+fn a_first_start_with_a_clock_that_is_ahead_is_noticed_when_it_is_right_again() {
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    clock.give_to(&mut daemon);
+    clock.step_to(HOUR);
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    let mark = daemon.mark();
+    clock.step_to(0);
+    let alice = Client::alice(&world.client, &authority);
+    helps_as_the_log_says(&world, &alice, &mut daemon, mark);
+}
+
+#[test]
+fn knocks_forgotten_while_all_clocks_were_ahead_are_noticed_when_they_are_right_again() {
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let config = Config::new(&authority).set("replayCapacity", "1000");
+    let mut daemon = started(&world, &config, &clock);
+    let alice = Client::alice(&world.client, &authority);
+    for offset in [HOUR, 2 * HOUR] {
+        clock.step_to(offset);
+        let ahead = alice.seal_with(&["tcp/22"], |wish| wish.stamp = shown(wish.stamp, offset));
+        ahead.send(&world.client, World::GATEWAY[0]).must_be_granted();
+    }
+    let mark = daemon.mark();
+    clock.step_to(0);
+    helps_as_the_log_says(&world, &alice, &mut daemon, mark);
+}
