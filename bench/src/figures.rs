@@ -6,6 +6,8 @@ use crate::series::Series;
 pub(crate) const OURS: &str = "sKnock";
 /// The same, over IPv6.
 pub(crate) const OURS_V6: &str = "sKnock, IPv6";
+/// The least that could open.
+pub(crate) const FLOOR: &str = "floor";
 /// fwknopd's UDP server with its defaults.
 pub(crate) const FWKNOP: &str = "fwknopd";
 /// The fastest that we could make it.

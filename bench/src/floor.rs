@@ -75,7 +75,8 @@ fn timed(call: &dyn Fn(usize)) -> Series {
     series
 }
 
-struct Work {
+/// Keys and inputs of all calls.
+pub(crate) struct Work {
     ecdh: PrivateKey,
     points: Vec<Vec<u8>>,
     veil: LessSafeKey,
@@ -90,7 +91,8 @@ const KEY: [u8; 16] = [7; 16];
 const NONCE: [u8; 12] = [9; 12];
 
 impl Work {
-    fn new() -> Self {
+    /// Makes them.
+    pub(crate) fn new() -> Self {
         let random = SystemRandom::new();
         let fresh = || PrivateKey::generate(&ECDH_P256).expect("there is randomness");
         let points = (0..INPUTS)
@@ -140,7 +142,8 @@ impl Work {
         self.signer.verify_sig(&self.signed, signature).expect("we signed it");
     }
 
-    fn knock(&self, run: usize) {
+    /// All that a knock without an answer needs; the inputs are the `run`th.
+    pub(crate) fn knock(&self, run: usize) {
         self.lift();
         self.agree(run);
         schedule();

@@ -4,8 +4,10 @@ use std::thread;
 
 use sknock_tests::Daemon;
 
+use crate::bare;
+use crate::contender::Contender;
 use crate::events::Events;
-use crate::figures::{Figures, OURS, OURS_V6};
+use crate::figures::{FLOOR, Figures, OURS, OURS_V6};
 use crate::opening::{Family, Opened, PATIENCE, REST, knock_and_connect};
 use crate::sender::Sender;
 use crate::series::Series;
@@ -45,6 +47,18 @@ impl<'a> Latency<'a> {
         Self { site, table, used: 0 }
     }
 
+    /// Measures the least that could open, while no daemon runs.
+    pub(crate) fn floor(&mut self, figures: &mut Figures) {
+        let Opened { connected, .. } = bare::opening(self.site, KNOCKS);
+        self.used += KNOCKS;
+        self.line("floor: a TCP connection is established", &connected);
+        self.table.note(
+            "Floor: one privileged thread that waits at a socket, makes the cryptographic calls of a knock and \
+             adds one element; it checks, remembers and tells nothing.",
+        );
+        figures.opening.push((FLOOR, connected));
+    }
+
     /// Measures the daemon that runs; what the default intake came to is kept for plots.
     pub(crate) fn of(&mut self, intake: &str, daemon: &Daemon<'_>, figures: &mut Figures) {
         let mut told = Told::default();
@@ -58,8 +72,9 @@ impl<'a> Latency<'a> {
         self.line(&format!("{intake}: the client has the answer"), &told.answer);
         let ours = self.site.ours(OURS, daemon);
         for (family, kept, name) in [(Family::V4, OURS, ""), (Family::V6, OURS_V6, "IPv6, ")] {
+            let knocks = self.used..self.used + KNOCKS;
             let Opened { connected, refused } =
-                knock_and_connect(&ours, family, self.used..self.used + KNOCKS);
+                knock_and_connect(&self.site.world, family, knocks, |number| ours.knock(number));
             self.used += KNOCKS;
             let what = format!("{intake}: {name}a TCP connection is established");
             self.line(&what, &connected);

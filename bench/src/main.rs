@@ -6,6 +6,7 @@
 //! the tables wanted: latency, floor, steps, throughput, cores, junk, flood, growth, memory, scale. With
 //! `--peers` others are measured as well; with `--into FOLDER` plots and all tables are written there.
 
+mod bare;
 mod conditions;
 mod contender;
 mod cores;
@@ -18,6 +19,7 @@ mod forged;
 mod growth;
 mod junk;
 mod latency;
+mod lone_gate;
 mod losses;
 mod memory;
 mod opening;
@@ -126,6 +128,9 @@ fn idle(
     report: &mut Report,
 ) {
     let mut latency = Latency::new(site);
+    if wanted.any(&["latency"]) {
+        latency.floor(figures);
+    }
     for intake in ["nflog", "socket"] {
         let daemon = site.start(&site.config().set("intake", intake), USUAL);
         let rss = memory.look(&format!("{intake}, idle, before any knock"), &daemon);

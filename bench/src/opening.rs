@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
+use sknock_tests::World;
 
-use crate::contender::Contender;
+use crate::contender::Knock;
 use crate::sender::Sender;
 use crate::series::Series;
 use crate::stopwatch::Stopwatch;
@@ -67,13 +68,13 @@ impl Family {
     }
 }
 
-/// Has each of these addresses knock and then connect until it gets through.
+/// Has each of these addresses of the crowd send its knock and then connect until it gets through.
 pub(crate) fn knock_and_connect(
-    contender: &dyn Contender,
+    world: &World,
     family: Family,
     knocks: Range<usize>,
+    knock: impl Fn(usize) -> Knock + Sync,
 ) -> Opened {
-    let world = contender.world();
     let any: IpAddr = match family {
         Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
         Family::V6 => Ipv6Addr::UNSPECIFIED.into(),
@@ -84,7 +85,7 @@ pub(crate) fn knock_and_connect(
     world.client.inside(|| {
         let mut opened = Opened::default();
         for number in knocks {
-            let knock = contender.knock(number);
+            let knock = knock(number);
             thread::sleep(REST);
             let watch = Stopwatch::start();
             sender.send_all(&knock, family.source(number));

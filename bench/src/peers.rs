@@ -128,7 +128,8 @@ fn idle<P: Contender>(start: impl Fn() -> P, figures: &mut Figures, table: &mut 
     for number in 0..STARTS {
         let peer = start();
         let knocks = number * KNOCKS..(number + 1) * KNOCKS;
-        all.add(&knock_and_connect(&peer, Family::V4, knocks));
+        let knock = |number| peer.knock(number);
+        all.add(&knock_and_connect(peer.world(), Family::V4, knocks, knock));
         who = peer.name();
     }
     let Opened { connected, refused } = all;

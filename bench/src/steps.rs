@@ -6,10 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use sknock_gate::{
-    Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, PortRange, Request,
-    Rules, Serial, Transport, Uptime, Wish,
-};
 use sknock_protocol::{
     Anchors, Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, Verifier,
 };
@@ -19,6 +15,7 @@ use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, admit};
 use sknock_tests::wait::now;
 use sknock_tests::{Namespace, PASSWORD};
 
+use crate::lone_gate::LoneGate;
 use crate::series::Series;
 use crate::stopwatch::Stopwatch;
 use crate::table::{Table, number};
@@ -145,51 +142,8 @@ fn journal(folder: &Path) -> Journal {
 }
 
 fn gate(namespace: &Namespace) -> Series {
-    let every = |transport| PortRange::new(transport, 1, u16::MAX).expect("a range");
-    let ssh = PortRange::one(Transport::Tcp, 22).expect("a port");
-    let rules = Rules {
-        policy: sknock_gate::Policy::Reject,
-        protected: vec![ssh],
-        always_open: Vec::new(),
-        knock_ports: Vec::new(),
-        knock_lengths: (1208, 1208),
-        hearing: Hearing::Socket,
-        meter: None,
-        ending: Ending::Cut,
-        capacity: 2_000_000,
-        gc_interval: Duration::from_secs(2),
-    };
-    let ceiling = Ceiling {
-        services: vec![every(Transport::Tcp)],
-        longest: WINDOW,
-        live: 1_000_000,
-        per_second: 100_000,
-    };
-    let firewall = namespace.inside(|| Firewall::open().expect("we are root"));
-    let mut gate = Gate::new(rules, ceiling, firewall);
-    let mut ask = |request: &Request| {
-        let record = request.encode().expect("it fits");
-        let watch = Stopwatch::start();
-        let happened = gate.handle(&record, Uptime::now());
-        let took = watch.elapsed();
-        let refused = matches!(happened, Happened::Refused { .. } | Happened::Failed(_));
-        assert!(!refused, "the gate: {happened}");
-        took
-    };
-    ask(&Request::Raise);
-    let label = Label {
-        knock: *b"knock-id",
-        holder: Holder { issuer: [1; 4], serial: Serial::new(&[1; 16]).expect("short") },
-        name: Name::cut("client"),
-    };
-    let wish = |number| Wish {
-        addresses: vec![source(number).into()],
-        services: vec![ssh],
-        seconds: 600,
-        single_use: false,
-        label,
-    };
+    let mut gate = LoneGate::of(namespace);
     let mut series = Series::default();
-    (0..KNOCKS).for_each(|number| series.push_time(ask(&Request::Open(wish(number)))));
+    (0..KNOCKS).for_each(|number| series.push_time(gate.open(source(number))));
     series
 }

@@ -1,6 +1,6 @@
 //! What sKnock wants to reach, and whether it did in this run: ratios, as machines differ.
 
-use crate::figures::{FWKNOP, Figures, JunkCost, OURS, TUNED};
+use crate::figures::{FLOOR, FWKNOP, Figures, JunkCost, OURS, TUNED};
 use crate::flooded::{INSIDERS, STRANGERS};
 use crate::junk::{Load, NO_VEIL};
 use crate::peers::NOISE;
@@ -14,13 +14,16 @@ struct Target {
     met: fn(f64) -> bool,
 }
 
+/// Told beside the others, for comparison.
+const NONE: &str = "";
+
 /// All of them; what was not measured is a dash.
 pub(crate) fn table(figures: &Figures) -> Table {
     let mut table = Table::new("Targets", &["figure", "target", "measured", "met"]);
     let all = speed(figures).into_iter().chain(junk(figures)).chain(floods(figures));
     for target in all.chain(scale(figures)) {
         let met = match target.measured {
-            nothing if !nothing.is_finite() => "-",
+            nothing if !nothing.is_finite() || target.wanted == NONE => "-",
             value if (target.met)(value) => "yes",
             _ => "no",
         };
@@ -39,6 +42,13 @@ pub(crate) fn table(figures: &Figures) -> Table {
 fn speed(figures: &Figures) -> Vec<Target> {
     let ours = figures.opening(OURS);
     let slower = |peer| figures.opening(peer).median() / ours.median();
+    let at_most = |peer| figures.opening(peer).median() / figures.opening(FLOOR).median();
+    let floor = |peer: &str, measured| Target {
+        what: format!("{peer}'s by the floor's: what no daemon could reach here"),
+        wanted: NONE,
+        measured,
+        met: |_| true,
+    };
     vec![
         Target {
             what: "knock to open, median: fwknopd's by sKnock's".to_owned(),
@@ -46,12 +56,14 @@ fn speed(figures: &Figures) -> Vec<Target> {
             measured: slower(FWKNOP),
             met: |x| x >= 25.0,
         },
+        floor("fwknopd", at_most(FWKNOP)),
         Target {
             what: "the same, fwknopd tuned".to_owned(),
             wanted: ">= 10",
             measured: slower(TUNED),
             met: |x| x >= 10.0,
         },
+        floor("tuned fwknopd", at_most(TUNED)),
         Target {
             what: "minimum of fwknopd tuned by sKnock's p99".to_owned(),
             wanted: "> 1",

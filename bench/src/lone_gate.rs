@@ -1,0 +1,75 @@
+//! The gate without anything around it: called in this process, by one who needs no believing.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use sknock_gate::{
+    Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy, PortRange,
+    Request, Rules, Serial, Transport, Uptime, Wish,
+};
+use sknock_tests::Namespace;
+
+use crate::stopwatch::Stopwatch;
+use crate::world::PORT;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Protects [`PORT`] in one namespace.
+#[derive(Debug)]
+pub(crate) struct LoneGate {
+    gate: Gate,
+    ssh: PortRange,
+}
+
+impl LoneGate {
+    /// Puts the protection up, with nothing open.
+    pub(crate) fn of(namespace: &Namespace) -> Self {
+        let ssh = PortRange::one(Transport::Tcp, PORT).expect("a port");
+        let rules = Rules {
+            policy: Policy::Reject,
+            protected: vec![ssh],
+            always_open: Vec::new(),
+            knock_ports: Vec::new(),
+            knock_lengths: (1208, 1208),
+            hearing: Hearing::Socket,
+            meter: None,
+            ending: Ending::Cut,
+            capacity: 2_000_000,
+            gc_interval: Duration::from_secs(2),
+        };
+        let services = vec![ssh];
+        let ceiling = Ceiling { services, longest: HOUR, live: 1_000_000, per_second: 100_000 };
+        let firewall = namespace.inside(|| Firewall::open().expect("we are root"));
+        let mut lone = Self { gate: Gate::new(rules, ceiling, firewall), ssh };
+        lone.ask(&Request::Raise);
+        lone
+    }
+
+    /// Opens the port for this address; how long that took.
+    pub(crate) fn open(&mut self, address: Ipv4Addr) -> Duration {
+        let label = Label {
+            knock: *b"knock-id",
+            holder: Holder { issuer: [1; 4], serial: Serial::new(&[1; 16]).expect("short") },
+            name: Name::cut("client"),
+        };
+        let services = vec![self.ssh];
+        let addresses = vec![address.into()];
+        self.ask(&Request::Open(Wish {
+            addresses,
+            services,
+            seconds: 600,
+            single_use: false,
+            label,
+        }))
+    }
+
+    fn ask(&mut self, request: &Request) -> Duration {
+        let record = request.encode().expect("it fits");
+        let watch = Stopwatch::start();
+        let happened = self.gate.handle(&record, Uptime::now());
+        let took = watch.elapsed();
+        let refused = matches!(happened, Happened::Refused { .. } | Happened::Failed(_));
+        assert!(!refused, "the gate: {happened}");
+        took
+    }
+}
