@@ -1,14 +1,18 @@
 //! A network process that somebody has captured: it stands still, and others speak in its name.
 
 use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{MsgFlags, Shutdown, SockType, getsockopt, recv, send, shutdown, sockopt};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use sknock_server::orders::{Order, Report};
+
+/// Until it is asked whether its workers turn, three times over.
+const NEXT_QUESTION: u16 = 6000;
 
 /// All its lines to the privileged process, in somebody else's hands.
 #[derive(Debug)]
@@ -39,6 +43,19 @@ impl Captive {
             stolen.filter(|fd| getsockopt(fd, sockopt::SockType) == Ok(SockType::SeqPacket));
         let orders = lines.next().expect("a line for orders");
         Self { pid, orders, links: lines.collect() }
+    }
+
+    /// The same of one that judges knocks, at a moment when it owes no answer: what it was asked and has
+    /// not answered, nobody could answer in its name.
+    pub fn take_in_peace(pid: Pid) -> Self {
+        loop {
+            let captive = Self::take(pid);
+            let mut next = [PollFd::new(captive.orders.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut next, NEXT_QUESTION) == Ok(1) {
+                return captive;
+            }
+            captive.release();
+        }
     }
 
     /// Its number.

@@ -25,7 +25,7 @@ pub fn requests(records: u32) {
     let daemon = Daemon::start_settled(&world.gateway, &config);
     ledger.must_hold(&daemon);
 
-    let (parent, captive) = (daemon.parent(), Captive::take(daemon.network()));
+    let (parent, captive) = (daemon.parent(), Captive::take_in_peace(daemon.network()));
     let descriptors = process::descriptors(parent);
     let (mut chance, mut tally) = (Chance::new("records"), Tally::default());
     let watch = Stopwatch::start();
