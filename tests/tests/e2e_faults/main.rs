@@ -9,6 +9,7 @@ mod kernel;
 mod killed;
 mod lists;
 mod memory;
+mod memory_group;
 mod network;
 mod scarce;
 mod slow;

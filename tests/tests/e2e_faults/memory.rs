@@ -24,7 +24,7 @@ fn data(pid: Pid) -> u64 {
 }
 
 /// Datagrams of the right length that nobody can decrypt, as fast as they go.
-fn flood(world: &World) -> u64 {
+pub(crate) fn flood(world: &World) -> u64 {
     let to = (World::GATEWAY[0], DEFAULT_KNOCK_PORT).into();
     let socket = reach::udp_socket(&world.client, to).unwrap();
     let mut junk = Chance::new("junk").bytes(DATAGRAM_LENGTH);
