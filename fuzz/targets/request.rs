@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sknock_gate::{
-    Answer, Bucket, Ceiling, Label, Live, MOST_COMMENT, Opening, PortRange, Request, Transport,
-    Uptime,
+    Answer, Bucket, Ceiling, Holder, Label, Live, MOST_COMMENT, Opening, PortRange, Request,
+    Transport, Uptime,
 };
 
 const LONGEST: u32 = 60;
@@ -44,9 +44,11 @@ fuzz_target!(|input: &[u8]| {
                 }
             }
             Request::CloseBelow(_) => {}
-            Request::Close(holder) => {
-                let (_, closed) = live.plan_close(&holder, now);
-                assert!(closed.len() <= live.forget(&holder), "closed what is another's");
+            Request::Close { issuer, serials } => {
+                for holder in serials.into_iter().map(|serial| Holder { issuer, serial }) {
+                    let (_, closed) = live.plan_close(&holder, now);
+                    assert!(closed.len() <= live.forget(&holder), "closed what is another's");
+                }
             }
         }
         assert!(live.len() <= LIVE, "more doors than the ceiling allows");

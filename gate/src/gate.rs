@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::tracked::legitimate::Legitimate;
 use crate::{
     Bucket, Ceiling, Change, Cuts, Door, Error, Excess, Firewall, Former, Happened, Holder, Live,
-    Opening, Request, Rules, Severed, Trial, Uptime, Watch, Way, Wish,
+    Opening, Request, Rules, Serial, Severed, Trial, Uptime, Watch, Way, Wish,
 };
 
 /// Serves the requests of one network process after another.
@@ -68,7 +68,7 @@ impl Gate {
             Some(Request::Raise) => self.raise(now),
             Some(_) if !self.raised => Happened::Refused { excess: Excess::NotRaised, label: None },
             Some(Request::Open(wish)) => self.open(&wish, now),
-            Some(Request::Close(holder)) => self.close(holder, now),
+            Some(Request::Close { issuer, serials }) => self.close_all(issuer, serials, now),
             Some(Request::CloseBelow(issuer)) => self.close_below(issuer, now),
         }
     }
@@ -220,17 +220,31 @@ impl Gate {
         Ok(())
     }
 
-    fn close(&mut self, holder: Holder, now: Uptime) -> Happened {
+    /// Each as far as it goes: that one cannot be closed must not keep the others open.
+    fn close_all(&mut self, issuer: [u8; 4], serials: Vec<Serial>, now: Uptime) -> Happened {
+        let (mut closed, mut failed) = (Vec::new(), None);
+        for serial in serials {
+            let holder = Holder { issuer, serial };
+            match self.close(holder, now) {
+                Ok(0) => {}
+                Ok(count) => closed.push((holder, count)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Happened::Closed(closed), Happened::Failed)
+    }
+
+    /// How many doors that were.
+    fn close(&mut self, holder: Holder, now: Uptime) -> Result<usize, Error> {
         self.expire(now);
         let (stay, close) = self.live.plan_close(&holder, now);
         match self.shut(&holder, (&stay, &close)) {
-            Ok(()) => {}
             // A table that is gone has nothing open in it; reasserting it leaves these out.
-            Err(error) if error.is_gone() => {}
-            Err(error) => return Happened::Failed(error),
+            Err(error) if !error.is_gone() => return Err(error),
+            _ => {}
         }
         self.former.forget(&holder);
-        Happened::Closed { holder, count: self.live.forget(&holder) }
+        Ok(self.live.forget(&holder))
     }
 
     fn close_below(&mut self, issuer: [u8; 4], now: Uptime) -> Happened {
@@ -240,8 +254,8 @@ impl Gate {
                 self.live.holder_below(issuer).or_else(|| self.former.holder_below(issuer))
         {
             match self.close(holder, now) {
-                Happened::Closed { count: doors, .. } => count += doors,
-                failed => return failed,
+                Ok(doors) => count += doors,
+                Err(error) => return Happened::Failed(error),
             }
             holders += 1;
         }

@@ -18,13 +18,8 @@ pub enum Happened {
     },
     /// Somebody was let in.
     Opened(Opening),
-    /// A certificate's grants are closed.
-    Closed {
-        /// Whose.
-        holder: Holder,
-        /// So many doors.
-        count: usize,
-    },
+    /// Grants of certificates are closed: of these so many doors. Who had none is left out.
+    Closed(Vec<(Holder, usize)>),
     /// The grants of certificates by one issuer are closed, of so many at once as bear it.
     ClosedBelow {
         /// The beginning of a hash of the issuer's name, as in [`Holder`].
@@ -55,8 +50,9 @@ impl Happened {
             Self::Opened(opening) => {
                 Answer::Opened { seconds: opening.seconds(), clipped: opening.clipped() }
             }
-            Self::Closed { count, .. } => {
-                Answer::Closed { count: u32::try_from(*count).unwrap_or(u32::MAX) }
+            Self::Closed(closed) => {
+                let count: usize = closed.iter().map(|(_, count)| count).sum();
+                Answer::Closed { count: u32::try_from(count).unwrap_or(u32::MAX) }
             }
             Self::ClosedBelow { holders, .. } => {
                 Answer::Closed { count: u32::try_from(*holders).unwrap_or(u32::MAX) }
@@ -84,7 +80,13 @@ impl fmt::Display for Happened {
                 f.write_str(if opening.single_use() { ", single use" } else { "" })?;
                 write!(f, "; {}", opening.label())
             }
-            Self::Closed { holder, count } => write!(f, "closed {count} grants of {holder}"),
+            Self::Closed(closed) => {
+                f.write_str("closed")?;
+                (0..).zip(closed).try_for_each(|(place, (holder, count))| {
+                    let and = if place == 0 { "" } else { "," };
+                    write!(f, "{and} {count} grants of {holder}")
+                })
+            }
             Self::ClosedBelow { issuer, holders, count } => {
                 let issuer = u32::from_be_bytes(*issuer);
                 write!(f, "closed {count} grants of {holders} certificates by {issuer:08x}")

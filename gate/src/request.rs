@@ -13,8 +13,13 @@ pub enum Request {
     Raise,
     /// Let somebody in.
     Open(Wish),
-    /// Close everything that this certificate was granted: it is revoked.
-    Close(Holder),
+    /// Close everything that these certificates were granted: they are revoked.
+    Close {
+        /// Who issued them, as in [`Holder`].
+        issuer: [u8; 4],
+        /// Which they are: 1..=[`Request::SERIALS`].
+        serials: Vec<Serial>,
+    },
     /// Close what certificates by this issuer were granted: it is revoked itself. Some of them at a
     /// time; to be asked again until [`Answer::Closed`](crate::Answer::Closed) counts none.
     CloseBelow([u8; 4]),
@@ -49,6 +54,8 @@ impl Wish {
     pub const SERVICES: usize = 16;
 }
 
+/// A length and twenty bytes.
+const SERIAL_WIDTH: usize = 1 + Serial::MOST;
 /// A family and sixteen bytes.
 const ADDRESS_WIDTH: usize = 17;
 /// An IP protocol number, the first port and the last.
@@ -59,7 +66,7 @@ impl Request {
     ///
     /// ```text
     /// u8 kind: 1 raise | 2 open | 3 close | 4 close below; what is not used is zero
-    /// close: [4] issuer | u8 length, [20] serial
+    /// close: [4] issuer | u8 count, 11 x (u8 length, [20] serial)
     /// close below: [4] issuer
     /// open:  u8 flags (1 single use) | u32 seconds | [8] knock | [4] issuer | u8 length, [20] serial
     ///        | u8 length, [64] name | u8 count, 2 x (u8 family 4 or 6, [16]) | u8 count, 16 x (u8 protocol, u16 first, u16 last)
@@ -67,8 +74,15 @@ impl Request {
     ///
     /// Numbers are big-endian; an IPv4 address stands first in its sixteen bytes.
     pub const LEN: usize = 256;
+    /// The most certificates that one request closes: as many as fit.
+    pub const SERIALS: usize = 11;
 
-    /// The record, or nothing if the wish has more addresses or services than fit.
+    /// Closes everything that one certificate was granted.
+    pub fn close(holder: Holder) -> Self {
+        Self::Close { issuer: holder.issuer, serials: vec![holder.serial] }
+    }
+
+    /// The record, or nothing if there is more of anything than fits, or nobody to close.
     pub fn encode(&self) -> Option<[u8; Self::LEN]> {
         let mut record = Writer::new();
         match self {
@@ -77,9 +91,10 @@ impl Request {
                 record.put(&[OPEN])?;
                 write_wish(&mut record, wish)?;
             }
-            Self::Close(holder) => {
+            Self::Close { issuer, serials } => {
                 record.put(&[CLOSE])?;
-                write_holder(&mut record, holder)?;
+                record.put(issuer)?;
+                write_serials(&mut record, serials)?;
             }
             Self::CloseBelow(issuer) => {
                 record.put(&[CLOSE_BELOW])?;
@@ -95,7 +110,7 @@ impl Request {
         let request = match fields.byte()? {
             RAISE => Self::Raise,
             OPEN => Self::Open(read_wish(&mut fields)?),
-            CLOSE => Self::Close(read_holder(&mut fields)?),
+            CLOSE => Self::Close { issuer: fields.array()?, serials: read_serials(&mut fields)? },
             CLOSE_BELOW => Self::CloseBelow(fields.array()?),
             _ => return None,
         };
@@ -152,6 +167,19 @@ fn write_holder<const N: usize>(record: &mut Writer<N>, holder: &Holder) -> Opti
 
 fn read_holder(fields: &mut Reader<'_>) -> Option<Holder> {
     Some(Holder { issuer: fields.array()?, serial: Serial::new(fields.padded(Serial::MOST)?)? })
+}
+
+fn write_serials<const N: usize>(record: &mut Writer<N>, serials: &[Serial]) -> Option<()> {
+    let empty = Request::SERIALS.checked_sub(serials.len())?;
+    record.put(&[u8::try_from(serials.len()).ok().filter(|count| *count > 0)?])?;
+    serials.iter().try_for_each(|serial| record.padded(serial.as_bytes(), Serial::MOST))?;
+    record.skip(empty * SERIAL_WIDTH)
+}
+
+fn read_serials(fields: &mut Reader<'_>) -> Option<Vec<Serial>> {
+    let read = |slot: &mut Reader<'_>| Serial::new(slot.padded(Serial::MOST)?);
+    let serials = fields.slots(Request::SERIALS, SERIAL_WIDTH, read)?;
+    Some(serials).filter(|serials| !serials.is_empty())
 }
 
 fn read_address(slot: &mut Reader<'_>) -> Option<IpAddr> {

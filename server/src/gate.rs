@@ -52,9 +52,10 @@ pub struct Denied {
 }
 
 impl Gate {
-    /// Requests under way at one time: they spread the cost of waking the gate up, take a tenth of
-    /// what a socket has room for, and hold up nobody's knock by more than a fraction of a millisecond.
-    pub const AT_ONCE: usize = 32;
+    /// Certificates that are closed at one time, in 32 requests: they spread the cost of waking the gate
+    /// up, take a tenth of what a socket has room for, and hold up nobody's knock by more than a fraction
+    /// of a millisecond.
+    pub const AT_ONCE: usize = 32 * Request::SERIALS;
 
     /// Talks over `link`, one record at a time.
     pub fn new(link: OwnedFd) -> Self {
@@ -94,15 +95,19 @@ impl Gate {
         asked.into_iter().map(answer).collect()
     }
 
-    /// Closes every door that the holders of `certificates` have opened, all of which fit into the
-    /// link at once if they are [`Gate::AT_ONCE`] at most.
+    /// Closes every door that certificates by `issuer` with these serial numbers have opened.
     ///
     /// An error means that the gate is gone.
-    pub fn close(&mut self, certificates: &[CertificateId]) -> io::Result<()> {
-        for some in certificates.chunks(Self::AT_ONCE) {
-            // No open door belongs to a number that none can be opened for.
-            let holders = some.iter().filter_map(holder);
-            let records = holders.filter_map(|holder| Request::Close(holder).encode());
+    pub fn close(&mut self, issuer: &[u8; 32], serials: &[&[u8]]) -> io::Result<()> {
+        let issuer = shortened(issuer);
+        // No open door belongs to a number that none can be opened for.
+        let serials: Vec<Serial> =
+            serials.iter().filter_map(|serial| Serial::new(serial)).collect();
+        for some in serials.chunks(Self::AT_ONCE) {
+            let requests = some.chunks(Request::SERIALS);
+            let records = requests.filter_map(|serials| {
+                Request::Close { issuer, serials: serials.to_vec() }.encode()
+            });
             let mut asked = 0;
             for record in records {
                 self.send(&record)?;

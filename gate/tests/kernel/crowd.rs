@@ -50,7 +50,7 @@ fn a_revocation_among_wishes_takes_its_place_in_the_order() {
     let mut gate = raised(&net, rules(Policy::Drop), ceiling());
     let before = Request::Open(for_bob(&[tcp(1)], 60));
     let after = Request::Open(for_bob(&[tcp(2)], 60));
-    let answers = ask_all(&mut gate, &[before, Request::Close(holder(2)), after]);
+    let answers = ask_all(&mut gate, &[before, Request::close(holder(2)), after]);
     assert_eq!(answers, [opened(60), Answer::Closed { count: 1 }, opened(60)]);
     assert_eq!(elements(&net).iter().map(|one| one.door.port).collect::<Vec<_>>(), [2]);
 }

@@ -12,7 +12,7 @@ use crate::setup::{
 
 /// Closes all that the holder with this serial number has.
 fn close(gate: &mut sknock_gate::Gate, serial: u8) {
-    assert!(matches!(ask(gate, &Request::Close(holder(serial))), Answer::Closed { .. }));
+    assert!(matches!(ask(gate, &Request::close(holder(serial))), Answer::Closed { .. }));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_connection_ends_whose_grant_has_ended_by_itself_before() {
     until("the kernel ends the grant", || elements(&site.host).is_empty());
     talks.iter().for_each(Talk::must_pass);
     let later = Uptime::now().after(std::time::Duration::from_secs(1));
-    let happened = gate.handle(&Request::Close(holder(1)).encode().unwrap(), later);
+    let happened = gate.handle(&Request::close(holder(1)).encode().unwrap(), later);
     assert_eq!(happened.answer(), Answer::Closed { count: 0 });
     talks.iter().for_each(Talk::must_be_dead);
 }

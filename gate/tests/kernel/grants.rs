@@ -92,11 +92,11 @@ fn revoking_closes_all_of_one_holder_and_nothing_else() {
     open(&mut gate, wish(&[ALICE, "2001:db8::7"], &[tcp(22), udp(53)], 600));
     open(&mut gate, once(wish(&[ALICE], &[tcp(80)], 600)));
     open(&mut gate, held_by(2, wish(&["192.0.2.8"], &[tcp(22)], 600)));
-    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 5 });
+    assert_eq!(ask(&mut gate, &Request::close(holder(1))), Answer::Closed { count: 5 });
     let left = elements(&net);
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].label.holder, holder(2));
-    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 0 });
+    assert_eq!(ask(&mut gate, &Request::close(holder(1))), Answer::Closed { count: 0 });
 }
 
 #[test]
@@ -124,9 +124,9 @@ fn revoking_one_of_two_behind_one_address_leaves_the_other_what_it_had() {
     open(&mut gate, wish(&[ALICE], &[tcp(22)], 600));
     open(&mut gate, held_by(2, wish(&[ALICE], &[tcp(22)], 60)));
     assert_eq!(left(&net), 600);
-    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 1 });
+    assert_eq!(ask(&mut gate, &Request::close(holder(1))), Answer::Closed { count: 1 });
     assert_eq!(left(&net), 60);
-    assert_eq!(ask(&mut gate, &Request::Close(holder(2))), Answer::Closed { count: 1 });
+    assert_eq!(ask(&mut gate, &Request::close(holder(2))), Answer::Closed { count: 1 });
     assert!(elements(&net).is_empty());
 }
 
@@ -136,10 +136,10 @@ fn revoking_what_the_kernel_lost_already_is_no_error() {
     let mut gate = raised(&net, rules(Policy::Drop), ceiling());
     open(&mut gate, wish(&[ALICE], &[tcp(22)], 600));
     net.nft("flush set inet sknock grant4");
-    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 1 });
+    assert_eq!(ask(&mut gate, &Request::close(holder(1))), Answer::Closed { count: 1 });
     open(&mut gate, held_by(2, wish(&[ALICE], &[tcp(22)], 600)));
     net.nft("flush ruleset");
-    assert_eq!(ask(&mut gate, &Request::Close(holder(2))), Answer::Closed { count: 1 });
+    assert_eq!(ask(&mut gate, &Request::close(holder(2))), Answer::Closed { count: 1 });
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_restarted_gate_keeps_running_grants_and_can_still_close_them() {
     assert_eq!(tell(&mut gate, &Request::Raise), Happened::Raised { open: 5, dropped: 0 });
     assert_eq!(seen(elements(&net)), open_before);
     assert!(elements(&net).iter().all(|element| element.remaining > Duration::from_secs(590)));
-    assert_eq!(ask(&mut gate, &Request::Close(holder(1))), Answer::Closed { count: 4 });
+    assert_eq!(ask(&mut gate, &Request::close(holder(1))), Answer::Closed { count: 4 });
     assert_eq!(elements(&net).len(), 1);
 }
 
@@ -287,7 +287,7 @@ fn nothing_opens_before_the_protection_is_up() {
     let net = Net::new();
     let mut gate =
         Gate::new(rules(Policy::Drop), ceiling(), net.inside(|| Firewall::open().unwrap()));
-    for request in [Request::Open(wish(&[ALICE], &[tcp(22)], 60)), Request::Close(holder(1))] {
+    for request in [Request::Open(wish(&[ALICE], &[tcp(22)], 60)), Request::close(holder(1))] {
         assert_eq!(ask(&mut gate, &request), Answer::Refused(Excess::NotRaised));
     }
     assert_eq!(net.nft("list ruleset"), "");

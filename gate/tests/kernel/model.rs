@@ -118,7 +118,7 @@ impl<'n> World<'n> {
             }
             Event::Close(who) => {
                 let held = self.model.keys().filter(|(_, other)| *other == holder(*who)).count();
-                let answer = ask(&mut self.gate, &Request::Close(holder(*who)));
+                let answer = ask(&mut self.gate, &Request::close(holder(*who)));
                 assert_eq!(answer, Answer::Closed { count: u32::try_from(held).unwrap() });
                 self.model.retain(|(_, other), _| *other != holder(*who));
             }

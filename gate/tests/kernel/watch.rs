@@ -40,7 +40,7 @@ fn after_a_flush_table_and_grants_are_back() {
     assert!(!watch.lost_table(), "our own doing");
     // It is the same gate with the same grants.
     assert_eq!(
-        ask(&mut gate, &Request::Close(holder(1))),
+        ask(&mut gate, &Request::close(holder(1))),
         sknock_gate::Answer::Closed { count: 2 }
     );
     assert!(elements(&net).is_empty());

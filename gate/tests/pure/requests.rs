@@ -18,10 +18,16 @@ fn samples() -> Vec<Request> {
         Request::Open(wish(&["2001:db8::7"], &[udp(53, 53)])),
         Request::Open(full),
         Request::Open(longest.clone()),
-        Request::Close(longest.label.holder),
+        Request::close(longest.label.holder),
+        Request::Close { issuer: [1, 2, 3, 4], serials: vec![serial(20), serial(0), serial(7)] },
+        Request::Close { issuer: [0; 4], serials: vec![serial(20); Request::SERIALS] },
         Request::CloseBelow([1, 2, 3, 4]),
-        Request::Close(Holder { issuer: [0; 4], serial: Serial::new(&[]).unwrap() }),
+        Request::close(Holder { issuer: [0; 4], serial: Serial::new(&[]).unwrap() }),
     ]
+}
+
+fn serial(length: usize) -> Serial {
+    Serial::new(&vec![0xff; length]).unwrap()
 }
 
 #[test]
@@ -76,6 +82,17 @@ fn a_wish_that_does_not_fit_is_not_written() {
     for wish in too_many {
         assert_eq!(Request::Open(wish).encode(), None);
     }
+}
+
+#[test]
+fn nobody_or_too_many_to_close_is_not_written() {
+    for count in [0, Request::SERIALS + 1, 300] {
+        let serials = vec![serial(1); count];
+        assert_eq!(Request::Close { issuer: [0; 4], serials }.encode(), None);
+    }
+    let mut record = Request::CloseBelow([0; 4]).encode().unwrap();
+    record[0] = 3;
+    assert_eq!(Request::decode(&record), None, "nobody to close is no request");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sknock_protocol::{Anchors, CertificateId, RevocationLists};
+use sknock_protocol::{Anchors, RevocationLists};
 
 use crate::gate::Gate;
 
@@ -46,16 +46,13 @@ pub(super) async fn revoked_since(
             continue;
         }
         let is_new = |serial: &&[u8]| !before.is_some_and(|before| before.contains(serial));
-        let mut revoked = list
-            .serials()
-            .filter(is_new)
-            .map(|serial| CertificateId { issuer: *list.issuer(), serial: serial.to_vec() });
+        let mut revoked = list.serials().filter(is_new);
         loop {
             let some: Vec<_> = revoked.by_ref().take(Gate::AT_ONCE).collect();
             if some.is_empty() {
                 break;
             }
-            gate.close(&some)?;
+            gate.close(list.issuer(), &some)?;
             any = true;
             // Somebody may want us to stop.
             tokio::task::yield_now().await;

@@ -26,8 +26,10 @@ fn gate() -> (Gate, mpsc::Receiver<Vec<u8>>) {
 fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>) {
     let mut record = [0; Request::LEN];
     while recv(link.as_raw_fd(), &mut record, MsgFlags::empty()).is_ok_and(|length| length > 0) {
-        let Some(Request::Close(holder)) = Request::decode(&record) else { panic!("{record:?}") };
-        let _ = told.send(holder.serial.as_bytes().to_vec());
+        let Some(Request::Close { serials, .. }) = Request::decode(&record) else {
+            panic!("{record:?}")
+        };
+        serials.iter().for_each(|serial| drop(told.send(serial.as_bytes().to_vec())));
         let answer = Answer::Closed { count: 0 }.encode();
         send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
     }

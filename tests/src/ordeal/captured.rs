@@ -80,7 +80,7 @@ fn record(chance: &mut Chance) -> Vec<u8> {
         0 => Request::Raise,
         // It takes so much with it, and has the kernel look for connections, that little else would happen.
         1 if chance.once_in(20) => Request::CloseBelow(holder(chance).issuer),
-        1 => Request::Close(holder(chance)),
+        1 => revoked(chance),
         2 => return garbage(chance),
         _ => Request::Open(wish(chance)),
     };
@@ -101,6 +101,12 @@ fn garbage(chance: &mut Chance) -> Vec<u8> {
 fn holder(chance: &mut Chance) -> Holder {
     let [serial, ..] = chance.number().to_be_bytes();
     Holder { issuer: [serial % 3; 4], serial: Serial::new(&[serial]).expect("it is short") }
+}
+
+fn revoked(chance: &mut Chance) -> Request {
+    let issuer = holder(chance).issuer;
+    let serials = (0..=chance.below(3)).map(|_| holder(chance).serial).collect();
+    Request::Close { issuer, serials }
 }
 
 fn wish(chance: &mut Chance) -> Wish {

@@ -116,7 +116,8 @@ impl Clerk {
     pub(super) fn tell(&mut self, happened: &Happened, now: Uptime) {
         match happened {
             // Whole revocation lists are closed entry by entry; most never had a grant.
-            Happened::Closed { count: 0, .. } | Happened::ClosedBelow { holders: 0, .. } => {}
+            Happened::Closed(closed) if closed.is_empty() => {}
+            Happened::ClosedBelow { holders: 0, .. } => {}
             Happened::Failed(_) => error!(target: "gate", "{happened}"),
             // A captured network process may ask as often as it likes, but not fill the disk.
             Happened::Refused { .. } | Happened::NoCapacity(_) => {
