@@ -133,7 +133,8 @@ def request():
     v4 = padded(b"\x04\xcb\x00\x71\x07", 17)
     wish = (b"\2\0" + struct.pack(">I", 30) + b"\1" * 8 + holder + bytes([5]) + padded(b"alice", 64)
             + b"\1" + padded(v4, 34) + b"\1" + padded(b"\6\0\x16\0\x16", 80))
-    records = [b"\1", wish, b"\3" + holder]
+    closing = b"\3" + holder[:4] + b"\2" + holder[4:] + padded(b"\1\x0a", 21)
+    records = [b"\1", wish, closing]
     put("request", "raise-open-close", b"".join(b"\1" + padded(record, 256) for record in records))
     put("request", "open-twice", b"".join(b"\0" + padded(wish, 256) for _ in range(2)))
 

@@ -29,7 +29,9 @@ fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>) {
         let Some(Request::Close { serials, .. }) = Request::decode(&record) else {
             panic!("{record:?}")
         };
-        serials.iter().for_each(|serial| drop(told.send(serial.as_bytes().to_vec())));
+        for serial in serials {
+            let _ = told.send(serial.as_bytes().to_vec());
+        }
         let answer = Answer::Closed { count: 0 }.encode();
         send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
     }
