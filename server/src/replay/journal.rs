@@ -9,6 +9,7 @@ use std::time::Duration;
 use sknock_protocol::{Encapsulation, Moment};
 
 use super::files::{Folder, HORIZON, JOURNAL, Log, NotOurs};
+use super::memory::spare;
 use super::opening::{self, Found, History};
 use super::{BootId, Memory, ReplayStore, Trace, Used};
 
@@ -95,7 +96,7 @@ impl Journal {
         // A horizon that cannot be read is as good as none, and is replaced before it matters.
         let horizon =
             folder.read(HORIZON).ok().flatten().and_then(|bytes| opening::read_horizon(&bytes));
-        let start = opening::start(found, horizon, *boot, now, window);
+        let start = opening::start(found, horizon, *boot, now, window, spare(capacity));
         let log =
             Log::begin(folder, *boot, horizon.unwrap_or_default(), start.floor, &start.traces)
                 .map_err(unusable("write the replay journal"))?;

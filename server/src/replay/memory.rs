@@ -17,6 +17,15 @@ const SHARDS: [usize; 5] = [16, 8, 4, 2, 1];
 /// would be full long before its capacity.
 const LEAST_ROOM: usize = 1024;
 
+/// How many knocks are remembered for longer than they need to be, 140 bytes each; with a capacity of
+/// less than 16,384, a sixteenth of it. See [`Shard::forget`].
+const SPARE: usize = 1024;
+
+/// Of a memory with this capacity.
+pub(super) fn spare(capacity: usize) -> usize {
+    SPARE.min(capacity / 16)
+}
+
 /// Remembers a bounded number of knocks while the process lives.
 ///
 /// On its own it starts with no history: a knock admitted before the start is admitted again. Fit
@@ -26,6 +35,8 @@ pub struct Memory {
     window: Duration,
     /// Of one shard.
     room: usize,
+    /// How many of them are not forgotten for their age.
+    spare: usize,
     /// A knock's id says which, so a repetition always meets its original.
     shards: Box<[Mutex<Shard>]>,
     /// The keys of all that the shards know, apart from them: whoever looks one up never waits for
@@ -35,7 +46,7 @@ pub struct Memory {
 
 impl Memory {
     /// Remembers up to about `capacity` knocks (exactly so many, up to 1024) and forgets one when
-    /// the clock is more than `window` past its stamp.
+    /// the clock is more than `window` past its stamp, but for the last few.
     pub fn new(window: Duration, capacity: usize) -> Self {
         Self::restored(window, capacity, Moment::EPOCH, [])
     }
@@ -57,6 +68,7 @@ impl Memory {
         Self {
             window,
             room: capacity.div_ceil(count),
+            spare: spare(capacity) / count,
             shards: shards.into_iter().map(Mutex::new).collect(),
             keys: keys.into_iter().map(Mutex::new).collect(),
         }
@@ -75,7 +87,7 @@ impl Memory {
         let Ok(mut shard) = self.shard(&trace.id).lock() else {
             return Used::Unwritten;
         };
-        self.drop_keys(shard.forget(now, self.window));
+        self.drop_keys(shard.forget(now, self.window, self.spare));
         match shard.judge(trace, self.room) {
             Used::Never if !write() => Used::Unwritten,
             Used::Never => {

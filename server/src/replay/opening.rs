@@ -103,17 +103,19 @@ pub(super) fn read_horizon(bytes: &[u8]) -> Option<Moment> {
     }
 }
 
-/// Decides with what to begin at `now`, in `boot`.
+/// Decides with what to begin at `now`, in `boot`; as many as `spare` knocks stay known whatever their
+/// age.
 pub(super) fn start(
     found: Found,
     horizon: Option<Moment>,
     boot: BootId,
     now: Moment,
     window: Duration,
+    spare: usize,
 ) -> Start {
     let (history, newest) = match found {
         Found::Whole { boot: then, floor, closed, traces } if closed || then == boot => {
-            return complete(floor, traces, now, window);
+            return complete(floor, traces, now, window, spare);
         }
         Found::Whole { floor, traces, .. } => {
             let newest = traces.iter().map(|trace| trace.stamp).max().unwrap_or_default();
@@ -129,10 +131,22 @@ pub(super) fn start(
 }
 
 /// Begins where the journal ends, without what the memory would forget at once.
-fn complete(floor: Moment, traces: Vec<Trace>, now: Moment, window: Duration) -> Start {
-    let (old, traces): (Vec<_>, Vec<_>) =
+fn complete(
+    floor: Moment,
+    traces: Vec<Trace>,
+    now: Moment,
+    window: Duration,
+    spare: usize,
+) -> Start {
+    let (mut old, mut traces): (Vec<_>, Vec<_>) =
         traces.into_iter().partition(|trace| now > trace.stamp.after(window));
-    let floor = old.iter().map(|trace| trace.stamp).fold(floor, Moment::max);
+    let forgotten = old.len().saturating_sub(spare.saturating_sub(traces.len()));
+    if forgotten < old.len() {
+        // The oldest to the front.
+        old.select_nth_unstable(forgotten);
+    }
+    let floor = old.drain(..forgotten).map(|trace| trace.stamp).fold(floor, Moment::max);
+    traces.append(&mut old);
     Start { floor, traces, history: History::Complete }
 }
 
@@ -160,7 +174,7 @@ mod tests {
     }
 
     fn open(bytes: &[u8], horizon: Option<u64>) -> (Moment, usize, History) {
-        let start = start(read(bytes), horizon.map(at), HERE, at(110), WINDOW);
+        let start = start(read(bytes), horizon.map(at), HERE, at(110), WINDOW, 0);
         (start.floor, start.traces.len(), start.history)
     }
 
@@ -195,7 +209,7 @@ mod tests {
 
     #[test]
     fn without_a_journal_the_horizon_or_one_window_counts() {
-        let begin = |horizon| start(Found::Missing, horizon, HERE, at(110), WINDOW);
+        let begin = |horizon| start(Found::Missing, horizon, HERE, at(110), WINDOW, 0);
         assert_eq!(begin(Some(at(160))).floor, at(160));
         assert_eq!(begin(Some(at(160))).history, History::Missing);
         assert_eq!(begin(None).floor, at(140));
@@ -231,6 +245,11 @@ mod tests {
             Record::Used(trace(200)),
         ]);
         assert_eq!(open(&journal, None), (at(79), 2, History::Complete));
+        let spare = |spare| {
+            let start = start(read(&journal), None, HERE, at(110), WINDOW, spare);
+            (start.floor, start.traces.len())
+        };
+        assert_eq!([spare(2), spare(3), spare(9)], [(at(79), 2), (at(7), 3), (at(7), 3)]);
     }
 
     #[test]

@@ -30,10 +30,17 @@ impl Shard {
         Self { floor, known: BTreeMap::new() }
     }
 
-    /// Forgets some knocks that the time check would refuse anyway, and tells their keys.
-    pub(super) fn forget(&mut self, now: Moment, window: Duration) -> Vec<OneTimeKey> {
+    /// Forgets some knocks that the time check would refuse anyway, and tells their keys. The last
+    /// `spare` stay: what is forgotten while the clock is ahead keeps everybody out once it is right.
+    pub(super) fn forget(
+        &mut self,
+        now: Moment,
+        window: Duration,
+        spare: usize,
+    ) -> Vec<OneTimeKey> {
         let mut forgotten = Vec::new();
         while forgotten.len() < FORGOTTEN_AT_ONCE
+            && self.known.len() > spare
             && let Some(oldest) = self.known.first_entry()
             && let stamp = oldest.key().0
             && now > stamp.after(window)
@@ -95,7 +102,7 @@ mod tests {
     #[test]
     fn nothing_is_forgotten_inside_the_window() {
         let mut shard = shard_with(&[trace(100, 1)]);
-        assert!(shard.forget(Moment::from_secs(130), WINDOW).is_empty());
+        assert!(shard.forget(Moment::from_secs(130), WINDOW, 0).is_empty());
         assert_eq!(shard.judge(&trace(100, 1), 9), Used::Before);
         assert_eq!(shard.floor(), Moment::EPOCH);
     }
@@ -103,7 +110,7 @@ mod tests {
     #[test]
     fn what_is_forgotten_raises_the_floor() {
         let mut shard = shard_with(&[trace(100, 1), trace(101, 2)]);
-        let forgotten = shard.forget(Moment::from_millis(130_001), WINDOW);
+        let forgotten = shard.forget(Moment::from_millis(130_001), WINDOW, 0);
         assert_eq!(forgotten, [OneTimeKey([1; 16])]);
         assert_eq!(shard.judge(&trace(100, 1), 9), Used::Forgotten);
         assert_eq!(shard.judge(&trace(100, 3), 9), Used::Forgotten, "same stamp, never seen");
@@ -112,10 +119,22 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_ahead_for_a_few_knocks_keeps_nobody_out() {
+        let mut shard = shard_with(&[trace(100, 1), trace(4_000_000_000, 2)]);
+        let ahead = Moment::from_secs(4_000_000_100);
+        assert!(shard.forget(ahead, WINDOW, 2).is_empty());
+        assert_eq!(shard.judge(&trace(101, 3), 9), Used::Never);
+        assert_eq!(shard.judge(&trace(4_000_000_000, 2), 9), Used::Before);
+        shard.keep(&trace(101, 3));
+        assert_eq!(shard.forget(ahead, WINDOW, 2), [OneTimeKey([1; 16])], "the oldest goes first");
+        assert_eq!(shard.judge(&trace(101, 3), 9), Used::Before);
+    }
+
+    #[test]
     fn a_clock_that_steps_back_brings_nothing_back() {
         let mut shard = shard_with(&[trace(100, 1)]);
-        assert_eq!(shard.forget(Moment::from_secs(4_000_000_000), WINDOW).len(), 1);
-        assert!(shard.forget(Moment::from_secs(100), WINDOW).is_empty());
+        assert_eq!(shard.forget(Moment::from_secs(4_000_000_000), WINDOW, 0).len(), 1);
+        assert!(shard.forget(Moment::from_secs(100), WINDOW, 0).is_empty());
         assert_eq!(shard.judge(&trace(100, 1), 9), Used::Forgotten);
         assert_eq!(shard.judge(&trace(101, 2), 9), Used::Never, "and locks nobody out");
     }
@@ -124,7 +143,7 @@ mod tests {
     fn a_floor_is_never_lowered() {
         let mut shard = Shard::new(Moment::from_secs(200));
         shard.keep(&trace(100, 1));
-        assert_eq!(shard.forget(Moment::from_secs(300), WINDOW).len(), 1);
+        assert_eq!(shard.forget(Moment::from_secs(300), WINDOW, 0).len(), 1);
         assert_eq!(shard.floor(), Moment::from_secs(200));
     }
 
@@ -140,7 +159,7 @@ mod tests {
         let many: Vec<Trace> = (0..40).map(|name| trace(100, name)).collect();
         let mut shard = shard_with(&many);
         let later = Moment::from_secs(1000);
-        assert_eq!(shard.forget(later, WINDOW).len(), FORGOTTEN_AT_ONCE);
+        assert_eq!(shard.forget(later, WINDOW, 0).len(), FORGOTTEN_AT_ONCE);
         // All have the stamp of those forgotten: refused by either rule.
         for each in many {
             assert_ne!(shard.judge(&each, 99), Used::Never);
@@ -151,7 +170,7 @@ mod tests {
     fn the_last_moment_is_never_passed() {
         let last = Trace { stamp: Moment::from_millis(u64::MAX), ..trace(0, 1) };
         let mut shard = shard_with(&[last]);
-        assert!(shard.forget(Moment::from_millis(u64::MAX), WINDOW).is_empty());
+        assert!(shard.forget(Moment::from_millis(u64::MAX), WINDOW, 0).is_empty());
         assert_eq!(shard.judge(&last, 9), Used::Before);
     }
 }

@@ -184,18 +184,50 @@ fn a_first_start_with_a_clock_that_is_ahead_is_noticed_when_it_is_right_again() 
     helps_as_the_log_says(&world, &alice, &mut daemon, mark);
 }
 
-#[test]
-fn knocks_forgotten_while_all_clocks_were_ahead_are_noticed_when_they_are_right_again() {
-    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
-    let config = Config::new(&authority).set("replayCapacity", "1000");
-    let mut daemon = started(&world, &config, &clock);
-    let alice = Client::alice(&world.client, &authority);
-    for offset in [HOUR, 2 * HOUR] {
-        clock.step_to(offset);
-        let ahead = alice.seal_with(&["tcp/22"], |wish| wish.stamp = shown(wish.stamp, offset));
-        ahead.send(&world.client, World::GATEWAY[0]).must_be_granted();
+/// Knocks so often with a clock that is ahead, as is the server's, and again another hour later.
+fn knock_ahead(clock: &WallClock, ledger: &Ledger<'_>, times: u32) {
+    for hours in [1, 2] {
+        clock.step_to(hours * HOUR);
+        let ahead = Duration::from_secs(shown(Moment::EPOCH, hours * HOUR).as_secs());
+        for _ in 0..times {
+            ledger.knock_ahead(ahead).must_be_granted();
+        }
     }
+}
+
+#[test]
+fn knocks_while_all_clocks_were_ahead_keep_nobody_out_when_they_are_right_again() {
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let ledger = Ledger::new(&world, &authority, 5);
+    let mut daemon = started(&world, &Ledger::config(&authority), &clock);
+    knock_ahead(&clock, &ledger, 20);
+    clock.step_to(0);
+    ledger.must_hold(&daemon);
+    daemon.crash();
+    begin_again(&mut daemon);
+    ledger.must_hold(&daemon);
+    knock_ahead(&clock, &ledger, 1);
+    assert_eq!(daemon.stop().code, Some(0));
+    clock.step_to(0);
+    begin_again(&mut daemon);
+    ledger.must_hold(&daemon);
+    ledger.close(&daemon);
+}
+
+/// More than are remembered for longer than they need to be.
+#[test]
+fn very_many_knocks_while_all_clocks_were_ahead_are_noticed_when_they_are_right_again() {
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let ledger = Ledger::new(&world, &authority, 5);
+    let config = Ledger::config(&authority).set("replayCapacity", "1000");
+    let mut daemon = started(&world, &config, &clock);
+    // Its own window, so that mending does not take as long as a ledger's.
+    daemon.configure(&config.set("TIMESTAMP_THRESHOLD_IN_SECONDS", "2"));
+    daemon.reload();
+    knock_ahead(&clock, &ledger, 70);
     let mark = daemon.mark();
     clock.step_to(0);
+    let alice = Client::alice(&world.client, &authority);
     helps_as_the_log_says(&world, &alice, &mut daemon, mark);
 }
