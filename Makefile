@@ -21,7 +21,7 @@ SONAME := libsknock.so.0
 PROFILE ?= release
 BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 
-.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz doc header install install-c-library setup build c-library dist clean
+.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header install install-c-library setup build c-library dist clean
 
 demo: setup
 	$(CARGO) build --release --locked --bins
@@ -92,16 +92,34 @@ audit:
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny check --hide-inclusion-graph advisories
 
-# Seconds for each fuzz target; needs nightly Rust, cargo-fuzz and a C++ compiler. What is found new
-# goes into fuzz/corpus, and what fails into fuzz/artifacts.
+# SECONDS for each fuzz target, as many at a time as there are processors; all of them, or
+# `make fuzz TARGETS=pipeline`. Stable Rust: the compiler counts edges and tells what is compared, and
+# libFuzzer (C++, comes with a crate) does the rest; these are the flags that cargo-fuzz gives too.
+# `--target` keeps them away from build scripts and macros. What a run finds new goes into
+# fuzz/corpus, and what fails into fuzz/artifacts.
 SECONDS ?= 30
-fuzz: setup
-	$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
-	cd fuzz && for target in $$($(CARGO) +nightly fuzz list); do \
-		mkdir -p "corpus/$$target" && \
-		$(CARGO) +nightly fuzz run "$$target" "corpus/$$target" "seeds/$$target" -- \
-			-max_total_time=$(SECONDS) -max_len=4096 -print_final_stats=1 || exit 1; \
-	done
+TARGETS ?= $(sort $(notdir $(basename $(wildcard fuzz/targets/*.rs))))
+FUZZ_FLAGS := --cfg fuzzing -C passes=sancov-module $(addprefix -C llvm-args=-sanitizer-coverage-,\
+	level=4 inline-8bit-counters pc-table trace-compares)
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_BUILT = fuzz/$(FUZZ_INTO)/$(HOST)/release
+fuzz: FUZZ_INTO := target
+# The same with the address sanitizer, which needs nightly Rust: for unsafe code in libraries.
+fuzz-asan: CARGO += +nightly
+fuzz-asan: FUZZ_FLAGS += -Z sanitizer=address
+fuzz-asan: FUZZ_INTO := target/asan
+fuzz fuzz-asan: PACKAGES += g++
+fuzz fuzz-asan: NEEDED += c++
+fuzz fuzz-asan: setup
+	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --release --locked \
+		--target $(HOST) --target-dir $(FUZZ_INTO) $(addprefix --bin=,$(TARGETS))
+	@$(MAKE) --no-print-directory --keep-going --jobs=$$(nproc) \
+		TARGETS="$(TARGETS)" SECONDS=$(SECONDS) FUZZ_INTO=$(FUZZ_INTO) fuzz-rounds
+
+# What fuzz does once all is built.
+fuzz-rounds: $(addprefix fuzz-,$(TARGETS))
+$(addprefix fuzz-,$(TARGETS)): fuzz-%:
+	@fuzz/run.sh $(FUZZ_BUILT)/$* $(SECONDS)
 
 # Installs only what is missing, so that a machine that has all needs no network.
 setup:

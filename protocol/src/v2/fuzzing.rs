@@ -1,5 +1,5 @@
 //! A door for the fuzzer into a room that has none. It is there only under `cfg(fuzzing)`, which
-//! `cargo fuzz` sets: no program has it.
+//! `make fuzz` sets: no program has it.
 
 use super::MESSAGE_LENGTH;
 use super::draft::Draft;
