@@ -38,6 +38,12 @@ impl Former {
         }
     }
 
+    /// Whether anything was granted to `holder` and has ended.
+    pub fn knows(&self, holder: &Holder) -> bool {
+        let next = self.numbers.range((*holder, Way::FIRST)..).next();
+        next.is_some_and(|((owner, _), _)| owner == holder)
+    }
+
     /// All ways that `holder` was let in on, in order.
     pub fn of(&self, holder: &Holder) -> BTreeSet<Way> {
         let same = |((owner, _), _): &(&(Holder, Way), &u64)| owner == holder;

@@ -74,7 +74,7 @@ impl Gate {
     }
 
     /// Puts the protection back as it should be, with every grant that is open. For when
-    /// [`Watch::lost_table`] says so. Grants for single use come back only if the kernel still had
+    /// [`Watch::read`] says so. Grants for single use come back only if the kernel still had
     /// them: which of them were used, nobody else knows.
     pub fn reassert(&mut self, now: Uptime) -> Happened {
         if !self.raised {
@@ -237,6 +237,10 @@ impl Gate {
     /// How many doors that were.
     fn close(&mut self, holder: Holder, now: Uptime) -> Result<usize, Error> {
         self.expire(now);
+        // As it is with most entries of a revocation list.
+        if !self.live.knows(&holder) && !self.former.knows(&holder) {
+            return Ok(0);
+        }
         let (stay, close) = self.live.plan_close(&holder, now);
         match self.shut(&holder, (&stay, &close)) {
             // A table that is gone has nothing open in it; reasserting it leaves these out.

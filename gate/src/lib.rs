@@ -63,5 +63,5 @@ pub use rules::{Contradiction, Policy, Rules};
 pub use service::{PortRange, Transport};
 pub use trial::{Fallback, Trial};
 pub use uptime::Uptime;
-pub use watch::Watch;
+pub use watch::{Changes, Watch};
 pub use way::Way;

@@ -110,6 +110,20 @@ impl Live {
         doors.len()
     }
 
+    /// Forgets all claims on `door`; whose they were.
+    pub fn forget_door(&mut self, door: &Door) -> Vec<Holder> {
+        let holders: Vec<Holder> = self.0.on(door).map(|claim| claim.label.holder).collect();
+        for holder in &holders {
+            self.0.take(door, holder);
+        }
+        holders
+    }
+
+    /// Whether `holder` has anything open.
+    pub fn knows(&self, holder: &Holder) -> bool {
+        self.0.of(holder).next().is_some()
+    }
+
     /// Takes over what the kernel had open when this gate began, and what it now permits of it: not
     /// what the ceiling forbids today, nothing longer than its longest, the longest first if they are
     /// too many. How many were not kept.

@@ -37,6 +37,11 @@ const LARGE_PAGE: u32 = 1 << 20;
 /// A grant's batch fits in one page of this size; libnftnl keeps 68 KiB more for a message too long.
 const SMALL_PAGE: u32 = 32 * 1024;
 
+/// The doors of `set` in one message of a listing, or in an event, whole and aligned.
+pub(crate) fn doors(set: Set, message: &[u8]) -> Vec<Door> {
+    ffi::elements(message).iter().filter_map(|raw| Door::from_key(set, &raw.key)).collect()
+}
+
 /// The kernel's firewall, as far as it is ours.
 #[derive(Debug)]
 pub struct Firewall {

@@ -5,9 +5,10 @@ use std::os::fd::BorrowedFd;
 
 use libc::c_int;
 
-use crate::nft::TABLE;
 use crate::nft::message::Message;
 use crate::nft::socket::Netlink;
+use crate::nft::{self, TABLE};
+use crate::{Door, Set};
 
 /// The kernel's group for changes to `nf_tables`, as a bit (`NFNLGRP_NFTABLES` is 7).
 const GROUP: u32 = 1 << (libc::NFNLGRP_NFTABLES - 1);
@@ -27,22 +28,48 @@ impl Watch {
         Ok(Self { netlink })
     }
 
-    /// Readable when there is something to ask [`Watch::lost_table`] about.
+    /// Readable when there is something to [`Watch::read`].
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.netlink.fd()
     }
 
-    /// Reads what happened, without waiting; whether anyone but our own gate changed the table, its
-    /// chain, rules or sets. Then [`Gate::reassert`](crate::Gate::reassert). Single elements do not
-    /// count: whoever closes a grant by hand means it. Also true if there were more changes than could
-    /// be told of; it is never wrong to reassert.
-    pub fn lost_table(&mut self) -> bool {
-        let mut lost = false;
-        let read = self.netlink.receive(|message| {
-            lost |= is_structural(message) && message.is_about(TABLE);
+    /// Reads what anyone but our own gate has done to the table, without waiting.
+    pub fn read(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        let read = self.netlink.receive_bytes(|bytes| {
+            let Some(message) = Message::read(bytes) else { return };
+            if message.is_about(TABLE) {
+                changes.lost |= is_structural(&message);
+                changes.closed.extend(closed(&message, bytes));
+            }
         });
-        lost || read.is_err()
+        changes.overrun = read.is_err();
+        changes
     }
+}
+
+/// What others have done.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// Whether they changed the table, its chains, rules or sets. Then
+    /// [`Gate::reassert`](crate::Gate::reassert).
+    pub lost: bool,
+    /// Whether there were more changes than could be told of: anything may have happened. Then
+    /// [`Gate::missing`](crate::Gate::missing) doors were closed, and it is never wrong to reassert.
+    pub overrun: bool,
+    /// Doors that they closed: whoever does that by hand means it. For
+    /// [`Gate::closed_by_hand`](crate::Gate::closed_by_hand), before anything is reasserted.
+    pub closed: Vec<Door>,
+}
+
+/// The doors that were closed, if that is what the message says.
+fn closed(message: &Message<'_>, bytes: &[u8]) -> Vec<Door> {
+    if message.event() != Some(libc::NFT_MSG_DELSETELEM) {
+        return Vec::new();
+    }
+    let is_named = |set: &Set| message.set() == Some(set.name().to_bytes_with_nul());
+    let Some(set) = Set::ALL.into_iter().find(is_named) else { return Vec::new() };
+    nft::doors(set, bytes)
 }
 
 fn is_structural(message: &Message<'_>) -> bool {

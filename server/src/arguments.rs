@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sknock_protocol::Moment;
-use sknock_server::trial;
+use sknock_server::{grants, trial};
 
 /// Hides services behind nftables and opens them for signed knocks.
 #[derive(Debug, Parser)]
@@ -54,6 +54,18 @@ pub(crate) enum Command {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Say which doors are open, to whom and for how long
+    Grants {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Close doors that are open, and end the connections through them; exit status 1 if none was.
+    /// Whoever may knock can open them again: to keep somebody out, revoke the certificate
+    Close {
+        #[command(flatten)]
+        which: Which,
+    },
     /// Remove the protection that a stopped server has left in place
     Open,
     /// What `run` starts for itself
@@ -78,6 +90,45 @@ pub(crate) struct Trial {
     /// also if sknockd dies meanwhile
     #[arg(long = "confirm", value_name = "SECONDS", value_parser = span)]
     pub(crate) span: Option<Duration>,
+}
+
+/// What must be true of a door; several conditions, all of them.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Which {
+    /// That one knock has opened
+    #[arg(long, value_name = "ID", value_parser = knock)]
+    knock: Option<String>,
+    /// That the certificate with this serial number has opened
+    #[arg(long, value_name = "HEX", value_parser = digits)]
+    serial: Option<String>,
+    /// That certificates with this name have opened
+    #[arg(long)]
+    name: Option<String>,
+    /// That are open to this address
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
+    /// All of them
+    #[arg(long, conflicts_with_all = ["knock", "serial", "name", "address"])]
+    all: bool,
+}
+
+impl From<Which> for grants::Which {
+    fn from(which: Which) -> Self {
+        let Which { knock, serial, name, address, all: _ } = which;
+        Self { knock, serial, name, address }
+    }
+}
+
+fn knock(text: &str) -> Result<String, String> {
+    let wrong = "write its 16 hexadecimal digits, as `sknockd grants` and the log show them";
+    digits(text).ok().filter(|id| id.len() == 16).ok_or_else(|| wrong.to_owned())
+}
+
+fn digits(text: &str) -> Result<String, String> {
+    let is_digit = |c: char| c.is_ascii_hexdigit() || c == ':';
+    let all = !text.is_empty() && text.chars().all(is_digit);
+    all.then(|| text.to_owned()).ok_or_else(|| "write hexadecimal digits".to_owned())
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -119,6 +170,18 @@ mod tests {
         assert_eq!(span("60"), Ok(Duration::from_secs(60)));
         for text in ["", "0", "-1", "3601", "1.5", "1m", "99999999999999999999"] {
             assert!(span(text).unwrap_err().contains("1 to 3600"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn to_close_something_it_must_be_said_what() {
+        let close = |words: &[&str]| {
+            Arguments::try_parse_from([&["sknockd", "close"], words].concat()).is_ok()
+        };
+        assert!(close(&["--all"]) && close(&["--name", "alice", "--address", "192.0.2.7"]));
+        assert!(close(&["--knock", "0123456789abcdef"]) && close(&["--serial", "0A:1b"]));
+        for wrong in [&[][..], &["--all", "--name", "x"], &["--knock", "12"], &["--serial", "x"]] {
+            assert!(!close(wrong), "{wrong:?}");
         }
     }
 

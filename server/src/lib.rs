@@ -14,6 +14,7 @@ pub mod config;
 pub mod exit;
 pub mod explain;
 pub mod gate;
+pub mod grants;
 pub mod handover;
 pub mod intake;
 pub mod keys;

@@ -10,7 +10,7 @@ use sknock_gate::{Claim, Firewall};
 use sknock_server::check::{self, Host};
 use sknock_server::config::Settings;
 use sknock_server::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
-use sknock_server::{child, clock, explain, parent, trial};
+use sknock_server::{child, clock, explain, grants, parent, trial};
 
 mod arguments;
 
@@ -37,7 +37,25 @@ fn main() -> ExitCode {
                 Err(error) => failed(&error, CONFIGURATION),
             }
         }
+        Command::Grants { json } => tell_grants(json),
+        Command::Close { which } => match grants::close(&which.into()) {
+            Ok(closed) if closed.grants.is_empty() => failed(&closed, FAILURE),
+            Ok(closed) => told(&closed.to_string()),
+            Err(error) => failed(&error, FAILURE),
+        },
         Command::Open => open(),
+    }
+}
+
+fn tell_grants(json: bool) -> ExitCode {
+    let grants = match grants::list() {
+        Ok(grants) => grants,
+        Err(error) => return failed(&error, FAILURE),
+    };
+    match json.then(|| grants.json()) {
+        None => told(&grants.to_string()),
+        Some(Ok(json)) => told(&json),
+        Some(Err(error)) => failed(&error, FAILURE),
     }
 }
 

@@ -87,7 +87,7 @@ fn wait_until(
     let end = Uptime::now().after(limit);
     loop {
         // Whatever it was, the kernel is asked.
-        watch.lost_table();
+        watch.read();
         match firewall.trial() {
             Ok(left) if holds(left) => return Ok(true),
             // Others change the firewall all the time, and the listing was overtaken.

@@ -1,11 +1,13 @@
 //! The gate ends connections: of grants that are closed before their time, and of whoever came in
 //! through a gap in the protection.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Gate;
 use crate::{
-    Change, Cuts, Door, Element, Ending, Error, Holder, Live, Opening, Policy, Rules, Uptime, Way,
+    Change, Cuts, Door, Element, Ending, Error, Happened, Holder, Live, Opening, Policy, Rules,
+    Uptime, Way,
 };
 
 impl Gate {
@@ -50,8 +52,53 @@ impl Gate {
         (stay, close): (&[Element], &[Door]),
     ) -> Result<(), Error> {
         let ways = self.endings(holder, close);
-        let doors = Change { put: stay, remove: close, ..Change::default() };
-        match self.cut(&ways, doors, self.ceiling.live) {
+        self.cut_and(&ways, Change { put: stay, remove: close, ..Change::default() })
+    }
+
+    /// Somebody else has closed these doors in the kernel, and means it: they do not come back with the
+    /// table, and what goes through them ends. Whose they were, and how many each had. Doors that
+    /// nobody holds are left out.
+    pub fn closed_by_hand(&mut self, doors: &[Door], now: Uptime) -> Happened {
+        self.expire(now);
+        let (mut closed, mut held) = (BTreeMap::<Holder, usize>::new(), Vec::new());
+        for door in doors {
+            let holders = self.live.forget_door(door);
+            held.extend((!holders.is_empty()).then_some(*door));
+            for holder in holders {
+                *closed.entry(holder).or_default() += 1;
+            }
+        }
+        let ends = |way: &Way| {
+            self.rules.ending == Ending::Cut && self.may_cut(way) && !self.live.is_held(way, None)
+        };
+        let ways: BTreeSet<Way> = held.iter().map(Door::way).filter(ends).collect();
+        let ways: Vec<Way> = ways.into_iter().collect();
+        // Closed once more, if somebody was let in again before we were told.
+        let doors = Change { remove: &held, ..Change::default() };
+        match self.cut_and(&ways, doors) {
+            Err(error) if !error.is_gone() => return Happened::Failed(error),
+            _ => {}
+        }
+        self.settle();
+        Happened::Closed(closed.into_iter().collect())
+    }
+
+    /// Doors that should be open and that the kernel does not have, so that somebody must have closed
+    /// them. None if the table itself is gone. Those for single use may have been used, and what ends
+    /// within a second may have ended.
+    pub fn missing(&mut self, now: Uptime) -> Result<Vec<Door>, Error> {
+        if !self.raised || !self.firewall.exists()? {
+            return Ok(Vec::new());
+        }
+        let open: BTreeSet<Door> = self.firewall.dump()?.iter().map(|one| one.door).collect();
+        let lasting = self.live.elements(now.after(Duration::from_secs(1)));
+        let doors = lasting.into_iter().map(|element| element.door);
+        Ok(doors.filter(|door| !door.single_use && !open.contains(door)).collect())
+    }
+
+    /// Cuts `ways` in one transaction with `doors`; those alone, if there is no room for more cuts.
+    fn cut_and(&mut self, ways: &[Way], doors: Change<'_>) -> Result<(), Error> {
+        match self.cut(ways, doors, self.ceiling.live) {
             // By hand: our own are far fewer. What was granted closes all the same.
             Err(error) if error.is_full() => {
                 self.severed.fail(error);

@@ -18,6 +18,8 @@ const HEADER: usize = 16;
 const FAMILY_HEADER: usize = 4;
 /// `struct nlattr`: u16 length, u16 type.
 const ATTRIBUTE_HEADER: usize = 4;
+/// `NFTA_SET_ELEM_LIST_SET`.
+const SET_OF_ELEMENTS: u16 = 2;
 
 impl<'a> Message<'a> {
     /// The message in these bytes, as the kernel writes it.
@@ -62,6 +64,12 @@ impl<'a> Message<'a> {
         c_int::from(header[0]) == libc::NFPROTO_INET
             && kind == 1
             && name == Some(table.to_bytes_with_nul())
+    }
+
+    /// The name of the set that elements in this message are of, with its terminator.
+    pub(crate) fn set(&self) -> Option<&'a [u8]> {
+        let mut found = attributes(self.body.get(FAMILY_HEADER..)?);
+        found.find(|(kind, _)| *kind == SET_OF_ELEMENTS).map(|(_, name)| name)
     }
 }
 

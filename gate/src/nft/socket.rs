@@ -198,7 +198,7 @@ impl Netlink {
     }
 
     /// Reads until nothing is left, also after an error: the next request must not find old answers.
-    fn receive_bytes(&mut self, mut each: impl FnMut(&[u8])) -> nix::Result<()> {
+    pub(crate) fn receive_bytes(&mut self, mut each: impl FnMut(&[u8])) -> nix::Result<()> {
         let mut first_error = Ok(());
         loop {
             let mut space = [IoSliceMut::new(&mut self.buffer)];

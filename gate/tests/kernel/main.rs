@@ -1,6 +1,7 @@
 //! The gate against the real kernel, as root, each test in network namespaces of its own. They are
 //! held by descriptors only, so they are gone with the test, however it ends.
 
+mod by_hand;
 mod claim;
 mod crowd;
 mod cutting;

@@ -135,7 +135,7 @@ impl<'n> World<'n> {
 
     fn flush(&mut self, command: &str) {
         self.net.nft(command);
-        assert!(self.watch.lost_table(), "{command}");
+        assert!(self.watch.read().lost, "{command}");
         let happened = self.gate.reassert(Uptime::now());
         assert_eq!(happened, Happened::Raised { open: self.model.len(), dropped: 0 });
         assert!(self.net.table().contains("\t\tdrop\n"));

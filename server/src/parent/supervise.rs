@@ -208,7 +208,9 @@ impl Supervisor {
     /// Puts everything back that somebody else has removed; if that fails, again in the next round.
     fn stand_guard(&mut self, now: Uptime) {
         // Always read: or it stays readable, and we never sleep.
-        if self.watch.lost_table() && self.protected {
+        let changes = self.watch.read();
+        self.clerk.heed(&changes, now);
+        if (changes.lost || changes.overrun) && self.protected {
             self.mend.get_or_insert(now);
         }
         if self.mend.is_none_or(|due| now < due) {

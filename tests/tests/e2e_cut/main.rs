@@ -1,5 +1,7 @@
 //! Connections end with what closes their grant, in both directions and for good; nobody else's do.
 
+mod by_hand;
 mod feed;
 mod gaps;
 mod revoked;
+mod scene;

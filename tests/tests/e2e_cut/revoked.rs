@@ -1,81 +1,10 @@
 //! A certificate is revoked, or what it was granted is forbidden, while its connections live.
 
 use sknock_tests::wait::until;
-use sknock_tests::{Authority, Client, Config, Daemon, World};
+use sknock_tests::{Daemon, World};
 
 use crate::feed::Feed;
-
-struct Scene {
-    world: World,
-    authority: Authority,
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self::within(World::new())
-    }
-
-    fn within(world: World) -> Self {
-        let authority = Authority::new();
-        authority.client("mallory", &Authority::ALLOWED);
-        Self { world, authority }
-    }
-
-    /// Hides what the certificates allow.
-    fn config(&self) -> Config {
-        let list = self.authority.file("crl.der");
-        Config::new(&self.authority)
-            .set("protectedPorts", "tcp/22, tcp/2222, tcp/8080, udp/53, udp/60000-60010")
-            .set("crlFile", list.to_str().expect("temporary files have plain names"))
-    }
-
-    fn start(&self, config: &Config) -> Daemon<'_> {
-        Daemon::start_settled(&self.world.gateway, config)
-    }
-
-    fn client<'a>(&'a self, name: &'a str) -> Client<'a> {
-        Client::named(name, &self.world.client, &self.authority)
-    }
-
-    /// Has `name` open `services` in both families, where nobody listens yet.
-    fn open(&self, name: &str, services: &[&str]) {
-        self.open_for(name, services, 600);
-    }
-
-    fn open_for(&self, name: &str, services: &[&str], seconds: u16) {
-        for host in World::GATEWAY {
-            let knock = self.client(name).seal_for(services, seconds);
-            knock.send(&self.world.client, host).must_be_granted();
-        }
-    }
-
-    fn tcp(&self, port: u16) -> [Feed; 2] {
-        let World { client, gateway, .. } = &self.world;
-        World::GATEWAY.map(|host| Feed::tcp(client, (host, port), gateway))
-    }
-
-    fn udp(&self, port: u16) -> [Feed; 2] {
-        let World { client, gateway, .. } = &self.world;
-        World::GATEWAY.map(|host| Feed::udp(client, (host, port), gateway, port))
-    }
-
-    /// Revokes `name` and has the server read the list.
-    fn revoke(&self, daemon: &Daemon<'_>, name: &str) {
-        self.authority.revoke(name);
-        daemon.reload();
-    }
-}
-
-/// The gate's word that it is done.
-const ENDED: &str = "connections ended: ";
-
-fn all_die<'a>(feeds: impl IntoIterator<Item = &'a Feed>) {
-    feeds.into_iter().for_each(Feed::must_be_dead);
-}
-
-fn all_pass<'a>(feeds: impl IntoIterator<Item = &'a Feed>) {
-    feeds.into_iter().for_each(Feed::must_pass);
-}
+use crate::scene::{ENDED, Scene, all_die, all_pass};
 
 fn everything_ends(policy: &str) {
     let scene = Scene::new();

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
-use sknock_gate::{Answer, Gate, Happened, Request, Uptime};
+use sknock_gate::{Answer, Changes, Gate, Happened, Request, Uptime};
 use tracing::{error, info, warn};
 
 use super::Supervisor;
@@ -89,6 +89,27 @@ impl Clerk {
         reply(links, records, |place| happened.get(place).map_or(Answer::Failed, Happened::answer));
         together(|| happened.iter().for_each(|one| self.tell(one, now)));
         self.gate.settle();
+        self.tell_of_cuts();
+    }
+
+    /// Takes over which doors somebody else has closed, as far as that is known. Not known: they come
+    /// back with the table.
+    pub(super) fn heed(&mut self, changes: &Changes, now: Uptime) {
+        let mut closed = changes.closed.clone();
+        if changes.overrun {
+            match self.gate.missing(now) {
+                Ok(doors) => closed.extend(doors),
+                Err(error) => warn!(target: "gate", "doors closed by hand may open again: {error}"),
+            }
+        }
+        if closed.is_empty() {
+            return;
+        }
+        match self.gate.closed_by_hand(&closed, now) {
+            Happened::Closed(closed) if closed.is_empty() => {}
+            closed @ Happened::Closed(_) => info!(target: "gate", by = "hand", "{closed}"),
+            other => self.tell(&other, now),
+        }
         self.tell_of_cuts();
     }
 

@@ -1,0 +1,158 @@
+//! An administrator closes doors with `nft`, and means it.
+
+use sknock_gate::{Changes, Door, Ending, Gate, Happened, Policy, Rules, Transport, Uptime, Watch};
+
+use crate::netns::Net;
+use crate::reach::Found::{Open, Silent};
+use crate::reach::{Site, each, listen};
+use crate::session::Talk;
+use crate::setup::{ceiling, elements, held_by, holder, once, open, raised, rules, tcp, wish};
+
+fn guarded(site: &Site, rules: Rules) -> (Gate, Watch) {
+    let gate = raised(&site.host, rules, ceiling());
+    let watch = site.host.inside(|| gate.watch().unwrap());
+    (gate, watch)
+}
+
+fn door(address: &str, port: u16) -> Door {
+    let address = address.parse().unwrap();
+    Door { address, transport: Transport::Tcp, port, single_use: false }
+}
+
+fn delete(site: &Site, set: &str, address: &str, port: u16) {
+    site.host.nft(&format!("delete element inet sknock {set} {{ {address} . tcp . {port} }}"));
+}
+
+/// As the gate's loop does; the events are there as soon as `nft` has ended.
+fn take_over(gate: &mut Gate, watch: &mut Watch) -> Happened {
+    let Changes { lost, overrun, closed } = watch.read();
+    assert!(!lost && !overrun, "single doors are not the table");
+    gate.closed_by_hand(&closed, Uptime::now())
+}
+
+fn flush_and_put_back(site: &Site, gate: &mut Gate, watch: &mut Watch) {
+    site.host.nft("flush ruleset");
+    assert!(watch.read().lost);
+    assert!(matches!(gate.reassert(Uptime::now()), Happened::Raised { .. }));
+}
+
+#[test]
+fn what_was_closed_stays_closed_and_its_connections_end() {
+    let site = Site::new();
+    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
+    open(&mut gate, wish(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80), tcp(81)], 600));
+    let [ssh, web] = [22, 80].map(|port| Talk::begin(&site.client, &site.host, "10.1.0.1", port));
+    let v6 = Talk::begin(&site.client, &site.host, "fd01::1", 81);
+    delete(&site, "grant4", "10.1.0.2", 22);
+    delete(&site, "grant6", "fd01::2", 81);
+    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(vec![(holder(1), 2)]));
+    ssh.must_be_dead();
+    v6.must_be_dead();
+    web.must_pass();
+    flush_and_put_back(&site, &mut gate, &mut watch);
+    assert_eq!(elements(&site.host).len(), 4);
+    ssh.must_be_dead();
+    web.must_pass();
+    drop(ssh);
+    let _ssh = listen(&site.host, 22);
+    // Nobody has closed the other family's.
+    assert_eq!(site.tcp(22), [[Silent, Open], [Silent; 2]]);
+    open(&mut gate, wish(&["10.1.0.2", "fd01::2"], &[tcp(22)], 600));
+    assert_eq!(site.tcp(22), each(Open, Silent));
+}
+
+#[test]
+fn a_door_that_two_have_open_is_closed_for_both_and_other_doors_are_not() {
+    let site = Site::new();
+    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
+    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    open(&mut gate, held_by(2, wish(&["10.1.0.2"], &[tcp(22), tcp(80)], 60)));
+    open(&mut gate, once(held_by(2, wish(&["10.1.0.2"], &[tcp(22)], 60))));
+    let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
+    site.host.nft("delete element inet sknock grant4 { 10.1.0.2 . tcp . 22 }");
+    let both = Happened::Closed(vec![(holder(1), 1), (holder(2), 1)]);
+    assert_eq!(take_over(&mut gate, &mut watch), both);
+    let left = elements(&site.host).iter().map(|one| one.door.port).collect::<Vec<_>>();
+    assert_eq!(left.iter().filter(|port| **port == 80).count(), 1);
+    // Who may knock once more on the same way keeps what goes on there.
+    talk.must_pass();
+}
+
+#[test]
+fn all_doors_of_a_set_can_be_closed_at_once() {
+    let site = Site::new();
+    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
+    open(&mut gate, wish(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80)], 600));
+    site.host.nft("flush set inet sknock grant4");
+    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(vec![(holder(1), 2)]));
+    flush_and_put_back(&site, &mut gate, &mut watch);
+    let mut left: Vec<Door> = elements(&site.host).iter().map(|one| one.door).collect();
+    left.sort_unstable();
+    assert_eq!(left, [door("fd01::2", 22), door("fd01::2", 80)]);
+}
+
+#[test]
+fn a_table_that_goes_closes_no_door() {
+    let site = Site::new();
+    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
+    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    for removal in ["flush ruleset", "delete table inet sknock", "flush table inet sknock"] {
+        site.host.nft(removal);
+        assert_eq!(watch.read(), Changes { lost: true, ..Changes::default() }, "{removal}");
+        assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 1, dropped: 0 });
+    }
+}
+
+#[test]
+fn doors_that_are_missing_when_too_much_happened_were_closed() {
+    let site = Site::new();
+    let (mut gate, _watch) = guarded(&site, rules(Policy::Drop));
+    open(&mut gate, wish(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80)], 600));
+    open(&mut gate, wish(&["10.1.0.2"], &[tcp(81)], 1));
+    open(&mut gate, once(wish(&["10.1.0.2"], &[tcp(82)], 600)));
+    assert_eq!(gate.missing(Uptime::now()), Ok(Vec::new()));
+    delete(&site, "grant4", "10.1.0.2", 22);
+    // What has been used, or ends by itself, was not closed.
+    delete(&site, "grant4", "10.1.0.2", 81);
+    delete(&site, "once4", "10.1.0.2", 82);
+    assert_eq!(gate.missing(Uptime::now()), Ok(vec![door("10.1.0.2", 22)]));
+    site.host.nft("flush ruleset");
+    assert_eq!(gate.missing(Uptime::now()), Ok(Vec::new()), "that is no door's end");
+}
+
+#[test]
+fn where_sessions_are_to_go_on_they_do_and_the_door_stays_closed() {
+    let site = Site::new();
+    let lenient = Rules { ending: Ending::Close, ..rules(Policy::Drop) };
+    let (mut gate, mut watch) = guarded(&site, lenient);
+    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
+    delete(&site, "grant4", "10.1.0.2", 22);
+    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(vec![(holder(1), 1)]));
+    flush_and_put_back(&site, &mut gate, &mut watch);
+    assert_eq!(elements(&site.host), []);
+    talk.must_pass();
+}
+
+#[test]
+fn who_is_let_in_again_before_the_gate_knows_is_closed_too() {
+    let site = Site::new();
+    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
+    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    delete(&site, "grant4", "10.1.0.2", 22);
+    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(vec![(holder(1), 1)]));
+    assert_eq!(elements(&site.host), []);
+    assert_eq!(gate.live().len(), 0);
+}
+
+#[test]
+fn what_nobody_was_granted_is_nobodys_to_lose() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    let mut watch = net.inside(|| gate.watch().unwrap());
+    net.nft("add element inet sknock grant4 { 10.1.0.2 . tcp . 22 timeout 60s }");
+    net.nft("delete element inet sknock grant4 { 10.1.0.2 . tcp . 22 }");
+    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(Vec::new()));
+    assert_eq!(gate.severed(), None);
+}
