@@ -118,7 +118,7 @@ impl Told {
         Self {
             service: format!("{}/{}", door.transport, door.port),
             address: door.address,
-            seconds: (*remaining != Duration::MAX).then(|| remaining.as_secs()),
+            seconds: (*remaining != Duration::MAX).then_some(remaining.as_secs()),
             single_use: door.single_use,
             name: label.name.to_string(),
             issuer: hex(&label.holder.issuer),
