@@ -34,7 +34,7 @@ test: setup
 	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" RUST_TEST_THREADS=$(THREADS) $(CARGO) test --locked --workspace
 
 # Faults and attacks, much longer than `make test` has time for: docs/RELIABILITY.md. Twenty minutes at
-# most, without building.
+# most, without building; who is ended by force may leave namespaces and servers behind.
 torture: setup
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --no-run --package sknock-gate --package sknock-server --tests
