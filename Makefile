@@ -7,11 +7,11 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # What a Debian machine may lack: netlink libraries to build; nft, ip, openssl and ssh-free tools to
 # test, nmap to look for what must not be seen, valgrind and Python for the C library; a small web
-# server and a wiretap for the demo; systemd's judgement of the unit.
+# server and a wiretap for the demo; systemd's judgement of the unit, and a container for systemd itself.
 PACKAGES := libnftnl-dev libmnl-dev pkg-config gcc nftables iproute2 openssl curl busybox tcpdump \
-	valgrind python3 nmap systemd
+	valgrind python3 nmap systemd systemd-container
 NEEDED := nft ip openssl curl cc pkg-config busybox tcpdump valgrind python3 nmap \
-	systemd-analyze
+	systemd-analyze systemd-nspawn
 
 # The C library: its version, and the name that programs ask the loader for. The number is that of the
 # binary interface, not of the release.

@@ -1,6 +1,7 @@
-//! sknockd as systemd runs it: what the unit asks for, and what systemd is told. There is no systemd
-//! in these tests; its tools judge the unit, and we listen in its place.
+//! sknockd as systemd runs it: what the unit asks for, and what systemd is told. One test boots a machine
+//! with systemd; for the others its tools judge the unit, and we listen in its place.
 
+mod booted;
 mod ears;
 mod trial;
 mod unit;

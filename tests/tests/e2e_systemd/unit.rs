@@ -19,7 +19,7 @@ const NONE: &str = "0000000000000000";
 /// `nobody`, in place of the unit's user.
 const UID: u32 = 65_534;
 
-fn unit() -> PathBuf {
+pub(crate) fn unit() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd/sknockd.service")
 }
 
