@@ -24,6 +24,8 @@ pub struct Gate {
     bucket: Bucket,
     raised: bool,
     trial: Option<Trial>,
+    /// What an earlier run protects, until something is put up.
+    inherited: Option<(Rules, Ceiling)>,
     /// What was open once.
     former: Former,
     cuts: Cuts,
@@ -47,6 +49,7 @@ impl Gate {
             bucket: Bucket::default(),
             raised: false,
             trial: None,
+            inherited: None,
             former: Former::default(),
             cuts: Cuts::default(),
             legitimate: Legitimate::default(),
@@ -107,6 +110,7 @@ impl Gate {
     pub fn lower(&mut self) -> Result<(), Error> {
         self.firewall.lower()?;
         (self.live, self.raised, self.trial) = (Live::default(), false, None);
+        self.inherited = None;
         (self.former, self.cuts) = (Former::default(), Cuts::default());
         self.legitimate.begin(None);
         Ok(())

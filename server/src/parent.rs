@@ -25,7 +25,7 @@ use std::time::Duration;
 use sknock_gate::{Claim, Firewall, Gate, Uptime};
 use tracing::{error, warn};
 
-use self::fallback::Fallback;
+use self::fallback::Fallbacks;
 use self::files::{Files, Unusable};
 use self::signals::Signals;
 use self::start::Start;
@@ -53,11 +53,11 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
         Ok(claim) => claim,
         Err(error) => return unavailable(&error),
     };
-    let fallback = match Fallback::open(&claim.beside(FALLBACK)) {
-        Ok(fallback) => fallback,
+    let fallbacks = match Fallbacks::open(&claim) {
+        Ok(fallbacks) => fallbacks,
         Err(error) => return unavailable(&error),
     };
-    let supervisor = match assemble(config, settings, trial, fallback) {
+    let supervisor = match assemble(config, settings, trial, fallbacks) {
         Ok(supervisor) => supervisor,
         Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
         Err(Stopped::Unfit) => return ExitCode::from(CONFIGURATION),
@@ -66,13 +66,10 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
     supervisor.run()
 }
 
-/// What a reload on trial went back to is of no more use: the administrator wants no protection.
+/// What a trial could go back to is of no more use: the administrator wants no protection.
 pub fn forget_fallback(claim: &Claim) -> io::Result<()> {
-    Fallback::open(&claim.beside(FALLBACK)).map(|fallback| fallback.forget())
+    Fallbacks::open(claim).map(|fallbacks| fallbacks.forget())
 }
-
-/// What the file beside the claim is called.
-const FALLBACK: &str = "before";
 
 /// Not only of the configuration itself: who corrects it should have to start once more, not twice.
 fn tell_of_files(draft: &Settings) {
@@ -103,19 +100,22 @@ fn assemble(
     config: &Path,
     settings: Settings,
     trial: Option<Duration>,
-    fallback: Fallback,
+    fallbacks: Fallbacks,
 ) -> Result<Supervisor, Stopped> {
     let signals = Signals::hold()?;
     let mut world = World::new()?;
     let mut firewall = Firewall::open()?;
-    let start = Start::find(&mut firewall, settings, trial, &fallback, Uptime::now())?;
-    let Some(Start { settings, asked }) = start else { return Err(Stopped::Unconfirmed) };
-    let gate = Gate::new(plan::rules(&settings), plan::ceiling(&settings), firewall);
+    let start = Start::find(&mut firewall, settings, trial, &fallbacks, Uptime::now())?;
+    let Some(Start { settings, asked, earlier }) = start else { return Err(Stopped::Unconfirmed) };
+    let mut gate = Gate::new(plan::rules(&settings), plan::ceiling(&settings), firewall);
+    if let Some(earlier) = &earlier {
+        gate.inherit(plan::rules(earlier), plan::ceiling(earlier));
+    }
     let watch = gate.watch()?;
     privilege::shed()?;
     let next = world.start(&settings).map_err(|Unfit| Stopped::Unfit)?;
     let config = std::path::absolute(config)?;
-    let trial = Trial::new(asked, fallback);
+    let trial = Trial::new(asked, earlier, fallbacks);
     Ok(Supervisor::new((config, settings), (gate, watch), (world, next), (signals, trial)))
 }
 

@@ -9,9 +9,14 @@ impl Gate {
         self.trial.as_ref()
     }
 
+    /// Says what an earlier run has left in force, for a trial to go back to. Nothing changes.
+    pub fn inherit(&mut self, rules: Rules, ceiling: Ceiling) {
+        self.inherited = Some((rules, ceiling));
+    }
+
     /// Puts up `rules` until `until`, and no longer than that unless [`Gate::confirm`] is called: the
     /// kernel then goes back by itself, to what was in force before, or to no protection if nothing
-    /// was. A trial in a trial goes back to what was before the first.
+    /// was known to be. A trial in a trial goes back to what was before the first.
     pub fn try_out(
         &mut self,
         rules: Rules,
@@ -22,7 +27,8 @@ impl Gate {
         let earlier = self.trial.take();
         let before = match &earlier {
             Some(earlier) => earlier.before.clone(),
-            None => self.raised.then(|| (self.rules.clone(), self.ceiling.clone())),
+            None if self.raised => Some((self.rules.clone(), self.ceiling.clone())),
+            None => self.inherited.clone(),
         };
         self.trial = Some(Trial { until, before });
         let (rules, ceiling) = self.put_on(rules, ceiling);

@@ -1,5 +1,6 @@
-//! What a reload on trial goes back to, kept in a file beside the claim: a server that dies meanwhile
-//! and is started again must not take up what nobody has confirmed. It is gone with the next boot.
+//! Settings kept in files beside the claim, for whoever starts next: what a trial goes back to, as a server
+//! that dies meanwhile and is started again must not take up what nobody has confirmed; and what is in
+//! force. They are gone with the next boot.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -8,12 +9,46 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
+use sknock_gate::Claim;
 use tracing::warn;
 
 use crate::config::{PasswordSource, Settings};
 
-/// The last confirmed settings, while what runs, or would be started, is something else. Empty
-/// otherwise. Open from the start on: later we have no privilege to open it.
+/// Both of them.
+#[derive(Debug)]
+pub(crate) struct Fallbacks {
+    /// The last confirmed settings, while what runs, or would be started, is something else.
+    pub(crate) before: Fallback,
+    /// What the table is for that is in force and not on trial.
+    pub(crate) confirmed: Fallback,
+}
+
+impl Fallbacks {
+    /// Opens them beside `claim`.
+    pub(crate) fn open(claim: &Claim) -> io::Result<Self> {
+        let open = |name| Fallback::open(&claim.beside(name));
+        Ok(Self { before: open("before")?, confirmed: open("confirmed")? })
+    }
+
+    /// There is nothing to go back to.
+    pub(crate) fn forget(&self) {
+        self.before.forget();
+        self.confirmed.forget();
+    }
+
+    /// These settings are in force from here on, and nobody has to confirm them.
+    pub(crate) fn settle(&self, settings: &Settings) {
+        if let Err(error) = self.confirmed.keep(settings) {
+            warn!(
+                "what is in force cannot be written down: {error}; a later `run --confirm` has nothing \
+                 to go back to"
+            );
+            self.confirmed.forget();
+        }
+    }
+}
+
+/// Settings, or nothing. Open from the start on: later we have no privilege to open it.
 #[derive(Debug)]
 pub(crate) struct Fallback(File);
 

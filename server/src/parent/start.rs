@@ -5,7 +5,7 @@ use std::time::Duration;
 use sknock_gate::{Error, Firewall, Uptime};
 use tracing::{error, warn};
 
-use super::fallback::Fallback;
+use super::fallback::Fallbacks;
 use super::supervise::Asked;
 use crate::config::Settings;
 
@@ -14,6 +14,8 @@ use crate::config::Settings;
 pub(crate) struct Start {
     pub(crate) settings: Settings,
     pub(crate) asked: Option<Asked>,
+    /// What an earlier run has left in force, for a trial to go back to.
+    pub(crate) earlier: Option<Settings>,
 }
 
 impl Start {
@@ -26,22 +28,28 @@ impl Start {
         firewall: &mut Firewall,
         settings: Settings,
         trial: Option<Duration>,
-        fallback: &Fallback,
+        fallbacks: &Fallbacks,
         now: Uptime,
     ) -> Result<Option<Self>, Error> {
         // Without its table it is from a network namespace that is gone: their numbers are used again.
         if !firewall.exists()? {
-            fallback.forget();
-        } else if let Some(before) = fallback.kept(&settings) {
+            fallbacks.forget();
+        } else if let Some(before) = fallbacks.before.kept(&settings) {
             warn!(
                 "an earlier run was cut off while a reload was not confirmed: going on with the \
                  configuration from before that. The file is read with the next reload"
             );
-            return Ok(Some(Self { settings: before, asked: None }));
+            return Ok(Some(Self { settings: before, asked: None, earlier: None }));
         }
-        let Some(span) = trial else { return Ok(Some(Self { settings, asked: None })) };
+        let Some(span) = trial else {
+            return Ok(Some(Self { settings, asked: None, earlier: None }));
+        };
+        let mut earlier = None;
         let asked = match firewall.trial()? {
-            None => Asked::For(span),
+            None => {
+                earlier = fallbacks.confirmed.kept(&settings);
+                Asked::For(span)
+            }
             Some(Duration::ZERO) => {
                 error!(
                     "an earlier run was on trial, and nobody has confirmed it: protection is \
@@ -57,6 +65,6 @@ impl Start {
                 Asked::Until(now.after(left))
             }
         };
-        Ok(Some(Self { settings, asked: Some(asked) }))
+        Ok(Some(Self { settings, asked: Some(asked), earlier }))
     }
 }

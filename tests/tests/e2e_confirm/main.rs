@@ -1,5 +1,6 @@
 //! Rules on trial: who locks themselves out is let in again, whatever has died meanwhile.
 
+mod again;
 mod asked;
 mod reload;
 mod start;

@@ -11,7 +11,7 @@ use super::records::Clerk;
 use super::{ROUND, Supervisor};
 use crate::config::Settings;
 use crate::exit::UNCONFIRMED;
-use crate::parent::fallback::Fallback;
+use crate::parent::fallback::Fallbacks;
 use crate::parent::plan;
 
 /// A trial that has not begun yet: it does with the table, not before the server is ready.
@@ -28,19 +28,25 @@ pub(crate) enum Asked {
 pub(crate) struct Trial {
     /// For the network process that is on its way.
     pub(super) asked: Option<Asked>,
-    /// What ran before what is on trial; nothing at a start.
+    /// What ran before what is on trial; nothing at a first start.
     before: Option<Settings>,
+    /// What an earlier run has left in force, until something is put up.
+    earlier: Option<Settings>,
     /// When to try again to go back.
     again: Option<Uptime>,
     /// The seconds that were told last.
     told: u128,
-    fallback: Fallback,
+    fallbacks: Fallbacks,
 }
 
 impl Trial {
     /// With a trial for the first network process, or without.
-    pub(crate) fn new(asked: Option<Asked>, fallback: Fallback) -> Self {
-        Self { asked, before: None, again: None, told: 0, fallback }
+    pub(crate) fn new(
+        asked: Option<Asked>,
+        earlier: Option<Settings>,
+        fallbacks: Fallbacks,
+    ) -> Self {
+        Self { asked, before: None, earlier, again: None, told: 0, fallbacks }
     }
 
     /// Puts up the protection that `new` asks for, on trial if that was asked. A trial that runs goes
@@ -55,9 +61,11 @@ impl Trial {
         let tried_already = clerk.gate.trial().is_some();
         let Some(asked) = self.asked else {
             let answer = clerk.raise(new, running.is_some(), now);
-            let is_new = running.is_some_and(|running| running != new);
-            if answer == Answer::Raised && !tried_already && is_new {
-                self.fallback.forget();
+            if answer == Answer::Raised && !tried_already {
+                if running.is_some_and(|running| running != new) {
+                    self.fallbacks.before.forget();
+                }
+                self.fallbacks.settle(new);
             }
             return answer;
         };
@@ -65,8 +73,8 @@ impl Trial {
             Asked::For(span) => now.after(span),
             Asked::Until(until) => until,
         };
-        let kept = running.filter(|_| !tried_already);
-        if let Some(Err(error)) = kept.map(|settings| self.fallback.keep(settings)) {
+        let kept = running.or(self.earlier.as_ref()).filter(|_| !tried_already);
+        if let Some(Err(error)) = kept.map(|settings| self.fallbacks.before.keep(settings)) {
             error!("what to go back to cannot be written down: {error}; so nothing comes on trial");
             return Answer::Failed;
         }
@@ -76,6 +84,7 @@ impl Trial {
         if answer == Answer::Raised {
             self.asked = None;
             self.before = kept.cloned().or(self.before.take());
+            self.earlier = None;
         }
         answer
     }
@@ -127,18 +136,21 @@ impl Supervisor {
             Some(_) => {}
         }
         // First: whoever sees in the kernel that it is confirmed may kill us, and start us again.
-        self.trial.fallback.forget();
+        self.trial.fallbacks.before.forget();
         let happened = self.clerk.gate.confirm(now);
         self.clerk.tell(&happened, now);
         if happened.answer() == Answer::Raised {
             self.trial.before = None;
+            self.trial.fallbacks.settle(&self.settings);
             info!(status = %plan::summary(&self.settings), "confirmed; the new rules stay");
             self.notify.status(&self.status(now));
             self.mend = None;
         } else {
             error!("the confirmation has failed; the trial goes on, so try again");
             let before = self.trial.before.as_ref();
-            if let Some(Err(error)) = before.map(|settings| self.trial.fallback.keep(settings)) {
+            if let Some(Err(error)) =
+                before.map(|settings| self.trial.fallbacks.before.keep(settings))
+            {
                 error!("what to go back to cannot be written down: {error}; do not restart now");
             }
         }
@@ -202,7 +214,7 @@ impl Supervisor {
     /// An order to stop is no confirmation. What to do about the table; whether it was about a trial.
     pub(super) fn stop_trial(&mut self, now: Uptime) -> Option<ExitCode> {
         let trial = self.clerk.gate.trial().map(sknock_gate::Trial::is_first);
-        self.trial.fallback.forget();
+        self.trial.fallbacks.before.forget();
         if trial? {
             warn!("stopped before anybody has confirmed: protection is removed");
             return Some(self.lower());
