@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -11,8 +13,13 @@ use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use sknock_server::orders::{Order, Report};
 
+use crate::process;
+
 /// Until it is asked whether its workers turn, three times over.
 const NEXT_QUESTION: u16 = 6000;
+
+/// In which it answers: it looks every 0.1 s whether its workers have turned.
+const TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// All its lines to the privileged process, in somebody else's hands.
 #[derive(Debug)]
@@ -52,9 +59,12 @@ impl Captive {
             let captive = Self::take(pid);
             let mut next = [PollFd::new(captive.orders.as_fd(), PollFlags::POLLIN)];
             if poll(&mut next, NEXT_QUESTION) == Ok(1) {
+                assert!(process::runs(pid), "it was ended before it could be captured");
                 return captive;
             }
             captive.release();
+            // Or it would owe the answer for ever, and be ended for that.
+            thread::sleep(TO_ANSWER);
         }
     }
 

@@ -120,7 +120,7 @@ fn steps_of_the_clock_by_an_hour_let_nothing_in_twice_and_nobody_wait_once_it_is
 }
 
 #[test]
-fn the_same_with_a_socket() {
+fn steps_of_the_clock_with_a_socket_do_neither() {
     is_survived("socket");
 }
 
