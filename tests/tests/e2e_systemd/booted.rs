@@ -8,16 +8,16 @@ use sknock_tests::{Authority, Client, Echo, Machine, PASSWORD, Seen, World, bina
 
 use crate::unit::unit;
 
-/// As a user would write it; the password is in /etc/credstore.
+/// As the README has it, but for a shorter first window.
 const CONFIG: &str = "[DEFAULT]
 serverPFXFile = gate.pfx
+PFXPasswdFile = server.password
 crlFile = crl.der
-firewallPolicy = reject
 protectedPorts = tcp/22
 TIMESTAMP_THRESHOLD_IN_SECONDS = 2
 ";
 
-/// As the README has it, from what was built here.
+/// The same, from what was built here.
 fn install(machine: &Machine, authority: &Authority) {
     let read = |path: &std::path::Path| fs::read(path).expect("it was just made");
     machine.write("/usr/local/sbin/sknockd", &read(&binaries::path("sknockd")), 0o755);
@@ -25,7 +25,7 @@ fn install(machine: &Machine, authority: &Authority) {
     machine.write("/etc/sknock/config.ini", CONFIG.as_bytes(), 0o640);
     machine.write("/etc/sknock/gate.pfx", &read(&authority.file("gate.pfx")), 0o640);
     machine.write("/etc/sknock/crl.der", &read(&authority.file("crl.der")), 0o644);
-    machine.write("/etc/credstore/sknock-pfx-password", PASSWORD.as_bytes(), 0o600);
+    machine.write("/etc/sknock/server.password", PASSWORD.as_bytes(), 0o640);
     machine.write("/etc/sysusers.d/sknock.conf", b"u sknock -\n", 0o644);
     machine.run("systemd-sysusers");
     machine.run("chgrp -R sknock /etc/sknock");
@@ -35,6 +35,8 @@ fn install(machine: &Machine, authority: &Authority) {
 fn property(machine: &Machine, name: &str) -> String {
     machine.systemctl(&format!("show sknockd --value --property={name}"))
 }
+
+const ACCEPTING: &str = "accepting knocks\n";
 
 fn judged(machine: &Machine) {
     let status = "protecting; knocks are judged";
@@ -47,8 +49,7 @@ fn it_starts_protects_reloads_recovers_stops_and_stays_down_when_it_must() {
     let _ssh = Echo::tcp(&world.gateway, 22);
     let machine = Machine::boot(&world.gateway);
     install(&machine, &authority);
-    machine.run("systemctl start sknockd");
-    until("the first window is over", || machine.journal("sknockd").contains("accepting knocks\n"));
+    let said = |unit: &str, text: &str| machine.journal(unit).matches(text).count();
     let alice = Client::alice(&world.client, &authority);
     let opens = || {
         for host in World::GATEWAY {
@@ -56,6 +57,15 @@ fn it_starts_protects_reloads_recovers_stops_and_stays_down_when_it_must() {
         }
         assert_eq!(world.tcp(22), Seen::each(Open, Refused));
     };
+    // On trial, by root's own hand; then for good.
+    machine.run("systemd-run --quiet --unit=by-hand sknockd run --confirm 600");
+    until("the first window is over", || said("by-hand", ACCEPTING) == 1);
+    opens();
+    machine.run("sknockd confirm");
+    machine.run("systemctl stop by-hand");
+    machine.run("systemctl enable --now sknockd");
+    judged(&machine);
+    assert_eq!(world.tcp(22), Seen::each(Open, Refused), "doors stay");
     opens();
 
     machine.run("systemctl reload sknockd");
@@ -65,9 +75,7 @@ fn it_starts_protects_reloads_recovers_stops_and_stays_down_when_it_must() {
     // The network process, the main one, and a main one that stands still.
     let main = property(&machine, "MainPID");
     machine.run(&format!("pkill --signal KILL --parent {main}"));
-    until("another judges", || {
-        machine.journal("sknockd").matches("accepting knocks\n").count() == 3
-    });
+    until("another judges", || said("sknockd", ACCEPTING) == 3);
     opens();
     for (restarts, signal) in [("1", "KILL"), ("2", "STOP")] {
         machine.run(&format!("systemctl kill --kill-whom=main --signal={signal} sknockd"));
@@ -93,7 +101,11 @@ fn it_starts_protects_reloads_recovers_stops_and_stays_down_when_it_must() {
     );
     assert_eq!(world.tcp(22).stranger, [Refused; 2], "protection stays");
 
-    machine.write("/etc/sknock/config.ini", CONFIG.as_bytes(), 0o644);
+    // The password in systemd's keeping.
+    let config = CONFIG.replace("PFXPasswdFile = server.password\n", "");
+    machine.write("/etc/sknock/config.ini", config.as_bytes(), 0o644);
+    machine.write("/etc/credstore/sknock-pfx-password", PASSWORD.as_bytes(), 0o600);
+    machine.run("rm /etc/sknock/server.password");
     machine.run("systemctl start sknockd");
     judged(&machine);
     opens();
