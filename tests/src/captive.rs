@@ -34,7 +34,7 @@ pub struct Captive {
 impl Captive {
     /// Takes over the network process `pid`. It sees and does nothing more by itself.
     pub fn take(pid: Pid) -> Self {
-        kill(pid, Signal::SIGSTOP).expect("it runs");
+        process::stop(pid);
         let process = rustix::process::Pid::from_raw(pid.as_raw()).expect("a process has a number");
         let process = pidfd_open(process, PidfdFlags::empty()).expect("it runs");
         let mut numbers: Vec<i32> = fs::read_dir(format!("/proc/{pid}/fd"))

@@ -3,7 +3,10 @@
 use std::fs;
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::wait::until;
 
 /// The processes that `pid`'s main thread has started.
 pub fn children(pid: Pid) -> Vec<Pid> {
@@ -23,6 +26,20 @@ pub fn status(pid: Pid, line: &str) -> Option<String> {
 /// Whether it still runs; a process that nobody has buried yet does not.
 pub fn runs(pid: Pid) -> bool {
     status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
+
+/// Has it stand still, and waits until all its threads do: one that was just woken up still takes what
+/// it was woken for.
+pub fn stop(pid: Pid) {
+    kill(pid, Signal::SIGSTOP).expect("it runs");
+    let stands = |thread: fs::DirEntry| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z', 'X']))
+    };
+    until("it stands still", || {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it is still there");
+        threads.flatten().all(stands)
+    });
 }
 
 /// How many descriptors it has open.

@@ -3,14 +3,14 @@
 use std::net::{Ipv6Addr, TcpListener};
 
 use nix::sys::signal::Signal;
-use sknock_tests::{Authority, Client, Config, Daemon, World};
+use sknock_tests::{Authority, Client, Config, Daemon, World, process};
 
 use crate::feed::Feed;
 
 /// Removes every table; whoever connects in `meanwhile` finds all ports open.
 fn gap<T>(world: &World, daemon: &Daemon<'_>, nft: &str, meanwhile: impl FnOnce() -> T) -> T {
     let mark = daemon.mark();
-    daemon.signal(Signal::SIGSTOP);
+    process::stop(daemon.parent());
     world.gateway.nft(nft);
     let happened = meanwhile();
     daemon.signal(Signal::SIGCONT);

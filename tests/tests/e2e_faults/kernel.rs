@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use sknock_tests::wait::until;
-use sknock_tests::{Authority, Client, Daemon, Echo, Ledger, World};
+use sknock_tests::{Authority, Client, Daemon, Echo, Ledger, World, process};
 
 /// In which an answer comes, if there is one.
 const SOON: Duration = Duration::from_millis(500);
@@ -86,7 +86,7 @@ fn when_there_were_too_many_changes_to_be_told_of_the_table_is_put_back() {
     let daemon = Daemon::start_settled(&world.gateway, &Ledger::config(&authority));
     let granted = ledger.knock();
     granted.must_be_granted();
-    daemon.signal(Signal::SIGSTOP);
+    process::stop(daemon.parent());
     let many: Vec<String> = (0..10_000).map(|n| format!("10.1.{}.{}", n / 250, n % 250)).collect();
     let all = many.join(", ");
     world.gateway.nft("table inet other { set s { type ipv4_addr; }; }");

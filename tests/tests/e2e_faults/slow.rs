@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sknock_tests::{Authority, Daemon, Echo, Ledger, Sent, World};
+use sknock_tests::{Authority, Daemon, Echo, Ledger, Sent, World, process};
 
 /// Long enough to see what is lost; the sockets hold more than these knocks.
 const STILL: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ fn nothing_is_lost(intake: &str, still: fn(&Daemon<'_>) -> Pid) {
     let config = Ledger::config(&authority).set("intake", intake);
     let daemon = Daemon::start_settled(&world.gateway, &config);
     let pid = still(&daemon);
-    kill(pid, Signal::SIGSTOP).unwrap();
+    process::stop(pid);
     let sent: Vec<Sent> = (0..KNOCKS).map(|_| ledger.knock()).collect();
     thread::sleep(STILL);
     kill(pid, Signal::SIGCONT).unwrap();
@@ -61,7 +61,7 @@ fn a_network_process_that_stands_still_for_good_is_replaced_by_a_reload() {
     let granted = ledger.knock();
     granted.must_be_granted();
     let still = daemon.network();
-    kill(still, Signal::SIGSTOP).unwrap();
+    process::stop(still);
     let waiting = ledger.knock();
     daemon.reload();
     assert_ne!(daemon.network(), still);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use sknock_tests::wait::Limit;
-use sknock_tests::{Authority, Daemon, Echo, Ledger, World};
+use sknock_tests::{Authority, Daemon, Echo, Ledger, World, process};
 
 use crate::ears::Ears;
 
@@ -61,7 +61,7 @@ fn a_network_process_that_stands_still_silences_the_watchdog_and_is_replaced() {
     granted.must_be_granted();
 
     let (mark, still) = (daemon.mark(), daemon.network());
-    kill(still, Signal::SIGSTOP).unwrap();
+    process::stop(still);
     // One answer may have been under way.
     systemd.until(Limit::new(Duration::from_secs(2)));
     assert_eq!(systemd.until(Limit::new(SILENCE)), [""; 0]);
@@ -84,7 +84,7 @@ fn a_network_process_that_was_slow_for_a_while_goes_on() {
     daemon.begin();
     systemd.hears(WELL);
     let network = daemon.network();
-    kill(network, Signal::SIGSTOP).unwrap();
+    process::stop(network);
     systemd.until(Limit::new(SILENCE));
     kill(network, Signal::SIGCONT).unwrap();
     (0..3).for_each(|_| systemd.hears(WELL));
@@ -104,7 +104,7 @@ fn a_privileged_process_that_stands_still_is_silent_and_once_killed_and_started_
     systemd.hears(WELL);
     let granted = ledger.knock();
     granted.must_be_granted();
-    daemon.signal(Signal::SIGSTOP);
+    process::stop(daemon.parent());
     systemd.forget();
     assert_eq!(systemd.until(Limit::new(SILENCE)), [""; 0]);
     daemon.crash();
