@@ -326,7 +326,8 @@ pub(super) struct RawElement {
     pub(super) userdata: Vec<u8>,
 }
 
-/// The elements in one message of a listing, or in an event. `message` is whole and aligned, as `mnl` hands it out.
+/// The elements in one message of a listing, or in an event. `message` is whole and aligned, as `mnl`
+/// hands it out.
 #[expect(clippy::cast_ptr_alignment, reason = "checked before it is read")]
 pub(super) fn elements(message: &[u8]) -> Vec<RawElement> {
     let header = message.as_ptr().cast::<libc::nlmsghdr>();

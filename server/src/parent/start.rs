@@ -23,7 +23,8 @@ impl Start {
     /// its table is removed and nothing is to be started. Otherwise, whoever starts us again and again
     /// would lock out again and again, or prolong the trial for ever.
     ///
-    /// A reload that was on trial is not taken up; without a trial asked for, a start that was is.
+    /// What was on trial over something confirmed is not taken up; a first start that was is, without a
+    /// trial asked for.
     pub(crate) fn find(
         firewall: &mut Firewall,
         settings: Settings,
@@ -36,7 +37,7 @@ impl Start {
             fallbacks.forget();
         } else if let Some(before) = fallbacks.before.kept(&settings) {
             warn!(
-                "an earlier run was cut off while a reload was not confirmed: going on with the \
+                "an earlier run was cut off before anybody had confirmed a trial: going on with the \
                  configuration from before that. The file is read with the next reload"
             );
             return Ok(Some(Self { settings: before, asked: None, earlier: None }));
