@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use sknock_gate::{
-    Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy, PortRange,
-    Request, Rules, Serial, Transport, Uptime, Wish,
+    Answers, Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy,
+    PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
 };
 use sknock_tests::Namespace;
 
@@ -33,6 +33,7 @@ impl LoneGate {
             knock_lengths: (1208, 1208),
             hearing: Hearing::Socket,
             meter: None,
+            answers: Answers { udp_length: 104, user: 65534 },
             ending: Ending::Cut,
             capacity: 2_000_000,
             gc_interval: Duration::from_secs(2),

@@ -1,5 +1,5 @@
 //! Connections that were there before us. A host without a stateful firewall does not track them,
-//! and the deny chain would take their next packet for a new connection, and reset it: the
+//! and the chain `input` would take their next packet for a new connection, and reset it: the
 //! administrator's own session first of all. So they are entered into the kernel's table of
 //! connections before the protection goes up.
 

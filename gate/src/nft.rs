@@ -136,6 +136,7 @@ impl Firewall {
             return Ok(());
         }
         let mut batch = Batch::with_page_size(SMALL_PAGE);
+        forget_use(&mut batch, new);
         for set in Set::ALL {
             each_message(set, new, MsgType::Add, |raw| {
                 batch.add(&raw.new_elements(), MsgType::Add);
@@ -157,6 +158,7 @@ impl Firewall {
         let gone = |&door| Element { door, remaining: SHORTEST, label: Label::foreign() };
         let remove: Vec<Element> = remove.iter().map(gone).collect();
         let mut batch = Batch::with_page_size(SMALL_PAGE);
+        forget_use(&mut batch, put);
         for set in Set::ALL {
             // Whether an element exists is the kernel's to know (it may have just expired), and adding
             // an existing one means different things to different kernels. After adding, deleting
@@ -252,11 +254,32 @@ fn add_elements(batch: &mut Batch, set: Set, elements: &[Element], what: MsgType
     each_message(set, elements, what, |raw| batch.add(&raw.elements(), what));
 }
 
+/// A grant for single use that was used a moment ago may be used again, now that it is granted again.
+fn forget_use(batch: &mut Batch, put: &[Element]) {
+    for (set, used) in [(Set::Once4, table::USED[0]), (Set::Once6, table::USED[1])] {
+        // After adding, deleting never fails.
+        for what in [MsgType::Add, MsgType::Del] {
+            each_message_to(set, used, put, MsgType::Del, |raw| batch.add(&raw.elements(), what));
+        }
+    }
+}
+
 /// Hands over those of `elements` that belong to `set`, as many at once as a message holds.
-fn each_message(set: Set, elements: &[Element], what: MsgType, mut each: impl FnMut(&RawSet)) {
+fn each_message(set: Set, elements: &[Element], what: MsgType, each: impl FnMut(&RawSet)) {
+    each_message_to(set, set.name(), elements, what, each);
+}
+
+/// The same, to another set with the same keys.
+fn each_message_to(
+    set: Set,
+    name: &'static CStr,
+    elements: &[Element],
+    what: MsgType,
+    mut each: impl FnMut(&RawSet),
+) {
     let ours: Vec<&Element> = elements.iter().filter(|element| element.door.set() == set).collect();
     for some in ours.chunks(ELEMENTS_PER_MESSAGE) {
-        let mut raw = RawSet::named(set.name());
+        let mut raw = RawSet::named(name);
         for element in some {
             let key = element.door.key();
             match what {

@@ -1,15 +1,25 @@
 //! What the gate's table looks like: its chains as lists of lines, in order. Pure; `nft` turns each
 //! line into the kernel's expressions, and a line prints as nft would list it.
+//!
+//! Whatever the kernel delivers to this host passes `input`, and what it passes on `forward`: there
+//! it has decided already, and nothing has to be guessed from an address.
 
+pub(crate) mod chain;
 pub(crate) mod cutting;
 pub(crate) mod hearing;
+mod incoming;
+mod judge;
 pub(crate) mod line;
+mod refuse;
 mod short;
+mod text;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Ending, Hearing, Line, Match, Meter, PortRange, Set, Transport, Verdict};
+use crate::{Answers, Ending, Hearing, Meter, PortRange, Transport};
+use chain::{Chain, Part};
+use judge::Port;
 
 /// What happens to traffic that nobody let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,18 +30,6 @@ pub enum Policy {
     Reject,
     /// Silence.
     Drop,
-}
-
-impl Policy {
-    /// What it means for a transport, or for whatever it may be; a reset answers TCP only.
-    fn verdict(self, transport: Option<Transport>) -> Option<Verdict> {
-        match (self, transport) {
-            (Self::None, _) => None,
-            (Self::Drop, _) => Some(Verdict::Drop),
-            (Self::Reject, Some(Transport::Tcp)) => Some(Verdict::Reset),
-            (Self::Reject, _) => Some(Verdict::Unreachable),
-        }
-    }
 }
 
 /// The table, as configured.
@@ -51,6 +49,8 @@ pub struct Rules {
     pub hearing: Hearing,
     /// How many of them one source may send; nothing: any number.
     pub meter: Option<Meter>,
+    /// What our answers to knocks look like.
+    pub answers: Answers,
     /// What a grant that is closed before its time means for connections.
     pub ending: Ending,
     /// The most elements of each kernel set: twice [`Ceiling::live`](crate::Ceiling::live), because
@@ -60,56 +60,105 @@ pub struct Rules {
     pub gc_interval: Duration,
 }
 
-/// ICMP's and `ICMPv6`'s IP protocol numbers.
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
-
 impl Rules {
-    /// Where the chain `deny` sits: prerouting, after conntrack and before anyone's DNAT, so that a redirected
-    /// port is judged as the client dialled it.
-    pub const PRIORITY: i32 = libc::NF_IP_PRI_MANGLE;
-
-    /// The chain `deny`, first line first.
-    pub fn deny(&self) -> Vec<Line> {
-        let mut chain = vec![Line::accept([Match::FromLoopback])];
-        chain.extend(self.cuts());
-        chain.push(Line::accept([Match::Established]));
-        chain.extend(self.not_concerned());
-        chain.push(Line::accept([Match::NotLocal]));
-        if self.hearing == Hearing::Socket {
-            chain.extend(self.knocks());
+    /// The table's chains.
+    pub fn chains(&self) -> Vec<Chain> {
+        let mut chains = self.for_knocks();
+        chains.push(Chain::new(Part::Input, self.input()));
+        if self.policy != Policy::None {
+            chains.extend(self.judging());
+            chains.extend(self.translating());
+            chains.extend(self.ending());
         }
-        chain.extend(self.no_knocks());
-        chain.extend([
-            Line::accept([Match::Protocol(ICMP)]),
-            Line::accept([Match::Protocol(ICMPV6)]),
-            Line::accept([Match::IsV6(false), Match::UdpBetween { from: 67, to: 68 }]),
-            Line::accept([Match::IsV6(true), Match::UdpBetween { from: 547, to: 546 }]),
-        ]);
-        chain.extend(self.always_open.iter().map(|&ports| Line::accept([Match::Ports(ports)])));
-        chain.extend(
-            [Set::Once4, Set::Once6]
-                .map(|set| Line::accept([Match::New, Match::In(set), Match::Spend(set)])),
-        );
-        chain.extend([Set::Grant4, Set::Grant6].map(|set| Line::accept([Match::In(set)])));
-        chain.extend(self.verdict());
-        chain
+        chains
     }
 
-    /// The last lines: for protected ports only if there are any, else for all that is left.
-    fn verdict(&self) -> Vec<Line> {
-        if !self.protected.is_empty() {
-            let line = |ports: &PortRange| {
-                let verdict = self.policy.verdict(Some(ports.transport()))?;
-                Some(Line { matches: vec![Match::Ports(*ports)], verdict })
-            };
-            return self.protected.iter().filter_map(line).collect();
+    /// The same for rules from before a trial: the base chains first ask `self`, while the trial lasts.
+    ///
+    /// Of the rules from before, knocks are not captured. They are judged by the rules on trial as
+    /// long as these are in force; after that, either the gate installs the whole table from before
+    /// at once, or nobody is alive to receive one.
+    pub fn chains_on_trial(&self, before: Option<&Self>) -> Vec<Chain> {
+        let tried: Vec<Chain> = self.chains().into_iter().map(Chain::on_trial).collect();
+        let mut bases: Vec<Chain> = Part::BASES
+            .into_iter()
+            .filter_map(|part| {
+                let has = |chains: &[Chain]| chains.iter().any(|chain| chain.name.part == part);
+                let before = before.map(Self::chains).unwrap_or_default();
+                let lines = before.iter().find(|chain| chain.name.part == part);
+                let lines = lines.filter(|_| part != Part::Knocks);
+                let lines = lines.map(|chain| chain.lines.clone());
+                (has(&tried) || lines.is_some())
+                    .then(|| Chain::during_trial(part, has(&tried), lines.unwrap_or_default()))
+            })
+            .collect();
+        let inner = before.map(Self::chains).unwrap_or_default();
+        let mut chains: Vec<Chain> =
+            inner.into_iter().filter(|chain| chain.hook.is_none()).collect();
+        chains.extend(tried);
+        chains.append(&mut bases);
+        chains
+    }
+
+    fn for_knocks(&self) -> Vec<Chain> {
+        if self.knock_ports.is_empty() {
+            return Vec::new();
         }
-        let everything = self.policy.verdict(None).map(|verdict| Line { matches: vec![], verdict });
-        let tcp = Match::Protocol(Transport::Tcp.number());
-        let reset = (self.policy == Policy::Reject)
-            .then(|| Line { matches: vec![tcp], verdict: Verdict::Reset });
-        reset.into_iter().chain(everything).collect()
+        let mut chains = vec![
+            Chain::new(Part::KnockMeter, self.knock_meter()),
+            Chain::new(Part::Knocks, self.knocks()),
+            Chain::new(Part::Answers, self.answers()),
+        ];
+        if self.hearing == Hearing::Socket {
+            if self.for_knocks_only().any(|&ports| self.covers(ports)) {
+                chains.push(Chain::new(Part::Knock, self.knock()));
+            }
+            if !self.for_knocks_only().all(|&ports| self.covers(ports)) {
+                chains.push(Chain::new(Part::KnockUnprotected, self.knock_unprotected()));
+            }
+        }
+        chains
+    }
+
+    fn judging(&self) -> Vec<Chain> {
+        let mut chains = vec![
+            Chain::new(Part::TcpSyn, self.tcp_syn()),
+            Chain::new(Part::TcpMidstream, self.tcp_midstream()),
+            Chain::new(Part::Judge, Self::judge(Port::Own)),
+            Chain::new(Part::Granted, Self::granted(Port::Own)),
+            Chain::new(Part::Admit, Self::admit()),
+        ];
+        if self.protected.is_empty() {
+            chains.push(Chain::new(Part::Udp, self.udp_all()));
+        }
+        chains
+    }
+
+    fn translating(&self) -> Vec<Chain> {
+        vec![
+            Chain::new(Part::Translated, self.translated()),
+            Chain::new(Part::TranslatedSyn, self.translated_syn()),
+            Chain::new(Part::TranslatedJudge, Self::judge(Port::Dialled)),
+            Chain::new(Part::TranslatedGranted, Self::granted(Port::Dialled)),
+            Chain::new(Part::TranslatedBack, Self::translated_back()),
+            Chain::new(Part::Forward, Self::forward()),
+        ]
+    }
+
+    fn ending(&self) -> Vec<Chain> {
+        let mut chains = vec![
+            Chain::new(Part::Refuse, self.refuse()),
+            Chain::new(Part::BlockIn, self.block_in()),
+            Chain::new(Part::BlockOut, Self::block_out()),
+            Chain::new(Part::Output, Self::output()),
+            Chain::new(Part::Masqueraded, Self::masqueraded()),
+            Chain::new(Part::Postrouting, Self::postrouting()),
+        ];
+        if self.policy == Policy::Reject {
+            chains.push(Chain::new(Part::PlainReset, Self::plain_reset()));
+            chains.push(Chain::new(Part::Resets, Self::resets()));
+        }
+        chains
     }
 
     /// Whether these rules can mean what they say.

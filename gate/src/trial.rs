@@ -1,16 +1,17 @@
 //! Rules on trial: who can still get in confirms them; otherwise the kernel is back at what was before,
-//! by itself. Pure: what the table then looks like, and until when.
+//! by itself. Pure: until when, and what was before.
 //!
 //! ```text
-//! chain deny:  meta nfproto @trial goto trial     the set's elements end by their timeout
-//!              the lines from before              or none, if nothing was protected
-//! chain trial: the lines on trial
+//! each base chain, for example input:
+//!     meta nfproto @trial goto trial_input    the set's elements end by their timeout
+//!     the lines from before                   or none, if nothing was protected
+//! trial_input: the lines on trial
 //! ```
 //! Nobody has to be alive for that.
 
 use std::time::Duration;
 
-use crate::{Ceiling, Line, Match, Rules, Uptime, Verdict};
+use crate::{Ceiling, Rules, Uptime};
 
 /// The rules in force are on trial.
 #[derive(Clone, Debug)]
@@ -48,18 +49,4 @@ pub struct Fallback<'a> {
     pub before: Option<&'a Rules>,
     /// How long from now. Zero: at once.
     pub left: Duration,
-}
-
-impl Fallback<'_> {
-    /// The chain `deny`, first line first, while other rules are on trial in the chain `trial`.
-    ///
-    /// It lets no knocks through to a socket. They are judged by the rules on trial as long as these
-    /// are in force; after that, either the gate puts up the whole table from before at once, or
-    /// nobody is alive to hear one.
-    pub fn deny(&self) -> Vec<Line> {
-        let trial = Line { matches: vec![Match::OnTrial], verdict: Verdict::Trial };
-        let before = self.before.map(Rules::deny).unwrap_or_default();
-        let before = before.into_iter().filter(|line| line.verdict != Verdict::Knock);
-        std::iter::once(trial).chain(before).collect()
-    }
 }

@@ -84,7 +84,7 @@ fn a_flushed_ruleset_is_put_back_with_all_grants() {
     for host in World::GATEWAY {
         alice.open(host, "tcp/22");
     }
-    for flush in ["flush ruleset", "delete table inet sknock", "flush chain inet sknock deny"] {
+    for flush in ["flush ruleset", "delete table inet sknock", "flush chain inet sknock input"] {
         let mark = daemon.mark();
         world.gateway.nft(flush);
         daemon.wait_since(mark, "another program removed our table");
@@ -96,7 +96,7 @@ fn a_flushed_ruleset_is_put_back_with_all_grants() {
 /// The part of the table that does not count down.
 fn rules(table: Option<String>) -> String {
     let table = table.expect("the host is protected");
-    table.split_once("chain deny").expect("a chain").1.to_owned()
+    table.split_once("chain knock_meter").expect("a chain").1.to_owned()
 }
 
 #[test]

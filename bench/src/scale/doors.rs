@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use sknock_gate::{
-    Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy, PortRange,
-    Request, Rules, Serial, Transport, Uptime, Wish,
+    Answers, Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy,
+    PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
 };
 use sknock_protocol::DEFAULT_KNOCK_PORT;
 use sknock_tests::Namespace;
@@ -128,6 +128,7 @@ fn rules(gc_interval: Duration) -> Rules {
         knock_lengths: (1208, 1208),
         hearing: Hearing::Socket,
         meter: None,
+        answers: Answers { udp_length: 104, user: 65534 },
         capacity: 2 * MOST,
         gc_interval,
         ending: Ending::Cut,

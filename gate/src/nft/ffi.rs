@@ -16,6 +16,7 @@ use nftnl_sys as sys;
 use super::TABLE;
 
 /// nft's numbers for the types of a key's parts (`enum datatypes`); six bits each in a concatenation.
+const INTEGER: u32 = 4;
 const NF_PROTO: u32 = 2;
 const IPV4_ADDR: u32 = 7;
 const IPV6_ADDR: u32 = 8;
@@ -38,6 +39,7 @@ fn length(bytes: &[u8]) -> u32 {
 
 /// One attribute of an expression.
 pub(super) enum Attribute {
+    Byte(u8),
     Number(u32),
     Short(u16),
     Long(u64),
@@ -66,6 +68,10 @@ impl Expr {
             let attribute = narrow(*attribute);
             match value {
                 // SAFETY: the expression was just allocated; libnftnl ignores what it does not know.
+                Attribute::Byte(number) => unsafe {
+                    sys::nftnl_expr_set_u8(expr.as_ptr(), attribute, *number);
+                },
+                // SAFETY: as above.
                 Attribute::Number(number) => unsafe {
                     sys::nftnl_expr_set_u32(expr.as_ptr(), attribute, *number);
                 },
@@ -102,7 +108,19 @@ pub(super) enum Key {
     Address6,
     /// IPv4 or IPv6.
     Family,
+    /// Conntrack entry . TCP sequence number.
+    Syn,
+    /// Conntrack entry.
+    Flow,
 }
+
+/// What nft keeps with the sets whose keys no type has a name for: which expressions these are
+/// (`typeof ct id . tcp sequence` and `typeof ct id`). Without it, it could not load what it lists.
+const TYPEOF_SYN: &[u8] = b"\x03\x3a\x00\x04\x0d\x00\x00\x00\x01\x32\x00\x14\x00\x04\x0c\x00\x00\x00\
+    \x01\x0c\x00\x04\x17\x00\x00\x00\x01\x04\xff\xff\xff\xff\x01\x1a\x00\x04\x07\x00\x00\x00\x01\x12\
+    \x00\x04\x08\x00\x00\x00\x01\x04\x03\x00\x00\x00\x04\x04\x20\x00\x00\x00";
+const TYPEOF_FLOW: &[u8] =
+    b"\x03\x14\x00\x04\x0c\x00\x00\x00\x01\x0c\x00\x04\x17\x00\x00\x00\x01\x04\xff\xff\xff\xff";
 
 impl Key {
     /// nft's number for its type, and its length: each part fills a multiple of 4 bytes.
@@ -114,6 +132,17 @@ impl Key {
             Self::Address4 => (IPV4_ADDR, 4),
             Self::Address6 => (IPV6_ADDR, 16),
             Self::Family => (NF_PROTO, 1),
+            Self::Syn => (INTEGER << 6 | INTEGER, 8),
+            Self::Flow => (INTEGER, 4),
+        }
+    }
+
+    /// What nft wants to know beside the type.
+    fn userdata(self) -> &'static [u8] {
+        match self {
+            Self::Syn => TYPEOF_SYN,
+            Self::Flow => TYPEOF_FLOW,
+            _ => &[],
         }
     }
 }
@@ -159,6 +188,7 @@ impl RawSet {
         set.number(sys::NFTNL_SET_KEY_TYPE, key_type);
         set.number(sys::NFTNL_SET_KEY_LEN, key_length);
         set.number(sys::NFTNL_SET_DESC_SIZE, shape.size);
+        set.describe(shape.key.userdata());
         let Some(ends) = &shape.ends else { return set };
         let gc_millis = u32::try_from(ends.gc_interval.as_millis()).unwrap_or(u32::MAX);
         set.number(sys::NFTNL_SET_GC_INTERVAL, gc_millis);
@@ -175,6 +205,18 @@ impl RawSet {
     pub(super) fn with_id(self, id: u32) -> Self {
         self.number(sys::NFTNL_SET_ID, id);
         self
+    }
+
+    fn describe(&self, userdata: &[u8]) {
+        if userdata.is_empty() {
+            return;
+        }
+        let attribute = narrow(sys::NFTNL_SET_USERDATA);
+        // SAFETY: the set is ours, and the bytes are copied.
+        unsafe {
+            let data = userdata.as_ptr().cast();
+            sys::nftnl_set_set_data(self.0.as_ptr(), attribute, data, length(userdata));
+        }
     }
 
     fn number(&self, attribute: u32, value: u32) {

@@ -1,5 +1,6 @@
 //! The whole table in a batch: sets, chains and rules, as the description has them.
 
+use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
@@ -7,25 +8,35 @@ use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, T
 use super::expressions::{NFPROTO_IPV4, NFPROTO_IPV6};
 use super::ffi::{Ends, Key, RawSet, SetShape};
 use super::{SHORTEST, TABLE, expressions};
-use crate::{Fallback, Hearing, Line, Meter, Rules, Set};
+use crate::{ChainName, Fallback, Meter, Rules, Set};
 
 /// The sets in which the kernel remembers who has knocked how often: IPv4, IPv6.
-pub(super) const HEARD: [&std::ffi::CStr; 2] = [c"heard4", c"heard6"];
+pub(super) const HEARD: [&CStr; 2] = [c"heard4", c"heard6"];
 
-/// The chain that [`Verdict::Knock`](crate::Verdict::Knock) leads to.
-pub(super) const KNOCK: &std::ffi::CStr = c"knock";
+/// The sets of blocked flows: IPv4, IPv6.
+pub(super) const CUT_OFF: [&CStr; 2] = [c"cut4", c"cut6"];
 
-/// The sets of who was cut off from which port: IPv4, IPv6.
-pub(super) const CUT_OFF: [&std::ffi::CStr; 2] = [c"cut4", c"cut6"];
+/// The sets that let only one packet use up a grant for single use: IPv4, IPv6.
+pub(super) const USED: [&CStr; 2] = [c"used4", c"used6"];
 
-/// The chain that [`Verdict::Cut`](crate::Verdict::Cut) leads to.
-pub(super) const CUT: &std::ffi::CStr = c"cut";
+/// SYNs that used up a grant, by conntrack entry and sequence number.
+pub(super) const BEGUN: &CStr = c"begun";
 
-/// The chain that [`Verdict::Mute`](crate::Verdict::Mute) leads to.
-pub(super) const MUTE: &std::ffi::CStr = c"mute";
+/// Flows of UDP that used up a grant, by conntrack entry.
+pub(super) const BEGUN_UDP: &CStr = c"begun_udp";
 
-/// The set that says whether rules on trial still have time, and the chain with them.
-pub(super) const TRIAL: &std::ffi::CStr = c"trial";
+/// The set that says whether rules on trial still have time.
+pub(super) const TRIAL: &CStr = c"trial";
+
+/// How long two packets count as sent at the same moment. The grant is gone from its own set long
+/// before.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long a SYN may be repeated: the kernel's retransmissions after 1, 3 and 7 s. Nothing prolongs it.
+const REPEATED_SYN: Duration = Duration::from_secs(10);
+
+/// How long datagrams may follow the first before there is an answer.
+const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// Adds the table as `rules` describe it, in place of whatever it was; with a fallback, on trial.
 pub(super) fn add(batch: &mut Batch, rules: &Rules, fallback: Option<&Fallback<'_>>) {
@@ -40,24 +51,45 @@ pub(super) fn add(batch: &mut Batch, rules: &Rules, fallback: Option<&Fallback<'
     if let Some(fallback) = fallback {
         add_trial(batch, rules, fallback.left);
     }
-    // A jump needs somewhere to go.
-    add_chain(batch, &Chain::new(KNOCK, &table), &rules.knock());
-    add_chain(batch, &Chain::new(CUT, &table), &rules.cut());
-    add_chain(batch, &Chain::new(MUTE, &table), &rules.mute());
-    let back = hooked(c"back", (Hook::PostRouting, Rules::BACK_PRIORITY), &table);
-    add_chain(batch, &back, &rules.back());
-    if rules.hearing != Hearing::Socket {
-        let hear = hooked(c"hear", (Hook::PreRouting, Rules::HEAR_PRIORITY), &table);
-        add_chain(batch, &hear, &rules.hear());
+    let described = match fallback {
+        None => rules.chains(),
+        Some(fallback) => rules.chains_on_trial(fallback.before),
+    };
+    // Lines lead to other chains, which must exist.
+    let chains: Vec<Chain<'_>> = described.iter().map(|one| chain(one, &table)).collect();
+    for chain in &chains {
+        batch.add(chain, MsgType::Add);
     }
-    let deny = hooked(c"deny", (Hook::PreRouting, Rules::PRIORITY), &table);
-    match fallback {
-        None => add_chain(batch, &deny, &rules.deny()),
-        Some(fallback) => {
-            add_chain(batch, &Chain::new(TRIAL, &table), &rules.deny());
-            add_chain(batch, &deny, &fallback.deny());
+    for (chain, described) in chains.iter().zip(&described) {
+        for line in &described.lines {
+            let mut rule = Rule::new(chain);
+            expressions::fill(&mut rule, line);
+            batch.add(&rule, MsgType::Add);
         }
     }
+}
+
+fn chain<'a>(described: &crate::Chain, table: &'a Table) -> Chain<'a> {
+    let mut chain = Chain::new(kernel_name(described.name), table);
+    if let Some((hook, priority)) = described.hook {
+        let hook = match hook {
+            crate::Hook::Prerouting => Hook::PreRouting,
+            crate::Hook::Input => Hook::In,
+            crate::Hook::Forward => Hook::Forward,
+            crate::Hook::Output => Hook::Out,
+            crate::Hook::Postrouting => Hook::PostRouting,
+        };
+        chain.set_type(ChainType::Filter);
+        chain.set_hook(hook, priority);
+        // Accept: what is not ours to judge is judged by others.
+        chain.set_policy(Policy::Accept);
+    }
+    chain
+}
+
+/// The name as the kernel has it.
+pub(super) fn kernel_name(name: ChainName) -> CString {
+    CString::new(name.to_string()).expect("no name of a chain has a zero byte")
 }
 
 /// The set has both families as long as there is time left. Its number comes after the others'.
@@ -104,23 +136,17 @@ fn sets(rules: &Rules) -> impl Iterator<Item = RawSet> {
             RawSet::shaped(name, &shape)
         })
     };
-    doors.into_iter().chain(cut_off).chain(rules.meter.into_iter().flat_map(heard))
-}
-
-fn hooked<'a>(name: &std::ffi::CStr, at: (Hook, i32), table: &'a Table) -> Chain<'a> {
-    let mut chain = Chain::new(name, table);
-    chain.set_type(ChainType::Filter);
-    chain.set_hook(at.0, at.1);
-    // Accept: what is not ours to judge is judged by others.
-    chain.set_policy(Policy::Accept);
-    chain
-}
-
-fn add_chain(batch: &mut Batch, chain: &Chain<'_>, lines: &[Line]) {
-    batch.add(chain, MsgType::Add);
-    for line in lines {
-        let mut rule = Rule::new(chain);
-        expressions::fill(&mut rule, line);
-        batch.add(&rule, MsgType::Add);
-    }
+    let ends = |timeout| Some(Ends { timeout: Some(timeout), gc_interval: rules.gc_interval });
+    let single_use = [
+        (Key::Door4, USED[0], AT_ONCE),
+        (Key::Door6, USED[1], AT_ONCE),
+        (Key::Syn, BEGUN, REPEATED_SYN),
+        (Key::Flow, BEGUN_UDP, UNANSWERED),
+    ]
+    .map(|(key, name, time)| {
+        let shape = SetShape { key, dynamic: true, size: rules.capacity, ends: ends(time) };
+        RawSet::shaped(name, &shape)
+    });
+    let heard = rules.meter.into_iter().flat_map(heard);
+    doors.into_iter().chain(cut_off).chain(single_use).chain(heard)
 }

@@ -4,7 +4,10 @@
 //! packet would enter it again, the other way round, and the client's would belong to it. So who was
 //! cut off is kept out in both directions, before it is asked what is established.
 
-use crate::{Line, Match, Policy, PortRange, Rules, Transport, Verdict};
+use super::chain::Part;
+use super::judge::Port;
+use super::line::{Line, Match, PortOf, Verdict};
+use crate::{Policy, PortRange, Rules, Transport};
 
 /// What becomes of connections when a grant is closed before its time is over.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -20,10 +23,6 @@ pub enum Ending {
 const DHCP: [u16; 2] = [68, 546];
 
 impl Rules {
-    /// Where the chain `back` sits: postrouting, after everyone's SNAT, so that the way back is judged
-    /// by the port that the client dialled.
-    pub const BACK_PRIORITY: i32 = libc::NF_IP_PRI_NAT_SRC + 50;
-
     /// Whether a connection to this port needs a grant. Only such may be cut: to be kept off a port
     /// that is open to everybody else would be a lock-out.
     pub fn closes(&self, transport: Transport, port: u16) -> bool {
@@ -39,46 +38,59 @@ impl Rules {
         self.knock_ports.iter().any(|ports| ports.contains(transport, port))
     }
 
-    /// The lines of `deny` that come before the one on what is established.
-    pub(super) fn cuts(&self) -> Vec<Line> {
-        let line = |v6| Line {
-            matches: vec![Match::CutOff { v6 }, Match::ToLocal],
-            verdict: Verdict::Cut,
-        };
-        let closing = self.policy != Policy::None;
-        [false, true].into_iter().filter(|_| closing).map(line).collect()
+    /// Sends packets of blocked flows to `block_in`, before anything else is asked of them.
+    pub(super) fn blocked(port: Port) -> Vec<Line> {
+        let line = |(v6, port)| Line::goto([Match::Blocked { v6, port }], Part::BlockIn);
+        families(port).map(line).collect()
     }
 
-    /// The chain `cut`: what becomes of packets of who was cut off.
-    pub fn cut(&self) -> Vec<Line> {
-        let all = |verdict| Line { matches: vec![], verdict };
-        let tcp = Match::Protocol(Transport::Tcp.number());
-        match self.policy {
-            Policy::None => vec![],
-            Policy::Drop => vec![all(Verdict::Drop)],
-            Policy::Reject => vec![
-                Line { matches: vec![tcp], verdict: Verdict::Reset },
-                all(Verdict::Unreachable),
-            ],
-        }
+    /// The chain `block_in`.
+    pub(super) fn block_in(&self) -> Vec<Line> {
+        self.as_closed()
     }
 
-    /// The chain `back`: what leaves for who was cut off, and only from this host's own addresses.
-    pub fn back(&self) -> Vec<Line> {
-        let line = |v6| Line {
-            matches: vec![Match::ToCutOff { v6 }, Match::FromLocal],
-            verdict: Verdict::Mute,
-        };
-        let mut chain = vec![Line::accept([Match::IntoLoopback])];
-        chain.extend([false, true].map(line));
+    /// The base chain `output`: what leaves for a blocked flow.
+    pub(super) fn output() -> Vec<Line> {
+        let mut chain = vec![
+            Line::accept([Match::IntoLoopback]),
+            Line::goto([Match::Translated, Match::Reply], Part::TranslatedBack),
+        ];
+        chain.extend(Self::to_blocked(Port::Own));
         chain
     }
 
-    /// The chain `mute`: all but resets, which are our own answers too.
-    pub fn mute(&self) -> Vec<Line> {
-        vec![
-            Line { matches: vec![Match::TcpReset], verdict: Verdict::Return },
-            Line { matches: vec![], verdict: Verdict::Drop },
-        ]
+    /// The chain `translated_back`.
+    pub(super) fn translated_back() -> Vec<Line> {
+        Self::to_blocked(Port::Dialled)
     }
+
+    /// The base chain `postrouting`: what this host sends on in its own name.
+    pub(super) fn postrouting() -> Vec<Line> {
+        vec![Line::goto([Match::SourceTranslated], Part::Masqueraded)]
+    }
+
+    /// The chain `masqueraded`: a host behind this one, whose port was published, sends first after its
+    /// entry in conntrack was deleted. Its packet would begin a flow that the client belongs to.
+    pub(super) fn masqueraded() -> Vec<Line> {
+        let line = |(v6, port)| {
+            Line::goto([Match::ToBlocked { v6, port }, Match::FromLocal], Part::BlockOut)
+        };
+        families(Port::Own).map(line).collect()
+    }
+
+    fn to_blocked(port: Port) -> Vec<Line> {
+        let line = |(v6, port)| Line::goto([Match::ToBlocked { v6, port }], Part::BlockOut);
+        families(port).map(line).collect()
+    }
+
+    /// The chain `block_out`: all but resets, which are our own answers too.
+    pub(super) fn block_out() -> Vec<Line> {
+        vec![Line::new([Match::TcpReset], Verdict::Return), Line::new([], Verdict::Drop)]
+    }
+}
+
+fn families(port: Port) -> impl Iterator<Item = (bool, PortOf)> {
+    [false, true]
+        .into_iter()
+        .flat_map(move |v6| port.each().into_iter().map(move |port| (v6, port)))
 }

@@ -1,12 +1,15 @@
 //! How knocks get from the network to whoever judges them, and how many one source may send. Pure.
 //!
-//! A datagram of a knock's length at a knock port enters the chain `knock`, from `hear` if the kernel
-//! hands out copies, from `deny` if there is a socket. Who has sent too many leaves it again, and is
-//! then treated like anyone who did not knock.
+//! The base chain `knocks` finds datagrams of a knock's length at a knock port before conntrack does.
+//! With NFLOG it copies them; for a socket it marks them as untracked, and `input` lets only such
+//! through to the socket. Neither they nor our answers leave an entry in conntrack: an entry would let
+//! the client reach whatever service is at that port later.
 
 use std::time::Duration;
 
-use crate::{Line, Match, Rules, Verdict};
+use super::chain::Part;
+use super::line::{Line, Match, Verdict};
+use crate::{Policy, PortRange, Rules};
 
 /// How knocks reach the network process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,45 +49,114 @@ impl Meter {
     }
 }
 
+/// What answers to knocks look like when they leave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Answers {
+    /// The UDP header's length field, which counts the header.
+    pub udp_length: u16,
+    /// The user who sends them.
+    pub user: u32,
+}
+
+/// Where names are asked for, by the same user.
+const DNS: u16 = 53;
+
 impl Rules {
-    /// Where the chain `hear` sits: after fragments are put together, before connection tracking and
-    /// before our own `deny`. Both are in prerouting, because `deny` has to be: in a later hook, what
-    /// it denies would never be heard.
-    pub const HEAR_PRIORITY: i32 = libc::NF_IP_PRI_RAW;
+    /// Where knocks are captured: after fragments are put together, before conntrack.
+    pub const KNOCKS_PRIORITY: i32 = libc::NF_IP_PRI_RAW;
 
-    /// The chain that finds knocks to be copied, first line first; empty if there is a socket.
-    pub fn hear(&self) -> Vec<Line> {
-        match self.hearing {
-            Hearing::Socket => Vec::new(),
-            Hearing::Log { .. } => self.knocks(),
-        }
-    }
-
-    /// The lines that take a knock's length at a knock port to the chain `knock`.
+    /// The base chain `knocks`.
+    ///
+    /// Only here the routing table is asked which addresses are ours. One that it does not know costs
+    /// its knock; nothing is let in by it.
     pub(super) fn knocks(&self) -> Vec<Line> {
-        let line = |&ports| Line {
-            matches: vec![Match::Ports(ports), Match::UdpLength(self.knock_lengths)],
-            verdict: Verdict::Knock,
-        };
-        self.knock_ports.iter().map(line).collect()
+        self.knock_ports.iter().flat_map(|&ports| self.knocks_at(ports)).collect()
     }
 
-    /// The chain `knock`: what becomes of a datagram that may be one.
-    pub fn knock(&self) -> Vec<Line> {
+    fn knocks_at(&self, ports: PortRange) -> Vec<Line> {
+        let here = Match::Ports(ports);
+        let knock = [here, Match::UdpLength(self.knock_lengths), Match::ToLocal];
+        let mut lines = vec![Line::new(knock, Verdict::Jump(Part::KnockMeter.into()))];
+        if !self.is_for_knocks_only(ports) {
+            return lines;
+        }
+        if self.policy == Policy::Drop && self.covers(ports) {
+            // `input` would drop it too; here it costs less.
+            lines.push(Line::new([Match::NotFromLoopback, here, Match::ToLocal], Verdict::Drop));
+        } else if self.hearing != Hearing::Socket {
+            lines.push(Line::new(knock, Verdict::Untrack));
+        }
+        lines
+    }
+
+    /// The chain `knock_meter`: a source that has sent too many is treated as if it did not knock.
+    pub(super) fn knock_meter(&self) -> Vec<Line> {
         let mut chain = Vec::new();
-        let back = |item| Line { matches: vec![item], verdict: Verdict::Return };
-        if let Hearing::Log { .. } = self.hearing {
-            // `deny` has asked this already; `hear` asks it only of what may be a knock.
-            chain.push(back(Match::NotLocal));
-        }
         if let Some(meter) = self.meter {
-            chain.extend([false, true].map(|v6| back(Match::Over { v6, meter })));
+            let over = |v6| Line::new([Match::Over { v6, meter }], Verdict::Return);
+            chain.extend([false, true].map(over));
         }
-        let verdict = match self.hearing {
-            Hearing::Socket => Verdict::Accept,
-            Hearing::Log { group } => Verdict::Log { group, snaplen: self.snaplen() },
+        match self.hearing {
+            Hearing::Socket => {
+                chain.push(Line::new([], Verdict::Untrack));
+                chain.push(Line::accept([]));
+            }
+            Hearing::Log { group } => {
+                let snaplen = self.snaplen();
+                chain.push(Line::new([], Verdict::Log { group, snaplen }));
+            }
+        }
+        chain
+    }
+
+    /// The lines of `input` for ports at which only knocks have any business.
+    pub(super) fn at_knock_ports(&self) -> Vec<Line> {
+        let target = |ports| match (self.hearing, self.covers(ports)) {
+            (Hearing::Socket, true) => Some(Part::Knock),
+            (Hearing::Socket, false) => Some(Part::KnockUnprotected),
+            (Hearing::Log { .. }, true) => Some(Part::Refuse),
+            // Nothing listens there: the kernel itself answers like any closed port.
+            (Hearing::Log { .. }, false) => None,
         };
-        chain.push(Line { matches: vec![], verdict });
+        let line = |&ports: &PortRange| Some(Line::goto([Match::Ports(ports)], target(ports)?));
+        self.for_knocks_only().filter_map(line).collect()
+    }
+
+    /// The chain `knock`, with a socket at a port that the policy closes.
+    pub(super) fn knock(&self) -> Vec<Line> {
+        vec![self.to_socket(), Line::goto([], Part::Refuse)]
+    }
+
+    /// The chain `knock_unprotected`, with a socket at a port that the policy leaves open: what is no
+    /// knock finds it closed.
+    pub(super) fn knock_unprotected(&self) -> Vec<Line> {
+        vec![
+            self.to_socket(),
+            Line::new([Match::NotToHost], Verdict::Drop),
+            Line::new([], Verdict::Unreachable),
+        ]
+    }
+
+    fn to_socket(&self) -> Line {
+        Line::accept([Match::Untracked, Match::UdpOfLength(self.knock_lengths)])
+    }
+
+    /// The base chain `answers`. In a range of knock ports there may be other services, so there
+    /// only what looks like an answer is meant.
+    pub(super) fn answers(&self) -> Vec<Line> {
+        let mut chain = vec![Line::accept([Match::IntoLoopback])];
+        let Answers { udp_length, user } = self.answers;
+        for &ports in &self.knock_ports {
+            let from = Match::FromPorts(ports);
+            let line = if self.is_for_knocks_only(ports) {
+                Line::new([from], Verdict::Untrack)
+            } else {
+                let length = Match::UdpLength((udp_length, udp_length));
+                let answer = [from, length, Match::UdpNotTo(DNS), Match::SentBy { user }];
+                Line::new(answer, Verdict::Untrack)
+            };
+            chain.push(line);
+        }
         chain
     }
 

@@ -1,18 +1,37 @@
-//! One line of a chain: what a packet must be, and what then happens to it.
+//! One line of a chain: what a packet must be, and what then happens to it. How nft lists a line is in
+//! `text`.
 
-use std::fmt;
-
+use super::chain::{ChainName, Part};
 use crate::{Meter, PortRange, Set, Transport};
+
+/// Which destination port a line asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PortOf {
+    /// The packet's own. Nobody has translated it.
+    Packet,
+    /// The one that the client dialled, of a packet whose destination was translated.
+    Original(Transport),
+}
 
 /// Something a packet must be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Match {
     /// It came in through `lo`.
     FromLoopback,
-    /// It belongs to a connection that was let in, or is an error about one.
+    /// It came in through another interface.
+    NotFromLoopback,
+    /// It leaves through `lo`.
+    IntoLoopback,
+    /// It belongs to a flow that has seen packets in both directions.
     Established,
-    /// It begins a connection.
-    New,
+    /// Conntrack was told to leave it alone.
+    Untracked,
+    /// The destination of its flow was translated.
+    Translated,
+    /// The source of its flow was translated.
+    SourceTranslated,
+    /// It goes from the server of its flow to the client.
+    Reply,
     /// It is IPv6, or IPv4.
     IsV6(bool),
     /// The rules on trial still have time.
@@ -28,36 +47,77 @@ pub enum Match {
     },
     /// It is for one of these ports.
     Ports(PortRange),
+    /// It was dialled to one of these ports, and then translated.
+    OriginalPorts(PortRange),
     /// It is for a lower port of this transport.
     Below(Transport, u16),
     /// It is for a higher port of this transport.
     Above(Transport, u16),
-    /// Its UDP header says a length from the first to the second. Only after UDP [`Match::Ports`].
+    /// It comes from one of these ports.
+    FromPorts(PortRange),
+    /// Its UDP header says a length from the first to the second. Only after a match of UDP.
     UdpLength((u16, u16)),
-    /// It is not for an address of this host: transit, broadcast or multicast.
-    NotLocal,
-    /// It is for an address of this host.
+    /// It is UDP, and its header says a length from the first to the second.
+    UdpOfLength((u16, u16)),
+    /// It is UDP for this port.
+    UdpTo(u16),
+    /// It is UDP for any other port than this.
+    UdpNotTo(u16),
+    /// A process of this user has sent it.
+    SentBy {
+        /// The user's number.
+        user: u32,
+    },
+    /// It belongs to a connection that is open here: a socket that is no listener. For TCP that
+    /// arrives, the kernel finds out before it asks `input` (`net.ipv4.ip_early_demux`).
+    OfOpenSocket,
+    /// The routing table calls its destination an address of this host. Broadcast, multicast and
+    /// anycast addresses are not, though the kernel delivers them here.
     ToLocal,
-    /// It is from an address of this host.
+    /// The routing table calls its source an address of this host.
     FromLocal,
-    /// It leaves through `lo`.
-    IntoLoopback,
+    /// It was sent to more hosts than this one, by link or by address.
+    NotToHost,
+    /// It is for this IPv4 address.
+    ToV4(std::net::Ipv4Addr),
+    /// It is for this IPv6 address.
+    ToV6(std::net::Ipv6Addr),
+    /// It is for a multicast address.
+    ToMulticast {
+        /// The family; packets of the other one do not match.
+        v6: bool,
+    },
+    /// It asks for a TCP connection: SYN without ACK, whatever other flags it has.
+    Syn,
     /// It is a TCP reset.
     TcpReset,
-    /// Its source was cut off from its destination port.
-    CutOff {
+    /// Its source is blocked at its destination port.
+    Blocked {
         /// The family; packets of the other one do not match.
         v6: bool,
+        /// Which port.
+        port: PortOf,
     },
-    /// Its destination was cut off from its source port.
-    ToCutOff {
+    /// Its destination is blocked at its source port, or at the port that it had dialled.
+    ToBlocked {
         /// The family; packets of the other one do not match.
         v6: bool,
+        /// Which port.
+        port: PortOf,
     },
     /// Its source may reach its destination port.
-    In(Set),
-    /// Always so; its element is removed from the set. Only after [`Match::In`].
-    Spend(Set),
+    In(Set, PortOf),
+    /// It is the first to use up this grant for single use, whatever happens on other processors at
+    /// this moment: the kernel adds an element to a second set, whose limit passes one packet. Only
+    /// after [`Match::In`].
+    First(Set, PortOf),
+    /// Always so; its element is removed from the set. Only after [`Match::First`].
+    Spend(Set, PortOf),
+    /// It repeats a packet that was admitted to begin a connection. TCP: the very same SYN. UDP: a
+    /// datagram of that flow.
+    Begun(Transport),
+    /// Always so, if there is room: it is remembered for [`Match::Begun`].
+    Begins(Transport),
     /// Its source, in IPv6 the first 64 bits of it, has sent more than this.
     Over {
         /// The family; packets of the other one do not match.
@@ -67,10 +127,21 @@ pub enum Match {
     },
 }
 
+/// A field of the IP header that is set to what the kernel's own resets have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Field {
+    /// The differentiated services of IPv4: none.
+    V4Dscp,
+    /// Congestion notification of IPv4: none.
+    V4Ecn,
+    /// Traffic class and flow label of IPv6: none.
+    V6Class,
+}
+
 /// What happens to a packet that is all of that.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// It goes on to everybody else's chains.
+    /// Other tables are asked.
     Accept,
     /// It is gone.
     Drop,
@@ -78,16 +149,16 @@ pub enum Verdict {
     Reset,
     /// It is answered with "port unreachable", in ICMP or `ICMPv6`.
     Unreachable,
-    /// It enters the chain `knock`; if that has no verdict, the next line is asked.
-    Knock,
-    /// It is judged by the rules on trial, in the chain `trial`, and not by the next lines.
-    Trial,
-    /// It enters the chain `cut`, which ends it.
-    Cut,
-    /// It enters the chain `mute`; what that returns goes on.
-    Mute,
+    /// That chain is asked; if it has no verdict, the next line is.
+    Jump(ChainName),
+    /// That chain is asked; if it has no verdict, the packet is accepted.
+    Goto(ChainName),
     /// It leaves the chain that it has entered.
     Return,
+    /// Conntrack leaves it alone, and the next line is asked.
+    Untrack,
+    /// The field is set, and the next line is asked.
+    Clear(Field),
     /// A copy goes to this group, and the next line is asked.
     Log {
         /// The NFLOG group.
@@ -107,95 +178,15 @@ pub struct Line {
 }
 
 impl Line {
+    pub(crate) fn new<const N: usize>(matches: [Match; N], verdict: Verdict) -> Self {
+        Self { matches: matches.to_vec(), verdict }
+    }
+
     pub(crate) fn accept<const N: usize>(matches: [Match; N]) -> Self {
-        Self { matches: matches.to_vec(), verdict: Verdict::Accept }
+        Self::new(matches, Verdict::Accept)
     }
-}
 
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.matches.iter().try_for_each(|item| write!(f, "{item} "))?;
-        self.verdict.fmt(f)
+    pub(crate) fn goto<const N: usize>(matches: [Match; N], part: Part) -> Self {
+        Self::new(matches, Verdict::Goto(part.into()))
     }
-}
-
-impl fmt::Display for Match {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FromLoopback => f.write_str("iif \"lo\""),
-            Self::Established => f.write_str("ct state established,related"),
-            Self::New => f.write_str("ct state new"),
-            Self::OnTrial => f.write_str("meta nfproto @trial"),
-            Self::IsV6(v6) => write!(f, "meta nfproto ipv{}", if *v6 { 6 } else { 4 }),
-            Self::Protocol(1) => f.write_str("meta l4proto icmp"),
-            Self::Protocol(58) => f.write_str("meta l4proto ipv6-icmp"),
-            Self::Protocol(number) => match Transport::from_number(*number) {
-                Some(transport) => write!(f, "meta l4proto {transport}"),
-                None => write!(f, "meta l4proto {number}"),
-            },
-            Self::UdpBetween { from, to } => write!(f, "udp sport {from} udp dport {to}"),
-            Self::Ports(ports) => {
-                write!(f, "{} dport {}", ports.transport(), span(ports.first(), ports.last()))
-            }
-            Self::Below(transport, port) => write!(f, "{transport} dport < {port}"),
-            Self::Above(transport, port) => write!(f, "{transport} dport > {port}"),
-            Self::UdpLength((least, most)) => write!(f, "udp length {}", span(*least, *most)),
-            Self::NotLocal => f.write_str("fib daddr type != local"),
-            Self::ToLocal => f.write_str("fib daddr type local"),
-            Self::FromLocal => f.write_str("fib saddr type local"),
-            Self::IntoLoopback => f.write_str("oif \"lo\""),
-            Self::TcpReset => f.write_str("tcp flags rst"),
-            Self::CutOff { v6: false } => f.write_str("ip saddr . meta l4proto . th dport @cut4"),
-            Self::CutOff { v6: true } => f.write_str("ip6 saddr . meta l4proto . th dport @cut6"),
-            Self::ToCutOff { v6: false } => f.write_str("ip daddr . meta l4proto . th sport @cut4"),
-            Self::ToCutOff { v6: true } => f.write_str("ip6 daddr . meta l4proto . th sport @cut6"),
-            Self::In(set) => write!(f, "{} @{}", key(*set), name(*set)),
-            Self::Spend(set) => write!(f, "delete @{} {{ {} }}", name(*set), key(*set)),
-            Self::Over { v6, meter: Meter { per_second, burst, .. } } => {
-                let (set, source) = if *v6 {
-                    ("heard6", "ip6 saddr & ffff:ffff:ffff:ffff::")
-                } else {
-                    ("heard4", "ip saddr")
-                };
-                let limit =
-                    format_args!("limit rate over {per_second}/second burst {burst} packets");
-                write!(f, "update @{set} {{ {source} {limit} }}")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Accept => "accept",
-            Self::Drop => "drop",
-            Self::Reset => "reject with tcp reset",
-            Self::Unreachable => "reject",
-            Self::Knock => "jump knock",
-            Self::Trial => "goto trial",
-            Self::Cut => "jump cut",
-            Self::Mute => "jump mute",
-            Self::Return => "return",
-            Self::Log { group, snaplen } => {
-                return write!(f, "log group {group} snaplen {snaplen} queue-threshold 1");
-            }
-        })
-    }
-}
-
-fn span(first: u16, last: u16) -> String {
-    if first == last { first.to_string() } else { format!("{first}-{last}") }
-}
-
-fn key(set: Set) -> &'static str {
-    if set.is_v6() {
-        "ip6 saddr . meta l4proto . th dport"
-    } else {
-        "ip saddr . meta l4proto . th dport"
-    }
-}
-
-fn name(set: Set) -> std::borrow::Cow<'static, str> {
-    set.name().to_string_lossy()
 }

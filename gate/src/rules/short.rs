@@ -1,7 +1,7 @@
-//! Short ways through the chain `deny`, for what arrives most: traffic that the policy is not for, and
-//! junk at the knock port. They change how soon a packet is through, not what becomes of it. Pure.
+//! Which ports the policy is for. What it is not for is accepted early. Pure.
 
-use crate::{Hearing, Line, Match, Policy, PortRange, Rules, Transport, Verdict};
+use super::line::{Line, Match};
+use crate::{Hearing, Policy, PortRange, Rules, Transport};
 
 impl Rules {
     /// The knock ports at which nobody but knocks has any business: not open to everyone, and either
@@ -12,21 +12,19 @@ impl Rules {
         self.knock_ports.iter().filter(move |ports| (bound || ports.width() == 1) && !taken(ports))
     }
 
-    /// Lets go of what no line further down can refuse: of each transport, the ports below and above
-    /// all that are concerned.
-    pub(super) fn not_concerned(&self) -> Vec<Line> {
-        if self.protected.is_empty() && self.policy != Policy::None {
-            return Vec::new();
-        }
-        [Transport::Tcp, Transport::Udp].into_iter().flat_map(|one| self.not_among(one)).collect()
+    /// Whether only knocks have any business at these knock ports.
+    pub(super) fn is_for_knocks_only(&self, ports: PortRange) -> bool {
+        self.for_knocks_only().any(|one| *one == ports)
     }
 
-    fn not_among(&self, transport: Transport) -> Vec<Line> {
-        let knocks = self.knock_ports.iter().filter(|_| self.hearing == Hearing::Socket);
-        let concerned = self.protected.iter().chain(knocks);
-        let concerned: Vec<_> = concerned.filter(|one| one.transport() == transport).collect();
-        let lowest = concerned.iter().map(|ports| ports.first()).min();
-        let highest = concerned.iter().map(|ports| ports.last()).max();
+    /// Accepts the ports below and above all that are protected; all, if none is.
+    pub(super) fn beyond_protected(&self, transport: Transport) -> Vec<Line> {
+        if self.protected.is_empty() {
+            return Vec::new();
+        }
+        let ours = || self.protected.iter().filter(|one| one.transport() == transport);
+        let lowest = ours().map(PortRange::first).min();
+        let highest = ours().map(PortRange::last).max();
         let (Some(lowest), Some(highest)) = (lowest, highest) else {
             return vec![Line::accept([Match::Protocol(transport.number())])];
         };
@@ -35,16 +33,10 @@ impl Rules {
         below.into_iter().chain(above).map(|item| Line::accept([item])).collect()
     }
 
-    /// Refuses what is at a knock port and no knock. A socket must not get it, and a port where nobody
-    /// listens is closed: unreachable, unless the policy is silence for it.
-    pub(super) fn no_knocks(&self) -> Vec<Line> {
-        let line = |&ports: &PortRange| {
-            let covers = |protected: &PortRange| protected.overlaps(&ports);
-            let protected = self.protected.is_empty() || self.protected.iter().any(covers);
-            let policy = self.policy.verdict(Some(Transport::Udp)).filter(|_| protected);
-            let unheard = (self.hearing == Hearing::Socket).then_some(Verdict::Unreachable);
-            Some(Line { matches: vec![Match::Ports(ports)], verdict: policy.or(unheard)? })
-        };
-        self.for_knocks_only().filter_map(line).collect()
+    /// Whether the policy closes any of these ports.
+    pub(super) fn covers(&self, ports: PortRange) -> bool {
+        let protected =
+            self.protected.is_empty() || self.protected.iter().any(|p| p.overlaps(&ports));
+        self.policy != Policy::None && protected
     }
 }

@@ -251,10 +251,10 @@ fn twenty_thousand_grants_go_up_in_one_transaction() {
     firewall.raise(&Rules { capacity: 20_000, ..rules(Policy::Drop) }, &many, &[]).unwrap();
     assert_eq!(firewall.dump().unwrap().len(), 20_000);
     // Too many for the sets: then nothing of it, and what was there stays.
-    let before = net.nft("list chain inet sknock deny");
+    let before = net.nft("list chain inet sknock input");
     let error = firewall.raise(&Rules { capacity: 9_999, ..rules(Policy::Reject) }, &many, &[]);
     assert!(error.unwrap_err().to_string().contains("the set is full"));
-    assert_eq!(net.nft("list chain inet sknock deny"), before);
+    assert_eq!(net.nft("list chain inet sknock input"), before);
     assert_eq!(firewall.dump().unwrap().len(), 20_000);
     // The socket is fit for use after all that.
     let remove = &[many[0].door, many[1].door];

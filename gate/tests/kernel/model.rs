@@ -32,7 +32,7 @@ enum Event {
 }
 
 const FLUSHES: [&str; 3] =
-    ["flush ruleset", "delete table inet sknock", "flush chain inet sknock deny"];
+    ["flush ruleset", "delete table inet sknock", "flush chain inet sknock input"];
 
 fn opening() -> impl Strategy<Value = (u8, usize, u16, u32)> {
     (0..3_u8, 0..3_usize, 1..6_u16, 2..50_u32)

@@ -62,6 +62,13 @@ impl Net {
         self.run("nft", &[&commands.replace('}', "}\n")])
     }
 
+    /// Loads what nft has listed.
+    pub(crate) fn load(&self, listing: &str) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, listing.as_bytes()).unwrap();
+        self.run("nft", &["-f", file.path().to_str().unwrap()]);
+    }
+
     /// The gate's table, as nft lists it.
     pub(crate) fn table(&self) -> String {
         self.nft("list table inet sknock")

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Answer, Ceiling, Element, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name,
-    Policy, PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
+    Answer, Answers, Ceiling, Element, Ending, Firewall, Gate, Happened, Hearing, Holder, Label,
+    Name, Policy, PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
 };
 
 use crate::netns::Net;
@@ -31,6 +31,7 @@ pub(crate) fn rules(policy: Policy) -> Rules {
         knock_lengths: (1208, 1208),
         hearing: Hearing::Socket,
         meter: None,
+        answers: Answers { udp_length: 104, user: 65534 },
         ending: Ending::Cut,
         capacity: 512,
         gc_interval: Duration::from_secs(2),

@@ -2,34 +2,34 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Firewall, Gate, Hearing, Meter, Policy, Rules, Transport};
+use sknock_gate::{Chain, Firewall, Gate, Hearing, Line, Meter, Policy, Rules, Transport};
 
 use crate::netns::Net;
 use crate::setup::{
     ask, ceiling, elements, held_by, once, open, raised, range, rules, tcp, udp, wish,
 };
 
+/// What nft prints of a chain is what the description says.
+pub(crate) fn has_lines(table: &str, chain: &str, lines: &[Line]) {
+    let header = format!("chain {chain} {{");
+    let printed = table.lines().map(str::trim).skip_while(|line| **line != header).skip(1);
+    let mut printed = printed.skip_while(|line| line.starts_with("type filter hook"));
+    for line in lines {
+        assert_eq!(printed.next(), Some(line.to_string().as_str()), "{chain}: {table}");
+    }
+}
+
 fn listed(rules: &Rules) -> String {
     let net = Net::new();
     net.inside(|| Firewall::open().unwrap().raise(rules, &[], &[]).unwrap());
     let text = net.table();
-    // What nft prints is what the description says.
-    let chains = [
-        ("knock", rules.knock()),
-        ("cut", rules.cut()),
-        ("mute", rules.mute()),
-        ("back", rules.back()),
-        ("hear", rules.hear()),
-        ("deny", rules.deny()),
-    ];
-    for (chain, lines) in chains {
-        let header = format!("chain {chain} {{");
-        let printed = text.lines().map(str::trim).skip_while(|line| **line != header).skip(1);
-        let mut printed = printed.skip_while(|line| line.starts_with("type filter hook"));
-        for line in lines {
-            assert_eq!(printed.next(), Some(line.to_string().as_str()), "{text}");
-        }
+    for Chain { name, lines, .. } in rules.chains() {
+        has_lines(&text, &name.to_string(), &lines);
     }
+    // Administrators save it, and have it loaded when the machine boots.
+    net.nft("flush ruleset");
+    net.load(&text);
+    assert_eq!(net.table(), text);
     text
 }
 
@@ -147,8 +147,8 @@ fn a_hundred_thousand_bytes_of_rules_go_up_at_once() {
     let rules = Rules { protected, ..rules(Policy::Reject) };
     net.inside(|| Firewall::open().unwrap().raise(&rules, &[], &[]).unwrap());
     let table = net.table();
-    let closed = table.lines().filter(|line| line.contains("dport") && line.contains("tcp reset"));
-    assert_eq!(closed.count(), 2000);
+    let judged = table.lines().filter(|line| line.contains("tcp dport") && line.contains("judge"));
+    assert_eq!(judged.count(), 2000);
 }
 
 #[test]

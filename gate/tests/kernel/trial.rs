@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Ceiling, Fallback, Firewall, Gate, Happened, Hearing, Policy, Rules, Transport, Uptime,
+    Ceiling, Chain, Fallback, Firewall, Gate, Happened, Hearing, Policy, Rules, Transport, Uptime,
 };
 
 use crate::netns::{Net, until};
 use crate::reach::Found::{Closed, Open};
 use crate::reach::{Site, each, listen, udp as reach_udp};
 use crate::setup::{ceiling, elements, open, raised, range, rules, tcp, udp, wish};
+use crate::table::has_lines;
 
 /// Short, and long enough to look at something first on a busy machine.
 const SHORT: Duration = Duration::from_secs(3);
@@ -62,9 +63,8 @@ fn a_later_trial_falls_back_to_the_rules_from_before() {
     let fallback = Fallback { before: Some(&before), left: LONG };
     net.inside(|| Firewall::open().unwrap().raise_on_trial(&new, fallback, &[], &[])).unwrap();
     assert_eq!(listed(&net), include_str!("golden/trial_later.nft"));
-    // What nft prints is what the description says.
-    for line in fallback.deny() {
-        assert!(listed(&net).contains(&format!("\t\t{line}\n")), "{line}");
+    for Chain { name, lines, .. } in new.chains_on_trial(Some(&before)) {
+        has_lines(&listed(&net), &name.to_string(), &lines);
     }
 }
 
@@ -159,7 +159,9 @@ fn neither_a_flush_nor_a_reload_gives_a_trial_more_time() {
     assert!(matches!(gate.reconfigure(range, ceiling(), later), Happened::Raised { .. }));
     assert!(left(&net).unwrap() <= less && left(&net).unwrap() > Duration::ZERO);
     let table = listed(&net);
-    assert!(table.contains("dport 80-90 reject") && table.contains("dport 22 reject"), "{table}");
+    for line in ["tcp dport 80-90 goto trial_judge", "tcp dport 22 goto judge"] {
+        assert!(table.contains(line), "{table}");
+    }
     // Late, but before the gate has noticed that the time is over.
     net.nft("flush ruleset");
     assert!(matches!(gate.reassert(begun.after(LONG)), Happened::Raised { .. }));

@@ -53,8 +53,8 @@ fn every_change_to_the_table_is_seen_and_undone() {
     let before = without_times(&net.table());
     for change in [
         "delete table inet sknock",
-        "flush chain inet sknock deny",
-        "insert rule inet sknock deny accept",
+        "flush chain inet sknock input",
+        "insert rule inet sknock input accept",
         "add chain inet sknock other",
         "add set inet sknock other { type ipv4_addr; }",
         "add table inet sknock { flags dormant; }",

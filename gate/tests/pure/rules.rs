@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Contradiction, Ending, Hearing, Match, Meter, Policy, PortRange, Rules, Transport, Verdict,
+    Answers, Chain, Contradiction, Ending, Hearing, Line, Match, Meter, Part, Policy, PortRange,
+    Rules, Transport, Verdict,
 };
 
 use crate::{tcp, udp};
@@ -19,80 +20,120 @@ fn rules(policy: Policy) -> Rules {
         knock_lengths: (1208, 1208),
         hearing: LOG,
         meter: None,
+        answers: Answers { udp_length: 104, user: 65534 },
         ending: Ending::Cut,
         capacity: 512,
         gc_interval: Duration::from_secs(2),
     }
 }
 
-/// Nobody is cut off from what is running, and no grant can be hidden behind the verdict.
+/// What the policies, scopes and intakes make of the table.
+fn all_tables() -> Vec<Rules> {
+    let mut tables = Vec::new();
+    for policy in [Policy::Reject, Policy::Drop] {
+        for protected in [vec![], vec![tcp(22, 22), tcp(8000, 8010), udp(53, 53)]] {
+            for hearing in [LOG, Hearing::Socket] {
+                tables.push(Rules { hearing, protected: protected.clone(), ..rules(policy) });
+            }
+        }
+    }
+    tables
+}
+
+fn chain(rules: &Rules, part: Part) -> Vec<Line> {
+    let found = rules.chains().into_iter().find(|chain| chain.name.part == part);
+    found.unwrap_or_else(|| panic!("no chain {part:?}")).lines
+}
+
+/// A SYN is never judged by conntrack, and a blocked flow by nothing else.
 #[test]
-fn established_comes_first_and_the_verdict_last() {
-    for policy in [Policy::None, Policy::Reject, Policy::Drop] {
-        let protecting = Rules { protected: vec![tcp(22, 22)], ..rules(policy) };
-        for rules in [rules(policy), protecting] {
-            let mut chain = rules.deny();
-            let at_knock_port = [Match::Ports(udp(5000, 5000))];
-            chain.retain(|line| line.matches != at_knock_port);
-            assert_eq!(chain[0].matches, [Match::FromLoopback]);
-            let (cut, others): (Vec<_>, Vec<_>) =
-                chain.iter().skip(1).partition(|line| line.verdict == Verdict::Cut);
-            // Nobody but who was cut off, which comes even before.
-            assert!(cut.iter().all(|line| matches!(line.matches[0], Match::CutOff { .. })));
-            assert_eq!(cut.len(), if policy == Policy::None { 0 } else { 2 });
-            assert_eq!(others[0].matches, [Match::Established]);
-            assert_eq!(chain.iter().position(|line| line == others[0]), Some(1 + cut.len()));
-            let first_refusal = others.iter().position(|line| line.verdict != Verdict::Accept);
-            let last_accept = others.iter().rposition(|line| line.verdict == Verdict::Accept);
-            assert!(first_refusal.is_none_or(|first| last_accept < Some(first)));
-            assert_eq!(first_refusal.is_none(), policy == Policy::None);
+fn blocked_flows_and_syns_come_before_what_is_established() {
+    for rules in all_tables() {
+        for part in [Part::Input, Part::Translated] {
+            let lines = chain(&rules, part);
+            let place = |item: Match| lines.iter().position(|line| line.matches == [item]);
+            let established = place(Match::Established).unwrap();
+            let syn = place(Match::Syn).unwrap();
+            let is_block = |line: &Line| matches!(line.matches[..], [Match::Blocked { .. }]);
+            let last_block = lines.iter().rposition(is_block).unwrap();
+            assert!(last_block < syn && syn < established, "{lines:?}");
+            // Nothing is refused before that but by a block, or at a knock port.
+            let to_knock = [Match::Ports(udp(5000, 5000))];
+            let mut early = lines.iter().take(syn);
+            assert!(early.all(|line| {
+                let known = [Match::FromLoopback, Match::Translated, Match::Reply];
+                is_block(line)
+                    || line.matches == to_knock
+                    || matches!(line.matches[..], [one] if known.contains(&one))
+            }));
+        }
+        for part in [Part::TcpSyn, Part::TranslatedSyn, Part::Judge, Part::TranslatedJudge] {
+            let asks = |line: &Line| line.matches.contains(&Match::Established);
+            assert!(!chain(&rules, part).iter().any(asks), "{part:?}");
         }
     }
 }
 
-/// What a packet for `port` meets in the end, if it is new, from somebody without a grant, and no knock.
-fn fate(rules: &Rules, ports: PortRange) -> Verdict {
+/// No destination is asked for but where knocks are captured: what the kernel delivers is judged.
+#[test]
+fn only_the_capture_of_knocks_asks_what_is_local() {
+    for rules in all_tables() {
+        for chain in rules.chains() {
+            let asks = chain.lines.iter().any(|line| line.matches.contains(&Match::ToLocal));
+            assert_eq!(asks, chain.name.part == Part::Knocks, "{}", chain.name);
+        }
+    }
+}
+
+#[test]
+fn without_a_policy_nothing_is_judged() {
+    for hearing in [LOG, Hearing::Socket] {
+        let rules = Rules { hearing, ..rules(Policy::None) };
+        let refuses = |line: &Line| {
+            matches!(line.verdict, Verdict::Drop | Verdict::Reset | Verdict::Unreachable)
+        };
+        for chain in rules.chains() {
+            let expected = chain.name.part == Part::KnockUnprotected;
+            assert_eq!(chain.lines.iter().any(refuses), expected, "{}", chain.name);
+        }
+    }
+}
+
+/// Whether a first packet to this port ends in the chain `refuse`, from somebody without a grant.
+fn is_refused(rules: &Rules, ports: PortRange) -> bool {
     let (transport, port) = (ports.transport(), ports.first());
     let meets = |item: &Match| match *item {
+        Match::Syn => transport == Transport::Tcp,
         Match::Protocol(number) => number == transport.number(),
         Match::Ports(ports) => ports.contains(transport, port),
         Match::Below(of, bound) => of == transport && port < bound,
         Match::Above(of, bound) => of == transport && port > bound,
         _ => false,
     };
-    let chain = rules.deny();
-    let line = chain.iter().find(|line| line.matches.iter().all(meets));
-    line.map_or(Verdict::Accept, |line| line.verdict)
+    let mut at = Part::Input;
+    loop {
+        if matches!(at, Part::Refuse | Part::Knock) {
+            return true;
+        }
+        let lines = chain(rules, at);
+        match lines.iter().find(|line| line.matches.iter().all(meets)).map(|line| line.verdict) {
+            Some(Verdict::Goto(next)) => at = next.part,
+            Some(Verdict::Accept) | None => return false,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
-/// The short ways through the chain must not be short cuts around the policy.
+/// The early lines for ports that are not protected must not go around the policy.
 #[test]
 fn every_port_meets_what_the_policy_says_of_it() {
-    let protected = vec![tcp(22, 22), tcp(8000, 8010), udp(53, 53)];
-    for hearing in [LOG, Hearing::Socket] {
-        for policy in [Policy::None, Policy::Reject, Policy::Drop] {
-            for protected in [vec![], protected.clone()] {
-                let closed = |one: &PortRange| {
-                    policy != Policy::None
-                        && (protected.is_empty() || protected.iter().any(|of| of.overlaps(one)))
-                };
-                let rules = Rules { hearing, protected: protected.clone(), ..rules(policy) };
-                let tcp =
-                    [1, 21, 22, 23, 7999, 8000, 8010, 8011, 65535].map(|port| tcp(port, port));
-                let udp = [1, 52, 53, 54, 4999, 5000, 5001, 65535].map(|port| udp(port, port));
-                for one in tcp.into_iter().chain(udp) {
-                    let expected = match (policy, one.transport()) {
-                        _ if !closed(&one) && one.first() == 5000 && hearing != LOG => {
-                            Verdict::Unreachable
-                        }
-                        _ if !closed(&one) => Verdict::Accept,
-                        (Policy::Drop, _) => Verdict::Drop,
-                        (_, Transport::Tcp) => Verdict::Reset,
-                        (_, Transport::Udp) => Verdict::Unreachable,
-                    };
-                    assert_eq!(fate(&rules, one), expected, "{one} {policy:?} {hearing:?}");
-                }
-            }
+    for rules in all_tables() {
+        let tcp = [1, 21, 22, 23, 7999, 8000, 8010, 8011, 65535].map(|port| tcp(port, port));
+        let udp = [1, 52, 53, 54, 4999, 5001, 65535].map(|port| udp(port, port));
+        for one in tcp.into_iter().chain(udp) {
+            let protected =
+                rules.protected.is_empty() || rules.protected.iter().any(|of| of.overlaps(&one));
+            assert_eq!(is_refused(&rules, one), protected, "{one} {rules:?}");
         }
     }
 }
@@ -122,35 +163,68 @@ fn a_range_without_another_is_what_is_left() {
     assert_eq!(left(tcp(10, 20), tcp(1, 65535)), []);
 }
 
-/// In prerouting the kernel works off the lower number first. What `deny` denies would not be heard.
+/// Conntrack looks at a packet at priority -200: knocks are taken out before, and answers as well.
 #[test]
-fn what_is_denied_is_heard_first() {
-    const { assert!(Rules::HEAR_PRIORITY < Rules::PRIORITY) };
-    for policy in [Policy::None, Policy::Reject, Policy::Drop] {
-        let rules = rules(policy);
-        let opened = |line: &sknock_gate::Line| matches!(line.verdict, Verdict::Knock);
-        assert!(rules.hear().iter().all(opened) && !rules.hear().is_empty());
-        assert!(!rules.deny().iter().any(opened), "a knock meets the same lines as anything else");
-        let socket = Rules { hearing: Hearing::Socket, ..rules };
-        assert!(socket.hear().is_empty() && socket.deny().iter().any(opened));
+fn knocks_and_answers_leave_no_entry_in_conntrack() {
+    for part in [Part::Knocks, Part::Answers] {
+        let (_, priority) = part.hook().unwrap();
+        assert!(priority < libc::NF_IP_PRI_CONNTRACK);
+    }
+    for rules in all_tables() {
+        let untracks = |lines: &[Line]| lines.iter().any(|line| line.verdict == Verdict::Untrack);
+        let drops = |lines: &[Line]| lines.iter().any(|line| line.verdict == Verdict::Drop);
+        assert!(untracks(&chain(&rules, Part::Answers)));
+        let knocks = chain(&rules, Part::Knocks);
+        let meter = chain(&rules, Part::KnockMeter);
+        assert!(untracks(&knocks) || untracks(&meter) || drops(&knocks), "{rules:?}");
     }
 }
 
-/// Whoever is forgotten begins anew with a full meter: that must not come too early.
+/// In a range of knock ports there may be services of others, whose packets are tracked as ever.
+#[test]
+fn in_a_range_only_our_answers_are_not_tracked() {
+    let shared = Rules { knock_ports: vec![udp(5000, 5010)], ..rules(Policy::Drop) };
+    let untracked: Vec<String> = chain(&shared, Part::Answers)
+        .iter()
+        .filter(|line| line.verdict == Verdict::Untrack)
+        .map(ToString::to_string)
+        .collect();
+    let answer =
+        "udp sport 5000-5010 udp length 104 udp dport != 53 meta skuid 65534 notrack".to_owned();
+    assert_eq!(untracked, [answer]);
+    assert!(!chain(&shared, Part::Knocks).iter().any(|line| line.verdict == Verdict::Untrack));
+}
+
+/// Rules on trial lead only to each other, and each base chain asks them first.
+#[test]
+fn a_trial_has_chains_of_its_own() {
+    for before in [None, Some(rules(Policy::Reject)), Some(rules(Policy::None))] {
+        for new in all_tables() {
+            let chains = new.chains_on_trial(before.as_ref());
+            for Chain { name, hook, lines } in &chains {
+                assert_eq!(hook.is_some(), !name.on_trial && name.part.hook().is_some());
+                let (first, rest) =
+                    lines.split_first().unwrap_or_else(|| panic!("{name} is empty"));
+                assert_eq!(first.matches == [Match::OnTrial], hook.is_some(), "{name}");
+                let inside = if hook.is_some() { rest } else { lines };
+                for line in inside {
+                    if let Verdict::Goto(to) | Verdict::Jump(to) = line.verdict {
+                        assert_eq!(to.on_trial, name.on_trial);
+                        assert!(chains.iter().any(|chain| chain.name == to), "{to}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A source that is forgotten begins with a full meter: that must not come too early.
 #[test]
 fn a_source_is_remembered_until_its_meter_is_full_again() {
     for (per_second, burst, seconds) in [(1000, 5000, 6), (20, 101, 7), (1, 5, 6), (5, 1, 2)] {
         let meter = Meter { per_second, burst, sources: 8 };
         assert_eq!(meter.memory(), Duration::from_secs(seconds));
     }
-}
-
-/// A reset answers TCP only; the kernel refuses it for anything else.
-#[test]
-fn a_reset_is_for_tcp() {
-    let rules = Rules { protected: vec![tcp(22, 22), udp(53, 53)], ..rules(Policy::Reject) };
-    let last: Vec<String> = rules.deny().iter().rev().take(2).map(ToString::to_string).collect();
-    assert_eq!(last, ["udp dport 53 reject", "tcp dport 22 reject with tcp reset"]);
 }
 
 #[test]

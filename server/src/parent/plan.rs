@@ -1,10 +1,13 @@
-//! What the settings mean for the gate: its rules and its ceiling. Pure.
+//! What the settings mean for the gate: its rules and its ceiling. Pure, but for the number of the user
+//! who answers knocks.
 
 use std::time::Duration;
 
-use sknock_gate::{Ceiling, Ending, Hearing, Meter, Policy, PortRange, Rules, Transport};
-use sknock_protocol::{Service, v1, v2};
+use nix::unistd::geteuid;
+use sknock_gate::{Answers, Ceiling, Ending, Hearing, Meter, Policy, PortRange, Rules, Transport};
+use sknock_protocol::{ANSWER_LENGTH, Service, v1, v2};
 
+use super::privilege::Account;
 use crate::config::{FirewallPolicy, Intake, Knocks, OnRevoke, Settings};
 
 /// What the table looks like.
@@ -25,6 +28,7 @@ pub(crate) fn rules(settings: &Settings) -> Rules {
             Intake::Nflog => Hearing::Log { group: settings.knocks.group },
         },
         meter: meter(&settings.knocks),
+        answers: Answers { udp_length: with_header(ANSWER_LENGTH), user: answers(settings) },
         ending: match settings.revocation.ending {
             OnRevoke::Cut => Ending::Cut,
             OnRevoke::Close => Ending::Close,
@@ -32,6 +36,12 @@ pub(crate) fn rules(settings: &Settings) -> Rules {
         capacity: settings.grants.live.saturating_mul(2),
         gc_interval: Duration::from_secs(2),
     }
+}
+
+/// The user whose process answers. Where there is no such user, no process is started either.
+fn answers(settings: &Settings) -> u32 {
+    let account = Account::find(&settings.process.user);
+    account.map_or_else(|_| geteuid(), |account| account.uid).as_raw()
 }
 
 /// How many knocks of one source count.
@@ -100,10 +110,14 @@ fn all_ports() -> impl Iterator<Item = PortRange> {
 /// With v1 on, all lengths in between get through, though not all of them are knocks: the kernel has
 /// no cheap way to ask for multiples of 16, and the rest is refused by its length.
 fn knock_lengths(settings: &Settings) -> (u16, u16) {
-    let with_header = |payload: usize| u16::try_from(payload + 8).unwrap_or(u16::MAX);
     let v2 = with_header(v2::DATAGRAM_LENGTH);
     match settings.knocks.v1().map(v1::Rules::lengths) {
         None => (v2, v2),
         Some(v1) => (with_header(*v1.start()).min(v2), with_header(*v1.end()).max(v2)),
     }
+}
+
+/// What a UDP header says of this payload.
+fn with_header(payload: usize) -> u16 {
+    u16::try_from(payload + 8).unwrap_or(u16::MAX)
 }

@@ -1,0 +1,133 @@
+//! What is delivered to this host: judged in `input`, where the kernel has decided that it is, whatever
+//! address it was sent to. Pure.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::chain::Part;
+use super::judge::Port;
+use super::line::{Line, Match};
+use crate::{Policy, Rules, Transport};
+
+/// IP protocol numbers.
+const ICMP: u8 = 1;
+const DCCP: u8 = 33;
+const ICMPV6: u8 = 58;
+const SCTP: u8 = 132;
+const UDPLITE: u8 = 136;
+
+/// Where a DHCP client finds servers, in IPv6 (RFC 8415, 7.1).
+const DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+/// Where hosts ask for names on their link (RFC 6762, 3).
+const MDNS4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+const MDNS6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
+
+impl Rules {
+    /// The base chain `input`.
+    ///
+    /// A SYN is sent off before conntrack is asked: an entry outlives its connection, and a SYN on
+    /// it counts as established.
+    pub(super) fn input(&self) -> Vec<Line> {
+        let mut chain = vec![Line::accept([Match::FromLoopback])];
+        chain.extend(self.at_knock_ports());
+        if self.policy == Policy::None {
+            return chain;
+        }
+        chain.push(Line::goto([Match::Translated], Part::Translated));
+        chain.extend(Self::blocked(Port::Own));
+        chain.extend([
+            Line::goto([Match::Syn], Part::TcpSyn),
+            Line::accept([Match::Established]),
+            Line::goto([tcp()], Part::TcpMidstream),
+        ]);
+        if self.protected.is_empty() {
+            chain.extend(other_than_tcp());
+        } else {
+            chain.extend(self.beyond_protected(Transport::Udp));
+            chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Judge));
+        }
+        chain
+    }
+
+    /// The chain `tcp_syn`.
+    pub(super) fn tcp_syn(&self) -> Vec<Line> {
+        let mut chain = self.beyond_protected(Transport::Tcp);
+        chain.extend(self.needs_grant(Port::Own, Transport::Tcp, Part::Judge));
+        chain
+    }
+
+    /// The chain `tcp_midstream`: conntrack has lost the entry, or was told not to track. The kernel's
+    /// own table of connections decides, as without a firewall.
+    pub(super) fn tcp_midstream(&self) -> Vec<Line> {
+        let mut chain = self.beyond_protected(Transport::Tcp);
+        chain.push(Line::accept([Match::OfOpenSocket]));
+        chain.extend(self.needs_grant(Port::Own, Transport::Tcp, Part::Granted));
+        chain
+    }
+
+    /// The chain `udp_all`, where all traffic is closed. DHCP and mDNS are exceptions: answers that
+    /// belong to no flow, and questions to everybody on the link.
+    pub(super) fn udp_all(&self) -> Vec<Line> {
+        let mut chain = vec![
+            Line::accept([Match::IsV6(false), Match::UdpBetween { from: 67, to: 68 }]),
+            Line::accept([Match::IsV6(true), Match::UdpBetween { from: 547, to: 546 }]),
+            Line::accept([
+                Match::ToV4(Ipv4Addr::BROADCAST),
+                Match::UdpBetween { from: 68, to: 67 },
+            ]),
+            Line::accept([Match::ToV6(DHCP_SERVERS), Match::UdpTo(547)]),
+            Line::accept([Match::ToV4(MDNS4), Match::UdpTo(5353)]),
+            Line::accept([Match::ToV6(MDNS6), Match::UdpTo(5353)]),
+        ];
+        chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Judge));
+        chain
+    }
+
+    /// The base chain `forward`: only ports that somebody publishes are ours to judge.
+    pub(super) fn forward() -> Vec<Line> {
+        vec![Line::goto([Match::Translated], Part::Translated)]
+    }
+
+    /// The chain `translated`, from `input` and from `forward`.
+    pub(super) fn translated(&self) -> Vec<Line> {
+        let mut chain = vec![Line::goto([Match::Reply], Part::TranslatedBack)];
+        chain.extend(Self::blocked(Port::Dialled));
+        chain.extend([
+            Line::goto([Match::Syn], Part::TranslatedSyn),
+            Line::accept([Match::Established]),
+            Line::accept([Match::Protocol(ICMP)]),
+            Line::accept([Match::Protocol(ICMPV6)]),
+            Line::accept([tcp(), Match::OfOpenSocket]),
+        ]);
+        let dialled = |transport, part| self.needs_grant(Port::Dialled, transport, part);
+        chain.extend(dialled(Transport::Tcp, Part::TranslatedGranted));
+        chain.extend(dialled(Transport::Udp, Part::TranslatedJudge));
+        if self.protected.is_empty() {
+            chain.push(Line::goto([], Part::Refuse));
+        }
+        chain
+    }
+
+    /// The chain `translated_syn`.
+    pub(super) fn translated_syn(&self) -> Vec<Line> {
+        self.needs_grant(Port::Dialled, Transport::Tcp, Part::TranslatedJudge)
+    }
+}
+
+fn tcp() -> Match {
+    Match::Protocol(Transport::Tcp.number())
+}
+
+/// Where all traffic is closed: ICMP passes, and so do protocols without ports that routers and hosts
+/// speak on their link (IGMP, OSPF, VRRP). A protocol with ports is a service.
+fn other_than_tcp() -> Vec<Line> {
+    let mut lines = vec![
+        Line::accept([Match::Protocol(ICMP)]),
+        Line::accept([Match::Protocol(ICMPV6)]),
+        Line::goto([Match::Protocol(Transport::Udp.number())], Part::Udp),
+    ];
+    let with_ports = [UDPLITE, DCCP, SCTP];
+    lines.extend(with_ports.map(|number| Line::goto([Match::Protocol(number)], Part::Refuse)));
+    lines.extend([false, true].map(|v6| Line::accept([Match::ToMulticast { v6 }])));
+    lines.push(Line::goto([], Part::Refuse));
+    lines
+}

@@ -1,0 +1,97 @@
+//! Who may begin a connection: a packet that conntrack calls new, or a SYN whatever conntrack calls it,
+//! needs a grant of its own. Pure.
+//!
+//! The same is asked twice: by a packet's own port, and by the port as dialled where somebody has
+//! translated it. nft 1.0.6 reads `ct original proto-dst` only after `meta l4proto tcp` or `udp`, so
+//! there each line stands for both: what `nft list` prints must load.
+
+use super::chain::Part;
+use super::line::{Line, Match, PortOf, Verdict};
+use crate::{PortRange, Rules, Set, Transport};
+
+/// By the packet's own port, or by the port as dialled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Port {
+    Own,
+    Dialled,
+}
+
+impl Port {
+    pub(super) fn each(self) -> Vec<PortOf> {
+        match self {
+            Self::Own => vec![PortOf::Packet],
+            Self::Dialled => [Transport::Tcp, Transport::Udp].map(PortOf::Original).to_vec(),
+        }
+    }
+
+    fn within(self, ports: PortRange) -> Match {
+        match self {
+            Self::Own => Match::Ports(ports),
+            Self::Dialled => Match::OriginalPorts(ports),
+        }
+    }
+
+    fn granted(self) -> Part {
+        match self {
+            Self::Own => Part::Granted,
+            Self::Dialled => Part::TranslatedGranted,
+        }
+    }
+}
+
+impl Rules {
+    /// Sends to `target` what needs a grant, of this transport. What is left is accepted, where only
+    /// some ports are protected.
+    pub(super) fn needs_grant(&self, port: Port, transport: Transport, target: Part) -> Vec<Line> {
+        let of = |ranges: &[PortRange]| {
+            let ours = ranges.iter().filter(|range| range.transport() == transport);
+            ours.map(|&range| port.within(range)).collect::<Vec<_>>()
+        };
+        if !self.protected.is_empty() {
+            let protected = of(&self.protected).into_iter();
+            return protected.map(|ports| Line::goto([ports], target)).collect();
+        }
+        let mut lines: Vec<Line> =
+            of(&self.always_open).into_iter().map(|ports| Line::accept([ports])).collect();
+        lines.push(Line::goto([Match::Protocol(transport.number())], target));
+        lines
+    }
+
+    /// Asks for any grant. A packet that repeats the one that used up a single-use grant passes: its
+    /// answer may have been lost.
+    pub(super) fn judge(port: Port) -> Vec<Line> {
+        let mut chain = vec![
+            Line::accept([Match::Begun(Transport::Tcp)]),
+            Line::accept([Match::Begun(Transport::Udp)]),
+        ];
+        for set in [Set::Once4, Set::Once6] {
+            chain.extend(port.each().into_iter().map(|port| {
+                let matches =
+                    [Match::In(set, port), Match::First(set, port), Match::Spend(set, port)];
+                Line::goto(matches, Part::Admit)
+            }));
+        }
+        chain.push(Line::goto([], port.granted()));
+        chain
+    }
+
+    /// Asks for a grant that is not for single use.
+    pub(super) fn granted(port: Port) -> Vec<Line> {
+        let mut chain: Vec<Line> = [Set::Grant4, Set::Grant6]
+            .into_iter()
+            .flat_map(|set| port.each().into_iter().map(move |port| Match::In(set, port)))
+            .map(|item| Line::accept([item]))
+            .collect();
+        chain.push(Line::goto([], Part::Refuse));
+        chain
+    }
+
+    /// Admits what was first. Without room to remember it, a repetition is refused.
+    pub(super) fn admit() -> Vec<Line> {
+        vec![
+            Line::accept([Match::Begins(Transport::Udp)]),
+            Line::accept([Match::Begins(Transport::Tcp)]),
+            Line::new([], Verdict::Accept),
+        ]
+    }
+}
