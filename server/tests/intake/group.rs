@@ -10,7 +10,9 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
 use nix::sys::socket::{bind, recv, send, socket};
-use sknock_gate::{Ending, Firewall, Hearing, Policy, PortRange, Rules, Transport, listen};
+use sknock_gate::{
+    Answers, Ending, Firewall, Hearing, Policy, PortRange, Rules, Transport, listen,
+};
 use sknock_server::intake::{packet, packet_in};
 
 const GROUP: u16 = 7;
@@ -24,6 +26,7 @@ fn rules() -> Rules {
         knock_lengths: (13, 13),
         hearing: Hearing::Log { group: GROUP },
         meter: None,
+        answers: Answers { udp_length: 104, user: 65534 },
         ending: Ending::Cut,
         capacity: 16,
         gc_interval: Duration::from_secs(1),
