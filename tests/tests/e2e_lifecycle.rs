@@ -30,7 +30,7 @@ fn after_kill_9_of_both_processes_the_door_still_closes_on_time_and_protection_s
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     until("the kernel closes the door alone", || world.tcp(22) == CLOSED);
     let table = world.gateway.table().unwrap();
-    assert!(table.contains("tcp dport 22 reject"), "{table}");
+    assert!(table.contains("tcp dport 22 goto judge"), "{table}");
 }
 
 #[test]

@@ -89,7 +89,11 @@ impl Rules {
 
     /// The chain `translated`, from `input` and from `forward`.
     pub(super) fn translated(&self) -> Vec<Line> {
-        let mut chain = vec![Line::goto([Match::Reply], Part::TranslatedBack)];
+        let mut chain = vec![
+            // By its own port: the flow was dialled from here to somebody else's.
+            Line::goto([Match::Syn, Match::Reply], Part::TcpSyn),
+            Line::goto([Match::Reply], Part::TranslatedBack),
+        ];
         chain.extend(Self::blocked(Port::Dialled));
         chain.extend([
             Line::goto([Match::Syn], Part::TranslatedSyn),

@@ -64,9 +64,14 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
                 let known = [Match::FromLoopback, Match::Translated, Match::Reply];
                 is_block(line)
                     || line.matches == to_knock
+                    || line.matches == [Match::Syn, Match::Reply]
                     || matches!(line.matches[..], [one] if known.contains(&one))
             }));
         }
+        // Also one that answers a flow which began here.
+        let first = chain(&rules, Part::Translated).swap_remove(0);
+        assert_eq!(first.matches, [Match::Syn, Match::Reply]);
+        assert_eq!(first.verdict, Verdict::Goto(Part::TcpSyn.into()));
         for part in [Part::TcpSyn, Part::TranslatedSyn, Part::Judge, Part::TranslatedJudge] {
             let asks = |line: &Line| line.matches.contains(&Match::Established);
             assert!(!chain(&rules, part).iter().any(asks), "{part:?}");
