@@ -202,7 +202,7 @@ fn notes(table: &mut Table) {
     );
     table.note("The processes of fwknopd: itself and all that it starts.");
     table.note(
-        "nft drop: `udp dport 62344 drop` in a prerouting chain of the same priority, behind `lo` and \
+        "nft drop: `udp dport 62344 drop` in a prerouting chain of priority mangle, behind `lo` and \
          conntrack state, without any daemon.",
     );
 }

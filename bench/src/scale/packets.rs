@@ -21,7 +21,7 @@ const UNSEEN: &str = "table netdev bench {
 
 /// Drops what the gate's chain lets through, right behind it.
 const BEHIND: &str = "table inet bench {
-    chain behind { type filter hook prerouting priority -149; udp dport 62344 drop; }
+    chain behind { type filter hook input priority -149; udp dport 62344 drop; }
 }";
 
 /// Who sends.
