@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
+use crate::Origin;
+
 /// This network namespace is ours, until this is dropped or the process ends. Programs that are
 /// executed do not inherit it.
 #[derive(Debug)]
@@ -56,6 +58,11 @@ impl Claim {
         let held = fs::read_to_string(held).map_err(failed(held))?;
         // Two witnesses: who signed the file, and who has it locked.
         Ok(owner(file).filter(|&pid| held.lines().any(|line| holds(line, pid, inode))))
+    }
+
+    /// Which boot and network namespace files beside this claim belong to.
+    pub fn origin(&self) -> io::Result<Origin> {
+        Origin::here(self.path.parent().unwrap_or(Path::new("/")))
     }
 
     /// The path of a file that goes with the claim on the calling thread's network namespace, whoever

@@ -10,15 +10,20 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 use crate::nft::namespace_cookie;
 
 /// A boot, and a network namespace in it.
 ///
+/// What lies on a tmpfs cannot be of another boot, so there the boot's id is not asked: a container may have
+/// one of its own in its `/proc`, and a unit with a `/proc` of its own another.
+///
 /// The number of a namespace is used again once it is gone; its cookie is not, in one boot. Linux before
 /// 5.14 has no cookies: there a new namespace with an old number is taken for the old one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Origin {
+    /// Zeros: on a tmpfs.
     boot: [u8; 16],
     number: u64,
     /// 0: the kernel has none.
@@ -29,15 +34,20 @@ impl Origin {
     /// So many bytes.
     pub(crate) const LEN: usize = 32;
 
-    /// This boot and the calling thread's network namespace. An error if `/proc` does not tell them.
-    pub fn here() -> io::Result<Self> {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    /// This boot and the calling thread's network namespace, for files in `folder`. An error if `/proc` does
+    /// not tell them.
+    pub fn here(folder: &Path) -> io::Result<Self> {
+        let boot = if statfs(folder)?.filesystem_type() == TMPFS_MAGIC {
+            [0; 16]
+        } else {
+            let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+            read_uuid(&boot).ok_or_else(|| io::Error::other("the boot id is no UUID"))?
+        };
         let number = fs::metadata(Path::new("/proc/thread-self/ns/net"))?.ino();
         let cookie = match namespace_cookie(UnixDatagram::unbound()?.as_fd()) {
             Err(Errno::ENOPROTOOPT) => 0,
             other => other?,
         };
-        let boot = read_uuid(&boot).ok_or_else(|| io::Error::other("the boot id is no UUID"))?;
         Ok(Self { boot, number, cookie })
     }
 
@@ -87,8 +97,14 @@ mod tests {
 
     #[test]
     fn here_is_the_same_twice() {
-        let here = Origin::here().unwrap();
-        assert_eq!(Origin::here().unwrap(), here);
+        let here = Origin::here(Path::new("/")).unwrap();
+        assert_eq!(Origin::here(Path::new("/")).unwrap(), here);
         assert_eq!(here.encode().len(), Origin::LEN);
+        // Here the boot counts.
+        assert_ne!(here_on_proc().boot, [0; 16]);
+    }
+
+    fn here_on_proc() -> Origin {
+        Origin::here(Path::new("/proc")).unwrap()
     }
 }

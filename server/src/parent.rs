@@ -23,7 +23,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sknock_gate::{Claim, Firewall, Gate, GrantFile, Origin, Recalled, Uptime};
+use sknock_gate::{Claim, Firewall, Gate, GrantFile, Recalled, Uptime};
 use tracing::{error, warn};
 
 use self::closing::CloseSocket;
@@ -91,7 +91,7 @@ fn close_socket(claim: &Claim) -> Option<CloseSocket> {
 
 impl Kept {
     fn open(claim: &Claim) -> io::Result<Self> {
-        let origin = Origin::here()?;
+        let origin = claim.origin()?;
         let fallbacks = Fallbacks::open(claim, origin)?;
         let grants = GrantFile::open(claim, origin).inspect_err(|error| {
             warn!(

@@ -1,7 +1,6 @@
 //! Stops, crashes and reloads: protection and running grants outlive all of them, unless told else.
 
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use sknock_tests::Found::{Open, Refused};
 use sknock_tests::wait::{LIMIT, until};
-use sknock_tests::{Authority, Client, Config, Daemon, Echo, Mounts, Seen, World, process};
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World, boots, process};
 
 const CLOSED: Seen = Seen { client: [Refused; 2], stranger: [Refused; 2] };
 const CLIENT_ONLY: Seen = Seen { client: [Open; 2], stranger: [Refused; 2] };
@@ -62,18 +61,22 @@ fn save(world: &World, daemon: &Daemon<'_>) -> String {
 
 #[test]
 fn a_ruleset_saved_with_open_doors_grants_nothing_after_the_next_boot() {
+    for in_memory in [true, false] {
+        a_saved_ruleset_grants_nothing(in_memory);
+    }
+}
+
+fn a_saved_ruleset_grants_nothing(in_memory: bool) {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
-    daemon.mount(Mounts::new());
+    let _folder = boots::on_a_disk(&mut daemon);
     daemon.begin();
     daemon.wait_for(Daemon::ACCEPTING);
     open(&Client::alice(&world.client, &authority), "tcp/22");
     let saved = save(&world, &daemon);
     daemon.crash();
-    let another = daemon.file("boot_id");
-    std::fs::write(&another, "11111111-2222-3333-4444-555555555555\n").unwrap();
-    daemon.mounts().replace(Path::new("/proc/sys/kernel/random/boot_id"), &another);
+    boots::boot_again(&daemon, in_memory);
     world.gateway.nft("flush ruleset");
     world.gateway.try_run("nft", &["-f", &saved]).unwrap();
     assert_eq!(world.tcp(22), CLIENT_ONLY, "until sknockd runs, the ruleset says who gets in");

@@ -283,7 +283,7 @@ fn where_nothing_can_be_written_doors_open_and_somebody_is_told() {
         net.inside(|| sknock_gate::Firewall::open().unwrap()),
     );
     let read_only = ["grants.0", "grants.1"].map(|name| File::open(net.file(name)).unwrap());
-    let origin = net.inside(|| Origin::here().unwrap());
+    let origin = net.inside(|| Origin::here(&net.file(".")).unwrap());
     let (file, recalled) = GrantFile::of(read_only, origin).unwrap();
     gate.write_to(file, recalled);
     assert_eq!(ask(&mut gate, &Request::Raise), Answer::Raised);

@@ -83,7 +83,7 @@ pub(crate) fn grant_file(net: &Net) -> (GrantFile, Option<Recalled>) {
         options.read(true).write(true).create(true).truncate(false);
         options.open(net.file(name)).unwrap()
     };
-    let origin = net.inside(|| Origin::here().unwrap());
+    let origin = net.inside(|| Origin::here(&net.file(".")).unwrap());
     GrantFile::of(["grants.0", "grants.1"].map(open), origin).unwrap()
 }
 

@@ -156,7 +156,7 @@ mod tests {
     fn the_next_start_finds_the_settings_and_where_the_password_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net-1.before");
-        let open = || Fallback::open(&path, Origin::here().unwrap()).unwrap();
+        let open = || Fallback::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
         let kept = || open().kept(&settings("PFXPasswd = new\n"));
         assert_eq!(kept(), None);
         let fallback = open();
@@ -181,11 +181,11 @@ mod tests {
         let path = folder.path().join("net-1.before");
         let elsewhere = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET).expect("these tests run as root");
-            Origin::here().unwrap()
+            Origin::here(Path::new("/")).unwrap()
         });
         let elsewhere = elsewhere.join().unwrap();
         Fallback::open(&path, elsewhere).unwrap().keep(&settings("")).unwrap();
-        let here = Fallback::open(&path, Origin::here().unwrap()).unwrap();
+        let here = Fallback::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
         assert_eq!(here.kept(&settings("")), None);
         assert!(Fallback::open(&path, elsewhere).unwrap().kept(&settings("")).is_some());
     }
@@ -194,7 +194,7 @@ mod tests {
     fn a_file_of_somebody_else_is_not_believed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net-1.before");
-        let open = || Fallback::open(&path, Origin::here().unwrap());
+        let open = || Fallback::open(&path, Origin::here(Path::new("/")).unwrap());
         open().unwrap().keep(&settings("")).unwrap();
         assert!(open().unwrap().kept(&settings("")).is_some());
         chown(&path, Some(65534), None).expect("these tests run as root");

@@ -1,10 +1,9 @@
 //! `sknockd run --confirm`.
 
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
 
 use sknock_tests::wait::{LIMIT, until};
-use sknock_tests::{Authority, Client, Config, Daemon, Echo, Mounts, World};
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, World, boots};
 
 use crate::{CLIENT_ONLY, CLOSED, EVERYBODY, LONG, SHORT, open};
 
@@ -108,15 +107,13 @@ fn a_ruleset_that_was_saved_in_a_trial_is_no_trial_after_the_next_boot() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
     daemon.settle();
-    daemon.mount(Mounts::new());
+    let _folder = boots::on_a_disk(&mut daemon);
     daemon.begin_with(&["--confirm", SHORT]);
     daemon.wait_for(Daemon::ACCEPTING);
     let saved = daemon.file("saved.nft");
     std::fs::write(&saved, world.gateway.try_run("nft", &["list", "ruleset"]).unwrap()).unwrap();
     daemon.crash();
-    let another = daemon.file("boot_id");
-    std::fs::write(&another, "11111111-2222-3333-4444-555555555555\n").unwrap();
-    daemon.mounts().replace(Path::new("/proc/sys/kernel/random/boot_id"), &another);
+    boots::boot_again(&daemon, false);
     world.gateway.nft("flush ruleset");
     world.gateway.try_run("nft", &["-f", saved.to_str().unwrap()]).unwrap();
     daemon.begin_with(&["--confirm", LONG]);
