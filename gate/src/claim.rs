@@ -11,12 +11,16 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
+use crate::Origin;
+
 /// This network namespace is ours, until this is dropped or the process ends. Programs that are
 /// executed do not inherit it.
 #[derive(Debug)]
 pub struct Claim {
     _lock: Flock<File>,
     path: PathBuf,
+    /// The folder, and whose it is.
+    keeper: Metadata,
 }
 
 impl Claim {
@@ -29,21 +33,11 @@ impl Claim {
     pub fn take(directory: &Path) -> Result<Self, ClaimError> {
         let keeper = prepare(directory)?;
         let path = lock(directory)?;
-        // Opened files are close-on-exec in Rust; O_NOFOLLOW so that a link leads nowhere.
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)
-            .and_then(|file| entrust(file, &keeper))
-            .map_err(failed(&path))?;
+        let file = open(&path, &keeper).map_err(failed(&path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
                 sign(&mut lock).map_err(failed(&path))?;
-                Ok(Self { _lock: lock, path })
+                Ok(Self { _lock: lock, path, keeper })
             }
             Err((file, Errno::EWOULDBLOCK)) => Err(ClaimError::Taken { owner: owner(file), path }),
             Err((_, errno)) => Err(ClaimError::Io { path, error: errno.into() }),
@@ -66,10 +60,34 @@ impl Claim {
         Ok(owner(file).filter(|&pid| held.lines().any(|line| holds(line, pid, inode))))
     }
 
+    /// Which boot and network namespace files beside this claim belong to.
+    pub fn origin(&self) -> io::Result<Origin> {
+        Origin::here(self.path.parent().unwrap_or(Path::new("/")))
+    }
+
+    /// The path of a file that goes with the claim on the calling thread's network namespace, whoever
+    /// has it.
+    pub fn path(directory: &Path, extension: &str) -> Result<PathBuf, ClaimError> {
+        Ok(lock(directory)?.with_extension(extension))
+    }
+
+    /// Opens a file that goes with the claim, for reading and writing, and makes it if it is not there.
+    /// Like the lock it belongs to whoever has the folder.
+    pub fn open_beside(&self, extension: &str) -> io::Result<File> {
+        open(&self.beside(extension), &self.keeper)
+    }
+
     /// A path for a file that goes with the claim, in the same folder.
     pub fn beside(&self, extension: &str) -> PathBuf {
         self.path.with_extension(extension)
     }
+}
+
+/// Opened files are close-on-exec in Rust; `O_NOFOLLOW` so that a link leads nowhere.
+fn open(path: &Path, keeper: &Metadata) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    entrust(options.custom_flags(libc::O_NOFOLLOW).open(path)?, keeper)
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ClaimError + use<> {

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Holder, Way};
+use crate::{Holder, Label, Way};
 
-/// Who was let in on which way, oldest first.
+/// Who was let in on which way, oldest first, with what stood on the grant.
 #[derive(Clone, Debug, Default)]
 pub struct Former {
-    numbers: BTreeMap<(Holder, Way), u64>,
+    numbers: BTreeMap<(Holder, Way), (u64, Label)>,
     order: BTreeMap<u64, (Holder, Way)>,
     next: u64,
 }
@@ -25,11 +25,12 @@ impl Former {
     }
 
     /// Remembers a grant that has ended just now; the oldest are forgotten if they are more than `most`.
-    pub fn keep(&mut self, holder: Holder, way: Way, most: usize) {
-        if let Some(number) = self.numbers.insert((holder, way), self.next) {
+    pub fn keep(&mut self, label: Label, way: Way, most: usize) {
+        let one = (label.holder, way);
+        if let Some((number, _)) = self.numbers.insert(one, (self.next, label)) {
             self.order.remove(&number);
         }
-        self.order.insert(self.next, (holder, way));
+        self.order.insert(self.next, one);
         self.next += 1;
         while self.len() > most
             && let Some((_, oldest)) = self.order.pop_first()
@@ -46,9 +47,14 @@ impl Former {
 
     /// All ways that `holder` was let in on, in order.
     pub fn of(&self, holder: &Holder) -> BTreeSet<Way> {
-        let same = |((owner, _), _): &(&(Holder, Way), &u64)| owner == holder;
-        let from = (*holder, Way::FIRST);
-        self.numbers.range(from..).take_while(same).map(|((_, way), _)| *way).collect()
+        let ways = self.numbers.range((*holder, Way::FIRST)..).map(|(one, _)| one);
+        ways.take_while(|(owner, _)| owner == holder).map(|(_, way)| *way).collect()
+    }
+
+    /// All of them, the oldest first.
+    pub fn all(&self) -> impl Iterator<Item = (&Label, &Way)> {
+        let one = |one: &(Holder, Way)| self.numbers.get_key_value(one);
+        self.order.values().filter_map(one).map(|((_, way), (_, label))| (label, way))
     }
 
     /// Somebody who had a door open with a certificate by this issuer.
@@ -61,9 +67,14 @@ impl Former {
     /// Forgets all of `holder`.
     pub fn forget(&mut self, holder: &Holder) {
         for way in self.of(holder) {
-            if let Some(number) = self.numbers.remove(&(*holder, way)) {
-                self.order.remove(&number);
-            }
+            self.forget_one(holder, way);
+        }
+    }
+
+    /// Forgets that `holder` was let in on this way.
+    pub(crate) fn forget_one(&mut self, holder: &Holder, way: Way) {
+        if let Some((number, _)) = self.numbers.remove(&(*holder, way)) {
+            self.order.remove(&number);
         }
     }
 }

@@ -1,17 +1,22 @@
 //! The gate: takes a record, does what it may, says what happened. One thread, no waiting, and
 //! nothing that a record says can make it panic.
 
+pub(crate) mod closing;
 mod crowd;
 mod cutting;
 pub(crate) mod severed;
+pub(crate) mod storing;
 mod trial;
 
 use std::collections::BTreeSet;
 
+use self::storing::{Adopted, Store, Unknown};
+use crate::grant_file::entry::Entry;
 use crate::tracked::legitimate::Legitimate;
 use crate::{
-    Bucket, Ceiling, Change, Cuts, Door, Error, Excess, Firewall, Former, Happened, Holder, Live,
-    Opening, Request, Rules, Serial, Severed, Trial, Uptime, Watch, Way, Wish,
+    Bucket, Ceiling, Change, Cuts, Door, Element, Ending, Error, Excess, Firewall, Former,
+    Happened, Holder, Live, Opening, Recalled, Request, Rules, Serial, Severed, Trial, Uptime,
+    Watch, Way, Wish,
 };
 
 /// Serves the requests of one network process after another.
@@ -33,6 +38,8 @@ pub struct Gate {
     /// Ways that were just cut, and whose connections the kernel still knows.
     doomed: BTreeSet<Way>,
     severed: Severed,
+    store: Store,
+    unknown: Unknown,
 }
 
 /// So many lose what they hold with one request: about a millisecond, for which a knock may wait.
@@ -55,12 +62,15 @@ impl Gate {
             legitimate: Legitimate::default(),
             doomed: BTreeSet::new(),
             severed: Severed::default(),
+            store: Store::default(),
+            unknown: Unknown::default(),
         }
     }
 
     /// Serves one record, whatever it is; send back what [`Happened::answer`] says.
     pub fn handle(&mut self, record: &[u8], now: Uptime) -> Happened {
         let happened = self.serve(record, now);
+        self.write_down(now);
         self.settle();
         happened
     }
@@ -86,6 +96,7 @@ impl Gate {
         let happened = self.put_up(now);
         if let Happened::Raised { .. } = happened {
             self.mind_the_gap();
+            self.write_down(now);
             self.settle();
         }
         happened
@@ -113,6 +124,7 @@ impl Gate {
         self.inherited = None;
         (self.former, self.cuts) = (Former::default(), Cuts::default());
         self.legitimate.begin(None);
+        self.write_nothing();
         Ok(())
     }
 
@@ -155,18 +167,13 @@ impl Gate {
             listed => listed?,
         };
         self.expire(now);
-        let (mut live, mut left) = (self.live.clone(), Vec::new());
-        let mut forbidden = live.forbidden(&self.ceiling);
-        let dropped = if self.raised {
-            live.narrow(&seen, &self.ceiling)
-        } else {
+        if !self.raised {
             self.firewall.introduce()?;
-            let doors = seen.iter().map(|element| element.door);
-            let permits = |door: &Door| self.ceiling.permits(door.transport, door.port);
-            forbidden.extend(doors.filter(|door| !permits(door)));
-            left = self.firewall.cut_off()?;
-            live.adopt(seen, &self.ceiling, now)
-        };
+        }
+        let adopted = if self.raised { self.narrowed(&seen) } else { self.take_over(&seen, now) };
+        let left: Vec<Way> =
+            if self.raised { Vec::new() } else { self.cut_before().all().collect() };
+        let Adopted { live, former, forbidden, dropped, unknown } = adopted;
         let cuts = self.cuts_with(&live, &left, &forbidden);
         let (elements, ways) = (live.elements(now), cuts.all().collect::<Vec<Way>>());
         match &self.trial {
@@ -177,8 +184,25 @@ impl Gate {
             }
         }
         self.have_cut(cuts, &left);
-        (self.live, self.raised) = (live, true);
+        (self.live, self.former, self.raised) = (live, former, true);
+        self.store.recalled = Recalled::default();
+        self.unknown.extend(unknown.elements.into_iter(), unknown.more);
+        self.write_whole(now);
         Ok(dropped)
+    }
+
+    /// What stays of what is open, if the kernel has these doors for single use.
+    fn narrowed(&self, seen: &[Element]) -> Adopted {
+        let (mut live, mut former) = (self.live.clone(), self.former.clone());
+        let forbidden = live.forbidden(&self.ceiling);
+        let gone = live.narrow(seen, &self.ceiling);
+        let dropped = gone.len();
+        // Used or forbidden: what went through may go on, and a revocation has to find it.
+        if self.rules.ending == Ending::Cut {
+            let keep = |(label, door): (_, Door)| former.keep(label, door.way(), self.ceiling.live);
+            gone.into_iter().for_each(keep);
+        }
+        Adopted { live, former, forbidden, dropped, unknown: Unknown::default() }
     }
 
     fn open(&mut self, wish: &Wish, now: Uptime) -> Happened {
@@ -220,6 +244,7 @@ impl Gate {
             result => result?,
         }
         self.live.record(opening, now);
+        self.note_opening(opening, &freed, now);
         self.opened(opening, &freed);
         Ok(())
     }
@@ -251,6 +276,7 @@ impl Gate {
             Err(error) if !error.is_gone() => return Err(error),
             _ => {}
         }
+        self.note(&Entry::Closed(holder));
         self.former.forget(&holder);
         Ok(self.live.forget(&holder))
     }

@@ -53,6 +53,11 @@ impl Label {
         Self { knock: [0; 8], holder: Holder::NOBODY, name: Name::cut("by-hand") }
     }
 
+    /// Whether an element with this was put there by somebody else: its comment is none of ours.
+    pub fn is_foreign(&self) -> bool {
+        *self == Self::foreign()
+    }
+
     /// The comment as the kernel stores it and nft reads it: type 0, length, text, NUL.
     pub(crate) fn userdata(&self) -> Vec<u8> {
         let comment = self.comment();

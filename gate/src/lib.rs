@@ -11,8 +11,8 @@
 //!
 //! Start reading at [`Gate`]. `rules` says what the table looks like and `live` what is open, both
 //! without a system call; `nft` makes the kernel agree; `watch` notices when somebody else undid it;
-//! `listen` takes the NFLOG group that knocks are copied to; `claim` keeps a second gate out; `trial` has
-//! rules that nobody confirms go by themselves.
+//! `listen` takes the NFLOG group that knocks are copied to; `claim` keeps a second gate out; `grant_file`
+//! tells the next gate what this one has granted; `trial` has rules that nobody confirms go by themselves.
 
 mod answer;
 mod ceiling;
@@ -22,6 +22,7 @@ mod door;
 mod error;
 mod former;
 mod gate;
+mod grant_file;
 mod happened;
 mod holder;
 mod known;
@@ -29,6 +30,7 @@ mod label;
 mod listen;
 mod live;
 mod nft;
+mod origin;
 mod record;
 mod request;
 mod rules;
@@ -48,13 +50,17 @@ pub use door::{Door, Element, Set};
 pub use error::Error;
 pub use former::Former;
 pub use gate::Gate;
+pub use gate::closing::ClosedGrant;
 pub use gate::severed::Severed;
+pub use gate::storing::Unknown;
+pub use grant_file::{GrantFile, Recalled};
 pub use happened::Happened;
 pub use holder::{Holder, Name, Serial};
 pub use label::{Label, MOST_COMMENT};
 pub use listen::listen;
 pub use live::Live;
 pub use nft::{Change, Firewall, TABLE};
+pub use origin::Origin;
 pub use request::{Request, Wish};
 pub use rules::chain::{Chain, ChainName, Hook, Part};
 pub use rules::cutting::Ending;

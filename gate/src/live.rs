@@ -6,8 +6,9 @@ mod claims;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use self::claims::{Claim, Claims};
-use crate::{Ceiling, Door, Element, Holder, Opening, Set, Uptime, Way};
+pub(crate) use self::claims::Claim;
+use self::claims::Claims;
+use crate::{Ceiling, Door, Element, Holder, Label, Opening, Set, Uptime, Way};
 
 /// Open doors, each with everyone who holds it. Two certificates behind one address hold the same
 /// door: the kernel has one element, open as long as the longer of them, and revoking one leaves the
@@ -27,16 +28,29 @@ impl Live {
     }
 
     /// Forgets what has ended, and says what that was; the kernel has closed it by itself.
-    pub fn expire(&mut self, now: Uptime) -> Vec<(Holder, Door)> {
+    pub fn expire(&mut self, now: Uptime) -> Vec<(Label, Door)> {
         let ended = std::iter::from_fn(|| self.0.take_ended(now));
-        ended.map(|claim| (claim.label.holder, claim.door)).collect()
+        ended.map(|claim| (claim.label, claim.door)).collect()
+    }
+
+    /// All claims, those on one door one after the other.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &Claim> {
+        self.0.iter()
+    }
+
+    /// Whether anybody holds this door.
+    pub(crate) fn has(&self, door: &Door) -> bool {
+        self.0.on(door).next().is_some()
+    }
+
+    /// This door as the kernel should have it now.
+    pub(crate) fn element(&self, door: &Door, now: Uptime) -> Option<Element> {
+        self.longest(door, None).map(|claim| claim.element(now))
     }
 
     /// Whether anybody but `except` may use this way, once or more often.
     pub fn is_held(&self, way: &Way, except: Option<&Holder>) -> bool {
-        let Way { address, transport, port } = *way;
-        let door = |single_use| Door { address, transport, port, single_use };
-        [false, true].into_iter().any(|once| self.longest(&door(once), except).is_some())
+        way.doors().iter().any(|door| self.longest(door, except).is_some())
     }
 
     /// The doors that are open and that `ceiling` forbids.
@@ -111,12 +125,17 @@ impl Live {
     }
 
     /// Forgets all claims on `door`; whose they were.
-    pub fn forget_door(&mut self, door: &Door) -> Vec<Holder> {
-        let holders: Vec<Holder> = self.0.on(door).map(|claim| claim.label.holder).collect();
-        for holder in &holders {
-            self.0.take(door, holder);
+    pub fn forget_door(&mut self, door: &Door) -> Vec<Label> {
+        let labels: Vec<Label> = self.0.on(door).map(|claim| claim.label).collect();
+        for label in &labels {
+            self.0.take(door, &label.holder);
         }
-        holders
+        labels
+    }
+
+    /// Forgets what `holder` has on this way, once or more often; what that was.
+    pub(crate) fn forget_on(&mut self, way: &Way, holder: &Holder) -> Vec<Claim> {
+        way.doors().into_iter().filter_map(|door| self.0.take(&door, holder)).collect()
     }
 
     /// Whether `holder` has anything open.
@@ -124,35 +143,42 @@ impl Live {
         self.0.of(holder).next().is_some()
     }
 
-    /// Takes over what the kernel had open when this gate began, and what it now permits of it: not
-    /// what the ceiling forbids today, nothing longer than its longest, the longest first if they are
-    /// too many. How many were not kept.
-    pub fn adopt(&mut self, mut seen: Vec<Element>, ceiling: &Ceiling, now: Uptime) -> usize {
-        let before = seen.len();
-        seen.retain(|element| ceiling.permits(element.door.transport, element.door.port));
-        seen.sort_by_key(|element| std::cmp::Reverse(element.remaining));
-        seen.truncate(ceiling.live.saturating_sub(self.len()));
-        for &Element { door, remaining, label } in &seen {
-            let until = now.after(remaining.min(ceiling.longest));
-            self.keep(Claim { door, until, label });
+    /// Takes over those claims of an earlier run whose doors the kernel still has `open`: not what the
+    /// ceiling forbids today, nothing longer than its longest, the longest first if they are too many.
+    /// Those that were not taken over.
+    pub fn adopt(
+        &mut self,
+        known: &Self,
+        open: &BTreeSet<Door>,
+        ceiling: &Ceiling,
+        now: Uptime,
+    ) -> Vec<(Label, Door)> {
+        let permitted = |door: &Door| ceiling.permits(door.transport, door.port);
+        let fits = |claim: &&Claim| open.contains(&claim.door) && permitted(&claim.door);
+        let (mut kept, mut left): (Vec<&Claim>, Vec<&Claim>) = known.claims().partition(fits);
+        kept.sort_by_key(|claim| std::cmp::Reverse(claim.until));
+        left.extend(kept.split_off(kept.len().min(ceiling.live.saturating_sub(self.len()))));
+        for claim in kept {
+            let until = claim.until.min(now.after(ceiling.longest));
+            self.keep(Claim { until, ..*claim });
         }
-        before - seen.len()
+        left.into_iter().map(|claim| (claim.label, claim.door)).collect()
     }
 
     /// Forgets what `ceiling` forbids, and single-use doors that are not among those `seen` in the
-    /// kernel: they may have been used. How many doors that were.
-    pub fn narrow(&mut self, seen: &[Element], ceiling: &Ceiling) -> usize {
+    /// kernel: they may have been used. What that was.
+    pub fn narrow(&mut self, seen: &[Element], ceiling: &Ceiling) -> Vec<(Label, Door)> {
         let unused: BTreeSet<Door> = seen.iter().map(|element| element.door).collect();
         let stays = |door: &Door| {
             ceiling.permits(door.transport, door.port)
                 && (!door.single_use || unused.contains(door))
         };
         let gone = self.0.iter().filter(|claim| !stays(&claim.door));
-        let gone: Vec<_> = gone.map(|claim| (claim.door, claim.label.holder)).collect();
-        for (door, holder) in &gone {
-            self.0.take(door, holder);
+        let gone: Vec<_> = gone.map(|claim| (claim.label, claim.door)).collect();
+        for (label, door) in &gone {
+            self.0.take(door, &label.holder);
         }
-        gone.len()
+        gone
     }
 
     /// All that the kernel should have now, each door once.
@@ -179,11 +205,20 @@ impl Live {
 
     /// The longest claim on `door`, of anyone but `except`.
     fn longest(&self, door: &Door, except: Option<&Holder>) -> Option<&Claim> {
-        let others = self.0.on(door).filter(|claim| Some(&claim.label.holder) != except);
-        others.max_by_key(|claim| claim.until)
+        self.longest_of(door, |claim| Some(&claim.label.holder) != except)
     }
 
-    fn keep(&mut self, claim: Claim) {
+    /// The longest of those claims on `door` that `counts` is true of.
+    pub(crate) fn longest_of(
+        &self,
+        door: &Door,
+        counts: impl FnMut(&&Claim) -> bool,
+    ) -> Option<&Claim> {
+        self.0.on(door).filter(counts).max_by_key(|claim| claim.until)
+    }
+
+    /// Remembers a claim, unless its holder has a longer one on the same door.
+    pub(crate) fn keep(&mut self, claim: Claim) {
         let holder = claim.label.holder;
         let open = self.0.find(&claim.door, &holder);
         if open.is_some_and(|open| open.until >= claim.until) {
@@ -195,12 +230,14 @@ impl Live {
 }
 
 impl Claim {
-    fn element(&self, now: Uptime) -> Element {
+    /// As the kernel should have it now.
+    pub(crate) fn element(&self, now: Uptime) -> Element {
         Element { door: self.door, remaining: self.until.since(now), label: self.label }
     }
 }
 
-fn claims(opening: &Opening, now: Uptime) -> impl Iterator<Item = Claim> {
+/// What an opening is, claim by claim.
+pub(crate) fn claims(opening: &Opening, now: Uptime) -> impl Iterator<Item = Claim> {
     let until = now.after(Duration::from_secs(opening.seconds().into()));
     opening.doors().map(move |door| Claim { door, until, label: *opening.label() })
 }

@@ -17,6 +17,7 @@ use nftnl::{Batch, MsgType, ProtoFamily, Table};
 use crate::known::{self, Sockets};
 use crate::{Door, Element, Error, Fallback, Label, Rules, Set, Watch, Way};
 use ffi::RawSet;
+pub(crate) use option::namespace_cookie;
 use socket::Netlink;
 
 /// The table's name, in the family `inet`.
@@ -40,6 +41,19 @@ const SMALL_PAGE: u32 = 32 * 1024;
 /// The doors of `set` in one message of a listing, or in an event, whole and aligned.
 pub(crate) fn doors(set: Set, message: &[u8]) -> Vec<Door> {
     ffi::elements(message).iter().filter_map(|raw| Door::from_key(set, &raw.key)).collect()
+}
+
+/// The same, with what stands on them.
+pub(crate) fn elements(set: Set, message: &[u8]) -> Vec<Element> {
+    ffi::elements(message).iter().filter_map(|raw| element(set, raw)).collect()
+}
+
+fn element(set: Set, raw: &ffi::RawElement) -> Option<Element> {
+    Some(Element {
+        door: Door::from_key(set, &raw.key)?,
+        remaining: raw.remaining.unwrap_or(Duration::MAX),
+        label: Label::from_userdata(&raw.userdata).unwrap_or_else(Label::foreign),
+    })
 }
 
 /// The kernel's firewall, as far as it is ours.
@@ -221,14 +235,7 @@ impl Firewall {
             .netlink
             .dump(&request, ffi::elements)
             .map_err(Error::while_doing("list the grants"))?;
-        let element = |raw: ffi::RawElement| {
-            Some(Element {
-                door: Door::from_key(set, &raw.key)?,
-                remaining: raw.remaining.unwrap_or(Duration::MAX),
-                label: Label::from_userdata(&raw.userdata).unwrap_or_else(Label::foreign),
-            })
-        };
-        Ok(found.into_iter().filter_map(element).collect())
+        Ok(found.iter().filter_map(|raw| element(set, raw)).collect())
     }
 
     /// Whether the table is there.

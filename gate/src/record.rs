@@ -33,6 +33,14 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
+    /// A length byte and so many bytes.
+    pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
+        let length = usize::from(self.byte()?);
+        let (field, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(field)
+    }
+
     /// A length byte and a field of `most` bytes, of which so many count.
     pub(crate) fn padded(&mut self, most: usize) -> Option<&'a [u8]> {
         let length = usize::from(self.byte()?);

@@ -24,6 +24,16 @@ impl Uptime {
         Self(millis.saturating_mul(1_000_000))
     }
 
+    /// So many nanoseconds after boot, as [`Uptime::nanos`] has them.
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds after boot.
+    pub(crate) const fn nanos(self) -> u64 {
+        self.0
+    }
+
     /// Later by `span`, or as late as can be.
     #[must_use]
     pub const fn after(self, span: Duration) -> Self {

@@ -8,7 +8,7 @@ use libc::c_int;
 use crate::nft::message::Message;
 use crate::nft::socket::Netlink;
 use crate::nft::{self, TABLE};
-use crate::{Door, Set};
+use crate::{Door, Element, Set};
 
 /// The kernel's group for changes to `nf_tables`, as a bit (`NFNLGRP_NFTABLES` is 7).
 const GROUP: u32 = 1 << (libc::NFNLGRP_NFTABLES - 1);
@@ -41,6 +41,7 @@ impl Watch {
             if message.is_about(TABLE) {
                 changes.lost |= is_structural(&message);
                 changes.closed.extend(closed(&message, bytes));
+                changes.put.extend(put(&message, bytes));
             }
         });
         changes.overrun = read.is_err();
@@ -60,16 +61,27 @@ pub struct Changes {
     /// Doors that they closed: whoever does that by hand means it. For
     /// [`Gate::closed_by_hand`](crate::Gate::closed_by_hand), before anything is reasserted.
     pub closed: Vec<Door>,
+    /// Elements that they put into the sets of doors. For
+    /// [`Gate::put_by_others`](crate::Gate::put_by_others), after the closed ones.
+    pub put: Vec<Element>,
 }
 
 /// The doors that were closed, if that is what the message says.
 fn closed(message: &Message<'_>, bytes: &[u8]) -> Vec<Door> {
-    if message.event() != Some(libc::NFT_MSG_DELSETELEM) {
-        return Vec::new();
-    }
+    let set = doors_of(message, libc::NFT_MSG_DELSETELEM);
+    set.map(|set| nft::doors(set, bytes)).unwrap_or_default()
+}
+
+/// The elements that were added, if that is what the message says.
+fn put(message: &Message<'_>, bytes: &[u8]) -> Vec<Element> {
+    let set = doors_of(message, libc::NFT_MSG_NEWSETELEM);
+    set.map(|set| nft::elements(set, bytes)).unwrap_or_default()
+}
+
+/// Which set of doors this message is about, if it is this event.
+fn doors_of(message: &Message<'_>, event: c_int) -> Option<Set> {
     let is_named = |set: &Set| message.set() == Some(set.name().to_bytes_with_nul());
-    let Some(set) = Set::ALL.into_iter().find(is_named) else { return Vec::new() };
-    nft::doors(set, bytes)
+    Set::ALL.into_iter().filter(|_| message.event() == Some(event)).find(is_named)
 }
 
 fn is_structural(message: &Message<'_>) -> bool {

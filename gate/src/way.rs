@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::Transport;
+use crate::{Door, Transport};
 
 /// From an address to a port of this host, as the client dials it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -17,6 +17,12 @@ pub struct Way {
 }
 
 impl Way {
+    /// The doors to it: one for many connections, one for single use.
+    pub(crate) fn doors(&self) -> [Door; 2] {
+        let Self { address, transport, port } = *self;
+        [false, true].map(|single_use| Door { address, transport, port, single_use })
+    }
+
     /// No real way sorts before this one.
     pub(crate) const FIRST: Self =
         Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), transport: Transport::Tcp, port: 0 };

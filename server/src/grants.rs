@@ -1,19 +1,19 @@
 //! `sknockd grants` and `sknockd close`: what is open by the kernel's own word, and closing it by hand.
-//! Doors are closed in the kernel only; a server that runs notices, and ends the connections through
-//! them.
+//! A server that runs closes what it knows, also what has ended by itself, and ends the connections. What
+//! it does not know, and without a server everything, is closed in the kernel.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
-use sknock_gate::{Change, Claim, Door, Element, Error, Firewall, Label, Name};
+use serde::{Deserialize, Serialize};
+use sknock_gate::{Change, Door, Element, Error, Firewall, Label, Name};
 
 use crate::audit::hex;
+use crate::closing::{Answered, Asked, ask};
 
 /// Which grants: those that all of it is true of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Which {
     /// The beginning of the knock's id: 16 hexadecimal digits.
     pub knock: Option<String>,
@@ -32,15 +32,15 @@ pub struct Grants(Vec<Element>);
 /// What closing came to.
 #[derive(Clone, Debug)]
 pub struct Closed {
-    /// Those that were open.
-    pub grants: Grants,
-    /// Whether a server runs, who ends their connections.
-    pub noticed: bool,
+    /// What the server has done.
+    asked: Asked,
+    /// What else was open.
+    rest: Grants,
 }
 
 impl Which {
-    fn is_true_of(&self, element: &Element) -> bool {
-        let label = &element.label;
+    /// Whether all of it is true of a grant with this label to this address.
+    pub(crate) fn is_true_of(&self, label: &Label, from: IpAddr) -> bool {
         let all = [
             self.knock.as_ref().is_none_or(|knock| same(knock, &hex(&label.knock))),
             self.serial
@@ -50,7 +50,7 @@ impl Which {
             self.name.as_ref().is_none_or(|name| {
                 Label { name: Name::cut(name), ..*label }.comment() == label.comment()
             }),
-            self.address.is_none_or(|address| address.to_canonical() == element.door.address),
+            self.address.is_none_or(|address| address.to_canonical() == from),
         ];
         all.into_iter().all(|one| one)
     }
@@ -71,16 +71,29 @@ pub fn list() -> Result<Grants, Error> {
 
 /// Closes what is true of `which`; nothing else changes.
 pub fn close(which: &Which) -> Result<Closed, Error> {
-    let mut grants = list()?;
-    grants.0.retain(|element| which.is_true_of(element));
-    // Asked before: a server that begins now takes over what is left.
-    let noticed = Claim::holder(Path::new(Claim::DIRECTORY)).is_ok_and(|holder| holder.is_some());
-    let doors: Vec<Door> = grants.0.iter().map(|element| element.door).collect();
+    let asked = ask(which);
+    let mut rest = list()?;
+    rest.0.retain(|element| which.is_true_of(&element.label, element.door.address));
+    let doors: Vec<Door> = rest.0.iter().map(|element| element.door).collect();
     let mut firewall = Firewall::open()?;
     for some in doors.chunks(AT_ONCE) {
         firewall.change(&Change { remove: some, ..Change::default() })?;
     }
-    Ok(Closed { grants, noticed })
+    Ok(Closed { asked, rest })
+}
+
+impl Closed {
+    /// Whether anything was closed, and nothing has failed.
+    pub fn is_done(&self) -> bool {
+        match &self.asked {
+            Asked::NoServer => !self.rest.is_empty(),
+            Asked::Silent(_) => false,
+            Asked::Answered(answered) => {
+                let some = answered.open + answered.ended + self.rest.len() > 0;
+                some && answered.failed.is_none()
+            }
+        }
+    }
 }
 
 /// Doors that go into one transaction: 200 bytes each, twice, and `sendmsg` takes 32 MiB of them.
@@ -153,16 +166,35 @@ impl fmt::Display for Grants {
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { grants, noticed } = self;
-        if grants.is_empty() {
-            return f.write_str("nothing of that is open; `sknockd grants` tells what is");
+        let Self { asked, rest } = self;
+        match asked {
+            Asked::Answered(answered) if answered.failed.is_none() => {
+                if answered.open + answered.ended + rest.len() == 0 {
+                    return f.write_str(
+                        "nothing of that is open, or has ended that the server remembers; \
+                         `sknockd grants` tells what is open",
+                    );
+                }
+                write!(f, "{answered}")?;
+                if !rest.is_empty() {
+                    write!(f, "; closed that the server had not granted: {}", rest.len())?;
+                }
+            }
+            Asked::NoServer if rest.is_empty() => {
+                return f.write_str("nothing of that is open; `sknockd grants` tells what is");
+            }
+            Asked::NoServer => {
+                write!(f, "closed: {}. No server runs here: connections ", rest.len())?;
+                f.write_str("through them go on until they end by themselves, as do those of ")?;
+                f.write_str("grants that have ended. Start the server, and close again")?;
+            }
+            Asked::Silent(error) | Asked::Answered(Answered { failed: Some(error), .. }) => {
+                write!(f, "the server was asked, and has not closed: {error}. ")?;
+                write!(f, "Closed in the kernel: {}. What has ended by itself was ", rest.len())?;
+                f.write_str("not looked for: its connections go on")?;
+            }
+            Asked::Answered(_) => {}
         }
-        write!(f, "closed: {}. ", grants.len())?;
-        f.write_str(if *noticed {
-            "The server ends connections through them (onRevoke)"
-        } else {
-            "No server runs here: connections through them go on until they end by themselves"
-        })?;
         f.write_str(". Who has a valid certificate can knock again: to keep them out, revoke it")
     }
 }

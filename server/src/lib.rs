@@ -10,6 +10,7 @@ mod capabilities;
 pub mod check;
 pub mod child;
 pub mod clock;
+pub mod closing;
 pub mod config;
 pub mod exit;
 pub mod explain;

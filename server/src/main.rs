@@ -39,8 +39,8 @@ fn main() -> ExitCode {
         }
         Command::Grants { json } => tell_grants(json),
         Command::Close { which } => match grants::close(&which.into()) {
-            Ok(closed) if closed.grants.is_empty() => failed(&closed, FAILURE),
-            Ok(closed) => told(&closed.to_string()),
+            Ok(closed) if closed.is_done() => told(&closed.to_string()),
+            Ok(closed) => failed(&closed, FAILURE),
             Err(error) => failed(&error, FAILURE),
         },
         Command::Open => open(),
@@ -84,7 +84,7 @@ fn open() -> ExitCode {
     if let Err(error) = Firewall::open().and_then(|mut firewall| firewall.lower()) {
         return failed(&error, FAILURE);
     }
-    match parent::forget_fallback(&claim) {
+    match parent::forget(&claim) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, FAILURE),
     }

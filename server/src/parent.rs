@@ -6,6 +6,7 @@
 //! It is single-threaded. What it reads from the network process are records of fixed size, which
 //! the gate checks. It parses no certificate and no packet.
 
+mod closing;
 mod ears;
 mod fallback;
 mod files;
@@ -22,9 +23,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sknock_gate::{Claim, Firewall, Gate, Uptime};
+use sknock_gate::{Claim, Firewall, Gate, GrantFile, Recalled, Uptime};
 use tracing::{error, warn};
 
+use self::closing::CloseSocket;
 use self::fallback::Fallbacks;
 use self::files::{Files, Unusable};
 use self::signals::Signals;
@@ -53,12 +55,12 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
         Ok(claim) => claim,
         Err(error) => return unavailable(&error),
     };
-    let fallbacks = match Fallbacks::open(&claim) {
-        Ok(fallbacks) => fallbacks,
+    let kept = match Kept::open(&claim) {
+        Ok(kept) => kept,
         Err(error) => return unavailable(&error),
     };
-    let supervisor = match assemble(config, settings, trial, fallbacks) {
-        Ok(supervisor) => supervisor,
+    let supervisor = match assemble(config, settings, trial, kept) {
+        Ok(supervisor) => supervisor.asked_by(close_socket(&claim)),
         Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
         Err(Stopped::Unfit) => return ExitCode::from(CONFIGURATION),
         Err(Stopped::Unavailable(error)) => return unavailable(&error),
@@ -66,9 +68,39 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
     supervisor.run()
 }
 
-/// What a trial could go back to is of no more use: the administrator wants no protection.
-pub fn forget_fallback(claim: &Claim) -> io::Result<()> {
-    Fallbacks::open(claim).map(|fallbacks| fallbacks.forget())
+/// What a trial could go back to, and what was granted, does not count any more: the administrator wants
+/// no protection.
+pub fn forget(claim: &Claim) -> io::Result<()> {
+    let Kept { fallbacks, grants } = Kept::open(claim)?;
+    fallbacks.forget();
+    grants.map_or(Ok(()), |(mut file, _)| file.clear())
+}
+
+/// What an earlier run has left beside the claim.
+struct Kept {
+    fallbacks: Fallbacks,
+    /// Nothing, if the file cannot be used.
+    grants: Option<(GrantFile, Option<Recalled>)>,
+}
+
+/// Where we are asked to close something, if that can be.
+fn close_socket(claim: &Claim) -> Option<CloseSocket> {
+    let told = |error: &_| warn!("`sknockd close` will not reach this server: {error}");
+    CloseSocket::open(claim).inspect_err(told).ok()
+}
+
+impl Kept {
+    fn open(claim: &Claim) -> io::Result<Self> {
+        let origin = claim.origin()?;
+        let fallbacks = Fallbacks::open(claim, origin)?;
+        let grants = GrantFile::open(claim, origin).inspect_err(|error| {
+            warn!(
+                "grants cannot be written down: {error}; a restart closes those that are open, and \
+                 then no revocation ends what they let in"
+            );
+        });
+        Ok(Self { fallbacks, grants: grants.ok() })
+    }
 }
 
 /// Not only of the configuration itself: who corrects it should have to start once more, not twice.
@@ -100,16 +132,27 @@ fn assemble(
     config: &Path,
     settings: Settings,
     trial: Option<Duration>,
-    fallbacks: Fallbacks,
+    kept: Kept,
 ) -> Result<Supervisor, Stopped> {
+    let Kept { fallbacks, mut grants } = kept;
+    let recalled = grants.as_ref().and_then(|(_, recalled)| recalled.as_ref());
+    let unconfirmed = recalled.and_then(Recalled::trial);
     let signals = Signals::hold()?;
     let mut world = World::new()?;
     let mut firewall = Firewall::open()?;
-    let start = Start::find(&mut firewall, settings, trial, &fallbacks, Uptime::now())?;
-    let Some(Start { settings, asked, earlier }) = start else { return Err(Stopped::Unconfirmed) };
+    let before = (&fallbacks, unconfirmed);
+    let start = Start::find(&mut firewall, settings, trial, before, Uptime::now())?;
+    let Some(Start { settings, asked, earlier }) = start else {
+        // The next start is another attempt.
+        grants.as_mut().map_or(Ok(()), |(file, _)| file.clear())?;
+        return Err(Stopped::Unconfirmed);
+    };
     let mut gate = Gate::new(plan::rules(&settings), plan::ceiling(&settings), firewall);
     if let Some(earlier) = &earlier {
         gate.inherit(plan::rules(earlier), plan::ceiling(earlier));
+    }
+    if let Some((file, recalled)) = grants {
+        gate.write_to(file, recalled);
     }
     let watch = gate.watch()?;
     privilege::shed()?;

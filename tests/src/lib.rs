@@ -14,6 +14,7 @@
 
 mod authority;
 pub mod binaries;
+pub mod boots;
 mod captive;
 mod chance;
 mod client;

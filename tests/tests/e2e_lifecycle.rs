@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use sknock_tests::Found::{Open, Refused};
 use sknock_tests::wait::{LIMIT, until};
-use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World, process};
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World, boots, process};
 
 const CLOSED: Seen = Seen { client: [Refused; 2], stranger: [Refused; 2] };
 const CLIENT_ONLY: Seen = Seen { client: [Open; 2], stranger: [Refused; 2] };
@@ -50,6 +50,70 @@ fn running_grants_outlive_kill_9_and_restart() {
     daemon.wait_for(Daemon::ACCEPTING);
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     open(&alice, "udp/53 tcp/22");
+}
+
+/// The whole ruleset, in a file that `nft -f` reads.
+fn save(world: &World, daemon: &Daemon<'_>) -> String {
+    let saved = daemon.file("saved.nft");
+    std::fs::write(&saved, world.gateway.try_run("nft", &["list", "ruleset"]).unwrap()).unwrap();
+    saved.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_ruleset_saved_with_open_doors_grants_nothing_after_the_next_boot() {
+    for in_memory in [true, false] {
+        a_saved_ruleset_grants_nothing(in_memory);
+    }
+}
+
+fn a_saved_ruleset_grants_nothing(in_memory: bool) {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    let _folder = boots::on_a_disk(&mut daemon);
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    open(&Client::alice(&world.client, &authority), "tcp/22");
+    let saved = save(&world, &daemon);
+    daemon.crash();
+    boots::boot_again(&daemon, in_memory);
+    world.gateway.nft("flush ruleset");
+    world.gateway.try_run("nft", &["-f", &saved]).unwrap();
+    assert_eq!(world.tcp(22), CLIENT_ONLY, "until sknockd runs, the ruleset says who gets in");
+    daemon.begin();
+    let line = daemon.wait_for("closed, as nobody was granted it now: 2;");
+    assert!(line.contains("10.77.1.2 from tcp/22 (alice)"), "{line}");
+    daemon.wait_for("grants open: 0");
+    assert_eq!(world.tcp(22), CLOSED);
+    assert_eq!(world.gateway.doors(), []);
+}
+
+#[test]
+fn a_door_that_was_closed_does_not_come_back_with_a_saved_ruleset() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    open(&alice, "tcp/22");
+    let saved = save(&world, &daemon);
+    let closed = daemon.tell("close --name alice");
+    assert_eq!(closed.code, Some(0), "{}", closed.errors);
+    until("the server knows", || daemon.times_said("by=\"hand\"") == 1);
+    for runs in [true, false] {
+        if !runs {
+            daemon.crash();
+        }
+        let mark = daemon.mark();
+        world.gateway.try_run("nft", &["-f", &saved]).unwrap();
+        if !runs {
+            daemon.begin();
+        }
+        daemon.wait_since(mark, "closed, as nobody was granted it now: 2;");
+        until("the doors close", || world.gateway.doors().is_empty());
+        until("nobody gets in", || world.tcp(22) == CLOSED);
+    }
+    daemon.wait_for(Daemon::ACCEPTING);
+    open(&alice, "tcp/22");
 }
 
 #[test]

@@ -30,6 +30,8 @@ impl Gate {
             }
         }
         self.let_in(&mut crowd, &mut happened, now);
+        // Before anybody is told: who got an answer is known to the next gate.
+        self.write_down(now);
         happened.sort_unstable_by_key(|(place, _)| *place);
         happened.into_iter().map(|(_, one)| one).collect()
     }
@@ -63,6 +65,7 @@ impl Gate {
         let Crowd { openings, elements } = std::mem::take(crowd);
         if self.firewall.add(&elements).is_ok() {
             for (_, opening) in &openings {
+                self.note_opening(opening, &[], now);
                 self.opened(opening, &[]);
             }
             happened

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Gate;
+use crate::grant_file::entry::Entry;
 use crate::{
-    Change, Cuts, Door, Element, Ending, Error, Happened, Holder, Live, Opening, Policy, Rules,
-    Uptime, Way,
+    Change, Cuts, Door, Element, Ending, Error, Happened, Holder, Label, Live, Opening, Policy,
+    Rules, Uptime, Way,
 };
 
 impl Gate {
@@ -15,17 +16,22 @@ impl Gate {
     /// does that first; whoever does it in quiet times, too, spares the first request after them to
     /// do all of it.
     pub fn expire(&mut self, now: Uptime) {
-        for (holder, door) in self.live.expire(now) {
-            if self.rules.ending == Ending::Cut {
-                self.former.keep(holder, door.way(), self.ceiling.live);
-            }
+        for (label, door) in self.live.expire(now) {
+            self.keep_former(label, &door);
+        }
+    }
+
+    /// A grant has ended, and what went through goes on.
+    pub(super) fn keep_former(&mut self, label: Label, door: &Door) {
+        if self.rules.ending == Ending::Cut {
+            self.former.keep(label, door.way(), self.ceiling.live);
         }
     }
 
     /// Whether a connection on this way needs a grant. Only such may be cut: to be kept off a port that
     /// is open to everybody else would be a lock-out. While rules are on trial, those from before count,
     /// too: the kernel may go back to them at any time, and would keep the cuts.
-    fn may_cut(&self, way: &Way) -> bool {
+    pub(super) fn may_cut(&self, way: &Way) -> bool {
         let closes = |rules: &Rules| rules.closes(way.transport, way.port);
         let before = self.trial.as_ref().map(|trial| &trial.before);
         let still =
@@ -62,10 +68,13 @@ impl Gate {
         self.expire(now);
         let (mut closed, mut held) = (BTreeMap::<Holder, usize>::new(), Vec::new());
         for door in doors {
-            let holders = self.live.forget_door(door);
-            held.extend((!holders.is_empty()).then_some(*door));
-            for holder in holders {
-                *closed.entry(holder).or_default() += 1;
+            let labels = self.live.forget_door(door);
+            if !labels.is_empty() {
+                held.push(*door);
+                self.note(&Entry::ClosedDoor(*door));
+            }
+            for label in labels {
+                *closed.entry(label.holder).or_default() += 1;
             }
         }
         let ends = |way: &Way| {
@@ -79,6 +88,7 @@ impl Gate {
             Err(error) if !error.is_gone() => return Happened::Failed(error),
             _ => {}
         }
+        self.write_down(now);
         self.settle();
         Happened::Closed(closed.into_iter().collect())
     }
@@ -97,7 +107,7 @@ impl Gate {
     }
 
     /// Cuts `ways` in one transaction with `doors`; those alone, if there is no room for more cuts.
-    fn cut_and(&mut self, ways: &[Way], doors: Change<'_>) -> Result<(), Error> {
+    pub(super) fn cut_and(&mut self, ways: &[Way], doors: Change<'_>) -> Result<(), Error> {
         match self.cut(ways, doors, self.ceiling.live) {
             // By hand: our own are far fewer. What was granted closes all the same.
             Err(error) if error.is_full() => {
@@ -121,6 +131,12 @@ impl Gate {
                 return Err(error);
             }
             _ => {}
+        }
+        for way in &new {
+            self.note(&Entry::Cut(*way));
+        }
+        for way in &oldest {
+            self.note(&Entry::Uncut(*way));
         }
         self.severed.note(&new);
         self.doomed.extend(ways);

@@ -43,9 +43,12 @@ impl Gate {
     /// What is on trial stays from here on. Ask before whether its time is over.
     pub fn confirm(&mut self, now: Uptime) -> Happened {
         let trial = self.trial.take();
+        // First: whoever sees in the kernel that it is confirmed may kill us, and start us again.
+        self.write_whole(now);
         let happened = self.raise(now);
         if matches!(happened, Happened::Failed(_)) {
             self.trial = trial;
+            self.write_whole(now);
         }
         happened
     }

@@ -8,10 +8,10 @@ use crate::{Door, Holder, Label, Uptime};
 
 /// Somebody may use a door for a while.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim {
-    pub(super) door: Door,
-    pub(super) until: Uptime,
-    pub(super) label: Label,
+pub(crate) struct Claim {
+    pub(crate) door: Door,
+    pub(crate) until: Uptime,
+    pub(crate) label: Label,
 }
 
 /// Where a claim is kept.

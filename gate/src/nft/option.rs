@@ -1,5 +1,5 @@
-//! The options of a netlink socket that `nix` does not know, and its filter.
-#![expect(unsafe_code, reason = "setsockopt takes a pointer")]
+//! The options of a socket that `nix` does not know, and the filter of a netlink socket.
+#![expect(unsafe_code, reason = "setsockopt and getsockopt take a pointer")]
 
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -50,6 +50,27 @@ pub(super) fn hear_others_only(socket: BorrowedFd<'_>, own: u32) -> nix::Result<
         )
     };
     Errno::result(result).map(drop)
+}
+
+/// The cookie of the network namespace that a socket is in: no other has it in this boot. `ENOPROTOOPT`
+/// before Linux 5.14.
+pub(crate) fn namespace_cookie(socket: BorrowedFd<'_>) -> nix::Result<u64> {
+    // Not in libc yet.
+    const SO_NETNS_COOKIE: c_int = 71;
+    let mut cookie = 0_u64;
+    let mut length = u32::try_from(size_of::<u64>()).unwrap_or_default();
+    // SAFETY: the descriptor is open; the kernel writes at most `length` bytes to a live u64, and the
+    // length to a live u32.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(result).map(|_| cookie)
 }
 
 fn switch_on(socket: BorrowedFd<'_>, option: c_int) -> nix::Result<()> {

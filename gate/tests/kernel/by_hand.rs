@@ -1,6 +1,8 @@
 //! An administrator closes doors with `nft`, and means it.
 
-use sknock_gate::{Changes, Door, Ending, Gate, Happened, Policy, Rules, Transport, Uptime, Watch};
+use sknock_gate::{
+    Changes, Door, Ending, Gate, Happened, Label, Policy, Rules, Transport, Uptime, Watch, Way,
+};
 
 use crate::netns::Net;
 use crate::reach::Found::{Open, Silent};
@@ -25,7 +27,7 @@ fn delete(site: &Site, set: &str, address: &str, port: u16) {
 
 /// As the gate's loop does; the events are there as soon as `nft` has ended.
 fn take_over(gate: &mut Gate, watch: &mut Watch) -> Happened {
-    let Changes { lost, overrun, closed } = watch.read();
+    let Changes { lost, overrun, closed, .. } = watch.read();
     assert!(!lost && !overrun, "single doors are not the table");
     gate.closed_by_hand(&closed, Uptime::now())
 }
@@ -155,4 +157,31 @@ fn what_nobody_was_granted_is_nobodys_to_lose() {
     net.nft("delete element inet sknock grant4 { 10.1.0.2 . tcp . 22 }");
     assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(Vec::new()));
     assert_eq!(gate.severed(), None);
+}
+
+#[test]
+fn what_is_chosen_closes_and_the_same_holders_other_grant_stays() {
+    let site = Site::new();
+    let (mut gate, _watch) = guarded(&site, rules(Policy::Drop));
+    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
+    let mut other = once(wish(&["10.1.0.2"], &[tcp(22)], 600));
+    other.label.knock = *b"another1";
+    open(&mut gate, other);
+    let now = Uptime::now();
+    let of = |knock: [u8; 8]| move |label: &Label, _: &Way| label.knock == knock;
+    let closed = gate.close_which(of(*b"knock-id"), now).unwrap();
+    assert_eq!((closed.len(), closed[0].was_open, closed[0].cut), (1, true, false));
+    gate.settle();
+    talk.must_pass();
+    let left = elements(&site.host);
+    assert!(left.len() == 1 && left[0].door.single_use, "{left:?}");
+    drop(gate);
+    let mut gate = raised(&site.host, rules(Policy::Drop), ceiling());
+    assert_eq!(gate.live().len(), 1);
+    assert!(gate.close_which(of(*b"another1"), now).unwrap()[0].cut);
+    gate.settle();
+    assert_eq!(elements(&site.host), []);
+    talk.must_be_dead();
+    assert_eq!(gate.close_which(|_, _| true, now), Ok(Vec::new()));
 }

@@ -14,6 +14,7 @@ mod netns;
 mod packets;
 mod process;
 mod reach;
+mod restart;
 mod session;
 mod setup;
 mod table;

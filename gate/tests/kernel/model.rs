@@ -6,12 +6,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sknock_gate::{
-    Answer, Ceiling, Door, Firewall, Gate, Happened, Holder, Policy, Request, Uptime, Watch,
-};
+use sknock_gate::{Answer, Ceiling, Door, Gate, Happened, Holder, Policy, Request, Uptime, Watch};
 
 use crate::netns::Net;
-use crate::setup::{ask, ceiling, elements, held_by, holder, range, rules, tcp, wish};
+use crate::setup::{ask, begun, ceiling, elements, held_by, holder, range, rules, tcp, wish};
 
 const ADDRESSES: [&str; 3] = ["192.0.2.7", "192.0.2.8", "2001:db8::7"];
 
@@ -67,8 +65,7 @@ fn permitting(limit: u16) -> Ceiling {
 }
 
 fn begin(net: &Net, limit: u16) -> (Gate, Watch) {
-    let firewall = net.inside(|| Firewall::open().unwrap());
-    let mut gate = Gate::new(rules(Policy::Drop), permitting(limit), firewall);
+    let mut gate = begun(net, rules(Policy::Drop), permitting(limit));
     let watch = net.inside(|| gate.watch().unwrap());
     assert_eq!(ask(&mut gate, &Request::Raise), Answer::Raised);
     (gate, watch)
@@ -149,16 +146,9 @@ impl<'n> World<'n> {
         assert!(matches!(happened, Happened::Raised { .. }), "{happened}");
     }
 
-    /// Of several holders the kernel knows one; which, it says itself.
+    /// All claims outlive it.
     fn restart(&mut self) {
-        let seen = elements(self.net);
         (self.gate, self.watch) = begin(self.net, self.limit);
-        let model = std::mem::take(&mut self.model);
-        self.model = seen
-            .iter()
-            .map(|one| (one.door, one.label.holder))
-            .map(|claim| (claim, *model.get(&claim).expect("somebody who holds it")))
-            .collect();
     }
 
     fn check(&self) {

@@ -3,15 +3,18 @@
 use std::fs::File;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns, unshare};
+use tempfile::TempDir;
 
 /// A network namespace with `lo` up.
 pub(crate) struct Net {
     namespace: File,
+    folder: TempDir,
 }
 
 /// Goes back when dropped, also on panic.
@@ -34,12 +37,18 @@ impl Net {
     pub(crate) fn new() -> Self {
         let home = Home::remember();
         unshare(CloneFlags::CLONE_NEWNET).expect("these tests run as root");
-        let net = Self { namespace: File::open("/proc/thread-self/ns/net").unwrap() };
+        let namespace = File::open("/proc/thread-self/ns/net").unwrap();
+        let net = Self { namespace, folder: tempfile::tempdir().unwrap() };
         drop(home);
         net.run("ip", &["link", "set", "lo", "up"]);
         // Nobody else can have our IPv6 addresses; without a doubt they are usable at once.
         net.sysctl("ipv6/conf/default/accept_dad", "0");
         net
+    }
+
+    /// A file that goes with it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Does something in there, in this thread: sockets and processes made by it belong there.

@@ -1,10 +1,12 @@
 //! What most tests begin with.
 
+use std::fs::File;
 use std::time::Duration;
 
 use sknock_gate::{
-    Answer, Answers, Ceiling, Element, Ending, Firewall, Gate, Happened, Hearing, Holder, Label,
-    Name, Policy, PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
+    Answer, Answers, Ceiling, Element, Ending, Firewall, Gate, GrantFile, Happened, Hearing,
+    Holder, Label, Name, Origin, Policy, PortRange, Recalled, Request, Rules, Serial, Transport,
+    Uptime, Wish,
 };
 
 use crate::netns::Net;
@@ -76,9 +78,28 @@ pub(crate) fn once(mut wish: Wish) -> Wish {
     wish
 }
 
+/// The files in which the gates of `net` write down what they grant, and what is there.
+pub(crate) fn grant_file(net: &Net) -> (GrantFile, Option<Recalled>) {
+    let open = |name| {
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        options.open(net.file(name)).unwrap()
+    };
+    let origin = net.inside(|| Origin::here(&net.file(".")).unwrap());
+    GrantFile::of(["grants.0", "grants.1"].map(open), origin).unwrap()
+}
+
+/// A gate in `net` that begins, where perhaps an earlier one was.
+pub(crate) fn begun(net: &Net, rules: Rules, ceiling: Ceiling) -> Gate {
+    let mut gate = Gate::new(rules, ceiling, net.inside(|| Firewall::open().unwrap()));
+    let (file, recalled) = grant_file(net);
+    gate.write_to(file, recalled);
+    gate
+}
+
 /// A gate in `net` with its protection up.
 pub(crate) fn raised(net: &Net, rules: Rules, ceiling: Ceiling) -> Gate {
-    let mut gate = Gate::new(rules, ceiling, net.inside(|| Firewall::open().unwrap()));
+    let mut gate = begun(net, rules, ceiling);
     assert_eq!(ask(&mut gate, &Request::Raise), Answer::Raised);
     gate
 }

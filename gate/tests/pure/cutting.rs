@@ -1,6 +1,6 @@
 //! Who was cut off, and who was let in once.
 
-use sknock_gate::{Cuts, Former, Holder, Serial, Transport, Way};
+use sknock_gate::{Cuts, Former, Holder, Label, Name, Serial, Transport, Way};
 
 fn way(port: u16) -> Way {
     Way { address: "192.0.2.7".parse().unwrap(), transport: Transport::Tcp, port }
@@ -8,6 +8,10 @@ fn way(port: u16) -> Way {
 
 fn holder(serial: u8) -> Holder {
     Holder { issuer: *b"CA01", serial: Serial::new(&[serial]).unwrap() }
+}
+
+fn label(serial: u8) -> Label {
+    Label { knock: [serial; 8], holder: holder(serial), name: Name::cut("alice") }
 }
 
 #[test]
@@ -30,9 +34,9 @@ fn of_too_many_cuts_the_oldest_end_and_are_named() {
 fn of_too_many_former_grants_the_oldest_are_forgotten() {
     let mut former = Former::default();
     for port in [1, 2, 1, 3] {
-        former.keep(holder(1), way(port), 3);
+        former.keep(label(1), way(port), 3);
     }
-    former.keep(holder(2), way(1), 3);
+    former.keep(label(2), way(1), 3);
     assert_eq!(former.of(&holder(1)).into_iter().collect::<Vec<_>>(), [way(1), way(3)]);
     assert_eq!(former.of(&holder(2)).len(), 1);
     former.forget(&holder(1));

@@ -85,14 +85,19 @@ fn what_an_earlier_run_left_is_held_to_the_ceiling() {
     earlier.record(&opening, at(0));
 
     let mut live = Live::default();
-    assert_eq!(live.adopt(earlier.elements(at(0)), &ceiling(), at(0)), 3);
+    let open = earlier.elements(at(0)).iter().map(|element| element.door).collect();
+    assert_eq!(live.adopt(&earlier, &open, &ceiling(), at(0)).len(), 3);
     assert_eq!(left(&live.elements(at(0))), [(wish.label.holder, 60); 3]);
 
     let mut few = ceiling();
     few.live = 2;
     let mut live = Live::default();
-    assert_eq!(live.adopt(earlier.elements(at(0)), &few, at(0)), 4);
+    assert_eq!(live.adopt(&earlier, &open, &few, at(0)).len(), 4);
     assert_eq!(live.len(), 2);
+    let mut live = Live::default();
+    let one = open.first().copied().into_iter().filter(|door| door.port == 999).collect();
+    assert_eq!(live.adopt(&earlier, &one, &ceiling(), at(0)).len(), 6 - one.len());
+    assert_eq!(live.len(), one.len());
 }
 
 #[test]
@@ -104,7 +109,7 @@ fn single_use_that_the_kernel_lost_is_forgotten() {
     live.record(&once, at(0));
     let seen: Vec<Element> =
         live.elements(at(0)).into_iter().filter(|element| element.door.port == 1001).collect();
-    assert_eq!(live.narrow(&seen, &ceiling()), 1);
+    assert_eq!(live.narrow(&seen, &ceiling()).len(), 1);
     let doors: Vec<(u16, bool)> =
         live.elements(at(0)).iter().map(|e| (e.door.port, e.door.single_use)).collect();
     assert_eq!(doors, [(1000, false), (1001, true)]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sknock_gate::{
-    Bucket, Ceiling, Door, Element, Excess, Holder, Live, Opening, PortRange, Serial, Uptime, Wish,
+    Bucket, Ceiling, Door, Excess, Holder, Live, Opening, PortRange, Serial, Uptime, Wish,
 };
 
 use crate::{tcp, wish};
@@ -142,7 +142,7 @@ impl World {
             !element.door.single_use || count % lost != 0
         });
         let before = self.model.len();
-        let dropped = self.live.narrow(&seen, &self.ceiling);
+        let dropped = self.live.narrow(&seen, &self.ceiling).len();
         let has = |door: &Door| seen.iter().any(|element| element.door == *door);
         let model = std::mem::take(&mut self.model);
         let stays = |door: &Door| self.permits(*door) && (!door.single_use || has(door));
@@ -150,23 +150,15 @@ impl World {
         assert_eq!(dropped, before - self.model.len());
     }
 
-    /// The kernel knows one holder for each door: one of those who hold it for the longest.
+    /// The kernel has all doors, and the grant file all claims on them.
     fn restart(&mut self, limit: u16) {
-        let elements = self.live.elements(self.now);
+        let known = std::mem::take(&mut self.live);
+        let open = known.elements(self.now).iter().map(|element| element.door).collect();
         self.ceiling = permitting(limit);
-        self.live = Live::default();
-        let dropped = self.live.adopt(elements.clone(), &self.ceiling, self.now);
-        let (kept, gone): (Vec<Element>, Vec<Element>) =
-            elements.into_iter().partition(|element| self.permits(element.door));
-        assert_eq!(dropped, gone.len());
-        self.model = kept
-            .into_iter()
-            .map(|Element { door, remaining, label }| {
-                let holds = self.model.get(&(door, label.holder)).copied();
-                assert_eq!(holds, Some(self.now.after(remaining)), "that one holds it so long");
-                ((door, label.holder), self.now.after(remaining))
-            })
-            .collect();
+        let left = self.live.adopt(&known, &open, &self.ceiling, self.now).len();
+        let (model, before) = (std::mem::take(&mut self.model), known.len());
+        self.model = model.into_iter().filter(|((door, _), _)| self.permits(*door)).collect();
+        assert_eq!(left, before - self.model.len());
     }
 
     fn play(&mut self, event: &Event) {

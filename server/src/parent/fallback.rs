@@ -1,6 +1,6 @@
 //! Settings kept in files beside the claim, for whoever starts next: what a trial goes back to, as a server
 //! that dies meanwhile and is started again must not take up what nobody has confirmed; and what is in
-//! force. They are gone with the next boot.
+//! force. They count in this boot and this network namespace only.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
-use sknock_gate::Claim;
+use sknock_gate::{Claim, Origin};
 use tracing::warn;
 
 use crate::config::{PasswordSource, Settings};
@@ -25,8 +25,8 @@ pub(crate) struct Fallbacks {
 
 impl Fallbacks {
     /// Opens them beside `claim`.
-    pub(crate) fn open(claim: &Claim) -> io::Result<Self> {
-        let open = |name| Fallback::open(&claim.beside(name));
+    pub(crate) fn open(claim: &Claim, origin: Origin) -> io::Result<Self> {
+        let open = |name| Fallback::open(&claim.beside(name), origin);
         Ok(Self { before: open("before")?, confirmed: open("confirmed")? })
     }
 
@@ -50,11 +50,16 @@ impl Fallbacks {
 
 /// Settings, or nothing. Open from the start on: later we have no privilege to open it.
 #[derive(Debug)]
-pub(crate) struct Fallback(File);
+pub(crate) struct Fallback {
+    file: File,
+    origin: Origin,
+}
 
 /// What is written down. A password is not.
 #[derive(Deserialize, Serialize)]
 struct Kept {
+    /// The numbers of network namespaces are used again, and a folder may outlive a boot.
+    origin: String,
     settings: Settings,
     password: Option<PathBuf>,
     inline: bool,
@@ -66,7 +71,7 @@ const LARGEST: u64 = 1 << 20;
 impl Fallback {
     /// In the file `path`. One of another user is replaced: the folder may be a unit's user's, and root
     /// opens and gives away what settings name.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, origin: Origin) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
         let ours = |file: &File| {
@@ -74,11 +79,11 @@ impl Fallback {
             found.is_ok_and(|found| found.uid() == geteuid().as_raw() && found.is_file())
         };
         match options.open(path) {
-            Ok(file) if ours(&file) => return Ok(Self(file)),
+            Ok(file) if ours(&file) => return Ok(Self { file, origin }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Ok(_) | Err(_) => fs::remove_file(path)?,
         }
-        options.create_new(true).open(path).map(Self)
+        options.create_new(true).open(path).map(|file| Self { file, origin })
     }
 
     /// Keeps `settings` for whoever starts next.
@@ -88,17 +93,19 @@ impl Fallback {
             _ => None,
         };
         let inline = matches!(settings.keys.password, PasswordSource::Inline(_));
-        let kept = Kept { settings: settings.clone(), password, inline };
+        let origin = self.origin.to_string();
+        let kept = Kept { origin, settings: settings.clone(), password, inline };
         let text = serde_json::to_vec(&kept)?;
-        self.0.set_len(0)?;
-        self.0.write_all_at(&text, 0)
+        self.file.set_len(0)?;
+        self.file.write_all_at(&text, 0)
     }
 
-    /// What was kept by a server that has not ended in order. A password that stood in the
+    /// What was kept, in this boot and network namespace, by a server that has not ended in order. A password that stood in the
     /// configuration itself is the one that stands in `loaded`.
     pub(crate) fn kept(&self, loaded: &Settings) -> Option<Settings> {
         match self.read() {
-            Ok(Some(Kept { mut settings, password, inline })) => {
+            Ok(Some(Kept { origin, .. })) if origin != self.origin.to_string() => None,
+            Ok(Some(Kept { mut settings, password, inline, .. })) => {
                 settings.keys.password = match password {
                     Some(path) => PasswordSource::File(path),
                     None if inline => loaded.keys.password.clone(),
@@ -117,13 +124,13 @@ impl Fallback {
     fn read(&self) -> io::Result<Option<Kept>> {
         let mut text = Vec::new();
         // Read once, at the start, so from the beginning.
-        (&self.0).take(LARGEST).read_to_end(&mut text)?;
+        (&self.file).take(LARGEST).read_to_end(&mut text)?;
         if text.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_slice(&text)?)) }
     }
 
     /// What runs is what is to run.
     pub(crate) fn forget(&self) {
-        if let Err(error) = self.0.set_len(0) {
+        if let Err(error) = self.file.set_len(0) {
             warn!(
                 "what to go back to cannot be forgotten: {error}; the next start goes back to it"
             );
@@ -134,6 +141,8 @@ impl Fallback {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{chown, symlink};
+
+    use nix::sched::{CloneFlags, unshare};
 
     use super::*;
     use crate::config::parse;
@@ -147,9 +156,10 @@ mod tests {
     fn the_next_start_finds_the_settings_and_where_the_password_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net-1.before");
-        let kept = || Fallback::open(&path).unwrap().kept(&settings("PFXPasswd = new\n"));
+        let open = || Fallback::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
+        let kept = || open().kept(&settings("PFXPasswd = new\n"));
         assert_eq!(kept(), None);
-        let fallback = Fallback::open(&path).unwrap();
+        let fallback = open();
         for (set, expected) in [
             ("PFXPasswdFile = /password\n", "PFXPasswdFile = /password\n"),
             ("PFXPasswd = old\n", "PFXPasswd = new\n"),
@@ -166,16 +176,33 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_network_namespace_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net-1.before");
+        let elsewhere = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("these tests run as root");
+            Origin::here(Path::new("/")).unwrap()
+        });
+        let elsewhere = elsewhere.join().unwrap();
+        Fallback::open(&path, elsewhere).unwrap().keep(&settings("")).unwrap();
+        let here = Fallback::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
+        assert_eq!(here.kept(&settings("")), None);
+        assert!(Fallback::open(&path, elsewhere).unwrap().kept(&settings("")).is_some());
+    }
+
+    #[test]
     fn a_file_of_somebody_else_is_not_believed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net-1.before");
-        Fallback::open(&path).unwrap().keep(&settings("")).unwrap();
+        let open = || Fallback::open(&path, Origin::here(Path::new("/")).unwrap());
+        open().unwrap().keep(&settings("")).unwrap();
+        assert!(open().unwrap().kept(&settings("")).is_some());
         chown(&path, Some(65534), None).expect("these tests run as root");
-        assert_eq!(Fallback::open(&path).unwrap().kept(&settings("")), None);
+        assert_eq!(open().unwrap().kept(&settings("")), None);
         assert_eq!(fs::metadata(&path).unwrap().uid(), geteuid().as_raw());
         let other = folder.path().join("other");
         fs::rename(&path, &other).unwrap();
         symlink(&other, &path).unwrap();
-        assert!(Fallback::open(&path).is_ok() && fs::symlink_metadata(&path).unwrap().is_file());
+        assert!(open().is_ok() && fs::symlink_metadata(&path).unwrap().is_file());
     }
 }

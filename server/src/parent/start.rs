@@ -24,29 +24,31 @@ impl Start {
     /// would lock out again and again, or prolong the trial for ever.
     ///
     /// What was on trial over something confirmed is not taken up; a first start that was is, without a
-    /// trial asked for.
+    /// trial asked for. `unconfirmed` is the end of the earlier run's trial, if it was in one. Neither is
+    /// asked of the table: it may have been flushed, or come from a ruleset that was saved in a trial.
     pub(crate) fn find(
         firewall: &mut Firewall,
         settings: Settings,
         trial: Option<Duration>,
-        fallbacks: &Fallbacks,
+        (fallbacks, unconfirmed): (&Fallbacks, Option<Uptime>),
         now: Uptime,
     ) -> Result<Option<Self>, Error> {
-        // Without its table it is from a network namespace that is gone: their numbers are used again.
-        if !firewall.exists()? {
-            fallbacks.forget();
-        } else if let Some(before) = fallbacks.before.kept(&settings) {
+        if let Some(before) = fallbacks.before.kept(&settings) {
             warn!(
                 "an earlier run was cut off before anybody had confirmed a trial: going on with the \
                  configuration from before that. The file is read with the next reload"
             );
             return Ok(Some(Self { settings: before, asked: None, earlier: None }));
         }
+        // Whoever has removed the table wants nothing of it back.
+        if !firewall.exists()? {
+            fallbacks.confirmed.forget();
+        }
         let Some(span) = trial else {
             return Ok(Some(Self { settings, asked: None, earlier: None }));
         };
         let mut earlier = None;
-        let asked = match firewall.trial()? {
+        let asked = match unconfirmed.map(|until| until.since(now)) {
             None => {
                 earlier = fallbacks.confirmed.kept(&settings);
                 Asked::For(span)

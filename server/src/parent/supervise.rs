@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use self::records::Clerk;
 pub(crate) use self::trial::{Asked, Trial};
+use super::closing::CloseSocket;
 use super::network::Network;
 use super::signals::{Signals, Wanted};
 use super::world::World;
@@ -40,6 +41,7 @@ pub(crate) struct Supervisor {
     pub(crate) notify: Notify,
     /// When systemd was told last that all is well.
     vouched: Uptime,
+    closing: Option<CloseSocket>,
     trial: Trial,
     current: Option<Network>,
     next: Option<Network>,
@@ -89,6 +91,7 @@ impl Supervisor {
             signals,
             notify: Notify::of_environment(),
             vouched: Uptime::default(),
+            closing: None,
             trial,
             current: None,
             next: Some(next),
@@ -96,6 +99,11 @@ impl Supervisor {
             mend: None,
             again: Again::default(),
         }
+    }
+
+    /// Does what is asked on this socket, too.
+    pub(crate) fn asked_by(self, closing: Option<CloseSocket>) -> Self {
+        Self { closing, ..self }
     }
 
     /// Runs until told to stop, or until the first start has failed.
@@ -115,6 +123,7 @@ impl Supervisor {
                 }
             }
             self.serve(now);
+            self.close_what_is_asked(now);
             self.listen(now);
             // First who has ended, then who may begin: nobody waits a round for a free folder.
             if let Some(code) = self.bury(now) {
@@ -133,6 +142,7 @@ impl Supervisor {
         let networks = self.current.iter().chain(&self.next);
         let mut polled: Vec<PollFd<'_>> = [self.signals.as_fd(), self.watch.fd()]
             .into_iter()
+            .chain(self.closing.as_ref().map(AsFd::as_fd))
             .chain(networks.flat_map(Network::lines))
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
@@ -189,6 +199,7 @@ impl Supervisor {
     fn look_after(&mut self, now: Uptime) {
         self.stand_guard(now);
         self.clerk.gate.expire(now);
+        self.clerk.gate.write_down(now);
         self.tell_of_trial(now);
         for network in self.current.iter_mut().chain(&mut self.next) {
             if network.is_overdue(now, FINISH) {
@@ -221,7 +232,7 @@ impl Supervisor {
             self.mend = Some(now.after(ROUND));
         } else {
             warn!("another program removed our table; it is back, with all grants");
-            self.clerk.tell_of_cuts();
+            self.clerk.tell_of_the_rest();
             self.mend = None;
         }
     }
@@ -295,6 +306,7 @@ impl Supervisor {
     fn lower(&mut self) -> ExitCode {
         match self.clerk.gate.lower() {
             Ok(()) => {
+                self.trial.forget();
                 info!("stopped; protection is removed");
                 ExitCode::SUCCESS
             }

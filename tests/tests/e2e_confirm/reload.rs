@@ -87,6 +87,23 @@ fn confirmed_they_are_the_new_ones_and_stay_so_after_a_crash() {
 }
 
 #[test]
+fn with_both_processes_killed_and_the_ruleset_flushed_the_next_start_goes_back_all_the_same() {
+    let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
+    for arguments in [&[][..], &["--confirm", LONG]] {
+        let mut scene = Scene::new(&world, &authorities);
+        scene.reload(LONG);
+        scene.daemon.crash();
+        world.gateway.nft("flush ruleset");
+        scene.daemon.begin_with(arguments);
+        scene.daemon.wait_for("going on with the configuration from before that");
+        scene.daemon.wait_for(Daemon::ACCEPTING);
+        assert_eq!(scene.seen(), BEFORE);
+        assert_eq!(scene.daemon.stop().code, Some(0));
+        assert_eq!(scene.daemon.run("open").0, Some(0));
+    }
+}
+
+#[test]
 fn with_both_processes_killed_the_kernel_goes_back_and_so_does_the_next_start() {
     let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
     let mut scene = Scene::new(&world, &authorities);

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 
 use sknock_tests::wait::{LIMIT, until};
-use sknock_tests::{Authority, Client, Config, Daemon, Echo, World};
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, World, boots};
 
 use crate::{CLIENT_ONLY, CLOSED, EVERYBODY, LONG, SHORT, open};
 
@@ -85,6 +85,40 @@ fn a_restart_does_not_give_a_trial_more_time() {
     let ended = daemon.wait_for_end();
     assert_eq!(ended.code, Some(75), "{}", ended.said);
     assert_eq!(world.tcp(22), EVERYBODY);
+}
+
+#[test]
+fn a_flush_and_a_restart_do_not_give_a_trial_more_time() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = on_trial(&world, &authority, SHORT);
+    daemon.crash();
+    world.gateway.nft("flush ruleset");
+    daemon.begin_with(&["--confirm", LONG]);
+    let ended = daemon.wait_for_end();
+    assert_eq!(ended.code, Some(75), "{}", ended.said);
+    assert_eq!(world.gateway.table(), None);
+    // A second attempt is one.
+    daemon.begin_with(&["--confirm", LONG]);
+    daemon.wait_for("on trial, 600 s left to confirm");
+}
+
+#[test]
+fn a_ruleset_that_was_saved_in_a_trial_is_no_trial_after_the_next_boot() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    daemon.settle();
+    let _folder = boots::on_a_disk(&mut daemon);
+    daemon.begin_with(&["--confirm", SHORT]);
+    daemon.wait_for(Daemon::ACCEPTING);
+    let saved = daemon.file("saved.nft");
+    std::fs::write(&saved, world.gateway.try_run("nft", &["list", "ruleset"]).unwrap()).unwrap();
+    daemon.crash();
+    boots::boot_again(&daemon, false);
+    world.gateway.nft("flush ruleset");
+    world.gateway.try_run("nft", &["-f", saved.to_str().unwrap()]).unwrap();
+    daemon.begin_with(&["--confirm", LONG]);
+    daemon.wait_for("on trial, 600 s left to confirm");
+    assert_eq!(daemon.tell("confirm").code, Some(0));
 }
 
 #[test]

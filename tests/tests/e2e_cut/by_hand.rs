@@ -1,5 +1,6 @@
 //! An administrator looks at what is open, and closes it.
 
+use sknock_tests::wait::until;
 use sknock_tests::{Daemon, World, binaries};
 
 use crate::feed::Feed;
@@ -49,7 +50,8 @@ fn what_sknockd_closes_ends_and_does_not_come_back() {
     let daemon = scene.start(&scene.config());
     what_is_closed_stays_closed(&scene, &daemon, || {
         let said = sknockd(&scene, &["close", "--name", "mallory"]).unwrap();
-        assert!(said.contains("closed: 4.") && said.contains("ends connections"), "{said}");
+        assert!(said.contains("closed: 4; had ended by themselves: 0; connections ended: 2"));
+        assert!(said.contains("tcp/22 from 10.77.1.2  mallory "), "{said}");
     });
 }
 
@@ -90,9 +92,9 @@ fn open_doors_are_listed_for_people_and_programs_and_closed_by_what_is_listed() 
     let close = |which: &[&str]| sknockd(&scene, &[&["close"], which].concat());
     let wrong = close(&["--knock", &of("alice", "knock"), "--name", "mallory"]).unwrap_err();
     assert!(wrong.contains("nothing of that is open"), "{wrong}");
-    assert!(close(&["--knock", &of("alice", "knock")]).unwrap().contains("closed: 1."));
-    assert!(close(&["--serial", &of("mallory", "serial")]).unwrap().contains("closed: 2."));
-    assert!(close(&["--address", "fd77:1::2"]).unwrap().contains("closed: 1."));
+    assert!(close(&["--knock", &of("alice", "knock")]).unwrap().contains("closed: 1;"));
+    assert!(close(&["--serial", &of("mallory", "serial")]).unwrap().contains("closed: 2;"));
+    assert!(close(&["--address", "fd77:1::2"]).unwrap().contains("closed: 1;"));
     assert!(close(&["--all"]).is_err());
     assert_eq!(scene.world.gateway.doors(), []);
 }
@@ -108,5 +110,92 @@ fn without_a_server_doors_close_and_whoever_closes_is_told_what_goes_on() {
     assert_eq!(scene.world.gateway.doors(), []);
     daemon.begin();
     daemon.wait_for(Daemon::ACCEPTING);
+    assert_eq!(scene.world.gateway.doors(), []);
+}
+
+/// Mallory's grants at ssh and mosh have ended, and the sessions go on; alice is let in at ssh, too, or not.
+fn what_has_ended_is_closed(alice: bool, between: impl Fn(&mut Daemon<'_>), which: &[&str]) {
+    let scene = Scene::new();
+    let mut daemon = scene.start(&scene.config());
+    scene.open_for("mallory", &["tcp/22", "udp/60001"], 2);
+    let (talks, flows) = (scene.tcp(22), scene.udp(60001));
+    until("the grants end", || scene.world.gateway.doors().is_empty());
+    if alice {
+        scene.open("alice", &["tcp/22"]);
+    }
+    between(&mut daemon);
+    all_pass(talks.iter().chain(&flows));
+    let mark = daemon.mark();
+    let said = sknockd(&scene, &[&["close"], which].concat()).unwrap();
+    assert!(said.contains("closed: 0; had ended by themselves: 4;"), "{said}");
+    assert!(said.contains("udp/60001 from 10.77.1.2  mallory serial="), "{said}");
+    assert!(said.contains(": had ended; connections are ended\n"), "{said}");
+    assert_eq!(said.contains("had ended; connections go on"), alice, "{said}");
+    daemon.wait_since(mark, ENDED);
+    all_die(&flows);
+    if alice {
+        all_pass(&talks);
+    } else {
+        all_die(&talks);
+    }
+    // And there is nothing left to close.
+    let again = sknockd(&scene, &["close", "--name", "mallory"]).unwrap_err();
+    assert!(again.contains("nothing of that is open"), "{again}");
+}
+
+#[test]
+fn sessions_end_whose_grants_had_ended_by_themselves() {
+    let wait = |_: &mut Daemon<'_>| std::thread::sleep(std::time::Duration::from_secs(10));
+    what_has_ended_is_closed(false, wait, &["--name", "mallory"]);
+}
+
+#[test]
+fn sessions_end_whose_grants_had_ended_before_a_crash() {
+    let restart = |daemon: &mut Daemon<'_>| {
+        daemon.crash();
+        daemon.begin();
+        daemon.wait_for(Daemon::ACCEPTING);
+    };
+    what_has_ended_is_closed(false, restart, &["--all"]);
+}
+
+#[test]
+fn where_another_certificate_is_let_in_sessions_go_on() {
+    what_has_ended_is_closed(true, |_| (), &["--name", "mallory"]);
+}
+
+#[test]
+fn of_two_who_hold_one_door_only_the_one_that_is_meant_loses_it() {
+    let scene = Scene::new();
+    let daemon = scene.start(&scene.config());
+    scene.open_for("mallory", &["tcp/22"], 300);
+    scene.open_for("alice", &["tcp/22"], 600);
+    let talks = scene.tcp(22);
+    let close = |who: &str| sknockd(&scene, &["close", "--name", who]).unwrap();
+    assert!(close("mallory").contains("closed: 2; had ended by themselves: 0"));
+    all_pass(&talks);
+    assert_eq!(scene.world.gateway.doors().len(), 2);
+    let mark = daemon.mark();
+    assert!(close("alice").contains(": closed; connections are ended\n"));
+    daemon.wait_since(mark, ENDED);
+    all_die(&talks);
+}
+
+#[test]
+fn a_door_by_hand_closes_as_well_and_who_does_not_answer_is_named() {
+    let scene = Scene::new();
+    let daemon = scene.start(&scene.config());
+    scene.world.gateway.nft("add element inet sknock grant4 { 10.77.1.2 . tcp . 22 timeout 1h }");
+    let said = sknockd(&scene, &["close", "--address", "10.77.1.2"]).unwrap();
+    assert!(said.contains("closed that the server had not granted: 1"), "{said}");
+    assert_eq!(scene.world.gateway.doors(), []);
+    scene.open("mallory", &["tcp/22"]);
+    let socket = scene.world.gateway.inside(|| {
+        sknock_gate::Claim::path(std::path::Path::new(sknock_gate::Claim::DIRECTORY), "close")
+    });
+    std::fs::remove_file(socket.unwrap()).unwrap();
+    let said = sknockd(&scene, &["close", "--name", "mallory"]).unwrap_err();
+    assert!(said.contains("has not closed") && said.contains("Closed in the kernel: 2"), "{said}");
+    until("the server knows", || daemon.times_said("by=\"hand\"") > 0);
     assert_eq!(scene.world.gateway.doors(), []);
 }

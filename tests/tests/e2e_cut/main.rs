@@ -3,5 +3,6 @@
 mod by_hand;
 mod feed;
 mod gaps;
+mod restarted;
 mod revoked;
 mod scene;

@@ -127,6 +127,14 @@ impl Booted<'_> {
         self.must_judge();
     }
 
+    /// Root asks, and the unit's user does it.
+    fn close(&self) {
+        self.must_open();
+        self.run("sknockd close --name alice");
+        assert_eq!(self.world.tcp(22), Seen::each(Refused, Refused));
+        assert_eq!(self.said("sknockd", "closed: 2; had ended by themselves: 0"), 1);
+    }
+
     fn stop(&self) {
         self.run("systemctl stop sknockd");
         let ended = ["ActiveState", "Result"].map(|name| self.property(name));
@@ -154,6 +162,7 @@ fn it_starts_protects_reloads_recovers_stops_and_stays_down_when_it_must() {
     booted.recover();
     booted.refuse();
     booted.begin_with_credential();
+    booted.close();
     booted.stop();
     let journal = booted.machine.journal("sknockd");
     assert!(!journal.contains("no Landlock") && !journal.contains("ermi"), "{journal}");

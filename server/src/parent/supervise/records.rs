@@ -8,7 +8,9 @@ use sknock_gate::{Answer, Changes, Gate, Happened, Request, Uptime};
 use tracing::{error, info, warn};
 
 use super::Supervisor;
+use crate::closing::Answered;
 use crate::config::Settings;
+use crate::grants::Which;
 use crate::log::{Rate, together};
 use crate::parent::network::Network;
 use crate::parent::plan;
@@ -45,6 +47,20 @@ impl Supervisor {
         if is_up {
             self.promote(now);
             self.mend = None;
+        }
+    }
+
+    /// Closes what `sknockd close` has asked for since we looked last, and says what that was.
+    pub(super) fn close_what_is_asked(&mut self, now: Uptime) {
+        let Some(closing) = &self.closing else { return };
+        // One in each round: knocks go on.
+        if let Some((which, from)) = closing.next() {
+            let answered = if self.protected {
+                self.clerk.close(&which, now)
+            } else {
+                Answered::failed("it has not put its protection up yet; try again")
+            };
+            closing.answer(&answered, &from);
         }
     }
 
@@ -89,12 +105,42 @@ impl Clerk {
         reply(links, records, |place| happened.get(place).map_or(Answer::Failed, Happened::answer));
         together(|| happened.iter().for_each(|one| self.tell(one, now)));
         self.gate.settle();
-        self.tell_of_cuts();
+        self.tell_of_the_rest();
+    }
+
+    fn close(&mut self, which: &Which, now: Uptime) -> Answered {
+        match self.gate.close_which(|label, way| which.is_true_of(label, way.address), now) {
+            Ok(closed) => {
+                self.gate.settle();
+                let answered = Answered::of(&closed, self.tell_of_cuts());
+                if !closed.is_empty() {
+                    info!(target: "gate", by = "hand", "{}", answered.summary());
+                }
+                answered
+            }
+            Err(error) => {
+                error!(target: "gate", "not closed as was asked: {error}");
+                Answered::failed(error)
+            }
+        }
     }
 
     /// Takes over which doors somebody else has closed, as far as that is known. Not known: they come
     /// back with the table.
     pub(super) fn heed(&mut self, changes: &Changes, now: Uptime) {
+        self.heed_closed(changes, now);
+        if changes.overrun {
+            self.gate.end_single_use(now);
+        }
+        if !changes.put.is_empty()
+            && let Err(error) = self.gate.put_by_others(&changes.put, now)
+        {
+            error!(target: "gate", "what others have opened cannot be closed: {error}");
+        }
+        self.tell_of_the_rest();
+    }
+
+    fn heed_closed(&mut self, changes: &Changes, now: Uptime) {
         let mut closed = changes.closed.clone();
         if changes.overrun {
             match self.gate.missing(now) {
@@ -110,7 +156,6 @@ impl Clerk {
             closed @ Happened::Closed(_) => info!(target: "gate", by = "hand", "{closed}"),
             other => self.tell(&other, now),
         }
-        self.tell_of_cuts();
     }
 
     /// Puts up the protection that `settings` ask for, in one transaction.
@@ -118,19 +163,34 @@ impl Clerk {
         let changed = self.gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
         let happened = if up { changed } else { self.gate.raise(now) };
         self.tell(&happened, now);
-        self.tell_of_cuts();
+        self.tell_of_the_rest();
         happened.answer()
     }
 
-    /// Whose connections have ended that the gate let in, or that came in without it.
-    pub(super) fn tell_of_cuts(&mut self) {
-        if let Some(severed) = self.gate.severed() {
-            if severed.failed.is_some() {
-                warn!(target: "gate", "{severed}");
-            } else {
-                info!(target: "gate", "{severed}");
-            }
+    /// Whose connections have ended that the gate let in, or that came in without it; what was removed
+    /// that nobody was granted; whether grants are written down.
+    pub(super) fn tell_of_the_rest(&mut self) {
+        if let Some(unknown) = self.gate.unknown() {
+            warn!(target: "gate", "{unknown}");
         }
+        if let Some(error) = self.gate.unwritten() {
+            error!(
+                target: "gate",
+                "grants cannot be written down: {error}; a restart now would close them"
+            );
+        }
+        self.tell_of_cuts();
+    }
+
+    /// How many connections were ended.
+    fn tell_of_cuts(&mut self) -> usize {
+        let Some(severed) = self.gate.severed() else { return 0 };
+        if severed.failed.is_some() {
+            warn!(target: "gate", "{severed}");
+        } else {
+            info!(target: "gate", "{severed}");
+        }
+        severed.connections
     }
 
     /// Every opening is told here too, whatever the network process says of it.

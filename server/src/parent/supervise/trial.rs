@@ -49,6 +49,11 @@ impl Trial {
         Self { asked, before: None, earlier, again: None, told: 0, fallbacks }
     }
 
+    /// Nothing is in force, and there is nothing to go back to.
+    pub(super) fn forget(&self) {
+        self.fallbacks.forget();
+    }
+
     /// Puts up the protection that `new` asks for, on trial if that was asked. A trial that runs goes
     /// on, and only its time counts. `running` is what the protection is for until now, if it is up.
     pub(super) fn raise(
@@ -180,6 +185,7 @@ impl Supervisor {
         if let Err(error) = self.clerk.gate.lower() {
             error!("the table cannot be removed: {error}; the kernel has opened it already");
         }
+        self.trial.forget();
         self.finish();
         ExitCode::from(UNCONFIRMED)
     }

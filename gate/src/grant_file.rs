@@ -1,0 +1,146 @@
+//! What is granted, in files beside the claim, for the gate that begins after this one: the kernel's
+//! elements name one holder each, and may come from a saved ruleset.
+//!
+//! ```text
+//! two files, of which the one with the higher number counts:
+//!   "sknock-g" | u64 number | [32] boot and network namespace | entries: first all that there was, then each change
+//! ```
+//! The file that does not count is written whole, its header last, and then it is the one that counts. So
+//! no moment is without a whole one. Entries that are cut short at its end are left out: what they
+//! would have said was never answered. It outlives a process, not the machine: nothing is synced, and
+//! the folder is in memory.
+
+pub(crate) mod entry;
+mod recalled;
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::FileExt;
+
+use entry::Entry;
+pub use recalled::Recalled;
+
+use crate::{Claim, Origin};
+
+const MAGIC: &[u8; 8] = b"sknock-g";
+/// The magic, the number, the origin.
+const HEADER: usize = MAGIC.len() + size_of::<u64>() + Origin::LEN;
+/// Above twice its first size and this, in bytes, the file is written anew.
+const SLACK: u64 = 1 << 20;
+
+/// The files, and what was not written yet.
+#[derive(Debug)]
+pub struct GrantFile {
+    files: [File; 2],
+    /// Which of them counts.
+    current: usize,
+    number: u64,
+    origin: Origin,
+    /// How long that one is, and was when it was written whole.
+    length: u64,
+    whole: u64,
+    pending: Vec<u8>,
+    /// A change could not be written: what is in the file is not what is so.
+    stale: bool,
+}
+
+impl GrantFile {
+    /// Opens the files beside `claim`; what the last gate in this boot and namespace has left, if any has.
+    pub fn open(claim: &Claim, origin: Origin) -> io::Result<(Self, Option<Recalled>)> {
+        let files = [claim.open_beside("grants.0")?, claim.open_beside("grants.1")?];
+        Self::of(files, origin)
+    }
+
+    /// The same with these files, which are open for reading and writing.
+    pub fn of(mut files: [File; 2], origin: Origin) -> io::Result<(Self, Option<Recalled>)> {
+        let mut newest: Option<(u64, usize, Vec<u8>)> = None;
+        for (place, file) in files.iter_mut().enumerate() {
+            let bytes = read(file)?;
+            if let Some(number) = number(&bytes, &origin)
+                && newest.as_ref().is_none_or(|(other, ..)| *other < number)
+            {
+                newest = Some((number, place, bytes));
+            }
+        }
+        let (number, current, entries) = newest.unwrap_or_default();
+        let recalled = (!entries.is_empty()).then(|| recall(&entries[HEADER..]));
+        let pending = Vec::new();
+        // Until it is written whole nothing is appended: its end may be an entry that was cut short.
+        let stale = true;
+        Ok((Self { files, current, number, origin, length: 0, whole: 0, pending, stale }, recalled))
+    }
+
+    /// Nothing is granted, and nothing was.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.rewrite(std::iter::empty())
+    }
+
+    /// Keeps a change for [`GrantFile::append`].
+    pub(crate) fn note(&mut self, entry: &Entry) {
+        if !self.stale {
+            entry.write(&mut self.pending);
+        }
+    }
+
+    /// Writes what was noted.
+    pub(crate) fn append(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let written = self.files[self.current].write_all_at(&self.pending, self.length);
+        self.length += u64::try_from(self.pending.len()).unwrap_or_default();
+        self.pending.clear();
+        self.stale |= written.is_err();
+        written
+    }
+
+    /// Whether it is time to write it whole: it has grown, or is not true.
+    pub(crate) fn is_due(&self) -> bool {
+        self.stale || self.length > self.whole.saturating_mul(2).saturating_add(SLACK)
+    }
+
+    /// Writes it whole, with these entries and no others.
+    pub(crate) fn rewrite(&mut self, entries: impl Iterator<Item = Entry>) -> io::Result<()> {
+        self.stale = true;
+        self.pending.clear();
+        let next = 1 - self.current;
+        let mut bytes = vec![0; HEADER];
+        entries.for_each(|entry| entry.write(&mut bytes));
+        let file = &self.files[next];
+        file.set_len(0)?;
+        file.write_all_at(&bytes, 0)?;
+        let number = self.number + 1;
+        let header = [&MAGIC[..], &number.to_be_bytes(), &self.origin.encode()].concat();
+        file.write_all_at(&header, 0)?;
+        // It does not count any more, and needs no memory.
+        let emptied = self.files[self.current].set_len(0);
+        (self.current, self.number, self.stale) = (next, number, false);
+        self.length = u64::try_from(bytes.len()).unwrap_or_default();
+        self.whole = self.length;
+        emptied
+    }
+}
+
+fn read(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The number of a whole file of this origin.
+fn number(bytes: &[u8], origin: &Origin) -> Option<u64> {
+    let (magic, rest) = bytes.split_first_chunk()?;
+    let (number, rest) = rest.split_first_chunk()?;
+    let ours = magic == MAGIC && rest.starts_with(&origin.encode());
+    ours.then(|| u64::from_be_bytes(*number))
+}
+
+fn recall(mut entries: &[u8]) -> Recalled {
+    let mut recalled = Recalled::default();
+    while let Some((entry, rest)) = Entry::read(entries) {
+        recalled.apply(entry);
+        entries = rest;
+    }
+    recalled
+}
