@@ -6,6 +6,8 @@
 mod close;
 mod fetch;
 mod file;
+mod reach;
+mod route;
 mod turns;
 
 use std::io;
@@ -18,8 +20,10 @@ use arc_swap::ArcSwap;
 use sknock_protocol::{CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier};
 use tracing::{error, info, warn};
 
+pub(crate) use self::fetch::ports;
+use self::fetch::{Clients, Fetched, Fetcher};
 pub use self::fetch::{FetchError, LARGEST, Patience};
-use self::fetch::{Fetched, Fetcher};
+pub use self::route::Astray;
 use self::turns::{Turn, Turns};
 use crate::audit::hex;
 use crate::clock;
@@ -58,11 +62,11 @@ impl Refresh {
         } else {
             Revocation::Lists(RevocationLists::new(settings.grace))
         };
-        let client = fetch::client(web_authorities, patience)?;
+        let clients = Arc::new(Clients::new(web_authorities, patience, &settings.urls)?);
         Ok(Self {
             verifier,
             current: Arc::new(ArcSwap::from_pointee(current)),
-            sources: settings.urls.iter().map(|url| Fetcher::new(&client, url)).collect(),
+            sources: settings.urls.iter().map(|url| Fetcher::new(&clients, url)).collect(),
             file: settings.file.clone(),
             interval: settings.interval,
         })
@@ -140,7 +144,9 @@ impl Refresh {
                 Some(turn) = turns.next() => {
                     let place = turn.place;
                     self.take(turn);
-                    turns.add(place, self.sources[place].clone(), fetch::jittered(self.interval));
+                    let source = self.sources[place].clone();
+                    let pause = source.pause(self.interval);
+                    turns.add(place, source, pause);
                 }
                 _ = age.tick() => self.warn_of_age(clock::now()),
             }
