@@ -83,8 +83,10 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
     let (lists, patience) = (&settings.revocation, Patience::default());
     let mut refresh = Refresh::new(lists, Arc::clone(&verifier), web_authorities, patience)
         .map_err(|error| End { code: CONFIGURATION, why: error.to_string() })?;
-    if let Some(list) = &contents.revocation {
-        refresh.load(list, clock::now());
+    refresh.load_saved();
+    match &contents.revocation {
+        Some(list) => refresh.load(list, clock::now()),
+        None => refresh.warn_of_age(clock::now()),
     }
     if !refresh.is_usable(clock::now()) {
         refresh.fetch_now()?;
@@ -101,13 +103,11 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
 }
 
 fn wall_in(settings: &Settings) -> Result<(), End> {
-    let folder = settings.revocation.file.as_deref().and_then(Path::parent);
-    let writable: Vec<&Path> = folder.into_iter().chain([&*settings.process.state]).collect();
     let mut ports = refresh::ports(&settings.revocation.urls);
     if !ports.is_empty() {
         ports.insert(DNS);
     }
-    if confine::wall_in(&writable, &ports)?.files {
+    if confine::wall_in(&[&settings.process.state], &ports)?.files {
         debug!("confined by Landlock and seccomp");
     } else {
         warn!("this kernel has no Landlock; files are protected by their permissions alone");

@@ -67,11 +67,13 @@ pub struct Keys {
     pub authorities: Option<PathBuf>,
 }
 
-/// Who is no longer welcome. Neither `file` nor `urls`: revocation is off.
+/// Who is no longer welcome. Neither `file` nor `urls`: revocation is off, and nothing is `saved`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RevocationSettings {
-    /// The list, DER. Given whenever `urls` has any.
+    /// Lists that somebody puts there, DER. Only read.
     pub file: Option<PathBuf>,
+    /// Where lists that were fetched are saved, and read at a start beside `file`.
+    pub saved: Option<PathBuf>,
     /// Where to fetch it, http or https; at most 16.
     pub urls: Vec<String>,
     /// How often: six seconds to one week.

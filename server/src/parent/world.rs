@@ -7,7 +7,7 @@ use caps::Capability;
 use tracing::{error, info};
 
 use super::ears::{Ears, workers};
-use super::files::{Files, prepare_folders};
+use super::files::{Files, prepare_folder};
 use super::network::{Given, Network};
 use super::privilege::{Account, raised};
 use crate::config::Settings;
@@ -67,7 +67,7 @@ fn prepare(settings: &Settings) -> Result<(Account, Files), Unfit> {
         Unfit
     });
     let (account, files) = (account?, files?);
-    prepare_folders(settings, account).map_err(told)?;
+    prepare_folder(settings, account).map_err(told)?;
     Ok((account, files))
 }
 

@@ -8,6 +8,7 @@ mod issuers;
 mod names;
 mod noticed;
 mod redirects;
+mod saved;
 mod scene;
 mod start;
 mod tricks;
