@@ -30,7 +30,7 @@ use crate::config::Settings;
 use crate::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use crate::handover::Handover;
 use crate::orders::Report;
-use crate::refresh::{Patience, Refresh};
+use crate::refresh::{self, Patience, Refresh};
 use crate::{clock, keys, log};
 
 /// Lives the life of the network process, from the handover in descriptor `number` to its end.
@@ -83,8 +83,10 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
     let (lists, patience) = (&settings.revocation, Patience::default());
     let mut refresh = Refresh::new(lists, Arc::clone(&verifier), web_authorities, patience)
         .map_err(|error| End { code: CONFIGURATION, why: error.to_string() })?;
-    if let Some(list) = &contents.revocation {
-        refresh.load(list, clock::now());
+    refresh.load_saved();
+    match &contents.revocation {
+        Some(list) => refresh.load(list, clock::now()),
+        None => refresh.warn_of_age(clock::now()),
     }
     if !refresh.is_usable(clock::now()) {
         refresh.fetch_now()?;
@@ -101,9 +103,11 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
 }
 
 fn wall_in(settings: &Settings) -> Result<(), End> {
-    let folder = settings.revocation.file.as_deref().and_then(Path::parent);
-    let writable: Vec<&Path> = folder.into_iter().chain([&*settings.process.state]).collect();
-    if confine::wall_in(&writable)?.files {
+    let mut ports = refresh::ports(&settings.revocation.urls);
+    if !ports.is_empty() {
+        ports.insert(DNS);
+    }
+    if confine::wall_in(&[&settings.process.state], &ports)?.files {
         debug!("confined by Landlock and seccomp");
     } else {
         warn!("this kernel has no Landlock; files are protected by their permissions alone");
@@ -111,12 +115,15 @@ fn wall_in(settings: &Settings) -> Result<(), End> {
     Ok(())
 }
 
-/// Confines the calling process as the network process is confined, with these folders to write to; says
-/// whether the kernel has Landlock. For the test that then tries to get out.
+/// Long answers of name servers come over TCP.
+const DNS: u16 = 53;
+
+/// Confines the calling process as the network process is confined, with these folders to write to and
+/// these TCP ports to connect to; says whether the kernel has Landlock. For the test that then tries to get out.
 #[doc(hidden)]
-pub fn confine(parent: i32, writable: &[&Path]) -> std::io::Result<bool> {
+pub fn confine(parent: i32, writable: &[&Path], ports: &[u16]) -> std::io::Result<bool> {
     confine::shed(Pid::from_raw(parent))?;
-    Ok(confine::wall_in(writable)?.files)
+    Ok(confine::wall_in(writable, &ports.iter().copied().collect())?.files)
 }
 
 /// A thread that panics would leave its share of the clients unheard; the process ends instead, and

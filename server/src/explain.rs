@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
-use sknock_protocol::{Datagram, Moment, Revocation, RevocationList, RevocationLists, Service};
+use sknock_protocol::{
+    Anchors, Datagram, Moment, Revocation, RevocationList, RevocationLists, Service,
+};
 use zeroize::Zeroizing;
 
-use crate::config::{PasswordSource, Settings};
+use crate::config::{PasswordSource, RevocationSettings, Settings};
 use crate::keys::{self, KeyFiles, without_line_end};
 use crate::pipeline::{Pipeline, Refused};
 use crate::policy::{Grant, Policy};
@@ -95,25 +97,36 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     let files =
         KeyFiles { bundle: &bundle, password: &password, authorities: authorities.as_deref() };
     let verifier = Arc::new(keys::verifier(files, settings)?);
-    let revocation = match settings.revocation.file.as_deref() {
-        None => Revocation::NotConfigured,
-        Some(path) => {
-            let mut lists = RevocationLists::new(settings.revocation.grace);
-            // As in the server: a list that is not there yet, or is not taken, lets nobody in.
-            if let Ok(file) = fs::read(path) {
-                for list in RevocationList::split(&file) {
-                    match RevocationList::verify(list, verifier.anchors()) {
-                        Ok(list) => lists = lists.with(list),
-                        Err(why) => eprintln!("sknockd: crlFile: a list is not taken: {why}"),
-                    }
-                }
-            }
-            Revocation::Lists(lists)
-        }
-    };
+    let revocation = revocation(&settings.revocation, verifier.anchors());
     let revocation = Arc::new(ArcSwap::from_pointee(revocation));
     let replay = memory(settings);
     Ok(Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) })
+}
+
+/// What the server would start with: of the saved lists and those of `crlFile` the newer.
+fn revocation(settings: &RevocationSettings, anchors: &Anchors) -> Revocation {
+    if settings.saved.is_none() {
+        return Revocation::NotConfigured;
+    }
+    let mut lists = RevocationLists::new(settings.grace);
+    for path in [&settings.saved, &settings.file].into_iter().flatten() {
+        // As in the server: a list that is not there yet, or is not taken, lets nobody in.
+        let Ok(file) = fs::read(path) else { continue };
+        for list in RevocationList::split(&file) {
+            match RevocationList::verify(list, anchors) {
+                Ok(list) => {
+                    let current = lists.list(list.issuer());
+                    if current.is_none_or(|current| list.may_replace(current).is_ok()) {
+                        lists = lists.with(list);
+                    }
+                }
+                Err(why) => {
+                    eprintln!("sknockd: {}: a list is not taken: {why}", path.display());
+                }
+            }
+        }
+    }
+    Revocation::Lists(lists)
 }
 
 /// Remembers one datagram, and no other.

@@ -25,6 +25,7 @@ pub mod orders;
 pub mod parent;
 pub mod pipeline;
 pub mod policy;
+mod readable;
 pub mod refresh;
 pub mod replay;
 pub mod trial;

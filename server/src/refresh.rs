@@ -1,11 +1,13 @@
-//! Keeps revocation lists fresh: fetched from the URLs, verified, never older than before, kept in
-//! `crlFile`, swapped in under the running threads; grants of revoked certificates are closed.
+//! Keeps revocation lists fresh: fetched from the URLs, verified, never older than before, saved in
+//! `stateDir`, swapped in under the running threads; grants of revoked certificates are closed.
 //!
 //! Whatever goes wrong, the last good lists stay, and a log line says what happened.
 
 mod close;
 mod fetch;
 mod file;
+mod reach;
+mod route;
 mod turns;
 
 use std::io;
@@ -16,10 +18,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sknock_protocol::{CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+pub(crate) use self::fetch::ports;
+use self::fetch::{Clients, Fetched, Fetcher};
 pub use self::fetch::{FetchError, LARGEST, Patience};
-use self::fetch::{Fetched, Fetcher};
+pub use self::route::Astray;
 use self::turns::{Turn, Turns};
 use crate::audit::hex;
 use crate::clock;
@@ -32,7 +36,7 @@ pub struct Refresh {
     verifier: Arc<Verifier>,
     current: Arc<ArcSwap<Revocation>>,
     sources: Vec<Fetcher>,
-    file: Option<PathBuf>,
+    saved: Option<PathBuf>,
     interval: Duration,
 }
 
@@ -58,12 +62,12 @@ impl Refresh {
         } else {
             Revocation::Lists(RevocationLists::new(settings.grace))
         };
-        let client = fetch::client(web_authorities, patience)?;
+        let clients = Arc::new(Clients::new(web_authorities, patience, &settings.urls)?);
         Ok(Self {
             verifier,
             current: Arc::new(ArcSwap::from_pointee(current)),
-            sources: settings.urls.iter().map(|url| Fetcher::new(&client, url)).collect(),
-            file: settings.file.clone(),
+            sources: settings.urls.iter().map(|url| Fetcher::new(&clients, url)).collect(),
+            saved: settings.saved.clone(),
             interval: settings.interval,
         })
     }
@@ -73,11 +77,35 @@ impl Refresh {
         Arc::clone(&self.current)
     }
 
-    /// Takes the lists that `crlFile` has. A list may be past its end: then it counts for the grace.
+    /// Takes the lists that an earlier run has fetched and saved. They are ours: what is wrong with them
+    /// keeps no start from its work.
+    pub fn load_saved(&self) {
+        let Some(path) = &self.saved else { return };
+        let bytes = match file::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                warn!("saved lists: cannot read {}: {error}", path.display());
+                return;
+            }
+        };
+        for der in RevocationList::split(&bytes) {
+            match self.kept(der) {
+                Ok(news) => news.into_iter().for_each(|list| self.install(list)),
+                Err(why) => warn!("saved lists: one is not taken: {why}"),
+            }
+        }
+    }
+
+    /// Takes the lists that `crlFile` has, unless one that was saved is newer. A list may be past its end: then it counts for the grace.
     pub fn load(&self, bytes: &[u8], now: Moment) {
         for der in RevocationList::split(bytes) {
             match self.kept(der) {
                 Ok(news) => news.into_iter().for_each(|list| self.install(list)),
+                // The administrator has put it there once; newer ones were fetched since.
+                Err(why @ (CrlError::LowerNumber | CrlError::Older { .. })) => {
+                    debug!("crlFile: a list is not taken: {why}");
+                }
                 Err(why) => warn!("crlFile: a list is not taken: {why}"),
             }
         }
@@ -140,7 +168,9 @@ impl Refresh {
                 Some(turn) = turns.next() => {
                     let place = turn.place;
                     self.take(turn);
-                    turns.add(place, self.sources[place].clone(), fetch::jittered(self.interval));
+                    let source = self.sources[place].clone();
+                    let pause = source.pause(self.interval);
+                    turns.add(place, source, pause);
                 }
                 _ = age.tick() => self.warn_of_age(clock::now()),
             }
@@ -215,9 +245,9 @@ impl Refresh {
         }
     }
 
-    /// Keeps a list for the next start, beside those of other issuers.
+    /// Saves a list for the next start, beside those of other issuers.
     fn keep(&self, list: &RevocationList, bytes: &[u8]) {
-        let Some(path) = &self.file else { return };
+        let Some(path) = &self.saved else { return };
         // What pretends to be by another is not believed by being kept: the next start looks.
         let anchors = self.verifier.anchors().issuers();
         let stays = |issuer: &[u8; 32]| {
@@ -225,7 +255,9 @@ impl Refresh {
         };
         if let Err(error) = file::replace(path, bytes, stays) {
             let path = path.display();
-            warn!("crlFile: cannot write {path}: {error}; the next start must fetch the list anew");
+            warn!(
+                "stateDir: cannot write {path}: {error}; the next start must fetch the list anew"
+            );
         }
     }
 
@@ -237,7 +269,8 @@ impl Refresh {
         }
     }
 
-    fn warn_of_age(&self, now: Moment) {
+    /// Tells of lists that have ended.
+    pub(crate) fn warn_of_age(&self, now: Moment) {
         let Revocation::Lists(lists) = &**self.current.load() else { return };
         for list in lists.iter() {
             let end = list.next_update();

@@ -316,7 +316,8 @@ fn lists_take_commas_and_white_space() {
     .unwrap();
     assert_eq!(settings.revocation.urls, ["http://a/1", "https://b/2", "http://c/3"]);
     assert_eq!(settings.firewall.protected, services(&["tcp/22-23", "udp/5-9"]));
-    assert_eq!(settings.revocation.file, Some(PathBuf::from("/var/lib/sknock/crl.der")));
+    assert_eq!(settings.revocation.file, None);
+    assert_eq!(settings.revocation.saved, Some(PathBuf::from("/var/lib/sknock/crl.der")));
 }
 
 #[test]

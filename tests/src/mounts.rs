@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::panic;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -44,6 +45,24 @@ impl Mounts {
         let options = Some(options.as_str());
         self.change(|| mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), options));
     }
+
+    /// Puts an empty folder here that everybody may look into.
+    pub fn empty(&self, at: &Path) {
+        self.change(|| mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("mode=755")));
+    }
+
+    /// Puts a copy of this folder here, to be changed. Not twice: it is made at [`Self::PLACE`].
+    pub fn copy(&self, at: &Path) {
+        let place = Path::new(Self::PLACE);
+        self.empty(place);
+        let copied =
+            self.inside(|| Command::new("cp").arg("-a").arg(at.join(".")).arg(place).status());
+        assert!(copied.is_ok_and(|status| status.success()), "{} has not enough room", Self::PLACE);
+        self.change(|| mount(Some(place), at, NOTHING, MsFlags::MS_MOVE, NOTHING));
+    }
+
+    /// A folder that every machine has and nobody needs.
+    const PLACE: &str = "/mnt";
 
     /// Has this file say the same as another one.
     pub fn replace(&self, at: &Path, by: &Path) {

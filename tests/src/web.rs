@@ -2,6 +2,7 @@
 
 mod request;
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -69,7 +70,8 @@ pub struct Web {
 
 #[derive(Debug)]
 struct Shared {
-    reply: Mutex<Reply>,
+    /// The last one stays.
+    reply: Mutex<VecDeque<Reply>>,
     heard: Mutex<Vec<Request>>,
 }
 
@@ -78,7 +80,8 @@ impl Web {
     pub fn start(namespace: &Namespace, port: u16, reply: Reply) -> Self {
         let listener = namespace.inside(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)));
         let listener = listener.unwrap_or_else(|error| panic!("tcp/{port}: {error}"));
-        let shared = Arc::new(Shared { reply: Mutex::new(reply), heard: Mutex::default() });
+        let shared =
+            Arc::new(Shared { reply: Mutex::new([reply].into()), heard: Mutex::default() });
         let (stop, stopped) = UnixStream::pair().expect("descriptors are left");
         let served = Arc::clone(&shared);
         let thread = thread::spawn(move || {
@@ -94,7 +97,13 @@ impl Web {
 
     /// Answers so from now on.
     pub fn reply(&self, reply: Reply) {
-        *self.shared.reply.lock().unwrap_or_else(PoisonError::into_inner) = reply;
+        self.reply_in_turn([reply]);
+    }
+
+    /// Answers so from now on, one request after the other; the last as often as it is asked.
+    pub fn reply_in_turn(&self, replies: impl IntoIterator<Item = Reply>) {
+        let replies = replies.into_iter().collect();
+        *self.shared.reply.lock().unwrap_or_else(PoisonError::into_inner) = replies;
     }
 
     /// Where `path` is, seen from a machine that reaches this one at `address`.
@@ -129,9 +138,15 @@ impl Shared {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn next(&self) -> Reply {
+        let mut replies = self.reply.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() };
+        next.unwrap_or(Reply::Close)
+    }
+
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {
         let request = Request::read(stream)?;
-        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let reply = self.next();
         self.heard().push(request.clone());
         answer(stream, &request, reply)
     }

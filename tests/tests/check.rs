@@ -234,6 +234,30 @@ fn a_list_is_judged_by_its_age() {
 }
 
 #[test]
+fn of_the_list_that_was_saved_and_crl_file_the_newer_is_judged() {
+    let here = Installation::new();
+    let at = |now| here.check_at(now, &Host::default());
+    here.authority.crl(10, NOW).unwrap();
+    fs::create_dir(here.path("state")).unwrap();
+    fs::set_permissions(here.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    let first = fs::read(here.path("ca/crl.der")).unwrap();
+    here.configure("crlUrl = http://ca.example.org/crl.der\n");
+    here.authority.crl(30, days(9)).unwrap();
+    let newer = fs::read(here.path("ca/crl.der")).unwrap();
+    here.write("ca/crl.der", &first);
+    assert_found(&at(days(12)), Severity::Warning, "crlFile: ended on", "the authority renews");
+    here.write("state/crl.der", &newer);
+    assert_eq!(at(days(12)).findings(), [], "what was fetched counts");
+    assert_found(&at(days(40)), Severity::Warning, "stateDir: the saved list: ended on", "crlUrl");
+    here.write("state/crl.der", "junk");
+    assert_found(&at(days(2)), Severity::Warning, "the saved list does not count", "fetched again");
+    assert_eq!(at(days(2)).exit_code(), 0);
+    here.write("ca/crl.der", &newer);
+    here.write("state/crl.der", &first);
+    assert_eq!(at(days(12)).findings(), [], "what was put there by hand counts");
+}
+
+#[test]
 fn a_missing_or_foreign_list_is_found() {
     let here = Installation::new();
     here.reconfigure(&["crlFile = none.der"]);

@@ -64,14 +64,14 @@ pub struct Found {
     pub authorities: Option<io::Result<Content>>,
     /// `crlFile`
     pub list: Option<io::Result<Content>>,
+    /// What was fetched and saved in `stateDir`.
+    pub saved: Option<io::Result<Content>>,
     /// `crlTlsCaFile`
     pub tls_authorities: Option<io::Result<Content>>,
     /// The uid of `user`; `Ok(None)` if there is none of that name.
     pub user: io::Result<Option<u32>>,
     /// `stateDir`
     pub state: Folder,
-    /// The folder of `crlFile`.
-    pub list_folder: Option<Folder>,
 }
 
 impl Found {
@@ -84,15 +84,16 @@ impl Found {
             PasswordSource::Inline(_) | PasswordSource::None => None,
         };
         let list = settings.revocation.file.as_deref();
+        let list_file = |path: &Path| read(path, MOST_OF_A_LIST);
         Self {
             pfx: pfx.map(key_file),
             password,
             authorities: settings.keys.authorities.as_deref().map(key_file),
-            list: list.map(|path| read(path, MOST_OF_A_LIST)),
+            list: list.map(list_file),
+            saved: settings.revocation.saved.as_deref().map(list_file),
             tls_authorities: settings.revocation.tls_authorities.as_deref().map(key_file),
             user: uid(&settings.process.user),
             state: folder(&settings.process.state),
-            list_folder: list.and_then(Path::parent).map(folder),
         }
     }
 }

@@ -7,7 +7,7 @@ use sknock_protocol::{Anchors, Moment, RevocationList};
 use x509_parser::time::ASN1Time;
 
 use super::keys::{content, pem, told};
-use super::{Finding, Folder, Found, Host, Severity};
+use super::{Content, Finding, Found, Host, Severity};
 use crate::config::Settings;
 
 /// A list is to be replaced before its end, by hand or by the web server; say so a day before.
@@ -37,40 +37,76 @@ pub(super) fn examine(
         }
     }
     let fetched = !revocation.urls.is_empty();
-    if let (true, Some(folder)) = (fetched, found.list_folder) {
-        findings.extend(folder_finding(folder, found.user.as_ref().ok().copied().flatten()));
-    }
-    match &found.list {
-        None => findings.push(Finding::warning(
+    let file = match &found.list {
+        Some(Err(error)) if fetched && error.kind() == io::ErrorKind::NotFound => None,
+        file => content("crlFile", file.as_ref(), findings),
+    };
+    // The server's own; it does without if it has to.
+    let saved = found.saved.as_ref().and_then(|saved| saved.as_ref().ok());
+    match (file, saved) {
+        (None, None) if fetched => {
+            let remedy =
+                "make sure that it can be: a start without any list fails, and closes nothing";
+            findings.push(Finding::note("no list is there yet; it will be fetched", remedy));
+        }
+        (None, None) if found.list.is_none() => findings.push(Finding::warning(
             "nobody can be revoked: neither crlFile nor crlUrl is set",
             "set one, or a stolen certificate opens doors until it ends",
         )),
-        Some(Err(error)) if fetched && error.kind() == io::ErrorKind::NotFound => {
-            let remedy =
-                "make sure that it can be: a start without any list fails, and closes nothing";
-            findings.push(Finding::note("crlFile is not there yet and will be fetched", remedy));
-        }
-        file => {
-            let Some(content) = content("crlFile", file.as_ref(), findings) else { return };
+        (None, None) => {}
+        (file, saved) => {
             let Some(anchors) = anchors else { return };
-            let mut covered = Vec::new();
-            for list in RevocationList::split(&content.bytes) {
-                match RevocationList::verify(list, anchors) {
-                    Ok(list) => {
-                        age(settings, &list, now, findings);
-                        covered.push(*list.issuer());
-                    }
-                    Err(error) => findings.push(told("crlFile", &error.to_string())),
-                }
+            let lists = newest([("crlFile", file), (SAVED, saved)], anchors, findings);
+            for (place, list) in &lists {
+                age(settings, (place, list), now, findings);
             }
-            if !covered.is_empty() {
-                coverage(&covered, anchors, findings);
+            if !lists.is_empty() {
+                coverage(&lists, anchors, findings);
             }
         }
     }
 }
 
-fn age(settings: &Settings, list: &RevocationList, now: Moment, findings: &mut Vec<Finding>) {
+/// How findings name the saved lists.
+const SAVED: &str = "stateDir: the saved list";
+
+/// The list of each issuer that a start would go by, and where it is. What is wrong with others is told.
+fn newest(
+    places: [(&'static str, Option<&Content>); 2],
+    anchors: &Anchors,
+    findings: &mut Vec<Finding>,
+) -> Vec<(&'static str, RevocationList)> {
+    let mut newest: Vec<(&'static str, RevocationList)> = Vec::new();
+    for (place, content) in places {
+        for der in content.iter().flat_map(|content| RevocationList::split(&content.bytes)) {
+            let list = match RevocationList::verify(der, anchors) {
+                Ok(list) => list,
+                Err(error) if place == SAVED => {
+                    let what = format!("{SAVED} does not count: {error}");
+                    findings.push(Finding::warning(what, "it is fetched again"));
+                    continue;
+                }
+                Err(error) => {
+                    findings.push(told(place, &error.to_string()));
+                    continue;
+                }
+            };
+            match newest.iter_mut().find(|(_, known)| known.issuer() == list.issuer()) {
+                None => newest.push((place, list)),
+                Some(known) if list.may_replace(&known.1).is_ok() => *known = (place, list),
+                Some(_) => {}
+            }
+        }
+    }
+    newest
+}
+
+fn age(
+    settings: &Settings,
+    (place, list): (&str, &RevocationList),
+    now: Moment,
+    findings: &mut Vec<Finding>,
+) {
     let fetched = !settings.revocation.urls.is_empty();
     let remedy = if fetched {
         "check crlUrl, and whether the authority renews its list"
@@ -80,18 +116,18 @@ fn age(settings: &Settings, list: &RevocationList, now: Moment, findings: &mut V
     let (made, next) = (list.this_update(), list.next_update());
     let end = next.after(settings.revocation.grace);
     if list.has_begun(now).is_err() {
-        let what = format!("crlFile: made on {}, which is in the future", date(made));
+        let what = format!("{place}: made on {}, which is in the future", date(made));
         findings.push(Finding::warning(what, "check the clocks of this host and of the authority"));
     }
     if now > end {
-        let what = format!("crlFile: ended on {}, too long ago: knocks are refused", date(next));
+        let what = format!("{place}: ended on {}, too long ago: knocks are refused", date(next));
         let severity = if fetched { Severity::Warning } else { Severity::Error };
         findings.push(Finding { severity, what, remedy: remedy.into() });
     } else if now > next {
-        let what = format!("crlFile: ended on {}, counts until {}", date(next), date(end));
+        let what = format!("{place}: ended on {}, counts until {}", date(next), date(end));
         findings.push(Finding::warning(what, remedy));
     } else if now.after(soon(made, next)) > next {
-        let what = format!("crlFile: ends on {}, and there is no newer one yet", date(next));
+        let what = format!("{place}: ends on {}, and there is no newer one yet", date(next));
         findings.push(Finding::warning(what, remedy));
     }
 }
@@ -102,28 +138,13 @@ fn soon(made: Moment, next: Moment) -> Duration {
 }
 
 /// Every authority that issues client certificates needs a list.
-fn coverage(covered: &[[u8; 32]], anchors: &Anchors, findings: &mut Vec<Finding>) {
-    for issuer in anchors.issuers().iter().filter(|issuer| !covered.contains(issuer.id())) {
+fn coverage(lists: &[(&str, RevocationList)], anchors: &Anchors, findings: &mut Vec<Finding>) {
+    let covered = |id: &[u8; 32]| lists.iter().any(|(_, list)| list.issuer() == id);
+    for issuer in anchors.issuers().iter().filter(|issuer| !covered(issuer.id())) {
         findings.push(Finding::warning(
             format!("no list of {}: who has a certificate from it is refused", issuer.name()),
             "add its list's address to crlUrl; fine if it issues no client certificates",
         ));
-    }
-}
-
-fn folder_finding(folder: Folder, user: Option<u32>) -> Option<Finding> {
-    match folder {
-        Folder::NotAFolder => Some(Finding::error(
-            "crlFile: what should be its folder is none",
-            "correct crlFile, or leave it empty for a file in stateDir",
-        )),
-        Folder::Present { owner, .. } if user.is_some_and(|user| user != owner) => {
-            Some(Finding::warning(
-                "crlFile: its folder does not belong to `user`, so a fetched list may not be kept",
-                "leave crlFile empty for a file in stateDir, or give it a folder of its own",
-            ))
-        }
-        Folder::Missing | Folder::Present { .. } => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Gives up, for good, everything that the network process does not need.
 //! Nothing is parsed before this is done.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -26,10 +27,10 @@ pub(crate) fn shed(parent: Pid) -> io::Result<()> {
     capabilities::renounce()
 }
 
-/// Allows the file system below `writable`, what name resolution and TLS need, and the system calls
-/// that we make; everything else is refused from here on, for all threads to come.
-pub(crate) fn wall_in(writable: &[&Path]) -> io::Result<Walls> {
-    let files = files::restrict(writable).map_err(io::Error::other)?;
+/// Allows the file system below `writable`, what name resolution and TLS need, TCP to `ports`, and the
+/// system calls that we make; everything else is refused from here on, for all threads to come.
+pub(crate) fn wall_in(writable: &[&Path], ports: &BTreeSet<u16>) -> io::Result<Walls> {
+    let files = files::restrict(writable, ports).map_err(io::Error::other)?;
     syscalls::restrict().map_err(io::Error::other)?;
     Ok(Walls { files })
 }

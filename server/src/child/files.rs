@@ -1,49 +1,33 @@
 //! Which files the network process may touch (Landlock).
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
-    RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, NetPort, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
-/// What the resolver of the C library and the TLS root store read. All of it is public.
-const READABLE: &[&str] = &[
-    "/etc/resolv.conf",
-    "/etc/hosts",
-    "/etc/host.conf",
-    "/etc/nsswitch.conf",
-    "/etc/gai.conf",
-    "/etc/services",
-    "/etc/localtime",
-    "/etc/ld.so.cache",
-    "/etc/ssl",
-    "/etc/pki",
-    "/etc/ca-certificates",
-    "/usr/lib",
-    "/usr/lib64",
-    "/lib",
-    "/lib64",
-    "/usr/share/ca-certificates",
-    "/run/systemd/resolve",
-    "/proc/sys/vm/overcommit_memory",
-    "/sys/fs/cgroup",
-    "/dev/urandom",
-];
+use crate::readable;
 
-/// Refuses every file but those, and writing anywhere but below `writable`.
+/// Refuses every file but those of [`readable`], and writing anywhere but below `writable`.
 ///
-/// Also refuses to listen on TCP and to signal anyone outside. Returns whether the kernel has
+/// Also refuses to listen on TCP, to connect to others than these TCP ports (Linux 6.7 or later) and to
+/// signal anyone outside. Returns whether the kernel has
 /// Landlock at all (5.13 and later, unless switched off): without it the other walls must do.
-pub(crate) fn restrict(writable: &[&Path]) -> Result<bool, RulesetError> {
+pub(crate) fn restrict(writable: &[&Path], ports: &BTreeSet<u16>) -> Result<bool, RulesetError> {
     let abi = ABI::V6;
+    let ports =
+        ports.iter().map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp)));
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))?
         .handle_access(AccessNet::BindTcp)?
+        .handle_access(AccessNet::ConnectTcp)?
         .scope(Scope::from_all(abi))?
         .create()?
-        .add_rules(path_beneath_rules(READABLE, AccessFs::from_read(abi)))?
+        .add_rules(path_beneath_rules(readable::granted(), AccessFs::from_read(abi)))?
         .add_rules(path_beneath_rules(writable, AccessFs::from_all(abi)))?
+        .add_rules(ports)?
         .restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }

@@ -13,7 +13,7 @@ use super::{
     Settings, dialects, hearing,
 };
 
-/// The name of the list in the state folder, if `crlFile` does not say otherwise.
+/// Where fetched lists are saved, in the state folder.
 const FETCHED_LIST: &str = "crl.der";
 
 /// Every value, in the order of the table. The result counts only if the reader has no problem.
@@ -24,8 +24,9 @@ pub(super) fn settings(read: &mut Reader<'_>) -> Settings {
     let grants = grants(read);
     let knocks = knocks(read);
     let process = process(read);
-    if revocation.file.is_none() && !revocation.urls.is_empty() {
-        revocation.file = Some(process.state.join(FETCHED_LIST));
+    // Also while nothing is fetched any more: what was once in force is not forgotten.
+    if revocation.file.is_some() || !revocation.urls.is_empty() {
+        revocation.saved = Some(process.state.join(FETCHED_LIST));
     }
     foreign_files(read, &keys, &process);
     unprotected(read, &firewall, &grants);
@@ -58,6 +59,7 @@ fn revocation(read: &mut Reader<'_>) -> RevocationSettings {
     let hours: u64 = read.number(&keys::CRL_STALE_GRACE);
     RevocationSettings {
         file: read.optional_path(&keys::CRL_FILE),
+        saved: None,
         urls: read.urls(&keys::CRL_URL),
         interval: Duration::from_secs(tenths_of_a_minute * 6),
         grace: Duration::from_secs(hours * 3600),

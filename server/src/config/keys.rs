@@ -129,9 +129,9 @@ keys! {
 
     // who is no longer welcome
     CRL_FILE = "crlFile", Kind::OptionalPath, "",
-        "revocation list as DER; without it and crlUrl nobody is ever revoked";
+        "revocation list as DER, only read; without it and crlUrl nobody is ever revoked";
     CRL_URL = "crlUrl", Kind::Urls, "",
-        "where to fetch it; kept in crlFile, or in stateDir if that is empty";
+        "where to fetch it; saved in stateDir, and the newer of that and crlFile counts";
     CRL_UPDATE_INTERVAL = "CRL_UPDATE_INTERVAL_IN_MINUTES",
         Kind::Tenths { min: 1, max: 100_800 }, "30",
         "how often to fetch it, in minutes: how long a revoked certificate may still open doors";

@@ -2,7 +2,7 @@
 //! own. Everything in it is within its bounds and every path is absolute.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Files that the network process has read at its start and that others replace by themselves, as
+    /// they do with root certificates: whoever changes our own keys and lists reloads.
+    pub(crate) fn read_once(&self) -> impl Iterator<Item = &Path> {
+        self.revocation.tls_authorities.as_deref().into_iter()
+    }
+
     /// What was said about a key, as `KEY: WHAT`, after the place where the key was set.
     pub(crate) fn located(&self, said: String) -> String {
         let place = said.split_once(':').and_then(|(key, _)| self.places.get(key));
@@ -61,11 +67,13 @@ pub struct Keys {
     pub authorities: Option<PathBuf>,
 }
 
-/// Who is no longer welcome. Neither `file` nor `urls`: revocation is off.
+/// Who is no longer welcome. Neither `file` nor `urls`: revocation is off, and nothing is `saved`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RevocationSettings {
-    /// The list, DER. Given whenever `urls` has any.
+    /// Lists that somebody puts there, DER. Only read.
     pub file: Option<PathBuf>,
+    /// Where lists that were fetched are saved, and read at a start beside `file`.
+    pub saved: Option<PathBuf>,
     /// Where to fetch it, http or https; at most 16.
     pub urls: Vec<String>,
     /// How often: six seconds to one week.

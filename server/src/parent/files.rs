@@ -85,20 +85,14 @@ impl Files {
     }
 }
 
-/// Makes sure that the folders that the network process writes to are there and its own.
-pub(crate) fn prepare_folders(settings: &Settings, account: Account) -> Result<(), Unusable> {
-    let unusable = |key, path: &Path| {
-        let path = path.to_owned();
-        move |error| Unusable { key, path, error }
-    };
+/// Makes sure that the folder that the network process writes to is there and its own.
+pub(crate) fn prepare_folder(settings: &Settings, account: Account) -> Result<(), Unusable> {
     let state = &settings.process.state;
-    own_folder(state, account).map_err(unusable("stateDir", state))?;
-    match settings.revocation.file.as_deref().and_then(Path::parent) {
-        Some(folder) if !folder.exists() => {
-            own_folder(folder, account).map_err(unusable("crlFile", folder))
-        }
-        _ => Ok(()),
-    }
+    own_folder(state, account).map_err(|error| Unusable {
+        key: "stateDir",
+        path: state.clone(),
+        error,
+    })
 }
 
 /// Makes a folder the network process's own, unless it is somebody else's: `/var/log` given by
@@ -129,7 +123,7 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     path.read_dir()?.try_for_each(|entry| lchown(entry?.path(), Some(uid), Some(gid)))
 }
 
-/// What the network process keeps in its folders.
+/// What the network process keeps in its folder.
 const OURS: [&str; 6] =
     ["journal", "journal.new", "horizon", "horizon.new", "crl.der", "crl.der.new"];
 

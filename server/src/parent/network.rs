@@ -24,6 +24,7 @@ use crate::config::Settings;
 use crate::handover::{Descriptors, Handover, number};
 use crate::log;
 use crate::orders::{Order, Report};
+use crate::readable::{self, Meanings};
 
 /// A running network process.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct Network {
     /// Since when it is listened to: since its start.
     known: Option<Uptime>,
     question: Question,
+    /// What the names of the files that it may read meant at its start.
+    pub(crate) granted: Meanings,
 }
 
 /// How far a network process is. It only ever goes forward.
@@ -61,6 +64,8 @@ pub(crate) struct Given<'a> {
     pub(crate) workers: usize,
     /// Keys and lists.
     pub(crate) files: &'a Files,
+    /// What the names of the files meant before any of them was opened.
+    pub(crate) granted: &'a Meanings,
 }
 
 impl Network {
@@ -71,7 +76,7 @@ impl Network {
         boot: &str,
         account: Account,
     ) -> io::Result<Self> {
-        let Given { ears, workers, files } = *given;
+        let Given { ears, workers, files, granted } = *given;
         let (orders, their_orders) = pair()?;
         // One link for each worker, and one for everything else.
         let (links, their_links): (Vec<_>, Vec<_>) = (0..=workers)
@@ -124,6 +129,7 @@ impl Network {
             astray: None,
             known: None,
             question: Question::default(),
+            granted: granted.clone(),
         })
     }
 
@@ -267,19 +273,10 @@ fn passing_on<T>(
     result
 }
 
-/// What of the environment concerns the network process: the log, and the way to web servers.
+/// What of the environment concerns the network process: the log, and root certificates. Not proxies: one
+/// would look up the names of web servers, which we must do to know where a redirect leads.
 fn passes(name: &OsStr) -> bool {
-    const NAMES: [&str; 8] = [
-        log::VARIABLE,
-        "RUST_BACKTRACE",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "SSL_CERT_FILE",
-    ];
-    NAMES.iter().any(|known| name == *known)
+    readable::concerns(name) || [log::VARIABLE, "RUST_BACKTRACE"].iter().any(|known| name == *known)
 }
 
 fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

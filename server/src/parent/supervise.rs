@@ -3,6 +3,7 @@
 //! A network process is `next` from its start until it has the protection put up; then it is
 //! `current`. The old one stays until the new one has all but the state directory.
 
+mod names;
 mod records;
 mod trial;
 mod vigil;
@@ -16,6 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sknock_gate::{Gate, Happened, Uptime, Watch};
 use tracing::{error, info, warn};
 
+use self::names::Names;
 use self::records::Clerk;
 pub(crate) use self::trial::{Asked, Trial};
 use super::closing::CloseSocket;
@@ -50,6 +52,7 @@ pub(crate) struct Supervisor {
     /// When to put the table back that somebody has changed.
     mend: Option<Uptime>,
     again: Again,
+    names: Names,
 }
 
 /// When to try again after a network process has ended by itself.
@@ -98,6 +101,7 @@ impl Supervisor {
             protected: false,
             mend: None,
             again: Again::default(),
+            names: Names::default(),
         }
     }
 
@@ -207,6 +211,7 @@ impl Supervisor {
                 network.kill();
             }
         }
+        self.follow_names(now);
         if self.next.is_none() && self.again.due.is_some_and(|due| due <= now) {
             self.again.due = None;
             match self.world.start(&self.settings) {

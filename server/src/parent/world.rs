@@ -7,10 +7,11 @@ use caps::Capability;
 use tracing::{error, info};
 
 use super::ears::{Ears, workers};
-use super::files::{Files, prepare_folders};
+use super::files::{Files, prepare_folder};
 use super::network::{Given, Network};
 use super::privilege::{Account, raised};
 use crate::config::Settings;
+use crate::readable::Meanings;
 
 /// Holds what network processes are given, so that nothing is lost between one and the next.
 #[derive(Debug)]
@@ -32,10 +33,13 @@ impl World {
 
     /// Starts a network process with `settings`.
     pub(crate) fn start(&mut self, settings: &Settings) -> Result<Network, Unfit> {
+        // First: what is replaced while we open it differs from what was seen, and is noticed.
+        let granted = Meanings::look(settings.read_once());
         let (account, files) = raised(PRIVILEGES, || Ok(prepare(settings))).map_err(told)??;
         self.ears.open(settings).map_err(|error| told(settings.located(error)))?;
         let ears: Vec<_> = self.ears.of(settings).collect();
-        let given = Given { ears: &ears, workers: workers(settings), files: &files };
+        let given =
+            Given { ears: &ears, workers: workers(settings), files: &files, granted: &granted };
         let network = Network::start(settings.clone(), &given, &self.boot, account)
             .map_err(|error| told(format!("cannot start the network process: {error}")))?;
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
@@ -63,7 +67,7 @@ fn prepare(settings: &Settings) -> Result<(Account, Files), Unfit> {
         Unfit
     });
     let (account, files) = (account?, files?);
-    prepare_folders(settings, account).map_err(told)?;
+    prepare_folder(settings, account).map_err(told)?;
     Ok((account, files))
 }
 

@@ -1,17 +1,35 @@
 //! Gets a revocation list from a web server that may be broken or hostile: bounded in size, time
 //! and redirects. What comes is bytes; nobody has believed them yet.
 
+use std::collections::BTreeSet;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use reqwest::{Certificate, Client, StatusCode, redirect};
+use reqwest::header::{
+    ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+};
+use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
+
+use super::route::{Astray, Route};
 
 /// The largest list that is read, in bytes: a million entries with reasons take up to 53 MB.
 pub const LARGEST: u64 = 64 << 20;
 
 /// http to https, and perhaps a mirror.
 const REDIRECTS: usize = 4;
+
+/// With a `Location`, these lead elsewhere.
+const REDIRECTING: [StatusCode; 5] = [
+    StatusCode::MOVED_PERMANENTLY,
+    StatusCode::FOUND,
+    StatusCode::SEE_OTHER,
+    StatusCode::TEMPORARY_REDIRECT,
+    StatusCode::PERMANENT_REDIRECT,
+];
+
+/// The wait after a first failure; twice as long after each one more.
+const SOON: Duration = Duration::from_secs(5);
 
 /// How long a web server may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,6 +59,9 @@ pub enum FetchError {
     /// No connection, no answer, or a broken one.
     #[error("{0}")]
     Unreachable(String),
+    /// Where it leads we do not go.
+    #[error(transparent)]
+    Astray(#[from] Astray),
     /// The web server says no.
     #[error("the web server answers {0}")]
     Status(StatusCode),
@@ -64,10 +85,12 @@ pub(crate) enum Fetched {
 /// One URL, and what is known of its last good answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetcher {
-    client: Client,
+    clients: Arc<Clients>,
     url: String,
     offered: Version,
     accepted: Version,
+    /// In a row, up to now.
+    failures: u32,
 }
 
 /// How the web server names the version of its answer.
@@ -77,27 +100,63 @@ struct Version {
     modified: Option<HeaderValue>,
 }
 
-/// A client that believes only `authorities` (PEM), or those of the system.
-pub(crate) fn client(authorities: Option<&[u8]>, patience: Patience) -> Result<Client, FetchError> {
-    let wrong = |error: reqwest::Error| FetchError::Client(causes(&error));
-    let builder = Client::builder()
-        .user_agent(concat!("sknockd/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(patience.connect)
-        .read_timeout(patience.piece)
-        .timeout(patience.whole)
-        .no_proxy()
-        .redirect(redirect::Policy::limited(REDIRECTS));
-    let builder = match authorities {
-        Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(wrong)?),
-        None => builder,
-    };
-    builder.build().map_err(wrong)
+/// Makes clients: one for each request, as what the system believes may have been replaced since.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    /// The only ones, or those of the system.
+    authorities: Option<Vec<Certificate>>,
+    patience: Patience,
+    /// Those of all configured addresses.
+    ports: Arc<[u16]>,
+}
+
+impl Clients {
+    /// For `urls`. They believe only `authorities` (PEM), or those of the system.
+    pub(crate) fn new(
+        authorities: Option<&[u8]>,
+        patience: Patience,
+        urls: &[String],
+    ) -> Result<Self, FetchError> {
+        let wrong = |error: reqwest::Error| FetchError::Client(causes(&error));
+        let authorities =
+            authorities.map(Certificate::from_pem_bundle).transpose().map_err(wrong)?;
+        let clients = Self { authorities, patience, ports: ports(urls).into_iter().collect() };
+        if clients.authorities.is_some() {
+            clients.client("https", &Route::new(&clients.ports)).map_err(wrong)?;
+        }
+        Ok(clients)
+    }
+
+    /// For one request on the way of `route`.
+    fn client(&self, scheme: &str, route: &Route) -> Result<Client, reqwest::Error> {
+        let builder = Client::builder()
+            .user_agent(concat!("sknockd/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.patience.connect)
+            .read_timeout(self.patience.piece)
+            .no_proxy()
+            .dns_resolver(Arc::new(route.clone()))
+            // Each step is judged here.
+            .redirect(redirect::Policy::none());
+        let builder = match &self.authorities {
+            // A host without any authorities gets its list by http all the same.
+            _ if scheme == "http" => builder.tls_certs_only([]),
+            Some(authorities) => builder.tls_certs_only(authorities.iter().cloned()),
+            None => builder,
+        };
+        builder.build()
+    }
+}
+
+/// The TCP ports of the web servers at `urls`.
+pub(crate) fn ports(urls: &[String]) -> BTreeSet<u16> {
+    let port = |url: &String| Url::parse(url).ok()?.port_or_known_default();
+    urls.iter().filter_map(port).collect()
 }
 
 impl Fetcher {
-    pub(crate) fn new(client: &Client, url: &str) -> Self {
+    pub(crate) fn new(clients: &Arc<Clients>, url: &str) -> Self {
         let (offered, accepted) = (Version::default(), Version::default());
-        Self { client: client.clone(), url: url.to_owned(), offered, accepted }
+        Self { clients: Arc::clone(clients), url: url.to_owned(), offered, accepted, failures: 0 }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -106,14 +165,50 @@ impl Fetcher {
 
     /// Gets the list, if it is another one than the last that was accepted.
     pub(crate) async fn fetch(&mut self) -> Result<Fetched, FetchError> {
-        let mut request = self.client.get(&self.url);
+        self.failures = self.failures.saturating_add(1);
+        let whole = self.clients.patience.whole;
+        let fetched = match tokio::time::timeout(whole, self.follow()).await {
+            Ok(fetched) => fetched?,
+            Err(_) => return Err(FetchError::Unreachable("operation timed out".to_owned())),
+        };
+        if matches!(fetched, Fetched::Unchanged) {
+            self.failures = 0;
+        }
+        Ok(fetched)
+    }
+
+    /// Asks, also whoever it is redirected to.
+    async fn follow(&mut self) -> Result<Fetched, FetchError> {
+        let route = Route::new(&self.clients.ports);
+        let mut url = Url::parse(&self.url).map_err(|_| Astray::NoAddress)?;
+        for _ in 0..=REDIRECTS {
+            let response = self.ask(&url, &route).await?;
+            route.has_answered(response.remote_addr());
+            let location = response.headers().get(LOCATION);
+            match location.filter(|_| REDIRECTING.contains(&response.status())) {
+                None => return self.receive(response).await,
+                Some(location) => {
+                    let location = location.to_str().map_err(|_| Astray::NoAddress)?;
+                    url = route.next(&url, location)?;
+                }
+            }
+        }
+        Err(Astray::Often(REDIRECTS).into())
+    }
+
+    async fn ask(&self, url: &Url, route: &Route) -> Result<Response, FetchError> {
+        let client = self.clients.client(url.scheme(), route).map_err(unreachable)?;
+        let mut request = client.get(url.clone());
         if let Some(etag) = &self.accepted.etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
         if let Some(modified) = &self.accepted.modified {
             request = request.header(IF_MODIFIED_SINCE, modified);
         }
-        let mut response = request.send().await.map_err(unreachable)?;
+        request.send().await.map_err(unreachable)
+    }
+
+    async fn receive(&mut self, mut response: Response) -> Result<Fetched, FetchError> {
         match response.status() {
             StatusCode::NOT_MODIFIED => return Ok(Fetched::Unchanged),
             StatusCode::OK => {}
@@ -141,6 +236,14 @@ impl Fetcher {
     /// The last answer was good: it need not be sent again.
     pub(crate) fn accept(&mut self) {
         self.accepted = self.offered.clone();
+        self.failures = 0;
+    }
+
+    /// How long until it is asked again: `interval`, but soon after a failure, or an answer that was not
+    /// accepted. When a host starts its network may not be there yet.
+    pub(crate) fn pause(&self, interval: Duration) -> Duration {
+        let Some(earlier) = self.failures.checked_sub(1) else { return jittered(interval) };
+        jittered(interval.min(SOON * 2u32.pow(earlier.min(12))))
     }
 }
 
@@ -164,4 +267,29 @@ pub(crate) fn jittered(interval: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     let random = u32::try_from(RandomState::new().hash_one(interval) % 201).unwrap_or(100);
     interval * (900 + random) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_failure_it_asks_again_soon_and_then_more_and_more_seldom() {
+        let interval = Duration::from_secs(1800);
+        let clients = Arc::new(Clients::new(None, Patience::default(), &[]).unwrap());
+        let mut fetcher = Fetcher::new(&clients, "http://a.example");
+        let near = |fetcher: &Fetcher, seconds: u64| {
+            let (pause, wanted) = (fetcher.pause(interval), Duration::from_secs(seconds));
+            assert!(wanted * 9 / 10 <= pause && pause <= wanted * 11 / 10, "{pause:?} {seconds}");
+        };
+        near(&fetcher, 1800);
+        for (failures, seconds) in
+            [(1, 5), (2, 10), (3, 20), (9, 1280), (10, 1800), (u32::MAX, 1800)]
+        {
+            fetcher.failures = failures;
+            near(&fetcher, seconds);
+        }
+        fetcher.accept();
+        near(&fetcher, 1800);
+    }
 }

@@ -1,4 +1,4 @@
-//! `crlFile`: the lists in force, one after the other, as they were fetched (DER). One list of one
+//! The saved lists: those in force, one after the other, as they were fetched (DER). One list of one
 //! issuer is a plain CRL file. Nothing of it is believed here, and no whole list of it read into
 //! memory.
 
@@ -8,6 +8,22 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sknock_protocol::RevocationList;
+
+/// What was saved, at most [`MOST`] bytes of it: a regular file, and no link to one.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(MOST)).unwrap_or(0));
+    file.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Several of the largest.
+const MOST: u64 = 4 * super::LARGEST;
 
 /// Puts `list` into the file, with those lists of it whose issuer `stays`. At every moment the file is
 /// the old one or the new one, whole.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::os::unix::process::CommandExt;
@@ -117,6 +117,12 @@ pub(crate) const ALL: &[Attempt] = &[
     ("reach the hypervisor", |_| open(AddressFamily::Vsock, SockType::Stream)),
     ("use the kernel's cryptography", |_| open(AddressFamily::Alg, SockType::SeqPacket)),
     ("listen on a TCP port", |_| TcpListener::bind("127.0.0.1:0").map(drop)),
+    ("connect to another TCP port", |around| {
+        TcpStream::connect(("127.0.0.1", around.other_port)).map(drop)
+    }),
+    ("connect to another TCP port over IPv6", |around| {
+        TcpStream::connect(("::1", around.other_port)).map(drop)
+    }),
     ("connect to an abstract socket", |around| {
         UnixStream::connect_addr(&SocketAddr::from_abstract_name(&around.socket)?).map(drop)
     }),

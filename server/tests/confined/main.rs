@@ -36,8 +36,10 @@ struct Around {
     neighbour: i32,
     /// The name of an abstract socket that somebody listens at.
     socket: String,
-    /// A port of this host that somebody listens at.
+    /// A port of this host that somebody listens at, as the configuration says.
     port: u16,
+    /// Another one.
+    other_port: u16,
 }
 
 /// What is tried.
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
 
 /// Everything that must fail fails for want of permission, and everything that must work works.
 fn inside(around: &Around) -> ExitCode {
-    let walls = sknock_server::child::confine(around.parent, &[&around.state]);
+    let walls = sknock_server::child::confine(around.parent, &[&around.state], &[around.port]);
     assert!(
         walls.expect("it confines itself"),
         "this kernel has no Landlock: nothing can be shown"
@@ -85,6 +87,7 @@ fn outside() -> ExitCode {
     let folder = tempfile::tempdir().expect("a place for temporary files");
     let neighbour = neighbour();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is left");
+    let another = TcpListener::bind("127.0.0.1:0").expect("a port is left");
     let name = format!("sknock-confined-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).expect("a short name");
     let _socket = UnixListener::bind_addr(&address).expect("a new name");
@@ -95,6 +98,7 @@ fn outside() -> ExitCode {
         neighbour: neighbour.0.id().cast_signed(),
         socket: name,
         port: listener.local_addr().expect("it is bound").port(),
+        other_port: another.local_addr().expect("it is bound").port(),
     };
     fs::write(around.other.join("file"), "theirs").expect("our folder");
     chown(around.other.join("file"), Some(USER), Some(USER)).expect("we are root");

@@ -90,6 +90,7 @@ impl World {
     pub(crate) fn settings(&self, urls: &[&str]) -> RevocationSettings {
         RevocationSettings {
             file: Some(self.file()),
+            saved: Some(self.file()),
             urls: urls.iter().map(ToString::to_string).collect(),
             interval: Duration::from_millis(50),
             grace: Duration::from_secs(3600),

@@ -14,13 +14,13 @@ use crate::scene::{Scene, WEB};
 const NAME: &str = "lists.example.org";
 
 /// `openssl s_server` on the stranger's machine, with a certificate for [`NAME`]. Ends when dropped.
-struct Openssl {
+pub(crate) struct Openssl {
     process: Child,
     _folder: TempDir,
 }
 
 impl Openssl {
-    fn start(scene: &Scene, authority: &Forge) -> Self {
+    pub(crate) fn start(scene: &Scene, authority: &Forge) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let made = authority.client("web", |params| {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

@@ -73,6 +73,7 @@ impl Supervisor {
         }
         self.protected = true;
         self.again = super::Again::default();
+        self.names.settle();
         let state = self.status(now);
         self.notify.ready(&state);
         let summary = plan::summary(&self.settings);
