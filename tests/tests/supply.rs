@@ -34,7 +34,7 @@ fn bill() -> Vec<u8> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         command.env("CARGO", cargo);
     }
-    let printed = command.arg(root().join("packaging/sbom.py")).arg(&host()).output().unwrap();
+    let printed = command.arg(root().join("packaging/sbom.py")).arg(host()).output().unwrap();
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     printed.stdout
 }
