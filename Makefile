@@ -22,9 +22,9 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 .PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header install install-c-library build c-library dist clean bare
 
 # Each installs what a Debian machine lacks for it, and no more: nmap does not belong on a server.
-setup-build setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare: setup-%:
+setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare: setup-%:
 	@CARGO="$(CARGO)" packaging/setup.sh $*
-.PHONY: setup-build setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare
+.PHONY: setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare
 
 demo: setup-demo
 	$(CARGO) build --release --locked --bins
@@ -152,7 +152,7 @@ header:
 # As a user who builds; only installing is done as root.
 install install-c-library: as := $(if $(DESTDIR),,$(SUDO))
 install: built = $(or $(CARGO_TARGET_DIR),target)/release
-install: build install-c-library
+install: $(if $(DESTDIR),,setup-install) build install-c-library
 	$(as) install -D -m 755 $(built)/sknockd $(DESTDIR)$(PREFIX)/sbin/sknockd
 	$(as) install -D -m 755 $(built)/sknock $(DESTDIR)$(PREFIX)/bin/sknock
 	$(as) install -D -m 755 $(built)/sknock-ca $(DESTDIR)$(PREFIX)/bin/sknock-ca

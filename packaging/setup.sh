@@ -17,7 +17,7 @@ readonly NET='nft:nftables ip:iproute2'
 needed() {
 	case $purpose in
 	c-library) echo "$C" ;;
-	build) echo "$BUILD" ;;
+	build | install) echo "$BUILD" ;;
 	# A small web server and netcat; a wiretap.
 	demo) echo "$BUILD $NET busybox:busybox tcpdump:tcpdump" ;;
 	# pkill; nmap looks for what must not be seen; valgrind and Python for the C library, Python for
@@ -71,6 +71,16 @@ must_have_rust() {
 	done
 }
 
+# Rather now than after minutes of building.
+must_become_root() {
+	case $purpose in
+	install | demo | test | bench | bare)
+		[ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+			stop "\`make $purpose\` needs root in the end, and there is no sudo: run it as root"
+		;;
+	esac
+}
+
 # Sets `missing` and `packages`.
 look() {
 	local thing
@@ -95,6 +105,7 @@ install() {
 }
 
 must_have_rust
+must_become_root
 # `make --jobs` may ask for two purposes at a time.
 exec 9<"$0"
 flock 9

@@ -83,7 +83,9 @@ fn failed(output: &Output) -> String {
 
 #[test]
 fn without_rust_nothing_is_installed_and_it_is_said_where_rust_comes_from() {
-    for purpose in ["build", "c-library", "demo", "test", "bench", "fuzz", "lint", "dist", "bare"] {
+    for purpose in
+        ["build", "install", "c-library", "demo", "test", "bench", "fuzz", "lint", "dist", "bare"]
+    {
         for missing in ["cargo", "rustc"] {
             let machine = Machine::new();
             machine.without(missing);
@@ -163,6 +165,17 @@ fn who_is_not_root_or_not_on_debian_is_told_what_is_missing() {
     let said = failed(&machine.setup("build"));
     assert!(said.contains("As root: apt-get install") && said.contains("libmnl-dev"), "{said}");
     assert!(machine.asked().is_empty());
+
+    // Before minutes of building, even if nothing is missing.
+    machine.program("cc", "");
+    machine.program("pkg-config", "");
+    for purpose in ["install", "demo", "test", "bench", "bare"] {
+        let said = failed(&machine.setup(purpose));
+        assert!(said.contains("run it as root"), "{purpose}: {said}");
+    }
+    assert!(machine.asked().is_empty());
+    machine.without("cc");
+    machine.without("pkg-config");
 
     machine.program("sudo", "exec \"$@\"");
     machine.setup("build");
