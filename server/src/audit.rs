@@ -46,7 +46,7 @@ impl Audit {
             target: "audit",
             knock, subject = name, serial, fingerprint, services,
             source = %grant.source(),
-            reason = ?answer,
+            reason = unopened(answer),
             "not opened"
         );
     }
@@ -71,6 +71,16 @@ impl Audit {
         } else if let Some(untold) = self.refusals.leave(now.as_secs()) {
             info!(target: "audit", reason, %source, untold, "refused");
         }
+    }
+}
+
+/// Why the gate did not open.
+fn unopened(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Refused(excess) => excess.name(),
+        Answer::NoCapacity => "no-capacity",
+        // The others answer other questions.
+        Answer::Failed | Answer::Raised | Answer::Opened { .. } | Answer::Closed { .. } => "failed",
     }
 }
 

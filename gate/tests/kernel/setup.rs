@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sknock_gate::{
     Answer, Ceiling, Element, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name,
-    Policy, PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
+    Policy, PortRange, Request, Rules, Serial, Shares, Transport, Uptime, Wish,
 };
 
 use crate::netns::Net;
@@ -44,6 +44,7 @@ pub(crate) fn ceiling() -> Ceiling {
         longest: Duration::from_secs(3600),
         live: 256,
         per_second: 100,
+        shares: Shares::WHOLE,
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     let remembered = usize::try_from(knocks.remembered)?;
     let (replay, opened) =
         Journal::open(&settings.process.state, &boot, clock::now(), knocks.window, remembered)?;
+    let replay = replay.sharing(settings.grants.shares());
     let revocation = refresh.current();
     let pipeline = Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) };
     // Dropping one end makes the other readable, for every thread at once.
