@@ -15,6 +15,7 @@
 //! rules that nobody confirms go by themselves.
 
 mod answer;
+mod bound;
 mod ceiling;
 mod claim;
 mod cuts;
@@ -41,6 +42,7 @@ mod watch;
 mod way;
 
 pub use answer::Answer;
+pub use bound::Bound;
 pub use ceiling::rate::{Bucket, Pace};
 pub use ceiling::{Ceiling, Excess, MOST_PORTS, Opening};
 pub use claim::{Claim, ClaimError};

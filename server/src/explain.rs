@@ -14,6 +14,7 @@ use sknock_protocol::{Datagram, Moment, Revocation, RevocationList, RevocationLi
 use zeroize::Zeroizing;
 
 use crate::config::{PasswordSource, Settings};
+use crate::dismissed::Dismissed;
 use crate::keys::{self, KeyFiles, without_line_end};
 use crate::pipeline::{Pipeline, Refused};
 use crate::policy::{Grant, Policy};
@@ -113,7 +114,13 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     };
     let revocation = Arc::new(ArcSwap::from_pointee(revocation));
     let replay = memory(settings);
-    Ok(Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) })
+    Ok(Pipeline {
+        verifier,
+        revocation,
+        replay,
+        policy: Policy::of(&settings.grants),
+        dismissed: Dismissed::default(),
+    })
 }
 
 /// Remembers one datagram, and no other.

@@ -11,6 +11,7 @@ pub mod check;
 pub mod child;
 pub mod clock;
 pub mod config;
+pub mod dismissed;
 pub mod exit;
 pub mod explain;
 pub mod gate;

@@ -9,6 +9,7 @@
 mod ears;
 mod fallback;
 mod files;
+mod holders;
 mod network;
 pub(crate) mod plan;
 mod privilege;

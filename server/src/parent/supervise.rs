@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use self::records::Clerk;
 pub(crate) use self::trial::{Asked, Trial};
+use super::holders::Holders;
 use super::network::Network;
 use super::signals::{Signals, Wanted};
 use super::world::World;
@@ -48,6 +49,7 @@ pub(crate) struct Supervisor {
     /// When to put the table back that somebody has changed.
     mend: Option<Uptime>,
     again: Again,
+    holders: Holders,
 }
 
 /// When to try again after a network process has ended by itself.
@@ -95,6 +97,7 @@ impl Supervisor {
             protected: false,
             mend: None,
             again: Again::default(),
+            holders: Holders::default(),
         }
     }
 
@@ -190,6 +193,7 @@ impl Supervisor {
         self.stand_guard(now);
         self.clerk.gate.expire(now);
         self.tell_of_trial(now);
+        self.holders.look(&self.settings, self.world.uid(), now);
         for network in self.current.iter_mut().chain(&mut self.next) {
             if network.is_overdue(now, FINISH) {
                 warn!(pid = network.pid(), "the network process does not finish and is ended");
