@@ -27,6 +27,10 @@ const GAP: Duration = Duration::from_millis(100);
 /// Different datagrams of ours, sent in turn.
 const DIFFERENT: usize = 256;
 
+/// The same, under the right veil: more than are remembered once they were refused, so that each costs an
+/// ECDH each time.
+const DIFFERENT_VEILED: usize = 20_000;
+
 /// Junk that is sent between two looks at the clock.
 const BLOCK: usize = 64;
 
@@ -60,7 +64,7 @@ const HONEST: usize = 50_000;
 /// Floods a daemon of ours that has its default limits.
 pub(crate) fn ours(site: &Site, daemon: &Daemon<'_>) -> Vec<Flooded> {
     let strange: Vec<_> = (0..DIFFERENT).map(|_| noise(DATAGRAM_LENGTH)).collect();
-    let veiled: Vec<_> = (0..DIFFERENT).map(|_| veiled_noise(&site.server)).collect();
+    let veiled: Vec<_> = (0..DIFFERENT_VEILED).map(|_| veiled_noise(&site.server)).collect();
     let kinds = [(STRANGERS, &strange, MANY), (INSIDERS, &veiled, 254), (INSIDER, &veiled, 1)];
     let floods = kinds.map(|(kind, datagrams, addresses)| {
         let junk = Junk { kind, datagrams, port: DEFAULT_KNOCK_PORT, addresses };

@@ -18,6 +18,9 @@ use crate::sender::Sender;
 use crate::table::{Table, number};
 use crate::world::{routed, source};
 
+/// More than the server remembers once they were refused, so that each costs an ECDH each time.
+const VEILED: usize = 20_000;
+
 /// Different datagrams, sent in turn.
 const DIFFERENT: usize = 256;
 
@@ -64,7 +67,7 @@ impl Junk {
     pub(crate) fn of(&mut self, ours: &Ours<'_>) -> Vec<JunkCost> {
         let site = ours.site;
         let noises = |length| (0..DIFFERENT).map(|_| noise(length)).collect::<Vec<_>>();
-        let veiled: Vec<_> = (0..DIFFERENT).map(|_| veiled_noise(&site.server)).collect();
+        let veiled: Vec<_> = (0..VEILED).map(|_| veiled_noise(&site.server)).collect();
         let mut costs = Vec::new();
         for (name, packets) in [
             ("wrong length", noises(DATAGRAM_LENGTH - 1)),

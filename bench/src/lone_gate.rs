@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sknock_gate::{
     Answers, Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy,
-    PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
+    PortRange, Request, Rules, Serial, Shares, Transport, Uptime, Wish,
 };
 use sknock_tests::Namespace;
 
@@ -39,7 +39,8 @@ impl LoneGate {
             gc_interval: Duration::from_secs(2),
         };
         let services = vec![ssh];
-        let ceiling = Ceiling { services, longest: HOUR, live: 1_000_000, per_second: 100_000 };
+        let (live, per_second, shares) = (1_000_000, 100_000, Shares::WHOLE);
+        let ceiling = Ceiling { services, longest: HOUR, live, per_second, shares };
         let firewall = namespace.inside(|| Firewall::open().expect("we are root"));
         let mut lone = Self { gate: Gate::new(rules, ceiling, firewall), ssh };
         lone.ask(&Request::Raise);

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use sknock_protocol::{
     Anchors, Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, Verifier,
 };
+use sknock_server::dismissed::Dismissed;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
 use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, admit};
@@ -127,6 +128,7 @@ fn pipeline<R: ReplayStore>(site: &Site, replay: R) -> Pipeline<R> {
         revocation: Arc::new(ArcSwap::from_pointee(Revocation::Lists(lists))),
         replay,
         policy: Policy::new(None, WINDOW, WINDOW),
+        dismissed: Dismissed::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use sknock_protocol::service::all_covered;
 use sknock_protocol::{
     Anchors, Datagram, KnockId, Moment, Refusal, Revocation, Rules, Verifier, v1, v2,
 };
+use sknock_server::dismissed::Dismissed;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
 use sknock_server::replay::Memory;
@@ -71,5 +72,6 @@ fn pipeline(scene: u8) -> Pipeline<Memory> {
         revocation: Arc::new(Arc::new(Revocation::NotConfigured).into()),
         replay: Memory::new(WINDOW, 8),
         policy: Policy::new(None, seconds(15), seconds(600)),
+        dismissed: Dismissed::default(),
     }
 }

@@ -13,6 +13,7 @@ use sknock_protocol::{
     Anchors, Datagram, Moment, Refusal, Revocation, RevocationList, RevocationLists, Rules,
     Verifier,
 };
+use sknock_server::dismissed::Dismissed;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::{Grant, MAX_PORTS, Policy};
 use sknock_server::replay::Memory;
@@ -85,6 +86,7 @@ fn pipeline(scene: u8) -> Pipeline<Memory> {
         revocation: Arc::new(Arc::new(revocation).into()),
         replay: Memory::new(WINDOW, 8),
         policy: Policy::new(offered, Duration::from_secs(15), LONGEST),
+        dismissed: Dismissed::default(),
     }
 }
 

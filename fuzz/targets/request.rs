@@ -8,7 +8,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use sknock_gate::{
     Answer, Bucket, Ceiling, Holder, Label, Live, MOST_COMMENT, Opening, PortRange, Request,
-    Transport, Uptime,
+    Shares, Transport, Uptime,
 };
 
 const LONGEST: u32 = 60;
@@ -21,6 +21,7 @@ fuzz_target!(|input: &[u8]| {
         longest: Duration::from_secs(LONGEST.into()),
         live: LIVE,
         per_second: 20,
+        shares: Shares { certificate: 20, network: 50 },
     };
     let (mut live, mut bucket) = (Live::default(), Bucket::default());
     let mut now = Uptime::from_millis(0);

@@ -1,12 +1,16 @@
 //! The most the gate will ever do, whoever asks.
 
+mod excess;
 pub(crate) mod rate;
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::{Bucket, Door, Label, Live, PortRange, Transport, Uptime, Wish};
+pub use self::excess::Excess;
+use crate::{
+    Bucket, Door, Label, Lack, Live, Network, Pace, Party, PortRange, Room, Shares, Transport,
+    Uptime, Wish,
+};
 
 /// The most ports that one grant opens, and so the most elements per address. 64 is what a knock
 /// may ask for.
@@ -25,7 +29,13 @@ pub struct Ceiling {
     pub live: usize,
     /// How many wishes per second in the long run; ten times as many at once.
     pub per_second: u32,
+    /// How much of both one certificate and one network may have. Fairness only: the network process
+    /// names certificate and address.
+    pub shares: Shares,
 }
+
+/// The most doors of one opening: two addresses.
+const MOST_DOORS: usize = 2 * MOST_PORTS;
 
 impl Ceiling {
     /// Lets `wish` through if it stays within bounds; `live` is what is open already.
@@ -48,13 +58,30 @@ impl Ceiling {
             single_use: wish.single_use,
             label: wish.label,
         };
-        if live.len().saturating_add(live.additional(&opening)) > self.live {
-            return Err(Excess::Live);
-        }
-        if !bucket.take(self.per_second, now) {
-            return Err(Excess::Rate);
-        }
+        let certificate = Party::Certificate(wish.label.holder);
+        let network = |address: &IpAddr| Party::Network(Network::from(*address));
+        let networks: Vec<Party> = wish.addresses.iter().map(network).collect();
+        self.places(&opening, live, certificate, &networks).map_err(Excess::of_places)?;
+        let pace = Pace { per_second: self.per_second, shares: self.shares };
+        bucket.take(pace, certificate, &networks, now).map_err(Excess::of_rate)?;
         Ok(opening)
+    }
+
+    /// Whether there is room for the doors that `opening` adds.
+    fn places(
+        &self,
+        opening: &Opening,
+        live: &Live,
+        certificate: Party,
+        networks: &[Party],
+    ) -> Result<(), Lack> {
+        let (size, used, shares) = (self.live, live.len(), self.shares);
+        let room = Room { size, used, least: MOST_DOORS, shares };
+        let more = opening.addresses.iter().map(|address| live.additional(opening, *address));
+        let more: Vec<usize> = more.collect();
+        room.fits(live.held(&certificate), more.iter().sum())?;
+        let mut each = networks.iter().zip(more);
+        each.try_for_each(|(network, more)| room.fits_network(live.held(network), more))
     }
 
     /// Whether a door may be open under this ceiling, however it came to be.
@@ -179,64 +206,6 @@ impl Opening {
                 port,
                 single_use: self.single_use,
             })
-        })
-    }
-}
-
-/// How a request went over the ceiling. The number is what an [`Answer`](crate::Answer) carries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub enum Excess {
-    /// The bytes were no request.
-    NotARequest = 1,
-    /// The protection was not asked for yet.
-    NotRaised = 2,
-    /// Not an address that a client can have, or two of one family.
-    Address = 3,
-    /// No port, or more than [`MOST_PORTS`].
-    Ports = 4,
-    /// Not a service that may be opened.
-    Service = 5,
-    /// Single use of UDP or of a range.
-    SingleUse = 6,
-    /// No time at all.
-    Lifetime = 7,
-    /// Too many doors are open.
-    Live = 8,
-    /// Too many wishes in a short time.
-    Rate = 9,
-}
-
-impl Excess {
-    const ALL: [Self; 9] = [
-        Self::NotARequest,
-        Self::NotRaised,
-        Self::Address,
-        Self::Ports,
-        Self::Service,
-        Self::SingleUse,
-        Self::Lifetime,
-        Self::Live,
-        Self::Rate,
-    ];
-
-    pub(crate) fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|&excess| excess as u8 == number)
-    }
-}
-
-impl fmt::Display for Excess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotARequest => "not a request",
-            Self::NotRaised => "the protection is not up yet",
-            Self::Address => "not an address that a client can have",
-            Self::Ports => "no port, or more than 64",
-            Self::Service => "not a service that may be opened",
-            Self::SingleUse => "single use is for single TCP ports",
-            Self::Lifetime => "no time at all",
-            Self::Live => "too many grants are open",
-            Self::Rate => "too many grants in a short time",
         })
     }
 }

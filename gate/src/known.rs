@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use crate::Error;
 use crate::nft::socket::Netlink;
 
-pub(crate) use sockets::Sockets;
+pub(crate) use sockets::{Sockets, address};
 
 use crate::{Transport, Way};
 

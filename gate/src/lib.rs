@@ -15,6 +15,7 @@
 //! tells the next gate what this one has granted; `trial` has rules that nobody confirms go by themselves.
 
 mod answer;
+mod bound;
 mod ceiling;
 mod claim;
 mod cuts;
@@ -35,6 +36,7 @@ mod record;
 mod request;
 mod rules;
 mod service;
+mod share;
 mod tracked;
 mod trial;
 mod uptime;
@@ -42,7 +44,8 @@ mod watch;
 mod way;
 
 pub use answer::Answer;
-pub use ceiling::rate::Bucket;
+pub use bound::Bound;
+pub use ceiling::rate::{Bucket, Pace};
 pub use ceiling::{Ceiling, Excess, MOST_PORTS, Opening};
 pub use claim::{Claim, ClaimError};
 pub use cuts::Cuts;
@@ -68,6 +71,7 @@ pub use rules::hearing::{Answers, Hearing, Meter};
 pub use rules::line::{Field, Line, Match, PortOf, Verdict};
 pub use rules::{Contradiction, Policy, Rules};
 pub use service::{PortRange, Transport};
+pub use share::{Lack, Network, Party, Room, Shares, Tally};
 pub use trial::{Fallback, Trial};
 pub use uptime::Uptime;
 pub use watch::{Changes, Watch};

@@ -4,11 +4,12 @@
 mod claims;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub(crate) use self::claims::Claim;
 use self::claims::Claims;
-use crate::{Ceiling, Door, Element, Holder, Label, Opening, Set, Uptime, Way};
+use crate::{Ceiling, Door, Element, Holder, Label, Opening, Party, Set, Uptime, Way};
 
 /// Open doors, each with everyone who holds it. Two certificates behind one address hold the same
 /// door: the kernel has one element, open as long as the longer of them, and revoking one leaves the
@@ -59,10 +60,17 @@ impl Live {
         doors.filter(|door| !ceiling.permits(door.transport, door.port)).collect()
     }
 
-    /// How many more doors this opening adds: what its holder has open already is only renewed.
-    pub fn additional(&self, opening: &Opening) -> usize {
+    /// How many more doors this opening adds for one of its addresses: what its holder has open
+    /// already is only renewed.
+    pub fn additional(&self, opening: &Opening, address: IpAddr) -> usize {
         let holder = opening.label().holder;
-        opening.doors().filter(|door| self.0.find(door, &holder).is_none()).count()
+        let doors = opening.doors().filter(|door| door.address == address);
+        doors.filter(|door| self.0.find(door, &holder).is_none()).count()
+    }
+
+    /// How many doors a certificate or a network has open, each counted once for every holder.
+    pub fn held(&self, party: &Party) -> usize {
+        self.0.held(party)
     }
 
     /// The elements that this opening needs in the kernel. None is shorter than what is open there.

@@ -26,6 +26,14 @@ impl Frame {
         }
     }
 
+    /// All that a decryption depends on, but the key.
+    pub(crate) fn content(&self) -> (&Encapsulation, &[u8], bool) {
+        match self {
+            Self::V1(frame) => frame.content(),
+            Self::V2(frame) => (&frame.encapsulation, frame.sealed.as_slice(), false),
+        }
+    }
+
     /// Decrypts it where it stands, and takes it apart.
     pub(crate) fn open(&mut self, key: &ServerKey) -> Result<Letter<'_>, Refusal> {
         match self {

@@ -55,6 +55,12 @@ pub enum Refusal {
     BeforeMemory,
     /// The replay memory is full; nothing is ever forgotten early.
     ReplayMemoryFull,
+    /// The certificate has its share of the replay memory.
+    ShareOfCertificate,
+    /// The source address, or the IPv6 /64 that it is in, has its share of the replay memory.
+    ShareOfNetwork,
+    /// Little of the replay memory is left, and that is for certificates that have less of it.
+    ReplayMemoryReserved,
     /// The replay journal could not be written.
     ReplayJournalFailed,
     /// The certificate names no service at all.
@@ -71,7 +77,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in the order of the checks.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 31] = [
         Self::WrongLength,
         Self::NotVeiled,
         Self::Repeated,
@@ -94,6 +100,9 @@ impl Refusal {
         Self::Replayed,
         Self::BeforeMemory,
         Self::ReplayMemoryFull,
+        Self::ShareOfCertificate,
+        Self::ShareOfNetwork,
+        Self::ReplayMemoryReserved,
         Self::ReplayJournalFailed,
         Self::NothingAllowed,
         Self::ServiceNotAllowed,
@@ -127,6 +136,9 @@ impl Refusal {
             Self::Replayed => "replayed",
             Self::BeforeMemory => "before-memory",
             Self::ReplayMemoryFull => "replay-memory-full",
+            Self::ShareOfCertificate => "share-of-certificate",
+            Self::ShareOfNetwork => "share-of-network",
+            Self::ReplayMemoryReserved => "replay-memory-reserved",
             Self::ReplayJournalFailed => "replay-journal-failed",
             Self::NothingAllowed => "nothing-allowed",
             Self::ServiceNotAllowed => "service-not-allowed",

@@ -1,12 +1,15 @@
 //! From bytes to a believed knock: every check that needs a key, in the order of their cost.
 
+use core::hash::Hash;
 use core::net::SocketAddr;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
-use crate::letter::Frame;
+use crate::letter::{Frame, Letter};
+use crate::memo::{Besides, Ground};
 use crate::{
-    Anchors, AnswerKey, Datagram, Encapsulation, Moment, Refusal, Revocation, ServerKey,
-    VerifiedKnock, v1, v2,
+    AddressClaim, Anchors, AnswerKey, Datagram, Disbelieved, Encapsulation, Memo, Moment, Refusal,
+    Revocation, Second, ServerKey, Subject, VerifiedKnock, v1, v2,
 };
 
 /// What the administrator decides about knocks as such.
@@ -27,6 +30,7 @@ pub struct Verifier {
     anchors: Anchors,
     rules: Rules,
     v1: Option<v1::Rules>,
+    decrypted: AtomicU64,
 }
 
 /// A datagram of a dialect that is spoken here. In v2 its sender knows this server's certificate; in v1
@@ -58,12 +62,18 @@ impl Unveiled {
     pub fn encapsulation(&self) -> &Encapsulation {
         self.frame.encapsulation()
     }
+
+    /// All that decides whether it is believed, but time, source and revocation lists: the same for
+    /// each copy of a datagram, and for no other.
+    pub fn content(&self) -> impl Hash + '_ {
+        self.frame.content()
+    }
 }
 
 impl Verifier {
     /// Opens with `key`, believes what is under `anchors`, and keeps to `rules`. Speaks v2.
     pub fn new(key: ServerKey, anchors: Anchors, rules: Rules) -> Self {
-        Self { key, anchors, rules, v1: None }
+        Self { key, anchors, rules, v1: None, decrypted: AtomicU64::new(0) }
     }
 
     /// Speaks v1 too. Length alone tells the dialects apart.
@@ -89,21 +99,63 @@ impl Verifier {
         Ok(Unveiled { source: datagram.source(), frame })
     }
 
-    /// Proves who sent it and that every word of it is theirs, now, for this server, and from where.
+    /// How many datagrams were decrypted. Each costs an ECDH, the first public-key operation on its way.
+    pub fn decrypted(&self) -> u64 {
+        self.decrypted.load(Ordering::Relaxed)
+    }
+
+    /// Whether a second look at a datagram that was refused would come to nothing else; if so, why it
+    /// is refused. `source` is where it comes from this time, `second` when, and by which lists. Costs no
+    /// decryption.
+    pub fn refuses_again(
+        &self,
+        memo: &Memo,
+        source: SocketAddr,
+        second: Second,
+        now: Moment,
+    ) -> Option<Refusal> {
+        let Ground::Stamped(wish, besides) = &memo.ground else { return Some(memo.reason) };
+        if let Err(reason) = self.check_time(wish.stamp, now) {
+            return Some(reason);
+        }
+        match besides {
+            Besides::Nothing => None,
+            Besides::Source => v2::claim(wish, source, &self.rules).err(),
+            Besides::Second(then) => (*then == second).then_some(memo.reason),
+        }
+    }
+
+    /// As [`Verifier::examine`], without a memo.
     pub fn verify(
         &self,
         unveiled: Unveiled,
         revocation: &Revocation,
         now: Moment,
     ) -> Result<VerifiedKnock, Refusal> {
+        self.examine(unveiled, revocation, Second::new(now, 0), now)
+            .map_err(|disbelieved| disbelieved.reason)
+    }
+
+    /// Proves who sent it and that every word of it is theirs, now, for this server, and from where.
+    /// `second` is for the memo of a refusal.
+    pub fn examine(
+        &self,
+        unveiled: Unveiled,
+        revocation: &Revocation,
+        second: Second,
+        now: Moment,
+    ) -> Result<VerifiedKnock, Disbelieved> {
         let Unveiled { source, mut frame } = unveiled;
         let encapsulation = *frame.encapsulation();
-        let letter = frame.open(&self.key)?;
-        self.check_time(letter.wish.stamp, now)?;
-        let believed = self.anchors.believe(letter.certificate, letter.usage, now)?;
-        revocation.check(&believed.path, now)?;
-        letter.check_signature(&believed)?;
-        let claim = v2::claim(&letter.wish, source, &self.rules)?;
+        self.decrypted.fetch_add(1, Ordering::Relaxed);
+        let disbelieved = |reason, wish: Option<&v2::Wish>| {
+            let memo = Memo::new(reason, wish, second);
+            Disbelieved { reason, memo }
+        };
+        let letter = frame.open(&self.key).map_err(|reason| disbelieved(reason, None))?;
+        let believed = self.believe(&letter, revocation, source, now);
+        let (subject, claim) =
+            believed.map_err(|reason| disbelieved(reason, Some(&letter.wish)))?;
 
         let id = letter.signed.id();
         // Without a key the client gets no answer, but its door opens.
@@ -117,9 +169,24 @@ impl Verifier {
             services: letter.wish.services,
             lifetime: letter.wish.lifetime.map(u16::from),
             single_use: letter.wish.single_use,
-            subject: believed.subject.clone(),
+            subject,
             answer,
         })
+    }
+
+    fn believe(
+        &self,
+        letter: &Letter<'_>,
+        revocation: &Revocation,
+        source: SocketAddr,
+        now: Moment,
+    ) -> Result<(Subject, AddressClaim), Refusal> {
+        self.check_time(letter.wish.stamp, now)?;
+        let believed = self.anchors.believe(letter.certificate, letter.usage, now)?;
+        revocation.check(&believed.path, now)?;
+        letter.check_signature(&believed)?;
+        let claim = v2::claim(&letter.wish, source, &self.rules)?;
+        Ok((believed.subject.clone(), claim))
     }
 
     fn check_time(&self, stamp: Moment, now: Moment) -> Result<(), Refusal> {

@@ -2,12 +2,14 @@
 //! who was not. Names come from certificates; the log's format escapes them. Secrets never come here.
 
 use std::fmt::Write as _;
+use std::io;
 use std::net::SocketAddr;
 
 use sknock_gate::Answer;
 use sknock_protocol::{KnockId, Moment, Refusal, Service, Subject};
 use tracing::{info, trace, warn};
 
+use crate::dismissed::Before;
 use crate::gate::Opened;
 use crate::log::Rate;
 use crate::pipeline::Refused;
@@ -17,6 +19,7 @@ use crate::policy::Grant;
 #[derive(Debug, Default)]
 pub struct Audit {
     refusals: Rate,
+    unanswered: Rate,
 }
 
 impl Audit {
@@ -46,8 +49,25 @@ impl Audit {
             target: "audit",
             knock, subject = name, serial, fingerprint, services,
             source = %grant.source(),
-            reason = ?answer,
+            reason = unopened(answer),
             "not opened"
+        );
+    }
+
+    /// A door is open, and the client cannot be told. Five lines a minute are enough to see why.
+    pub fn unanswered(
+        &mut self,
+        grant: &Grant,
+        from: Option<SocketAddr>,
+        error: &io::Error,
+        now: Moment,
+    ) {
+        let Some(untold) = self.unanswered.leave(now.as_secs() / 60) else { return };
+        let (knock, port) = (grant.id().to_string(), from.map(|from| from.port()));
+        warn!(
+            target: "audit",
+            knock, source = %grant.source(), port, %error, untold,
+            "opened, but not answered"
         );
     }
 
@@ -55,10 +75,17 @@ impl Audit {
     ///
     /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
     /// is told at INFO, within a rate: an attacker must not fill the disk. What takes a certificate
-    /// of ours and its key is always told.
+    /// of ours and its key is always told. The same datagram again is told once, within that rate: anyone
+    /// can have captured it.
     pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Moment) {
         let reason = refused.reason.name();
-        if let Some(wish) = &refused.wish {
+        if refused.before == Before::Often {
+            trace!(target: "audit", reason, %source, again = true, "refused");
+        } else if refused.before == Before::Once {
+            if let Some(untold) = self.refusals.leave(now.as_secs()) {
+                info!(target: "audit", reason, %source, untold, again = true, "refused");
+            }
+        } else if let Some(wish) = &refused.wish {
             let Told { knock, name, serial, fingerprint, services } =
                 Told::of(wish.id, &wish.subject, &wish.services);
             info!(
@@ -71,6 +98,16 @@ impl Audit {
         } else if let Some(untold) = self.refusals.leave(now.as_secs()) {
             info!(target: "audit", reason, %source, untold, "refused");
         }
+    }
+}
+
+/// Why the gate did not open.
+fn unopened(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Refused(excess) => excess.name(),
+        Answer::NoCapacity => "no-capacity",
+        // The others answer other questions.
+        Answer::Failed | Answer::Raised | Answer::Opened { .. } | Answer::Closed { .. } => "failed",
     }
 }
 

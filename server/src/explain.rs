@@ -16,6 +16,7 @@ use sknock_protocol::{
 use zeroize::Zeroizing;
 
 use crate::config::{PasswordSource, RevocationSettings, Settings};
+use crate::dismissed::Dismissed;
 use crate::keys::{self, KeyFiles, without_line_end};
 use crate::pipeline::{Pipeline, Refused};
 use crate::policy::{Grant, Policy};
@@ -100,7 +101,13 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     let revocation = revocation(&settings.revocation, verifier.anchors());
     let revocation = Arc::new(ArcSwap::from_pointee(revocation));
     let replay = memory(settings);
-    Ok(Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) })
+    Ok(Pipeline {
+        verifier,
+        revocation,
+        replay,
+        policy: Policy::of(&settings.grants),
+        dismissed: Dismissed::default(),
+    })
 }
 
 /// What the server would start with: of the saved lists and those of `crlFile` the newer.

@@ -12,6 +12,7 @@ pub mod child;
 pub mod clock;
 pub mod closing;
 pub mod config;
+pub mod dismissed;
 pub mod exit;
 pub mod explain;
 pub mod gate;

@@ -10,6 +10,7 @@ mod closing;
 mod ears;
 mod fallback;
 mod files;
+mod holders;
 mod network;
 pub(crate) mod plan;
 mod privilege;

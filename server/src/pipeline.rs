@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sknock_protocol::{
-    AddressClaim, Datagram, KnockId, Moment, Refusal, Revocation, Service, Subject, Unveiled,
-    VerifiedKnock, Verifier,
+    AddressClaim, Datagram, Disbelieved, KnockId, Memo, Moment, Refusal, Revocation, Service,
+    Subject, Unveiled, VerifiedKnock, Verifier,
 };
 
+use crate::dismissed::{Before, Dismissed, Name};
 use crate::policy::{Grant, Policy};
 use crate::replay::{self, ReplayStore};
 
@@ -23,6 +24,8 @@ pub struct Pipeline<R> {
     pub replay: R,
     /// Who may have what.
     pub policy: Policy,
+    /// What was refused, and need not be decrypted again.
+    pub dismissed: Dismissed,
 }
 
 impl<R: ReplayStore> Pipeline<R> {
@@ -30,33 +33,55 @@ impl<R: ReplayStore> Pipeline<R> {
     ///
     /// The intake calls the two halves itself: between them knocks wait, fairly, for their turn.
     pub fn handle(&self, datagram: Datagram<'_>, now: Moment) -> Result<Grant, Refused> {
-        self.judge(self.unveil(datagram)?, now)
+        self.judge(self.unveil(datagram, now)?, now)
     }
 
     /// Sorts out, at next to no cost, what nobody needs to judge: strangers and repetitions.
-    pub fn unveil(&self, datagram: Datagram<'_>) -> Result<Unveiled, Refused> {
+    pub fn unveil(&self, datagram: Datagram<'_>, now: Moment) -> Result<Unveiled, Refused> {
         let unveiled = self.verifier.unveil(datagram)?;
-        self.check_new(&unveiled)?;
+        self.check_new(&unveiled, now)?;
         Ok(unveiled)
     }
 
     /// Judges what arrived at `now`.
     pub fn judge(&self, unveiled: Unveiled, now: Moment) -> Result<Grant, Refused> {
-        // It may have been admitted while this one waited.
-        self.check_new(&unveiled)?;
-        let verified = self.verifier.verify(unveiled, &self.revocation.load(), now)?;
+        // It may have been admitted or refused while this one waited.
+        let name = self.check_new(&unveiled, now)?;
+        let revocation = self.revocation.load();
+        let second = self.dismissed.second(&revocation, now);
+        let examined = self.verifier.examine(unveiled, &revocation, second, now);
+        let verified = examined.map_err(|Disbelieved { reason, memo }| {
+            let before = self.dismissed.keep(name, memo);
+            Refused { reason, wish: None, before }
+        })?;
         let wish = Wish::of(&verified);
-        replay::admit(&self.replay, verified, now)
-            .and_then(|admitted| self.policy.authorize(admitted, now))
-            .map_err(|reason| Refused { reason, wish: Some(Box::new(wish)) })
+        let memo = Memo::of_proven(&verified, second);
+        let refused = |reason, before| Refused { reason, wish: Some(Box::new(wish)), before };
+        let admitted = match replay::admit(&self.replay, verified, now) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                let before = self.dismissed.keep(name, memo.because(reason));
+                return Err(refused(reason, before));
+            }
+        };
+        // It is used up: by its one-time key it is known as a repetition.
+        self.policy.authorize(admitted, now).map_err(|reason| refused(reason, Before::Never))
     }
 
-    /// A lookup only: a captured datagram at line rate must not buy public-key operations.
-    fn check_new(&self, unveiled: &Unveiled) -> Result<(), Refused> {
+    /// Lookups only: a captured datagram at line rate must not buy public-key operations.
+    fn check_new(&self, unveiled: &Unveiled, now: Moment) -> Result<Name, Refused> {
         if self.replay.has_admitted(unveiled.encapsulation()) {
             return Err(Refusal::Repeated.into());
         }
-        Ok(())
+        let name = self.dismissed.name(unveiled);
+        let again = self.dismissed.again(name, |memo| {
+            let second = self.dismissed.second(&self.revocation.load(), now);
+            self.verifier.refuses_again(memo, unveiled.source(), second, now)
+        });
+        match again {
+            Some((reason, before)) => Err(Refused { reason, wish: None, before }),
+            None => Ok(name),
+        }
     }
 }
 
@@ -67,11 +92,13 @@ pub struct Refused {
     pub reason: Refusal,
     /// Who wanted what, if that was proven before the refusal: for the audit log.
     pub wish: Option<Box<Wish>>,
+    /// How often the same datagram was refused before.
+    pub before: Before,
 }
 
 impl From<Refusal> for Refused {
     fn from(reason: Refusal) -> Self {
-        Self { reason, wish: None }
+        Self { reason, wish: None, before: Before::Never }
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! shard    what one slice of the memory knows, and when it may forget   pure
 //! memory   the sharded memory: enough for `explain` and tests
+//! sharing  whose what is remembered is                               pure
 //! record   the 64 bytes that a fact takes on disk                       pure
 //! opening  what to believe of what was found on disk                    pure
 //! files    every file operation
@@ -16,6 +17,7 @@ mod memory;
 mod opening;
 mod record;
 mod shard;
+mod sharing;
 
 use sknock_protocol::{Encapsulation, KnockId, Moment, Refusal, VerifiedKnock};
 
@@ -23,6 +25,7 @@ pub use boot::{BootId, NotABootId};
 pub use journal::{Journal, JournalError, Opened};
 pub use memory::Memory;
 pub use opening::History;
+pub use sharing::Sender;
 
 /// Remembers which knocks have been used.
 pub trait ReplayStore: Sync {
@@ -38,6 +41,12 @@ pub trait ReplayStore: Sync {
     /// [`Used::Never`]. Forgetting too early lets an eavesdropper in; refusing a new knock only
     /// makes a client knock again. A store in doubt therefore refuses.
     fn record(&self, trace: &Trace, now: Moment) -> Used;
+
+    /// The same, if this sender may have one more place: for a store that keeps shares.
+    fn record_of(&self, trace: &Trace, sender: &Sender<'_>, now: Moment) -> Used {
+        let _ = sender;
+        self.record(trace, now)
+    }
 }
 
 /// Whether a knock had been used.
@@ -51,6 +60,12 @@ pub enum Used {
     Forgotten,
     /// There is no room to remember it.
     Full,
+    /// Its certificate has its share of what is remembered.
+    ShareOfCertificate,
+    /// Its network has its share of what is remembered.
+    ShareOfNetwork,
+    /// Little room is left, and that is for certificates that have less of it.
+    Reserved,
     /// It could not be written down.
     Unwritten,
 }
@@ -135,11 +150,14 @@ pub fn admit(
     knock: VerifiedKnock,
     now: Moment,
 ) -> Result<AdmittedKnock, Refusal> {
-    match store.record(&Trace::from(&knock), now) {
+    match store.record_of(&Trace::from(&knock), &Sender::from(&knock), now) {
         Used::Never => Ok(AdmittedKnock(knock)),
         Used::Before => Err(Refusal::Replayed),
         Used::Forgotten => Err(Refusal::BeforeMemory),
         Used::Full => Err(Refusal::ReplayMemoryFull),
+        Used::ShareOfCertificate => Err(Refusal::ShareOfCertificate),
+        Used::ShareOfNetwork => Err(Refusal::ShareOfNetwork),
+        Used::Reserved => Err(Refusal::ReplayMemoryReserved),
         Used::Unwritten => Err(Refusal::ReplayJournalFailed),
     }
 }

@@ -16,6 +16,7 @@ use sknock_protocol::{
     Anchors, Datagram, Encapsulation, Identity, Moment, PrivateKey, Refusal, Revocation,
     RevocationList, RevocationLists, Rules, ServerCertificate, ServerKey, Service, Verifier,
 };
+use sknock_server::dismissed::Dismissed;
 use sknock_server::pipeline::{Pipeline, Refused};
 use sknock_server::policy::{Grant, Policy};
 use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, Trace, Used};
@@ -83,6 +84,7 @@ fn world_with<R>(replay: R) -> World<R> {
         revocation: Arc::new(ArcSwap::from_pointee(Revocation::NotConfigured)),
         replay,
         policy: Policy::new(Some(offered), usual, longest),
+        dismissed: Dismissed::default(),
     };
     World { authority, server: ServerCertificate::from_der(&certificate).unwrap(), pipeline }
 }
@@ -124,9 +126,10 @@ impl<R: ReplayStore> World<R> {
 
     /// The same server after its store was dropped, as in a crash, and opened again.
     fn restarted(self, open: impl FnOnce() -> R) -> Self {
-        let Pipeline { verifier, revocation, replay, policy } = self.pipeline;
+        let Pipeline { verifier, revocation, replay, policy, .. } = self.pipeline;
         drop(replay);
-        let pipeline = Pipeline { verifier, revocation, replay: open(), policy };
+        let dismissed = Dismissed::default();
+        let pipeline = Pipeline { verifier, revocation, replay: open(), policy, dismissed };
         Self { pipeline, ..self }
     }
 

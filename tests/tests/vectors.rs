@@ -19,8 +19,14 @@ use case::{Case, Expected, Subject};
 use scene::{Scene, Verdict};
 
 /// Reasons that depend on what a server has lived through, so that no file can cause them.
-const WITHOUT_VECTORS: [Refusal; 3] =
-    [Refusal::BeforeMemory, Refusal::ReplayMemoryFull, Refusal::ReplayJournalFailed];
+const WITHOUT_VECTORS: [Refusal; 6] = [
+    Refusal::BeforeMemory,
+    Refusal::ReplayMemoryFull,
+    Refusal::ShareOfCertificate,
+    Refusal::ShareOfNetwork,
+    Refusal::ReplayMemoryReserved,
+    Refusal::ReplayJournalFailed,
+];
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/v2");

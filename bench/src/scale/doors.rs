@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sknock_gate::{
     Answers, Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy,
-    PortRange, Request, Rules, Serial, Transport, Uptime, Wish,
+    PortRange, Request, Rules, Serial, Shares, Transport, Uptime, Wish,
 };
 use sknock_protocol::DEFAULT_KNOCK_PORT;
 use sknock_tests::Namespace;
@@ -142,6 +142,7 @@ fn ceiling() -> Ceiling {
         live: usize::try_from(MOST).expect("64 bits"),
         // More than one thread can ask for.
         per_second: MOST,
+        shares: Shares::WHOLE,
     }
 }
 

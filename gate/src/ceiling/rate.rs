@@ -1,32 +1,65 @@
-//! How often: a bucket of tokens, one for each opening, filled at a steady rate.
+//! How often: a bucket of tokens, one for each opening, filled at a steady rate; and how many of them
+//! each certificate and each network has had in the last ten seconds.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::Uptime;
+use crate::share::{Lack, Party, Room, Shares};
 
 /// Tokens left, in billionths. Holds ten seconds' worth, and begins full.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Bucket {
     state: Option<(u64, Uptime)>,
+    lately: Lately,
 }
 
 /// How many seconds' worth of tokens the bucket holds: a burst after a quiet time.
 const BURST: u64 = 10;
 const TOKEN: u64 = 1_000_000_000;
 
+/// A share is so many tokens in ten seconds at least: somebody who knocks by hand is never too fast.
+const LEAST: usize = 10;
+
+/// How fast the bucket is filled, and who may have how much.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Tokens each second.
+    pub per_second: u32,
+    /// Of ten seconds' worth.
+    pub shares: Shares,
+}
+
 impl Bucket {
-    /// Takes a token if there is one, at `per_second` tokens each second.
-    pub fn take(&mut self, per_second: u32, now: Uptime) -> bool {
-        let full = u64::from(per_second).saturating_mul(BURST * TOKEN);
+    /// Takes a token for `certificate` and `networks` if there is one.
+    pub fn take(
+        &mut self,
+        pace: Pace,
+        certificate: Party,
+        networks: &[Party],
+        now: Uptime,
+    ) -> Result<(), Lack> {
+        let full = u64::from(pace.per_second).saturating_mul(BURST * TOKEN);
         let filled = match self.state {
             None => full,
             Some((left, before)) => {
-                left.saturating_add(tokens_in(now.since(before), per_second)).min(full)
+                left.saturating_add(tokens_in(now.since(before), pace.per_second)).min(full)
             }
         };
-        let left = filled.checked_sub(TOKEN);
-        self.state = Some((left.unwrap_or(filled), now));
-        left.is_some()
+        self.state = Some((filled, now));
+        let size = usize::try_from(full / TOKEN).unwrap_or(usize::MAX);
+        let left = usize::try_from(filled / TOKEN).unwrap_or(usize::MAX);
+        let room = Room { size, used: size - left, least: LEAST, shares: pace.shares };
+        room.fits(self.lately.of(&certificate, now), 1)?;
+        for network in networks {
+            room.fits_network(self.lately.of(network, now), 1)?;
+        }
+        self.lately.add(certificate, now);
+        for network in networks {
+            self.lately.add(*network, now);
+        }
+        self.state = Some((filled.saturating_sub(TOKEN), now));
+        Ok(())
     }
 }
 
@@ -35,12 +68,109 @@ fn tokens_in(span: Duration, per_second: u32) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).saturating_mul(u64::from(per_second))
 }
 
+/// Who has had how many tokens: counted in spans of ten seconds, the one that runs and the one before,
+/// of which as much counts as lies in the last ten seconds.
+#[derive(Clone, Debug, Default)]
+struct Lately {
+    counts: HashMap<Party, Counted>,
+    /// How many there may be before those are looked for who have had none lately.
+    most: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    span: u64,
+    current: usize,
+    previous: usize,
+}
+
+const SPAN: u64 = BURST * 1000;
+
+/// So many are kept without a look whether they are needed: some 50 kB.
+const FEW: usize = 512;
+
+impl Counted {
+    fn at(self, span: u64) -> Self {
+        match span.saturating_sub(self.span) {
+            0 => self,
+            1 => Self { span, current: 0, previous: self.current },
+            _ => Self { span, ..Self::default() },
+        }
+    }
+}
+
+impl Lately {
+    fn of(&self, who: &Party, now: Uptime) -> usize {
+        let (span, into) = place(now);
+        let counted = self.counts.get(who).copied().unwrap_or_default().at(span);
+        let still = u64::try_from(counted.previous).unwrap_or(u64::MAX).saturating_mul(SPAN - into);
+        counted.current + usize::try_from(still / SPAN).unwrap_or(usize::MAX)
+    }
+
+    /// Each that is kept has had a token in the last twenty seconds, or would be one of [`FEW`], or less
+    /// than half of all: so the bucket bounds the memory.
+    fn add(&mut self, who: Party, now: Uptime) {
+        let (span, _) = place(now);
+        if self.counts.len() >= self.most {
+            self.counts.retain(|_, counted| span.saturating_sub(counted.span) < 2);
+            self.most = FEW.max(self.counts.len() * 2);
+        }
+        let counted = self.counts.entry(who).or_default();
+        *counted = counted.at(span);
+        counted.current += 1;
+    }
+}
+
+/// In which span this moment is, and how many milliseconds of it are over.
+fn place(now: Uptime) -> (u64, u64) {
+    let millis = u64::try_from(now.since(Uptime::default()).as_millis()).unwrap_or(u64::MAX);
+    (millis / SPAN, millis % SPAN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::share::Network;
+    use crate::{Holder, Serial};
+
+    fn certificate(number: u8) -> Party {
+        Party::Certificate(Holder { issuer: [1; 4], serial: Serial::new(&[number]).unwrap() })
+    }
+
+    fn network(number: u8) -> Party {
+        Party::Network(Network::from(std::net::IpAddr::from([192, 0, 2, number])))
+    }
+
+    fn pace(per_second: u32) -> Pace {
+        Pace { per_second, shares: Shares { certificate: 20, network: 50 } }
+    }
+
+    fn alone(per_second: u32) -> Pace {
+        Pace { per_second, shares: Shares::WHOLE }
+    }
 
     fn taken(bucket: &mut Bucket, at: u64) -> usize {
-        (0..1000).take_while(|_| bucket.take(5, Uptime::from_millis(at))).count()
+        let now = Uptime::from_millis(at);
+        (0..1000).take_while(|_| bucket.take(alone(5), certificate(1), &[], now).is_ok()).count()
+    }
+
+    /// How many of `attempts` are let through, and why the next one is not.
+    fn burst(
+        bucket: &mut Bucket,
+        who: u8,
+        from: u8,
+        at: u64,
+        attempts: usize,
+    ) -> (usize, Option<Lack>) {
+        let mut count = 0;
+        for _ in 0..attempts {
+            let now = Uptime::from_millis(at);
+            match bucket.take(pace(10), certificate(who), &[network(from)], now) {
+                Ok(()) => count += 1,
+                Err(lack) => return (count, Some(lack)),
+            }
+        }
+        (count, None)
     }
 
     #[test]
@@ -60,7 +190,7 @@ mod tests {
         let mut now = Uptime::default();
         let mut passed = 0;
         for _ in 0..50_000 {
-            passed += usize::from(bucket.take(5, now));
+            passed += usize::from(bucket.take(alone(5), certificate(1), &[], now).is_ok());
             now = now.after(step);
         }
         assert_eq!(passed, 50 + 49);
@@ -68,6 +198,54 @@ mod tests {
 
     #[test]
     fn no_rate_is_no_token() {
-        assert!(!Bucket::default().take(0, Uptime::from_millis(1_000_000)));
+        let later = Uptime::from_millis(1_000_000);
+        let taken = Bucket::default().take(pace(0), certificate(1), &[], later);
+        assert_eq!(taken, Err(Lack::Room));
+    }
+
+    #[test]
+    fn one_certificate_takes_its_share_and_gets_it_again_as_time_passes() {
+        let mut bucket = Bucket::default();
+        assert_eq!(burst(&mut bucket, 1, 1, 0, 1000), (20, Some(Lack::OfCertificate)));
+        assert_eq!(burst(&mut bucket, 2, 1, 0, 20), (20, None));
+        assert_eq!(burst(&mut bucket, 1, 1, 9_999, 1), (0, Some(Lack::OfCertificate)));
+        // Half of the ten seconds before count still.
+        assert_eq!(burst(&mut bucket, 1, 1, 15_000, 1000), (10, Some(Lack::OfCertificate)));
+        assert_eq!(burst(&mut bucket, 1, 1, 60_000, 1000), (20, Some(Lack::OfCertificate)));
+    }
+
+    #[test]
+    fn one_network_takes_its_share() {
+        let mut bucket = Bucket::default();
+        for who in 1..=2 {
+            assert_eq!(burst(&mut bucket, who, 1, 0, 20), (20, None));
+        }
+        assert_eq!(burst(&mut bucket, 3, 1, 0, 1000), (10, Some(Lack::OfNetwork)));
+        assert_eq!(burst(&mut bucket, 3, 2, 0, 1), (1, None));
+    }
+
+    #[test]
+    fn however_evenly_many_spread_their_openings_who_comes_last_is_not_kept_out() {
+        let mut bucket = Bucket::default();
+        for at in (0..60_000).step_by(50) {
+            for who in 1..=15 {
+                burst(&mut bucket, who, who, at, 1);
+            }
+            if at % 5_000 == 0 {
+                let honest = 100 + u8::try_from(at / 5_000).unwrap();
+                assert_eq!(burst(&mut bucket, honest, honest, at, 1), (1, None), "at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_had_nothing_lately_is_forgotten() {
+        let mut lately = Lately::default();
+        for number in 0..100_000_u32 {
+            let address = std::net::IpAddr::from(number.to_be_bytes());
+            let now = Uptime::from_millis(u64::from(number) * 100);
+            lately.add(Party::Network(address.into()), now);
+            assert!(lately.counts.len() <= FEW, "{number}");
+        }
     }
 }

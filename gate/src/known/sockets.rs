@@ -70,7 +70,7 @@ fn listener(line: &str) -> Option<u16> {
 }
 
 /// Reads `0100007F:0016`: words of four bytes in the machine's order, and the port.
-fn address(text: &str) -> Option<SocketAddr> {
+pub(crate) fn address(text: &str) -> Option<SocketAddr> {
     let (words, port) = text.split_once(':')?;
     let word = |index: usize| {
         let digits = words.get(index * 8..index * 8 + 8)?;

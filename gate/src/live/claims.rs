@@ -1,10 +1,10 @@
 //! Claims on doors, each kept once, and found by its door, its holder and its end. Decides nothing.
 //!
-//! A million take about 250 MB: the indexes hold places, not claims.
+//! A million take about 300 MB: the indexes hold places, not claims.
 
 use std::collections::BTreeSet;
 
-use crate::{Door, Holder, Label, Uptime};
+use crate::{Door, Holder, Label, Network, Party, Tally, Uptime};
 
 /// Somebody may use a door for a while.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +25,17 @@ pub(super) struct Claims {
     by_door: BTreeSet<(Door, Place)>,
     by_holder: BTreeSet<(Holder, Place)>,
     by_end: BTreeSet<(Uptime, Place)>,
+    tally: Tally<Party>,
 }
 
 impl Claims {
     pub(super) fn len(&self) -> usize {
         self.by_end.len()
+    }
+
+    /// How many claims a certificate or a network has.
+    pub(super) fn held(&self, party: &Party) -> usize {
+        self.tally.of(party)
     }
 
     pub(super) fn insert(&mut self, claim: Claim) {
@@ -41,6 +47,9 @@ impl Claims {
         self.by_door.insert((claim.door, place));
         self.by_holder.insert((claim.label.holder, place));
         self.by_end.insert((claim.until, place));
+        for party in parties(&claim) {
+            self.tally.add(party);
+        }
         if let Some(slot) = self.slot(place) {
             *slot = Some(claim);
         }
@@ -96,6 +105,9 @@ impl Claims {
         self.by_door.remove(&(claim.door, place));
         self.by_holder.remove(&(claim.label.holder, place));
         self.by_end.remove(&(claim.until, place));
+        for party in parties(&claim) {
+            self.tally.remove(&party);
+        }
         self.empty.push(place);
         Some(claim)
     }
@@ -107,4 +119,10 @@ impl Claims {
     fn slot(&mut self, place: Place) -> Option<&mut Option<Claim>> {
         self.places.get_mut(usize::try_from(place).ok()?)
     }
+}
+
+/// Whose shares a claim counts against.
+fn parties(claim: &Claim) -> [Party; 2] {
+    let network = Network::from(claim.door.address);
+    [Party::Certificate(claim.label.holder), Party::Network(network)]
 }

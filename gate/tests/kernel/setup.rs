@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sknock_gate::{
     Answer, Answers, Ceiling, Element, Ending, Firewall, Gate, GrantFile, Happened, Hearing,
-    Holder, Label, Name, Origin, Policy, PortRange, Recalled, Request, Rules, Serial, Transport,
-    Uptime, Wish,
+    Holder, Label, Name, Origin, Policy, PortRange, Recalled, Request, Rules, Serial, Shares,
+    Transport, Uptime, Wish,
 };
 
 use crate::netns::Net;
@@ -47,6 +47,7 @@ pub(crate) fn ceiling() -> Ceiling {
         longest: Duration::from_secs(3600),
         live: 256,
         per_second: 100,
+        shares: Shares::WHOLE,
     }
 }
 

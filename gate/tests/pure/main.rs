@@ -6,8 +6,9 @@ mod live;
 mod model;
 mod requests;
 mod rules;
+mod shares;
 
-use sknock_gate::{Ceiling, Holder, Label, Name, PortRange, Serial, Transport, Wish};
+use sknock_gate::{Ceiling, Holder, Label, Name, PortRange, Serial, Shares, Transport, Wish};
 use std::time::Duration;
 
 fn tcp(first: u16, last: u16) -> PortRange {
@@ -25,6 +26,7 @@ fn ceiling() -> Ceiling {
         longest: Duration::from_secs(60),
         live: 200,
         per_second: 10,
+        shares: Shares::WHOLE,
     }
 }
 

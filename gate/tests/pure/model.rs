@@ -9,7 +9,7 @@ use sknock_gate::{
     Bucket, Ceiling, Door, Excess, Holder, Live, Opening, PortRange, Serial, Uptime, Wish,
 };
 
-use crate::{tcp, wish};
+use crate::{ceiling, tcp, wish};
 
 const ADDRESSES: [&str; 3] = ["192.0.2.7", "192.0.2.8", "2001:db8::7"];
 
@@ -49,7 +49,13 @@ fn holder(serial: u8) -> Holder {
 
 fn permitting(limit: u16) -> Ceiling {
     let services = vec![tcp(1000, limit - 1)];
-    Ceiling { services, longest: Duration::from_secs(30), live: LIVE, per_second: 1_000_000 }
+    Ceiling {
+        services,
+        longest: Duration::from_secs(30),
+        live: LIVE,
+        per_second: 1_000_000,
+        ..ceiling()
+    }
 }
 
 struct World {

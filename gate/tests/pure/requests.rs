@@ -112,7 +112,7 @@ fn an_answer_is_read_back_and_nothing_else_is() {
     });
     answers.extend(excesses);
     assert!(answers.contains(&Answer::Refused(Excess::Rate)));
-    assert_eq!(answers.len(), 6 + 9);
+    assert_eq!(answers.len(), 6 + 15);
     for answer in answers {
         let record = answer.encode();
         assert_eq!(Answer::decode(&record), Some(answer));

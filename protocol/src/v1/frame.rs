@@ -50,6 +50,11 @@ impl Frame {
         &self.point
     }
 
+    /// All that decides what it says: the address in it is read by the family it came over.
+    pub(crate) fn content(&self) -> (&Encapsulation, &[u8], bool) {
+        (&self.point, &self.blocks, self.is_ipv4)
+    }
+
     /// Decrypts it and takes it apart.
     pub(crate) fn open(&mut self, key: &ServerKey) -> Result<Letter<'_>, Refusal> {
         let decrypted = cipher::decrypt(key.hpke.key(), &self.point, &mut self.blocks);

@@ -18,6 +18,7 @@ use super::outlook::Outlook;
 use crate::audit::Audit;
 use crate::clock;
 use crate::config::Settings;
+use crate::dismissed::Dismissed;
 use crate::exit::FAILURE;
 use crate::gate::Gate;
 use crate::intake::{Ear, Porter, Pulse, work};
@@ -51,8 +52,15 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     let remembered = usize::try_from(knocks.remembered)?;
     let (replay, opened) =
         Journal::open(&settings.process.state, &boot, clock::now(), knocks.window, remembered)?;
+    let replay = replay.sharing(settings.grants.shares());
     let revocation = refresh.current();
-    let pipeline = Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) };
+    let pipeline = Pipeline {
+        verifier,
+        revocation,
+        replay,
+        policy: Policy::of(&settings.grants),
+        dismissed: Dismissed::default(),
+    };
     // Dropping one end makes the other readable, for every thread at once.
     let (stop, stopping) = UnixStream::pair()?;
     let pulses: Vec<Pulse> = doors.iter().map(|_| Pulse::default()).collect();

@@ -135,6 +135,8 @@ fn grants(read: &mut Reader<'_>) -> Grants {
         longest,
         live: read.number(&keys::MAX_GRANTS),
         per_second: read.number(&keys::MAX_GRANTS_PER_SECOND),
+        certificate_share: read.number(&keys::SHARE_OF_CERTIFICATE),
+        network_share: read.number(&keys::SHARE_OF_NETWORK),
     }
 }
 

@@ -163,6 +163,10 @@ keys! {
         "openings at one time, one for each address and port, 0.5 kB each; a restart lists them all";
     MAX_GRANTS_PER_SECOND = "maxGrantsPerSecond", number(1, 100_000), "1000",
         "new openings per second";
+    SHARE_OF_CERTIFICATE = "shareOfCertificate", number(1, 100), "20",
+        "most of maxGrants, maxGrantsPerSecond and replayCapacity for one certificate, in percent; 100 = all";
+    SHARE_OF_NETWORK = "shareOfNetwork", number(1, 100), "50",
+        "most of the same for one IPv4 address or IPv6 /64, in percent; many people may be behind one";
 
     // which knocks are heard
     KNOCK_PORT = "knockPort", Kind::Ports, "62344",

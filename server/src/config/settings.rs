@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sknock_gate::Shares;
 use sknock_protocol::{Service, v1};
 
 use super::{Note, PasswordSource, services};
@@ -115,6 +116,17 @@ pub struct Grants {
     pub live: u32,
     /// New openings per second: 1 to 100,000.
     pub per_second: u32,
+    /// The most of both, and of [`Knocks::remembered`], for one certificate, in percent: 1 to 100.
+    pub certificate_share: u8,
+    /// The most of the same for one IPv4 address or IPv6 /64, in percent: 1 to 100.
+    pub network_share: u8,
+}
+
+impl Grants {
+    /// How much of what is bounded one certificate and one network may have.
+    pub(crate) fn shares(&self) -> Shares {
+        Shares { certificate: self.certificate_share, network: self.network_share }
+    }
 }
 
 /// Which knocks are heard.

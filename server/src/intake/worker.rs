@@ -109,7 +109,7 @@ impl<R: ReplayStore> Porter<'_, R> {
         let Received { ends, payload } = received;
         let now = (self.clock)();
         let datagram = Datagram::new(ends.source, payload);
-        match self.pipeline.unveil(datagram) {
+        match self.pipeline.unveil(datagram, now) {
             Ok(unveiled) => {
                 let waiting = Waiting { unveiled, ends, received: now };
                 let gone = queue.push(ends.source.ip(), waiting);
@@ -147,8 +147,9 @@ impl<R: ReplayStore> Porter<'_, R> {
         Ok(())
     }
 
-    /// Tells the client, if it wants to know. A lost answer costs it one retry, so errors are none.
-    fn answer(&self, opened: &Opened, ear: &Ear, ends: Ends) {
+    /// Tells the client, if it wants to know. A lost answer costs it one retry, so an error is told and
+    /// changes nothing.
+    fn answer(&mut self, opened: &Opened, ear: &Ear, ends: Ends) {
         let grant = opened.grant();
         if let Some(key) = grant.answer_key() {
             let bytes = key.seal(&Answer {
@@ -157,7 +158,9 @@ impl<R: ReplayStore> Porter<'_, R> {
                 server_time: (self.clock)(),
                 observed: grant.source(),
             });
-            let _ = ear.answer(&bytes, ends);
+            if let Err(error) = ear.answer(&bytes, ends) {
+                self.audit.unanswered(grant, ends.destination, &error, (self.clock)());
+            }
         }
     }
 }

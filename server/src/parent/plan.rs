@@ -70,6 +70,7 @@ pub(crate) fn ceiling(settings: &Settings) -> Ceiling {
         longest: Duration::from_secs(grants.longest.into()),
         live: usize::try_from(grants.live).unwrap_or(usize::MAX),
         per_second: grants.per_second,
+        shares: grants.shares(),
     }
 }
 

@@ -21,6 +21,7 @@ use self::names::Names;
 use self::records::Clerk;
 pub(crate) use self::trial::{Asked, Trial};
 use super::closing::CloseSocket;
+use super::holders::Holders;
 use super::network::Network;
 use super::signals::{Signals, Wanted};
 use super::world::World;
@@ -53,6 +54,7 @@ pub(crate) struct Supervisor {
     mend: Option<Uptime>,
     again: Again,
     names: Names,
+    holders: Holders,
 }
 
 /// When to try again after a network process has ended by itself.
@@ -102,6 +104,7 @@ impl Supervisor {
             mend: None,
             again: Again::default(),
             names: Names::default(),
+            holders: Holders::default(),
         }
     }
 
@@ -205,6 +208,7 @@ impl Supervisor {
         self.clerk.gate.expire(now);
         self.clerk.gate.write_down(now);
         self.tell_of_trial(now);
+        self.holders.look(&self.settings, self.world.uid(), now);
         for network in self.current.iter_mut().chain(&mut self.next) {
             if network.is_overdue(now, FINISH) {
                 warn!(pid = network.pid(), "the network process does not finish and is ended");

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 
 use caps::Capability;
+use nix::unistd::Uid;
 use tracing::{error, info};
 
 use super::ears::{Ears, workers};
@@ -18,6 +19,8 @@ use crate::readable::Meanings;
 pub(crate) struct World {
     ears: Ears,
     boot: String,
+    /// Whom network processes run as, once one was started.
+    uid: Option<Uid>,
 }
 
 /// Why no network process was started. Everything that is wrong has been logged.
@@ -28,7 +31,7 @@ impl World {
     /// A world without sockets.
     pub(crate) fn new() -> io::Result<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
-        Ok(Self { ears: Ears::default(), boot })
+        Ok(Self { ears: Ears::default(), boot, uid: None })
     }
 
     /// Starts a network process with `settings`.
@@ -42,8 +45,14 @@ impl World {
             Given { ears: &ears, workers: workers(settings), files: &files, granted: &granted };
         let network = Network::start(settings.clone(), &given, &self.boot, account)
             .map_err(|error| told(format!("cannot start the network process: {error}")))?;
+        self.uid = Some(account.uid);
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)
+    }
+
+    /// Whom network processes run as, once one was started.
+    pub(crate) fn uid(&self) -> Option<Uid> {
+        self.uid
     }
 
     /// No other network process than one with `settings` is left, or on its way.

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use sknock_gate::Shares;
 use sknock_protocol::{Encapsulation, Moment};
 
 use super::files::{Folder, HORIZON, JOURNAL, Log, NotOurs};
 use super::memory::spare;
 use super::opening::{self, Found, History};
+use super::sharing::Sender;
 use super::{BootId, Memory, ReplayStore, Trace, Used};
 
 /// Remembers used knocks in memory and in `stateDir`. Shared by all threads.
@@ -106,6 +108,12 @@ impl Journal {
         Ok((Self { memory, log: Mutex::new(log) }, opened))
     }
 
+    /// Gives no certificate and no network more than these shares of the capacity.
+    #[must_use]
+    pub fn sharing(self, shares: Shares) -> Self {
+        Self { memory: self.memory.sharing(shares), ..self }
+    }
+
     /// Knocks stamped before this are refused unless they are known, as they may have been admitted
     /// before. In the future only if the clock was ahead once, or just after
     /// [`Journal::open`].
@@ -151,8 +159,18 @@ impl ReplayStore for Journal {
     }
 
     fn record(&self, trace: &Trace, now: Moment) -> Used {
+        self.record_by(trace, None, now)
+    }
+
+    fn record_of(&self, trace: &Trace, sender: &Sender<'_>, now: Moment) -> Used {
+        self.record_by(trace, Some(sender), now)
+    }
+}
+
+impl Journal {
+    fn record_by(&self, trace: &Trace, sender: Option<&Sender<'_>>, now: Moment) -> Used {
         let mut overgrown = false;
-        let used = self.memory.record_if(trace, now, || match self.write(trace) {
+        let used = self.memory.record_if(trace, sender, now, || match self.write(trace) {
             Some(grown) => {
                 overgrown = grown;
                 true

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use sknock_gate::Shares;
 use sknock_protocol::{Encapsulation, KnockId, Moment};
 
 use super::shard::Shard;
+use super::sharing::{Owner, Sender, Sharing};
 use super::{OneTimeKey, ReplayStore, Trace, Used};
 
 /// How many shards there may be; enough that threads rarely meet. Powers of two, so that a byte
@@ -42,6 +44,8 @@ pub struct Memory {
     /// The keys of all that the shards know, apart from them: whoever looks one up never waits for
     /// a write to disk. Locked after a shard, never before one.
     keys: Box<[Mutex<HashSet<OneTimeKey>>]>,
+    /// Locked after a shard, never before one.
+    sharing: Sharing,
 }
 
 impl Memory {
@@ -61,8 +65,10 @@ impl Memory {
         let count = SHARDS.into_iter().find(|n| capacity / n >= LEAST_ROOM).unwrap_or(1);
         let mut shards: Vec<Shard> = (0..count).map(|_| Shard::new(floor)).collect();
         let mut keys = vec![HashSet::new(); count];
+        let mut used = 0;
         for trace in traces {
-            shards[slot(&trace.id.0, count)].keep(&trace);
+            used += 1;
+            shards[slot(&trace.id.0, count)].keep(&trace, None);
             keys[slot(&trace.key.0, count)].insert(trace.key);
         }
         Self {
@@ -71,14 +77,22 @@ impl Memory {
             spare: spare(capacity) / count,
             shards: shards.into_iter().map(Mutex::new).collect(),
             keys: keys.into_iter().map(Mutex::new).collect(),
+            sharing: Sharing::new(capacity, used, spare(capacity)),
         }
     }
 
-    /// Records `trace` if `write`, called only when nothing else stands against it, says that it
+    /// Gives no certificate and no network more than these shares of the capacity.
+    #[must_use]
+    pub fn sharing(self, shares: Shares) -> Self {
+        Self { sharing: self.sharing.with(shares), ..self }
+    }
+
+    /// Records `trace`, of `sender` if somebody knows, if `write`, called only when nothing else stands against it, says that it
     /// is written down.
     pub(super) fn record_if(
         &self,
         trace: &Trace,
+        sender: Option<&Sender<'_>>,
         now: Moment,
         write: impl FnOnce() -> bool,
     ) -> Used {
@@ -87,16 +101,22 @@ impl Memory {
         let Ok(mut shard) = self.shard(&trace.id).lock() else {
             return Used::Unwritten;
         };
-        self.drop_keys(shard.forget(now, self.window, self.spare));
+        self.drop_all(shard.forget(now, self.window, self.spare));
         match shard.judge(trace, self.room) {
-            Used::Never if !write() => Used::Unwritten,
-            Used::Never => {
-                shard.keep(trace);
-                self.add_key(trace.key);
-                Used::Never
-            }
-            refused => refused,
+            Used::Never => {}
+            refused => return refused,
         }
+        let owner = sender.map(|sender| self.sharing.owner(sender));
+        if let Err(refused) = self.sharing.take(owner) {
+            return refused;
+        }
+        if !write() {
+            self.sharing.free([owner]);
+            return Used::Unwritten;
+        }
+        shard.keep(trace, owner);
+        self.add_key(trace.key);
+        Used::Never
     }
 
     /// Stops every change, and shows the floor and all that is known.
@@ -127,8 +147,12 @@ impl Memory {
         }
     }
 
-    fn drop_keys(&self, forgotten: Vec<OneTimeKey>) {
-        for key in forgotten {
+    fn drop_all(&self, forgotten: Vec<(OneTimeKey, Option<Owner>)>) {
+        if forgotten.is_empty() {
+            return;
+        }
+        self.sharing.free(forgotten.iter().map(|(_, owner)| *owner));
+        for (key, _) in forgotten {
             if let Ok(mut keys) = self.keys_like(key).lock() {
                 keys.remove(&key);
             }
@@ -143,7 +167,11 @@ impl ReplayStore for Memory {
     }
 
     fn record(&self, trace: &Trace, now: Moment) -> Used {
-        self.record_if(trace, now, || true)
+        self.record_if(trace, None, now, || true)
+    }
+
+    fn record_of(&self, trace: &Trace, sender: &Sender<'_>, now: Moment) -> Used {
+        self.record_if(trace, Some(sender), now, || true)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sknock_protocol::{KnockId, Moment};
 
+use super::sharing::Owner;
 use super::{OneTimeKey, Trace, Used};
 
 /// Forgotten in one step at most. More than one, so that forgetting outruns remembering; few, so
@@ -21,7 +22,7 @@ const FORGOTTEN_AT_ONCE: usize = 16;
 pub(super) struct Shard {
     floor: Moment,
     /// By stamp, so that the oldest is first.
-    known: BTreeMap<(Moment, KnockId), OneTimeKey>,
+    known: BTreeMap<(Moment, KnockId), (OneTimeKey, Option<Owner>)>,
 }
 
 impl Shard {
@@ -30,14 +31,14 @@ impl Shard {
         Self { floor, known: BTreeMap::new() }
     }
 
-    /// Forgets some knocks that the time check would refuse anyway, and tells their keys. The last
+    /// Forgets some knocks that the time check would refuse anyway, and tells their keys and whose they were. The last
     /// `spare` stay: what is forgotten while the clock is ahead keeps everybody out once it is right.
     pub(super) fn forget(
         &mut self,
         now: Moment,
         window: Duration,
         spare: usize,
-    ) -> Vec<OneTimeKey> {
+    ) -> Vec<(OneTimeKey, Option<Owner>)> {
         let mut forgotten = Vec::new();
         while forgotten.len() < FORGOTTEN_AT_ONCE
             && self.known.len() > spare
@@ -64,9 +65,9 @@ impl Shard {
         }
     }
 
-    /// Remembers `trace`.
-    pub(super) fn keep(&mut self, trace: &Trace) {
-        self.known.insert((trace.stamp, trace.id), trace.key);
+    /// Remembers `trace`, and whose it is if somebody knows.
+    pub(super) fn keep(&mut self, trace: &Trace, owner: Option<Owner>) {
+        self.known.insert((trace.stamp, trace.id), (trace.key, owner));
     }
 
     /// The largest stamp of anything forgotten.
@@ -76,7 +77,7 @@ impl Shard {
 
     /// Everything remembered.
     pub(super) fn traces(&self) -> impl Iterator<Item = Trace> {
-        self.known.iter().map(|(&(stamp, id), &key)| Trace { stamp, id, key })
+        self.known.iter().map(|(&(stamp, id), &(key, _))| Trace { stamp, id, key })
     }
 }
 
@@ -94,9 +95,13 @@ mod tests {
     fn shard_with(traces: &[Trace]) -> Shard {
         let mut shard = Shard::default();
         for trace in traces {
-            shard.keep(trace);
+            shard.keep(trace, None);
         }
         shard
+    }
+
+    fn forgotten(shard: &mut Shard, now: Moment, spare: usize) -> Vec<OneTimeKey> {
+        shard.forget(now, WINDOW, spare).into_iter().map(|(key, _)| key).collect()
     }
 
     #[test]
@@ -110,8 +115,7 @@ mod tests {
     #[test]
     fn what_is_forgotten_raises_the_floor() {
         let mut shard = shard_with(&[trace(100, 1), trace(101, 2)]);
-        let forgotten = shard.forget(Moment::from_millis(130_001), WINDOW, 0);
-        assert_eq!(forgotten, [OneTimeKey([1; 16])]);
+        assert_eq!(forgotten(&mut shard, Moment::from_millis(130_001), 0), [OneTimeKey([1; 16])]);
         assert_eq!(shard.judge(&trace(100, 1), 9), Used::Forgotten);
         assert_eq!(shard.judge(&trace(100, 3), 9), Used::Forgotten, "same stamp, never seen");
         assert_eq!(shard.judge(&trace(101, 2), 9), Used::Before);
@@ -125,8 +129,8 @@ mod tests {
         assert!(shard.forget(ahead, WINDOW, 2).is_empty());
         assert_eq!(shard.judge(&trace(101, 3), 9), Used::Never);
         assert_eq!(shard.judge(&trace(4_000_000_000, 2), 9), Used::Before);
-        shard.keep(&trace(101, 3));
-        assert_eq!(shard.forget(ahead, WINDOW, 2), [OneTimeKey([1; 16])], "the oldest goes first");
+        shard.keep(&trace(101, 3), None);
+        assert_eq!(forgotten(&mut shard, ahead, 2), [OneTimeKey([1; 16])], "the oldest goes first");
         assert_eq!(shard.judge(&trace(101, 3), 9), Used::Before);
     }
 
@@ -142,7 +146,7 @@ mod tests {
     #[test]
     fn a_floor_is_never_lowered() {
         let mut shard = Shard::new(Moment::from_secs(200));
-        shard.keep(&trace(100, 1));
+        shard.keep(&trace(100, 1), None);
         assert_eq!(shard.forget(Moment::from_secs(300), WINDOW, 0).len(), 1);
         assert_eq!(shard.floor(), Moment::from_secs(200));
     }

@@ -95,12 +95,19 @@ fn the_latency_of_good_knocks_beside_bad_ones_is_told() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
     let alice = Client::alice(&world.client, &authority);
-    let bad = refused(&world, &authority).into_iter();
-    let bad = bad.filter(|(reason, _)| ["unknown-authority", "bad-signature"].contains(reason));
-    for (what, datagram) in [("nothing", None)].into_iter().chain(bad.map(|(w, d)| (w, Some(d)))) {
+    let mallory = Forge::root("another authority").client("mallory", |_| ()).identity();
+    let mallory = Client::alice(&world.client, &authority).posing_as(mallory);
+    let stranger = || mallory.seal(&["tcp/22"]).bytes;
+    let thief = || thief::knock(&authority);
+    let bad: [(&str, Option<Make<'_>>); 3] = [
+        ("nothing", None),
+        ("unknown-authority", Some(&stranger)),
+        ("bad-signature", Some(&thief)),
+    ];
+    for (what, make) in bad {
         let done = AtomicBool::new(false);
         let mut spans = thread::scope(|scope| {
-            scope.spawn(|| annoy(&world, datagram.as_ref(), &done));
+            scope.spawn(|| annoy(&world, make, &done));
             let spans: Vec<Duration> = (0..50).map(|_| answered(&world, &alice)).collect();
             done.store(true, Ordering::Relaxed);
             spans
@@ -112,14 +119,17 @@ fn the_latency_of_good_knocks_beside_bad_ones_is_told() {
     until("all are granted", || daemon.times_said("audit: granted") == 150);
 }
 
-/// One datagram, 500 times a second: nobody remembers what was refused, so each costs the same.
-fn annoy(world: &World, datagram: Option<&[u8; DATAGRAM_LENGTH]>, done: &AtomicBool) {
+/// Makes a datagram, another one each time.
+type Make<'a> = &'a (dyn Fn() -> [u8; DATAGRAM_LENGTH] + Sync);
+
+/// Up to 500 a second, none of them twice: what was refused is remembered.
+fn annoy(world: &World, make: Option<Make<'_>>, done: &AtomicBool) {
     let to = (World::GATEWAY[0], DEFAULT_KNOCK_PORT).into();
     let socket = reach::udp_socket(&world.client, to).unwrap();
     while !done.load(Ordering::Relaxed) {
-        if let Some(datagram) = datagram {
+        if let Some(make) = make {
             // Errors are ICMP messages: nothing listens there, as far as one can see.
-            let _ = socket.send(datagram);
+            let _ = socket.send(&make());
         }
         thread::sleep(Duration::from_millis(2));
     }

@@ -41,7 +41,7 @@ fn when_all_places_are_taken_nobody_suffers_who_has_one() {
     for _ in 0..5 {
         let sent = ledger.knock();
         let line = daemon.wait_for(&format!("knock=\"{}\"", sent.id()));
-        assert!(line.contains("not opened") && line.contains("Live"), "{line}");
+        assert!(line.contains("not opened") && line.contains("too-many-grants"), "{line}");
     }
     assert_eq!(world.gateway.doors().len(), 5);
     ledger.close(&daemon);
@@ -63,7 +63,7 @@ fn when_the_kernels_set_is_full_a_knock_opens_nothing_and_there_is_room_again_la
     let refused = driver.seal(&["tcp/22"]);
     refused.send(&world.client, World::GATEWAY[0]);
     let line = daemon.wait_for(&format!("knock=\"{}\"", refused.id));
-    assert!(line.contains("not opened") && line.contains("NoCapacity"), "{line}");
+    assert!(line.contains("not opened") && line.contains("no-capacity"), "{line}");
     // It is used up all the same.
     let again = refused.send(&world.client, World::GATEWAY[0]);
     let line = daemon.wait_for(&format!("source={}", again.source()));

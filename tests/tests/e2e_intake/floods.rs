@@ -104,12 +104,15 @@ fn noise() -> Vec<Vec<u8>> {
     (0..=255).map(|byte| vec![byte; DATAGRAM_LENGTH]).collect()
 }
 
+/// More than are remembered once they were refused, so that each is decrypted each time.
+const VEILED: usize = 20_000;
+
 /// Drawn under the right veil, as by somebody who has the server's certificate: each costs a
 /// public-key operation, and then a look at a certificate of another authority.
 fn veiled(world: &World, authority: &Authority) -> Vec<Vec<u8>> {
     let mallory = Authority::new().identity("alice");
     let client = Client::alice(&world.stranger, authority).posing_as(mallory);
-    (0..200).map(|_| client.seal(&["tcp/22"]).bytes.to_vec()).collect()
+    (0..VEILED).map(|_| client.seal(&["tcp/22"]).bytes.to_vec()).collect()
 }
 
 fn quiet(authority: &Authority, intake: &str) -> Config {

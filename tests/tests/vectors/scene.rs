@@ -10,6 +10,7 @@ use sknock_protocol::{
     Anchors, Datagram, Moment, PrivateKey, Refusal, Revocation, RevocationList, RevocationLists,
     Rules, ServerKey, Service, VerifiedKnock, Verifier,
 };
+use sknock_server::dismissed::Dismissed;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::{self, Policy};
 use sknock_server::replay::{Memory, admit};
@@ -47,6 +48,7 @@ impl Scene {
             revocation: Arc::new(Arc::new(revocation).into()),
             replay: Memory::new(window, 1000),
             policy: policy(case.policy.as_ref()),
+            dismissed: Dismissed::default(),
         })
     }
 

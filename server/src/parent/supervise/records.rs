@@ -69,6 +69,7 @@ impl Supervisor {
         if let Some(next) = self.next.take() {
             self.settings = next.settings.clone();
             self.world.settle(&self.settings);
+            self.holders.look_soon();
             self.current = Some(next);
         }
         self.protected = true;
