@@ -15,9 +15,10 @@ impl Gate {
     /// does that first; whoever does it in quiet times, too, spares the first request after them to
     /// do all of it.
     pub fn expire(&mut self, now: Uptime) {
+        let (most, share) = (self.ceiling.live, self.ceiling.live_of_one());
         for (holder, door) in self.live.expire(now) {
             if self.rules.ending == Ending::Cut {
-                self.former.keep(holder, door.way(), self.ceiling.live);
+                self.former.keep(holder, door.way(), most, share);
             }
         }
     }
