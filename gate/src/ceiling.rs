@@ -67,6 +67,12 @@ impl Ceiling {
         Ok(opening)
     }
 
+    /// How many doors one certificate may have open.
+    pub(crate) fn live_of_one(&self) -> usize {
+        let (size, used, shares) = (self.live, 0, self.shares);
+        Room { size, used, least: MOST_DOORS, shares }.of_certificate()
+    }
+
     /// Whether there is room for the doors that `opening` adds.
     fn places(
         &self,

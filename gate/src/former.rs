@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Holder, Label, Way};
+use crate::{Holder, Label, Tally, Way};
 
 /// Who was let in on which way, oldest first, with what stood on the grant.
 #[derive(Clone, Debug, Default)]
 pub struct Former {
     numbers: BTreeMap<(Holder, Way), (u64, Label)>,
     order: BTreeMap<u64, (Holder, Way)>,
+    /// Those of each holder, oldest first.
+    theirs: BTreeSet<(Holder, u64)>,
+    counts: Tally<Holder>,
     next: u64,
 }
 
@@ -24,19 +27,42 @@ impl Former {
         self.numbers.is_empty()
     }
 
-    /// Remembers a grant that has ended just now; the oldest are forgotten if they are more than `most`.
-    pub fn keep(&mut self, label: Label, way: Way, most: usize) {
-        let one = (label.holder, way);
-        if let Some((number, _)) = self.numbers.insert(one, (self.next, label)) {
-            self.order.remove(&number);
+    /// Remembers a grant that has ended just now. If they are more than `most`, the oldest is forgotten:
+    /// of this holder if it has more than `share`, so that nobody has those of others forgotten.
+    pub fn keep(&mut self, label: Label, way: Way, most: usize, share: usize) {
+        let holder = label.holder;
+        if let Some((number, _)) = self.numbers.insert((holder, way), (self.next, label)) {
+            self.drop_number(number);
         }
-        self.order.insert(self.next, one);
+        self.order.insert(self.next, (holder, way));
+        self.theirs.insert((holder, self.next));
+        self.counts.add(holder);
         self.next += 1;
-        while self.len() > most
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.numbers.remove(&oldest);
+        while self.len() > most {
+            let own = self.counts.of(&holder) > share;
+            let oldest = if own { self.oldest_of(&holder) } else { self.oldest() };
+            let Some(oldest) = oldest else { return };
+            if let Some(forgotten) = self.drop_number(oldest) {
+                self.numbers.remove(&forgotten);
+            }
         }
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.order.first_key_value().map(|(number, _)| *number)
+    }
+
+    fn oldest_of(&self, holder: &Holder) -> Option<u64> {
+        let (owner, number) = self.theirs.range((*holder, 0)..).next()?;
+        (owner == holder).then_some(*number)
+    }
+
+    /// Takes it out of every index but `numbers`.
+    fn drop_number(&mut self, number: u64) -> Option<(Holder, Way)> {
+        let (holder, way) = self.order.remove(&number)?;
+        self.theirs.remove(&(holder, number));
+        self.counts.remove(&holder);
+        Some((holder, way))
     }
 
     /// Whether anything was granted to `holder` and has ended.
@@ -74,7 +100,7 @@ impl Former {
     /// Forgets that `holder` was let in on this way.
     pub(crate) fn forget_one(&mut self, holder: &Holder, way: Way) {
         if let Some((number, _)) = self.numbers.remove(&(*holder, way)) {
-            self.order.remove(&number);
+            self.drop_number(number);
         }
     }
 }

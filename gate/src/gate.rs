@@ -199,7 +199,9 @@ impl Gate {
         let dropped = gone.len();
         // Used or forbidden: what went through may go on, and a revocation has to find it.
         if self.rules.ending == Ending::Cut {
-            let keep = |(label, door): (_, Door)| former.keep(label, door.way(), self.ceiling.live);
+            let keep = |(label, door): (_, Door)| {
+                former.keep(label, door.way(), self.ceiling.live, self.ceiling.live_of_one())
+            };
             gone.into_iter().for_each(keep);
         }
         Adopted { live, former, forbidden, dropped, unknown: Unknown::default() }

@@ -109,6 +109,11 @@ impl Room {
         }
     }
 
+    /// The most that one certificate may have.
+    pub fn of_certificate(&self) -> usize {
+        self.share(self.shares.certificate)
+    }
+
     fn share(&self, percent: u8) -> usize {
         let exact = self.size.saturating_mul(percent.into()) / 100;
         exact.max(self.least).min(self.size)

@@ -24,7 +24,7 @@ impl Gate {
     /// A grant has ended, and what went through goes on.
     pub(super) fn keep_former(&mut self, label: Label, door: &Door) {
         if self.rules.ending == Ending::Cut {
-            self.former.keep(label, door.way(), self.ceiling.live);
+            self.former.keep(label, door.way(), self.ceiling.live, self.ceiling.live_of_one());
         }
     }
 

@@ -145,7 +145,7 @@ impl Gate {
         let forbidden = left.iter().map(|(_, door)| *door).filter(|door| !permits(door)).collect();
         ended.extend(left);
         for (label, door) in ended {
-            former.keep(label, door.way(), most);
+            former.keep(label, door.way(), most, self.ceiling.live_of_one());
         }
         let mut unknown = Unknown::default();
         unknown.extend(others.into_iter().copied(), 0);

@@ -22,7 +22,7 @@ impl Recalled {
     pub(super) fn apply(&mut self, entry: Entry) {
         match entry {
             Entry::Granted(claim) => self.live.keep(claim),
-            Entry::Ended(label, way) => self.former.keep(label, way, usize::MAX),
+            Entry::Ended(label, way) => self.former.keep(label, way, usize::MAX, usize::MAX),
             Entry::Closed(holder) => {
                 self.live.forget(&holder);
                 self.former.forget(&holder);
