@@ -97,7 +97,8 @@ impl Refresh {
         }
     }
 
-    /// Takes the lists that `crlFile` has, unless one that was saved is newer. A list may be past its end: then it counts for the grace.
+    /// Takes the lists that `crlFile` has, unless one that was saved is newer. A list may be past its
+    /// end: then it counts for the grace.
     pub fn load(&self, bytes: &[u8], now: Moment) {
         for der in RevocationList::split(bytes) {
             match self.kept(der) {

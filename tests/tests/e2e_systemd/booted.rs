@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use sknock_tests::Found::{Open, Refused};
 use sknock_tests::wait::{Limit, until};
-use sknock_tests::{Authority, Client, Echo, Machine, PASSWORD, Seen, World, binaries};
+use sknock_tests::{
+    Authority, Client, Echo, Machine, PASSWORD, Page, Reply, Seen, Web, World, binaries,
+};
 
 use crate::unit::unit;
 
@@ -86,6 +88,23 @@ impl Booted<'_> {
         self.must_judge();
     }
 
+    /// A newer list comes from where a name leads that the machine learns only now, by a file that is
+    /// replaced.
+    fn learn_a_name(&self, authority: &Authority) {
+        authority.publish(7);
+        let list = Reply::Page(Page::plain(authority.crl()));
+        let _web = Web::start(&self.world.stranger, 8000, list);
+        let config = format!("{CONFIG}crlUrl = http://lists.example.org:8000/crl.der\n");
+        self.machine.write("/etc/sknock/config.ini", config.as_bytes(), 0o640);
+        self.run("systemctl reload sknockd");
+        until("it is not known yet", || self.said("sknockd", "revocation list not fetched") > 0);
+        let hosts = format!("127.0.0.1 localhost\n{} lists.example.org\n", World::STRANGER[0]);
+        self.machine.write("/etc/hosts.new", hosts.as_bytes(), 0o644);
+        self.run("mv /etc/hosts.new /etc/hosts");
+        until("it is fetched", || self.said("sknockd", "new revocation list in force") == 1);
+        self.must_judge();
+    }
+
     /// The network process is killed, the main one is, and a main one stands still.
     fn recover(&self) {
         let (main, before) = (self.property("MainPID"), self.said("sknockd", ACCEPTING));
@@ -159,6 +178,7 @@ fn it_starts_protects_reloads_recovers_stops_and_stays_down_when_it_must() {
     booted.begin();
     booted.run("systemctl reload sknockd");
     booted.must_judge();
+    booted.learn_a_name(&authority);
     booted.recover();
     booted.refuse();
     booted.begin_with_credential();
