@@ -2,24 +2,29 @@
 """What is built into the programs and libraries, as a bill of materials (CycloneDX 1.5, JSON).
 
 From `cargo metadata` and Cargo.lock alone, without a network, a clock or a random number: the same
-sources give the same bytes. What only tests and measurements use is not in it: nobody gets it from us.
-Usage: sbom.py > sknock.cdx.json
+sources give the same bytes. What only tests and measurements use is not in it: nobody gets it from us. A crate without a licence or a checksum is an error.
+Usage: sbom.py [TARGET] > sknock.cdx.json
+For all systems, whose crates `cargo fetch` brings; or for one, as in x86_64-unknown-linux-gnu, for which
+what a build fetches is enough.
 """
 
 import json
 import os
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CARGO = os.environ.get("CARGO", "cargo")
 OURS_ALONE = ["sknock-bench", "sknock-tests"]
+TARGET = sys.argv[1] if len(sys.argv) > 1 else None
 
 
 def metadata():
     command = [CARGO, "metadata", "--format-version=1", "--locked", "--offline"]
-    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout)
+    command += [f"--filter-platform={TARGET}"] if TARGET else []
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def checksums():
@@ -33,7 +38,11 @@ def purl(package):
 
 def component(package, checksum):
     # A licence that is an expression is one; a slash is how "or" was written before.
-    licence = (package["license"] or "unknown").replace("/", " OR ")
+    if not package["license"]:
+        sys.exit(f"sbom.py: {package['name']} names no licence")
+    if not checksum and package["source"]:
+        sys.exit(f"sbom.py: {package['name']} has no checksum in Cargo.lock")
+    licence = package["license"].replace("/", " OR ")
     made = {
         "type": "library",
         "bom-ref": purl(package),
@@ -51,8 +60,8 @@ def shipped():
     """Name and version of all that is run or built on any system; metadata alone names some that are
     not, because of features that nobody asks for."""
     command = [CARGO, "tree", "--workspace", "--locked", "--offline", "--edges=normal,build"]
-    command += ["--target=all", "--prefix=none"] + [f"--exclude={name}" for name in OURS_ALONE]
-    tree = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    command += [f"--target={TARGET or 'all'}", "--prefix=none"] + [f"--exclude={name}" for name in OURS_ALONE]
+    tree = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     words = (line.split() for line in tree.splitlines() if line)
     return {(name, version.removeprefix("v")) for name, version, *_ in words}
 

@@ -13,6 +13,8 @@ mod dependencies;
 mod files;
 #[path = "architecture/house.rs"]
 mod house;
+#[path = "architecture/locked.rs"]
+mod locked;
 #[path = "architecture/names.rs"]
 mod names;
 #[path = "architecture/pure.rs"]

@@ -1,8 +1,12 @@
 //! Who may depend on whom.
+//!
+//! Read from the manifests and Cargo.lock, which name what any system would build. Cargo's own tree of
+//! other systems needs their crates, which a machine that only builds and tests never fetches.
 
 use std::collections::BTreeSet;
 
 use crate::house;
+use crate::locked::Locked;
 
 /// Each crate that users run or link, and all that it may name in `[dependencies]`.
 const DIRECT: &[(&str, &[&str])] = &[
@@ -75,7 +79,8 @@ const DIRECT: &[(&str, &[&str])] = &[
 /// Crates that may see what they need, as no user runs them.
 const UNBOUND: [&str; 2] = ["sknock-bench", "sknock-tests"];
 
-/// Everything that is linked into the privileged half. `log`, because nftnl and mnl write there.
+/// Everything that is linked into the privileged half, which is Linux's only. `log`, because nftnl and
+/// mnl write there.
 const GATE: &[&str] = &[
     "bitflags",
     "cfg-if",
@@ -88,6 +93,9 @@ const GATE: &[&str] = &[
     "nftnl-sys",
     "nix",
 ];
+
+/// What runs while it is built: build scripts that find the libraries and the compiler's abilities.
+const GATE_BUILDS_WITH: &[&str] = &["autocfg", "cfg_aliases", "pkg-config"];
 
 /// A crate, what must not be anywhere below it, and why.
 const NEVER: &[(&str, &[&str], &str)] = &[
@@ -120,11 +128,23 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// Every crate below `package`, itself included, on any system, as a dependent would get it.
-fn tree(package: &str) -> BTreeSet<String> {
-    let arguments = ["tree", "-p", package, "-e", "normal", "--target", "all", "--prefix", "none"];
-    let text = house::cargo(&arguments);
+/// Every crate that is linked below `package` on this system, itself included.
+fn linked(package: &str) -> BTreeSet<String> {
+    let text = house::cargo(&["tree", "-p", package, "-e", "normal", "--prefix", "none"]);
     text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// Every crate that is linked below `package` or runs while it is built, on any system, itself
+/// included; perhaps more: with the features that all of the workspace asks for.
+fn reachable(package: &str) -> BTreeSet<String> {
+    Locked::read().below(package)
+}
+
+/// What a package of ours names in `[dependencies]`, for any system.
+fn direct(package: &serde_json::Value) -> BTreeSet<&str> {
+    let named = package["dependencies"].as_array().unwrap().iter();
+    let normal = named.filter(|dependency| dependency["kind"].is_null());
+    normal.map(|found| found["name"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -132,12 +152,10 @@ fn each_crate_names_exactly_what_it_may() {
     for package in house::packages() {
         let name = package["name"].as_str().unwrap();
         let Some((_, allowed)) = DIRECT.iter().find(|(known, _)| *known == name) else { continue };
-        let direct = package["dependencies"].as_array().unwrap().iter();
-        let normal = direct.filter(|dependency| dependency["kind"].is_null());
-        let actual: BTreeSet<&str> = normal.map(|found| found["name"].as_str().unwrap()).collect();
         let allowed = allowed.iter().copied().collect();
         assert_eq!(
-            actual, allowed,
+            direct(&package),
+            allowed,
             "{name}: every dependency is trusted with a user's door. A new one needs its reason in \
              Cargo.toml and its place here; one that is gone is struck out"
         );
@@ -154,20 +172,29 @@ fn every_crate_is_known_here() {
 
 #[test]
 fn the_privileged_half_is_no_more_than_libc_and_netlink() {
-    let mut tree = tree("sknock-gate");
-    tree.remove("sknock-gate");
-    let allowed = GATE.iter().map(ToString::to_string).collect();
-    assert_eq!(tree, allowed, "whatever is below sknock-gate runs with CAP_NET_ADMIN");
+    let named = |names: &[&[&str]]| names.concat().into_iter().map(str::to_owned).collect();
+    let without_itself = |mut tree: BTreeSet<String>| {
+        assert!(tree.remove("sknock-gate"), "it is its own root");
+        tree
+    };
+    let linked: BTreeSet<String> = without_itself(linked("sknock-gate"));
+    assert_eq!(linked, named(&[GATE]), "whatever is below sknock-gate runs with CAP_NET_ADMIN");
+    let built: BTreeSet<String> = without_itself(reachable("sknock-gate"));
+    assert_eq!(
+        built,
+        named(&[GATE, GATE_BUILDS_WITH]),
+        "what builds the privileged half could change it, and so could what another system links"
+    );
 }
 
 #[test]
 fn nothing_forbidden_is_below_a_crate() {
     for (name, forbidden, reason) in NEVER {
-        let tree = tree(name);
+        let tree = reachable(name);
         let found: Vec<_> = forbidden.iter().filter(|other| tree.contains(**other)).collect();
         assert!(
             found.is_empty(),
-            "{name} reaches {found:?}: {reason} (cargo tree -p {name} -i ...)"
+            "{name} reaches {found:?}: {reason} (cargo tree -p {name} --target all -i ...)"
         );
     }
 }
@@ -176,7 +203,7 @@ fn nothing_forbidden_is_below_a_crate() {
 fn the_protocol_does_not_know_who_uses_it() {
     for ours in ["sknock", "sknock-certs", "sknock-gate", "sknock-server", "sknock-tests"] {
         assert!(
-            !tree("sknock-protocol").contains(ours),
+            !reachable("sknock-protocol").contains(ours),
             "sknock-protocol reaches {ours}: client and server meet in the protocol, not beyond it"
         );
     }
