@@ -80,18 +80,23 @@ struct Version {
 /// A client that believes only `authorities` (PEM), or those of the system.
 pub(crate) fn client(authorities: Option<&[u8]>, patience: Patience) -> Result<Client, FetchError> {
     let wrong = |error: reqwest::Error| FetchError::Client(causes(&error));
-    let builder = Client::builder()
-        .user_agent(concat!("sknockd/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(patience.connect)
-        .read_timeout(patience.piece)
-        .timeout(patience.whole)
-        .no_proxy()
-        .redirect(redirect::Policy::limited(REDIRECTS));
-    let builder = match authorities {
-        Some(pem) => builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(wrong)?),
-        None => builder,
+    let builder = || {
+        Client::builder()
+            .user_agent(concat!("sknockd/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(patience.connect)
+            .read_timeout(patience.piece)
+            .timeout(patience.whole)
+            .no_proxy()
+            .redirect(redirect::Policy::limited(REDIRECTS))
     };
-    builder.build().map_err(wrong)
+    let client = match authorities {
+        Some(pem) => {
+            builder().tls_certs_only(Certificate::from_pem_bundle(pem).map_err(wrong)?).build()
+        }
+        // A host without any authorities starts, and gets its lists by http, all the same.
+        None => builder().build().or_else(|_| builder().tls_certs_only([]).build()),
+    };
+    client.map_err(wrong)
 }
 
 impl Fetcher {
