@@ -5,13 +5,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# What a Debian machine may lack: netlink libraries to build; nft, ip, openssl and ssh-free tools to
-# test, nmap to look for what must not be seen, valgrind and Python for the C library; a small web
-# server and a wiretap for the demo; systemd's judgement of the unit, and a container for systemd itself.
-PACKAGES := libnftnl-dev libmnl-dev pkg-config gcc nftables iproute2 openssl curl busybox tcpdump \
-	valgrind python3 nmap systemd systemd-container
-NEEDED := nft ip openssl curl cc pkg-config busybox tcpdump valgrind python3 nmap \
-	systemd-analyze systemd-nspawn
+# Debian's users, and root after a plain `su`, do not look there.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+# As root, with the caller's cargo and its settings: sudo forgets them.
+KEPT := HOME CARGO_HOME RUSTUP_HOME RUSTUP_TOOLCHAIN CARGO_TARGET_DIR TMPDIR
+AS_ROOT = $(SUDO) env "PATH=$$PATH" $(foreach name,$(KEPT),$(if $($(name)),"$(name)=$$$(name)"))
 
 # The C library: its version, and the name that programs ask the loader for. The number is that of the
 # binary interface, not of the release.
@@ -21,25 +19,33 @@ SONAME := libsknock.so.0
 PROFILE ?= release
 BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 
-.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header install install-c-library setup build c-library dist clean
+.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header install install-c-library build c-library dist clean bare
 
-demo: setup
+# Each installs what a Debian machine lacks for it, and no more: nmap does not belong on a server.
+setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare: setup-%:
+	@CARGO="$(CARGO)" packaging/setup.sh $*
+.PHONY: setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare
+
+demo: setup-demo
 	$(CARGO) build --release --locked --bins
-	$(SUDO) env "PATH=$$PATH" tests/demo.sh target/release
+	$(AS_ROOT) tests/demo.sh $(or $(CARGO_TARGET_DIR),target)/release
 
 # Tests of the whole wait for most of their time: at least six of them run at a time.
 THREADS ?= $(shell n=$$(nproc); echo $$((n < 6 ? 6 : n)))
-test: setup
+test: setup-test
 	$(CARGO) build --locked --workspace --bins
-	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" RUST_TEST_THREADS=$(THREADS) $(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --no-run
+	umask 022 && $(AS_ROOT) RUST_TEST_THREADS=$(THREADS) $(CARGO) test --locked --workspace
 
 # Faults and attacks, much longer than `make test` has time for: docs/RELIABILITY.md. Twenty minutes at
-# most, without building; who is ended by force may leave namespaces and servers behind.
-torture: setup
+# most, without building; who is ended by force may leave namespaces and servers behind. Then whole bare
+# machines, for which everything is built twice.
+torture: setup-test
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --no-run --package sknock-gate --package sknock-server --tests
 	$(CARGO) test --locked --no-run --package sknock-tests --test torture
-	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" timeout --foreground 20m $(MAKE) --no-print-directory rounds
+	$(AS_ROOT) timeout --foreground 20m $(MAKE) --no-print-directory rounds
+	$(MAKE) --no-print-directory bare
 
 # What torture does once all is built. The first syncs files all the time: in memory that takes seconds,
 # on a busy disk it took eleven minutes.
@@ -49,21 +55,26 @@ rounds:
 	PROPTEST_CASES=1000 $(CARGO) test --locked --package sknock-gate --test kernel model
 	$(CARGO) test --locked --package sknock-tests --test torture
 
+# The README's commands on a bare Debian 12, which is made for it: docs/RELIABILITY.md. It builds everything
+# twice and takes the network; `make bare MACHINES=install` only installs.
+MACHINES ?= install demo
+bare: setup-bare
+	$(AS_ROOT) tests/bare.sh $(MACHINES)
+
 # Prints tables; what can be drawn without peers goes to target/bench.
-bench: setup
+bench: setup-bench
 	$(CARGO) build --release --locked --workspace --bins
-	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" target/release/sknock-bench --into target/bench
+	$(AS_ROOT) $(or $(CARGO_TARGET_DIR),target)/release/sknock-bench --into target/bench
 
 # The same with fwknop and knockd beside it. Writes docs/bench: commit it only from a quiet machine.
-bench-peers: setup peers
+bench-peers: setup-bench peers
 	$(CARGO) build --release --locked --workspace --bins
-	$(SUDO) env "PATH=$$PATH" "HOME=$$HOME" target/release/sknock-bench --peers --into docs/bench
+	$(AS_ROOT) $(or $(CARGO_TARGET_DIR),target)/release/sknock-bench --peers --into docs/bench
 
 # Debian's, and only what is missing. Where systemd runs, neither they nor a reboot starts them: they
 # would change the machine's own firewall.
 PEERS := fwknop-server fwknop-client knockd iptables
 UNITS := fwknop-server.service knockd.service
-peers: PATH := $(PATH):/usr/sbin
 peers:
 	@missing=; \
 	for tool in fwknopd fwknop knockd iptables-nft; do command -v $$tool >/dev/null || missing=1; done; \
@@ -79,19 +90,21 @@ peers:
 	fi
 
 # Unoptimised it is built in a minute and answers in two seconds; as a release that takes many minutes.
-DENY := $(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --debug --locked cargo-deny
+DENY := $(CARGO) deny --version >/dev/null 2>&1 || \
+	$(CARGO) install --debug --locked --target-dir $(abspath $(or $(CARGO_TARGET_DIR),target))/deny cargo-deny
 
-lint: setup
+lint: setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 	$(DENY)
 	$(CARGO) deny check --hide-inclusion-graph licenses bans sources
+	CARGO="$(CARGO)" python3 packaging/sbom.py > /dev/null
 
 # Known vulnerabilities. Not a part of lint: it fetches the RustSec database, and what it says can
 # change without any change here.
-audit:
+audit: setup-build
 	$(DENY)
 	$(CARGO) deny check --hide-inclusion-graph advisories
 
@@ -111,9 +124,7 @@ fuzz: FUZZ_INTO := target
 fuzz-asan: CARGO += +nightly
 fuzz-asan: FUZZ_FLAGS += -Z sanitizer=address
 fuzz-asan: FUZZ_INTO := target/asan
-fuzz fuzz-asan: PACKAGES += g++
-fuzz fuzz-asan: NEEDED += c++
-fuzz fuzz-asan: setup
+fuzz fuzz-asan: setup-fuzz
 	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --release --locked \
 		--target $(HOST) --target-dir $(FUZZ_INTO) $(addprefix --bin=,$(TARGETS))
 	@$(MAKE) --no-print-directory --keep-going --jobs=$$(nproc) \
@@ -124,21 +135,12 @@ fuzz-rounds: $(addprefix fuzz-,$(TARGETS))
 $(addprefix fuzz-,$(TARGETS)): fuzz-%:
 	@fuzz/run.sh $(FUZZ_BUILT)/$* $(SECONDS)
 
-# Installs only what is missing, so that a machine that has all needs no network.
-setup:
-	@missing=; \
-	for tool in $(NEEDED); do command -v $$tool >/dev/null || missing=1; done; \
-	pkg-config --exists libnftnl libmnl 2>/dev/null || missing=1; \
-	if [ -n "$$missing" ]; then \
-		$(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(PACKAGES); \
-	fi
-
-build: setup
+build: setup-build
 	$(CARGO) build --release --locked --bins
 
-# Without setup: it needs a C compiler and nothing else of it. The options are those of Linux's linker;
+# It needs a C compiler and nothing else of Debian. The options are those of Linux's linker;
 # it is never unloaded, as a resolver that takes too long still runs in it.
-c-library:
+c-library: setup-c-library
 	$(CARGO) rustc --locked --profile $(PROFILE) --package sknock-c --lib \
 		--crate-type cdylib,staticlib -- \
 		-C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,nodelete
@@ -149,10 +151,11 @@ header:
 
 # As a user who builds; only installing is done as root.
 install install-c-library: as := $(if $(DESTDIR),,$(SUDO))
-install: build install-c-library
-	$(as) install -D -m 755 target/release/sknockd $(DESTDIR)$(PREFIX)/sbin/sknockd
-	$(as) install -D -m 755 target/release/sknock $(DESTDIR)$(PREFIX)/bin/sknock
-	$(as) install -D -m 755 target/release/sknock-ca $(DESTDIR)$(PREFIX)/bin/sknock-ca
+install: built = $(or $(CARGO_TARGET_DIR),target)/release
+install: $(if $(DESTDIR),,setup-install) build install-c-library
+	$(as) install -D -m 755 $(built)/sknockd $(DESTDIR)$(PREFIX)/sbin/sknockd
+	$(as) install -D -m 755 $(built)/sknock $(DESTDIR)$(PREFIX)/bin/sknock
+	$(as) install -D -m 755 $(built)/sknock-ca $(DESTDIR)$(PREFIX)/bin/sknock-ca
 	$(as) install -D -m 644 config.ini.example $(DESTDIR)$(PREFIX)/share/doc/sknock/config.ini.example
 	$(as) install -D -m 644 packaging/systemd/sknockd.service $(DESTDIR)/etc/systemd/system/sknockd.service
 	@if [ -z "$(DESTDIR)" ]; then \
@@ -180,10 +183,10 @@ install-c-library: c-library
 # The sources of the last commit, what is built into them (CycloneDX), and their checksums; the same
 # bytes wherever it is made. `cargo fetch` is the only thing that asks the network.
 DIST := target/dist
-dist:
+dist: setup-dist
 	$(CARGO) fetch --locked
 	mkdir -p $(DIST)
-	git archive --format=tar --prefix=sknock-$(VERSION)/ HEAD | gzip -n -9 > $(DIST)/sknock-$(VERSION).tar.gz
+	git -c safe.directory='$(CURDIR)' archive --format=tar --prefix=sknock-$(VERSION)/ HEAD | gzip -n -9 > $(DIST)/sknock-$(VERSION).tar.gz
 	CARGO="$(CARGO)" python3 packaging/sbom.py > $(DIST)/sknock-$(VERSION).cdx.json
 	cd $(DIST) && sha256sum sknock-$(VERSION).tar.gz sknock-$(VERSION).cdx.json > sknock-$(VERSION).sha256
 

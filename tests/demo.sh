@@ -5,6 +5,10 @@
 # Usage, as root: tests/demo.sh FOLDER_OF_THE_PROGRAMS. The host's own firewall is not touched.
 # Ends with 0 only if everything went as told.
 set -euo pipefail
+# Whatever the caller's are: nobody must be able to walk to the network process's files, and programs'
+# words are looked at.
+umask 022
+export LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.."
 
 BIN=$(realpath "${1:?usage: tests/demo.sh FOLDER_OF_THE_PROGRAMS}")

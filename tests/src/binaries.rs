@@ -55,6 +55,6 @@ pub fn require_root_and_tools() {
     );
     for tool in ["ip", "nft"] {
         let found = Command::new(tool).arg("-V").stdout(Stdio::null()).status().is_ok();
-        assert!(found, "`{tool}` is missing: apt-get install iproute2 nftables (make setup)");
+        assert!(found, "`{tool}` is missing: apt-get install iproute2 nftables (make setup-test)");
     }
 }

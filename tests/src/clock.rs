@@ -31,7 +31,7 @@ impl WallClock {
             .arg(folder.path().join(LIBRARY))
             .arg(source)
             .output()
-            .expect("`cc` is missing: apt-get install gcc (make setup)");
+            .expect("`cc` is missing: apt-get install gcc (make setup-test)");
         let errors = String::from_utf8_lossy(&compiled.stderr);
         assert!(compiled.status.success(), "{errors}");
         let path = folder.path().join(OFFSET);

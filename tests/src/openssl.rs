@@ -24,7 +24,9 @@ fn with_password(arguments: &[&str], password: &str, input: &[u8]) -> Vec<u8> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("openssl: {error}: apt-get install openssl (make setup)"));
+        .unwrap_or_else(|error| {
+            panic!("openssl: {error}: apt-get install openssl (make setup-test)")
+        });
     let mut stdin = process.stdin.take().expect("it is piped");
     stdin.write_all(input).expect("openssl reads it all");
     drop(stdin);

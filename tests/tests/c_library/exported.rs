@@ -36,7 +36,10 @@ fn exactly_the_declared_functions_are_exported() {
 #[test]
 fn programs_ask_for_the_soname_and_find_it() {
     let dynamic = finished(
-        Command::new("readelf").args(["--wide", "--dynamic"]).arg(file("lib/libsknock.so")),
+        Command::new("readelf")
+            .env("LC_ALL", "C") // it speaks the user's language otherwise
+            .args(["--wide", "--dynamic"])
+            .arg(file("lib/libsknock.so")),
     );
     assert!(dynamic.contains("Library soname: [libsknock.so.0]"), "{dynamic}");
     // A resolver's thread may outlive the call that wanted it.

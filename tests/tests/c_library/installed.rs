@@ -98,7 +98,7 @@ pub(crate) fn compile(source: &str, into: &Path, flags: &str) {
 pub(crate) fn finished(command: &mut Command) -> String {
     let output = command.output();
     let Output { status, stdout, stderr } =
-        output.unwrap_or_else(|error| panic!("{command:?}: {error} (make setup)"));
+        output.unwrap_or_else(|error| panic!("{command:?}: {error} (make setup-test)"));
     let said = String::from_utf8_lossy(&stderr);
     assert!(status.success(), "{command:?}: {status}\n{said}");
     String::from_utf8(stdout).expect("it prints text")

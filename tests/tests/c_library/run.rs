@@ -48,7 +48,7 @@ impl<'w> Scene<'w> {
     pub(crate) fn run(&self, command: &mut Command) -> Ran {
         let output = self.world.client.inside(|| command.stdin(Stdio::null()).output());
         let Output { status, stdout, stderr } =
-            output.unwrap_or_else(|error| panic!("{command:?}: {error} (make setup)"));
+            output.unwrap_or_else(|error| panic!("{command:?}: {error} (make setup-test)"));
         let text = |bytes| String::from_utf8(bytes).expect("it prints text");
         Ran { code: status.code(), printed: text(stdout), errors: text(stderr) }
     }

@@ -26,7 +26,8 @@ pub(crate) fn unit() -> PathBuf {
 fn analyze(arguments: &[&str], unit: &Path) -> (Output, String) {
     let mut command = Command::new("systemd-analyze");
     let output = command.args(arguments).arg(unit).output();
-    let output = output.expect("systemd-analyze is missing: apt-get install systemd (make setup)");
+    let output =
+        output.expect("systemd-analyze is missing: apt-get install systemd (make setup-test)");
     let said = [&*output.stdout, &*output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     (output, said)
