@@ -225,7 +225,12 @@ impl Gate {
     }
 
     /// Each as far as it goes: that one cannot be closed must not keep the others open.
-    fn close_all(&mut self, issuer: [u8; 4], serials: Vec<Serial>, now: Uptime) -> Happened {
+    fn close_all(
+        &mut self,
+        issuer: [u8; Holder::ISSUER],
+        serials: Vec<Serial>,
+        now: Uptime,
+    ) -> Happened {
         let (mut closed, mut failed) = (Vec::new(), None);
         for serial in serials {
             let holder = Holder { issuer, serial };
@@ -255,7 +260,7 @@ impl Gate {
         Ok(self.live.forget(&holder))
     }
 
-    fn close_below(&mut self, issuer: [u8; 4], now: Uptime) -> Happened {
+    fn close_below(&mut self, issuer: [u8; Holder::ISSUER], now: Uptime) -> Happened {
         let (mut holders, mut count) = (0, 0);
         while holders < HOLDERS_AT_ONCE
             && let Some(holder) =

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use sknock_gate::{Answer, Holder, Label, Name, PortRange, Request, Serial, Transport, Wish};
-use sknock_protocol::CertificateId;
+use sknock_protocol::{CertificateId, IssuerId};
 
 use crate::policy::Grant;
 
@@ -98,7 +98,7 @@ impl Gate {
     /// Closes every door that certificates by `issuer` with these serial numbers have opened.
     ///
     /// An error means that the gate is gone.
-    pub fn close(&mut self, issuer: &[u8; 32], serials: &[&[u8]]) -> io::Result<()> {
+    pub fn close(&mut self, issuer: &IssuerId, serials: &[&[u8]]) -> io::Result<()> {
         let issuer = shortened(issuer);
         // No open door belongs to a number that none can be opened for.
         let serials: Vec<Serial> =
@@ -120,11 +120,11 @@ impl Gate {
         Ok(())
     }
 
-    /// Closes doors that certificates by `issuer` have opened, the SHA-256 of its name; some of them,
-    /// and says whether there may be more.
+    /// Closes doors that certificates by `issuer` have opened; some of them, and says whether there may be
+    /// more.
     ///
     /// An error means that the gate is gone.
-    pub fn close_below(&mut self, issuer: &[u8; 32]) -> io::Result<bool> {
+    pub fn close_below(&mut self, issuer: &IssuerId) -> io::Result<bool> {
         let answer = self.ask(&Request::CloseBelow(shortened(issuer)))?;
         // What the gate could not do it has told; asking again would not help.
         Ok(matches!(answer, Answer::Closed { count: 1.. }))
@@ -184,7 +184,8 @@ fn holder(certificate: &CertificateId) -> Option<Holder> {
 }
 
 /// An issuer as the gate knows it.
-fn shortened(issuer: &[u8; 32]) -> [u8; 4] {
-    let [a, b, c, d, ..] = *issuer;
-    [a, b, c, d]
+fn shortened(issuer: &IssuerId) -> [u8; Holder::ISSUER] {
+    let mut shortened = [0; Holder::ISSUER];
+    shortened.copy_from_slice(&issuer.digest()[..Holder::ISSUER]);
+    shortened
 }

@@ -8,6 +8,7 @@ mod fetch;
 mod file;
 mod turns;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use tracing::{error, info, warn};
 
 pub use self::fetch::{FetchError, LARGEST, Patience};
 use self::fetch::{Fetched, Fetcher};
+use self::file::Successor;
 use self::turns::{Turn, Turns};
 use crate::audit::hex;
 use crate::clock;
@@ -81,6 +83,9 @@ impl Refresh {
                 Err(why) => warn!("crlFile: a list is not taken: {why}"),
             }
         }
+        if self.sources.is_empty() {
+            self.warn_of_gaps();
+        }
         self.warn_of_age(now);
     }
 
@@ -107,6 +112,7 @@ impl Refresh {
                     Ok(None) | Err(_) => break,
                 }
             }
+            self.warn_of_gaps();
             self.warn_of_age(clock::now());
             Ok(())
         })
@@ -218,12 +224,8 @@ impl Refresh {
     /// Keeps a list for the next start, beside those of other issuers.
     fn keep(&self, list: &RevocationList, bytes: &[u8]) {
         let Some(path) = &self.file else { return };
-        // What pretends to be by another is not believed by being kept: the next start looks.
-        let anchors = self.verifier.anchors().issuers();
-        let stays = |issuer: &[u8; 32]| {
-            issuer != list.issuer() && anchors.iter().any(|anchor| anchor.id() == issuer)
-        };
-        if let Err(error) = file::replace(path, bytes, stays) {
+        let others = Successor { issuer: list.issuer(), anchors: self.verifier.anchors() };
+        if let Err(error) = file::replace(path, bytes, &others) {
             let path = path.display();
             warn!("crlFile: cannot write {path}: {error}; the next start must fetch the list anew");
         }
@@ -234,6 +236,20 @@ impl Refresh {
         match &**self.current.load() {
             Revocation::Lists(lists) if lists.iter().next().is_none() => "and there is no other",
             _ => "the last good one stays in force",
+        }
+    }
+
+    /// For whom there is no list: a name is not enough.
+    fn warn_of_gaps(&self) {
+        let Revocation::Lists(lists) = &**self.current.load() else { return };
+        let mut told = BTreeSet::new();
+        for issuer in self.verifier.anchors().issuers() {
+            if lists.list(issuer.id()).is_none() && told.insert(issuer.id()) {
+                warn!(
+                    issuer = issuer.name(),
+                    "there is no revocation list of this issuer: all knocks with its certificates are refused"
+                );
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use sknock_protocol::{Anchors, Moment, RevocationList};
+use sknock_protocol::{Anchors, IssuerId, Moment, RevocationList};
 use x509_parser::time::ASN1Time;
 
 use super::keys::{content, pem, told};
@@ -64,7 +64,7 @@ pub(super) fn examine(
                 }
             }
             if !covered.is_empty() {
-                coverage(&covered, anchors, findings);
+                coverage(covered, anchors, findings);
             }
         }
     }
@@ -102,8 +102,12 @@ fn soon(made: Moment, next: Moment) -> Duration {
 }
 
 /// Every authority that issues client certificates needs a list.
-fn coverage(covered: &[[u8; 32]], anchors: &Anchors, findings: &mut Vec<Finding>) {
-    for issuer in anchors.issuers().iter().filter(|issuer| !covered.contains(issuer.id())) {
+fn coverage(mut covered: Vec<IssuerId>, anchors: &Anchors, findings: &mut Vec<Finding>) {
+    for issuer in anchors.issuers() {
+        if covered.contains(issuer.id()) {
+            continue;
+        }
+        covered.push(*issuer.id());
         findings.push(Finding::warning(
             format!("no list of {}: who has a certificate from it is refused", issuer.name()),
             "add its list's address to crlUrl; fine if it issues no client certificates",

@@ -9,3 +9,4 @@ mod noticed;
 mod scene;
 mod start;
 mod tricks;
+mod twins;
