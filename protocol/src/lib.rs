@@ -46,7 +46,7 @@ pub use moment::Moment;
 pub use private_key::PrivateKey;
 pub use refusal::Refusal;
 pub use revocation::{
-    Announced, CrlError, FUTURE_SLACK, Revocation, RevocationList, RevocationLists,
+    Announced, CrlError, FUTURE_SLACK, Mark, Revocation, RevocationList, RevocationLists,
 };
 pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, ServerKeyError};
 pub use service::{NotAService, Service, Transport};

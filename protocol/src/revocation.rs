@@ -6,6 +6,7 @@
 mod content;
 mod error;
 mod list;
+mod mark;
 mod outline;
 mod serials;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 pub use error::CrlError;
 pub use list::{Announced, FUTURE_SLACK, RevocationList};
+pub use mark::Mark;
 
 use crate::{Anchors, CertificateId, Issuer, IssuerId, Moment, Refusal};
 

@@ -6,8 +6,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use sknock_gate::{Answer, Holder, Label, Name, PortRange, Request, Serial, Transport, Wish};
-use sknock_protocol::{CertificateId, IssuerId};
+use sknock_protocol::{CertificateId, IssuerId, Mark};
 
+use crate::marks;
 use crate::policy::Grant;
 
 /// Asks for doors to be opened and closed.
@@ -128,6 +129,15 @@ impl Gate {
         let answer = self.ask(&Request::CloseBelow(shortened(issuer)))?;
         // What the gate could not do it has told; asking again would not help.
         Ok(matches!(answer, Answer::Closed { count: 1.. }))
+    }
+
+    /// Reports that a list with this mark is about to be in force, so that no older one of `issuer` ever
+    /// is again. Back once that is written down, or cannot be.
+    ///
+    /// An error means that the gate is gone.
+    pub fn report(&mut self, issuer: &IssuerId, mark: &Mark) -> io::Result<()> {
+        self.send(&marks::report(&issuer.digest(), mark))?;
+        self.receive().map(drop)
     }
 
     fn ask(&self, request: &Request) -> io::Result<Answer> {

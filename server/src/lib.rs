@@ -19,6 +19,7 @@ pub mod handover;
 pub mod intake;
 pub mod keys;
 pub mod log;
+pub mod marks;
 pub mod notify;
 pub mod orders;
 pub mod parent;

@@ -9,6 +9,7 @@
 mod ears;
 mod fallback;
 mod files;
+pub(crate) mod marks;
 mod network;
 pub(crate) mod plan;
 mod privilege;
@@ -18,7 +19,7 @@ mod supervise;
 mod world;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
         Ok(fallbacks) => fallbacks,
         Err(error) => return unavailable(&error),
     };
-    let supervisor = match assemble(config, settings, trial, fallbacks) {
+    let supervisor = match assemble(config, settings, trial, (fallbacks, claim.beside("marks"))) {
         Ok(supervisor) => supervisor,
         Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
         Err(Stopped::Unfit) => return ExitCode::from(CONFIGURATION),
@@ -100,10 +101,10 @@ fn assemble(
     config: &Path,
     settings: Settings,
     trial: Option<Duration>,
-    fallbacks: Fallbacks,
+    (fallbacks, marks): (Fallbacks, PathBuf),
 ) -> Result<Supervisor, Stopped> {
     let signals = Signals::hold()?;
-    let mut world = World::new()?;
+    let mut world = World::new(marks)?;
     let mut firewall = Firewall::open()?;
     let start = Start::find(&mut firewall, settings, trial, &fallbacks, Uptime::now())?;
     let Some(Start { settings, asked, earlier }) = start else { return Err(Stopped::Unconfirmed) };
@@ -112,6 +113,7 @@ fn assemble(
         gate.inherit(plan::rules(earlier), plan::ceiling(earlier));
     }
     let watch = gate.watch()?;
+    world.settle_marks(&settings);
     privilege::shed()?;
     let next = world.start(&settings).map_err(|Unfit| Stopped::Unfit)?;
     let config = std::path::absolute(config)?;

@@ -7,8 +7,8 @@ mod close;
 mod fetch;
 mod file;
 mod turns;
+mod warnings;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sknock_protocol::{CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 pub use self::fetch::{FetchError, LARGEST, Patience};
 use self::fetch::{Fetched, Fetcher};
@@ -27,6 +27,7 @@ use crate::audit::hex;
 use crate::clock;
 use crate::config::RevocationSettings;
 use crate::gate::Gate;
+use crate::marks::Marks;
 
 /// Holds the lists, and knows where newer ones are.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Refresh {
     sources: Vec<Fetcher>,
     file: Option<PathBuf>,
     interval: Duration,
+    /// How new each issuer's newest list was, as far as the privileged process knows.
+    marks: Marks,
 }
 
 /// Why a list was not taken.
@@ -67,7 +70,38 @@ impl Refresh {
             sources: settings.urls.iter().map(|url| Fetcher::new(&client, url)).collect(),
             file: settings.file.clone(),
             interval: settings.interval,
+            marks: Marks::new(),
         })
+    }
+
+    /// The same, which takes no list that is older than these say.
+    #[must_use]
+    pub fn above(self, marks: Marks) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// Reports, through `gate`, how new the lists in force are. Not of one from the future: no report may
+    /// keep lists out that are made before that. An error means that the gate is gone.
+    pub fn report(&mut self, gate: &mut Gate, now: Moment) -> io::Result<()> {
+        if let Revocation::Lists(lists) = &*self.current.load_full() {
+            lists.iter().try_for_each(|list| self.report_one(list, gate, now))?;
+        }
+        Ok(())
+    }
+
+    fn report_one(
+        &mut self,
+        list: &RevocationList,
+        gate: &mut Gate,
+        now: Moment,
+    ) -> io::Result<()> {
+        let (digest, mark) = (list.issuer().digest(), list.mark());
+        if list.has_begun(now).is_ok() && self.marks.get(&digest).is_none_or(|known| *known < mark)
+        {
+            gate.report(list.issuer(), &mark)?;
+            self.marks.insert(digest, mark);
+        }
+        Ok(())
     }
 
     /// What the pipeline consults; it sees every change at once.
@@ -108,7 +142,8 @@ impl Refresh {
                 let patience =
                     if self.is_usable(clock::now()) { STRAGGLERS } else { Duration::MAX };
                 match tokio::time::timeout(patience, turns.next()).await {
-                    Ok(Some(turn)) => self.take(turn),
+                    // What comes into force before anybody knocks is reported before that, too.
+                    Ok(Some(turn)) => self.take(turn, None)?,
                     Ok(None) | Err(_) => break,
                 }
             }
@@ -145,10 +180,14 @@ impl Refresh {
             tokio::select! {
                 Some(turn) = turns.next() => {
                     let place = turn.place;
-                    self.take(turn);
+                    self.take(turn, Some(gate))?;
                     turns.add(place, self.sources[place].clone(), fetch::jittered(self.interval));
                 }
-                _ = age.tick() => self.warn_of_age(clock::now()),
+                _ = age.tick() => {
+                    self.warn_of_age(clock::now());
+                    // One from the future may have begun.
+                    self.report(gate, clock::now())?;
+                }
             }
             if let Revocation::Lists(lists) = &*self.current.load_full() {
                 close::newly_revoked(&closed, lists, self.verifier.anchors(), gate).await?;
@@ -158,26 +197,37 @@ impl Refresh {
     }
 
     /// Takes what a source has given, and what is known of that source now.
-    fn take(&mut self, Turn { place, mut source, fetched }: Turn) {
+    fn take(&mut self, turn: Turn, gate: Option<&mut Gate>) -> io::Result<()> {
+        let Turn { place, mut source, fetched } = turn;
         match fetched {
             Ok(Fetched::Unchanged) => {}
-            Ok(Fetched::List(bytes)) => self.offer(&mut source, &bytes, clock::now()),
+            Ok(Fetched::List(bytes)) => self.offer(&mut source, &bytes, clock::now(), gate)?,
             Err(error) => {
                 let left = self.left();
                 warn!(url = source.url(), "revocation list not fetched: {error}; {left}");
             }
         }
         self.sources[place] = source;
+        Ok(())
     }
 
     /// Takes a list from the web, if it is good.
-    fn offer(&self, source: &mut Fetcher, bytes: &[u8], now: Moment) {
+    fn offer(
+        &mut self,
+        source: &mut Fetcher,
+        bytes: &[u8],
+        now: Moment,
+        gate: Option<&mut Gate>,
+    ) -> io::Result<()> {
         let url = source.url();
         match self.fetched(bytes, now) {
             Ok(None) => source.accept(),
             Ok(Some(list)) => {
                 // First onto the disk: no crash can undo what has once been in force.
                 self.keep(&list, bytes);
+                if let Some(gate) = gate {
+                    self.report_one(&list, gate, now)?;
+                }
                 let (number, revoked) = (list.number().map(hex), list.len());
                 let issuer = list.issuer_name().to_owned();
                 self.install(list);
@@ -186,6 +236,7 @@ impl Refresh {
             }
             Err(why) => warn!(url, "revocation list not taken: {why}; {}", self.left()),
         }
+        Ok(())
     }
 
     /// As [`Self::kept`], for a list that is new to us: it must have begun. One that has ended is
@@ -206,8 +257,12 @@ impl Refresh {
         self.news(RevocationList::verify(der, self.verifier.anchors())?)
     }
 
-    /// The list, if it says anything new; an error if it is older than the one in force.
+    /// The list, if it says anything new; an error if it is older than the one in force, or than one that
+    /// ever was.
     fn news(&self, list: RevocationList) -> Result<Option<RevocationList>, CrlError> {
+        if let Some(newest) = self.marks.get(&list.issuer().digest()) {
+            list.reaches(newest)?;
+        }
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
         let Some(current) = lists.list(list.issuer()) else { return Ok(Some(list)) };
         list.may_replace(current)?;
@@ -236,41 +291,6 @@ impl Refresh {
         match &**self.current.load() {
             Revocation::Lists(lists) if lists.iter().next().is_none() => "and there is no other",
             _ => "the last good one stays in force",
-        }
-    }
-
-    /// For whom there is no list: a name is not enough.
-    fn warn_of_gaps(&self) {
-        let Revocation::Lists(lists) = &**self.current.load() else { return };
-        let mut told = BTreeSet::new();
-        for issuer in self.verifier.anchors().issuers() {
-            if lists.list(issuer.id()).is_none() && told.insert(issuer.id()) {
-                warn!(
-                    issuer = issuer.name(),
-                    "there is no revocation list of this issuer: all knocks with its certificates are refused"
-                );
-            }
-        }
-    }
-
-    fn warn_of_age(&self, now: Moment) {
-        let Revocation::Lists(lists) = &**self.current.load() else { return };
-        for list in lists.iter() {
-            let end = list.next_update();
-            let hours = |span: Duration| span.as_secs() / 3600;
-            if now > end.after(lists.grace()) {
-                error!(
-                    issuer = list.issuer_name(),
-                    "the revocation list is too old: until a new one comes, ALL KNOCKS ARE REFUSED whose certificate is by this issuer"
-                );
-            } else if now > end {
-                let left = hours(end.after(lists.grace()).since(now));
-                warn!(
-                    issuer = list.issuer_name(),
-                    "the revocation list is past its end by {} h; in {left} h all knocks with its issuer's certificates will be refused",
-                    hours(now.since(end))
-                );
-            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{CrlError, content};
 use crate::der::{self, Elements};
 use crate::sha256::sha256;
 use crate::trust::NotSigned;
-use crate::{Anchors, Issuer, IssuerId, Moment};
+use crate::{Anchors, Issuer, IssuerId, Mark, Moment};
 
 /// How far ahead of ours the clock of a CA may be.
 ///
@@ -99,6 +99,21 @@ impl RevocationList {
             return Err(CrlError::Older { current, offered });
         }
         Ok(())
+    }
+
+    /// How new it is.
+    pub fn mark(&self) -> Mark {
+        Mark::of(self.this_update, self.number())
+    }
+
+    /// Whether this list is as new as the newest of its issuer that was ever in force. One of the same
+    /// second and number is, whatever it says: which of them came first, nobody can tell.
+    pub fn reaches(&self, newest: &Mark) -> Result<(), CrlError> {
+        let offered = self.mark();
+        if offered.reaches(newest) {
+            return Ok(());
+        }
+        Err(CrlError::BelowMark { offered, newest: *newest })
     }
 
     /// Whether this list has been made by `now`, give or take [`FUTURE_SLACK`].

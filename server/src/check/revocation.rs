@@ -56,6 +56,7 @@ pub(super) fn examine(
             let mut covered = Vec::new();
             for list in RevocationList::split(&content.bytes) {
                 match RevocationList::verify(list, anchors) {
+                    Ok(list) if is_older(&list, host) => findings.push(older(&list, host, fetched)),
                     Ok(list) => {
                         age(settings, &list, now, findings);
                         covered.push(*list.issuer());
@@ -68,6 +69,20 @@ pub(super) fn examine(
             }
         }
     }
+}
+
+/// Whether a newer list of its issuer was in force here.
+fn is_older(list: &RevocationList, host: &Host) -> bool {
+    let newest = host.marks.get(&list.issuer().digest());
+    newest.is_some_and(|newest| list.reaches(newest).is_err())
+}
+
+fn older(list: &RevocationList, host: &Host, fetched: bool) -> Finding {
+    let why = host.marks.get(&list.issuer().digest()).map(|newest| list.reaches(newest));
+    let why = why.and_then(Result::err).map_or_else(String::new, |why| why.to_string());
+    let severity = if fetched { Severity::Warning } else { Severity::Error };
+    let what = format!("crlFile: the list of {} is not taken: {why}", list.issuer_name());
+    Finding { severity, what, remedy: "put the newest list there, or have a new one made".into() }
 }
 
 fn age(settings: &Settings, list: &RevocationList, now: Moment, findings: &mut Vec<Finding>) {

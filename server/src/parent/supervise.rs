@@ -4,6 +4,7 @@
 //! `current`. The old one stays until the new one has all but the state directory.
 
 mod records;
+mod succession;
 mod trial;
 mod vigil;
 
@@ -48,6 +49,8 @@ pub(crate) struct Supervisor {
     /// When to put the table back that somebody has changed.
     mend: Option<Uptime>,
     again: Again,
+    /// Whether the process on its way was started a second time already, as lists have changed.
+    renewed: bool,
 }
 
 /// When to try again after a network process has ended by itself.
@@ -95,6 +98,7 @@ impl Supervisor {
             protected: false,
             mend: None,
             again: Again::default(),
+            renewed: false,
         }
     }
 
@@ -147,17 +151,6 @@ impl Supervisor {
         self.current.iter_mut().chain(&mut self.next).for_each(|network| network.listen(now));
     }
 
-    /// A prepared process begins as soon as the state directory is free.
-    fn move_on(&mut self, now: Uptime) {
-        if self.next.as_ref().is_some_and(Network::is_prepared) {
-            match (&mut self.current, &mut self.next) {
-                (Some(current), _) => current.finish(now),
-                (None, Some(next)) => next.begin(),
-                (None, None) => {}
-            }
-        }
-    }
-
     /// Notices ends, and decides what follows.
     fn bury(&mut self, now: Uptime) -> Option<ExitCode> {
         if let Some(status) = self.next.as_mut().and_then(Network::ended) {
@@ -188,6 +181,7 @@ impl Supervisor {
 
     fn look_after(&mut self, now: Uptime) {
         self.stand_guard(now);
+        self.world.marks.save(now);
         self.clerk.gate.expire(now);
         self.tell_of_trial(now);
         for network in self.current.iter_mut().chain(&mut self.next) {
@@ -231,6 +225,7 @@ impl Supervisor {
     fn reload(&mut self, trial: Option<Duration>) {
         self.notify.reloading();
         info!(config = %self.config.display(), "reloading");
+        self.renewed = false;
         let started = match Settings::load(&self.config, std::env::vars_os()) {
             Ok(settings) => self.world.start(&settings).is_ok_and(|network| {
                 // Only now: without a current process it is the only one that will listen.

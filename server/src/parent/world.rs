@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use caps::Capability;
 use tracing::{error, info};
 
 use super::ears::{Ears, workers};
 use super::files::{Files, prepare_folders};
+use super::marks::Keeper;
 use super::network::{Given, Network};
 use super::privilege::{Account, raised};
 use crate::config::Settings;
@@ -17,6 +19,10 @@ use crate::config::Settings;
 pub(crate) struct World {
     ears: Ears,
     boot: String,
+    /// How new each issuer's newest revocation list was.
+    pub(crate) marks: Keeper,
+    /// Where to keep that if it cannot be kept beside the state directory.
+    instead: PathBuf,
 }
 
 /// Why no network process was started. Everything that is wrong has been logged.
@@ -25,18 +31,26 @@ pub(crate) struct Unfit;
 
 impl World {
     /// A world without sockets.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(marks_instead: PathBuf) -> io::Result<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
-        Ok(Self { ears: Ears::default(), boot })
+        let (ears, marks) = (Ears::default(), Keeper::default());
+        Ok(Self { ears, boot, marks, instead: marks_instead })
+    }
+
+    /// Keeps marks where these settings want them.
+    pub(crate) fn settle_marks(&mut self, settings: &Settings) {
+        self.marks.settle(&settings.process.state, &self.instead);
     }
 
     /// Starts a network process with `settings`.
     pub(crate) fn start(&mut self, settings: &Settings) -> Result<Network, Unfit> {
         let (account, files) = raised(PRIVILEGES, || Ok(prepare(settings))).map_err(told)??;
         self.ears.open(settings).map_err(|error| told(settings.located(error)))?;
-        let ears: Vec<_> = self.ears.of(settings).collect();
-        let given = Given { ears: &ears, workers: workers(settings), files: &files };
-        let network = Network::start(settings.clone(), &given, &self.boot, account)
+        // The folder is another one after a reload with another state directory.
+        self.settle_marks(settings);
+        let (ears, marks): (Vec<_>, _) = (self.ears.of(settings).collect(), self.marks.entries());
+        let given = Given { ears: &ears, workers: workers(settings), files: &files, marks };
+        let network = Network::start(settings.clone(), given, &self.boot, account)
             .map_err(|error| told(format!("cannot start the network process: {error}")))?;
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)

@@ -6,6 +6,7 @@ mod clock;
 mod https;
 mod issuers;
 mod noticed;
+mod rollback;
 mod scene;
 mod start;
 mod tricks;
