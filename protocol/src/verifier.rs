@@ -117,7 +117,7 @@ impl Verifier {
             services: letter.wish.services,
             lifetime: letter.wish.lifetime.map(u16::from),
             single_use: letter.wish.single_use,
-            subject: believed.subject.clone(),
+            believed,
             answer,
         })
     }

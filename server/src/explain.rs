@@ -8,12 +8,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use serde::Serialize;
 use sknock_protocol::{Datagram, Moment, Revocation, RevocationList, RevocationLists, Service};
 use zeroize::Zeroizing;
 
 use crate::config::{PasswordSource, Settings};
+use crate::in_force::InForce;
 use crate::keys::{self, KeyFiles, without_line_end};
 use crate::pipeline::{Pipeline, Refused};
 use crate::policy::{Grant, Policy};
@@ -111,7 +111,7 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
             Revocation::Lists(lists)
         }
     };
-    let revocation = Arc::new(ArcSwap::from_pointee(revocation));
+    let revocation = Arc::new(InForce::new(revocation));
     let replay = memory(settings);
     Ok(Pipeline { verifier, revocation, replay, policy: Policy::of(&settings.grants) })
 }

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod gate;
 pub mod grants;
 pub mod handover;
+pub mod in_force;
 pub mod intake;
 pub mod keys;
 pub mod log;

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use sknock_protocol::{
-    AddressClaim, Datagram, KnockId, Moment, Refusal, Revocation, Service, Subject, Unveiled,
-    VerifiedKnock, Verifier,
+    AddressClaim, Datagram, KnockId, Moment, Refusal, Service, Subject, Unveiled, VerifiedKnock,
+    Verifier,
 };
 
+use crate::in_force::InForce;
 use crate::policy::{Grant, Policy};
 use crate::replay::{self, ReplayStore};
 
@@ -18,7 +18,7 @@ pub struct Pipeline<R> {
     /// Whom to believe.
     pub verifier: Arc<Verifier>,
     /// Whom not to believe any more. Whoever refreshes it swaps it.
-    pub revocation: Arc<ArcSwap<Revocation>>,
+    pub revocation: Arc<InForce>,
     /// What has been used up.
     pub replay: R,
     /// Who may have what.
@@ -49,6 +49,28 @@ impl<R: ReplayStore> Pipeline<R> {
         replay::admit(&self.replay, verified, now)
             .and_then(|admitted| self.policy.authorize(admitted, now))
             .map_err(|reason| Refused { reason, wish: Some(Box::new(wish)) })
+    }
+
+    /// Opens what was granted, unless lists have come into force meanwhile that refuse it. `open` is the
+    /// gate; while it is asked, no list comes into force and is acted upon. The refused are given back.
+    pub fn open<T>(
+        &self,
+        grants: Vec<(Grant, Moment)>,
+        open: impl FnOnce(Vec<Grant>) -> T,
+    ) -> (T, Vec<(Grant, Refused)>) {
+        self.revocation.open(|revocation| {
+            let (mut good, mut late) = (Vec::new(), Vec::new());
+            for (grant, received) in grants {
+                match grant.check_revocation(revocation, received) {
+                    Ok(()) => good.push(grant),
+                    Err(reason) => {
+                        let wish = Some(Box::new(Wish::of_grant(&grant)));
+                        late.push((grant, Refused { reason, wish }));
+                    }
+                }
+            }
+            (open(good), late)
+        })
     }
 
     /// A lookup only: a captured datagram at line rate must not buy public-key operations.
@@ -95,6 +117,15 @@ pub struct Wish {
 }
 
 impl Wish {
+    fn of_grant(grant: &Grant) -> Self {
+        Self {
+            id: grant.id(),
+            subject: grant.subject().clone(),
+            claim: grant.claim(),
+            services: grant.services().to_vec(),
+        }
+    }
+
     fn of(knock: &VerifiedKnock) -> Self {
         Self {
             id: knock.id(),

@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use sknock_protocol::{CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier};
 use tracing::{info, warn};
 
@@ -27,13 +26,14 @@ use crate::audit::hex;
 use crate::clock;
 use crate::config::RevocationSettings;
 use crate::gate::Gate;
+use crate::in_force::InForce;
 use crate::marks::Marks;
 
 /// Holds the lists, and knows where newer ones are.
 #[derive(Debug)]
 pub struct Refresh {
     verifier: Arc<Verifier>,
-    current: Arc<ArcSwap<Revocation>>,
+    current: Arc<InForce>,
     sources: Vec<Fetcher>,
     file: Option<PathBuf>,
     interval: Duration,
@@ -66,7 +66,7 @@ impl Refresh {
         let client = fetch::client(web_authorities, patience)?;
         Ok(Self {
             verifier,
-            current: Arc::new(ArcSwap::from_pointee(current)),
+            current: Arc::new(InForce::new(current)),
             sources: settings.urls.iter().map(|url| Fetcher::new(&client, url)).collect(),
             file: settings.file.clone(),
             interval: settings.interval,
@@ -83,7 +83,7 @@ impl Refresh {
     /// Reports, through `gate`, how new the lists in force are. Not of one from the future: no report may
     /// keep lists out that are made before that. An error means that the gate is gone.
     pub fn report(&mut self, gate: &mut Gate, now: Moment) -> io::Result<()> {
-        if let Revocation::Lists(lists) = &*self.current.load_full() {
+        if let Revocation::Lists(lists) = &**self.current.load() {
             lists.iter().try_for_each(|list| self.report_one(list, gate, now))?;
         }
         Ok(())
@@ -105,7 +105,7 @@ impl Refresh {
     }
 
     /// What the pipeline consults; it sees every change at once.
-    pub fn current(&self) -> Arc<ArcSwap<Revocation>> {
+    pub fn current(&self) -> Arc<InForce> {
         Arc::clone(&self.current)
     }
 
@@ -169,7 +169,7 @@ impl Refresh {
     /// Never ends but by the loss of the gate.
     async fn attend(&mut self, gate: &mut Gate) -> io::Result<()> {
         let mut closed = RevocationLists::new(Duration::ZERO);
-        if let Revocation::Lists(loaded) = &*self.current.load_full() {
+        if let Revocation::Lists(loaded) = &**self.current.load() {
             close::revoked_since(&closed, loaded, self.verifier.anchors(), gate).await?;
             closed = loaded.clone();
         }
@@ -189,8 +189,8 @@ impl Refresh {
                     self.report(gate, clock::now())?;
                 }
             }
-            if let Revocation::Lists(lists) = &*self.current.load_full() {
-                close::newly_revoked(&closed, lists, self.verifier.anchors(), gate).await?;
+            if let Revocation::Lists(lists) = &**self.current.load() {
+                close::revoked_since(&closed, lists, self.verifier.anchors(), gate).await?;
                 closed = lists.clone();
             }
         }
@@ -260,20 +260,25 @@ impl Refresh {
     /// The list, if it says anything new; an error if it is older than the one in force, or than one that
     /// ever was.
     fn news(&self, list: RevocationList) -> Result<Option<RevocationList>, CrlError> {
+        let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
+        let current = lists.list(list.issuer());
+        if let Some(current) = current {
+            list.may_replace(current)?;
+        }
         if let Some(newest) = self.marks.get(&list.issuer().digest()) {
             list.reaches(newest)?;
         }
-        let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
-        let Some(current) = lists.list(list.issuer()) else { return Ok(Some(list)) };
-        list.may_replace(current)?;
-        Ok(Some(list).filter(|list| !list.says_the_same_as(current)))
+        let is_known = current.is_some_and(|current| list.says_the_same_as(current));
+        Ok(Some(list).filter(|_| !is_known))
     }
 
-    /// Puts a list in force in place of its issuer's former one.
+    /// Puts a list in force in place of its issuer's former one. After that nothing opens by the former.
     fn install(&self, list: RevocationList) {
-        if let Revocation::Lists(lists) = &**self.current.load() {
-            self.current.store(Arc::new(Revocation::Lists(lists.with(list))));
-        }
+        let with = match &**self.current.load() {
+            Revocation::Lists(lists) => lists.with(list),
+            Revocation::NotConfigured => return,
+        };
+        self.current.replace(Revocation::Lists(with));
     }
 
     /// Keeps a list for the next start, beside those of other issuers.

@@ -44,27 +44,25 @@ impl Keeper {
         if self.store.as_ref().is_some_and(|store| store.path() == place) {
             return;
         }
-        let mut chosen = None;
-        for path in [&place, instead] {
-            match Store::open(path) {
-                Ok((store, kept)) => {
-                    for (issuer, mark) in kept {
-                        self.highest(issuer, mark);
-                    }
-                    chosen.get_or_insert(store);
-                }
-                Err(error) if path == place => warn!(
-                    "{}: cannot be used: {error}; which revocation lists were in force is forgotten \
-                     with the next boot",
-                    path.display()
-                ),
-                Err(_) => {}
-            }
-        }
-        if chosen.is_none() {
+        let opened = Store::open(&place).or_else(|error| {
+            warn!(
+                "{}: cannot be used: {error}; which revocation lists were in force is forgotten with the \
+                 next boot",
+                place.display()
+            );
+            Store::open(instead)
+        });
+        // What had to go elsewhere before counts, too.
+        let mut kept = store::read(instead).unwrap_or_default();
+        if let Ok((store, found)) = opened {
+            kept.extend(found);
+            self.store = Some(store);
+        } else {
             warn!("which revocation lists were in force is forgotten with this process");
         }
-        self.store = chosen.or(self.store.take());
+        for (issuer, mark) in kept {
+            self.highest(issuer, mark);
+        }
         self.unsaved = !self.marks.is_empty();
     }
 
