@@ -51,7 +51,10 @@ impl LoneGate {
     pub(crate) fn open(&mut self, address: Ipv4Addr) -> Duration {
         let label = Label {
             knock: *b"knock-id",
-            holder: Holder { issuer: [1; 4], serial: Serial::new(&[1; 16]).expect("short") },
+            holder: Holder {
+                issuer: [1; Holder::ISSUER],
+                serial: Serial::new(&[1; 16]).expect("short"),
+            },
             name: Name::cut("client"),
         };
         let services = vec![self.ssh];

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use sknock_protocol::{
     Anchors, Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, Verifier,
 };
 use sknock_server::dismissed::Dismissed;
+use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
 use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, admit};
@@ -125,7 +125,7 @@ fn pipeline<R: ReplayStore>(site: &Site, replay: R) -> Pipeline<R> {
     let lists = RevocationLists::new(WINDOW).with(list);
     Pipeline {
         verifier: Arc::new(Verifier::new(key, anchors, rules)),
-        revocation: Arc::new(ArcSwap::from_pointee(Revocation::Lists(lists))),
+        revocation: Arc::new(InForce::new(Revocation::Lists(lists))),
         replay,
         policy: Policy::new(None, WINDOW, WINDOW),
         dismissed: Dismissed::default(),

@@ -84,7 +84,7 @@ impl Former {
     }
 
     /// Somebody who had a door open with a certificate by this issuer.
-    pub(crate) fn holder_below(&self, issuer: [u8; 4]) -> Option<Holder> {
+    pub(crate) fn holder_below(&self, issuer: [u8; Holder::ISSUER]) -> Option<Holder> {
         let from = (Holder::first_of(issuer), Way::FIRST);
         let ((holder, _), _) = self.numbers.range(from..).next()?;
         (holder.issuer == issuer).then_some(*holder)

@@ -200,7 +200,7 @@ impl Gate {
         // Used or forbidden: what went through may go on, and a revocation has to find it.
         if self.rules.ending == Ending::Cut {
             let keep = |(label, door): (_, Door)| {
-                former.keep(label, door.way(), self.ceiling.live, self.ceiling.live_of_one())
+                former.keep(label, door.way(), self.ceiling.live, self.ceiling.live_of_one());
             };
             gone.into_iter().for_each(keep);
         }
@@ -252,7 +252,12 @@ impl Gate {
     }
 
     /// Each as far as it goes: that one cannot be closed must not keep the others open.
-    fn close_all(&mut self, issuer: [u8; 4], serials: Vec<Serial>, now: Uptime) -> Happened {
+    fn close_all(
+        &mut self,
+        issuer: [u8; Holder::ISSUER],
+        serials: Vec<Serial>,
+        now: Uptime,
+    ) -> Happened {
         let (mut closed, mut failed) = (Vec::new(), None);
         for serial in serials {
             let holder = Holder { issuer, serial };
@@ -283,7 +288,7 @@ impl Gate {
         Ok(self.live.forget(&holder))
     }
 
-    fn close_below(&mut self, issuer: [u8; 4], now: Uptime) -> Happened {
+    fn close_below(&mut self, issuer: [u8; Holder::ISSUER], now: Uptime) -> Happened {
         let (mut holders, mut count) = (0, 0);
         while holders < HOLDERS_AT_ONCE
             && let Some(holder) =

@@ -22,8 +22,8 @@ pub enum Happened {
     Closed(Vec<(Holder, usize)>),
     /// The grants of certificates by one issuer are closed, of so many at once as bear it.
     ClosedBelow {
-        /// The beginning of a hash of the issuer's name, as in [`Holder`].
-        issuer: [u8; 4],
+        /// The beginning of a hash of the issuer, as in [`Holder`].
+        issuer: [u8; Holder::ISSUER],
         /// Of so many certificates. None: that was all.
         holders: usize,
         /// So many doors.
@@ -88,8 +88,8 @@ impl fmt::Display for Happened {
                 })
             }
             Self::ClosedBelow { issuer, holders, count } => {
-                let issuer = u32::from_be_bytes(*issuer);
-                write!(f, "closed {count} grants of {holders} certificates by {issuer:08x}")
+                write!(f, "closed {count} grants of {holders} certificates by ")?;
+                issuer.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
             Self::Refused { excess, label: Some(label) } => write!(f, "refused: {excess}; {label}"),
             Self::Refused { excess, label: None } => write!(f, "refused: {excess}"),

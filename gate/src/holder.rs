@@ -37,31 +37,40 @@ impl fmt::Display for Serial {
     }
 }
 
-/// A certificate: its issuer, shortened to 4 bytes of a hash, and its serial number.
+/// A certificate: its issuer, as the beginning of a hash, and its serial number.
+///
+/// Twelve bytes: nobody can make an authority whose hash begins as another's does, and by its own
+/// revocation list close what that one's certificates have open. A comment in the kernel has no room
+/// for more of them.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Holder {
-    /// The beginning of a hash of the issuer's name; the network process and its CRLs agree on it.
-    pub issuer: [u8; 4],
+    /// The beginning of a hash of the issuer's name and key; the network process and its lists agree on
+    /// it.
+    pub issuer: [u8; Self::ISSUER],
     /// The serial number.
     pub serial: Serial,
 }
 
 impl Holder {
+    /// How many bytes of the issuer's hash there are.
+    pub const ISSUER: usize = 12;
+
     /// Nobody: of an element that does not say whose it is. Sorts before every other holder.
     pub const NOBODY: Self =
-        Self { issuer: [0; 4], serial: Serial { length: 0, bytes: [0; Serial::MOST] } };
+        Self { issuer: [0; Self::ISSUER], serial: Serial { length: 0, bytes: [0; Serial::MOST] } };
 }
 
 impl Holder {
     /// Sorts before every other certificate of this issuer.
-    pub(crate) fn first_of(issuer: [u8; 4]) -> Self {
+    pub(crate) fn first_of(issuer: [u8; Self::ISSUER]) -> Self {
         Self { issuer, ..Self::NOBODY }
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}:{}", u32::from_be_bytes(self.issuer), self.serial)
+        self.issuer.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, ":{}", self.serial)
     }
 }
 

@@ -20,14 +20,15 @@ pub struct Label {
 }
 
 impl Label {
-    /// `k=<16 hex> i=<8 hex> s=<serial hex> n=<name, cut and cleaned>`, at most [`MOST_COMMENT`] bytes.
+    /// `k=<16 hex> i=<24 hex> s=<serial hex> n=<name, cut and cleaned>`, at most [`MOST_COMMENT`] bytes.
     pub fn comment(&self) -> String {
-        let mut comment = format!(
-            "k={:016x} i={:08x} s={} n=",
-            u64::from_be_bytes(self.knock),
-            u32::from_be_bytes(self.holder.issuer),
-            self.holder.serial
-        );
+        let knock = u64::from_be_bytes(self.knock);
+        let mut comment = format!("k={knock:016x} i=");
+        for byte in self.holder.issuer {
+            // Into a string it cannot fail.
+            let _ = write!(comment, "{byte:02x}");
+        }
+        let _ = write!(comment, " s={} n=", self.holder.serial);
         // A clean name is ASCII, so it may be cut anywhere.
         let room = MOST_COMMENT.saturating_sub(comment.len());
         comment.extend(self.name.clean().chars().take(room));
@@ -97,7 +98,10 @@ mod tests {
     fn label(serial: &[u8], name: &str) -> Label {
         Label {
             knock: [0, 1, 2, 3, 4, 5, 6, 0xff],
-            holder: Holder { issuer: [0, 0xab, 0, 1], serial: Serial::new(serial).unwrap() },
+            holder: Holder {
+                issuer: [0, 0xab, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+                serial: Serial::new(serial).unwrap(),
+            },
             name: Name::cut(name),
         }
     }
@@ -105,7 +109,10 @@ mod tests {
     #[test]
     fn a_comment_is_read_back() {
         let label = label(&[0x1f, 0], "alice@example.org");
-        assert_eq!(label.comment(), "k=00010203040506ff i=00ab0001 s=1f00 n=alice@example.org");
+        assert_eq!(
+            label.comment(),
+            "k=00010203040506ff i=00ab00010203040506070809 s=1f00 n=alice@example.org"
+        );
         assert_eq!(Label::from_comment(&label.comment()), Some(label));
         assert_eq!(Label::from_userdata(&label.userdata()), Some(label));
     }

@@ -119,7 +119,7 @@ impl Live {
     }
 
     /// Somebody who has a door open with a certificate by this issuer.
-    pub(crate) fn holder_below(&self, issuer: [u8; 4]) -> Option<Holder> {
+    pub(crate) fn holder_below(&self, issuer: [u8; Holder::ISSUER]) -> Option<Holder> {
         self.0.holder_below(issuer)
     }
 

@@ -16,13 +16,13 @@ pub enum Request {
     /// Close everything that these certificates were granted: they are revoked.
     Close {
         /// Who issued them, as in [`Holder`].
-        issuer: [u8; 4],
+        issuer: [u8; Holder::ISSUER],
         /// Which they are: 1..=[`Request::SERIALS`].
         serials: Vec<Serial>,
     },
     /// Close what certificates by this issuer were granted: it is revoked itself. Some of them at a
     /// time; to be asked again until [`Answer::Closed`](crate::Answer::Closed) counts none.
-    CloseBelow([u8; 4]),
+    CloseBelow([u8; Holder::ISSUER]),
 }
 
 /// Whom to let in, to what, for how long, and who that is.
@@ -66,9 +66,9 @@ impl Request {
     ///
     /// ```text
     /// u8 kind: 1 raise | 2 open | 3 close | 4 close below; what is not used is zero
-    /// close: [4] issuer | u8 count, 11 x (u8 length, [20] serial)
-    /// close below: [4] issuer
-    /// open:  u8 flags (1 single use) | u32 seconds | [8] knock | [4] issuer | u8 length, [20] serial
+    /// close: [12] issuer | u8 count, 11 x (u8 length, [20] serial)
+    /// close below: [12] issuer
+    /// open:  u8 flags (1 single use) | u32 seconds | [8] knock | [12] issuer | u8 length, [20] serial
     ///        | u8 length, [64] name | u8 count, 2 x (u8 family 4 or 6, [16]) | u8 count, 16 x (u8 protocol, u16 first, u16 last)
     /// ```
     ///

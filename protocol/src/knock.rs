@@ -2,9 +2,11 @@
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use crate::answer::AnswerKey;
-use crate::{Moment, Service, Subject};
+use crate::trust::Believed;
+use crate::{Moment, Refusal, Revocation, Service, Subject};
 
 /// A knock whose sender and content have been proven.
 ///
@@ -28,7 +30,7 @@ pub struct VerifiedKnock {
     pub(crate) services: Vec<Service>,
     pub(crate) lifetime: Option<u16>,
     pub(crate) single_use: bool,
-    pub(crate) subject: Subject,
+    pub(crate) believed: Arc<Believed>,
     pub(crate) answer: Option<AnswerKey>,
 }
 
@@ -75,7 +77,13 @@ impl VerifiedKnock {
 
     /// Who asks.
     pub fn subject(&self) -> &Subject {
-        &self.subject
+        &self.believed.subject
+    }
+
+    /// Whether `revocation` refuses nobody on the path of its certificate: lists may have changed since it
+    /// was verified.
+    pub fn check_revocation(&self, revocation: &Revocation, now: Moment) -> Result<(), Refusal> {
+        revocation.check(&self.believed.path, now)
     }
 
     /// The key to answer with, if the client wants an answer.

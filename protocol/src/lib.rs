@@ -16,6 +16,7 @@ mod datagram;
 mod der;
 mod hpke;
 mod identity;
+mod issuer_id;
 mod knock;
 mod letter;
 mod memo;
@@ -40,13 +41,14 @@ pub use authorization::{UnreadableCertificate, allowed_services};
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE};
 pub use datagram::Datagram;
 pub use identity::{Identity, IdentityError};
+pub use issuer_id::IssuerId;
 pub use knock::{AddressClaim, Encapsulation, KnockId, VerifiedKnock};
 pub use memo::{Disbelieved, Memo, Second, Unfounded};
 pub use moment::Moment;
 pub use private_key::PrivateKey;
 pub use refusal::Refusal;
 pub use revocation::{
-    Announced, CrlError, FUTURE_SLACK, Revocation, RevocationList, RevocationLists,
+    Announced, CrlError, FUTURE_SLACK, Mark, Revocation, RevocationList, RevocationLists,
 };
 pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, ServerKeyError};
 pub use service::{NotAService, Service, Transport};

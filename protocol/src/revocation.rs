@@ -6,6 +6,7 @@
 mod content;
 mod error;
 mod list;
+mod mark;
 mod outline;
 mod serials;
 #[cfg(test)]
@@ -17,8 +18,9 @@ use std::time::Duration;
 
 pub use error::CrlError;
 pub use list::{Announced, FUTURE_SLACK, RevocationList};
+pub use mark::Mark;
 
-use crate::{Anchors, CertificateId, Issuer, Moment, Refusal};
+use crate::{Anchors, CertificateId, Issuer, IssuerId, Moment, Refusal};
 
 /// What is known about revoked certificates.
 #[derive(Clone, Debug)]
@@ -50,7 +52,7 @@ impl Revocation {
 /// One list for each issuer, shared between threads and exchanged as a whole.
 #[derive(Clone, Debug)]
 pub struct RevocationLists {
-    lists: HashMap<[u8; 32], Arc<RevocationList>>,
+    lists: HashMap<IssuerId, Arc<RevocationList>>,
     grace: Duration,
 }
 
@@ -70,8 +72,8 @@ impl RevocationLists {
         Self { lists, grace: self.grace }
     }
 
-    /// The list of the issuer whose name hashes to `issuer`.
-    pub fn list(&self, issuer: &[u8; 32]) -> Option<&Arc<RevocationList>> {
+    /// The list of this issuer.
+    pub fn list(&self, issuer: &IssuerId) -> Option<&Arc<RevocationList>> {
         self.lists.get(issuer)
     }
 
@@ -85,14 +87,15 @@ impl RevocationLists {
         self.grace
     }
 
-    /// The issuers, by the hash of their name, below whom nobody can be believed, as the lists name
-    /// every intermediate that would lead from them to an anchor.
-    pub fn cut_off(&self, anchors: &Anchors) -> BTreeSet<[u8; 32]> {
+    /// The issuers below whom nobody can be believed, as the lists name every intermediate that would lead
+    /// from them to an anchor.
+    pub fn cut_off(&self, anchors: &Anchors) -> BTreeSet<IssuerId> {
         let (roots, between): (Vec<_>, Vec<_>) =
             anchors.issuers().iter().partition(|issuer| issuer.is_anchor());
-        let mut reached: BTreeSet<&[u8; 32]> = roots.into_iter().map(Issuer::id).collect();
-        let leads = |issuer: &&Issuer, reached: &BTreeSet<&[u8; 32]>| {
-            reached.contains(&issuer.certificate().issuer) && !self.name(issuer.certificate())
+        let mut reached: BTreeSet<&IssuerId> = roots.into_iter().map(Issuer::id).collect();
+        let leads = |issuer: &Issuer, reached: &BTreeSet<&IssuerId>| {
+            let stands = |by: &CertificateId| reached.contains(&by.issuer) && !self.name(by);
+            issuer.certificates().any(|by| stands(&by))
         };
         loop {
             let before = reached.len();

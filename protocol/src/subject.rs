@@ -1,6 +1,6 @@
 //! Who knocked, as the certificate says.
 
-use crate::{Moment, Service};
+use crate::{IssuerId, Moment, Service};
 
 /// The holder of a verified client certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,8 +21,8 @@ pub struct Subject {
 /// Names a certificate as a revocation list does.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CertificateId {
-    /// SHA-256 of the issuer's distinguished name, as it stands in the certificate (DER).
-    pub issuer: [u8; 32],
+    /// Whose signature it bears: the authority on the path that was verified.
+    pub issuer: IssuerId,
     /// The serial number, big-endian, without leading zero bytes.
     pub serial: Vec<u8>,
 }

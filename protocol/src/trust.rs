@@ -7,6 +7,8 @@ mod authorities;
 mod believed;
 mod cache;
 mod path;
+mod relations;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -17,11 +19,11 @@ use pki_types::{CertificateDer, TrustAnchor};
 
 pub use authorities::{Issuer, TrustError};
 pub(crate) use believed::Believed;
-pub(crate) use path::SIGNATURES;
+pub(crate) use signature::{NotSigned, Signature};
 pub(crate) use usage::Usage;
 
 use crate::sha256::sha256;
-use crate::{Moment, Refusal};
+use crate::{IssuerId, Moment, Refusal};
 use cache::Cache;
 
 /// The authorities, and the certificates found to lead to them so far.
@@ -33,26 +35,43 @@ use cache::Cache;
 pub struct Anchors {
     issuers: Vec<Issuer>,
     roots: Vec<TrustAnchor<'static>>,
+    /// Of each root, in the same order.
+    root_ids: Vec<IssuerId>,
     intermediates: Vec<CertificateDer<'static>>,
     cache: Cache<Believed>,
 }
 
 impl Anchors {
-    /// Takes `authorities` (DER): the self-issued CA certificates become anchors, other CA
-    /// certificates intermediates, and what is no CA certificate is left out.
+    /// Takes `authorities` (DER): the self-signed CA certificates become anchors, other CA
+    /// certificates intermediates, and what is no CA certificate is left out. One whose issuer has its
+    /// own name is an intermediate if another of the authorities has signed it: so the old key of an
+    /// authority vouches for the new one, or the other way round.
     ///
     /// At most `cache` certificates that lead to an anchor are remembered, each with about 1 KiB.
     pub fn new(authorities: &[Vec<u8>], cache: usize) -> Result<Self, TrustError> {
         let mut found = Self {
             issuers: Vec::new(),
             roots: Vec::new(),
+            root_ids: Vec::new(),
             intermediates: Vec::new(),
             cache: Cache::new(cache),
         };
+        let mut read = Vec::new();
         for (place, der) in authorities.iter().enumerate() {
-            if !authorities[..place].contains(der) {
-                found.add(place, der)?;
+            let unreadable = |why| TrustError::Unreadable { number: place + 1, why };
+            if authorities[..place].contains(der) {
+                continue;
             }
+            if let Some(issuer) = Issuer::read(der).map_err(unreadable)? {
+                read.push((place, der.as_slice(), issuer));
+            }
+        }
+        relations::settle(&mut read);
+        for (place, der, issuer) in read {
+            found.add(der, issuer).map_err(|why| TrustError::Unreadable {
+                number: place + 1,
+                why: why.to_string(),
+            })?;
         }
         if found.roots.is_empty() {
             return Err(TrustError::NoAnchor { certificates: authorities.len() });
@@ -60,19 +79,23 @@ impl Anchors {
         Ok(found)
     }
 
-    fn add(&mut self, place: usize, der: &[u8]) -> Result<(), TrustError> {
-        let unreadable = |why| TrustError::Unreadable { number: place + 1, why };
-        let Some(issuer) = Issuer::read(der).map_err(unreadable)? else { return Ok(()) };
+    fn add(&mut self, der: &[u8], issuer: Issuer) -> Result<(), webpki::Error> {
         let der = CertificateDer::from(der);
         if issuer.is_anchor() {
-            let anchor = webpki::anchor_from_trusted_cert(&der);
-            self.roots.push(anchor.map_err(|why| unreadable(why.to_string()))?.to_owned());
+            self.roots.push(webpki::anchor_from_trusted_cert(&der)?.to_owned());
+            self.root_ids.push(*issuer.id());
         } else {
-            webpki::EndEntityCert::try_from(&der).map_err(|why| unreadable(why.to_string()))?;
+            webpki::EndEntityCert::try_from(&der)?;
             self.intermediates.push(der.into_owned());
         }
         self.issuers.push(issuer);
         Ok(())
+    }
+
+    /// Which authority this anchor is.
+    fn id_of(&self, anchor: &TrustAnchor<'_>) -> Option<IssuerId> {
+        let place = self.roots.iter().position(|root| root == anchor)?;
+        self.root_ids.get(place).copied()
     }
 
     /// Every CA certificate: the anchors and the intermediates, in the order they came in.

@@ -4,12 +4,14 @@ use core::hash::Hash;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
+use std::sync::Arc;
 
 use crate::letter::{Frame, Letter};
 use crate::memo::{Besides, Ground};
+use crate::trust::Believed;
 use crate::{
     AddressClaim, Anchors, AnswerKey, Datagram, Disbelieved, Encapsulation, Memo, Moment, Refusal,
-    Revocation, Second, ServerKey, Subject, VerifiedKnock, v1, v2,
+    Revocation, Second, ServerKey, VerifiedKnock, v1, v2,
 };
 
 /// What the administrator decides about knocks as such.
@@ -154,7 +156,7 @@ impl Verifier {
         };
         let letter = frame.open(&self.key).map_err(|reason| disbelieved(reason, None))?;
         let believed = self.believe(&letter, revocation, source, now);
-        let (subject, claim) =
+        let (believed, claim) =
             believed.map_err(|reason| disbelieved(reason, Some(&letter.wish)))?;
 
         let id = letter.signed.id();
@@ -169,7 +171,7 @@ impl Verifier {
             services: letter.wish.services,
             lifetime: letter.wish.lifetime.map(u16::from),
             single_use: letter.wish.single_use,
-            subject,
+            believed,
             answer,
         })
     }
@@ -180,13 +182,13 @@ impl Verifier {
         revocation: &Revocation,
         source: SocketAddr,
         now: Moment,
-    ) -> Result<(Subject, AddressClaim), Refusal> {
+    ) -> Result<(Arc<Believed>, AddressClaim), Refusal> {
         self.check_time(letter.wish.stamp, now)?;
         let believed = self.anchors.believe(letter.certificate, letter.usage, now)?;
         revocation.check(&believed.path, now)?;
         letter.check_signature(&believed)?;
         let claim = v2::claim(&letter.wish, source, &self.rules)?;
-        Ok((believed.subject.clone(), claim))
+        Ok((believed, claim))
     }
 
     fn check_time(&self, stamp: Moment, now: Moment) -> Result<(), Refusal> {

@@ -29,6 +29,7 @@ pub use reader::Reader;
 pub use report::{Finding, Report, Severity};
 
 use crate::config::{Problems, Settings};
+use crate::marks::Marks;
 
 /// What is known about this host from elsewhere than files.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -42,6 +43,8 @@ pub struct Host {
     pub doors: Vec<(IpAddr, u16)>,
     /// Whether nobody keeps the clock right.
     pub unsynchronised: bool,
+    /// How new each issuer's newest revocation list was that was ever in force.
+    pub marks: Marks,
     /// Each `crlUrl` that cannot be reached, and why.
     pub unreachable: Vec<String>,
     /// Chains of other nftables tables that drop what should reach us, and what that is.

@@ -31,7 +31,7 @@ use crate::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use crate::handover::Handover;
 use crate::orders::Report;
 use crate::refresh::{self, Patience, Refresh};
-use crate::{clock, keys, log};
+use crate::{clock, keys, log, marks};
 
 /// Lives the life of the network process, from the handover in descriptor `number` to its end.
 pub fn live(number: RawFd) -> ExitCode {
@@ -67,12 +67,12 @@ impl From<std::io::Error> for End {
 
 /// Everything up to the moment when only the state directory is missing.
 fn prepare(number: RawFd) -> Result<Ready, End> {
-    let Handover { settings, parent, boot, descriptors } =
+    let Handover { settings, parent, boot, marks, descriptors } =
         Handover::unpack(Inherited::new([number]).take(number)?)?;
     log::begin(settings.process.log);
     end_on_panic();
     confine::shed(Pid::from_raw(parent))?;
-    let Belongings { orders, doors, gate, contents } =
+    let Belongings { orders, doors, mut gate, contents } =
         Belongings::take(&descriptors, settings.knocks.intake)?;
     wall_in(&settings)?;
 
@@ -82,7 +82,8 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
     let web_authorities = contents.web_authorities.as_deref();
     let (lists, patience) = (&settings.revocation, Patience::default());
     let mut refresh = Refresh::new(lists, Arc::clone(&verifier), web_authorities, patience)
-        .map_err(|error| End { code: CONFIGURATION, why: error.to_string() })?;
+        .map_err(|error| End { code: CONFIGURATION, why: error.to_string() })?
+        .above(marks.iter().filter_map(|entry| marks::read(entry)).collect());
     refresh.load_saved();
     match &contents.revocation {
         Some(list) => refresh.load(list, clock::now()),
@@ -96,6 +97,7 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
             return Err(End { code: UNAVAILABLE, why: why.to_owned() });
         }
     }
+    refresh.report(&mut gate, clock::now())?;
     let orders = Orders(orders);
     orders.report(Report::Prepared)?;
     let boot = boot.parse().map_err(|error: crate::replay::NotABootId| error.to_string())?;

@@ -8,16 +8,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use serde::Serialize;
 use sknock_protocol::{
     Anchors, Datagram, Moment, Revocation, RevocationList, RevocationLists, Service,
 };
 use zeroize::Zeroizing;
 
-use crate::config::{PasswordSource, RevocationSettings, Settings};
+use crate::config::{PasswordSource, Settings};
 use crate::dismissed::Dismissed;
+use crate::in_force::InForce;
 use crate::keys::{self, KeyFiles, without_line_end};
+use crate::parent::marks;
 use crate::pipeline::{Pipeline, Refused};
 use crate::policy::{Grant, Policy};
 use crate::replay::Memory;
@@ -98,8 +99,7 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     let files =
         KeyFiles { bundle: &bundle, password: &password, authorities: authorities.as_deref() };
     let verifier = Arc::new(keys::verifier(files, settings)?);
-    let revocation = revocation(&settings.revocation, verifier.anchors());
-    let revocation = Arc::new(ArcSwap::from_pointee(revocation));
+    let revocation = Arc::new(InForce::new(revocation(settings, verifier.anchors())));
     let replay = memory(settings);
     Ok(Pipeline {
         verifier,
@@ -110,8 +110,10 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     })
 }
 
-/// What the server would start with: of the saved lists and those of `crlFile` the newer.
-fn revocation(settings: &RevocationSettings, anchors: &Anchors) -> Revocation {
+/// What the server would start with: of the saved lists and those of `crlFile` the newer, and none that is
+/// older than one that was in force here, as far as that may be read.
+fn revocation(settings: &Settings, anchors: &Anchors) -> Revocation {
+    let (settings, marks) = (&settings.revocation, marks::kept(&settings.process.state));
     if settings.saved.is_none() {
         return Revocation::NotConfigured;
     }
@@ -120,10 +122,14 @@ fn revocation(settings: &RevocationSettings, anchors: &Anchors) -> Revocation {
         // As in the server: a list that is not there yet, or is not taken, lets nobody in.
         let Ok(file) = fs::read(path) else { continue };
         for list in RevocationList::split(&file) {
-            match RevocationList::verify(list, anchors) {
+            let list = RevocationList::verify(list, anchors).and_then(|list| {
+                let newest = marks.get(&list.issuer().digest());
+                newest.map_or(Ok(()), |newest| list.reaches(newest)).map(|()| list)
+            });
+            match list {
                 Ok(list) => {
                     let current = lists.list(list.issuer());
-                    if current.is_none_or(|current| list.may_replace(current).is_ok()) {
+                    if current.is_none_or(|current| list.mark() >= current.mark()) {
                         lists = lists.with(list);
                     }
                 }

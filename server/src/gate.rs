@@ -6,8 +6,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use sknock_gate::{Answer, Holder, Label, Name, PortRange, Request, Serial, Transport, Wish};
-use sknock_protocol::CertificateId;
+use sknock_protocol::{CertificateId, IssuerId, Mark};
 
+use crate::marks;
 use crate::policy::Grant;
 
 /// Asks for doors to be opened and closed.
@@ -98,7 +99,7 @@ impl Gate {
     /// Closes every door that certificates by `issuer` with these serial numbers have opened.
     ///
     /// An error means that the gate is gone.
-    pub fn close(&mut self, issuer: &[u8; 32], serials: &[&[u8]]) -> io::Result<()> {
+    pub fn close(&mut self, issuer: &IssuerId, serials: &[&[u8]]) -> io::Result<()> {
         let issuer = shortened(issuer);
         // No open door belongs to a number that none can be opened for.
         let serials: Vec<Serial> =
@@ -120,14 +121,23 @@ impl Gate {
         Ok(())
     }
 
-    /// Closes doors that certificates by `issuer` have opened, the SHA-256 of its name; some of them,
-    /// and says whether there may be more.
+    /// Closes doors that certificates by `issuer` have opened; some of them, and says whether there may be
+    /// more.
     ///
     /// An error means that the gate is gone.
-    pub fn close_below(&mut self, issuer: &[u8; 32]) -> io::Result<bool> {
+    pub fn close_below(&mut self, issuer: &IssuerId) -> io::Result<bool> {
         let answer = self.ask(&Request::CloseBelow(shortened(issuer)))?;
         // What the gate could not do it has told; asking again would not help.
         Ok(matches!(answer, Answer::Closed { count: 1.. }))
+    }
+
+    /// Reports that a list with this mark is about to be in force, so that no older one of `issuer` ever
+    /// is again. Back once that is written down, or cannot be.
+    ///
+    /// An error means that the gate is gone.
+    pub fn report(&mut self, issuer: &IssuerId, mark: &Mark) -> io::Result<()> {
+        self.send(&marks::report(&issuer.digest(), mark))?;
+        self.receive().map(drop)
     }
 
     fn ask(&self, request: &Request) -> io::Result<Answer> {
@@ -184,7 +194,8 @@ fn holder(certificate: &CertificateId) -> Option<Holder> {
 }
 
 /// An issuer as the gate knows it.
-fn shortened(issuer: &[u8; 32]) -> [u8; 4] {
-    let [a, b, c, d, ..] = *issuer;
-    [a, b, c, d]
+fn shortened(issuer: &IssuerId) -> [u8; Holder::ISSUER] {
+    let mut shortened = [0; Holder::ISSUER];
+    shortened.copy_from_slice(&issuer.digest()[..Holder::ISSUER]);
+    shortened
 }

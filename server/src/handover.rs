@@ -20,6 +20,8 @@ pub struct Handover {
     pub parent: i32,
     /// Which boot of the machine this is.
     pub boot: String,
+    /// How new each issuer's newest revocation list was: entries of `marks.rs`.
+    pub marks: Vec<Vec<u8>>,
     /// The open descriptors, by number.
     pub descriptors: Descriptors,
 }

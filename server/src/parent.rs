@@ -11,6 +11,7 @@ mod ears;
 mod fallback;
 mod files;
 mod holders;
+pub(crate) mod marks;
 mod network;
 pub(crate) mod plan;
 mod privilege;
@@ -20,7 +21,7 @@ mod supervise;
 mod world;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
 /// What a trial could go back to, and what was granted, does not count any more: the administrator wants
 /// no protection.
 pub fn forget(claim: &Claim) -> io::Result<()> {
-    let Kept { fallbacks, grants } = Kept::open(claim)?;
+    let Kept { fallbacks, grants, .. } = Kept::open(claim)?;
     fallbacks.forget();
     grants.map_or(Ok(()), |(mut file, _)| file.clear())
 }
@@ -82,6 +83,8 @@ struct Kept {
     fallbacks: Fallbacks,
     /// Nothing, if the file cannot be used.
     grants: Option<(GrantFile, Option<Recalled>)>,
+    /// Where it is kept which revocation lists were in force, if that cannot be beside the state directory.
+    marks: PathBuf,
 }
 
 /// Where we are asked to close something, if that can be.
@@ -100,7 +103,7 @@ impl Kept {
                  then no revocation ends what they let in"
             );
         });
-        Ok(Self { fallbacks, grants: grants.ok() })
+        Ok(Self { fallbacks, grants: grants.ok(), marks: claim.beside("marks") })
     }
 }
 
@@ -135,11 +138,11 @@ fn assemble(
     trial: Option<Duration>,
     kept: Kept,
 ) -> Result<Supervisor, Stopped> {
-    let Kept { fallbacks, mut grants } = kept;
+    let Kept { fallbacks, mut grants, marks } = kept;
     let recalled = grants.as_ref().and_then(|(_, recalled)| recalled.as_ref());
     let unconfirmed = recalled.and_then(Recalled::trial);
     let signals = Signals::hold()?;
-    let mut world = World::new()?;
+    let mut world = World::new(marks)?;
     let mut firewall = Firewall::open()?;
     let before = (&fallbacks, unconfirmed);
     let start = Start::find(&mut firewall, settings, trial, before, Uptime::now())?;
@@ -156,6 +159,7 @@ fn assemble(
         gate.write_to(file, recalled);
     }
     let watch = gate.watch()?;
+    world.settle_marks(&settings);
     privilege::shed()?;
     let next = world.start(&settings).map_err(|Unfit| Stopped::Unfit)?;
     let config = std::path::absolute(config)?;

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use sknock_protocol::{
-    AddressClaim, Datagram, Disbelieved, KnockId, Memo, Moment, Refusal, Revocation, Service,
-    Subject, Unveiled, VerifiedKnock, Verifier,
+    AddressClaim, Datagram, Disbelieved, KnockId, Memo, Moment, Refusal, Service, Subject,
+    Unveiled, VerifiedKnock, Verifier,
 };
 
 use crate::dismissed::{Before, Dismissed, Name};
+use crate::in_force::InForce;
 use crate::policy::{Grant, Policy};
 use crate::replay::{self, ReplayStore};
 
@@ -19,7 +19,7 @@ pub struct Pipeline<R> {
     /// Whom to believe.
     pub verifier: Arc<Verifier>,
     /// Whom not to believe any more. Whoever refreshes it swaps it.
-    pub revocation: Arc<ArcSwap<Revocation>>,
+    pub revocation: Arc<InForce>,
     /// What has been used up.
     pub replay: R,
     /// Who may have what.
@@ -66,6 +66,29 @@ impl<R: ReplayStore> Pipeline<R> {
         };
         // It is used up: by its one-time key it is known as a repetition.
         self.policy.authorize(admitted, now).map_err(|reason| refused(reason, Before::Never))
+    }
+
+    /// Opens what was granted, unless lists have come into force meanwhile that refuse it. `open` is the
+    /// gate; while it is asked, no list comes into force and is acted upon. The refused are given back.
+    pub fn open<T>(
+        &self,
+        grants: Vec<(Grant, Moment)>,
+        open: impl FnOnce(Vec<Grant>) -> T,
+    ) -> (T, Vec<(Grant, Refused)>) {
+        self.revocation.open(|revocation| {
+            let (mut good, mut late) = (Vec::new(), Vec::new());
+            for (grant, received) in grants {
+                match grant.check_revocation(revocation, received) {
+                    Ok(()) => good.push(grant),
+                    Err(reason) => {
+                        let wish = Some(Box::new(Wish::of_grant(&grant)));
+                        // It is used up, too.
+                        late.push((grant, Refused { reason, wish, before: Before::Never }));
+                    }
+                }
+            }
+            (open(good), late)
+        })
     }
 
     /// Lookups only: a captured datagram at line rate must not buy public-key operations.
@@ -122,6 +145,15 @@ pub struct Wish {
 }
 
 impl Wish {
+    fn of_grant(grant: &Grant) -> Self {
+        Self {
+            id: grant.id(),
+            subject: grant.subject().clone(),
+            claim: grant.claim(),
+            services: grant.services().to_vec(),
+        }
+    }
+
     fn of(knock: &VerifiedKnock) -> Self {
         Self {
             id: knock.id(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sknock_protocol::service::{all_covered, union};
 use sknock_protocol::{
-    AddressClaim, AnswerKey, KnockId, Moment, Refusal, Service, Subject, Transport,
+    AddressClaim, AnswerKey, KnockId, Moment, Refusal, Revocation, Service, Subject, Transport,
 };
 
 use crate::config::Grants;
@@ -192,6 +192,11 @@ impl Grant {
     /// Who asked.
     pub fn subject(&self) -> &Subject {
         self.admitted.knock().subject()
+    }
+
+    /// Whether `revocation` refuses nobody on the path of its certificate, still.
+    pub fn check_revocation(&self, revocation: &Revocation, now: Moment) -> Result<(), Refusal> {
+        self.admitted.knock().check_revocation(revocation, now)
     }
 
     /// The key to answer with, if the client wants an answer.

@@ -6,9 +6,11 @@
 mod close;
 mod fetch;
 mod file;
+mod kept;
 mod reach;
 mod route;
 mod turns;
+mod warnings;
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -16,9 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use sknock_protocol::{CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier};
-use tracing::{debug, error, info, warn};
+use tracing::{info, warn};
 
 pub(crate) use self::fetch::ports;
 use self::fetch::{Clients, Fetched, Fetcher};
@@ -29,15 +30,19 @@ use crate::audit::hex;
 use crate::clock;
 use crate::config::RevocationSettings;
 use crate::gate::Gate;
+use crate::in_force::InForce;
+use crate::marks::Marks;
 
 /// Holds the lists, and knows where newer ones are.
 #[derive(Debug)]
 pub struct Refresh {
     verifier: Arc<Verifier>,
-    current: Arc<ArcSwap<Revocation>>,
+    current: Arc<InForce>,
     sources: Vec<Fetcher>,
     saved: Option<PathBuf>,
     interval: Duration,
+    /// How new each issuer's newest list was, as far as the privileged process knows.
+    marks: Marks,
 }
 
 /// Why a list was not taken.
@@ -65,52 +70,47 @@ impl Refresh {
         let clients = Arc::new(Clients::new(web_authorities, patience, &settings.urls)?);
         Ok(Self {
             verifier,
-            current: Arc::new(ArcSwap::from_pointee(current)),
+            current: Arc::new(InForce::new(current)),
             sources: settings.urls.iter().map(|url| Fetcher::new(&clients, url)).collect(),
             saved: settings.saved.clone(),
             interval: settings.interval,
+            marks: Marks::new(),
         })
     }
 
+    /// The same, which takes no list that is older than these say.
+    #[must_use]
+    pub fn above(self, marks: Marks) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// Reports, through `gate`, how new the lists in force are. Not of one from the future: no report may
+    /// keep lists out that are made before that. An error means that the gate is gone.
+    pub fn report(&mut self, gate: &mut Gate, now: Moment) -> io::Result<()> {
+        if let Revocation::Lists(lists) = &**self.current.load() {
+            lists.iter().try_for_each(|list| self.report_one(list, gate, now))?;
+        }
+        Ok(())
+    }
+
+    fn report_one(
+        &mut self,
+        list: &RevocationList,
+        gate: &mut Gate,
+        now: Moment,
+    ) -> io::Result<()> {
+        let (digest, mark) = (list.issuer().digest(), list.mark());
+        if list.has_begun(now).is_ok() && self.marks.get(&digest).is_none_or(|known| *known < mark)
+        {
+            gate.report(list.issuer(), &mark)?;
+            self.marks.insert(digest, mark);
+        }
+        Ok(())
+    }
+
     /// What the pipeline consults; it sees every change at once.
-    pub fn current(&self) -> Arc<ArcSwap<Revocation>> {
+    pub fn current(&self) -> Arc<InForce> {
         Arc::clone(&self.current)
-    }
-
-    /// Takes the lists that an earlier run has fetched and saved. They are ours: what is wrong with them
-    /// keeps no start from its work.
-    pub fn load_saved(&self) {
-        let Some(path) = &self.saved else { return };
-        let bytes = match file::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => {
-                warn!("saved lists: cannot read {}: {error}", path.display());
-                return;
-            }
-        };
-        for der in RevocationList::split(&bytes) {
-            match self.kept(der) {
-                Ok(news) => news.into_iter().for_each(|list| self.install(list)),
-                Err(why) => warn!("saved lists: one is not taken: {why}"),
-            }
-        }
-    }
-
-    /// Takes the lists that `crlFile` has, unless one that was saved is newer. A list may be past its
-    /// end: then it counts for the grace.
-    pub fn load(&self, bytes: &[u8], now: Moment) {
-        for der in RevocationList::split(bytes) {
-            match self.kept(der) {
-                Ok(news) => news.into_iter().for_each(|list| self.install(list)),
-                // The administrator has put it there once; newer ones were fetched since.
-                Err(why @ (CrlError::LowerNumber | CrlError::Older { .. })) => {
-                    debug!("crlFile: a list is not taken: {why}");
-                }
-                Err(why) => warn!("crlFile: a list is not taken: {why}"),
-            }
-        }
-        self.warn_of_age(now);
     }
 
     /// Whether anybody could be let in: no list is configured, or one still counts.
@@ -132,10 +132,12 @@ impl Refresh {
                 let patience =
                     if self.is_usable(clock::now()) { STRAGGLERS } else { Duration::MAX };
                 match tokio::time::timeout(patience, turns.next()).await {
-                    Ok(Some(turn)) => self.take(turn),
+                    // What comes into force before anybody knocks is reported before that, too.
+                    Ok(Some(turn)) => self.take(turn, None)?,
                     Ok(None) | Err(_) => break,
                 }
             }
+            self.warn_of_gaps();
             self.warn_of_age(clock::now());
             Ok(())
         })
@@ -157,7 +159,7 @@ impl Refresh {
     /// Never ends but by the loss of the gate.
     async fn attend(&mut self, gate: &mut Gate) -> io::Result<()> {
         let mut closed = RevocationLists::new(Duration::ZERO);
-        if let Revocation::Lists(loaded) = &*self.current.load_full() {
+        if let Revocation::Lists(loaded) = &**self.current.load() {
             close::revoked_since(&closed, loaded, self.verifier.anchors(), gate).await?;
             closed = loaded.clone();
         }
@@ -168,41 +170,56 @@ impl Refresh {
             tokio::select! {
                 Some(turn) = turns.next() => {
                     let place = turn.place;
-                    self.take(turn);
+                    self.take(turn, Some(gate))?;
                     let source = self.sources[place].clone();
                     let pause = source.pause(self.interval);
                     turns.add(place, source, pause);
                 }
-                _ = age.tick() => self.warn_of_age(clock::now()),
+                _ = age.tick() => {
+                    self.warn_of_age(clock::now());
+                    // One from the future may have begun.
+                    self.report(gate, clock::now())?;
+                }
             }
-            if let Revocation::Lists(lists) = &*self.current.load_full() {
-                close::newly_revoked(&closed, lists, self.verifier.anchors(), gate).await?;
+            if let Revocation::Lists(lists) = &**self.current.load() {
+                close::revoked_since(&closed, lists, self.verifier.anchors(), gate).await?;
                 closed = lists.clone();
             }
         }
     }
 
     /// Takes what a source has given, and what is known of that source now.
-    fn take(&mut self, Turn { place, mut source, fetched }: Turn) {
+    fn take(&mut self, turn: Turn, gate: Option<&mut Gate>) -> io::Result<()> {
+        let Turn { place, mut source, fetched } = turn;
         match fetched {
             Ok(Fetched::Unchanged) => {}
-            Ok(Fetched::List(bytes)) => self.offer(&mut source, &bytes, clock::now()),
+            Ok(Fetched::List(bytes)) => self.offer(&mut source, &bytes, clock::now(), gate)?,
             Err(error) => {
                 let left = self.left();
                 warn!(url = source.url(), "revocation list not fetched: {error}; {left}");
             }
         }
         self.sources[place] = source;
+        Ok(())
     }
 
     /// Takes a list from the web, if it is good.
-    fn offer(&self, source: &mut Fetcher, bytes: &[u8], now: Moment) {
+    fn offer(
+        &mut self,
+        source: &mut Fetcher,
+        bytes: &[u8],
+        now: Moment,
+        gate: Option<&mut Gate>,
+    ) -> io::Result<()> {
         let url = source.url();
         match self.fetched(bytes, now) {
             Ok(None) => source.accept(),
             Ok(Some(list)) => {
                 // First onto the disk: no crash can undo what has once been in force.
                 self.keep(&list, bytes);
+                if let Some(gate) = gate {
+                    self.report_one(&list, gate, now)?;
+                }
                 let (number, revoked) = (list.number().map(hex), list.len());
                 let issuer = list.issuer_name().to_owned();
                 self.install(list);
@@ -211,55 +228,46 @@ impl Refresh {
             }
             Err(why) => warn!(url, "revocation list not taken: {why}; {}", self.left()),
         }
+        Ok(())
     }
 
-    /// As [`Self::kept`], for a list that is new to us: it must have begun. One that has ended is
-    /// better than none and than one that has ended too, but replaces none that still counts.
+    /// A list that is new to us: it must have begun. One that has ended is better than none and than one
+    /// that has ended too, but replaces none that still counts.
     fn fetched(&self, der: &[u8], now: Moment) -> Result<Option<RevocationList>, NotTaken> {
         let list = RevocationList::verify(der, self.verifier.anchors())?;
         list.has_begun(now)?;
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
-        let current = lists.list(list.issuer());
+        let current = lists.list(list.issuer()).map(Arc::as_ref);
         if list.next_update() < now && current.is_some_and(|current| now <= current.next_update()) {
             return Err(NotTaken::Ended(now.since(list.next_update()).as_secs()));
         }
-        Ok(self.news(list)?)
+        if let Some(current) = current {
+            list.may_replace(current)?;
+        }
+        Ok(self.news(list, current)?)
     }
 
-    /// A list that was in force before: whatever the clock says.
-    fn kept(&self, der: &[u8]) -> Result<Option<RevocationList>, CrlError> {
-        self.news(RevocationList::verify(der, self.verifier.anchors())?)
+    /// The list, if it says anything else than the one in force; an error if it is older than one that ever
+    /// was.
+    fn news(
+        &self,
+        list: RevocationList,
+        current: Option<&RevocationList>,
+    ) -> Result<Option<RevocationList>, CrlError> {
+        if let Some(newest) = self.marks.get(&list.issuer().digest()) {
+            list.reaches(newest)?;
+        }
+        let is_known = current.is_some_and(|current| list.says_the_same_as(current));
+        Ok(Some(list).filter(|_| !is_known))
     }
 
-    /// The list, if it says anything new; an error if it is older than the one in force.
-    fn news(&self, list: RevocationList) -> Result<Option<RevocationList>, CrlError> {
-        let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
-        let Some(current) = lists.list(list.issuer()) else { return Ok(Some(list)) };
-        list.may_replace(current)?;
-        Ok(Some(list).filter(|list| !list.says_the_same_as(current)))
-    }
-
-    /// Puts a list in force in place of its issuer's former one.
+    /// Puts a list in force in place of its issuer's former one. After that nothing opens by the former.
     fn install(&self, list: RevocationList) {
-        if let Revocation::Lists(lists) = &**self.current.load() {
-            self.current.store(Arc::new(Revocation::Lists(lists.with(list))));
-        }
-    }
-
-    /// Saves a list for the next start, beside those of other issuers.
-    fn keep(&self, list: &RevocationList, bytes: &[u8]) {
-        let Some(path) = &self.saved else { return };
-        // What pretends to be by another is not believed by being kept: the next start looks.
-        let anchors = self.verifier.anchors().issuers();
-        let stays = |issuer: &[u8; 32]| {
-            issuer != list.issuer() && anchors.iter().any(|anchor| anchor.id() == issuer)
+        let with = match &**self.current.load() {
+            Revocation::Lists(lists) => lists.with(list),
+            Revocation::NotConfigured => return,
         };
-        if let Err(error) = file::replace(path, bytes, stays) {
-            let path = path.display();
-            warn!(
-                "stateDir: cannot write {path}: {error}; the next start must fetch the list anew"
-            );
-        }
+        self.current.replace(Revocation::Lists(with));
     }
 
     /// What is left when nothing new comes.
@@ -267,28 +275,6 @@ impl Refresh {
         match &**self.current.load() {
             Revocation::Lists(lists) if lists.iter().next().is_none() => "and there is no other",
             _ => "the last good one stays in force",
-        }
-    }
-
-    /// Tells of lists that have ended.
-    pub(crate) fn warn_of_age(&self, now: Moment) {
-        let Revocation::Lists(lists) = &**self.current.load() else { return };
-        for list in lists.iter() {
-            let end = list.next_update();
-            let hours = |span: Duration| span.as_secs() / 3600;
-            if now > end.after(lists.grace()) {
-                error!(
-                    issuer = list.issuer_name(),
-                    "the revocation list is too old: until a new one comes, ALL KNOCKS ARE REFUSED whose certificate is by this issuer"
-                );
-            } else if now > end {
-                let left = hours(end.after(lists.grace()).since(now));
-                warn!(
-                    issuer = list.issuer_name(),
-                    "the revocation list is past its end by {} h; in {left} h all knocks with its issuer's certificates will be refused",
-                    hours(now.since(end))
-                );
-            }
         }
     }
 }

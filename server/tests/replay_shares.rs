@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sknock_gate::Shares;
-use sknock_protocol::{CertificateId, KnockId, Moment};
+use sknock_protocol::{CertificateId, IssuerId, KnockId, Moment};
 use sknock_server::replay::{
     BootId, Journal, Memory, OneTimeKey, ReplayStore, Sender, Trace, Used,
 };
@@ -22,7 +22,7 @@ fn trace(number: u64, stamp: Moment) -> Trace {
 }
 
 fn certificate(serial: u8) -> CertificateId {
-    CertificateId { issuer: [7; 32], serial: vec![serial] }
+    CertificateId { issuer: IssuerId { name: [7; 32], key: [7; 32] }, serial: vec![serial] }
 }
 
 fn address(network: u8) -> IpAddr {

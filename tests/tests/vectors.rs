@@ -116,7 +116,7 @@ fn same_knock(knock: &VerifiedKnock, expected: &Expected) {
 fn same_subject(subject: &sknock_protocol::Subject, expected: &Subject) {
     assert_eq!(subject.name, expected.name);
     assert_eq!(subject.certificate.serial, expected.serial.0);
-    assert_eq!(subject.certificate.issuer[..], expected.issuer_sha256.0[..]);
+    assert_eq!(subject.certificate.issuer.name[..], expected.issuer_sha256.0[..]);
     assert_eq!(subject.fingerprint[..], expected.fingerprint_sha256.0[..]);
     assert_eq!(subject.not_after, Moment::from_millis(expected.not_after_ms));
     let allowed: Vec<String> = subject.allowed.iter().map(ToString::to_string).collect();

@@ -98,7 +98,7 @@ pub(super) const ADDRESSES: &str = "10.128.0.0/9";
 
 fn record(number: u32) -> [u8; Request::LEN] {
     let serial = [&[0x71; 12][..], &number.to_be_bytes()].concat();
-    let issuer = *b"CA01";
+    let issuer = *b"CA01CA01CA01";
     let wish = Wish {
         addresses: vec![address(number).into()],
         services: vec![door()],

@@ -134,7 +134,10 @@ mod tests {
     use crate::{Holder, Serial};
 
     fn certificate(number: u8) -> Party {
-        Party::Certificate(Holder { issuer: [1; 4], serial: Serial::new(&[number]).unwrap() })
+        Party::Certificate(Holder {
+            issuer: [1; Holder::ISSUER],
+            serial: Serial::new(&[number]).unwrap(),
+        })
     }
 
     fn network(number: u8) -> Party {

@@ -86,7 +86,7 @@ impl Claims {
     }
 
     /// Some holder whose certificate is by this issuer.
-    pub(super) fn holder_below(&self, issuer: [u8; 4]) -> Option<Holder> {
+    pub(super) fn holder_below(&self, issuer: [u8; Holder::ISSUER]) -> Option<Holder> {
         let (holder, _) = self.by_holder.range((Holder::first_of(issuer), Place::MIN)..).next()?;
         (holder.issuer == issuer).then_some(*holder)
     }

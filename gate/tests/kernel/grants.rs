@@ -101,11 +101,24 @@ fn revoking_closes_all_of_one_holder_and_nothing_else() {
 }
 
 #[test]
+fn an_issuer_whose_hash_differs_in_its_last_byte_closes_nothing_of_another() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, held_by(1, wish(&["192.0.2.9"], &[tcp(22)], 600)));
+    let mut other = holder(1);
+    other.issuer[Holder::ISSUER - 1] ^= 1;
+    assert_eq!(ask(&mut gate, &Request::close(other)), Answer::Closed { count: 0 });
+    assert_eq!(ask(&mut gate, &Request::CloseBelow(other.issuer)), Answer::Closed { count: 0 });
+    assert_eq!(elements(&net).len(), 1);
+    assert_eq!(ask(&mut gate, &Request::close(holder(1))), Answer::Closed { count: 1 });
+}
+
+#[test]
 fn revoking_an_issuer_closes_what_everyone_below_it_holds_and_nothing_else() {
     let net = Net::new();
     let mut gate = raised(&net, rules(Policy::Drop), ceiling());
     let mut other = wish(&["192.0.2.9"], &[tcp(22)], 600);
-    other.label.holder.issuer = [0xca, 0xca, 0xca, 0xcb];
+    other.label.holder.issuer[Holder::ISSUER - 1] = 0xcb;
     open(&mut gate, other.clone());
     for serial in 1..=100 {
         open(&mut gate, held_by(serial, wish(&[&format!("192.0.2.{serial}")], &[tcp(80)], 600)));
@@ -268,7 +281,10 @@ fn a_million_grants_go_up_in_one_transaction() {
     const MILLION: u32 = 1_000_000;
     let net = Net::new();
     let label = Label {
-        holder: Holder { issuer: [0xca; 4], serial: Serial::new(&[0xff; 20]).unwrap() },
+        holder: Holder {
+            issuer: [0xca; Holder::ISSUER],
+            serial: Serial::new(&[0xff; 20]).unwrap(),
+        },
         name: Name::cut(&"n".repeat(Name::MOST)),
         ..wish(&[ALICE], &[tcp(22)], 1).label
     };

@@ -53,7 +53,7 @@ pub(crate) fn ceiling() -> Ceiling {
 
 /// Somebody with this serial number.
 pub(crate) fn holder(serial: u8) -> Holder {
-    Holder { issuer: [0xca; 4], serial: Serial::new(&[serial]).unwrap() }
+    Holder { issuer: [0xca; Holder::ISSUER], serial: Serial::new(&[serial]).unwrap() }
 }
 
 /// A wish of holder 1.

@@ -97,7 +97,7 @@ fn grants_are_legible() {
     open(&mut gate, wish(&["192.0.2.7", "2001:db8::7"], &[tcp(22), udp(53)], 600));
     open(&mut gate, once(held_by(0xab, wish(&["2001:db8::8"], &[tcp(80)], 600))));
     let table = net.table();
-    let label = "comment \"k=6b6e6f636b2d6964 i=cacacaca s=01 n=alice\"";
+    let label = "comment \"k=6b6e6f636b2d6964 i=cacacacacacacacacacacaca s=01 n=alice\"";
     for door in ["192.0.2.7 . tcp . 22", "192.0.2.7 . udp . 53", "2001:db8::7 . tcp . 22"] {
         let line = table.lines().find(|line| line.contains(door)).expect(door);
         assert!(line.contains("timeout 10m expires "), "{line}");

@@ -7,7 +7,7 @@ fn way(port: u16) -> Way {
 }
 
 fn holder(serial: u8) -> Holder {
-    Holder { issuer: *b"CA01", serial: Serial::new(&[serial]).unwrap() }
+    Holder { issuer: *b"CA01CA01CA01", serial: Serial::new(&[serial]).unwrap() }
 }
 
 fn label(serial: u8) -> Label {

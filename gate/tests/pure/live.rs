@@ -13,7 +13,7 @@ fn at(seconds: u64) -> Uptime {
 }
 
 fn holder(serial: u8) -> Holder {
-    Holder { issuer: *b"CA01", serial: Serial::new(&[serial]).unwrap() }
+    Holder { issuer: *b"CA01CA01CA01", serial: Serial::new(&[serial]).unwrap() }
 }
 
 /// TCP 1000 for this holder and so many seconds.

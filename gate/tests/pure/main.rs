@@ -38,7 +38,7 @@ fn wish(addresses: &[&str], services: &[PortRange]) -> Wish {
         single_use: false,
         label: Label {
             knock: *b"12345678",
-            holder: Holder { issuer: *b"CA01", serial: Serial::new(&[7, 0, 9]).unwrap() },
+            holder: Holder { issuer: *b"CA01CA01CA01", serial: Serial::new(&[7, 0, 9]).unwrap() },
             name: Name::cut("alice"),
         },
     }

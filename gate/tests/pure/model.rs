@@ -44,7 +44,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn holder(serial: u8) -> Holder {
-    Holder { issuer: *b"CA01", serial: Serial::new(&[serial]).unwrap() }
+    Holder { issuer: *b"CA01CA01CA01", serial: Serial::new(&[serial]).unwrap() }
 }
 
 fn permitting(limit: u16) -> Ceiling {

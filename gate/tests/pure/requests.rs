@@ -19,10 +19,13 @@ fn samples() -> Vec<Request> {
         Request::Open(full),
         Request::Open(longest.clone()),
         Request::close(longest.label.holder),
-        Request::Close { issuer: [1, 2, 3, 4], serials: vec![serial(20), serial(0), serial(7)] },
-        Request::Close { issuer: [0; 4], serials: vec![serial(20); Request::SERIALS] },
-        Request::CloseBelow([1, 2, 3, 4]),
-        Request::close(Holder { issuer: [0; 4], serial: Serial::new(&[]).unwrap() }),
+        Request::Close {
+            issuer: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+            serials: vec![serial(20), serial(0), serial(7)],
+        },
+        Request::Close { issuer: [0; Holder::ISSUER], serials: vec![serial(20); Request::SERIALS] },
+        Request::CloseBelow([7; Holder::ISSUER]),
+        Request::close(Holder { issuer: [0; Holder::ISSUER], serial: Serial::new(&[]).unwrap() }),
     ]
 }
 
@@ -88,9 +91,9 @@ fn a_wish_that_does_not_fit_is_not_written() {
 fn nobody_or_too_many_to_close_is_not_written() {
     for count in [0, Request::SERIALS + 1, 300] {
         let serials = vec![serial(1); count];
-        assert_eq!(Request::Close { issuer: [0; 4], serials }.encode(), None);
+        assert_eq!(Request::Close { issuer: [0; Holder::ISSUER], serials }.encode(), None);
     }
-    let mut record = Request::CloseBelow([0; 4]).encode().unwrap();
+    let mut record = Request::CloseBelow([0; Holder::ISSUER]).encode().unwrap();
     record[0] = 3;
     assert_eq!(Request::decode(&record), None, "nobody to close is no request");
 }

@@ -19,7 +19,7 @@ fn sharing() -> Ceiling {
 }
 
 fn holder(number: u16) -> Holder {
-    Holder { issuer: *b"CA01", serial: Serial::new(&number.to_be_bytes()).unwrap() }
+    Holder { issuer: *b"CA01CA01CA01", serial: Serial::new(&number.to_be_bytes()).unwrap() }
 }
 
 /// An address of host `host` in the IPv6 network number `network`.

@@ -1,6 +1,6 @@
 //! Why a revocation list is not taken, and what to do about it.
 
-use crate::Moment;
+use crate::{Mark, Moment};
 
 /// The reason a revocation list was refused. Whatever was in force before stays in force.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -84,6 +84,17 @@ pub enum CrlError {
         current: Moment,
         /// thisUpdate of the one refused.
         offered: Moment,
+    },
+    /// Older than one that was in force earlier, perhaps in another process.
+    #[error(
+        "it is older than one that was in force here: {offered} after {newest}; somebody offers an \
+         old list. If its authority means it, let it make a new one"
+    )]
+    BelowMark {
+        /// Of the one refused.
+        offered: Mark,
+        /// Of the newest that was ever in force.
+        newest: Mark,
     },
     /// Made after now.
     #[error(

@@ -7,8 +7,8 @@ use super::serials::Serials;
 use super::{CrlError, content};
 use crate::der::{self, Elements};
 use crate::sha256::sha256;
-use crate::trust::SIGNATURES;
-use crate::{Anchors, Issuer, Moment};
+use crate::trust::NotSigned;
+use crate::{Anchors, Issuer, IssuerId, Mark, Moment};
 
 /// How far ahead of ours the clock of a CA may be.
 ///
@@ -18,8 +18,9 @@ pub const FUTURE_SLACK: Duration = Duration::from_secs(5 * 60);
 /// What a list says of itself before anybody has believed it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Announced {
-    /// As [`RevocationList::issuer`].
-    pub issuer: [u8; 32],
+    /// SHA-256 of the issuer's distinguished name (DER). Which of those with this name it is, only
+    /// [`RevocationList::signer`] tells.
+    pub issuer_name: [u8; 32],
     /// All bytes of the list.
     pub length: usize,
 }
@@ -27,7 +28,7 @@ pub struct Announced {
 /// The complete list of the certificates that one issuer revoked, signed by it.
 #[derive(Debug)]
 pub struct RevocationList {
-    issuer: [u8; 32],
+    issuer: IssuerId,
     issuer_name: String,
     number: Option<Vec<u8>>,
     this_update: Moment,
@@ -57,11 +58,16 @@ impl RevocationList {
         })
     }
 
+    /// Which authority has signed a list (DER), without reading what it says.
+    pub fn signer(list: &[u8], anchors: &Anchors) -> Result<IssuerId, CrlError> {
+        Ok(*signer(&Outline::of(list)?, anchors)?.id())
+    }
+
     /// What the first bytes of a list (DER) say of it. Nothing of that is verified; `None` if it is
     /// no list, or more bytes are needed: [`Self::HEAD`] are enough.
     pub fn announced(head: &[u8]) -> Option<Announced> {
         let (issuer, length) = outline::announced(head).ok()?;
-        Some(Announced { issuer: sha256(issuer), length })
+        Some(Announced { issuer_name: sha256(issuer), length })
     }
 
     /// The lists in a file that has several (DER) one behind the other.
@@ -95,6 +101,21 @@ impl RevocationList {
         Ok(())
     }
 
+    /// How new it is.
+    pub fn mark(&self) -> Mark {
+        Mark::of(self.this_update, self.number())
+    }
+
+    /// Whether this list is as new as the newest of its issuer that was ever in force. One of the same
+    /// second and number is, whatever it says: which of them came first, nobody can tell.
+    pub fn reaches(&self, newest: &Mark) -> Result<(), CrlError> {
+        let offered = self.mark();
+        if offered.reaches(newest) {
+            return Ok(());
+        }
+        Err(CrlError::BelowMark { offered, newest: *newest })
+    }
+
     /// Whether this list has been made by `now`, give or take [`FUTURE_SLACK`].
     ///
     /// To be asked of lists that are new to us. One that was in force before is taken at start
@@ -107,12 +128,12 @@ impl RevocationList {
         Err(CrlError::FromTheFuture { this_update: self.this_update, now })
     }
 
-    /// SHA-256 of the issuer's distinguished name (DER).
-    pub fn issuer(&self) -> &[u8; 32] {
+    /// Whose certificates it is about: the authority whose key has signed it.
+    pub fn issuer(&self) -> &IssuerId {
         &self.issuer
     }
 
-    /// The issuer's distinguished name, for people. Not cleaned: escape it before printing.
+    /// As [`Issuer::name`].
     pub fn issuer_name(&self) -> &str {
         &self.issuer_name
     }
@@ -159,35 +180,19 @@ impl RevocationList {
     }
 }
 
-/// Which authority signed it. There may be several of the same name, as after a change of keys.
+/// Which authority signed it, as its key tells. There may be several of the same name, as after a change
+/// of keys.
 fn signer<'a>(outline: &Outline<'_>, anchors: &'a Anchors) -> Result<&'a Issuer, CrlError> {
-    let id = sha256(outline.issuer);
-    let mut refused = CrlError::UnknownIssuer;
-    for issuer in anchors.issuers().iter().filter(|issuer| *issuer.id() == id) {
-        match verify_signature(outline, issuer) {
-            Ok(()) => return Ok(issuer),
-            Err(error) => refused = error,
+    let name = sha256(outline.issuer);
+    let (mut refused, mut forbidden) = (CrlError::UnknownIssuer, None);
+    for issuer in anchors.issuers().iter().filter(|issuer| issuer.id().name == name) {
+        let name = || issuer.name().to_owned();
+        match outline.signature.verify(issuer.public_key()?) {
+            Ok(()) if issuer.signs_lists() => return Ok(issuer),
+            Ok(()) => forbidden = Some(CrlError::IssuerMayNotSign { issuer: name() }),
+            Err(NotSigned::Unsupported) => refused = CrlError::UnsupportedSignature,
+            Err(NotSigned::Wrong) => refused = CrlError::BadSignature { issuer: name() },
         }
     }
-    Err(refused)
-}
-
-fn verify_signature(outline: &Outline<'_>, issuer: &Issuer) -> Result<(), CrlError> {
-    let name = || issuer.name().to_owned();
-    if !issuer.signs_lists() {
-        return Err(CrlError::IssuerMayNotSign { issuer: name() });
-    }
-    let (kind, key) = issuer.public_key()?;
-    let fits = SIGNATURES.iter().filter(|algorithm| {
-        algorithm.signature_alg_id().as_ref() == outline.algorithm
-            && algorithm.public_key_alg_id().as_ref() == kind
-    });
-    let mut refused = CrlError::UnsupportedSignature;
-    for algorithm in fits {
-        match algorithm.verify_signature(key, outline.signed, outline.signature) {
-            Ok(()) => return Ok(()),
-            Err(_) => refused = CrlError::BadSignature { issuer: name() },
-        }
-    }
-    Err(refused)
+    Err(forbidden.unwrap_or(refused))
 }

@@ -6,15 +6,12 @@ use x509_parser::time::ASN1Time;
 use super::CrlError;
 use crate::Moment;
 use crate::der::{self, Elements, NotDer};
+use crate::trust::Signature;
 
 /// The fields of a list, as they stand in it. Nothing of it is verified.
 #[derive(Debug)]
 pub(super) struct Outline<'a> {
-    /// What the signature is over.
-    pub(super) signed: &'a [u8],
-    /// The content of the algorithm identifier.
-    pub(super) algorithm: &'a [u8],
-    pub(super) signature: &'a [u8],
+    pub(super) signature: Signature<'a>,
     /// The issuer's name, DER.
     pub(super) issuer: &'a [u8],
     pub(super) this_update: Moment,
@@ -33,13 +30,8 @@ impl<'a> Outline<'a> {
         if list.starts_with(b"-----BEGIN ") {
             return Err(CrlError::Pem);
         }
-        let mut outer = Elements::new(der::only(list, der::SEQUENCE)?);
-        let signed = outer.one(der::SEQUENCE)?;
-        let algorithm = outer.one(der::SEQUENCE)?;
-        let signature = outer.one(der::BIT_STRING)?;
-        outer.end()?;
-
-        let mut fields = Elements::new(signed.content);
+        let signature = Signature::of(list)?;
+        let mut fields = Elements::new(der::only(signature.signed, der::SEQUENCE)?);
         let version = fields.optional(der::INTEGER)?.map(|version| version.content);
         if version.is_none() && fields.optional(der::SEQUENCE)?.is_some() {
             return Err(CrlError::Version1);
@@ -47,7 +39,7 @@ impl<'a> Outline<'a> {
         if version != Some(&[1]) {
             return Err(CrlError::NotACrl);
         }
-        if fields.one(der::SEQUENCE)?.whole != algorithm.whole {
+        if fields.one(der::SEQUENCE)?.content != signature.algorithm() {
             return Err(CrlError::NotACrl);
         }
         let issuer = fields.one(der::SEQUENCE)?;
@@ -59,16 +51,7 @@ impl<'a> Outline<'a> {
             None => &[],
         };
         fields.end()?;
-        Ok(Self {
-            signed: signed.whole,
-            algorithm: algorithm.content,
-            signature: der::whole_bytes(signature.content)?,
-            issuer: issuer.whole,
-            this_update,
-            next_update,
-            entries,
-            extensions,
-        })
+        Ok(Self { signature, issuer: issuer.whole, this_update, next_update, entries, extensions })
     }
 }
 

@@ -109,11 +109,15 @@ fn any_revoked_certificate_of_the_path_counts() {
 }
 
 fn below(above: &Authority, name: &str, serial: u8) -> Authority {
+    with_key(KeyPair::generate().unwrap(), above, name, serial)
+}
+
+fn with_key(key: KeyPair, above: &Authority, name: &str, serial: u8) -> Authority {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.serial_number = Some(SerialNumber::from_slice(&[serial]));
-    CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), above).unwrap()
+    CertifiedIssuer::signed_by(params, key, above).unwrap()
 }
 
 #[test]
@@ -121,7 +125,9 @@ fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() 
     let (root, other) = (authority("root"), authority("other"));
     let upper = below(&root, "upper", 1);
     let lower = below(&upper, "lower", 2);
-    let crossed = below(&other, "lower", 3);
+    let key = KeyPair::from_pem(&lower.key().serialize_pem()).unwrap();
+    let crossed = with_key(key, &other, "lower", 3);
+    let namesake = below(&other, "lower", 4);
     let der = |some: &[&Authority]| {
         some.iter().map(|one| one.as_ref().der().to_vec()).collect::<Vec<_>>()
     };
@@ -132,7 +138,8 @@ fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() 
         let lists = lists.with(list(&upper, &anchors, by_upper));
         let lost = lists.cut_off(&anchors);
         let issuers = anchors.issuers().iter().filter(|issuer| lost.contains(issuer.id()));
-        issuers.map(|issuer| issuer.name().to_owned()).collect::<Vec<_>>()
+        // The first word: of two of one name, the rest tells them apart.
+        issuers.map(|issuer| issuer.name()[..8].to_owned()).collect::<Vec<_>>()
     };
     // The order in which they are configured does not matter.
     let line = [&lower, &upper, &root];
@@ -142,6 +149,9 @@ fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() 
     assert_eq!(lost(&line, &[&[1]], &[]), ["CN=lower", "CN=upper"]);
     let cross = [&lower, &upper, &root, &crossed, &other];
     assert_eq!(lost(&cross, &[&[1]], &[]), ["CN=upper"]);
+    // Another authority of the same name is no other path.
+    let namesakes = [&lower, &upper, &root, &namesake, &other];
+    assert_eq!(lost(&namesakes, &[&[1]], &[]), ["CN=lower", "CN=upper"]);
 }
 
 #[test]
@@ -166,4 +176,40 @@ fn a_new_list_replaces_its_issuers_former_one_only() {
     let revocation = Revocation::Lists(lists);
     assert!(!revocation.is_revoked(&world.path()[1]));
     assert!(revocation.is_revoked(&world.path()[0]));
+}
+
+#[test]
+fn twins_of_one_name_have_a_list_each_and_none_counts_for_the_other() {
+    let (old, new) = (authority("root"), authority("root"));
+    let der = [&old, &new].map(|one| one.as_ref().der().to_vec());
+    let anchors = Anchors::new(&der, 2).unwrap();
+    let [first, second] = anchors.issuers() else { panic!("two authorities") };
+    let of = |issuer: &crate::Issuer, serial| CertificateId {
+        issuer: *issuer.id(),
+        serial: vec![serial],
+    };
+    let by_old = list(&old, &anchors, &[&[5]]);
+    let by_new = list(&new, &anchors, &[&[6]]);
+    assert_eq!((by_old.issuer(), by_new.issuer()), (first.id(), second.id()));
+    assert!(by_old.may_replace(&by_new).is_err(), "it is of another issuer");
+    let one = RevocationLists::new(GRACE).with(by_new);
+    let check = |lists: &RevocationLists, id| Revocation::Lists(lists.clone()).check(&[id], MADE);
+    assert_eq!(check(&one, of(first, 7)), Err(Refusal::RevocationUnknown));
+    let both = one.with(by_old);
+    let verdicts = [(first, 5), (first, 6), (second, 5), (second, 6)]
+        .map(|(issuer, serial)| check(&both, of(issuer, serial)).is_ok());
+    assert_eq!(verdicts, [false, true, true, false]);
+}
+
+#[test]
+fn an_intermediate_of_two_roots_of_one_name_is_cut_off_by_the_one_that_signed_it() {
+    let (old, new) = (authority("root"), authority("root"));
+    let lower = below(&new, "lower", 3);
+    let der = [&old, &new, &lower].map(|one| one.as_ref().der().to_vec());
+    let anchors = Anchors::new(&der, 2).unwrap();
+    let lost = |by| {
+        let lists = RevocationLists::new(GRACE).with(list(by, &anchors, &[&[3]]));
+        lists.cut_off(&anchors).len()
+    };
+    assert_eq!((lost(&old), lost(&new)), (0, 1));
 }

@@ -6,14 +6,14 @@ use x509_parser::prelude::X509Certificate;
 
 use super::believed;
 use crate::sha256::sha256;
-use crate::{CertificateId, der};
+use crate::{CertificateId, IssuerId, der};
 
 /// Why there is nobody to believe, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TrustError {
     /// None of the certificates can be an anchor.
     #[error(
-        "none of the {certificates} certificates given is a root: a self-issued certificate with \
+        "none of the {certificates} certificates given is a root: a self-signed certificate with \
          basicConstraints CA:TRUE; put the root CA's certificate into the server's PKCS#12 file \
          (openssl pkcs12 -export -certfile ...) or into caFile"
     )]
@@ -34,16 +34,21 @@ pub enum TrustError {
 /// A CA certificate as the issuer of certificates and revocation lists.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    id: [u8; 32],
-    certificate: CertificateId,
-    name: String,
-    is_anchor: bool,
+    pub(super) id: IssuerId,
+    pub(super) serial: Vec<u8>,
+    /// SHA-256 of the name of whoever has signed it.
+    pub(super) signed_by_name: [u8; 32],
+    /// Who has signed it, if that is one of the authorities. Empty for an anchor.
+    pub(super) signed_by: Vec<IssuerId>,
+    pub(super) name: String,
+    pub(super) is_anchor: bool,
     signs_lists: bool,
     public_key_info: Vec<u8>,
 }
 
 impl Issuer {
-    /// Reads a certificate (DER), and gives nothing if it is no CA certificate.
+    /// Reads a certificate (DER), and gives nothing if it is no CA certificate. Who has signed it is not
+    /// known yet.
     pub(super) fn read(certificate: &[u8]) -> Result<Option<Self>, String> {
         let (rest, parsed) =
             X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
@@ -57,27 +62,31 @@ impl Issuer {
         der::public_key(public_key_info).map_err(|_| "its public key is not in DER")?;
         let usage = parsed.key_usage().map_err(|error| error.to_string())?;
         Ok(Some(Self {
-            id: sha256(parsed.subject().as_raw()),
-            certificate: believed::id(&parsed),
+            id: IssuerId::of(parsed.subject().as_raw(), public_key_info),
+            serial: believed::serial(&parsed),
+            signed_by_name: sha256(parsed.issuer().as_raw()),
+            signed_by: Vec::new(),
             name: parsed.subject().to_string(),
-            is_anchor: parsed.subject().as_raw() == parsed.issuer().as_raw(),
+            is_anchor: false,
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
             public_key_info: public_key_info.to_vec(),
         }))
     }
 
-    /// SHA-256 of the subject's distinguished name (DER), as in
-    /// [`CertificateId::issuer`](crate::CertificateId::issuer).
-    pub fn id(&self) -> &[u8; 32] {
+    /// Its name and its key. Several certificates may have the same: renewed, or signed by several.
+    pub fn id(&self) -> &IssuerId {
         &self.id
     }
 
-    /// By which its own certificate is revoked.
-    pub fn certificate(&self) -> &CertificateId {
-        &self.certificate
+    /// By which its own certificate is revoked: none for an anchor, nor for one that nobody here has
+    /// signed; as a rule one for every other.
+    pub fn certificates(&self) -> impl Iterator<Item = CertificateId> {
+        let id = |issuer: &IssuerId| CertificateId { issuer: *issuer, serial: self.serial.clone() };
+        self.signed_by.iter().map(id)
     }
 
-    /// The distinguished name, for people. Not cleaned: escape it before printing.
+    /// The distinguished name, for people; where another has the same, with the serial number of this
+    /// certificate. Not cleaned: escape it before printing.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -85,6 +94,11 @@ impl Issuer {
     /// Whether it is trusted by itself, rather than by what is above it.
     pub fn is_anchor(&self) -> bool {
         self.is_anchor
+    }
+
+    /// Whether it has the name of whoever has signed it.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.signed_by_name == self.id.name
     }
 
     /// Whether it may sign revocation lists: keyUsage has cRLSign, or there is no keyUsage.

@@ -12,8 +12,7 @@ use x509_parser::prelude::X509Certificate;
 use x509_parser::time::ASN1Time;
 
 use super::Usage;
-use crate::sha256::sha256;
-use crate::{CertificateId, Moment, Refusal, Subject, authorization, der};
+use crate::{CertificateId, IssuerId, Moment, Refusal, Subject, authorization, der};
 
 /// A certificate whose path is verified. Not looked up on any revocation list.
 pub(crate) struct Believed {
@@ -66,27 +65,33 @@ impl fmt::Debug for Believed {
     }
 }
 
-/// Takes what is needed from a verified path, which begins with `leaf`.
+/// Takes what is needed from a verified path, which begins with `leaf` and ends at `anchor`.
 pub(super) fn from_path(
     leaf: &X509Certificate<'_>,
     (fingerprint, usage): ([u8; 32], Usage),
     verified: &VerifiedPath<'_>,
+    anchor: IssuerId,
 ) -> Result<Believed, Refusal> {
-    let mut path = vec![id(leaf)];
     let mut not_before = moment(leaf.validity().not_before);
     let mut not_after = moment(leaf.validity().not_after);
+    let mut path = Vec::new();
+    let mut below = serial(leaf);
     for intermediate in verified.intermediate_certificates() {
         let der = intermediate.der();
         let parsed = X509Certificate::from_der(&der);
         let (_, intermediate) = parsed.map_err(|_| Refusal::BadCertificate)?;
-        path.push(id(&intermediate));
+        let (name, key) = (intermediate.subject().as_raw(), intermediate.public_key().raw);
+        // The one above has signed the one below: that was verified.
+        path.push(CertificateId { issuer: IssuerId::of(name, key), serial: below });
+        below = serial(&intermediate);
         not_before = not_before.max(moment(intermediate.validity().not_before));
         not_after = not_after.min(moment(intermediate.validity().not_after));
     }
+    path.push(CertificateId { issuer: anchor, serial: below });
+    let certificate = path.first().cloned().ok_or(Refusal::BadCertificate)?;
     let allowed = authorization::named_by(leaf).map_err(|_| Refusal::BadCertificate)?;
     let key = key(leaf.public_key().raw)?;
-    let subject =
-        Subject { fingerprint, name: name(leaf), certificate: id(leaf), not_after, allowed };
+    let subject = Subject { fingerprint, name: name(leaf), certificate, not_after, allowed };
     Ok(Believed { subject, path, not_before, usage, key })
 }
 
@@ -94,12 +99,9 @@ fn moment(time: ASN1Time) -> Moment {
     Moment::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }
 
-/// Its issuer and serial number.
-pub(super) fn id(certificate: &X509Certificate<'_>) -> CertificateId {
-    CertificateId {
-        issuer: sha256(certificate.issuer().as_raw()),
-        serial: der::without_leading_zeros(certificate.raw_serial()).to_vec(),
-    }
+/// Its serial number, without leading zero bytes.
+pub(super) fn serial(certificate: &X509Certificate<'_>) -> Vec<u8> {
+    der::without_leading_zeros(certificate.raw_serial()).to_vec()
 }
 
 fn name(leaf: &X509Certificate<'_>) -> String {

@@ -1,32 +1,14 @@
 //! From a client certificate to an anchor. The work is `rustls-webpki`'s; it gets no revocation
 //! list, as it would verify the list's signature for every packet.
 
-use pki_types::{CertificateDer, SignatureVerificationAlgorithm};
-use webpki::aws_lc_rs as algorithm;
+use pki_types::CertificateDer;
 use webpki::{EndEntityCert, Error};
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
+use super::signature::SIGNATURES;
 use super::{Anchors, Believed, Usage, believed};
 use crate::{Moment, Refusal};
-
-/// What authorities may sign certificates and revocation lists with. RSA keys have 2048 to 8192
-/// bits; no SHA-1.
-pub(crate) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
-    algorithm::ECDSA_P256_SHA256,
-    algorithm::ECDSA_P384_SHA384,
-    algorithm::ED25519,
-    algorithm::ECDSA_P256_SHA384,
-    algorithm::ECDSA_P256_SHA512,
-    algorithm::ECDSA_P384_SHA256,
-    algorithm::ECDSA_P384_SHA512,
-    algorithm::RSA_PKCS1_2048_8192_SHA256,
-    algorithm::RSA_PKCS1_2048_8192_SHA384,
-    algorithm::RSA_PKCS1_2048_8192_SHA512,
-    algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-    algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-    algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
-];
 
 pub(super) fn verify(
     anchors: &Anchors,
@@ -48,7 +30,8 @@ pub(super) fn verify(
     let path = path.map_err(|error| refusal(&error))?;
     let (_, leaf) = X509Certificate::from_der(certificate).map_err(|_| Refusal::BadCertificate)?;
     usage.check_leaf(&leaf)?;
-    believed::from_path(&leaf, (fingerprint, usage), &path)
+    let anchor = anchors.id_of(path.anchor()).ok_or(Refusal::UnknownAuthority)?;
+    believed::from_path(&leaf, (fingerprint, usage), &path, anchor)
 }
 
 fn refusal(error: &Error) -> Refusal {

@@ -310,3 +310,88 @@ fn a_key_of_another_kind_is_refused() {
     let certificate = client_params((2024, 2030)).signed_by(&key, &root).unwrap();
     assert_eq!(refusal(&anchors(&[&root]), certificate.der()), Refusal::BadCertificate);
 }
+
+fn named(name: &str, key: &KeyPair, above: Option<&Authority>) -> Authority {
+    let key = KeyPair::from_pem(&key.serialize_pem()).unwrap();
+    let params = authority_params(name, (2020, 2040));
+    match above {
+        None => CertifiedIssuer::self_signed(params, key).unwrap(),
+        Some(above) => CertifiedIssuer::signed_by(params, key, above).unwrap(),
+    }
+}
+
+/// The issuers on the path of a certificate by `authority`.
+fn issuers(anchors: &Anchors, authority: &Authority) -> Vec<crate::IssuerId> {
+    let certificate = signed(&client_params((2024, 2030)), authority);
+    let believed = anchors.believe(&certificate, CLIENT, NOW).unwrap();
+    believed.path.iter().map(|id| id.issuer).collect()
+}
+
+#[test]
+fn of_two_authorities_of_one_name_the_one_whose_key_has_signed_is_the_issuer() {
+    let (old, new) = (root("root"), root("root"));
+    for order in [[&old, &new], [&new, &old]] {
+        let anchors = anchors(&order);
+        let [first, second] = anchors.issuers() else { panic!("two authorities") };
+        assert_eq!(first.id().name, second.id().name);
+        assert_ne!(first.id(), second.id());
+        assert_ne!(first.name(), second.name(), "people must tell them apart");
+        assert_eq!(issuers(&anchors, order[0]), [*first.id()]);
+        assert_eq!(issuers(&anchors, order[1]), [*second.id()]);
+    }
+}
+
+#[test]
+fn an_authority_renewed_with_its_key_is_one() {
+    let key = KeyPair::generate().unwrap();
+    let (old, new) = (named("root", &key, None), named("root", &key, None));
+    let anchors = anchors(&[&old, &new]);
+    let [first, second] = anchors.issuers() else { panic!("two authorities") };
+    assert_eq!((first.id(), first.name()), (second.id(), "CN=root"));
+    assert!(first.is_anchor() && second.is_anchor());
+}
+
+#[test]
+fn an_intermediate_signed_by_several_is_one_and_is_revoked_by_each() {
+    let (root, other, key) = (root("root"), root("other"), KeyPair::generate().unwrap());
+    let by_root = named("between", &key, Some(&root));
+    let by_other = named("between", &key, Some(&other));
+    let anchors = anchors(&[&root, &other, &by_root, &by_other]);
+    let [root, other, first, second] = anchors.issuers() else { panic!("four") };
+    assert_eq!(first.id(), second.id());
+    let by = |issuer: &super::Issuer| issuer.certificates().map(|id| id.issuer).collect::<Vec<_>>();
+    assert_eq!((by(first), by(second)), (vec![*root.id()], vec![*other.id()]));
+    assert_eq!((by(root), by(other)), (vec![], vec![]));
+}
+
+#[test]
+fn what_is_above_an_intermediate_is_told_by_its_signature_and_not_by_a_name() {
+    let (old, new) = (root("root"), root("root"));
+    let between = intermediate("between", (2020, 2040), &new);
+    let anchors = anchors(&[&old, &new, &between]);
+    let [_, new, between] = anchors.issuers() else { panic!("three authorities") };
+    let above: Vec<_> = between.certificates().map(|id| id.issuer).collect();
+    assert_eq!(above, [*new.id()]);
+    let stranger = intermediate("between", (2020, 2040), &root("root"));
+    let anchors = self::anchors(&[&old, &stranger]);
+    assert_eq!(anchors.issuers()[1].certificates().count(), 0, "nobody here has signed it");
+}
+
+#[test]
+fn a_new_key_that_the_old_one_vouches_for_is_no_anchor_by_its_name() {
+    let (old_key, new_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let old = named("root", &old_key, None);
+    let vouched = named("root", &new_key, Some(&old));
+    let with_old = anchors(&[&old, &vouched]);
+    let is_anchor = |anchors: &Anchors| {
+        anchors.issuers().iter().map(super::Issuer::is_anchor).collect::<Vec<_>>()
+    };
+    assert_eq!(is_anchor(&with_old), [true, false]);
+    let [first, second] = with_old.issuers() else { panic!("two authorities") };
+    assert_eq!(issuers(&with_old, &vouched), [*second.id(), *first.id()]);
+    // With the new one's own root, too, there is a path that does not need the old one.
+    let new = named("root", &new_key, None);
+    assert_eq!(is_anchor(&anchors(&[&old, &vouched, &new])), [true, false, true]);
+    // Without the old one, the administrator trusts it by itself.
+    assert_eq!(is_anchor(&anchors(&[&vouched])), [true]);
+}

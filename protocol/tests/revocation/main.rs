@@ -106,12 +106,19 @@ fn only_an_authority_of_ours_may_sign_it() {
     assert_eq!(error(&made.signed(&other), &anchors(&[&root])), CrlError::UnknownIssuer);
     let forged = CrlError::BadSignature { issuer: "CN=root".into() };
     assert_eq!(error(&made.signed(&twin), &anchors(&[&root])), forged);
-    assert!(RevocationList::verify(&made.signed(&twin), &anchors(&[&root, &twin])).is_ok());
+    for both in [anchors(&[&root, &twin]), anchors(&[&twin, &root])] {
+        let list = RevocationList::verify(&made.signed(&twin), &both).unwrap();
+        assert_eq!(RevocationList::signer(&made.signed(&twin), &both).as_ref(), Ok(list.issuer()));
+        assert_eq!(*list.issuer(), *anchors(&[&twin]).issuers()[0].id());
+    }
 
     let usage = |usages: &[KeyUsagePurpose]| authority_with("root", usages);
     let silent = usage(&[KeyUsagePurpose::KeyCertSign]);
     let refused = CrlError::IssuerMayNotSign { issuer: "CN=root".into() };
     assert_eq!(error(&made.signed(&silent), &anchors(&[&silent])), refused);
+    // Another of its name may; that does not matter.
+    let both = error(&made.signed(&silent), &anchors(&[&silent, &root]));
+    assert!(matches!(both, CrlError::IssuerMayNotSign { .. }), "{both:?}");
     let signer = usage(&[KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]);
     assert!(RevocationList::verify(&made.signed(&signer), &anchors(&[&signer])).is_ok());
 }
@@ -162,7 +169,7 @@ fn the_first_bytes_of_a_list_say_whose_it_is_and_how_long() {
     made.revoke(&[5; 20]);
     let list = made.signed(&root);
     let verified = RevocationList::verify(&list, &anchors(&[&root])).unwrap();
-    let announced = Announced { issuer: *verified.issuer(), length: list.len() };
+    let announced = Announced { issuer_name: verified.issuer().name, length: list.len() };
     assert_eq!(RevocationList::announced(&list), Some(announced));
     // As soon as the name is there; before, and for anything else, nothing.
     let enough =

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use sknock_protocol::{Anchors, Moment, RevocationList};
+use sknock_protocol::{Anchors, CrlError, IssuerId, Mark, Moment, RevocationList};
 use x509_parser::time::ASN1Time;
 
 use super::keys::{content, pem, told};
@@ -56,7 +56,8 @@ pub(super) fn examine(
         (None, None) => {}
         (file, saved) => {
             let Some(anchors) = anchors else { return };
-            let lists = newest([("crlFile", file), (SAVED, saved)], anchors, findings);
+            let places = [(SAVED, saved), ("crlFile", file)];
+            let lists = newest(places, anchors, (host, fetched), findings);
             for (place, list) in &lists {
                 age(settings, (place, list), now, findings);
             }
@@ -70,35 +71,61 @@ pub(super) fn examine(
 /// How findings name the saved lists.
 const SAVED: &str = "stateDir: the saved list";
 
-/// The list of each issuer that a start would go by, and where it is. What is wrong with others is told.
+/// The list of each issuer that a start would go by, and where it is. What is wrong with others is told;
+/// that there is a newer one of the same issuer is not wrong.
 fn newest(
     places: [(&'static str, Option<&Content>); 2],
     anchors: &Anchors,
+    (host, fetched): (&Host, bool),
     findings: &mut Vec<Finding>,
 ) -> Vec<(&'static str, RevocationList)> {
     let mut newest: Vec<(&'static str, RevocationList)> = Vec::new();
+    let mut below = Vec::new();
     for (place, content) in places {
         for der in content.iter().flat_map(|content| RevocationList::split(&content.bytes)) {
             let list = match RevocationList::verify(der, anchors) {
                 Ok(list) => list,
-                Err(error) if place == SAVED => {
-                    let what = format!("{SAVED} does not count: {error}");
-                    findings.push(Finding::warning(what, "it is fetched again"));
-                    continue;
-                }
                 Err(error) => {
-                    findings.push(told(place, &error.to_string()));
+                    findings.push(untaken(place, &error));
                     continue;
                 }
             };
+            if let Some(Err(why)) = mark_of(&list, host).map(|newest| list.reaches(newest)) {
+                below.push((place, list, why));
+                continue;
+            }
             match newest.iter_mut().find(|(_, known)| known.issuer() == list.issuer()) {
                 None => newest.push((place, list)),
-                Some(known) if list.may_replace(&known.1).is_ok() => *known = (place, list),
+                Some(known) if list.mark() >= known.1.mark() => *known = (place, list),
                 Some(_) => {}
             }
         }
     }
+    let counts =
+        |list: &RevocationList| newest.iter().any(|(_, one)| one.issuer() == list.issuer());
+    let older = below.iter().filter(|(_, list, _)| !counts(list));
+    findings.extend(older.map(|(place, list, why)| older_than_before(place, list, why, fetched)));
     newest
+}
+
+fn untaken(place: &str, error: &CrlError) -> Finding {
+    if place == SAVED {
+        let what = format!("{SAVED} does not count: {error}");
+        return Finding::warning(what, "it is fetched again");
+    }
+    told(place, &error.to_string())
+}
+
+/// How new the newest list of this one's issuer was that was in force here.
+fn mark_of<'a>(list: &RevocationList, host: &'a Host) -> Option<&'a Mark> {
+    host.marks.get(&list.issuer().digest())
+}
+
+fn older_than_before(place: &str, list: &RevocationList, why: &CrlError, fetched: bool) -> Finding {
+    let severity = if fetched || place == SAVED { Severity::Warning } else { Severity::Error };
+    let what = format!("{place}: the list of {} is not taken: {why}", list.issuer_name());
+    let remedy = "put the newest list into crlFile, or have a new one made";
+    Finding { severity, what, remedy: remedy.into() }
 }
 
 fn age(
@@ -139,8 +166,12 @@ fn soon(made: Moment, next: Moment) -> Duration {
 
 /// Every authority that issues client certificates needs a list.
 fn coverage(lists: &[(&str, RevocationList)], anchors: &Anchors, findings: &mut Vec<Finding>) {
-    let covered = |id: &[u8; 32]| lists.iter().any(|(_, list)| list.issuer() == id);
-    for issuer in anchors.issuers().iter().filter(|issuer| !covered(issuer.id())) {
+    let mut covered: Vec<&IssuerId> = lists.iter().map(|(_, list)| list.issuer()).collect();
+    for issuer in anchors.issuers() {
+        if covered.contains(&issuer.id()) {
+            continue;
+        }
+        covered.push(issuer.id());
         findings.push(Finding::warning(
             format!("no list of {}: who has a certificate from it is refused", issuer.name()),
             "add its list's address to crlUrl; fine if it issues no client certificates",

@@ -12,7 +12,7 @@ use super::others::{self, MOST_OF_A_RULESET};
 use super::synchronised::is_synchronised;
 use super::{Host, Reader, doors, reached};
 use crate::config::{Intake, Settings};
-use crate::parent::plan;
+use crate::parent::{marks, plan};
 
 /// nft is not in everybody's `PATH`.
 const NFT: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
@@ -30,6 +30,7 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
     }
     host.unclear.extend(old_tables());
     host.reader = Reader::of_the_unit();
+    host.marks = marks::kept(&settings.process.state);
     host.unsynchronised = !is_synchronised();
     host.unreachable.extend(reached::unreachable(&settings.revocation.urls));
     match try_kernel(settings) {

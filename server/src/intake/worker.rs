@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use std::thread;
 use std::time::Duration;
 
-use sknock_protocol::{Answer, Datagram, Moment, Unveiled};
+use sknock_protocol::{Answer, Datagram, KnockId, Moment, Unveiled};
 use tracing::warn;
 
 use super::batch::SIZE;
@@ -122,21 +122,28 @@ impl<R: ReplayStore> Porter<'_, R> {
     /// The rest of the way, for a few at once. Only the loss of the gate is an error.
     fn carry(&mut self, ear: &Ear, waiting: Vec<Waiting>) -> io::Result<()> {
         let (mut grants, mut asking) = (Vec::new(), Vec::new());
+        let ends_of = |asking: &[(KnockId, Ends)], id| {
+            asking.iter().find(|(asked, _)| *asked == id).map(|(_, ends)| *ends)
+        };
         for Waiting { unveiled, ends, received } in waiting {
             let source = unveiled.source();
             match self.pipeline.judge(unveiled, received) {
                 Ok(grant) => {
-                    grants.push(grant);
-                    asking.push(ends);
+                    asking.push((grant.id(), ends));
+                    grants.push((grant, received));
                 }
                 Err(refused) => self.audit.refused(&refused, source, received),
             }
         }
-        let outcomes = self.gate.open(grants)?;
-        for (outcome, ends) in outcomes.iter().zip(asking) {
-            if let Ok(opened) = outcome {
+        let (outcomes, late) = self.pipeline.open(grants, |grants| self.gate.open(grants));
+        let outcomes = outcomes?;
+        for opened in outcomes.iter().flatten() {
+            if let Some(ends) = ends_of(&asking, opened.grant().id()) {
                 self.answer(opened, ear, ends);
             }
+        }
+        for (grant, refused) in &late {
+            self.audit.refused(refused, grant.source(), (self.clock)());
         }
         for outcome in &outcomes {
             match outcome {

@@ -44,6 +44,8 @@ pub(crate) struct Network {
     question: Question,
     /// What the names of the files that it may read meant at its start.
     pub(crate) granted: Meanings,
+    /// Whether another process has taken a newer revocation list since this one was started.
+    stale: bool,
 }
 
 /// How far a network process is. It only ever goes forward.
@@ -56,7 +58,7 @@ enum Stage {
 }
 
 /// What a network process is given, besides its settings and the way to us.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Given<'a> {
     /// Where knocks come in.
     pub(crate) ears: &'a [BorrowedFd<'a>],
@@ -66,17 +68,19 @@ pub(crate) struct Given<'a> {
     pub(crate) files: &'a Files,
     /// What the names of the files meant before any of them was opened.
     pub(crate) granted: &'a Meanings,
+    /// How new each issuer's newest revocation list was.
+    pub(crate) marks: Vec<Vec<u8>>,
 }
 
 impl Network {
     /// Starts this program again, as the network process, under `account`.
     pub(crate) fn start(
         settings: Settings,
-        given: &Given<'_>,
+        given: Given<'_>,
         boot: &str,
         account: Account,
     ) -> io::Result<Self> {
-        let Given { ears, workers, files, granted } = *given;
+        let Given { ears, workers, files, granted, marks } = given;
         let (orders, their_orders) = pair()?;
         // One link for each worker, and one for everything else.
         let (links, their_links): (Vec<_>, Vec<_>) = (0..=workers)
@@ -89,6 +93,7 @@ impl Network {
             settings,
             parent: std::process::id().cast_signed(),
             boot: boot.to_owned(),
+            marks,
             descriptors: Descriptors {
                 orders: number(&their_orders),
                 links: their_links.iter().map(number).collect(),
@@ -130,6 +135,7 @@ impl Network {
             known: None,
             question: Question::default(),
             granted: granted.clone(),
+            stale: false,
         })
     }
 
@@ -196,6 +202,16 @@ impl Network {
     /// Whether it waits for the state directory.
     pub(crate) fn is_prepared(&self) -> bool {
         self.stage == Stage::Prepared
+    }
+
+    /// Another process has taken a newer list: what this one was given is older than that, perhaps.
+    pub(crate) fn outdate(&mut self) {
+        self.stale = true;
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.stale
     }
 
     /// Whether it was told to begin: before, it has no business with the protection.

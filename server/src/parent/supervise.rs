@@ -5,6 +5,7 @@
 
 mod names;
 mod records;
+mod succession;
 mod trial;
 mod vigil;
 
@@ -55,6 +56,8 @@ pub(crate) struct Supervisor {
     again: Again,
     names: Names,
     holders: Holders,
+    /// Whether the process on its way was started a second time already, as lists have changed.
+    renewed: bool,
 }
 
 /// When to try again after a network process has ended by itself.
@@ -105,6 +108,7 @@ impl Supervisor {
             again: Again::default(),
             names: Names::default(),
             holders: Holders::default(),
+            renewed: false,
         }
     }
 
@@ -164,17 +168,6 @@ impl Supervisor {
         self.current.iter_mut().chain(&mut self.next).for_each(|network| network.listen(now));
     }
 
-    /// A prepared process begins as soon as the state directory is free.
-    fn move_on(&mut self, now: Uptime) {
-        if self.next.as_ref().is_some_and(Network::is_prepared) {
-            match (&mut self.current, &mut self.next) {
-                (Some(current), _) => current.finish(now),
-                (None, Some(next)) => next.begin(),
-                (None, None) => {}
-            }
-        }
-    }
-
     /// Notices ends, and decides what follows.
     fn bury(&mut self, now: Uptime) -> Option<ExitCode> {
         if let Some(status) = self.next.as_mut().and_then(Network::ended) {
@@ -205,6 +198,7 @@ impl Supervisor {
 
     fn look_after(&mut self, now: Uptime) {
         self.stand_guard(now);
+        self.world.marks.save(now);
         self.clerk.gate.expire(now);
         self.clerk.gate.write_down(now);
         self.tell_of_trial(now);
@@ -251,6 +245,7 @@ impl Supervisor {
     fn reload(&mut self, trial: Option<Duration>) {
         self.notify.reloading();
         info!(config = %self.config.display(), "reloading");
+        self.renewed = false;
         let started = match Settings::load(&self.config, std::env::vars_os()) {
             Ok(settings) => self.world.start(&settings).is_ok_and(|network| {
                 // Only now: without a current process it is the only one that will listen.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use caps::Capability;
 use nix::unistd::Uid;
@@ -9,6 +10,7 @@ use tracing::{error, info};
 
 use super::ears::{Ears, workers};
 use super::files::{Files, prepare_folder};
+use super::marks::Keeper;
 use super::network::{Given, Network};
 use super::privilege::{Account, raised};
 use crate::config::Settings;
@@ -21,6 +23,10 @@ pub(crate) struct World {
     boot: String,
     /// Whom network processes run as, once one was started.
     uid: Option<Uid>,
+    /// How new each issuer's newest revocation list was.
+    pub(crate) marks: Keeper,
+    /// Where to keep that if it cannot be kept beside the state directory.
+    instead: PathBuf,
 }
 
 /// Why no network process was started. Everything that is wrong has been logged.
@@ -29,9 +35,15 @@ pub(crate) struct Unfit;
 
 impl World {
     /// A world without sockets.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(marks_instead: PathBuf) -> io::Result<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
-        Ok(Self { ears: Ears::default(), boot, uid: None })
+        let (ears, marks) = (Ears::default(), Keeper::default());
+        Ok(Self { ears, boot, uid: None, marks, instead: marks_instead })
+    }
+
+    /// Keeps marks where these settings want them.
+    pub(crate) fn settle_marks(&mut self, settings: &Settings) {
+        self.marks.settle(&settings.process.state, &self.instead);
     }
 
     /// Starts a network process with `settings`.
@@ -40,10 +52,12 @@ impl World {
         let granted = Meanings::look(settings.read_once());
         let (account, files) = raised(PRIVILEGES, || Ok(prepare(settings))).map_err(told)??;
         self.ears.open(settings).map_err(|error| told(settings.located(error)))?;
-        let ears: Vec<_> = self.ears.of(settings).collect();
-        let given =
-            Given { ears: &ears, workers: workers(settings), files: &files, granted: &granted };
-        let network = Network::start(settings.clone(), &given, &self.boot, account)
+        // The folder is another one after a reload with another state directory.
+        self.settle_marks(settings);
+        let (ears, marks): (Vec<_>, _) = (self.ears.of(settings).collect(), self.marks.entries());
+        let workers = workers(settings);
+        let given = Given { ears: &ears, workers, files: &files, granted: &granted, marks };
+        let network = Network::start(settings.clone(), given, &self.boot, account)
             .map_err(|error| told(format!("cannot start the network process: {error}")))?;
         self.uid = Some(account.uid);
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");

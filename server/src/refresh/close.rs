@@ -2,40 +2,21 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sknock_protocol::{Anchors, RevocationLists};
 
 use crate::gate::Gate;
 
-/// A knock that was believed just before a change has opened its door by then.
-const UNDER_WAY: Duration = Duration::from_secs(1);
-
-/// Closes what is open below issuers that are revoked themselves, and what certificates have open
-/// that are; at once, and again when nothing that `before` let in can be under way any more.
-pub(super) async fn newly_revoked(
-    before: &RevocationLists,
-    lists: &RevocationLists,
-    anchors: &Anchors,
-    gate: &mut Gate,
-) -> io::Result<()> {
-    if revoked_since(before, lists, anchors, gate).await? {
-        tokio::time::sleep(UNDER_WAY).await;
-        revoked_since(before, lists, anchors, gate).await?;
-    }
-    Ok(())
-}
-
-/// Closes at once; says whether `lists` name anybody that `before` does not.
+/// Closes what is open below issuers that are revoked themselves, and what certificates have open that
+/// are, by `lists` and not by those `before`. Nothing that those let in is on its way to the gate any more,
+/// as `lists` are in force (`in_force.rs`): so once is enough.
 pub(super) async fn revoked_since(
     before: &RevocationLists,
     lists: &RevocationLists,
     anchors: &Anchors,
     gate: &mut Gate,
-) -> io::Result<bool> {
-    let mut any = false;
+) -> io::Result<()> {
     for issuer in lists.cut_off(anchors).difference(&before.cut_off(anchors)) {
-        any = true;
         while gate.close_below(issuer)? {
             tokio::task::yield_now().await;
         }
@@ -53,10 +34,9 @@ pub(super) async fn revoked_since(
                 break;
             }
             gate.close(list.issuer(), &some)?;
-            any = true;
             // Somebody may want us to stop.
             tokio::task::yield_now().await;
         }
     }
-    Ok(any)
+    Ok(())
 }

@@ -1,13 +1,15 @@
 //! The saved lists: those in force, one after the other, as they were fetched (DER). One list of one
 //! issuer is a plain CRL file. Nothing of it is believed here, and no whole list of it read into
-//! memory.
+//! memory, but where several issuers have one name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use sknock_protocol::RevocationList;
+use sknock_protocol::{Anchors, IssuerId, RevocationList};
+
+use super::LARGEST;
 
 /// What was saved, at most [`MOST`] bytes of it: a regular file, and no link to one.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -23,15 +25,43 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Several of the largest.
-const MOST: u64 = 4 * super::LARGEST;
+const MOST: u64 = 4 * LARGEST;
 
-/// Puts `list` into the file, with those lists of it whose issuer `stays`. At every moment the file is
-/// the old one or the new one, whole.
-pub(crate) fn replace(
-    path: &Path,
-    list: &[u8],
-    stays: impl Fn(&[u8; 32]) -> bool,
-) -> io::Result<()> {
+/// Which lists stay in the file when another comes.
+pub(crate) trait Stays {
+    /// By what a list says of its issuer's name (SHA-256). `None`: that is not enough to know.
+    fn by_name(&self, name: &[u8; 32]) -> Option<bool>;
+    /// By the whole list.
+    fn by_signature(&self, list: &[u8]) -> bool;
+}
+
+/// A list that replaces its issuer's former one, and no other: not that of another issuer of the same name.
+pub(crate) struct Successor<'a> {
+    /// Whose list it is.
+    pub(crate) issuer: &'a IssuerId,
+    /// Whose lists are kept at all.
+    pub(crate) anchors: &'a Anchors,
+}
+
+/// What pretends to be by another is not believed by being kept: the next start looks.
+impl Stays for Successor<'_> {
+    fn by_name(&self, name: &[u8; 32]) -> Option<bool> {
+        let mut namesakes = self.anchors.issuers().iter().filter(|one| one.id().name == *name);
+        if *name != self.issuer.name {
+            return Some(namesakes.next().is_some());
+        }
+        let is_alone = namesakes.all(|one| one.id() == self.issuer);
+        is_alone.then_some(false)
+    }
+
+    fn by_signature(&self, list: &[u8]) -> bool {
+        RevocationList::signer(list, self.anchors).is_ok_and(|signer| signer != *self.issuer)
+    }
+}
+
+/// Puts `list` into the file, with those lists of it that stay. At every moment the file is the old one
+/// or the new one, whole.
+pub(crate) fn replace(path: &Path, list: &[u8], stays: &impl Stays) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(".new");
@@ -48,8 +78,8 @@ pub(crate) fn replace(
     File::open(folder)?.sync_all()
 }
 
-/// Copies whole lists whose issuer `stays`, up to whatever is not a whole list.
-fn copy(mut from: File, to: &mut File, stays: impl Fn(&[u8; 32]) -> bool) -> io::Result<()> {
+/// Copies whole lists that stay, up to whatever is not a whole list.
+fn copy(mut from: File, to: &mut File, stays: &impl Stays) -> io::Result<()> {
     let mut left = from.metadata()?.len();
     let mut head = Vec::with_capacity(RevocationList::HEAD);
     loop {
@@ -59,9 +89,21 @@ fn copy(mut from: File, to: &mut File, stays: impl Fn(&[u8; 32]) -> bool) -> io:
         let Some(announced) = RevocationList::announced(&head) else { return Ok(()) };
         let length = announced.length as u64;
         let Some(rest) = left.checked_sub(length) else { return Ok(()) };
-        if stays(&announced.issuer) {
+        let known = stays.by_name(&announced.issuer_name);
+        if known != Some(false) {
             from.seek(SeekFrom::Start(place))?;
-            pass(&mut (&from).take(length), to, &mut head)?;
+        }
+        match known {
+            Some(true) => pass(&mut (&from).take(length), to, &mut head)?,
+            Some(false) => {}
+            None if length > LARGEST => {}
+            None => {
+                let mut list = Vec::new();
+                (&from).take(length).read_to_end(&mut list)?;
+                if stays.by_signature(&list) {
+                    to.write_all(&list)?;
+                }
+            }
         }
         left = rest;
         from.seek(SeekFrom::Start(place + length))?;
@@ -90,8 +132,44 @@ mod tests {
         [&[0x30, size + 10][..], &signed.concat()].concat()
     }
 
-    fn issuer(of: &[u8]) -> [u8; 32] {
-        RevocationList::announced(of).unwrap().issuer
+    /// All but those of this name.
+    struct Others(Option<[u8; 32]>);
+
+    impl Stays for Others {
+        fn by_name(&self, name: &[u8; 32]) -> Option<bool> {
+            Some(self.0.as_ref() != Some(name))
+        }
+
+        fn by_signature(&self, _: &[u8]) -> bool {
+            unreachable!("the name is enough")
+        }
+    }
+
+    fn others(of: &[u8]) -> Others {
+        Others(Some(RevocationList::announced(of).unwrap().issuer_name))
+    }
+
+    /// One list of several that have one name.
+    struct Signed(Vec<u8>);
+
+    impl Stays for Signed {
+        fn by_name(&self, _: &[u8; 32]) -> Option<bool> {
+            None
+        }
+
+        fn by_signature(&self, list: &[u8]) -> bool {
+            list == self.0
+        }
+    }
+
+    #[test]
+    fn where_several_have_one_name_the_whole_list_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("crl.der");
+        let (mine, twins, new) = (list(1, 5), list(1, 6), list(1, 7));
+        std::fs::write(&path, [&mine[..], &twins].concat()).unwrap();
+        replace(&path, &new, &Signed(twins.clone())).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [&twins[..], &new].concat());
     }
 
     #[test]
@@ -99,14 +177,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("crl.der");
         let (a, b) = (list(1, 5), list(2, 0));
-        replace(&path, &a, |_| true).unwrap();
-        replace(&path, &b, |by| *by != issuer(&b)).unwrap();
+        replace(&path, &a, &Others(None)).unwrap();
+        replace(&path, &b, &others(&b)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), [&a[..], &b].concat());
         let a = list(1, 100);
-        replace(&path, &a, |by| *by != issuer(&a)).unwrap();
+        replace(&path, &a, &others(&a)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), [&b[..], &a].concat());
-        replace(&path, &b, |_| false).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b);
+        replace(&path, &a, &others(&a)).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [&b[..], &a].concat());
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 
@@ -117,7 +195,7 @@ mod tests {
         let (a, b) = (list(1, 5), list(2, 0));
         for rest in [&a[..a.len() - 1], &a[..3], b"junk", b""] {
             std::fs::write(&path, [&a[..], rest].concat()).unwrap();
-            replace(&path, &b, |_| true).unwrap();
+            replace(&path, &b, &Others(None)).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), [&a[..], &b].concat());
         }
     }
@@ -133,7 +211,7 @@ mod tests {
         let long = [head, vec![7; rest]].concat();
         let b = list(2, 0);
         std::fs::write(&path, [&b[..], &long].concat()).unwrap();
-        replace(&path, &b, |by| *by != issuer(&b)).unwrap();
+        replace(&path, &b, &others(&b)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), [&long[..], &b].concat());
     }
 }

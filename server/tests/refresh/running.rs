@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use sknock_gate::{Answer, Request};
 use sknock_server::gate::Gate;
+use sknock_server::marks;
 use sknock_server::refresh::Patience;
 
 use crate::web::{Reply, Web};
@@ -26,6 +27,11 @@ fn gate() -> (Gate, mpsc::Receiver<Vec<u8>>) {
 fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>) {
     let mut record = [0; Request::LEN];
     while recv(link.as_raw_fd(), &mut record, MsgFlags::empty()).is_ok_and(|length| length > 0) {
+        if marks::is_report(&record) {
+            let answer = Answer::Raised.encode();
+            send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
+            continue;
+        }
         let Some(Request::Close { serials, .. }) = Request::decode(&record) else {
             panic!("{record:?}")
         };

@@ -100,7 +100,10 @@ fn garbage(chance: &mut Chance) -> Vec<u8> {
 
 fn holder(chance: &mut Chance) -> Holder {
     let [serial, ..] = chance.number().to_be_bytes();
-    Holder { issuer: [serial % 3; 4], serial: Serial::new(&[serial]).expect("it is short") }
+    Holder {
+        issuer: [serial % 3; Holder::ISSUER],
+        serial: Serial::new(&[serial]).expect("it is short"),
+    }
 }
 
 fn revoked(chance: &mut Chance) -> Request {

@@ -25,6 +25,7 @@ const CALLERS: &[&str] = &[
     "server/src/main.rs",             // check and explain
     "server/src/parent.rs",           // what is left of an earlier run's trial
     "server/src/parent/supervise.rs", // the parent's loop, by uptime
+    "server/src/parent/supervise/records.rs", // no list of the future is reported
     "server/src/refresh.rs",          // when a fetched list arrives
     "server/src/trial.rs",            // how long to wait for a running server
 ];

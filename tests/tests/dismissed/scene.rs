@@ -13,6 +13,7 @@ use sknock_protocol::{
     ServerKey, Verifier,
 };
 use sknock_server::dismissed::Dismissed;
+use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
 use sknock_server::replay::Memory;
@@ -62,7 +63,7 @@ impl Scene {
         let rules = Rules { window: WINDOW, unsigned_address: false, second_address: false };
         let pipeline = Pipeline {
             verifier: Arc::new(Verifier::new(key, anchors, rules)),
-            revocation: Arc::new(Arc::new(Revocation::NotConfigured).into()),
+            revocation: Arc::new(InForce::new(Revocation::NotConfigured)),
             replay: Memory::new(WINDOW, capacity),
             policy: Policy::new(None, WINDOW, WINDOW),
             dismissed: Dismissed::default(),
@@ -81,7 +82,7 @@ impl Scene {
     pub(crate) fn list(&self, needed: bool) {
         let none = RevocationLists::new(Duration::from_secs(3600));
         let lists = if needed { Revocation::Lists(none) } else { Revocation::NotConfigured };
-        self.pipeline.revocation.store(Arc::new(lists));
+        self.pipeline.revocation.replace(lists);
     }
 
     pub(crate) fn seal(&self, wish: &Wish) -> [u8; DATAGRAM_LENGTH] {

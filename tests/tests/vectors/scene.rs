@@ -11,6 +11,7 @@ use sknock_protocol::{
     Rules, ServerKey, Service, VerifiedKnock, Verifier,
 };
 use sknock_server::dismissed::Dismissed;
+use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::{self, Policy};
 use sknock_server::replay::{Memory, admit};
@@ -45,7 +46,7 @@ impl Scene {
         let revocation = revocation(case, &anchors);
         Self(Pipeline {
             verifier: Arc::new(Verifier::new(server_key(&case.server), anchors, rules)),
-            revocation: Arc::new(Arc::new(revocation).into()),
+            revocation: Arc::new(InForce::new(revocation)),
             replay: Memory::new(window, 1000),
             policy: policy(case.policy.as_ref()),
             dismissed: Dismissed::default(),

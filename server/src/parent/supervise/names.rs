@@ -60,6 +60,7 @@ impl Supervisor {
         info!(
             "files that name resolution or TLS reads were replaced; a network process starts that sees them"
         );
+        self.renewed = false;
         // What is wrong was told, and the current process stays.
         self.next = self.world.start(&self.settings).ok();
     }

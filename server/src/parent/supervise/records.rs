@@ -8,10 +8,13 @@ use sknock_gate::{Answer, Changes, Gate, Happened, Request, Uptime};
 use tracing::{error, info, warn};
 
 use super::Supervisor;
+use crate::clock;
 use crate::closing::Answered;
 use crate::config::Settings;
 use crate::grants::Which;
 use crate::log::{Rate, together};
+use crate::marks;
+use crate::parent::marks::Keeper;
 use crate::parent::network::Network;
 use crate::parent::plan;
 
@@ -23,16 +26,20 @@ impl Supervisor {
     /// Serves what waits, one record from each link in turn, so that none keeps the others waiting.
     pub(super) fn serve(&mut self, now: Uptime) {
         if let Some(Network { links, .. }) = &mut self.current {
-            let (raises, others) = gather(links);
+            let Gathered { raises, reports, others } = gather(links);
             // It is up. To build the table again and again would only cost time.
             reply(links, &raises, |_| Answer::Failed);
+            if note(&mut self.world.marks, links, &reports, now) {
+                self.next.iter_mut().for_each(Network::outdate);
+            }
             self.clerk.handle(links, &others, now);
         }
         let mut is_up = false;
         if let Some(next) = &mut self.next {
             let begun = next.has_begun();
             let Network { links, settings, .. } = next;
-            let (raises, others) = gather(links);
+            let Gathered { raises, reports, others } = gather(links);
+            note(&mut self.world.marks, links, &reports, now);
             if begun && !raises.is_empty() {
                 let running = self.protected.then_some(&self.settings);
                 let answer = self.trial.raise(&mut self.clerk, settings, running, now);
@@ -75,6 +82,7 @@ impl Supervisor {
         self.protected = true;
         self.again = super::Again::default();
         self.names.settle();
+        self.renewed = false;
         let state = self.status(now);
         self.notify.ready(&state);
         let summary = plan::summary(&self.settings);
@@ -229,30 +237,60 @@ impl Record {
         &self.bytes[..self.length]
     }
 
+    fn is_report(&self) -> bool {
+        marks::is_report(self.bytes())
+    }
+
     fn is_raise(&self) -> bool {
         Request::decode(self.bytes()) == Some(Request::Raise)
     }
 }
 
-/// Takes records from the links in turn, until none has any more or there are enough; those that ask
-/// for the protection apart.
-fn gather(links: &mut [Link]) -> (Vec<Record>, Vec<Record>) {
-    let (mut raises, mut others) = (Vec::new(), Vec::new());
+/// Records by what they ask for: the protection, nothing but to be remembered, anything else.
+#[derive(Default)]
+struct Gathered {
+    raises: Vec<Record>,
+    reports: Vec<Record>,
+    others: Vec<Record>,
+}
+
+/// Takes records from the links in turn, until none has any more or there are enough.
+fn gather(links: &mut [Link]) -> Gathered {
+    let mut all = Gathered::default();
+    let mut count = 0;
     let mut full: Vec<usize> = (0..links.len()).collect();
-    while !full.is_empty() && raises.len() + others.len() < CROWD {
-        full.retain(|&place| match take(links, place) {
-            Some(record) if record.is_raise() => {
-                raises.push(record);
-                true
+    while !full.is_empty() && count < CROWD {
+        full.retain(|&place| {
+            let Some(record) = take(links, place) else { return false };
+            count += 1;
+            match () {
+                () if record.is_raise() => all.raises.push(record),
+                () if record.is_report() => all.reports.push(record),
+                () => all.others.push(record),
             }
-            Some(record) => {
-                others.push(record);
-                true
-            }
-            None => false,
+            true
         });
     }
-    (raises, others)
+    all
+}
+
+/// Takes what is reported of revocation lists; whether any was newer than all before. It is written down
+/// before it is answered.
+fn note(marks: &mut Keeper, links: &mut [Link], reports: &[Record], now: Uptime) -> bool {
+    if reports.is_empty() {
+        return false;
+    }
+    let wall = clock::now();
+    let taken: Vec<_> = reports.iter().map(|report| marks.take(report.bytes(), wall)).collect();
+    marks.save(now);
+    reply(links, reports, |place| match taken.get(place) {
+        Some(Ok(_)) => Answer::Raised,
+        _ => Answer::Failed,
+    });
+    for why in taken.iter().filter_map(|one| one.err()) {
+        marks.tell(why, now);
+    }
+    taken.contains(&Ok(true))
 }
 
 /// The next record of one link; a link that has failed is gone.

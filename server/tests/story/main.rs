@@ -1,11 +1,12 @@
 //! From a sealed datagram to a grant, with real certificates; and each refusal with its reason.
 
+mod slow_disk;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber,
@@ -17,6 +18,7 @@ use sknock_protocol::{
     RevocationList, RevocationLists, Rules, ServerCertificate, ServerKey, Service, Verifier,
 };
 use sknock_server::dismissed::Dismissed;
+use sknock_server::in_force::InForce;
 use sknock_server::pipeline::{Pipeline, Refused};
 use sknock_server::policy::{Grant, Policy};
 use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, Trace, Used};
@@ -72,16 +74,20 @@ struct World<R> {
 }
 
 fn world_with<R>(replay: R) -> World<R> {
+    world_by(replay, false)
+}
+
+fn world_by<R>(replay: R, unsigned_address: bool) -> World<R> {
     let authority = authority();
     let (key, certificate) = certified(&authority, "server", &[]);
     let anchors = Anchors::new(&[authority.as_ref().der().to_vec()], 16).unwrap();
-    let rules = Rules { window: WINDOW, unsigned_address: false, second_address: false };
+    let rules = Rules { window: WINDOW, unsigned_address, second_address: false };
     let verifier = Verifier::new(ServerKey::new(&key, &certificate).unwrap(), anchors, rules);
     let offered = ["tcp/1-200", "udp/53"].map(parse).to_vec();
     let (usual, longest) = (Duration::from_secs(15), Duration::from_secs(60));
     let pipeline = Pipeline {
         verifier: Arc::new(verifier),
-        revocation: Arc::new(ArcSwap::from_pointee(Revocation::NotConfigured)),
+        revocation: Arc::new(InForce::new(Revocation::NotConfigured)),
         replay,
         policy: Policy::new(Some(offered), usual, longest),
         dismissed: Dismissed::default(),
@@ -205,10 +211,10 @@ fn a_new_revocation_list_counts_from_the_next_knock() {
     let world = world();
     assert!(world.handle(&world.seal(&wish()).datagram).is_ok());
     let none = RevocationLists::new(Duration::from_secs(3600));
-    world.pipeline.revocation.store(Arc::new(Revocation::Lists(none.clone())));
+    world.pipeline.revocation.replace(Revocation::Lists(none.clone()));
     assert_eq!(world.refusal_of(&wish()), Refusal::RevocationUnknown);
     let list = revoking(&world.authority, world.pipeline.verifier.anchors());
-    world.pipeline.revocation.store(Arc::new(Revocation::Lists(none.with(list))));
+    world.pipeline.revocation.replace(Revocation::Lists(none.with(list)));
     assert_eq!(world.refusal_of(&wish()), Refusal::Revoked);
 }
 

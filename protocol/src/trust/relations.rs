@@ -1,0 +1,51 @@
+//! How the authorities stand to each other: who has signed whose certificate, and who by that is an
+//! anchor. Signatures decide, as several may have one name.
+
+use core::fmt::Write as _;
+
+use super::Issuer;
+use super::signature::Signature;
+use crate::IssuerId;
+
+/// An authority's place among the files, its certificate (DER), and what was read from it.
+pub(super) type Read<'a> = (usize, &'a [u8], Issuer);
+
+/// Finds out who has signed whom, and tells those of one name apart for people.
+pub(super) fn settle(all: &mut [Read<'_>]) {
+    let found: Vec<_> =
+        all.iter().map(|one| (signers(one, all), has_a_twin(&one.2, all))).collect();
+    for ((_, _, issuer), (signed_by, has_a_twin)) in all.iter_mut().zip(found) {
+        let by_others = signed_by.iter().any(|signer| signer != issuer.id());
+        let by_itself = signed_by.contains(issuer.id());
+        issuer.is_anchor = issuer.is_self_issued() && (by_itself || !by_others);
+        if !issuer.is_anchor {
+            issuer.signed_by = signed_by;
+        }
+        if has_a_twin {
+            issuer.name.push_str(" (CA certificate ");
+            for byte in &issuer.serial {
+                // Into a string it cannot fail.
+                let _ = write!(issuer.name, "{byte:02x}");
+            }
+            issuer.name.push(')');
+        }
+    }
+}
+
+/// Who has signed this certificate; as a rule one, if any.
+fn signers((_, der, issuer): &Read<'_>, all: &[Read<'_>]) -> Vec<IssuerId> {
+    let Ok(signature) = Signature::of(der) else { return Vec::new() };
+    let mut signers = Vec::new();
+    for (_, _, other) in all {
+        let signs = || other.public_key().is_ok_and(|key| signature.verify(key).is_ok());
+        if other.id.name == issuer.signed_by_name && !signers.contains(&other.id) && signs() {
+            signers.push(other.id);
+        }
+    }
+    signers
+}
+
+fn has_a_twin(issuer: &Issuer, all: &[Read<'_>]) -> bool {
+    let is_twin = |id: &IssuerId| id.name == issuer.id.name && id.key != issuer.id.key;
+    all.iter().any(|(_, _, other)| is_twin(&other.id))
+}

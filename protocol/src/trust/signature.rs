@@ -1,0 +1,78 @@
+//! What certificates and revocation lists have around their content (RFC 5280, 4.1 and 5.1): a
+//! signature, and whose it is.
+
+use pki_types::SignatureVerificationAlgorithm;
+use webpki::aws_lc_rs as algorithm;
+
+use crate::der::{self, Elements, NotDer};
+
+/// What authorities may sign certificates and revocation lists with. RSA keys have 2048 to 8192
+/// bits; no SHA-1.
+pub(super) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
+    algorithm::ECDSA_P256_SHA256,
+    algorithm::ECDSA_P384_SHA384,
+    algorithm::ED25519,
+    algorithm::ECDSA_P256_SHA384,
+    algorithm::ECDSA_P256_SHA512,
+    algorithm::ECDSA_P384_SHA256,
+    algorithm::ECDSA_P384_SHA512,
+    algorithm::RSA_PKCS1_2048_8192_SHA256,
+    algorithm::RSA_PKCS1_2048_8192_SHA384,
+    algorithm::RSA_PKCS1_2048_8192_SHA512,
+    algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+];
+
+/// The signature of a certificate or a list (DER). Whose it is, [`Signature::verify`] tells, and no
+/// identifier of a key does: those are chosen by whoever signs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signature<'a> {
+    /// What it is over: the first element of three.
+    pub(crate) signed: &'a [u8],
+    /// The content of the algorithm identifier.
+    algorithm: &'a [u8],
+    bytes: &'a [u8],
+}
+
+/// A signature is not by this key, as far as can be told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NotSigned {
+    /// The algorithm is not accepted, or not with such a key.
+    Unsupported,
+    /// The key is another's, or something was altered.
+    Wrong,
+}
+
+impl<'a> Signature<'a> {
+    /// Finds it in a certificate or a list.
+    pub(crate) fn of(whole: &'a [u8]) -> Result<Self, NotDer> {
+        let mut outer = Elements::new(der::only(whole, der::SEQUENCE)?);
+        let signed = outer.one(der::SEQUENCE)?.whole;
+        let algorithm = outer.one(der::SEQUENCE)?.content;
+        let bytes = der::whole_bytes(outer.one(der::BIT_STRING)?.content)?;
+        outer.end()?;
+        Ok(Self { signed, algorithm, bytes })
+    }
+
+    /// The content of the algorithm identifier.
+    pub(crate) fn algorithm(&self) -> &'a [u8] {
+        self.algorithm
+    }
+
+    /// Whether it is by this key: the content of its algorithm identifier, and the key itself.
+    pub(crate) fn verify(&self, (kind, key): (&[u8], &[u8])) -> Result<(), NotSigned> {
+        let fits = SIGNATURES.iter().filter(|algorithm| {
+            algorithm.signature_alg_id().as_ref() == self.algorithm
+                && algorithm.public_key_alg_id().as_ref() == kind
+        });
+        let mut refused = NotSigned::Unsupported;
+        for algorithm in fits {
+            match algorithm.verify_signature(key, self.signed, self.bytes) {
+                Ok(()) => return Ok(()),
+                Err(_) => refused = NotSigned::Wrong,
+            }
+        }
+        Err(refused)
+    }
+}

@@ -1,0 +1,47 @@
+//! Tells of lists that are missing, and of lists that grow old.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sknock_protocol::{Moment, Revocation};
+use tracing::{error, warn};
+
+use super::Refresh;
+
+impl Refresh {
+    /// For whom there is no list: a name is not enough.
+    pub(super) fn warn_of_gaps(&self) {
+        let Revocation::Lists(lists) = &**self.current.load() else { return };
+        let mut told = BTreeSet::new();
+        for issuer in self.verifier.anchors().issuers() {
+            if lists.list(issuer.id()).is_none() && told.insert(issuer.id()) {
+                warn!(
+                    issuer = issuer.name(),
+                    "there is no revocation list of this issuer: all knocks with its certificates are refused"
+                );
+            }
+        }
+    }
+
+    /// Of lists that have ended.
+    pub(crate) fn warn_of_age(&self, now: Moment) {
+        let Revocation::Lists(lists) = &**self.current.load() else { return };
+        for list in lists.iter() {
+            let end = list.next_update();
+            let hours = |span: Duration| span.as_secs() / 3600;
+            if now > end.after(lists.grace()) {
+                error!(
+                    issuer = list.issuer_name(),
+                    "the revocation list is too old: until a new one comes, ALL KNOCKS ARE REFUSED whose certificate is by this issuer"
+                );
+            } else if now > end {
+                let left = hours(end.after(lists.grace()).since(now));
+                warn!(
+                    issuer = list.issuer_name(),
+                    "the revocation list is past its end by {} h; in {left} h all knocks with its issuer's certificates will be refused",
+                    hours(now.since(end))
+                );
+            }
+        }
+    }
+}
