@@ -9,6 +9,7 @@
 mod ears;
 mod fallback;
 mod files;
+mod list;
 mod network;
 pub(crate) mod plan;
 mod privilege;
@@ -73,7 +74,7 @@ pub fn forget_fallback(claim: &Claim) -> io::Result<()> {
 
 /// Not only of the configuration itself: who corrects it should have to start once more, not twice.
 fn tell_of_files(draft: &Settings) {
-    let unusable = Files::open(draft).err().into_iter().flatten();
+    let unusable = Files::open(draft, None).err().into_iter().flatten();
     for unusable in unusable.filter(Unusable::is_named) {
         eprintln!("{}", draft.located(unusable.to_string()));
     }

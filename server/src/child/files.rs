@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
-    RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
 /// What the resolver of the C library and the TLS root store read. All of it is public.
@@ -31,6 +31,17 @@ const READABLE: &[&str] = &[
     "/dev/urandom",
 ];
 
+/// What the network process does below `stateDir`: regular files, and nothing that would be in the way
+/// of a later start, such as a folder, a link, a socket or a FIFO.
+fn kept() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile
+        | AccessFs::ReadDir
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::RemoveFile
+}
+
 /// Refuses every file but those, and writing anywhere but below `writable`.
 ///
 /// Also refuses to listen on TCP and to signal anyone outside. Returns whether the kernel has
@@ -43,7 +54,7 @@ pub(crate) fn restrict(writable: &[&Path]) -> Result<bool, RulesetError> {
         .scope(Scope::from_all(abi))?
         .create()?
         .add_rules(path_beneath_rules(READABLE, AccessFs::from_read(abi)))?
-        .add_rules(path_beneath_rules(writable, AccessFs::from_all(abi)))?
+        .add_rules(path_beneath_rules(writable, kept()))?
         .restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }

@@ -2,12 +2,12 @@
 //! issuer is a plain CRL file. Nothing of it is believed here, and no whole list of it read into
 //! memory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sknock_protocol::RevocationList;
+use sknock_storage::{Draft, Follow, open_regular};
 
 /// Puts `list` into the file, with those lists of it whose issuer `stays`. At every moment the file is
 /// the old one or the new one, whole.
@@ -16,36 +16,29 @@ pub(crate) fn replace(
     list: &[u8],
     stays: impl Fn(&[u8; 32]) -> bool,
 ) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(".new");
-    let new = folder.join(name);
-    // A leftover of a crash is in our way; a link that somebody put there is not followed.
-    let _ = std::fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
-    if let Ok(former) = File::open(path) {
-        copy(former, &mut file, stays)?;
+    let mut draft = Draft::begin(path, 0o644)?;
+    // What is no regular file holds no lists, and nobody waits for it.
+    if let Ok(former) = open_regular(path, Follow::Links) {
+        copy(&former, &mut draft, stays)?;
     }
-    file.write_all(list)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    File::open(folder)?.sync_all()
+    draft.write_all(list)?;
+    draft.publish()
 }
 
 /// Copies whole lists whose issuer `stays`, up to whatever is not a whole list.
-fn copy(mut from: File, to: &mut File, stays: impl Fn(&[u8; 32]) -> bool) -> io::Result<()> {
+fn copy(mut from: &File, to: &mut impl Write, stays: impl Fn(&[u8; 32]) -> bool) -> io::Result<()> {
     let mut left = from.metadata()?.len();
     let mut head = Vec::with_capacity(RevocationList::HEAD);
     loop {
         let place = from.stream_position()?;
         head.clear();
-        (&from).take(RevocationList::HEAD as u64).read_to_end(&mut head)?;
+        from.take(RevocationList::HEAD as u64).read_to_end(&mut head)?;
         let Some(announced) = RevocationList::announced(&head) else { return Ok(()) };
         let length = announced.length as u64;
         let Some(rest) = left.checked_sub(length) else { return Ok(()) };
         if stays(&announced.issuer) {
             from.seek(SeekFrom::Start(place))?;
-            pass(&mut (&from).take(length), to, &mut head)?;
+            pass(&mut from.take(length), to, &mut head)?;
         }
         left = rest;
         from.seek(SeekFrom::Start(place + length))?;
@@ -53,7 +46,7 @@ fn copy(mut from: File, to: &mut File, stays: impl Fn(&[u8; 32]) -> bool) -> io:
 }
 
 /// Piece by piece: what the standard library does instead asks for calls that are not permitted here.
-fn pass(from: &mut impl Read, to: &mut File, piece: &mut Vec<u8>) -> io::Result<()> {
+fn pass(from: &mut impl Read, to: &mut impl Write, piece: &mut Vec<u8>) -> io::Result<()> {
     loop {
         piece.clear();
         if from.take(RevocationList::HEAD as u64).read_to_end(piece)? == 0 {

@@ -20,6 +20,7 @@ const DIRECT: &[(&str, &[&str])] = &[
         ],
     ),
     ("sknock-gate", &["libc", "mnl", "nftnl", "nftnl-sys", "nix"]),
+    ("sknock-storage", &["crc32fast", "libc", "nix"]),
     (
         "sknock-server",
         &[
@@ -39,6 +40,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "serde_json",
             "sknock-gate",
             "sknock-protocol",
+            "sknock-storage",
             "strsim",
             "thiserror",
             "tokio",
