@@ -2,14 +2,15 @@
 //! that dies meanwhile and is started again must not take up what nobody has confirmed; and what is in
 //! force. They are gone with the next boot.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::cell::RefCell;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use sknock_gate::Claim;
+use sknock_storage::{Content, Slots, Stored, remove};
 use tracing::warn;
 
 use crate::config::{PasswordSource, Settings};
@@ -48,9 +49,14 @@ impl Fallbacks {
     }
 }
 
-/// Settings, or nothing. Open from the start on: later we have no privilege to open it.
+/// Settings, or nothing. Open from the start on: later we have no privilege to open it. A process that is
+/// killed while it writes leaves what was there before.
 #[derive(Debug)]
-pub(crate) struct Fallback(File);
+pub(crate) struct Fallback {
+    slots: RefCell<Slots>,
+    /// At the start.
+    found: Content,
+}
 
 /// What is written down. A password is not.
 #[derive(Deserialize, Serialize)]
@@ -67,18 +73,18 @@ impl Fallback {
     /// In the file `path`. One of another user is replaced: the folder may be a unit's user's, and root
     /// opens and gives away what settings name.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        let ours = |file: &File| {
-            let found = file.metadata();
-            found.is_ok_and(|found| found.uid() == geteuid().as_raw() && found.is_file())
+        let ours = |file: &Stored| {
+            file.file().metadata().is_ok_and(|found| found.uid() == geteuid().as_raw())
         };
-        match options.open(path) {
-            Ok(file) if ours(&file) => return Ok(Self(file)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(_) | Err(_) => fs::remove_file(path)?,
-        }
-        options.create_new(true).open(path).map(Self)
+        let file = match Stored::open(path) {
+            Ok(file) if ours(&file) => file,
+            _ => {
+                remove(path)?;
+                Stored::create(path, 0o600)?
+            }
+        };
+        let (slots, found) = Slots::read(file, LARGEST)?;
+        Ok(Self { slots: RefCell::new(slots), found })
     }
 
     /// Keeps `settings` for whoever starts next.
@@ -90,8 +96,7 @@ impl Fallback {
         let inline = matches!(settings.keys.password, PasswordSource::Inline(_));
         let kept = Kept { settings: settings.clone(), password, inline };
         let text = serde_json::to_vec(&kept)?;
-        self.0.set_len(0)?;
-        self.0.write_all_at(&text, 0)
+        self.slots.borrow_mut().put(&text)
     }
 
     /// What was kept by a server that has not ended in order. A password that stood in the
@@ -115,15 +120,16 @@ impl Fallback {
     }
 
     fn read(&self) -> io::Result<Option<Kept>> {
-        let mut text = Vec::new();
-        // Read once, at the start, so from the beginning.
-        (&self.0).take(LARGEST).read_to_end(&mut text)?;
-        if text.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_slice(&text)?)) }
+        match self.found.latest.as_deref() {
+            None if self.found.doubtful => Err(io::Error::other("it is not as it was written")),
+            None | Some([]) => Ok(None),
+            Some(text) => Ok(Some(serde_json::from_slice(text)?)),
+        }
     }
 
     /// What runs is what is to run.
     pub(crate) fn forget(&self) {
-        if let Err(error) = self.0.set_len(0) {
+        if let Err(error) = self.slots.borrow_mut().put(&[]) {
             warn!(
                 "what to go back to cannot be forgotten: {error}; the next start goes back to it"
             );
@@ -133,7 +139,10 @@ impl Fallback {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{chown, symlink};
+
+    use sknock_storage::outage::{Recorder, restore};
 
     use super::*;
     use crate::config::parse;
@@ -156,13 +165,43 @@ mod tests {
             ("", ""),
         ] {
             fallback.keep(&settings(set)).unwrap();
-            assert!(!fs::read_to_string(&path).unwrap().contains("old"));
+            assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains("old"));
             assert_eq!(kept().unwrap().keys, settings(expected).keys, "{set}");
         }
         fallback.forget();
         assert_eq!(kept(), None);
         fs::write(&path, "{").unwrap();
         assert_eq!(kept(), None);
+    }
+
+    /// Killed after any of the changes that it makes: what is kept is what was kept before or after.
+    #[test]
+    fn a_process_that_is_killed_leaves_what_was_kept_before_or_after() {
+        let (folder, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (path, recorder) = (folder.path().join("before"), Recorder::default());
+        let settings_for = |number: usize| settings(&format!("knockPort = {number}\n"));
+        let mut expected = vec![None];
+        let mut counts = vec![0];
+        recorder.during(|| {
+            for number in 1..5 {
+                // The server is started again each time.
+                let fallback = Fallback::open(&path).unwrap();
+                fallback.keep(&settings_for(number)).unwrap();
+                expected.push(Some(settings_for(number).knocks.ports));
+                counts.push(recorder.count());
+                fallback.forget();
+                expected.push(None);
+                counts.push(recorder.count());
+            }
+        });
+        for count in 0..=recorder.count() {
+            restore(&recorder.kill(count), again.path()).unwrap();
+            let kept = Fallback::open(&again.path().join("before")).unwrap().kept(&settings(""));
+            let kept = kept.map(|settings| settings.knocks.ports);
+            let done = counts.iter().filter(|done| **done <= count).count() - 1;
+            let may_be = [Some(&expected[done]), expected.get(done + 1)];
+            assert!(may_be.contains(&Some(&kept)), "after {count}: {kept:?}");
+        }
     }
 
     #[test]

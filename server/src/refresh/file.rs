@@ -58,6 +58,10 @@ fn pass(from: &mut impl Read, to: &mut impl Write, piece: &mut Vec<u8>) -> io::R
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
+    use sknock_storage::outage::{Ignored, Recorder};
+
     use super::*;
 
     /// The least that says whose list it is, and more that does not matter.
@@ -85,6 +89,31 @@ mod tests {
         replace(&path, &b, |_| false).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b);
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_power_loss_leaves_the_old_lists_or_the_new_ones() {
+        let (folder, recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
+        let path = folder.path().join("crl.der");
+        let lists = [list(1, 5), list(1, 100), list(1, 7)];
+        let mut counts = Vec::new();
+        for list in &lists {
+            recorder.during(|| replace(&path, list, |_| false).unwrap());
+            counts.push(recorder.count());
+        }
+        let wrong = |ignored| {
+            (0..=recorder.count()).any(|count| {
+                let done = counts.iter().filter(|done| **done <= count).count();
+                // None before the first, and then that one or the next.
+                let may_be = [done.checked_sub(1).map(|last| &lists[last]), lists.get(done)];
+                recorder.outages(count, ignored).iter().any(|state| {
+                    let found = state.get(OsStr::new("crl.der"));
+                    !may_be.contains(&found)
+                })
+            })
+        };
+        assert!(!wrong(Ignored::Nothing));
+        assert!(wrong(Ignored::Files) && wrong(Ignored::Folders), "it would be noticed");
     }
 
     #[test]

@@ -65,7 +65,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "serde",
             "serde_json",
             "sknock-protocol",
-            "tempfile",
+            "sknock-storage",
             "thiserror",
             "time",
             "x509-parser",
