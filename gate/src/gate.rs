@@ -200,7 +200,7 @@ impl Gate {
         // Used or forbidden: what went through may go on, and a revocation has to find it.
         if self.rules.ending == Ending::Cut {
             let keep = |(label, door): (_, Door)| {
-                former.keep(label, door.way(), self.ceiling.live, self.ceiling.live_of_one())
+                former.keep(label, door.way(), self.ceiling.live, self.ceiling.live_of_one());
             };
             gone.into_iter().for_each(keep);
         }

@@ -11,6 +11,7 @@ mod ears;
 mod fallback;
 mod files;
 mod holders;
+mod list;
 mod network;
 pub(crate) mod plan;
 mod privilege;
@@ -106,7 +107,7 @@ impl Kept {
 
 /// Not only of the configuration itself: who corrects it should have to start once more, not twice.
 fn tell_of_files(draft: &Settings) {
-    let unusable = Files::open(draft).err().into_iter().flatten();
+    let unusable = Files::open(draft, None).err().into_iter().flatten();
     for unusable in unusable.filter(Unusable::is_named) {
         eprintln!("{}", draft.located(unusable.to_string()));
     }
