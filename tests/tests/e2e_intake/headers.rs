@@ -62,7 +62,9 @@ fn find_the_way(wire: &Wire, to: IpAddr) {
 /// The names of all probes that tell the two ports apart, with the family.
 fn telling(world: &World, probes: &[Probe], ports: [u16; 2]) -> BTreeSet<String> {
     let wire = Wire::new(&world.stranger);
-    World::GATEWAY_TO_STRANGER.iter().for_each(|&to| find_the_way(&wire, to));
+    for to in World::GATEWAY_TO_STRANGER {
+        find_the_way(&wire, to);
+    }
     let mut telling = BTreeSet::new();
     let mut source = 20_000;
     for probe in probes {
