@@ -170,7 +170,7 @@ keys! {
 
     // which knocks are heard
     KNOCK_PORT = "knockPort", Kind::Ports, "62344",
-        "UDP ports that knocks arrive at; several only with intake = nflog";
+        "UDP ports that knocks arrive at, better without services; several only with intake = nflog";
     PROTOCOLS = "protocols", Kind::Dialects, "v2",
         "dialects to understand; v1 is the original's, and weaker";
     INTAKE = "intake", Kind::Word(&["nflog", "socket"]), "nflog",
