@@ -30,10 +30,12 @@ mod mounts;
 mod namespace;
 pub mod openssl;
 pub mod ordeal;
+pub mod packet;
 pub mod process;
 pub mod reach;
 pub mod wait;
 mod web;
+pub mod wire;
 mod world;
 
 pub use authority::{Authority, PASSWORD};
@@ -52,4 +54,5 @@ pub use mounts::Mounts;
 pub use namespace::Namespace;
 pub use reach::{Found, Seen};
 pub use web::{Page, Reply, Request, Web};
+pub use wire::Wire;
 pub use world::{Families, World};
