@@ -2,12 +2,11 @@
 
 use std::net::{IpAddr, TcpListener, TcpStream};
 
-use nix::sys::socket::{setsockopt, sockopt};
 use sknock_tests::packet::{ACK, CWR, ECE, FIN, PSH, Packet, RST, SYN, URG};
 use sknock_tests::wait::some;
 use sknock_tests::{Authority, Config, Daemon, Wire, World};
 
-use crate::stage::{Hand, SSH, accepted, is_silent, listener, settle};
+use crate::stage::{Hand, SSH, accepted, is_silent, listener, reset, settle};
 
 /// By the names of the flags.
 const FLAGS: [(&str, u8); 15] = [
@@ -92,9 +91,7 @@ fn begun(wire: &Wire, listener: &TcpListener, entry: Entry, mut hand: Hand) -> T
     let fin = |packet: &Packet| packet.to == own && packet.flags & FIN != 0;
     let held = match entry {
         Entry::ResetByServer => {
-            let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-            setsockopt(&held, sockopt::Linger, &at_once).unwrap();
-            drop(held);
+            reset(held);
             wire.wait_for("a reset", |packet| packet.to == hand.from && packet.flags & RST != 0);
             None
         }

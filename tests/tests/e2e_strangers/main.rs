@@ -2,9 +2,12 @@
 //! passes without a grant of its own or a connection that had one, and a SYN is never judged by
 //! conntrack. Packets are made by hand, the daemon is real.
 
+mod answers;
 mod destinations;
 mod exceptions;
 mod flags;
+mod published;
+mod sessions;
 mod single_use;
 mod stage;
 mod tuples;

@@ -113,6 +113,13 @@ pub(crate) fn accepted(listener: &TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     .collect()
 }
 
+/// Ends a connection by a reset, as a server that is killed or in a hurry.
+pub(crate) fn reset(stream: TcpStream) {
+    let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+    setsockopt(&stream, sockopt::Linger, &at_once).unwrap();
+    drop(stream);
+}
+
 /// Whether nothing new has come through a connection.
 pub(crate) fn is_silent(mut stream: &TcpStream) -> bool {
     // Ended or reset is silent, too.

@@ -2,12 +2,11 @@
 
 use std::net::TcpListener;
 
-use nix::sys::socket::{setsockopt, sockopt};
 use sknock_tests::packet::{ACK, FIN, Packet, RST, SYN};
 use sknock_tests::wait::{some, until};
 use sknock_tests::{Authority, Client, Config, Daemon, Namespace, Wire, World};
 
-use crate::stage::{Hand, SSH, accepted, listener, settle};
+use crate::stage::{Hand, SSH, accepted, listener, reset, settle};
 
 /// How a connection is ended.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +29,7 @@ fn once_and_over(wire: &Wire, ssh: &TcpListener, hand: &Hand, end: End) {
     let says = |flag: u8| move |packet: &Packet| packet.to == own && packet.flags & flag != 0;
     match end {
         End::Reset => {
-            let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-            setsockopt(&stream, sockopt::Linger, &at_once).unwrap();
-            drop(stream);
+            reset(stream);
             wire.wait_for("a reset", says(RST));
         }
         End::Finished => {
