@@ -32,7 +32,11 @@ impl Rules {
         if self.policy == Policy::None {
             return chain;
         }
-        chain.push(Line::goto([Match::Translated], Part::Translated));
+        chain.extend([
+            // The way back of what this host has dialled: a SYN there is none of ours.
+            Line::goto([Match::Translated, Match::Reply, Match::Syn], Part::TcpSyn),
+            Line::goto([Match::Translated], Part::Translated),
+        ]);
         chain.extend(Self::blocked(Port::Own));
         chain.extend([
             Line::goto([Match::Syn], Part::TcpSyn),

@@ -57,13 +57,15 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
             let is_block = |line: &Line| matches!(line.matches[..], [Match::Blocked { .. }]);
             let last_block = lines.iter().rposition(is_block).unwrap();
             assert!(last_block < syn && syn < established, "{lines:?}");
-            // Nothing is refused before that but by a block, or at a knock port.
+            // Nothing is refused before that but by a block, at a knock port, or a SYN on the way back.
             let to_knock = [Match::Ports(udp(5000, 5000))];
+            let syn_back = [Match::Translated, Match::Reply, Match::Syn];
             let mut early = lines.iter().take(syn);
             assert!(early.all(|line| {
                 let known = [Match::FromLoopback, Match::Translated, Match::Reply];
                 is_block(line)
                     || line.matches == to_knock
+                    || line.matches == syn_back
                     || matches!(line.matches[..], [one] if known.contains(&one))
             }));
         }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod destinations;
+mod dialled_out;
 mod exceptions;
 mod flags;
 mod published;
