@@ -73,22 +73,23 @@ impl Half {
         if self.records == number {
             self.records = self.fed;
         }
-        match (number, Record::decode(bytes)) {
-            (0, Some(Record::Head(head))) => self.newest = head.floor,
+        let record = Record::decode(bytes);
+        match (number, record) {
+            (0, Some(Record::Head(_))) => {}
             (1.., Some(Record::Used(trace))) => {
                 self.broken |= self.closed;
-                self.newest = self.newest.max(trace.stamp);
                 self.traces.push(trace);
             }
             (1.., Some(Record::Done(generation))) => {
                 self.broken |= self.closed || self.head.generation() != Some(generation);
                 self.closed = true;
             }
-            (_, Some(Record::Head(head))) => {
-                self.broken = true;
-                self.newest = self.newest.max(head.floor);
-            }
             _ => self.broken = true,
         }
+        self.newest = self.newest.max(match record {
+            Some(Record::Head(head)) => head.floor,
+            Some(Record::Used(trace)) => trace.stamp,
+            Some(Record::Done(_)) | None => Moment::EPOCH,
+        });
     }
 }

@@ -78,8 +78,10 @@ pub(super) struct Start {
 pub(super) fn read(halves: [Option<Half>; 2]) -> Found {
     let newest = halves.iter().flatten().map(|half| half.newest).max().unwrap_or_default();
     let begun = |half: &Option<Half>| half.as_ref().map(|half| half.head.generation());
+    // A file that has never been begun has nothing behind that, either.
+    let broken = halves.iter().flatten().any(|half| half.broken);
     let place = match [begun(&halves[0]), begun(&halves[1])] {
-        [None | Some(Some(0)), None | Some(Some(0))] => return Found::Missing,
+        [None | Some(Some(0)), None | Some(Some(0))] if !broken => return Found::Missing,
         // Both are begun at the first start: one that is empty has been emptied.
         [Some(Some(first @ 1..)), Some(Some(second @ 1..))] if first.abs_diff(second) == 1 => {
             usize::from(second > first)
@@ -280,10 +282,12 @@ mod tests {
             ([of(1), None], 1),
             ([of(9), Some(Half::default())], 9),
             ([of(1), Some(Half::default())], 1),
+            ([None, Some(half(&[&[0; LENGTH][..], &file(&[head(HERE, 9)])].concat()))], 9),
             ([Some(Half::default()), of(1)], 1),
             ([of(9), of(9)], 9),
             ([of(7), of(9)], 9),
             ([Some(half(&[7; LENGTH])), of(9)], 9),
+            ([Some(half(&Record::Used(trace(12)).encode())), of(9)], 12),
         ] {
             assert_eq!(place(halves), damaged(newest));
         }
