@@ -148,12 +148,14 @@ def journal():
     def stamp(offset):
         return struct.pack(">Q", NOW + offset)
 
-    head = record(b"head", b"sknock journal 1", bytes(16), stamp(-60_000))
+    head = record(b"head", b"sknock journal 2", bytes(16), stamp(-60_000), struct.pack(">Q", 2))
     used = [record(b"used", bytes([n]) * 48, stamp(offset)) for n, offset in enumerate([-40_000, -1, 9_000])]
     whole = head + b"".join(used)
     put("journal", "this-boot", b"\0\0" + whole)
     put("journal", "another-boot", b"\0\3" + whole)
-    put("journal", "closed", b"\0\1" + whole + record(b"done"))
+    put("journal", "closed", b"\0\1" + whole + record(b"done", struct.pack(">Q", 2)))
+    put("journal", "former", b"\0\x14" + whole)
+    put("journal", "alone", b"\0\x24" + whole)
     put("journal", "torn", b"\0\4" + whole[:-7])
     put("journal", "described", b"\1\0" + bytes(8) + b"\1\x9c\x40\1\2\3\0\0" + b"\2\x10\0\4\5\6\0\0")
 

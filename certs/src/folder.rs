@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use tempfile::NamedTempFile;
+use sknock_storage::{Draft, sync_folder};
 
 use crate::Error;
 
@@ -103,38 +103,28 @@ impl Folder {
         }
         let write = || {
             // made with mode 0600, which is then widened whatever the umask
-            let mut temporary = NamedTempFile::new_in(&self.0)?;
+            let mut draft = Draft::begin(&path, 0o600)?;
             if access == Access::Public {
-                temporary.as_file().set_permissions(Permissions::from_mode(0o644))?;
+                draft.permit(0o644)?;
             }
-            temporary.write_all(content)?;
-            temporary.as_file().sync_all()?;
-            Ok(temporary)
+            draft.write_all(content)?;
+            draft.prepare()
         };
-        match write() {
-            Ok(temporary) => Ok(Prepared { temporary, path }),
-            Err(source) => Err(failed("write", &path, source)),
-        }
+        write().map(Prepared).map_err(|source| failed("write", &path, source))
     }
 
     /// Gives prepared files their names, one after the other, for good.
     pub(crate) fn publish(&self, files: impl IntoIterator<Item = Prepared>) -> Result<(), Error> {
         for file in files {
-            file.temporary
-                .persist(&file.path)
-                .map_err(|error| failed("write", &file.path, error.error))?;
+            let path = file.0.path().to_owned();
+            file.0.publish().map_err(|source| failed("write", &path, source))?;
         }
-        File::open(&self.0)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|source| failed("write", &self.0, source))
+        sync_folder(&self.0).map_err(|source| failed("write", &self.0, source))
     }
 }
 
 /// A file that is whole and on the disk, but has no name yet; dropped, it is gone.
-pub(crate) struct Prepared {
-    temporary: NamedTempFile,
-    path: PathBuf,
-}
+pub(crate) struct Prepared(sknock_storage::Prepared);
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
     Error::File { doing, path: path.to_owned(), source }

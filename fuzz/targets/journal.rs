@@ -1,7 +1,8 @@
 //! What a start finds in `stateDir`. Whatever is there, no knock that it names is accepted again.
 //!
-//! The first byte says whether the rest is the journal itself or describes records; the second, in
-//! which boot, and whether there is a horizon.
+//! The first byte says whether the rest is a journal file itself or describes records; the second, in
+//! which boot, whether there is a horizon, and in which of the two files it is. The other one has the
+//! generation before, the one after, or is empty or not there.
 
 #![no_main]
 
@@ -31,19 +32,36 @@ fuzz_target!(|input: &[u8]| {
     let journal = if kind % 2 == 0 { rest.to_vec() } else { described(rest) };
     let horizon = match scene & 6 {
         0 => None,
-        2 => Some(record(*b"hori", &[b"sknock horizon 1", &NOW.to_be_bytes()])),
-        4 => Some(record(*b"hori", &[b"sknock horizon 1", &(NOW + 60_000).to_be_bytes()])),
+        2 => Some(slot(NOW)),
+        4 => Some(slot(NOW + 60_000)),
         _ => Some(journal.iter().copied().take(RECORD).collect()),
     };
+    let other = match scene & 0x30 {
+        0 => Some(head(&[0; 16], &[0; 8], 1)),
+        0x10 => Some(head(&[0; 16], &[0; 8], 3)),
+        0x20 => Some(Vec::new()),
+        _ => None,
+    };
     let folder = FOLDER.path();
-    fs::write(folder.join("journal"), &journal).expect("a file");
-    match horizon {
-        Some(bytes) => fs::write(folder.join("horizon"), bytes).expect("a file"),
-        None => drop(fs::remove_file(folder.join("horizon"))),
+    let place = usize::from(scene & 8 > 0);
+    let names = ["journal.0", "journal.1"];
+    for (name, content) in
+        [(names[place], Some(journal.clone())), (names[1 - place], other), ("horizon", horizon)]
+    {
+        match content {
+            Some(bytes) => fs::write(folder.join(name), bytes).expect("a file"),
+            None => drop(fs::remove_file(folder.join(name))),
+        }
     }
     let boot: BootId = format!("{:032x}", scene & 1).parse().expect("a boot id");
 
-    let named: Vec<Trace> = journal.as_chunks().0.iter().filter_map(used).collect();
+    // What is in a former file is in the one that counts, or below its floor.
+    let is_former = scene & 0x30 == 0x10 && journal.first_chunk().and_then(begins) == Some(2);
+    let named: Vec<Trace> = if is_former {
+        Vec::new()
+    } else {
+        journal.as_chunks().0.iter().filter_map(used).collect()
+    };
     // Twice, as after a crash at once.
     for _ in 0..2 {
         let store = open(folder, &boot);
@@ -67,9 +85,9 @@ fn described(input: &[u8]) -> Vec<u8> {
         let stamp = NOW - 40_000 + u64::from(u16::from_be_bytes([*a, *b]));
         let stamp = stamp.to_be_bytes();
         match kind % 5 {
-            0 => record(*b"head", &[b"sknock journal 1", &[0; 15], &[c & 1], &stamp]),
+            0 => head(&u128::from(c & 1).to_be_bytes(), &stamp, 2),
             1..4 => record(*b"used", &[&[*c; 16], &[*d; 16], &[*e; 16], &stamp]),
-            _ if *f == *g => record(*b"done", &[]),
+            _ if *f == *g => record(*b"done", &[&2_u64.to_be_bytes()]),
             _ => record(*b"used", &[&[*c; 32], &[*d; 16], &[*a, *b, *c, *d, *e, *f, *g, 0]]),
         }
     });
@@ -83,6 +101,25 @@ fn record(tag: [u8; 4], body: &[&[u8]]) -> Vec<u8> {
     bytes.extend(tag);
     bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
     bytes
+}
+
+fn head(boot: &[u8; 16], floor: &[u8; 8], generation: u64) -> Vec<u8> {
+    record(*b"head", &[b"sknock journal 2", boot, floor, &generation.to_be_bytes()])
+}
+
+/// The generation of a journal that begins so.
+fn begins(bytes: &[u8; RECORD]) -> Option<u64> {
+    let generation = u64::from_be_bytes(*bytes[40..].first_chunk()?);
+    let whole = head(bytes[16..].first_chunk()?, bytes[32..].first_chunk()?, generation);
+    (whole == bytes).then_some(generation)
+}
+
+/// As `storage/src/slots.rs` says it lies on disk.
+fn slot(horizon: u64) -> Vec<u8> {
+    let value = horizon.to_be_bytes();
+    let head = [&b"sknslot1"[..], &1_u64.to_be_bytes(), &8_u32.to_be_bytes()].concat();
+    let sum = crc32fast::hash(&[&head[..], &value].concat());
+    [&head[..], &sum.to_be_bytes(), &value].concat()
 }
 
 fn used(bytes: &[u8; RECORD]) -> Option<Trace> {

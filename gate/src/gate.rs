@@ -277,7 +277,8 @@ impl Gate {
         if !self.live.knows(&holder) && !self.former.knows(&holder) {
             return Ok(0);
         }
-        let (stay, close) = self.live.plan_close(&holder, now);
+        let (mut stay, mut close) = self.live.plan_close(&holder, now);
+        self.only_unused(&mut stay, &mut close);
         match self.shut(&holder, (&stay, &close)) {
             // A table that is gone has nothing open in it; reasserting it leaves these out.
             Err(error) if !error.is_gone() => return Err(error),

@@ -12,6 +12,8 @@
 
 pub(crate) mod entry;
 mod recalled;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::{self, Read, Seek};

@@ -4,6 +4,7 @@
 mod cutting;
 mod expressions;
 mod ffi;
+mod key;
 pub(crate) mod message;
 mod option;
 pub(crate) mod socket;

@@ -12,14 +12,18 @@ mod facts;
 mod found;
 mod host;
 mod keys;
+pub(crate) mod knock_ports;
+pub(crate) mod listening;
 mod others;
 mod reached;
 mod reader;
 mod report;
 mod revocation;
 mod surroundings;
+mod switches;
 mod synchronised;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use sknock_protocol::Moment;
@@ -27,6 +31,7 @@ use sknock_protocol::Moment;
 pub use found::{Content, Folder, Found};
 pub use reader::Reader;
 pub use report::{Finding, Report, Severity};
+pub use switches::Switches;
 
 use crate::config::{Problems, Settings};
 use crate::marks::Marks;
@@ -49,6 +54,17 @@ pub struct Host {
     pub unreachable: Vec<String>,
     /// Chains of other nftables tables that drop what should reach us, and what that is.
     pub denied_elsewhere: Vec<String>,
+    /// Chains of others that drop our answers, which conntrack does not know, and where from.
+    pub answers_denied: Vec<String>,
+    /// Chains of others that keep protected ports from conntrack, or may do so, and which.
+    pub untracked: Vec<String>,
+    /// Chains of others that pass on connections to addresses that are not this host's, where all
+    /// traffic is denied.
+    pub passed_on: Vec<String>,
+    /// UDP ports that programs listen at.
+    pub listening: BTreeSet<u16>,
+    /// Switches of the kernel.
+    pub switches: Switches,
     /// Where another firewall may be in the way, and the administrator should look for themselves.
     pub unclear: Vec<String>,
     /// What could not be looked at, and why.
@@ -110,6 +126,8 @@ pub fn examine(settings: &Settings, found: &Found, host: &Host, now: Moment) -> 
     let anchors = keys::examine(settings, found, now, &mut findings);
     revocation::examine(settings, (found, host), anchors.as_ref(), now, &mut findings);
     host::examine(settings, found, host, &mut findings);
+    knock_ports::examine(settings, &host.listening, &mut findings);
+    host.switches.examine(&mut findings);
     reader::examine(settings, found, host, &mut findings);
     findings
 }

@@ -14,7 +14,9 @@ mod outlook;
 mod serve;
 mod syscalls;
 
+use std::fs::Permissions;
 use std::os::fd::RawFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,8 +32,9 @@ use crate::config::Settings;
 use crate::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use crate::handover::Handover;
 use crate::orders::Report;
-use crate::refresh::{self, Patience, Refresh};
-use crate::{clock, keys, log, marks};
+use crate::refresh::{self, LARGEST, Patience, Refresh};
+use crate::replay::Journal;
+use crate::{aside, clock, keys, log, marks};
 
 /// Lives the life of the network process, from the handover in descriptor `number` to its end.
 pub fn live(number: RawFd) -> ExitCode {
@@ -74,6 +77,7 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
     confine::shed(Pid::from_raw(parent))?;
     let Belongings { orders, doors, mut gate, contents } =
         Belongings::take(&descriptors, settings.knocks.intake)?;
+    clear_the_way(&settings)?;
     wall_in(&settings)?;
 
     // Nothing that came from a file or from the network was parsed before this line.
@@ -102,6 +106,27 @@ fn prepare(number: RawFd) -> Result<Ready, End> {
     orders.report(Report::Prepared)?;
     let boot = boot.parse().map_err(|error: crate::replay::NotABootId| error.to_string())?;
     Ok(Ready { settings, boot, orders, doors, gate, verifier, refresh })
+}
+
+/// Renames what an earlier network process may have put in the way of our files: behind the walls that is
+/// not possible any more.
+fn clear_the_way(settings: &Settings) -> Result<(), End> {
+    let state = &settings.process.state;
+    let clear = || {
+        let mode = state.metadata()?.mode() & 0o777;
+        if mode & 0o700 != 0o700 {
+            warn!("stateDir had the mode {mode:03o}, so it could not be used; it is mended");
+            std::fs::set_permissions(state, Permissions::from_mode(mode | 0o700))?;
+        }
+        Journal::clear_the_way(state)?;
+        match &settings.revocation.saved {
+            Some(list) => aside::clear_whosoever(list, 4 * LARGEST),
+            None => Ok(()),
+        }
+    };
+    clear().map_err(|error: std::io::Error| {
+        format!("cannot prepare stateDir {}: {error}", state.display()).into()
+    })
 }
 
 fn wall_in(settings: &Settings) -> Result<(), End> {

@@ -5,6 +5,7 @@
 //! ```
 //! The whole story is [`pipeline::Pipeline::handle`].
 
+mod aside;
 pub mod audit;
 mod capabilities;
 pub mod check;

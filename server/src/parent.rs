@@ -11,6 +11,7 @@ mod ears;
 mod fallback;
 mod files;
 mod holders;
+mod list;
 pub(crate) mod marks;
 mod network;
 pub(crate) mod plan;
@@ -35,6 +36,7 @@ use self::signals::Signals;
 use self::start::Start;
 use self::supervise::{Supervisor, Trial};
 use self::world::{Unfit, World};
+use crate::check::{Finding, knock_ports, listening};
 use crate::config::Settings;
 use crate::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
 use crate::log;
@@ -52,6 +54,7 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
     };
     log::begin(settings.process.log);
     settings.notes.iter().for_each(|note| warn!("{note}"));
+    tell_of_knock_ports(&settings);
     // Held as long as we live: two gates would undo each other's work.
     let claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
         Ok(claim) => claim,
@@ -68,6 +71,15 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
         Err(Stopped::Unavailable(error)) => return unavailable(&error),
     };
     supervisor.run()
+}
+
+/// Knock ports that have another use: no reason not to start.
+fn tell_of_knock_ports(settings: &Settings) {
+    let mut findings = Vec::new();
+    knock_ports::examine(settings, &listening::at(), &mut findings);
+    for Finding { what, remedy, .. } in findings {
+        warn!("{what}; {remedy}");
+    }
 }
 
 /// What a trial could go back to, and what was granted, does not count any more: the administrator wants
@@ -109,7 +121,7 @@ impl Kept {
 
 /// Not only of the configuration itself: who corrects it should have to start once more, not twice.
 fn tell_of_files(draft: &Settings) {
-    let unusable = Files::open(draft).err().into_iter().flatten();
+    let unusable = Files::open(draft, None).err().into_iter().flatten();
     for unusable in unusable.filter(Unusable::is_named) {
         eprintln!("{}", draft.located(unusable.to_string()));
     }

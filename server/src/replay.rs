@@ -5,14 +5,18 @@
 //! memory   the sharded memory: enough for `explain` and tests
 //! sharing  whose what is remembered is                               pure
 //! record   the 64 bytes that a fact takes on disk                       pure
+//! half     one of the two journal files, read                           pure
 //! opening  what to believe of what was found on disk                    pure
-//! files    every file operation
+//! files    finds and makes the files, with all the room they will need
+//! log      writes them in place
 //! journal  memory and files together: what `run` uses
 //! ```
 
 mod boot;
 mod files;
+mod half;
 mod journal;
+mod log;
 mod memory;
 mod opening;
 mod record;

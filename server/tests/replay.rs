@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sknock_protocol::{Encapsulation, KnockId, Moment};
@@ -79,7 +79,7 @@ fn of_many_threads_one_is_admitted() {
     });
     assert_eq!(admitted, 100);
     drop(journal);
-    assert_eq!(fs::read(dir.path().join("journal")).unwrap().len(), 101 * RECORD);
+    assert_eq!(records(dir.path()), 101);
 }
 
 #[test]
@@ -148,41 +148,57 @@ fn a_first_start_refuses_one_window() {
     assert_eq!(journal.record(&knock(2, later(31)), later(2)), Used::Before);
 }
 
-/// The record of a knock whose grant never happened, cut anywhere, takes nothing else with it.
-#[test]
-fn a_torn_tail_is_dropped() {
-    let dir = settled();
-    let (journal, _) = open(dir.path(), 1, NOW);
-    assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Never);
-    assert_eq!(journal.record(&knock(2, NOW), NOW), Used::Never);
-    drop(journal);
-    let path = dir.path().join("journal");
-    let whole = fs::read(&path).unwrap();
-    for cut in 1..RECORD {
-        fs::write(&path, &whole[..whole.len() - cut]).unwrap();
-        let (journal, opened) = open(dir.path(), 1, NOW);
-        assert_eq!(opened.history, History::Complete, "{cut} bytes missing");
-        assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Before, "{cut} bytes missing");
-        assert_eq!(journal.record(&knock(3, NOW), NOW), Used::Never, "{cut} bytes missing");
-        drop(journal);
-        assert_eq!(fs::read(&path).unwrap().len() % RECORD, 0, "{cut} bytes missing");
-    }
+/// The file that counts, as its head has the greater generation.
+fn current(dir: &Path) -> PathBuf {
+    let [first, second] = ["journal.0", "journal.1"].map(|name| dir.join(name));
+    let generation = |path: &Path| fs::read(path).unwrap()[40..48].to_vec();
+    if generation(&first) > generation(&second) { first } else { second }
+}
+
+/// How many records it has before the zeros.
+fn records(dir: &Path) -> usize {
+    let bytes = fs::read(current(dir)).unwrap();
+    bytes.chunks(RECORD).take_while(|record| record.iter().any(|&byte| byte != 0)).count()
 }
 
 /// Whatever happens to the journal, what was admitted stays used up, and the way back is open.
 #[test]
 fn no_damage_lets_a_knock_in_again_or_locks_out_for_good() {
     type Damage = fn(&Path);
-    let damages: [(&str, Damage); 6] = [
+    let damages: [(&str, Damage); 13] = [
         ("gone", |path| fs::remove_file(path).unwrap()),
         ("empty", |path| fs::write(path, b"").unwrap()),
         ("a folder", |path| {
             fs::remove_file(path).unwrap();
             fs::create_dir(path).unwrap();
         }),
+        ("a link", |path| {
+            fs::remove_file(path).unwrap();
+            std::os::unix::fs::symlink("/etc/shadow", path).unwrap();
+        }),
+        ("nobody may read it", |path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
+            std::os::unix::fs::chown(path, Some(65534), None).unwrap();
+        }),
+        ("zeros", |path| {
+            let length = fs::metadata(path).unwrap().len();
+            fs::write(path, vec![0; usize::try_from(length).unwrap()]).unwrap();
+        }),
         ("a bit of the head", |path| flip(path, 20)),
         ("a bit of the first record", |path| flip(path, RECORD + 20)),
         ("a bit of the last record", |path| flip(path, 3 * RECORD + 20)),
+        ("a bit behind the last record", |path| flip(path, 4 * RECORD + 20)),
+        ("a bit much further behind", |path| flip(path, 1000 * RECORD)),
+        ("a hole", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            bytes[RECORD..2 * RECORD].fill(0);
+            fs::write(path, bytes).unwrap();
+        }),
+        ("the end is missing", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(2 * RECORD as u64).unwrap();
+            flip(path, RECORD);
+        }),
     ];
     for (name, damage) in damages {
         let dir = settled();
@@ -190,18 +206,23 @@ fn no_damage_lets_a_knock_in_again_or_locks_out_for_good() {
         let used = [1, 2, 3].map(|number| knock(number, NOW));
         assert!(used.iter().all(|trace| journal.record(trace, NOW) == Used::Never));
         drop(journal);
-        damage(&dir.path().join("journal"));
-        let reopened = Journal::open(dir.path(), &boot(1), NOW, WINDOW, 1000);
-        if name == "a folder" {
+        damage(&current(dir.path()));
+        if ["a folder", "a link"].contains(&name) {
+            let reopened = Journal::open(dir.path(), &boot(1), NOW, WINDOW, 1000);
             assert!(matches!(reopened, Err(JournalError::Unusable { .. })));
-            continue;
         }
-        let (journal, opened) = reopened.unwrap();
+        // As at each start.
+        Journal::clear_the_way(dir.path()).unwrap();
+        let (journal, opened) = open(dir.path(), 1, NOW);
         assert_eq!(opened.admits_from, later(60).after(Duration::from_millis(1)), "{name}");
         for trace in used {
             assert_eq!(journal.record(&trace, NOW), Used::Forgotten, "{name}");
         }
         assert_eq!(journal.record(&knock(4, later(61)), later(61)), Used::Never, "{name}");
+        drop(journal);
+        let (journal, opened) = open(dir.path(), 1, later(61));
+        assert_eq!(opened.history, History::Complete, "{name}");
+        assert_eq!(journal.record(&knock(4, later(61)), later(61)), Used::Before, "{name}");
     }
 }
 
@@ -211,14 +232,54 @@ fn flip(path: &Path, at: usize) {
     fs::write(path, bytes).unwrap();
 }
 
+/// The sector that was being written when the power failed.
+#[test]
+fn a_torn_slot_of_the_horizon_lets_nobody_in_and_locks_nobody_out() {
+    for slot in [0, 1] {
+        let dir = settled();
+        let (journal, _) = open(dir.path(), 1, NOW);
+        let used = knock(1, NOW);
+        assert_eq!(journal.record(&used, NOW), Used::Never);
+        drop(journal);
+        flip(&dir.path().join("horizon"), slot * 4096 + 10);
+        let (journal, opened) = open(dir.path(), 2, NOW);
+        assert_ne!(journal.record(&used, NOW), Used::Never, "slot {slot}");
+        assert!(opened.admits_from <= later(61), "slot {slot}: {opened}");
+        let next = knock(2, later(62));
+        assert_eq!(journal.record(&next, later(62)), Used::Never, "slot {slot}");
+        drop(journal);
+        let (journal, _) = open(dir.path(), 3, later(62));
+        assert_ne!(journal.record(&next, later(62)), Used::Never, "slot {slot}");
+    }
+}
+
+#[test]
+fn with_a_greater_capacity_the_files_get_longer_and_with_a_smaller_one_nothing_is_forgotten() {
+    let dir = settled();
+    let lengths = || JOURNALS.map(|name| fs::metadata(dir.path().join(name)).unwrap().len());
+    let with = |capacity| Journal::open(dir.path(), &boot(1), NOW, WINDOW, capacity).unwrap().0;
+    let small = lengths();
+    let journal = with(10_000);
+    let large = lengths();
+    assert!(large[0] >= 10_000 * 64 && large[0] > small[0] && large[0] == large[1]);
+    let used: Vec<Trace> = (0..5000).map(|number| knock(number, NOW)).collect();
+    assert!(used.iter().all(|trace| journal.record(trace, NOW) == Used::Never));
+    drop(journal);
+    let journal = with(1000);
+    assert_eq!(lengths(), large);
+    assert!(used.iter().all(|trace| journal.record(trace, NOW) == Used::Before));
+}
+
+const JOURNALS: [&str; 2] = ["journal.0", "journal.1"];
+
 #[test]
 fn without_journal_and_horizon_one_window_is_refused() {
     let dir = settled();
     let (journal, _) = open(dir.path(), 1, NOW);
     assert_eq!(journal.record(&knock(1, later(30)), NOW), Used::Never);
     drop(journal);
-    fs::remove_file(dir.path().join("journal")).unwrap();
-    flip(&dir.path().join("horizon"), 20);
+    fs::remove_file(current(dir.path())).unwrap();
+    fs::remove_file(dir.path().join("horizon")).unwrap();
     let (journal, _) = open(dir.path(), 1, NOW);
     assert_eq!(journal.record(&knock(1, later(30)), NOW), Used::Forgotten);
     assert_eq!(journal.record(&knock(2, later(31)), later(1)), Used::Never);
@@ -234,7 +295,7 @@ fn a_lost_horizon_is_made_good() {
     drop(journal);
     fs::remove_file(dir.path().join("horizon")).unwrap();
     drop(open(dir.path(), 1, NOW));
-    fs::remove_file(dir.path().join("journal")).unwrap();
+    fs::remove_file(current(dir.path())).unwrap();
     let (journal, _) = open(dir.path(), 2, NOW);
     assert_eq!(journal.record(&ahead, later(500)), Used::Forgotten);
 }
@@ -286,22 +347,23 @@ fn only_the_owner_may_read_the_files() {
 
 /// Crosses several compactions, then a crash, then a clock that steps back.
 #[test]
-fn the_journal_stays_small_and_no_compaction_forgets() {
+fn the_journal_keeps_its_length_and_no_compaction_forgets() {
     let dir = settled();
     // Room for all, so that nothing is refused for want of it.
     let open = |now| Journal::open(dir.path(), &boot(1), now, WINDOW, 100_000).unwrap();
     let (journal, _) = open(NOW);
-    let path = dir.path().join("journal");
+    let lengths = || JOURNALS.map(|name| fs::metadata(dir.path().join(name)).unwrap().len());
     let moment = |number: u64| NOW.after(Duration::from_millis(number * 100));
-    let mut largest = 0;
+    let (before, mut most) = (lengths(), 0);
     for number in 0..60_000 {
         let now = moment(number);
         assert_eq!(journal.record(&knock(number, now), now), Used::Never, "{number}");
         if number % 1000 == 0 {
-            largest = largest.max(fs::metadata(&path).unwrap().len());
+            most = most.max(records(dir.path()));
         }
     }
-    assert!(largest < 2 << 20, "{largest} bytes");
+    assert_eq!(lengths(), before);
+    assert!(most < 32 * 1024, "{most} records");
     drop(journal);
     let (journal, opened) = open(NOW);
     assert_eq!(opened.history, History::Complete);
@@ -310,4 +372,28 @@ fn the_journal_stays_small_and_no_compaction_forgets() {
         assert!(matches!(again, Used::Before | Used::Forgotten), "{number}: {again:?}");
     }
     assert_eq!(journal.record(&knock(60_000, moment(60_000)), NOW), Used::Never);
+}
+
+/// As many as there is room for, all the time: the files are written in turn, over and over.
+#[test]
+fn a_memory_that_stays_full_stays_within_its_files() {
+    let dir = settled();
+    let (mut journal, _) = open(dir.path(), 1, NOW);
+    let moment = |number: u64| NOW.after(Duration::from_millis(number * 40));
+    for number in 0..10_000 {
+        let now = moment(number);
+        let used = journal.record(&knock(number, now), now);
+        // Within a window there are 750 and the spare ones.
+        assert_eq!(used, Used::Never, "{number}");
+        if number % 777 == 0 {
+            drop(journal);
+            let (again, opened) = open(dir.path(), 1, now);
+            assert_eq!(opened.history, History::Complete, "{number}");
+            journal = again;
+        }
+    }
+    for number in 0..10_000 {
+        let again = journal.record(&knock(number, moment(number)), moment(9_999));
+        assert_ne!(again, Used::Never, "{number}");
+    }
 }

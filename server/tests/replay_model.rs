@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -13,12 +12,16 @@ use sknock_server::replay::{BootId, History, Journal, OneTimeKey, ReplayStore, T
 
 const WINDOW: Duration = Duration::from_secs(30);
 const START: Moment = Moment::from_secs(1_800_000_000);
-const RECORD: u64 = 64;
+const RECORD: usize = 64;
+const JOURNALS: [&str; 2] = ["journal.0", "journal.1"];
 
 #[derive(Clone, Debug)]
 enum Event {
     /// A new knock, stamped so many ms off the clock.
     Knock(i64),
+    /// So many of them, all stamped with the clock, a second after one another: enough to have the journal
+    /// written anew now and then.
+    Many(u16),
     /// The same datagram as the n-th knock, whatever became of that.
     Again(prop::sample::Index),
     /// The clock steps by so many ms.
@@ -33,12 +36,13 @@ enum End {
         reboot: bool,
     },
     Kill,
-    /// Killed, with so many bytes of a record written.
-    KillWhileWriting(usize),
-    /// The journal's end, from anywhere after its head, did not reach the disk.
+    /// The records from there on, which are anywhere after the head, did not reach the disk.
     PowerLoss(prop::sample::Index),
-    JournalLost,
+    /// One of the two files.
+    JournalLost(usize),
     HorizonLost,
+    /// All of them, while the clock is right or behind: as a first start.
+    AllLost,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -46,6 +50,7 @@ fn event() -> impl Strategy<Value = Event> {
     let years = 2_300_000_000_000_i64;
     prop_oneof![
         8 => skew.prop_map(Event::Knock),
+        2 => (50..400_u16).prop_map(Event::Many),
         4 => any::<prop::sample::Index>().prop_map(Event::Again),
         4 => (-70_000..=70_000_i64).prop_map(Event::Clock),
         1 => prop_oneof![Just(years), Just(-years)].prop_map(Event::Clock),
@@ -57,10 +62,10 @@ fn end() -> impl Strategy<Value = End> {
     prop_oneof![
         any::<bool>().prop_map(|reboot| End::Stop { reboot }),
         Just(End::Kill),
-        (1..64_usize).prop_map(End::KillWhileWriting),
         any::<prop::sample::Index>().prop_map(End::PowerLoss),
-        Just(End::JournalLost),
+        (0..2_usize).prop_map(End::JournalLost),
         Just(End::HorizonLost),
+        Just(End::AllLost),
     ]
 }
 
@@ -70,9 +75,11 @@ struct Model {
     capacity: usize,
     floor: Moment,
     live: BTreeSet<Trace>,
-    /// As the journal file has them: it may know for longer what memory has forgotten, for the
-    /// files are written anew only at a start here.
+    /// As the journal file has them: it may know for longer what memory has forgotten, until it is
+    /// written anew.
     written: (Moment, BTreeSet<Trace>),
+    /// In the journal file.
+    records: usize,
     /// Every knock ever admitted.
     ever: BTreeSet<Trace>,
     /// The latest moment that any floor or admitted stamp has been at.
@@ -80,18 +87,26 @@ struct Model {
 }
 
 impl Model {
-    /// By age, but for a sixteenth of the capacity.
-    fn forget(&mut self, now: Moment) {
-        while self.live.len() > self.capacity / 16
+    /// By age, but for a sixteenth of the capacity; `most` at one time.
+    fn forget(&mut self, now: Moment, mut most: usize) {
+        while most > 0
+            && self.live.len() > self.capacity / 16
             && let Some(oldest) = self.live.first().filter(|one| now > one.stamp.after(WINDOW))
         {
             self.floor = self.floor.max(oldest.stamp);
             self.live.pop_first();
+            most -= 1;
         }
     }
 
+    /// The file is written anew.
+    fn compact(&mut self) {
+        self.written = (self.floor, self.live.clone());
+        self.records = 1 + self.live.len();
+    }
+
     fn expect(&mut self, trace: &Trace, now: Moment) -> Used {
-        self.forget(now);
+        self.forget(now, 16);
         if self.live.contains(trace) {
             Used::Before
         } else if trace.stamp <= self.floor {
@@ -116,7 +131,10 @@ struct World {
 impl World {
     fn new(capacity: usize) -> Self {
         let model = Model { capacity, ..Model::default() };
-        let dir = tempfile::tempdir().unwrap();
+        // In memory where there is such a file system, as every start syncs.
+        let memory = std::path::Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let dir = dir.unwrap();
         let mut world = Self { dir, boot: 1, now: START, journal: None, model, knocks: Vec::new() };
         assert_eq!(world.open(), History::None);
         world
@@ -134,7 +152,7 @@ impl World {
         let model = &mut self.model;
         if opened.history == History::Complete {
             (model.floor, model.live) = model.written.clone();
-            model.forget(self.now);
+            model.forget(self.now, usize::MAX);
             assert_eq!(opened.admits_from, model.floor.after(Duration::from_millis(1)));
         } else {
             let bound = match opened.history {
@@ -145,7 +163,7 @@ impl World {
             assert!(model.floor <= bound, "{opened}: not within a minute of {}", model.latest);
             model.live.clear();
         }
-        model.written = (model.floor, model.live.clone());
+        model.compact();
         model.latest = model.latest.max(model.floor);
         opened.history
     }
@@ -158,6 +176,11 @@ impl World {
             assert!(self.model.ever.insert(trace), "admitted twice: {trace:?}");
             self.model.live.insert(trace);
             self.model.written.1.insert(trace);
+            self.model.records += 1;
+            let room = fs::metadata(self.file(JOURNALS[0])).unwrap().len() / RECORD as u64;
+            if self.model.records as u64 >= room - 64 {
+                self.model.compact();
+            }
             self.model.latest = self.model.latest.max(trace.stamp);
         }
     }
@@ -174,33 +197,47 @@ impl World {
         };
         let history = self.open();
         assert_eq!(history == History::Complete, certain, "{end:?}: {history}");
+        assert_eq!(history == History::None, matches!(end, End::AllLost), "{end:?}: {history}");
     }
 
     /// What happens to the files between two starts; whether the journal is still certain.
     fn damage(&mut self, end: &End) -> bool {
         match end {
-            End::KillWhileWriting(bytes) => {
-                append(&self.file("journal"), &vec![0x55; *bytes]);
-                true
-            }
             End::PowerLoss(index) => {
                 self.boot += 1;
-                let file = fs::OpenOptions::new().write(true).open(self.file("journal")).unwrap();
-                let length = file.metadata().unwrap().len();
-                let lost = index.index(usize::try_from(length - RECORD + 1).unwrap());
-                file.set_len(length - lost as u64).unwrap();
+                let current = self.current();
+                let mut bytes = fs::read(&current).unwrap();
+                let records = bytes.chunks(RECORD).take_while(|one| *one != [0; RECORD]).count();
+                bytes[RECORD * (1 + index.index(records))..].fill(0);
+                fs::write(&current, bytes).unwrap();
                 false
             }
-            End::JournalLost => {
-                fs::remove_file(self.file("journal")).unwrap();
+            End::JournalLost(place) => {
+                fs::remove_file(self.file(JOURNALS[*place])).unwrap();
                 false
             }
             End::HorizonLost => {
                 fs::remove_file(self.file("horizon")).unwrap();
                 true
             }
+            End::AllLost => {
+                for name in JOURNALS.into_iter().chain(["horizon"]) {
+                    fs::remove_file(self.file(name)).unwrap();
+                }
+                // What was stamped later than a window from now would be forgotten: as THREATS says of a
+                // clock that was ahead. So it is not before all that was used.
+                self.now = self.now.max(self.model.latest.before(WINDOW));
+                false
+            }
             End::Stop { .. } | End::Kill => true,
         }
+    }
+
+    /// The file that counts: its head has the greater generation.
+    fn current(&self) -> std::path::PathBuf {
+        let generation = |name| fs::read(self.file(name)).unwrap()[40..48].to_vec();
+        let place = usize::from(generation(JOURNALS[1]) > generation(JOURNALS[0]));
+        self.file(JOURNALS[place])
     }
 
     fn play(&mut self, event: &Event) {
@@ -209,6 +246,12 @@ impl World {
                 let trace = fresh(self.knocks.len(), step(self.now, *offset));
                 self.knocks.push(trace);
                 self.knock(trace);
+            }
+            Event::Many(count) => {
+                for _ in 0..*count {
+                    self.now = step(self.now, 1000);
+                    self.play(&Event::Knock(0));
+                }
             }
             Event::Again(index) if !self.knocks.is_empty() => {
                 self.knock(*index.get(&self.knocks));
@@ -231,12 +274,6 @@ fn fresh(number: usize, stamp: Moment) -> Trace {
     let mut key = [0; 16];
     key[8..].copy_from_slice(&number.to_be_bytes());
     Trace { stamp, id: KnockId(id), key: OneTimeKey(key) }
-}
-
-fn append(path: &Path, bytes: &[u8]) {
-    let mut all = fs::read(path).unwrap();
-    all.extend(bytes);
-    fs::write(path, all).unwrap();
 }
 
 proptest! {

@@ -154,7 +154,12 @@ impl Datagram {
     /// Sends it, from a socket of its own.
     #[track_caller]
     pub fn send(&self, from: &Namespace, to: IpAddr) -> Sent {
-        let to = SocketAddr::new(to, DEFAULT_KNOCK_PORT);
+        self.send_to(from, SocketAddr::new(to, DEFAULT_KNOCK_PORT))
+    }
+
+    /// The same to another port.
+    #[track_caller]
+    pub fn send_to(&self, from: &Namespace, to: SocketAddr) -> Sent {
         let socket = reach::udp_socket(from, to).expect("a route to the server");
         let sent = socket.send(&self.bytes).expect("a route to the server");
         assert_eq!(sent, self.bytes.len());
@@ -171,6 +176,12 @@ impl Sent {
     /// Where it came from, as the server's log has it.
     pub fn source(&self) -> SocketAddr {
         self.socket.local_addr().expect("it is bound")
+    }
+
+    /// Where it came from: what is sent there goes from the knock's own address and port to where the
+    /// knock went.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
     }
 
     /// The server's answer, if there is one in `patience`.

@@ -24,6 +24,8 @@ impl Config {
             .set("protectedPorts", "tcp/22, udp/53")
             .set("PORT_OPEN_DURATION_IN_SECONDS", "60")
             .set("TIMESTAMP_THRESHOLD_IN_SECONDS", "2")
+            // Room is taken for as many, and there are many tests at one time.
+            .set("replayCapacity", "100000")
     }
 
     /// With this key set. Paths may be relative to the file's folder.

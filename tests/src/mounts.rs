@@ -64,6 +64,22 @@ impl Mounts {
     /// A folder that every machine has and nobody needs.
     const PLACE: &str = "/mnt";
 
+    /// Puts an empty ext4 of so many bytes at this folder, made in the file `image`. Root has no reserve
+    /// on it.
+    pub fn ext4(&self, at: &Path, image: &Path, bytes: u64) {
+        fs::create_dir_all(at).expect("our folder");
+        File::create_new(image).and_then(|file| file.set_len(bytes)).expect("our folder");
+        let run = |words: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-ec", words, "sh"]).arg(image).arg(at);
+            let output = self.inside(|| command.output()).expect("there is a shell");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        run(
+            "mkfs.ext4 -q -m 0 \"$1\"; mount -t ext4 -o loop \"$1\" \"$2\"; rmdir \"$2/lost+found\"",
+        );
+    }
+
     /// Has this file say the same as another one.
     pub fn replace(&self, at: &Path, by: &Path) {
         self.change(|| mount(Some(by), at, NOTHING, MsFlags::MS_BIND, NOTHING));

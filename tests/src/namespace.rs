@@ -2,6 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::panic;
 use std::path::Path;
@@ -11,6 +12,9 @@ use std::thread;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+};
 use tempfile::NamedTempFile;
 
 /// A named network namespace with `lo` up. Removed when dropped.
@@ -110,15 +114,34 @@ impl Namespace {
 
     /// Runs several `ip` commands, one on each line.
     #[track_caller]
-    pub(crate) fn ip(&self, commands: &str) {
+    pub fn ip(&self, commands: &str) {
         let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let fed = self.inside(|| fed(Command::new("ip").args(["-batch", "-"]), commands));
         drop(guard);
         fed.unwrap_or_else(|error| panic!("ip: {error}\n{commands}"));
     }
 
+    /// Has conntrack forget everything, as `conntrack -F` does.
+    #[track_caller]
+    pub fn forget_connections(&self) {
+        // struct nlmsghdr and struct nfgenmsg: IPCTNL_MSG_CT_DELETE, of all, with an acknowledgement.
+        let (length, kind, flags) = (20_u32.to_ne_bytes(), 0x0102_u16.to_ne_bytes(), [5, 0]);
+        let request = [&length[..], &kind, &flags, &[1, 0, 0, 0], &[0; 8]].concat();
+        let answer = self.inside(|| {
+            let protocol = SockProtocol::NetlinkNetFilter;
+            let flags = SockFlag::SOCK_CLOEXEC;
+            let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+            send(socket.as_raw_fd(), &request, MsgFlags::empty())?;
+            let mut answer = [0; 64];
+            recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+            Ok::<_, nix::Error>(answer)
+        });
+        let error = &answer.expect("root may")[16..20];
+        assert_eq!(error, [0; 4], "conntrack forgets nothing");
+    }
+
     /// Sets a switch below /proc/sys/net.
-    pub(crate) fn set(&self, switch: &str, value: &str) {
+    pub fn set(&self, switch: &str, value: &str) {
         let path = format!("/proc/sys/net/{switch}");
         let written = self.inside(|| std::fs::write(&path, value));
         written.unwrap_or_else(|error| panic!("{path}: {error}"));

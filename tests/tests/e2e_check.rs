@@ -135,3 +135,51 @@ fn the_way_in_that_a_knock_has_opened_is_seen() {
         assert!(!warned());
     }
 }
+
+/// The old clients knock at random ports: a service may be among them, and that is told, not refused.
+#[test]
+fn check_and_start_tell_of_knock_ports_with_another_use() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _service = Echo::udp(&world.gateway, 40500);
+    let config = config(&authority).set("intake", "nflog");
+    let wide =
+        config.set("knockPort", "62344, 40000-41000").set("protectedPorts", "tcp/22, udp/40800");
+    let mut daemon = Daemon::stopped(&world.gateway, &wide);
+    let [protected, listening] = &*found(&daemon) else { panic!("{:?}", found(&daemon)) };
+    assert!(protected.contains("has protected ports in it (udp/40800)"), "{protected}");
+    assert!(listening.contains("programs listen at udp/40500"), "{listening}");
+    daemon.begin();
+    daemon.wait_for("has protected ports in it (udp/40800)");
+    daemon.wait_for("programs listen at udp/40500");
+    daemon.wait_for(Daemon::ACCEPTING);
+}
+
+#[test]
+fn a_strict_output_policy_is_named_and_it_does_drop_answers() {
+    let (world, authority) = (World::new(), Authority::new());
+    world.gateway.nft(
+        "table inet strict {
+    chain output {
+        type filter hook output priority filter; policy drop;
+        ct state established,related accept
+        meta l4proto ipv6-icmp accept
+    }
+}",
+    );
+    let daemon = Daemon::start(&world.gateway, &config(&authority).set("intake", "nflog"));
+    let [denied] = &*found(&daemon) else { panic!("{:?}", found(&daemon)) };
+    assert!(
+        denied.contains("table inet strict, chain output drops answers from udp/62344"),
+        "{denied}"
+    );
+    let alice = Client::alice(&world.client, &authority);
+    let host = World::GATEWAY[0];
+    let silent = alice.seal(&["tcp/22"]).send(&world.client, host).answer(SILENCE);
+    assert!(silent.is_none(), "the warning would be wrong");
+    world.gateway.nft("add rule inet strict output udp sport 62344 accept");
+    assert_eq!(found(&daemon), READY);
+    alice.seal(&["tcp/22"]).send(&world.client, host).must_be_granted();
+}
+
+/// No answer comes later on one machine.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(2);

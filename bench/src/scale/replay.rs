@@ -91,6 +91,7 @@ fn open(folder: &Path, start: Moment) -> Journal {
 }
 
 fn on_disk(folder: &Path) -> f64 {
-    let length = fs::metadata(folder.join("journal")).expect("it is there").len();
-    f64::from(u32::try_from(length).expect("64 bytes each")) / f64::from(1 << 20)
+    let length = |name| fs::metadata(folder.join(name)).expect("it is there").len();
+    let both = length("journal.0") + length("journal.1");
+    f64::from(u32::try_from(both).expect("64 bytes each")) / f64::from(1 << 20)
 }

@@ -6,5 +6,6 @@ mod crl;
 mod files;
 mod knock;
 mod pfx;
+mod power_loss;
 mod refusals;
 mod support;

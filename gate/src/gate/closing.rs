@@ -74,6 +74,7 @@ impl Gate {
         };
         let ends = |way: &&Way| self.rules.ending == Ending::Cut && self.may_cut(way) && !held(way);
         let cut: Vec<Way> = ways.iter().filter(ends).copied().collect();
+        self.only_unused(&mut put, &mut remove);
         match self.cut_and(&cut, Change { put: &put, remove: &remove, ..Change::default() }) {
             // A table that is gone has nothing open in it; reasserting it leaves these out.
             Err(error) if !error.is_gone() => return Err(error),
@@ -83,6 +84,22 @@ impl Gate {
             self.forget_which(way, label, which);
         }
         Ok(())
+    }
+
+    /// Doors for single use that somebody else holds as well stay only if the kernel still has them: to
+    /// put back what was used would let a second connection in.
+    pub(super) fn only_unused(&mut self, put: &mut Vec<Element>, remove: &mut Vec<Door>) {
+        if !put.iter().any(|element| element.door.single_use) {
+            return;
+        }
+        // If that cannot be listed, none is known to be unused.
+        let unused = self.firewall.dump_single_use().unwrap_or_default();
+        let unused: BTreeSet<Door> = unused.iter().map(|element| element.door).collect();
+        put.retain(|Element { door, .. }| {
+            let stays = !door.single_use || unused.contains(door);
+            remove.extend((!stays).then_some(*door));
+            stays
+        });
     }
 
     /// Forgets what this holder has or had on the way, but for what `which` is not true of.

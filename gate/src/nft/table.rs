@@ -6,7 +6,8 @@ use std::time::Duration;
 use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
 
 use super::expressions::{NFPROTO_IPV4, NFPROTO_IPV6};
-use super::ffi::{Ends, Key, RawSet, SetShape};
+use super::ffi::{Ends, RawSet, SetShape};
+use super::key::Key;
 use super::{SHORTEST, TABLE, expressions};
 use crate::{ChainName, Fallback, Meter, Rules, Set};
 

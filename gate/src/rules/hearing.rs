@@ -83,7 +83,9 @@ impl Rules {
         if self.policy == Policy::Drop && self.covers(ports) {
             // `input` would drop it too; here it costs less.
             lines.push(Line::new([Match::NotFromLoopback, here, Match::ToLocal], Verdict::Drop));
-        } else if self.hearing != Hearing::Socket {
+        } else if self.hearing != Hearing::Socket && !self.covers(ports) {
+            // What `input` refuses leaves no entry. Untracked, the kernel would not have looked at its
+            // checksum, and `reject` would leave some packets with IP options without an answer.
             lines.push(Line::new(knock, Verdict::Untrack));
         }
         lines

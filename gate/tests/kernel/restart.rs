@@ -6,7 +6,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use sknock_gate::{
-    Answer, Door, Gate, GrantFile, Happened, Origin, Policy, Request, Rules, Transport, Uptime,
+    Answer, Door, Gate, GrantFile, Happened, Label, Origin, Policy, Request, Rules, Transport,
+    Uptime, Way,
 };
 
 use crate::netns::{Net, until};
@@ -198,6 +199,28 @@ fn a_used_single_use_is_found_by_a_revocation_after_a_reload() {
     talk.must_pass();
     close(&mut gate, 1);
     talk.must_be_dead();
+}
+
+#[test]
+fn a_used_single_use_of_two_does_not_come_back_when_one_of_them_is_closed() {
+    for by_hand in [true, false] {
+        let site = Site::new();
+        let mut gate = raised(&site.host, rules(Policy::Reject), ceiling());
+        for serial in [1, 2] {
+            open(&mut gate, held_by(serial, once(wish(&["10.1.0.2"], &[tcp(22), tcp(80)], 600))));
+        }
+        let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
+        assert_eq!(elements(&site.host).len(), 1);
+        if by_hand {
+            let of = |label: &Label, _: &Way| label.holder == holder(1);
+            assert_eq!(gate.close_which(of, Uptime::now()).unwrap().len(), 2);
+        } else {
+            close(&mut gate, 1);
+        }
+        let left: Vec<u16> = elements(&site.host).iter().map(|one| one.door.port).collect();
+        assert_eq!(left, [80], "by hand: {by_hand}");
+        talk.must_pass();
+    }
 }
 
 #[test]

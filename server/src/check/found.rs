@@ -1,12 +1,13 @@
 //! The edge: reads what the configuration names, and asks the system about users and folders.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::{Uid, User};
+use sknock_storage::{Follow, open_regular};
 use zeroize::Zeroizing;
 
 use crate::config::{PasswordSource, Settings};
@@ -99,16 +100,14 @@ impl Found {
 }
 
 fn read(path: &Path, most: u64) -> io::Result<Content> {
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    let file = open_regular(path, Follow::Links)?;
+    let metadata = file.metadata()?;
     if metadata.len() > most {
         return Err(io::Error::other(format!("it is larger than {most} bytes")));
     }
     let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     let (owner, group) = (metadata.uid(), metadata.gid());
     Ok(Content { bytes, mode: metadata.mode(), owner, group })
 }

@@ -34,6 +34,27 @@ fn around(host: &Host, findings: &mut Vec<Finding>) {
             "let the ports through there, from everywhere: sknock closes them until a knock comes",
         )
     }));
+    findings.extend(host.answers_denied.iter().map(|denied| {
+        Finding::warning(
+            format!("another firewall drops answers: {denied}; clients are not told that they got in"),
+            "accept them there, such as by `udp sport 62344 accept`: conntrack does not know them, so \
+             `ct state established` is not enough",
+        )
+    }));
+    findings.extend(host.untracked.iter().map(|place| {
+        Finding::note(
+            format!("another firewall keeps connections from conntrack: {place}"),
+            "take protected ports out of it: without conntrack a UDP session ends with its grant, and \
+             a connection by a single-use grant may have to be knocked for again",
+        )
+    }));
+    findings.extend(host.passed_on.iter().map(|place| {
+        Finding::note(
+            format!("all traffic is denied, and so is what others pass on: {place}"),
+            "set protectedPorts, if it is for connections through this host (Kubernetes, transparent \
+             proxies)",
+        )
+    }));
     findings.extend(host.unclear.iter().map(|place| {
         Finding::note(
             format!("another firewall may be in the way: {place}"),

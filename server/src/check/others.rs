@@ -16,8 +16,9 @@ use std::collections::BTreeMap;
 use sknock_protocol::{Service, Transport};
 
 use crate::config::{FirewallPolicy, Intake, Settings};
-use ruleset::{Base, Chain, Hook, Ruleset};
-use walk::{Judgement, Walk};
+use fit::{Course, Packet};
+use ruleset::{Base, Hook, Ruleset};
+use walk::{Judgement, Place, Walk};
 
 /// A ruleset without large sets has a few 100 kB.
 pub(super) const MOST_OF_A_RULESET: u64 = 32 << 20;
@@ -33,6 +34,12 @@ const MOST_APART: usize = 64;
 pub(super) struct Others {
     /// Chains that drop what sknock needs, and what that is.
     pub(super) closed: Vec<String>,
+    /// Chains that drop answers to knocks, and where from.
+    pub(super) answers: Vec<String>,
+    /// Chains that keep protected ports from conntrack, or may do so.
+    pub(super) untracked: Vec<String>,
+    /// Where all traffic is denied: chains that pass on connections to other addresses than ours.
+    pub(super) passed_on: Vec<String>,
     /// Where the administrator should look for themselves, and why.
     pub(super) unclear: Vec<String>,
 }
@@ -40,17 +47,24 @@ pub(super) struct Others {
 /// Judges the output of `nft -j list ruleset`. The error says what it is not.
 pub(super) fn judge(json: &[u8], settings: &Settings) -> Result<Others, String> {
     let ruleset = Ruleset::parse(json)?;
-    let mut told = BTreeMap::new();
+    let mut heard = Heard::default();
     for need in needs(settings) {
         for v6 in [false, true] {
-            ask(&ruleset, need, v6, &mut told);
+            ask(&ruleset, need, v6, &mut heard);
         }
     }
-    let mut others = Others::default();
-    for ((chain, judgement), services) in told {
-        let services = named(&services);
+    let mut others = Others { passed_on: foreign(&ruleset, settings), ..Others::default() };
+    for ((chain, place), services) in heard.untracked {
+        others.untracked.push(format!("{chain} has {} ({place})", named(&services)));
+    }
+    for ((chain, leaves, judgement), services) in heard.told {
+        let from = if leaves { "answers from " } else { "" };
+        let services = from.to_owned() + &named(&services);
         match judgement {
             Judgement::Open => {}
+            Judgement::Closed(place) if leaves => {
+                others.answers.push(format!("{chain} drops {services} ({place})"));
+            }
             Judgement::Closed(place) => {
                 others.closed.push(format!("{chain} drops {services} ({place})"));
             }
@@ -79,8 +93,20 @@ pub(super) fn judge(json: &[u8], settings: &Settings) -> Result<Others, String> 
 #[derive(Clone, Copy, Debug)]
 struct Need {
     service: Service,
-    /// It has to reach a socket of this host; else only the kernel's copying of knocks.
-    arrives: bool,
+    reaches: Reaches,
+}
+
+/// How far.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Reaches {
+    /// A service of this host.
+    Service,
+    /// Our socket, for knocks.
+    Socket,
+    /// The kernel's copying of knocks.
+    Copy,
+    /// The network: an answer, from this port.
+    Network,
 }
 
 fn needs(settings: &Settings) -> Vec<Need> {
@@ -95,9 +121,15 @@ fn needs(settings: &Settings) -> Vec<Need> {
         ([], []) => all(),
         ([], some) | (some, _) => some.to_vec(),
     };
-    let opened = opened.into_iter().flat_map(apart).map(|service| Need { service, arrives: true });
-    let arrives = knocks.intake == Intake::Socket;
-    opened.chain(knocks.ports.iter().map(|&service| Need { service, arrives })).collect()
+    let opened = opened
+        .into_iter()
+        .flat_map(apart)
+        .map(|service| Need { service, reaches: Reaches::Service });
+    let heard = if knocks.intake == Intake::Socket { Reaches::Socket } else { Reaches::Copy };
+    let knocks = knocks.ports.iter();
+    let knocks = knocks
+        .flat_map(|&service| [heard, Reaches::Network].map(|reaches| Need { service, reaches }));
+    opened.chain(knocks).collect()
 }
 
 /// Neighbouring ports may be treated differently; where there are many, they are asked about together.
@@ -110,31 +142,75 @@ fn apart(service: Service) -> Vec<Service> {
 }
 
 /// The services that a chain treats alike, each with the families of addresses.
-type Told = BTreeMap<(String, Judgement), Vec<(Service, [bool; 2])>>;
+type Told<K> = BTreeMap<K, Vec<(Service, [bool; 2])>>;
 
-fn ask(ruleset: &Ruleset, need: Need, v6: bool, told: &mut Told) {
-    let sees = |base: &Base| match base.hook {
-        Hook::Prerouting => need.arrives || base.priority <= HEARS_AT,
-        Hook::Input => need.arrives,
+/// What was heard of all chains.
+#[derive(Default)]
+struct Heard {
+    /// By chain, whether it is about answers, and what becomes of them.
+    told: Told<(String, bool, Judgement)>,
+    /// By chain and rule.
+    untracked: Told<(String, Place)>,
+}
+
+fn tell<K: Ord>(told: &mut Told<K>, key: K, need: Need, v6: bool) {
+    let services = told.entry(key).or_default();
+    if !services.iter().any(|(service, _)| *service == need.service) {
+        services.push((need.service, [false; 2]));
+    }
+    for (service, families) in services {
+        families[usize::from(v6)] |= *service == need.service;
+    }
+}
+
+fn ask(ruleset: &Ruleset, need: Need, v6: bool, heard: &mut Heard) {
+    let sees = |base: &Base| match (need.reaches, base.hook) {
+        (Reaches::Network, hook) => hook == Hook::Output,
+        (_, Hook::Output) | (Reaches::Copy, Hook::Input) => false,
+        (Reaches::Copy, Hook::Prerouting) => base.priority <= HEARS_AT,
+        (Reaches::Service | Reaches::Socket, _) => true,
     };
-    let mut tell = |chain: &Chain, judgement: Judgement| {
-        let services = told.entry((chain.to_string(), judgement)).or_default();
-        if !services.iter().any(|(service, _)| *service == need.service) {
-            services.push((need.service, [false; 2]));
-        }
-        for (service, families) in services {
-            families[usize::from(v6)] |= *service == need.service;
-        }
-    };
+    let leaves = need.reaches == Reaches::Network;
+    let course = if leaves { Course::Leaving } else { Course::Arriving };
+    let packet = Packet { service: need.service, v6, course, ruleset };
     // Who looks at the packet first comes first: what is passed on is not what later chains see.
     for (chain, base) in ruleset.bases(v6).filter(|(_, base)| sees(base)) {
-        let judgement = Walk::judge(ruleset, chain, base, need.service, v6);
+        let (judgement, untracked) = Walk::judge(packet, chain, base);
+        if let Some(place) = untracked.filter(|_| need.reaches == Reaches::Service) {
+            tell(&mut heard.untracked, (chain.to_string(), place), need, v6);
+        }
         let passed_on = matches!(judgement, Judgement::PassedOn(_));
-        tell(chain, judgement);
+        tell(&mut heard.told, (chain.to_string(), leaves, judgement), need, v6);
         if passed_on {
             return;
         }
     }
+}
+
+/// Chains that pass on what is for other addresses than ours, where all traffic is denied: what they
+/// translate is judged like what is for us.
+fn foreign(ruleset: &Ruleset, settings: &Settings) -> Vec<String> {
+    let firewall = &settings.firewall;
+    let mut found = Vec::new();
+    if firewall.policy == FirewallPolicy::None || !firewall.protected.is_empty() {
+        return found;
+    }
+    let whole = |transport| Service::new(transport, 1, u16::MAX);
+    for service in [Transport::Tcp, Transport::Udp].into_iter().filter_map(whole) {
+        for v6 in [false, true] {
+            let packet = Packet { service, v6, course: Course::Foreign, ruleset };
+            let bases = ruleset.bases(v6).filter(|(_, base)| base.hook == Hook::Prerouting);
+            found.extend(bases.filter_map(
+                |(chain, base)| match Walk::judge(packet, chain, base).0 {
+                    Judgement::PassedOn(place) => Some(format!("{chain} ({place})")),
+                    _ => None,
+                },
+            ));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// `tcp/22, udp/53 over IPv6`: the family is told where it makes a difference.

@@ -10,7 +10,7 @@ use sknock_gate::{Error, Firewall, listen};
 
 use super::others::{self, MOST_OF_A_RULESET};
 use super::synchronised::is_synchronised;
-use super::{Host, Reader, doors, reached};
+use super::{Host, Reader, Switches, doors, listening, reached};
 use crate::config::{Intake, Settings};
 use crate::parent::{marks, plan};
 
@@ -25,10 +25,15 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
         Ok(others) => {
             host.denied_elsewhere.extend(others.closed);
             host.unclear.extend(others.unclear);
+            host.answers_denied.extend(others.answers);
+            host.untracked.extend(others.untracked);
+            host.passed_on.extend(others.passed_on);
         }
         Err(error) => host.unlooked.push(format!("other firewalls: {error}")),
     }
     host.unclear.extend(old_tables());
+    host.listening = listening::at();
+    host.switches = Switches::read();
     host.reader = Reader::of_the_unit();
     host.marks = marks::kept(&settings.process.state);
     host.unsynchronised = !is_synchronised();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{OwnedFd, RawFd};
 
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::inherited::Inherited;
@@ -85,7 +86,10 @@ impl Contents {
         };
         Ok(Self {
             authorities: optional(descriptors.authorities, LARGEST_KEY_FILE)?,
-            revocation: optional(descriptors.revocation, LARGEST_LIST)?,
+            revocation: optional(descriptors.revocation, LARGEST_LIST).unwrap_or_else(|error| {
+                warn!("crlFile cannot be read: {error}; the start goes on without it");
+                None
+            }),
             web_authorities: optional(descriptors.web_authorities, LARGEST_KEY_FILE)?,
             bundle,
             password,

@@ -4,11 +4,22 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, NetPort, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
 use crate::readable;
+
+/// What the network process does below `stateDir`: regular files, and nothing that would be in the way
+/// of a later start, such as a folder, a link, a socket or a FIFO.
+fn kept() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile
+        | AccessFs::ReadDir
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::RemoveFile
+}
 
 /// Refuses every file but those of [`readable`], and writing anywhere but below `writable`.
 ///
@@ -26,7 +37,7 @@ pub(crate) fn restrict(writable: &[&Path], ports: &BTreeSet<u16>) -> Result<bool
         .scope(Scope::from_all(abi))?
         .create()?
         .add_rules(path_beneath_rules(readable::granted(), AccessFs::from_read(abi)))?
-        .add_rules(path_beneath_rules(writable, AccessFs::from_all(abi)))?
+        .add_rules(path_beneath_rules(writable, kept()))?
         .add_rules(ports)?
         .restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)

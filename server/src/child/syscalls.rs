@@ -33,6 +33,8 @@ pub(crate) fn restrict() -> Result<(), FilterError> {
     rules.insert(libc::SYS_socket, sockets()?);
     rules.insert(libc::SYS_clone, threads()?);
     rules.insert(libc::SYS_ioctl, requests()?);
+    // Without its flags, one of which leaves a device behind.
+    rules.insert(libc::SYS_renameat2, vec![argument(4, SeccompCmpOp::Eq, 0)?]);
     // Our own limits, nobody else's.
     rules.insert(libc::SYS_prlimit64, vec![argument(0, SeccompCmpOp::Eq, 0)?]);
     // A panic may end our own threads, nobody else's.
@@ -93,7 +95,8 @@ fn condition(
 }
 
 /// What threads, timers, sockets and the state directory need. No exec, no ptrace, no mount, no
-/// namespace, no module, no key ring, no bpf, no signal to others.
+/// namespace, no module, no key ring, no bpf, no signal to others; no folder, link, device or mode of a
+/// file.
 const CALLS: &[c_long] = &[
     // memory
     libc::SYS_brk,
@@ -152,7 +155,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
     libc::SYS_fallocate,
-    libc::SYS_fchmod,
     libc::SYS_fcntl,
     libc::SYS_fdatasync,
     libc::SYS_flock,
@@ -161,7 +163,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_ftruncate,
     libc::SYS_getdents64,
     libc::SYS_lseek,
-    libc::SYS_mkdirat,
     libc::SYS_newfstatat,
     libc::SYS_openat,
     libc::SYS_pread64,
@@ -170,7 +171,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_readlinkat,
     libc::SYS_readv,
     libc::SYS_renameat,
-    libc::SYS_renameat2,
     libc::SYS_statfs,
     libc::SYS_fstatfs,
     libc::SYS_statx,
@@ -193,8 +193,6 @@ const CALLS: &[c_long] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_lstat,
     #[cfg(target_arch = "x86_64")]
-    libc::SYS_mkdir,
-    #[cfg(target_arch = "x86_64")]
     libc::SYS_open,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_pipe,
@@ -204,8 +202,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_readlink,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_rename,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_rmdir,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_stat,
     #[cfg(target_arch = "x86_64")]

@@ -170,7 +170,7 @@ keys! {
 
     // which knocks are heard
     KNOCK_PORT = "knockPort", Kind::Ports, "62344",
-        "UDP ports that knocks arrive at; several only with intake = nflog";
+        "UDP ports that knocks arrive at, better without services; several only with intake = nflog";
     PROTOCOLS = "protocols", Kind::Dialects, "v2",
         "dialects to understand; v1 is the original's, and weaker";
     INTAKE = "intake", Kind::Word(&["nflog", "socket"]), "nflog",
@@ -186,7 +186,7 @@ keys! {
     SECOND_ADDRESS = "secondAddress", ALLOW_OR_DENY, "deny",
         "knocks that also open for a signed address of the other IP family";
     REPLAY_CAPACITY = "replayCapacity", number(1_000, 10_000_000), "1000000",
-        "knocks remembered at one time, at most about 200 bytes of memory each; full = refuse";
+        "knocks remembered at one time, about 200 bytes of memory and 160 of disk each; full = refuse";
     KNOCKPACKET_MIN_LENGTH = "KNOCKPACKET_MIN_LENGTH", number(0, 65_507), "800",
         "shortest knock of protocol v1, in bytes of its whole Ethernet frame";
     V1_ANY_USAGE = "v1AnyUsage", Kind::Word(&["yes", "no"]), "no",

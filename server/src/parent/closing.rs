@@ -8,7 +8,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use sknock_gate::Claim;
-use tracing::warn;
 
 use crate::closing::{Answered, LARGEST, SOCKET};
 use crate::grants::Which;
@@ -35,11 +34,8 @@ impl CloseSocket {
     pub(crate) fn next(&self) -> Option<(Which, SocketAddr)> {
         let mut question = [0; 4096];
         let (length, from) = self.0.recv_from(&mut question).ok()?;
-        let which = serde_json::from_slice(question.get(..length)?);
-        which
-            .inspect_err(|error| warn!("asked to close something unclear: {error}"))
-            .ok()
-            .map(|which| (which, from))
+        let which = serde_json::from_slice(question.get(..length)?).ok()?;
+        Some((which, from))
     }
 
     /// Answers; whoever does not wait for it any more gets none.

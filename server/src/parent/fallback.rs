@@ -2,14 +2,15 @@
 //! that dies meanwhile and is started again must not take up what nobody has confirmed; and what is in
 //! force. They count in this boot and this network namespace only.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::cell::RefCell;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use sknock_gate::{Claim, Origin};
+use sknock_storage::{Content, Slots, Stored, remove};
 use tracing::warn;
 
 use crate::config::{PasswordSource, Settings};
@@ -48,10 +49,13 @@ impl Fallbacks {
     }
 }
 
-/// Settings, or nothing. Open from the start on: later we have no privilege to open it.
+/// Settings, or nothing. Open from the start on: later we have no privilege to open it. A process that is
+/// killed while it writes leaves what was there before.
 #[derive(Debug)]
 pub(crate) struct Fallback {
-    file: File,
+    slots: RefCell<Slots>,
+    /// At the start.
+    found: Content,
     origin: Origin,
 }
 
@@ -72,18 +76,18 @@ impl Fallback {
     /// In the file `path`. One of another user is replaced: the folder may be a unit's user's, and root
     /// opens and gives away what settings name.
     pub(crate) fn open(path: &Path, origin: Origin) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        let ours = |file: &File| {
-            let found = file.metadata();
-            found.is_ok_and(|found| found.uid() == geteuid().as_raw() && found.is_file())
+        let ours = |file: &Stored| {
+            file.file().metadata().is_ok_and(|found| found.uid() == geteuid().as_raw())
         };
-        match options.open(path) {
-            Ok(file) if ours(&file) => return Ok(Self { file, origin }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Ok(_) | Err(_) => fs::remove_file(path)?,
-        }
-        options.create_new(true).open(path).map(|file| Self { file, origin })
+        let file = match Stored::open(path) {
+            Ok(file) if ours(&file) => file,
+            _ => {
+                remove(path)?;
+                Stored::create(path, 0o600)?
+            }
+        };
+        let (slots, found) = Slots::read(file, LARGEST)?;
+        Ok(Self { slots: RefCell::new(slots), found, origin })
     }
 
     /// Keeps `settings` for whoever starts next.
@@ -96,8 +100,7 @@ impl Fallback {
         let origin = self.origin.to_string();
         let kept = Kept { origin, settings: settings.clone(), password, inline };
         let text = serde_json::to_vec(&kept)?;
-        self.file.set_len(0)?;
-        self.file.write_all_at(&text, 0)
+        self.slots.borrow_mut().put(&text)
     }
 
     /// What was kept, in this boot and network namespace, by a server that has not ended in order. A password that stood in the
@@ -122,15 +125,16 @@ impl Fallback {
     }
 
     fn read(&self) -> io::Result<Option<Kept>> {
-        let mut text = Vec::new();
-        // Read once, at the start, so from the beginning.
-        (&self.file).take(LARGEST).read_to_end(&mut text)?;
-        if text.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_slice(&text)?)) }
+        match self.found.latest.as_deref() {
+            None if self.found.doubtful => Err(io::Error::other("it is not as it was written")),
+            None | Some([]) => Ok(None),
+            Some(text) => Ok(Some(serde_json::from_slice(text)?)),
+        }
     }
 
     /// What runs is what is to run.
     pub(crate) fn forget(&self) {
-        if let Err(error) = self.file.set_len(0) {
+        if let Err(error) = self.slots.borrow_mut().put(&[]) {
             warn!(
                 "what to go back to cannot be forgotten: {error}; the next start goes back to it"
             );
@@ -140,9 +144,11 @@ impl Fallback {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{chown, symlink};
 
     use nix::sched::{CloneFlags, unshare};
+    use sknock_storage::outage::{Recorder, restore};
 
     use super::*;
     use crate::config::parse;
@@ -166,13 +172,45 @@ mod tests {
             ("", ""),
         ] {
             fallback.keep(&settings(set)).unwrap();
-            assert!(!fs::read_to_string(&path).unwrap().contains("old"));
+            assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains("old"));
             assert_eq!(kept().unwrap().keys, settings(expected).keys, "{set}");
         }
         fallback.forget();
         assert_eq!(kept(), None);
         fs::write(&path, "{").unwrap();
         assert_eq!(kept(), None);
+    }
+
+    /// Killed after any of the changes that it makes: what is kept is what was kept before or after.
+    #[test]
+    fn a_process_that_is_killed_leaves_what_was_kept_before_or_after() {
+        let (folder, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (path, recorder) = (folder.path().join("before"), Recorder::default());
+        let here = Origin::here(Path::new("/")).unwrap();
+        let settings_for = |number: usize| settings(&format!("knockPort = {number}\n"));
+        let mut expected = vec![None];
+        let mut counts = vec![0];
+        recorder.during(|| {
+            for number in 1..5 {
+                // The server is started again each time.
+                let fallback = Fallback::open(&path, here).unwrap();
+                fallback.keep(&settings_for(number)).unwrap();
+                expected.push(Some(settings_for(number).knocks.ports));
+                counts.push(recorder.count());
+                fallback.forget();
+                expected.push(None);
+                counts.push(recorder.count());
+            }
+        });
+        for count in 0..=recorder.count() {
+            restore(&recorder.kill(count), again.path()).unwrap();
+            let before = again.path().join("before");
+            let kept = Fallback::open(&before, here).unwrap().kept(&settings(""));
+            let kept = kept.map(|settings| settings.knocks.ports);
+            let done = counts.iter().filter(|done| **done <= count).count() - 1;
+            let may_be = [Some(&expected[done]), expected.get(done + 1)];
+            assert!(may_be.contains(&Some(&kept)), "after {count}: {kept:?}");
+        }
     }
 
     #[test]

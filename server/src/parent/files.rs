@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, lchown};
 use std::path::{Path, PathBuf};
 
+use super::list;
 use super::privilege::Account;
 use crate::config::{PasswordSource, Settings};
 use crate::handover::secret_file;
@@ -51,25 +52,26 @@ impl fmt::Display for Unusable {
 }
 
 impl Files {
-    /// Opens everything, or says all that is wrong.
-    pub(crate) fn open(settings: &Settings) -> Result<Self, Vec<Unusable>> {
+    /// Opens everything, or says all that is wrong. `account` is that of the network process; without
+    /// one, no list is opened.
+    pub(crate) fn open(
+        settings: &Settings,
+        account: Option<Account>,
+    ) -> Result<Self, Vec<Unusable>> {
         let bundle = open("serverPFXFile", &settings.keys.pfx);
         let password = password(&settings.keys.password);
         let authorities = optional("caFile", settings.keys.authorities.as_deref());
         let web = settings.revocation.tls_authorities.as_deref();
         let web_authorities = optional("crlTlsCaFile", web);
-        let revocation = match optional("crlFile", settings.revocation.file.as_deref()) {
-            // A list that is not there yet is fetched.
-            Err(missing) if missing.error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other,
-        };
-        match (bundle, password, authorities, revocation, web_authorities) {
-            (Ok(bundle), Ok(password), Ok(authorities), Ok(revocation), Ok(web_authorities)) => {
+        let file = settings.revocation.file.as_deref();
+        let revocation = file.zip(account).and_then(|(path, account)| list::open(path, account));
+        match (bundle, password, authorities, web_authorities) {
+            (Ok(bundle), Ok(password), Ok(authorities), Ok(web_authorities)) => {
                 Ok(Self { bundle, password, authorities, revocation, web_authorities })
             }
-            (bundle, password, authorities, revocation, web) => {
+            (bundle, password, authorities, web) => {
                 let needed = [bundle.err(), password.err()].into_iter();
-                let optional = [authorities.err(), revocation.err(), web.err()];
+                let optional = [authorities.err(), web.err()];
                 Err(needed.chain(optional).flatten().collect())
             }
         }
@@ -112,7 +114,7 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     // Somebody else's, or of a run under another account.
     let foreign = path.read_dir()?.try_fold(false, |foreign, entry| {
         let name = entry?.file_name();
-        io::Result::Ok(foreign || !OURS.iter().any(|ours| name == *ours))
+        io::Result::Ok(foreign || !is_ours(&name.to_string_lossy()))
     })?;
     if foreign {
         let text = "it belongs to somebody else and holds files that are not ours; \
@@ -123,9 +125,14 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     path.read_dir()?.try_for_each(|entry| lchown(entry?.path(), Some(uid), Some(gid)))
 }
 
-/// What the network process keeps in its folder.
-const OURS: [&str; 6] =
-    ["journal", "journal.new", "horizon", "horizon.new", "crl.der", "crl.der.new"];
+/// What the network process keeps in its folders.
+const OURS: [&str; 5] = ["journal.0", "journal.1", "horizon", "crl.der", "crl.der.new"];
+
+/// Also what was in the way of it, and was renamed.
+fn is_ours(name: &str) -> bool {
+    let begins = |ours: &&str| name.strip_prefix(*ours);
+    OURS.iter().filter_map(begins).any(|rest| rest.is_empty() || rest.starts_with(".unusable-"))
+}
 
 fn password(source: &PasswordSource) -> Result<OwnedFd, Unusable> {
     let inline = |secret: &[u8]| {

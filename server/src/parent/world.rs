@@ -75,15 +75,21 @@ impl World {
     }
 }
 
-/// What it takes to read key files and to give away the state directory.
-const PRIVILEGES: &[Capability] = &[Capability::CAP_DAC_READ_SEARCH, Capability::CAP_CHOWN];
+/// What it takes to read key files, to give away the state directory, and to open what is in it as its
+/// user.
+const PRIVILEGES: &[Capability] = &[
+    Capability::CAP_DAC_READ_SEARCH,
+    Capability::CAP_CHOWN,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+];
 
 fn prepare(settings: &Settings) -> Result<(Account, Files), Unfit> {
     let account = Account::find(&settings.process.user).map_err(|error| {
         error!("user: {error}");
         Unfit
     });
-    let files = Files::open(settings).map_err(|all| {
+    let files = Files::open(settings, account.as_ref().ok().copied()).map_err(|all| {
         for one in &all {
             error!("{}", settings.located(one.to_string()));
         }

@@ -2,24 +2,20 @@
 //! issuer is a plain CRL file. Nothing of it is believed here, and no whole list of it read into
 //! memory, but where several issuers have one name.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sknock_protocol::{Anchors, IssuerId, RevocationList};
+use sknock_storage::{Draft, Follow, open_regular};
 
 use super::LARGEST;
 
 /// What was saved, at most [`MOST`] bytes of it: a regular file, and no link to one.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(MOST)).unwrap_or(0));
+    let file = open_regular(path, Follow::Never)?;
+    let length = file.metadata()?.len().min(MOST);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(MOST).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -62,30 +58,23 @@ impl Stays for Successor<'_> {
 /// Puts `list` into the file, with those lists of it that stay. At every moment the file is the old one
 /// or the new one, whole.
 pub(crate) fn replace(path: &Path, list: &[u8], stays: &impl Stays) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(".new");
-    let new = folder.join(name);
-    // A leftover of a crash is in our way; a link that somebody put there is not followed.
-    let _ = std::fs::remove_file(&new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&new)?;
-    if let Ok(former) = File::open(path) {
-        copy(former, &mut file, stays)?;
+    let mut draft = Draft::begin(path, 0o644)?;
+    // What is no regular file holds no lists, and nobody waits for it.
+    if let Ok(former) = open_regular(path, Follow::Links) {
+        copy(&former, &mut draft, stays)?;
     }
-    file.write_all(list)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    File::open(folder)?.sync_all()
+    draft.write_all(list)?;
+    draft.publish()
 }
 
 /// Copies whole lists that stay, up to whatever is not a whole list.
-fn copy(mut from: File, to: &mut File, stays: &impl Stays) -> io::Result<()> {
+fn copy(mut from: &File, to: &mut impl Write, stays: &impl Stays) -> io::Result<()> {
     let mut left = from.metadata()?.len();
     let mut head = Vec::with_capacity(RevocationList::HEAD);
     loop {
         let place = from.stream_position()?;
         head.clear();
-        (&from).take(RevocationList::HEAD as u64).read_to_end(&mut head)?;
+        from.take(RevocationList::HEAD as u64).read_to_end(&mut head)?;
         let Some(announced) = RevocationList::announced(&head) else { return Ok(()) };
         let length = announced.length as u64;
         let Some(rest) = left.checked_sub(length) else { return Ok(()) };
@@ -94,12 +83,12 @@ fn copy(mut from: File, to: &mut File, stays: &impl Stays) -> io::Result<()> {
             from.seek(SeekFrom::Start(place))?;
         }
         match known {
-            Some(true) => pass(&mut (&from).take(length), to, &mut head)?,
+            Some(true) => pass(&mut from.take(length), to, &mut head)?,
             Some(false) => {}
             None if length > LARGEST => {}
             None => {
                 let mut list = Vec::new();
-                (&from).take(length).read_to_end(&mut list)?;
+                from.take(length).read_to_end(&mut list)?;
                 if stays.by_signature(&list) {
                     to.write_all(&list)?;
                 }
@@ -111,7 +100,7 @@ fn copy(mut from: File, to: &mut File, stays: &impl Stays) -> io::Result<()> {
 }
 
 /// Piece by piece: what the standard library does instead asks for calls that are not permitted here.
-fn pass(from: &mut impl Read, to: &mut File, piece: &mut Vec<u8>) -> io::Result<()> {
+fn pass(from: &mut impl Read, to: &mut impl Write, piece: &mut Vec<u8>) -> io::Result<()> {
     loop {
         piece.clear();
         if from.take(RevocationList::HEAD as u64).read_to_end(piece)? == 0 {
@@ -123,6 +112,10 @@ fn pass(from: &mut impl Read, to: &mut File, piece: &mut Vec<u8>) -> io::Result<
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
+    use sknock_storage::outage::{Ignored, Recorder};
+
     use super::*;
 
     /// The least that says whose list it is, and more that does not matter.
@@ -186,6 +179,31 @@ mod tests {
         replace(&path, &a, &others(&a)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), [&b[..], &a].concat());
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_power_loss_leaves_the_old_lists_or_the_new_ones() {
+        let (folder, recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
+        let path = folder.path().join("crl.der");
+        let lists = [list(1, 5), list(1, 100), list(1, 7)];
+        let mut counts = Vec::new();
+        for list in &lists {
+            recorder.during(|| replace(&path, list, &others(list)).unwrap());
+            counts.push(recorder.count());
+        }
+        let wrong = |ignored| {
+            (0..=recorder.count()).any(|count| {
+                let done = counts.iter().filter(|done| **done <= count).count();
+                // None before the first, and then that one or the next.
+                let may_be = [done.checked_sub(1).map(|last| &lists[last]), lists.get(done)];
+                recorder.outages(count, ignored).iter().any(|state| {
+                    let found = state.get(OsStr::new("crl.der"));
+                    !may_be.contains(&found)
+                })
+            })
+        };
+        assert!(!wrong(Ignored::Nothing));
+        assert!(wrong(Ignored::Files) && wrong(Ignored::Folders), "it would be noticed");
     }
 
     #[test]

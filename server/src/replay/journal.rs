@@ -9,11 +9,15 @@ use std::time::Duration;
 use sknock_gate::Shares;
 use sknock_protocol::{Encapsulation, Moment};
 
-use super::files::{Folder, HORIZON, JOURNAL, Log, NotOurs};
+use super::files::{Folder, HORIZON, JOURNALS, NotOurs};
+use super::half;
+use super::log::{Former, Half, Log, room};
 use super::memory::spare;
-use super::opening::{self, Found, History};
+use super::opening::{self, History};
+use super::record::LENGTH;
 use super::sharing::Sender;
 use super::{BootId, Memory, ReplayStore, Trace, Used};
+use crate::aside;
 
 /// Remembers used knocks in memory and in `stateDir`. Shared by all threads.
 ///
@@ -71,7 +75,22 @@ pub enum JournalError {
 }
 
 impl Journal {
+    /// Renames what is in the way of our files in `dir`, and says so in the log: then a start goes on
+    /// without it. To be called before the process gives up the right to rename folders.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn clear_the_way(dir: &Path) -> io::Result<()> {
+        let mut files = JOURNALS.map(|name| (name, room(LARGEST_CAPACITY))).to_vec();
+        files.push((HORIZON, 1 << 20));
+        files.into_iter().try_for_each(|(name, largest)| aside::clear(&dir.join(name), largest))
+    }
+
     /// Takes the folder `dir`, which must exist, and learns from it what was admitted before.
+    ///
+    /// The first time, this makes the files, with room for all that they will ever have: nothing after
+    /// that needs more of the disk. With a greater `capacity` they are made longer; if there is no room
+    /// for that, they stay as they are, and hold fewer knocks.
     ///
     /// `now` and `boot` are the current ones. `window` is how far a stamp may be from the time of
     /// arrival, in either direction; about `capacity` knocks are remembered at a time.
@@ -90,18 +109,29 @@ impl Journal {
             NotOurs::Held => JournalError::Held { dir: dir.to_owned() },
             NotOurs::Unusable(source) => unusable("take the lock")(source),
         })?;
-        let found = match folder.read(JOURNAL) {
-            Ok(Some(bytes)) => opening::read(&bytes),
-            Ok(None) => Found::Missing,
-            Err(_) => Found::Damaged { newest: Moment::EPOCH },
-        };
-        // A horizon that cannot be read is as good as none, and is replaced before it matters.
-        let horizon =
-            folder.read(HORIZON).ok().flatten().and_then(|bytes| opening::read_horizon(&bytes));
+        let journals = folder.journals().map_err(unusable("open the replay journal"))?;
+        let (slots, content) = folder.horizon().map_err(unusable("make the horizon's file"))?;
+        let horizon = opening::horizon(&content, now, window);
+        // One that is in doubt is written again.
+        let synced = horizon.filter(|_| !content.doubtful).unwrap_or_default();
+
+        let [first, second] = journals.map(Option::unzip);
+        let extents = [&first.1, &second.1].map(|half| half.as_ref().map_or(0, extent));
+        let found = opening::read([first.1, second.1]);
+        let current = found.current();
         let start = opening::start(found, horizon, *boot, now, window, spare(capacity));
-        let log =
-            Log::begin(folder, *boot, horizon.unwrap_or_default(), start.floor, &start.traces)
-                .map_err(unusable("write the replay journal"))?;
+        let length = room(capacity.max(start.traces.len()));
+        let half = |place: usize, file| {
+            let made = folder.with_room(JOURNALS[place], file, length).and_then(|file| {
+                let extent = extents[place].min(file.length()?);
+                Ok(Half { file, extent })
+            });
+            made.map_err(unusable("make the files of the replay journal"))
+        };
+        let halves = [half(0, first.0)?, half(1, second.0)?];
+        let former = Former { halves, current, slots, horizon: synced };
+        let log = Log::begin(folder, *boot, former, start.floor, &start.traces)
+            .map_err(unusable("write the replay journal"))?;
         let admits_from = start.floor.after(Duration::from_millis(1));
         let memory = Memory::restored(window, capacity, start.floor, start.traces);
         let opened = Opened { admits_from, history: start.history };
@@ -127,17 +157,14 @@ impl Journal {
         self.log.into_inner().map_err(|_| io::Error::other("a writing thread died"))?.close()
     }
 
-    /// Writes `trace` down; tells whether the journal has grown beyond need, or nothing if it
-    /// could not be written.
-    fn write(&self, trace: &Trace) -> Option<bool> {
-        let mut log = self.log.lock().ok()?;
-        match log.append(trace) {
-            Ok(()) => Some(log.is_overgrown()),
-            Err(error) => {
-                tracing::error!(%error, "cannot write the replay journal, so no knock is accepted");
-                None
-            }
+    /// Writes `trace` down; whether it could be written, and whether the journal is to be written anew.
+    fn write(&self, trace: &Trace) -> (bool, bool) {
+        let Ok(mut log) = self.log.lock() else { return (false, false) };
+        let written = log.append(trace);
+        if let Err(error) = &written {
+            tracing::error!(%error, "cannot write the replay journal, so no knock is accepted");
         }
+        (written.is_ok(), log.is_overgrown())
     }
 
     /// Writes the journal anew from memory, unless another thread just did.
@@ -148,9 +175,17 @@ impl Journal {
             return;
         }
         if let Err(error) = log.rewrite(frozen.floor(), frozen.traces()) {
-            tracing::warn!(%error, "cannot shorten the replay journal; it goes on growing");
+            tracing::warn!(%error, "cannot write the replay journal anew; it is tried again");
         }
     }
+}
+
+/// As many as `replayCapacity` may ever say: no journal is larger than for that.
+const LARGEST_CAPACITY: usize = 10_000_000;
+
+/// The bytes of a file that may be other than zeros.
+fn extent(half: &half::Half) -> u64 {
+    half.extent * LENGTH as u64
 }
 
 impl ReplayStore for Journal {
@@ -170,12 +205,10 @@ impl ReplayStore for Journal {
 impl Journal {
     fn record_by(&self, trace: &Trace, sender: Option<&Sender<'_>>, now: Moment) -> Used {
         let mut overgrown = false;
-        let used = self.memory.record_if(trace, sender, now, || match self.write(trace) {
-            Some(grown) => {
-                overgrown = grown;
-                true
-            }
-            None => false,
+        let used = self.memory.record_if(trace, sender, now, || {
+            let (written, grown) = self.write(trace);
+            overgrown = grown;
+            written
         });
         if overgrown {
             self.compact();

@@ -8,8 +8,10 @@ use std::fmt;
 use std::time::Duration;
 
 use sknock_protocol::Moment;
+use sknock_storage::Content;
 
-use super::record::{LENGTH, Record};
+use super::half::{Beginning, Half};
+use super::record::Head;
 use super::{BootId, Trace};
 
 /// How much of the past is known.
@@ -39,15 +41,25 @@ impl fmt::Display for History {
     }
 }
 
-/// The journal file.
+/// The journal files.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Found {
-    /// It is not there.
+    /// They are not there, or have never been begun.
     Missing,
-    /// It cannot be read, or not all of it; `newest` is the largest stamp that can.
+    /// They cannot be read, or not all of them; `newest` is the largest stamp that can.
     Damaged { newest: Moment },
-    /// Every record is as it was written.
-    Whole { boot: BootId, floor: Moment, closed: bool, traces: Vec<Trace> },
+    /// Every record of the one that counts is as it was written.
+    Whole { place: usize, head: Head, closed: bool, traces: Vec<Trace> },
+}
+
+impl Found {
+    /// The file that counts and its generation.
+    pub(super) fn current(&self) -> Option<(usize, u64)> {
+        match self {
+            Self::Whole { place, head, .. } => Some((*place, head.generation)),
+            _ => None,
+        }
+    }
 }
 
 /// With what to begin.
@@ -58,49 +70,39 @@ pub(super) struct Start {
     pub(super) history: History,
 }
 
-/// Reads a journal file.
+/// Chooses between the two journal files; `None` for one that is not there.
 ///
-/// A last record of less than its length is the trace of a write that failed; its grant never
-/// happened, and it is dropped. Any other record that is not as it was written, wherever it is,
-/// comes from the disk and not from us: then nothing is certain about its neighbours either.
-pub(super) fn read(bytes: &[u8]) -> Found {
-    let (records, torn) = bytes.as_chunks::<LENGTH>();
-    let facts: Vec<Option<Record>> = records.iter().map(Record::decode).collect();
-    let (inner, closed) = match facts.as_slice() {
-        [inner @ .., Some(Record::Done)] if torn.is_empty() => (inner, true),
-        all => (all, false),
+/// They are written in turn, so the generations in their heads differ by one, and that with the greater
+/// one counts. Anything else comes from the disk or from somebody else and not from us: then nothing is
+/// certain about what was in them. A file that is missing may have been the one that counted.
+pub(super) fn read(halves: [Option<Half>; 2]) -> Found {
+    let newest = halves.iter().flatten().map(|half| half.newest).max().unwrap_or_default();
+    let begun = |half: &Option<Half>| half.as_ref().map(|half| half.head.generation());
+    // A file that has never been begun has nothing behind that, either.
+    let broken = halves.iter().flatten().any(|half| half.broken);
+    let place = match [begun(&halves[0]), begun(&halves[1])] {
+        [None | Some(Some(0)), None | Some(Some(0))] if !broken => return Found::Missing,
+        // Both are begun at the first start: one that is empty has been emptied.
+        [Some(Some(first @ 1..)), Some(Some(second @ 1..))] if first.abs_diff(second) == 1 => {
+            usize::from(second > first)
+        }
+        _ => return Found::Damaged { newest },
     };
-    let [Some(Record::Head(boot, floor)), used @ ..] = inner else {
-        return Found::Damaged { newest: newest(&facts) };
-    };
-    let traces: Option<Vec<Trace>> = used
-        .iter()
-        .map(|fact| match fact {
-            Some(Record::Used(trace)) => Some(*trace),
-            _ => None,
-        })
-        .collect();
-    match traces {
-        Some(traces) => Found::Whole { boot: *boot, floor: *floor, closed, traces },
-        None => Found::Damaged { newest: newest(&facts) },
+    let [first, second] = halves;
+    match if place == 0 { first } else { second } {
+        Some(Half { head: Beginning::Whole(head), traces, closed, broken: false, .. }) => {
+            Found::Whole { place, head, closed, traces }
+        }
+        _ => Found::Damaged { newest },
     }
 }
 
-fn newest(facts: &[Option<Record>]) -> Moment {
-    let stamps = facts.iter().flatten().map(|fact| match fact {
-        Record::Head(_, stamp) | Record::Horizon(stamp) => *stamp,
-        Record::Used(trace) => trace.stamp,
-        Record::Done => Moment::EPOCH,
-    });
-    stamps.max().unwrap_or_default()
-}
-
-/// Reads a horizon file; a damaged one is as good as none.
-pub(super) fn read_horizon(bytes: &[u8]) -> Option<Moment> {
-    match Record::decode(bytes.try_into().ok()?) {
-        Some(Record::Horizon(horizon)) => Some(horizon),
-        _ => None,
-    }
+/// The horizon, of what is in its slots. If one of them is torn or spoilt, it may have been the later
+/// one: then nobody can have been admitted from further ahead than `now` and a window.
+pub(super) fn horizon(content: &Content, now: Moment, window: Duration) -> Option<Moment> {
+    let bytes = content.latest.as_deref().and_then(|value| value.try_into().ok());
+    let horizon = bytes.map(|bytes| Moment::from_millis(u64::from_be_bytes(bytes)))?;
+    Some(if content.doubtful { horizon.max(now.after(window)) } else { horizon })
 }
 
 /// Decides with what to begin at `now`, in `boot`; as many as `spare` knocks stay known whatever their
@@ -114,12 +116,12 @@ pub(super) fn start(
     spare: usize,
 ) -> Start {
     let (history, newest) = match found {
-        Found::Whole { boot: then, floor, closed, traces } if closed || then == boot => {
-            return complete(floor, traces, now, window, spare);
+        Found::Whole { head, closed, traces, .. } if closed || head.boot == boot => {
+            return complete(head.floor, traces, now, window, spare);
         }
-        Found::Whole { floor, traces, .. } => {
+        Found::Whole { head, traces, .. } => {
             let newest = traces.iter().map(|trace| trace.stamp).max().unwrap_or_default();
-            (History::Unsynced, newest.max(floor))
+            (History::Unsynced, newest.max(head.floor))
         }
         Found::Damaged { newest } => (History::Damaged, newest),
         Found::Missing if horizon.is_some() => (History::Missing, Moment::EPOCH),
@@ -155,6 +157,7 @@ mod tests {
     use sknock_protocol::KnockId;
 
     use super::super::OneTimeKey;
+    use super::super::record::{LENGTH, Record};
     use super::*;
 
     const WINDOW: Duration = Duration::from_secs(30);
@@ -169,39 +172,58 @@ mod tests {
         Trace { stamp: at(stamp), id: KnockId([5; 32]), key: OneTimeKey([6; 16]) }
     }
 
+    fn head(boot: BootId, floor: u64) -> Record {
+        Record::Head(Head { boot, floor: at(floor), generation: 2 })
+    }
+
+    fn half(bytes: &[u8]) -> Half {
+        let mut half = Half::default();
+        bytes.as_chunks().0.iter().for_each(|record| half.feed(record));
+        half
+    }
+
+    /// Of the generation before.
+    fn former() -> Half {
+        half(&Record::Head(Head { boot: ELSEWHERE, floor: at(1), generation: 1 }).encode())
+    }
+
     fn file(records: &[Record]) -> Vec<u8> {
-        records.iter().flat_map(Record::encode).collect()
+        let written: Vec<u8> = records.iter().flat_map(Record::encode).collect();
+        [written, vec![0; 3 * LENGTH]].concat()
+    }
+
+    fn found(bytes: &[u8]) -> Found {
+        read([Some(former()), Some(half(bytes))])
     }
 
     fn open(bytes: &[u8], horizon: Option<u64>) -> (Moment, usize, History) {
-        let start = start(read(bytes), horizon.map(at), HERE, at(110), WINDOW, 0);
+        let start = start(found(bytes), horizon.map(at), HERE, at(110), WINDOW, 0);
         (start.floor, start.traces.len(), start.history)
     }
 
     #[test]
     fn a_journal_of_this_boot_or_a_closed_one_is_complete() {
         let used = Record::Used(trace(100));
-        let same = file(&[Record::Head(HERE, at(7)), used]);
+        let same = file(&[head(HERE, 7), used]);
         assert_eq!(open(&same, Some(160)), (at(7), 1, History::Complete));
-        let closed = file(&[Record::Head(ELSEWHERE, at(7)), used, Record::Done]);
+        let closed = file(&[head(ELSEWHERE, 7), used, Record::Done(2)]);
         assert_eq!(open(&closed, None), (at(7), 1, History::Complete));
     }
 
     #[test]
     fn after_another_boot_the_horizon_is_the_floor() {
-        let journal = file(&[Record::Head(ELSEWHERE, at(7)), Record::Used(trace(100))]);
+        let journal = file(&[head(ELSEWHERE, 7), Record::Used(trace(100))]);
         assert_eq!(open(&journal, Some(160)), (at(160), 0, History::Unsynced));
         assert_eq!(open(&journal, None), (at(140), 0, History::Unsynced));
     }
 
     #[test]
     fn the_floor_is_never_below_anything_read() {
-        let ahead = file(&[Record::Head(ELSEWHERE, at(7)), Record::Used(trace(900))]);
+        let ahead = file(&[head(ELSEWHERE, 7), Record::Used(trace(900))]);
         assert_eq!(open(&ahead, Some(160)).0, at(900));
-        let raised = file(&[Record::Head(ELSEWHERE, at(901)), Record::Used(trace(900))]);
+        let raised = file(&[head(ELSEWHERE, 901), Record::Used(trace(900))]);
         assert_eq!(open(&raised, None).0, at(901));
-        let mut damaged =
-            file(&[Record::Head(HERE, at(7)), Record::Done, Record::Used(trace(900))]);
+        let mut damaged = file(&[head(HERE, 7), Record::Done(2), Record::Used(trace(900))]);
         assert_eq!(open(&damaged, None), (at(900), 0, History::Damaged));
         damaged[0] ^= 1;
         assert_eq!(open(&damaged, Some(901)), (at(901), 0, History::Damaged));
@@ -217,48 +239,99 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_tail_is_dropped_but_a_rotten_record_is_not() {
-        let journal = file(&[Record::Head(HERE, at(7)), Record::Used(trace(100))]);
-        for length in LENGTH..journal.len() {
-            assert_eq!(open(&journal[..length], None), (at(7), 0, History::Complete), "{length}");
+    fn any_record_that_nobody_wrote_so_is_damage() {
+        let journal = file(&[head(HERE, 7), Record::Used(trace(100)), Record::Used(trace(101))]);
+        assert_eq!(open(&journal, Some(160)), (at(7), 2, History::Complete));
+        for bit in 0..3 * LENGTH * 8 {
+            let mut rotten = journal.clone();
+            rotten[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(open(&rotten, Some(160)), (at(160), 0, History::Damaged), "bit {bit}");
         }
-        let mut rotten = journal;
-        rotten[LENGTH + 3] ^= 1;
-        assert_eq!(open(&rotten, Some(160)), (at(160), 0, History::Damaged));
-        assert_eq!(open(&[], Some(160)), (at(160), 0, History::Damaged));
+        let mut hole = journal;
+        hole[LENGTH..2 * LENGTH].fill(0);
+        assert_eq!(open(&hole, Some(160)), (at(160), 0, History::Damaged));
     }
 
     #[test]
-    fn a_closing_mark_counts_only_at_the_very_end() {
-        let mut journal = file(&[Record::Head(ELSEWHERE, at(7)), Record::Done]);
-        assert_eq!(open(&journal, Some(160)).2, History::Complete);
-        journal.push(0);
-        assert_eq!(open(&journal, Some(160)), (at(160), 0, History::Damaged));
+    fn a_closing_mark_counts_at_the_very_end_of_its_own_generation_only() {
+        let journal = [head(ELSEWHERE, 7), Record::Done(2)];
+        assert_eq!(open(&file(&journal), Some(160)).2, History::Complete);
+        for after in [Record::Done(2), Record::Used(trace(9)), head(HERE, 7)] {
+            let more = [&file(&journal)[..2 * LENGTH], &file(&[after])].concat();
+            assert_eq!(open(&more, Some(160)), (at(160), 0, History::Damaged));
+        }
+        let former = file(&[head(ELSEWHERE, 7), Record::Done(1)]);
+        assert_eq!(open(&former, Some(160)).2, History::Damaged);
+    }
+
+    #[test]
+    fn of_two_files_the_later_one_counts_and_they_must_fit() {
+        let of = |generation| {
+            let head = Record::Head(Head { boot: HERE, floor: at(generation), generation });
+            Some(half(&file(&[head])))
+        };
+        let place = |halves| match read(halves) {
+            Found::Whole { place, .. } => Ok(place),
+            found => Err(found),
+        };
+        assert_eq!([place([of(8), of(9)]), place([of(10), of(9)])], [Ok(1), Ok(0)]);
+        let damaged = |newest| Err(Found::Damaged { newest: at(newest) });
+        for (halves, newest) in [
+            ([of(9), None], 9),
+            ([None, of(9)], 9),
+            ([of(1), None], 1),
+            ([of(9), Some(Half::default())], 9),
+            ([of(1), Some(Half::default())], 1),
+            ([None, Some(half(&[&[0; LENGTH][..], &file(&[head(HERE, 9)])].concat()))], 9),
+            ([Some(Half::default()), of(1)], 1),
+            ([of(9), of(9)], 9),
+            ([of(7), of(9)], 9),
+            ([Some(half(&[7; LENGTH])), of(9)], 9),
+            ([Some(half(&Record::Used(trace(12)).encode())), of(9)], 12),
+        ] {
+            assert_eq!(place(halves), damaged(newest));
+        }
+        for missing in [[None, None], [Some(Half::default()), None], [None, Some(Half::default())]]
+        {
+            assert_eq!(place(missing), Err(Found::Missing));
+        }
+    }
+
+    #[test]
+    fn what_is_left_in_the_former_file_does_not_matter_but_for_its_head() {
+        let mut former = former();
+        former.feed(&[9; LENGTH]);
+        let journal = half(&file(&[head(HERE, 7)]));
+        assert!(matches!(read([Some(former), Some(journal)]), Found::Whole { place: 1, .. }));
     }
 
     #[test]
     fn old_knocks_are_forgotten_while_reading_and_raise_the_floor() {
         let journal = file(&[
-            Record::Head(HERE, at(7)),
+            head(HERE, 7),
             Record::Used(trace(79)),
             Record::Used(trace(80)),
             Record::Used(trace(200)),
         ]);
         assert_eq!(open(&journal, None), (at(79), 2, History::Complete));
         let spare = |spare| {
-            let start = start(read(&journal), None, HERE, at(110), WINDOW, spare);
+            let start = start(found(&journal), None, HERE, at(110), WINDOW, spare);
             (start.floor, start.traces.len())
         };
         assert_eq!([spare(2), spare(3), spare(9)], [(at(79), 2), (at(7), 3), (at(7), 3)]);
     }
 
     #[test]
-    fn a_damaged_horizon_is_none() {
-        let mut bytes = Record::Horizon(at(160)).encode();
-        assert_eq!(read_horizon(&bytes), Some(at(160)));
-        assert_eq!(read_horizon(&bytes[1..]), None);
-        bytes[20] ^= 1;
-        assert_eq!(read_horizon(&bytes), None);
-        assert_eq!(read_horizon(&Record::Done.encode()), None);
+    fn a_horizon_in_doubt_is_a_window_ahead_at_least() {
+        let content = |horizon: Option<u64>, doubtful| Content {
+            latest: horizon.map(|at| (at * 1000).to_be_bytes().to_vec()),
+            doubtful,
+        };
+        let read = |content| horizon(&content, at(110), WINDOW);
+        assert_eq!(read(content(Some(160), false)), Some(at(160)));
+        assert_eq!(read(content(Some(160), true)), Some(at(160)));
+        assert_eq!(read(content(Some(120), true)), Some(at(140)));
+        assert_eq!(read(content(None, true)), None);
+        assert_eq!(read(Content { latest: Some(vec![1]), doubtful: false }), None);
     }
 }

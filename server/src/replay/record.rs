@@ -3,14 +3,14 @@
 //! ```text
 //! record[64] = body[56] || tag[4] || CRC-32 of the 60 bytes before, big-endian
 //!
-//! head  body = "sknock journal 1" || boot id[16] || u64 floor, ms || zeros
+//! head  body = "sknock journal 2" || boot id[16] || u64 floor, ms || u64 generation || zeros
 //! used  body = KnockId[32] || first half of the one-time key's X[16] || u64 stamp, ms
-//! done  body = zeros; last in a journal that was closed, and synced before
-//! hori  body = "sknock horizon 1" || u64 horizon, ms || zeros
+//! done  body = u64 generation || zeros; last in a journal that was closed, and synced before
 //! ```
 //!
-//! A journal is one `head` and any number of `used`. 64 divides every page and block size, so no
-//! record lies across two: it is there or it is not.
+//! A journal is one `head` and any number of `used`, in a file that is longer: its end is where the
+//! zeros begin. 64 divides every page, block and sector size, so no record lies across two: it is there
+//! or it is not.
 
 use sknock_protocol::{KnockId, Moment};
 
@@ -20,30 +20,42 @@ use super::{BootId, OneTimeKey, Trace};
 pub(super) const LENGTH: usize = 64;
 
 const BODY: usize = 56;
-const JOURNAL: &[u8; 16] = b"sknock journal 1";
-const HORIZON: &[u8; 16] = b"sknock horizon 1";
+const JOURNAL: &[u8; 16] = b"sknock journal 2";
+
+/// What has never been written, or was cleared.
+pub(super) const NOTHING: [u8; LENGTH] = [0; LENGTH];
 
 /// One fact.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Record {
-    /// The journal begins, in this boot, with this floor.
-    Head(BootId, Moment),
+    /// The journal begins.
+    Head(Head),
     /// This knock is used up.
     Used(Trace),
-    /// The journal was closed in order.
-    Done,
-    /// No knock stamped later was admitted.
-    Horizon(Moment),
+    /// The journal of this generation was closed in order.
+    Done(u64),
+}
+
+/// How a journal begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Head {
+    /// It was begun in this boot.
+    pub(super) boot: BootId,
+    /// Every stamp above it belongs to one of the knocks that follow, or was not admitted before.
+    pub(super) floor: Moment,
+    /// From 1 on; that of the other file is one less.
+    pub(super) generation: u64,
 }
 
 impl Record {
     /// As it lies on disk.
     pub(super) fn encode(&self) -> [u8; LENGTH] {
-        let (tag, parts): (&[u8; 4], [&[u8]; 3]) = match self {
-            Self::Head(boot, floor) => (b"head", [JOURNAL, &boot.0, &millis(*floor)]),
-            Self::Used(trace) => (b"used", [&trace.id.0, &trace.key.0, &millis(trace.stamp)]),
-            Self::Done => (b"done", [&[], &[], &[]]),
-            Self::Horizon(horizon) => (b"hori", [HORIZON, &millis(*horizon), &[]]),
+        let (tag, parts): (&[u8; 4], [&[u8]; 4]) = match self {
+            Self::Head(Head { boot, floor, generation }) => {
+                (b"head", [JOURNAL, &boot.0, &millis(*floor), &generation.to_be_bytes()])
+            }
+            Self::Used(trace) => (b"used", [&trace.id.0, &trace.key.0, &millis(trace.stamp), &[]]),
+            Self::Done(generation) => (b"done", [&generation.to_be_bytes(), &[], &[], &[]]),
         };
         let mut bytes = [0; LENGTH];
         let body = parts.concat();
@@ -57,14 +69,17 @@ impl Record {
     /// What `bytes` say, or nothing if a bit of them is not as it was written.
     pub(super) fn decode(bytes: &[u8; LENGTH]) -> Option<Self> {
         let found = match &bytes[BODY..BODY + 4] {
-            b"head" => Self::Head(BootId(part(bytes, 16)), moment(bytes, 32)),
+            b"head" => Self::Head(Head {
+                boot: BootId(part(bytes, 16)),
+                floor: moment(bytes, 32),
+                generation: u64::from_be_bytes(part(bytes, 40)),
+            }),
             b"used" => Self::Used(Trace {
                 id: KnockId(part(bytes, 0)),
                 key: OneTimeKey(part(bytes, 32)),
                 stamp: moment(bytes, 48),
             }),
-            b"done" => Self::Done,
-            b"hori" => Self::Horizon(moment(bytes, 16)),
+            b"done" => Self::Done(u64::from_be_bytes(part(bytes, 0))),
             _ => return None,
         };
         // One encoding for each fact, so this compares magic, padding and checksum at once.
@@ -90,11 +105,11 @@ fn part<const N: usize>(bytes: &[u8; LENGTH], at: usize) -> [u8; N] {
 mod tests {
     use super::*;
 
-    fn each() -> [Record; 4] {
+    fn each() -> [Record; 3] {
         let stamp = Moment::from_millis(1_700_000_000_123);
         let trace = Trace { stamp, id: KnockId([7; 32]), key: OneTimeKey([9; 16]) };
-        let head = Record::Head(BootId([3; 16]), stamp);
-        [head, Record::Used(trace), Record::Done, Record::Horizon(stamp)]
+        let head = Head { boot: BootId([3; 16]), floor: stamp, generation: 258 };
+        [Record::Head(head), Record::Used(trace), Record::Done(258)]
     }
 
     #[test]
@@ -117,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_hole_in_the_file_is_no_record() {
-        assert_eq!(Record::decode(&[0; LENGTH]), None);
+        assert_eq!(Record::decode(&NOTHING), None);
         assert_eq!(Record::decode(&[0xff; LENGTH]), None);
     }
 }

@@ -4,13 +4,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
 
 use caps::{CapSet, Capability};
-use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::fcntl::{AT_FDCWD, AtFlags, RenameFlags, renameat2};
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
@@ -54,6 +55,47 @@ pub(crate) const ALL: &[Attempt] = &[
     }),
     ("link symbolically", |around| {
         Ok(symlinkat(&around.file(), AT_FDCWD, &around.state.join("symbolic"))?)
+    }),
+    ("make a folder in the state", |around| fs::create_dir(around.state.join("journal.0"))),
+    ("make a FIFO in the state", |around| {
+        Ok(nix::unistd::mkfifo(&around.state.join("journal.1"), Mode::S_IRWXU)?)
+    }),
+    ("make a socket in the state", |around| {
+        UnixListener::bind(around.state.join("horizon")).map(drop)
+    }),
+    ("make a socket for datagrams in the state", |around| {
+        UnixDatagram::bind(around.state.join("horizon")).map(drop)
+    }),
+    ("make a block device in the state", |around| {
+        let place = around.state.join("crl.der");
+        Ok(mknod(&place, SFlag::S_IFBLK, Mode::S_IRUSR, nix::sys::stat::makedev(7, 0))?)
+    }),
+    ("make a socket as a device is made", |around| {
+        Ok(mknod(&around.state.join("crl.der"), SFlag::S_IFSOCK, Mode::S_IRUSR, 0)?)
+    }),
+    ("link a file of its own within the state", |around| {
+        fs::write(around.state.join("own"), "own")?;
+        fs::hard_link(around.state.join("own"), around.state.join("linked"))
+    }),
+    ("leave a device where a file was", |around| {
+        fs::write(around.state.join("whited"), "own")?;
+        let (from, to) = (around.state.join("whited"), around.state.join("out"));
+        Ok(renameat2(AT_FDCWD, &from, AT_FDCWD, &to, RenameFlags::RENAME_WHITEOUT)?)
+    }),
+    ("rename a folder in the state", |around| {
+        fs::rename(around.state.join("folder"), around.state.join("journal.0"))
+    }),
+    ("remove a folder in the state", |around| fs::remove_dir(around.state.join("folder"))),
+    ("take the rights to the state away", |around| {
+        fs::set_permissions(&around.state, fs::Permissions::from_mode(0o0))
+    }),
+    ("take the rights to a file away", |around| {
+        let file = File::create(around.state.join("closed"))?;
+        file.set_permissions(fs::Permissions::from_mode(0o0))
+    }),
+    ("make a program of a file", |around| {
+        let file = File::create(around.state.join("program"))?;
+        file.set_permissions(fs::Permissions::from_mode(0o700))
     }),
     ("give a file away", |around| std::os::unix::fs::chown(around.file(), Some(0), None)),
     ("read it in another thread", |around| {

@@ -100,6 +100,8 @@ fn outside() -> ExitCode {
         port: listener.local_addr().expect("it is bound").port(),
         other_port: another.local_addr().expect("it is bound").port(),
     };
+    fs::create_dir(around.state.join("folder")).expect("our folder");
+    chown(around.state.join("folder"), Some(USER), Some(USER)).expect("we are root");
     fs::write(around.other.join("file"), "theirs").expect("our folder");
     chown(around.other.join("file"), Some(USER), Some(USER)).expect("we are root");
     let status = Command::new(env::current_exe().expect("Linux knows it"))

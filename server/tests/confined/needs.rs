@@ -6,6 +6,8 @@ use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
+use sknock_storage::{Draft, Stored};
+
 use crate::{Around, Attempt, exists};
 
 pub(crate) const ALL: &[Attempt] = &[
@@ -21,6 +23,21 @@ pub(crate) const ALL: &[Attempt] = &[
         let mut text = String::new();
         File::open(&path)?.read_to_string(&mut text)?;
         fs::remove_file(path)
+    }),
+    ("make files with room, and write them in place", |around| {
+        let file = Stored::create(&around.state.join("journal.0"), 0o600)?;
+        file.allocate(1 << 20)?;
+        file.write_at(b"record", 4096)?;
+        file.sync()?;
+        sknock_storage::sync_folder(&around.state)
+    }),
+    ("put a file in the place of another", |around| {
+        for content in [b"old", b"new"] {
+            let mut draft = Draft::begin(&around.state.join("crl.der"), 0o644)?;
+            draft.write_all(content)?;
+            draft.publish()?;
+        }
+        Ok(())
     }),
     ("read what names are looked up in", |_| File::open("/etc/hosts").map(drop)),
     ("read the certificates of web authorities", |_| {

@@ -16,6 +16,7 @@ const LICENCES: &[(&str, &str)] = &[
     ("sknock-gate", "GPL-3.0-or-later"),
     ("sknock-protocol", "MIT OR Apache-2.0"),
     ("sknock-server", "GPL-3.0-or-later"),
+    ("sknock-storage", "MIT OR Apache-2.0"),
     ("sknock-tests", "GPL-3.0-or-later"),
 ];
 

@@ -24,6 +24,7 @@ const DIRECT: &[(&str, &[&str])] = &[
         ],
     ),
     ("sknock-gate", &["libc", "mnl", "nftnl", "nftnl-sys", "nix"]),
+    ("sknock-storage", &["crc32fast", "libc", "nix"]),
     (
         "sknock-server",
         &[
@@ -43,6 +44,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "serde_json",
             "sknock-gate",
             "sknock-protocol",
+            "sknock-storage",
             "strsim",
             "thiserror",
             "tokio",
@@ -67,7 +69,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "serde",
             "serde_json",
             "sknock-protocol",
-            "tempfile",
+            "sknock-storage",
             "thiserror",
             "time",
             "x509-parser",

@@ -8,8 +8,18 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every folder with Rust code of ours; `fuzz` is a workspace of its own.
-const FOLDERS: [&str; 9] =
-    ["protocol", "gate", "server", "client-lib", "client-cli", "certs", "tests", "bench", "fuzz"];
+const FOLDERS: [&str; 10] = [
+    "protocol",
+    "gate",
+    "storage",
+    "server",
+    "client-lib",
+    "client-cli",
+    "certs",
+    "tests",
+    "bench",
+    "fuzz",
+];
 
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -33,7 +43,8 @@ pub(crate) struct Source {
 impl Source {
     /// Whether it goes into a program, not into a test.
     pub(crate) fn is_product(&self) -> bool {
-        let product = ["protocol/", "gate/", "server/", "client-lib/", "client-cli/", "certs/"];
+        let product =
+            ["protocol/", "gate/", "storage/", "server/", "client-lib/", "client-cli/", "certs/"];
         let test = self.path.ends_with("/tests.rs") || !self.path.contains("/src/");
         product.iter().any(|folder| self.path.starts_with(folder)) && !test
     }

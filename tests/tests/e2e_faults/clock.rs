@@ -162,7 +162,7 @@ fn helps_as_the_log_says(world: &World, alice: &Client<'_>, daemon: &mut Daemon<
     let sent = alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]);
     is_refused("before-memory", daemon, &sent);
     assert_eq!(daemon.stop().code, Some(0));
-    for name in ["journal", "horizon"] {
+    for name in ["journal.0", "journal.1", "horizon"] {
         fs::remove_file(daemon.file("state").join(name)).unwrap();
     }
     daemon.begin();

@@ -11,5 +11,6 @@ mod lists;
 mod memory;
 mod memory_group;
 mod network;
+mod obstacles;
 mod scarce;
 mod slow;

@@ -67,6 +67,26 @@ table inet filter { chain input { type filter hook input priority filter; policy
 }
 }";
 
+/// Drops knocks where they arrive, but not before the kernel copies them.
+const DROP_AFTER_COPYING: &str = "
+table inet early {
+    chain pre {
+        type filter hook prerouting priority mangle;
+        udp dport 62344 drop
+    }
+}";
+
+#[test]
+fn copied_knocks_are_heard_though_another_firewall_drops_them_in_prerouting_after_raw() {
+    let (world, authority) = (World::new(), Authority::new());
+    world.gateway.nft(DROP_AFTER_COPYING);
+    let _daemon = Daemon::start(&world.gateway, &config(&authority, "nflog", ("reject", false)));
+    let alice = Client::alice(&world.client, &authority);
+    for host in World::GATEWAY {
+        alice.seal(&["tcp/22"]).send(&world.client, host).must_be_granted();
+    }
+}
+
 #[test]
 fn copied_knocks_are_heard_behind_a_firewall_that_drops_them() {
     let (world, authority) = (World::new(), Authority::new());

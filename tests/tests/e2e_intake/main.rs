@@ -3,9 +3,12 @@
 
 mod burst;
 mod doors;
+mod entries;
 mod floods;
 mod group;
+mod headers;
 mod scans;
+mod traces;
 
 use sknock_tests::{Authority, Config};
 

@@ -1,5 +1,5 @@
 //! Does an expression of nft fit our packet: the first one of a connection, from somewhere, to a port
-//! of this host?
+//! of this host or to another one; or an answer to a knock?
 
 use serde_json::{Value, json};
 use sknock_protocol::{Service, Transport};
@@ -33,11 +33,23 @@ impl Fit {
     }
 }
 
+/// Where our packet goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Course {
+    /// To a port of this host.
+    Arriving,
+    /// To a port of another host, by way of this one.
+    Foreign,
+    /// From a port of this host, an answer to a knock, which conntrack is told to leave alone.
+    Leaving,
+}
+
 /// The packet, and where the rule stands that it meets.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet<'a> {
     pub(super) service: Service,
     pub(super) v6: bool,
+    pub(super) course: Course,
     pub(super) ruleset: &'a Ruleset,
 }
 
@@ -46,7 +58,7 @@ impl Packet<'_> {
     pub(super) fn matches(&self, chain: &Chain, statement: &Value) -> Fit {
         let (left, right) = (&statement["left"], &statement["right"]);
         let between = |first: u64, last: u64| {
-            if is_port(left) {
+            if self.is_port(left) {
                 self.is(chain, left, &json!({ "range": [first, last] }))
             } else {
                 self.concerns(left).min(Fit::Sometimes)
@@ -113,7 +125,7 @@ impl Packet<'_> {
         let field = |name: &str| what[name].as_str().unwrap_or_default();
         match &**kind {
             "payload" => self.concerns(left).min(match (field("protocol"), field("field")) {
-                ("tcp" | "udp" | "th", "dport") => self.port(right),
+                ("tcp" | "udp" | "th", field) if field == self.port_field() => self.port(right),
                 ("ip", "protocol") | ("ip6", "nexthdr") => self.protocol(right),
                 _ => Fit::Sometimes,
             }),
@@ -122,13 +134,14 @@ impl Packet<'_> {
                 "nfproto" => Fit::when(right == if self.v6 { "ipv6" } else { "ipv4" }),
                 "protocol" => Fit::when(right == if self.v6 { "ip6" } else { "ip" }),
                 "pkttype" => Fit::when(right == "host" || right == "unicast"),
-                "iif" | "iifname" if right == "lo" => Fit::No,
+                "iif" | "iifname" | "oif" | "oifname" if right == "lo" => Fit::No,
                 _ => Fit::Sometimes,
             },
             "ct" => match field("key") {
+                "state" if self.course == Course::Leaving => Fit::when(right == "untracked"),
                 "state" => Fit::when(right == "new"),
                 "status" => Fit::No,
-                "direction" => Fit::when(right == "original"),
+                "direction" => Fit::when(right == "original" && self.course != Course::Leaving),
                 _ => Fit::Sometimes,
             },
             "fib" => {
@@ -137,7 +150,10 @@ impl Packet<'_> {
                     one => one == flag,
                 };
                 match field("result") {
-                    "type" if of("daddr") && !of("saddr") => Fit::when(right == "local"),
+                    "type" if of("daddr") && !of("saddr") => Fit::when(match self.course {
+                        Course::Arriving => right == "local",
+                        Course::Foreign | Course::Leaving => right == "unicast",
+                    }),
                     _ => Fit::Sometimes,
                 }
             }
@@ -194,13 +210,17 @@ impl Packet<'_> {
             _ => Fit::Unclear,
         }
     }
-}
 
-/// Whether an expression is about the port that is dialled.
-pub(super) fn is_port(left: &Value) -> bool {
-    let payload = |value: &Value| value["payload"]["field"] == "dport";
-    match &left["concat"] {
-        Value::Array(parts) => parts.iter().any(payload),
-        _ => payload(left),
+    /// Whether an expression is about the port that is dialled, or the one that an answer is from.
+    pub(super) fn is_port(&self, left: &Value) -> bool {
+        let payload = |value: &Value| value["payload"]["field"] == self.port_field();
+        match &left["concat"] {
+            Value::Array(parts) => parts.iter().any(payload),
+            _ => payload(left),
+        }
+    }
+
+    fn port_field(&self) -> &'static str {
+        if self.course == Course::Leaving { "sport" } else { "dport" }
     }
 }

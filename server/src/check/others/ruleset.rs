@@ -35,11 +35,12 @@ pub(super) struct Base {
     pub(super) drops: bool,
 }
 
-/// Where packets for this host come by.
+/// Where packets for this host, and from it, come by.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Hook {
     Prerouting,
     Input,
+    Output,
 }
 
 /// A rule.
@@ -110,6 +111,8 @@ impl Ruleset {
         let hook = match value["hook"].as_str() {
             Some("prerouting") => Some(Hook::Prerouting),
             Some("input") => Some(Hook::Input),
+            // What conntrack leaves alone is never translated.
+            Some("output") if value["type"] != "nat" => Some(Hook::Output),
             _ => None,
         };
         let base = hook.map(|hook| Base {
@@ -125,7 +128,7 @@ impl Ruleset {
         self.chains.insert(name, chain);
     }
 
-    /// The chains that see packets for this host, in the order in which they do.
+    /// The chains that see packets of this host, in the order in which they do.
     pub(super) fn bases(&self, v6: bool) -> impl Iterator<Item = (&Chain, &Base)> {
         let families = ["inet", if v6 { "ip6" } else { "ip" }];
         let ours = self.chains.values().filter(move |chain| families.contains(&&*chain.name.0));

@@ -31,6 +31,7 @@ fn others<const CLOSED: usize, const UNCLEAR: usize>(
     Others {
         closed: closed.map(str::to_owned).to_vec(),
         unclear: unclear.map(str::to_owned).to_vec(),
+        ..Others::default()
     }
 }
 
@@ -198,4 +199,81 @@ fn an_element_that_looks_like_its_own_set_is_no_way_in_circles() {
     let text = ruleset!("policy-drop-open").replace("[22, {", "[\"@admitted\", {");
     let found = judged(&text, "protectedPorts = tcp/22");
     assert!(found.unclear[0].contains("could not be understood"), "{found:?}");
+}
+
+/// An output policy that lets through what belongs to a connection, and these lines.
+fn strict_output(lines: &str) -> String {
+    let established = r#"{"match": {"op": "in", "left": {"ct": {"key": "state"}},
+        "right": ["established", "related"]}}"#;
+    let rule = |statements: &str, handle: u8| {
+        format!(
+            r#", {{"rule": {{"family": "inet", "table": "filter", "chain": "output",
+                "handle": {handle}, "expr": [{statements}, {{"accept": null}}]}}}}"#
+        )
+    };
+    let more = if lines.is_empty() { String::new() } else { rule(lines, 3) };
+    format!(
+        r#"{{"nftables": [{{"chain": {{"family": "inet", "table": "filter", "name": "output",
+            "type": "filter", "hook": "output", "prio": 0, "policy": "drop"}}}} {}{more}]}}"#,
+        rule(established, 2)
+    )
+}
+
+#[test]
+fn a_strict_output_policy_drops_answers_unless_it_names_the_port() {
+    let protected = "protectedPorts = tcp/22";
+    let found = judged(&strict_output(""), protected);
+    let denied = "table inet filter, chain output drops answers from udp/62344 (policy drop)";
+    assert_eq!(found, Others { answers: vec![denied.to_owned()], ..Others::default() });
+    let by_port = r#"{"match": {"op": "==", "left": {"payload": {"protocol": "udp",
+        "field": "sport"}}, "right": 62344}}"#;
+    let untracked = r#"{"match": {"op": "in", "left": {"ct": {"key": "state"}},
+        "right": "untracked"}}"#;
+    for lets_out in [by_port, untracked] {
+        assert_eq!(judged(&strict_output(lets_out), protected), Others::default(), "{lets_out}");
+    }
+    let to_port = by_port.replace("sport", "dport");
+    assert_eq!(judged(&strict_output(&to_port), protected).answers, [denied], "to some only");
+}
+
+/// A chain in prerouting with one rule.
+fn before_routing(kind: &str, statements: &str) -> String {
+    format!(
+        r#"{{"nftables": [{{"chain": {{"family": "inet", "table": "other", "name": "pre",
+            "type": "{kind}", "hook": "prerouting", "prio": -300, "policy": "accept"}}}},
+            {{"rule": {{"family": "inet", "table": "other", "chain": "pre", "handle": 7,
+                "expr": [{statements}]}}}}]}}"#
+    )
+}
+
+#[test]
+fn who_keeps_protected_ports_from_conntrack_is_named() {
+    let port = |port: u16| {
+        format!(
+            r#"{{"match": {{"op": "==", "left": {{"payload": {{"protocol": "tcp",
+                "field": "dport"}}}}, "right": {port}}}}}, {{"notrack": null}}"#
+        )
+    };
+    let found = judged(&before_routing("filter", &port(22)), "protectedPorts = tcp/22, udp/53");
+    let place = "table inet other, chain pre has tcp/22 (rule with handle 7 in chain pre)";
+    assert_eq!(found, Others { untracked: vec![place.to_owned()], ..Others::default() });
+    let other = judged(&before_routing("filter", &port(80)), "protectedPorts = tcp/22");
+    assert_eq!(other, Others::default());
+    let iptables = r#"{"xt": {"type": "target", "name": "CT"}}"#;
+    let found = judged(&before_routing("filter", iptables), "protectedPorts = tcp/22");
+    assert_eq!(found.untracked.len(), 1, "{found:?}");
+}
+
+#[test]
+fn who_passes_on_what_is_for_other_addresses_is_named_where_all_traffic_is_denied() {
+    let dnat = r#"{"dnat": {"addr": "10.0.0.5", "family": "ip"}}"#;
+    let place = "table inet other, chain pre (rule with handle 7 in chain pre)";
+    let any = before_routing("nat", dnat);
+    assert_eq!(judged(&any, "allowedServices = tcp/22").passed_on, [place]);
+    assert_eq!(judged(&any, "protectedPorts = tcp/22").passed_on, [""; 0]);
+    let local = r#"{"match": {"op": "==", "left": {"fib": {"result": "type", "flags": "daddr"}},
+        "right": "local"}}, "#;
+    let published = before_routing("nat", &format!("{local}{dnat}"));
+    assert_eq!(judged(&published, "allowedServices = tcp/22").passed_on, [""; 0]);
+    assert_eq!(judged(ruleset!("docker"), "allowedServices = tcp/22").passed_on, [""; 0]);
 }

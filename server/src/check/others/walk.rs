@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use serde_json::Value;
-use sknock_protocol::Service;
-
-use super::fit::{Fit, Packet, is_port};
+use super::fit::{Course, Fit, Packet};
 use super::legacy::{self, Legacy};
-use super::ruleset::{Base, Chain, Rule, Ruleset};
+use super::ruleset::{Base, Chain, Rule};
+use serde_json::Value;
 
 /// The kernel's own limit of jumps within jumps.
 const DEEPEST: u8 = 16;
@@ -66,6 +64,7 @@ struct Ends {
     accepted: [Option<Place>; 3],
     dropped: [Option<Place>; 3],
     passed_on: Option<Place>,
+    untracked: Option<Place>,
 }
 
 /// One packet on its way.
@@ -85,14 +84,12 @@ struct Way {
 }
 
 impl<'a> Walk<'a> {
+    /// What becomes of the packet, and where conntrack is told to leave it alone.
     pub(super) fn judge(
-        ruleset: &'a Ruleset,
+        packet: Packet<'a>,
         chain: &'a Chain,
         base: &Base,
-        service: Service,
-        v6: bool,
-    ) -> Judgement {
-        let packet = Packet { service, v6, ruleset };
+    ) -> (Judgement, Option<Place>) {
         let mut walk = Self { packet, ends: Ends::default(), budget: MOST_RULES };
         let start = Way { fit: Fit::Yes, named: false, depth: 0 };
         if walk.chain(chain, start) {
@@ -100,9 +97,10 @@ impl<'a> Walk<'a> {
             walk.end(&policy, start, &Place::Policy);
         }
         if walk.budget == 0 {
-            return Judgement::Unclear(Place::TooLarge);
+            return (Judgement::Unclear(Place::TooLarge), None);
         }
-        walk.ends.judgement()
+        let untracked = walk.ends.untracked.take();
+        (walk.ends.judgement(), untracked)
     }
 
     /// Whether the packet may come out at the end of the chain.
@@ -112,6 +110,10 @@ impl<'a> Walk<'a> {
             self.budget = self.budget.saturating_sub(1);
             if self.budget == 0 {
                 return true;
+            }
+            if self.untracks(chain, rule) {
+                let place = Place::Rule { chain: chain.name.2.clone(), handle: rule.handle };
+                self.ends.untracked.get_or_insert(place);
             }
             for (fit, named, verdict) in self.decisions(chain, rule) {
                 let taken = Way { fit: way.fit.min(fit), named: way.named || named, ..way };
@@ -128,6 +130,20 @@ impl<'a> Walk<'a> {
             }
         }
         true
+    }
+
+    /// Whether the rule may keep our packet from conntrack. Of iptables' target CT, nft does not say what
+    /// it does.
+    fn untracks(&self, chain: &Chain, rule: &Rule) -> bool {
+        let untracks = |statement: &Value| {
+            let xt = &statement["xt"];
+            statement.get("notrack").is_some() || (xt["type"] == "target" && xt["name"] == "CT")
+        };
+        let fits = |statement: &Value| {
+            let comparison = statement.get("match");
+            comparison.is_none_or(|what| self.packet.matches(chain, what) != Fit::No)
+        };
+        rule.statements.iter().any(untracks) && rule.statements.iter().all(fits)
     }
 
     fn follow(&mut self, chain: &'a Chain, verdict: &Verdict, way: Way, place: &Place) -> Next {
@@ -199,7 +215,7 @@ impl<'a> Walk<'a> {
         }
         let each = decisions.into_iter().filter_map(|(fit, named, verdict)| {
             let named = named || read.named;
-            let fit = fit.min(read.fit).min(read.usual(named, &verdict));
+            let fit = fit.min(read.fit).min(read.usual(&self.packet, named, &verdict));
             (fit != Fit::No).then_some((fit, named, verdict))
         });
         each.collect()
@@ -217,7 +233,7 @@ impl<'a> Walk<'a> {
         let Some(entries) = entries else { return vec![(Fit::Unclear, false, Verdict::Unknown)] };
         let entry = |entry: &Value| {
             let fit = self.packet.is(chain, key, entry.get(0)?);
-            let named = fit != Fit::No && is_port(key);
+            let named = fit != Fit::No && self.packet.is_port(key);
             let verdict = entry.get(1)?.as_object()?.iter().next();
             let verdict = verdict.and_then(|(kind, what)| verdict_of(kind, what));
             match (fit, verdict) {
@@ -258,7 +274,7 @@ impl Read {
         let fit = match kind {
             "match" => {
                 let fit = packet.matches(chain, what);
-                self.named |= fit != Fit::No && is_port(&what["left"]);
+                self.named |= fit != Fit::No && packet.is_port(&what["left"]);
                 fit
             }
             // Within the limit is the rule, over it the exception.
@@ -274,6 +290,8 @@ impl Read {
                     self.state = true;
                     Fit::Yes
                 }
+                // LOCAL, as a rule.
+                Legacy::Address if packet.course == Course::Foreign => Fit::No,
                 Legacy::Address => {
                     self.address = true;
                     Fit::Yes
@@ -291,9 +309,11 @@ impl Read {
     }
 
     /// What iptables' matches without their values are used for.
-    fn usual(&self, named: bool, verdict: &Verdict) -> Fit {
+    fn usual(&self, packet: &Packet<'_>, named: bool, verdict: &Verdict) -> Fit {
         let returns = matches!(verdict, Verdict::Return);
         let state = match (self.state, named, verdict) {
+            // That conntrack leaves it alone is rarely asked for.
+            (true, true, Verdict::Accept) if packet.course == Course::Leaving => Fit::Unclear,
             (false, ..) | (_, true, Verdict::Accept) => Fit::Yes,
             (true, true, _) => Fit::Unclear,
             (true, false, _) => Fit::No,

@@ -1,0 +1,126 @@
+//! Knock ports that have another use, too. Nothing is let in by that: knocks are refused at their port,
+//! and answers leave no flow. So none of it is an error; the clients of the original knock at random
+//! ports of a wide range, in which there may be any service.
+
+use std::collections::BTreeSet;
+
+use sknock_protocol::{Service, Transport};
+
+use super::Finding;
+use crate::config::{FirewallPolicy, Intake, Settings};
+
+/// More are not told.
+const MOST_TOLD: usize = 5;
+
+/// Adds what is to be told, of ports that are protected and of ports that programs listen at.
+pub(crate) fn examine(settings: &Settings, listening: &BTreeSet<u16>, findings: &mut Vec<Finding>) {
+    findings.extend(protected(settings));
+    if settings.knocks.intake == Intake::Nflog {
+        findings.extend(taken(settings, listening));
+        findings.extend(shared(settings, listening));
+    }
+}
+
+/// A range, and a protected service in it. A single port is for knocks alone, protected or not.
+fn protected(settings: &Settings) -> Option<Finding> {
+    let ranges = settings.knocks.ports.iter().filter(|ports| ports.width() > 1);
+    let overlap = |ports: &Service| {
+        let ours = settings.firewall.protected.iter();
+        let ours = ours.filter(|service| service.transport() == Transport::Udp);
+        ours.filter(|service| service.first() <= ports.last() && ports.first() <= service.last())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let services: BTreeSet<String> = ranges.flat_map(overlap).collect();
+    let closes = settings.firewall.policy != FirewallPolicy::None;
+    (closes && !services.is_empty()).then(|| {
+        let services: Vec<String> = services.into_iter().take(MOST_TOLD).collect();
+        Finding::warning(
+            format!(
+                "knockPort: a range of it has protected ports in it ({}): what is sent to them and is as \
+                 long as a knock is judged as one, too, and answers to knocks come from there",
+                services.join(", ")
+            ),
+            "name ranges without them, or one port; nothing is opened by it",
+        )
+    })
+}
+
+/// Single ports: whoever listens there hears nobody.
+fn taken(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
+    let single = settings.knocks.ports.iter().filter(|ports| ports.width() == 1);
+    let taken = told(single, listening)?;
+    Some(Finding::warning(
+        format!("knockPort: a program listens at {taken}: knocks and other datagrams may reach it"),
+        "stop it (`ss -lunp` shows which), or knock at another port",
+    ))
+}
+
+/// Ranges: services may be in there.
+fn shared(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
+    let ranges = settings.knocks.ports.iter().filter(|ports| ports.width() > 1);
+    let shared = told(ranges, listening)?;
+    Some(Finding::note(
+        format!(
+            "knockPort: programs listen at {shared}: what is as long as a knock is judged as one, too"
+        ),
+        "name ranges without them if that is too much",
+    ))
+}
+
+fn told<'a>(ports: impl Iterator<Item = &'a Service>, listening: &BTreeSet<u16>) -> Option<String> {
+    let taken = ports.flat_map(|ports| listening.range(ports.first()..=ports.last()));
+    let taken: BTreeSet<u16> = taken.copied().collect();
+    let more = taken.len().saturating_sub(MOST_TOLD);
+    let names: Vec<String> =
+        taken.iter().take(MOST_TOLD).map(|port| format!("udp/{port}")).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| names.join(", ") + &more)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::examine;
+    use crate::check::{Finding, Severity};
+    use crate::config;
+
+    fn judged(lines: &str, listening: &[u16]) -> Vec<Finding> {
+        let none = std::iter::empty();
+        let text = format!("[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n{lines}\n");
+        let settings = config::parse(&text, Path::new("/x.ini"), none).unwrap();
+        let mut findings = Vec::new();
+        examine(&settings, &listening.iter().copied().collect(), &mut findings);
+        findings
+    }
+
+    #[test]
+    fn a_range_with_a_protected_port_in_it_is_a_warning_and_a_single_port_is_none() {
+        let range = "knockPort = 10000-60000\nprotectedPorts = tcp/22, udp/51820";
+        let [found] = &*judged(range, &[]) else { panic!() };
+        assert_eq!(found.severity, Severity::Warning);
+        assert!(found.what.contains("has protected ports in it (udp/51820):"), "{found:?}");
+        for fine in [
+            "knockPort = 62344\nprotectedPorts = udp/62344",
+            "knockPort = 10000-60000\nprotectedPorts = tcp/51820, udp/53",
+            "knockPort = 10000-60000",
+        ] {
+            assert_eq!(judged(fine, &[]), [], "{fine}");
+        }
+    }
+
+    #[test]
+    fn who_listens_at_a_knock_port_is_told() {
+        let [single] = &*judged("knockPort = 62344", &[53, 62344]) else { panic!() };
+        assert_eq!(single.severity, Severity::Warning);
+        assert!(single.what.contains("listens at udp/62344:"), "{single:?}");
+        let many = [53, 10_001, 10_002, 10_003, 10_004, 10_005, 10_006];
+        let [range] = &*judged("knockPort = 10000-60000", &many) else { panic!() };
+        assert_eq!(range.severity, Severity::Note);
+        assert!(range.what.contains("udp/10001, udp/10002"), "{range:?}");
+        assert!(range.what.contains("udp/10005 and 1 more:"), "{range:?}");
+        // A socket is bound by sknockd itself.
+        assert_eq!(judged("knockPort = 62344\nintake = socket", &[62344]), []);
+    }
+}

@@ -1,0 +1,14 @@
+//! Strangers throw everything at protected ports that a network can carry, and hear nothing: no packet
+//! passes without a grant of its own or a connection that had one, and a SYN is never judged by
+//! conntrack. Packets are made by hand, the daemon is real.
+
+mod answers;
+mod destinations;
+mod dialled_out;
+mod exceptions;
+mod flags;
+mod published;
+mod sessions;
+mod single_use;
+mod stage;
+mod tuples;
