@@ -54,8 +54,8 @@ impl Fallbacks {
 #[derive(Debug)]
 pub(crate) struct Fallback {
     slots: RefCell<Slots>,
-    /// At the start.
-    found: Content,
+    /// What is in them.
+    content: RefCell<Content>,
     origin: Origin,
 }
 
@@ -86,8 +86,8 @@ impl Fallback {
                 Stored::create(path, 0o600)?
             }
         };
-        let (slots, found) = Slots::read(file, LARGEST)?;
-        Ok(Self { slots: RefCell::new(slots), found, origin })
+        let (slots, content) = Slots::read(file, LARGEST)?;
+        Ok(Self { slots: RefCell::new(slots), content: RefCell::new(content), origin })
     }
 
     /// Keeps `settings` for whoever starts next.
@@ -100,7 +100,7 @@ impl Fallback {
         let origin = self.origin.to_string();
         let kept = Kept { origin, settings: settings.clone(), password, inline };
         let text = serde_json::to_vec(&kept)?;
-        self.slots.borrow_mut().put(&text)
+        self.put(text)
     }
 
     /// What was kept, in this boot and network namespace, by a server that has not ended in order. A password that stood in the
@@ -124,9 +124,16 @@ impl Fallback {
         }
     }
 
+    fn put(&self, value: Vec<u8>) -> io::Result<()> {
+        self.slots.borrow_mut().put(&value)?;
+        self.content.replace(Content { latest: Some(value), doubtful: false });
+        Ok(())
+    }
+
     fn read(&self) -> io::Result<Option<Kept>> {
-        match self.found.latest.as_deref() {
-            None if self.found.doubtful => Err(io::Error::other("it is not as it was written")),
+        let content = self.content.borrow();
+        match content.latest.as_deref() {
+            None if content.doubtful => Err(io::Error::other("it is not as it was written")),
             None | Some([]) => Ok(None),
             Some(text) => Ok(Some(serde_json::from_slice(text)?)),
         }
@@ -134,7 +141,7 @@ impl Fallback {
 
     /// What runs is what is to run.
     pub(crate) fn forget(&self) {
-        if let Err(error) = self.slots.borrow_mut().put(&[]) {
+        if let Err(error) = self.put(Vec::new()) {
             warn!(
                 "what to go back to cannot be forgotten: {error}; the next start goes back to it"
             );
@@ -175,8 +182,12 @@ mod tests {
             assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains("old"));
             assert_eq!(kept().unwrap().keys, settings(expected).keys, "{set}");
         }
+        // As a start does that finds the files of a network namespace that is gone.
+        fallback.keep(&settings("")).unwrap();
+        let fallback = Fallback::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
+        assert!(fallback.kept(&settings("")).is_some());
         fallback.forget();
-        assert_eq!(kept(), None);
+        assert_eq!((fallback.kept(&settings("")), kept()), (None, None));
         fs::write(&path, "{").unwrap();
         assert_eq!(kept(), None);
     }

@@ -320,7 +320,9 @@ fn a_captured_knock_is_refused_after_a_crash_and_after_a_lost_journal() {
     assert!(world.handle(&world.seal(&wish()).datagram).is_ok());
 
     let world = world.restarted(|| {
-        std::fs::remove_file(dir.path().join("journal")).unwrap();
+        for journal in ["journal.0", "journal.1"] {
+            std::fs::remove_file(dir.path().join(journal)).unwrap();
+        }
         open(NOW)
     });
     assert_eq!(world.refusal(&knock.datagram), Refusal::BeforeMemory);

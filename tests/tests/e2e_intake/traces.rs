@@ -48,7 +48,9 @@ fn is_heard_by_a_service(gateway: &Namespace, port: u16, senders: &[&UdpSocket])
         let _ = sender.send(b"is anybody there?");
     }
     service.set_read_timeout(Some(SILENCE)).unwrap();
-    let heard = match service.recv(&mut [0; 32]) {
+    let received = std::iter::repeat_with(|| service.recv(&mut [0; 32]))
+        .find(|one| !matches!(one, Err(error) if error.kind() == ErrorKind::Interrupted));
+    let heard = match received.expect("endless") {
         Ok(_) => true,
         Err(error) => {
             let silent = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
