@@ -1,0 +1,67 @@
+//! Revocation lists, as `sknockd check` judges them.
+
+use super::*;
+
+#[test]
+fn a_list_is_judged_by_its_age() {
+    let here = Installation::new();
+    here.authority.crl(10, NOW).unwrap();
+    let at = |now| here.check_at(now, &Host::default());
+    assert_eq!(at(days(8)).findings(), []);
+    let nearly = days(10).before(Duration::from_secs(3600));
+    assert_found(&at(nearly), Severity::Warning, "crlFile: ends on", "put a newer one there");
+    assert_found(&at(days(11)), Severity::Warning, "counts until", "put a newer one there");
+    let late = at(days(18));
+    assert_found(&late, Severity::Error, "too long ago: knocks are refused", "set crlUrl");
+    let early = at(NOW.before(Duration::from_secs(24 * 3600)));
+    assert_found(&early, Severity::Warning, "which is in the future", "check the clocks");
+    here.configure("crlUrl = http://ca.example.org/crl.der\n");
+    assert_eq!(at(days(18)).exit_code(), 0, "it will be fetched");
+    assert!(!at(days(8)).to_string().contains("ends on"));
+    assert_found(&at(nearly), Severity::Warning, "no newer one yet", "the authority renews");
+}
+
+#[test]
+fn of_the_list_that_was_saved_and_crl_file_the_newer_is_judged() {
+    let here = Installation::new();
+    let at = |now| here.check_at(now, &Host::default());
+    here.authority.crl(10, NOW).unwrap();
+    fs::create_dir(here.path("state")).unwrap();
+    fs::set_permissions(here.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    let first = fs::read(here.path("ca/crl.der")).unwrap();
+    here.configure("crlUrl = http://ca.example.org/crl.der\n");
+    here.authority.crl(30, days(9)).unwrap();
+    let newer = fs::read(here.path("ca/crl.der")).unwrap();
+    here.write("ca/crl.der", &first);
+    assert_found(&at(days(12)), Severity::Warning, "crlFile: ended on", "the authority renews");
+    here.write("state/crl.der", &newer);
+    assert_eq!(at(days(12)).findings(), [], "what was fetched counts");
+    assert_found(&at(days(40)), Severity::Warning, "stateDir: the saved list: ended on", "crlUrl");
+    here.write("state/crl.der", "junk");
+    assert_found(&at(days(2)), Severity::Warning, "the saved list does not count", "fetched again");
+    assert_eq!(at(days(2)).exit_code(), 0);
+    here.write("ca/crl.der", &newer);
+    here.write("state/crl.der", &first);
+    assert_eq!(at(days(12)).findings(), [], "what was put there by hand counts");
+}
+
+#[test]
+fn a_missing_or_foreign_list_is_found() {
+    let here = Installation::new();
+    here.reconfigure(&["crlFile = none.der"]);
+    let missing = here.check();
+    assert_found(&missing, Severity::Error, "crlFile: its file cannot be read", "put the file");
+    here.reconfigure(&["crlFile ="]);
+    assert_found(&here.check(), Severity::Warning, "nobody can be revoked", "stolen");
+    here.reconfigure(&["crlFile =", "crlUrl = https://ca.example.org/crl.der"]);
+    let unfetched = here.check();
+    assert_found(&unfetched, Severity::Note, "will be fetched", "a start without any list fails");
+    assert_eq!(unfetched.exit_code(), 0);
+
+    let other = Authority::init(&here.path("other"), Some("Other"), 365, NOW).unwrap();
+    here.reconfigure(&["crlFile = other/crl.der"]);
+    assert_found(&here.check(), Severity::Error, "crlFile: its issuer is none of", "caFile");
+    drop(other);
+    here.reconfigure(&["crlFile = config.ini"]);
+    assert_found(&here.check(), Severity::Error, "crlFile: it is no certificate revocation", "");
+}
