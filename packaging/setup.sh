@@ -24,7 +24,8 @@ needed() {
 	# the bill of materials; systemd's judgement of the unit, and a container for systemd itself.
 	test)
 		echo "$BUILD $NET openssl:openssl pkill:procps nmap:nmap valgrind:valgrind python3:python3" \
-			"systemd-analyze:systemd systemd-nspawn:systemd-container"
+			"systemd-analyze:systemd systemd-nspawn:systemd-container" \
+			"mkfs.ext4:e2fsprogs"
 		;;
 	bench) echo "$BUILD $NET openssl:openssl" ;;
 	# libFuzzer is C++.

@@ -14,6 +14,7 @@ use sknock_protocol::{
     Anchors, Datagram, KnockId, Moment, Refusal, Revocation, Rules, Verifier, v1, v2,
 };
 use sknock_server::dismissed::Dismissed;
+use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
 use sknock_server::replay::Memory;
@@ -69,7 +70,7 @@ fn pipeline(scene: u8) -> Pipeline<Memory> {
     let seconds = Duration::from_secs;
     Pipeline {
         verifier: Arc::clone(&VERIFIERS[usize::from(scene & 1)]),
-        revocation: Arc::new(Arc::new(Revocation::NotConfigured).into()),
+        revocation: Arc::new(InForce::new(Revocation::NotConfigured)),
         replay: Memory::new(WINDOW, 8),
         policy: Policy::new(None, seconds(15), seconds(600)),
         dismissed: Dismissed::default(),

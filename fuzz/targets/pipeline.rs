@@ -14,6 +14,7 @@ use sknock_protocol::{
     Verifier,
 };
 use sknock_server::dismissed::Dismissed;
+use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::{Grant, MAX_PORTS, Policy};
 use sknock_server::replay::Memory;
@@ -83,7 +84,7 @@ fn pipeline(scene: u8) -> Pipeline<Memory> {
     let revocation = if scene & 64 == 0 { Revocation::NotConfigured } else { LISTS.clone() };
     Pipeline {
         verifier: Arc::clone(&VERIFIERS[usize::from(scene >> 3 & 3)]),
-        revocation: Arc::new(Arc::new(revocation).into()),
+        revocation: Arc::new(InForce::new(revocation)),
         replay: Memory::new(WINDOW, 8),
         policy: Policy::new(offered, Duration::from_secs(15), LONGEST),
         dismissed: Dismissed::default(),

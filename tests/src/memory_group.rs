@@ -33,6 +33,8 @@ struct Files {
     used: &'static str,
     /// Has a line `oom_kill N`.
     events: &'static str,
+    /// A file and a value that have it give back what can be read from files again.
+    reclaim: (&'static str, &'static str),
     /// A file and a value that keep it out of swap space; there is none if the kernel has no swap.
     no_swap: (&'static str, &'static str),
 }
@@ -43,6 +45,7 @@ const V1: Files = Files {
     most: "memory.limit_in_bytes",
     used: "memory.usage_in_bytes",
     events: "memory.oom_control",
+    reclaim: ("memory.force_empty", "0"),
     no_swap: ("memory.swappiness", "0"),
 };
 
@@ -52,6 +55,7 @@ const V2: Files = Files {
     most: "memory.max",
     used: "memory.current",
     events: "memory.events",
+    reclaim: ("memory.reclaim", "1G"),
     no_swap: ("memory.swap.max", "0"),
 };
 
@@ -88,6 +92,14 @@ impl MemoryGroup {
     /// Sets how much all in it may use together, in bytes.
     pub fn limit(&self, bytes: u64) {
         self.write(self.files.most, &bytes.to_string());
+    }
+
+    /// Has them give back what can be read from files again, such as the pages of a journal. The kernel
+    /// would do that first, before it kills.
+    pub fn reclaim(&self) {
+        let (file, value) = self.files.reclaim;
+        // It says so if there was less.
+        let _ = fs::write(self.folder().join(file), value);
     }
 
     /// How much they use, in bytes.

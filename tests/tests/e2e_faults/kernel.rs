@@ -96,7 +96,7 @@ fn when_there_were_too_many_changes_to_be_told_of_the_table_is_put_back() {
             .nft(&format!("add element inet other s {{ {all} }}\nflush set inet other s\n"));
     }
     // The last of them, for which there is no room.
-    world.gateway.nft("flush chain inet sknock deny");
+    world.gateway.nft("flush chain inet sknock input");
     let mark = daemon.mark();
     daemon.signal(Signal::SIGCONT);
     daemon.wait_since(mark, "another program removed our table");

@@ -65,6 +65,7 @@ fn with_too_little_the_kernel_kills_under_load_and_the_server_is_back() {
     let group = MemoryGroup::new("killed");
     let mut daemon = started(&world, &group, &Ledger::config(&authority), "info,audit=trace");
     for _ in 0..5 {
+        group.reclaim();
         group.limit(group.used() + LITTLE);
         let before = group.killed();
         daemon.signal(Signal::SIGHUP);
