@@ -19,6 +19,9 @@ SONAME := libsknock.so.0
 PROFILE ?= release
 BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 
+# What users get; the workspace has programs of tests and measurements, too.
+SHIPPED := --package sknock-server --package sknock-cli --package sknock-certs
+
 .PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header install install-c-library build c-library dist clean bare
 
 # Each installs what a Debian machine lacks for it, and no more: nmap does not belong on a server.
@@ -27,7 +30,7 @@ setup-build setup-install setup-c-library setup-demo setup-test setup-bench setu
 .PHONY: setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare
 
 demo: setup-demo
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked --bins $(SHIPPED)
 	$(AS_ROOT) tests/demo.sh $(or $(CARGO_TARGET_DIR),target)/release
 
 # Tests of the whole wait for most of their time: at least six of them run at a time.
@@ -136,7 +139,7 @@ $(addprefix fuzz-,$(TARGETS)): fuzz-%:
 	@fuzz/run.sh $(FUZZ_BUILT)/$* $(SECONDS)
 
 build: setup-build
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked --bins $(SHIPPED)
 
 # It needs a C compiler and nothing else of Debian. The options are those of Linux's linker;
 # it is never unloaded, as a resolver that takes too long still runs in it.

@@ -8,11 +8,12 @@ cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 purpose=${1:?usage: setup.sh PURPOSE}
 
-# How each thing is found (a program, a header, a library of pkg-config), and Debian's package of it.
+# How each thing is found (a program, a file, a header, a library of pkg-config), and Debian's package of it.
 # gcc without libc6-dev, which it only recommends, links nothing.
 readonly C='cc:gcc stdio.h:libc6-dev'
 readonly BUILD="$C pkg-config:pkg-config libnftnl.pc:libnftnl-dev libmnl.pc:libmnl-dev"
-readonly NET='nft:nftables ip:iproute2'
+# Without the names of protocols nft knows no tcp.
+readonly NET='nft:nftables /etc/protocols:netbase ip:iproute2'
 
 needed() {
 	case $purpose in
@@ -45,6 +46,7 @@ stop() {
 
 is_there() {
 	case $1 in
+	/*) [ -e "$1" ] ;;
 	*.h) [ -e "/usr/include/$1" ] || echo "#include <$1>" | cc -E - ;;
 	*.pc) pkg-config --exists "${1%.pc}" ;;
 	*) command -v "$1" ;;

@@ -42,6 +42,8 @@ inside() {
 	told "Debian $RELEASE"
 	debootstrap --variant=minbase --include=make "$RELEASE" "$place/debian" "$MIRROR" >"$place/log" 2>&1 ||
 		{ tail -n 20 "$place/log"; exit 1; }
+	# debootstrap leaves that to the installer.
+	printf '127.0.0.1 localhost\n::1 localhost\n' >"$place/debian/etc/hosts"
 	as_the_host_reaches_the_network "$place/debian"
 	sources "$place/debian/home/alice/sknock"
 	for name in "$@"; do

@@ -1,9 +1,9 @@
 //! One gate for each network namespace: a second one would replace the first one's table. And where
 //! it is found by those who want something of it.
 
-use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
@@ -114,7 +114,8 @@ fn holds(line: &str, pid: u32, inode: u64) -> bool {
 fn prepare(directory: &Path) -> Result<Metadata, ClaimError> {
     let failed = |error| ClaimError::Io { path: directory.to_owned(), error };
     match DirBuilder::new().mode(0o755).create(directory) {
-        Ok(()) => {}
+        // Whatever the umask.
+        Ok(()) => fs::set_permissions(directory, Permissions::from_mode(0o755)).map_err(failed)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }

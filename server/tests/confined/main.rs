@@ -104,7 +104,7 @@ fn outside() -> ExitCode {
     chown(around.state.join("folder"), Some(USER), Some(USER)).expect("we are root");
     fs::write(around.other.join("file"), "theirs").expect("our folder");
     chown(around.other.join("file"), Some(USER), Some(USER)).expect("we are root");
-    let status = Command::new(env::current_exe().expect("Linux knows it"))
+    let status = Command::new(copy_for_user(&folder))
         .arg("inside")
         .arg(serde_json::to_string(&around).expect("plain values"))
         .uid(USER)
@@ -116,6 +116,14 @@ fn outside() -> ExitCode {
     assert_eq!((file.as_str(), fs::read_dir(&around.other).expect("ours").count()), ("theirs", 1));
     println!("\ntest result: {}", if status.success() { "ok" } else { "FAILED" });
     ExitCode::from(u8::from(!status.success()))
+}
+
+/// This program, where that user may run it: a checkout may be root's alone, or its umask narrow.
+fn copy_for_user(folder: &TempDir) -> PathBuf {
+    let path = folder.path().join("program");
+    fs::copy(env::current_exe().expect("Linux knows it"), &path).expect("there is room");
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("our file");
+    path
 }
 
 fn open_to_user(folder: &TempDir, name: &str) -> PathBuf {
