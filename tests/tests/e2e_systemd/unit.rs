@@ -63,8 +63,10 @@ pub(crate) fn as_the_unit<'w>(
     for file in [authority.file("gate.pfx"), authority.password_file()] {
         ours(&file);
     }
-    fs::create_dir(daemon.file("state")).unwrap();
-    ours(&daemon.file("state"));
+    for folder in ["state", "state-marks"] {
+        fs::create_dir(daemon.file(folder)).unwrap();
+        ours(&daemon.file(folder));
+    }
     let (mounts, run) = (Mounts::new(), Path::new(sknock_gate::Claim::DIRECTORY));
     mounts.disk(run, 1 << 20);
     mounts.inside(|| {
