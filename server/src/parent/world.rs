@@ -37,7 +37,7 @@ impl World {
         let ears: Vec<_> = self.ears.of(settings).collect();
         let given = Given { ears: &ears, workers: workers(settings), files: &files };
         let network = Network::start(settings.clone(), &given, &self.boot, account)
-            .map_err(|error| told(format!("cannot start the network process: {error}")))?;
+            .map_err(|error| told(format!("cannot start the network process: {error}; the user that it runs as must be able to run sknockd")))?;
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)
     }
