@@ -36,8 +36,13 @@ impl World {
         self.ears.open(settings).map_err(|error| told(settings.located(error)))?;
         let ears: Vec<_> = self.ears.of(settings).collect();
         let given = Given { ears: &ears, workers: workers(settings), files: &files };
-        let network = Network::start(settings.clone(), &given, &self.boot, account)
-            .map_err(|error| told(format!("cannot start the network process: {error}; the user that it runs as must be able to run sknockd")))?;
+        let cannot = |error| {
+            told(format!(
+                "cannot start the network process: {error}; its user must be able to run sknockd"
+            ))
+        };
+        let network =
+            Network::start(settings.clone(), &given, &self.boot, account).map_err(cannot)?;
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)
     }
