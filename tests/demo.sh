@@ -113,6 +113,9 @@ build_the_stage() {
     cable stranger 2
     # The network process, which is nobody, must be able to walk to its own folder.
     chmod 711 "$ROOT"
+    # So must it be able to run the program, whatever the umask of who built it.
+    install -D -m 755 -t "$ROOT/bin" "$BIN"/{sknockd,sknock,sknock-ca}
+    BIN=$ROOT/bin
     mkdir "$ROOT"/{admin,gateway,client,stranger} "$ROOT/gateway/web"
     : > "$LOG"
     (umask 077 && head -c 15 /dev/urandom | base64 | tee "$ROOT"/{admin,gateway,client}/password > /dev/null)

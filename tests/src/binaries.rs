@@ -1,6 +1,8 @@
 //! The programs under test, built before they are used, and what the tests need of the machine.
 
 use std::env;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -17,6 +19,9 @@ pub fn path(program: &str) -> PathBuf {
     });
     let path = folder.join(program);
     assert!(path.exists(), "cargo built everything, but {} is not there", path.display());
+    // The network process, which is nobody, must be able to run it, whatever the umask of who built it.
+    let all = Permissions::from_mode(0o755);
+    fs::set_permissions(&path, all).expect("who built it may run these tests");
     path
 }
 

@@ -57,8 +57,12 @@ impl World {
         let (ears, marks): (Vec<_>, _) = (self.ears.of(settings).collect(), self.marks.entries());
         let workers = workers(settings);
         let given = Given { ears: &ears, workers, files: &files, granted: &granted, marks };
-        let network = Network::start(settings.clone(), given, &self.boot, account)
-            .map_err(|error| told(format!("cannot start the network process: {error}")))?;
+        let network =
+            Network::start(settings.clone(), given, &self.boot, account).map_err(|error| {
+                told(format!(
+                    "cannot start the network process: {error}; its user must be able to run sknockd"
+                ))
+            })?;
         self.uid = Some(account.uid);
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)
