@@ -51,7 +51,7 @@ impl Mounts {
         self.change(|| mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("mode=755")));
     }
 
-    /// Puts a copy of this folder here, to be changed. Not twice: it is made at [`Self::PLACE`].
+    /// Puts a copy of this folder here, to be changed. Not twice: it is made at `/mnt`.
     pub fn copy(&self, at: &Path) {
         let place = Path::new(Self::PLACE);
         self.empty(place);
