@@ -51,6 +51,7 @@ impl Store {
         if found.uid() != keeper.uid() {
             fchown(&file, Some(keeper.uid()), Some(keeper.gid()))?;
         }
+        make_room(&file, found.len())?;
         let (writing, kept) = newest(&file);
         Ok((Self { path: path.to_owned(), file, writing }, kept))
     }
@@ -75,6 +76,18 @@ impl Store {
         self.writing = writing;
         Ok(())
     }
+}
+
+/// Takes the blocks for both slots at the beginning, so that a disk that is full later loses no mark: an
+/// older list would count after a restart.
+fn make_room(file: &File, length: u64) -> io::Result<()> {
+    let missing = usize::try_from((2 * SLOT as u64).saturating_sub(length)).unwrap_or(2 * SLOT);
+    if missing > 0 {
+        // Zeros are no slot that is whole.
+        file.write_all_at(&vec![0; missing], length)?;
+        file.sync_all()?;
+    }
+    Ok(())
 }
 
 /// The folder is root's or ours, and nobody else may write to it. Root also takes one of the unit's user.
@@ -143,6 +156,21 @@ mod tests {
     fn kept(path: &Path) -> Vec<Entry> {
         let (_, kept) = Store::open(path).unwrap();
         kept.iter().map(|(issuer, mark)| marks::entry(issuer, mark)).collect()
+    }
+
+    #[test]
+    fn all_that_will_ever_be_written_has_its_room_from_the_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("marks").join("marks");
+        let (mut store, kept) = Store::open(&path).unwrap();
+        assert!(kept.is_empty());
+        let taken = || fs::metadata(&path).unwrap().blocks() * 512;
+        let before = taken();
+        assert!(before >= 2 * SLOT as u64, "{before}");
+        for made in 0..4 {
+            store.write(&entries(200, made)).unwrap();
+        }
+        assert_eq!(taken(), before);
     }
 
     #[test]
