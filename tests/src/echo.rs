@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::Namespace;
+use crate::{Namespace, wait};
 
 /// A service. Ends when dropped; connections live on until their client closes them.
 #[derive(Debug)]
@@ -35,8 +35,7 @@ impl Echo {
     /// Receives on a UDP port in `namespace`.
     #[track_caller]
     pub fn udp(namespace: &Namespace, port: u16) -> Self {
-        let socket = namespace.inside(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)));
-        let socket = socket.unwrap_or_else(|error| panic!("udp/{port}: {error}"));
+        let socket = udp_socket(namespace, port);
         Self::serve(move |stopped| {
             let mut buffer = [0; 2048];
             while is_readable(socket.as_fd(), stopped) {
@@ -62,6 +61,20 @@ impl Drop for Echo {
             let _ = thread.join();
         }
     }
+}
+
+/// A UDP socket at `port` in `namespace`, for both families.
+///
+/// It waits until the port is free: the server binds a knock port for as long as it takes to send one
+/// answer, and a client may have the answer before the socket is closed.
+#[track_caller]
+pub fn udp_socket(namespace: &Namespace, port: u16) -> UdpSocket {
+    let bind = || match UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)) {
+        Ok(socket) => Some(socket),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+        Err(error) => panic!("udp/{port}: {error}"),
+    };
+    wait::some(&format!("udp/{port} is free"), || namespace.inside(bind))
 }
 
 /// Waits until there is something to read; false when it is time to stop.

@@ -51,7 +51,7 @@ pub use config::Config;
 pub use daemon::{Asked, Daemon, Ended};
 pub use dns::Dns;
 pub use doors::Door;
-pub use echo::Echo;
+pub use echo::{Echo, udp_socket};
 pub use ledger::Ledger;
 pub use machine::Machine;
 pub use memory_group::MemoryGroup;

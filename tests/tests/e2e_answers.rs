@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use sknock_tests::wait::{LIMIT, Limit};
-use sknock_tests::{Authority, Client, Config, Daemon, World};
+use sknock_tests::{Authority, Client, Config, Daemon, World, udp_socket};
 
 /// Nobody's in particular, and neither root's nor the server's.
 const UID: &str = "4321";
@@ -22,6 +22,8 @@ struct Holder(Child);
 
 impl Holder {
     fn bind(world: &World) -> Self {
+        // An answer's socket may still be closing.
+        drop(udp_socket(&world.gateway, 62344));
         let mut command = Command::new("setpriv");
         command.args(["--reuid", UID, "--regid", UID, "--clear-groups", "--inh-caps=-all"]);
         command.args(["perl", "-e", BIND]).stdin(Stdio::null()).stdout(Stdio::piped());

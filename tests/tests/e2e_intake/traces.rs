@@ -6,7 +6,7 @@ use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use sknock_tests::{Authority, Client, Config, Daemon, Namespace, Sent, World};
+use sknock_tests::{Authority, Client, Config, Daemon, Namespace, Sent, World, udp_socket};
 
 use crate::{Policy, config};
 
@@ -41,7 +41,7 @@ pub(crate) fn closing(authority: &Authority, (intake, ports, _): Way, policy: Po
 /// Whether a service at `port` hears what comes from these sockets. It does hear what the gateway says
 /// to itself, or it would prove nothing.
 fn is_heard_by_a_service(gateway: &Namespace, port: u16, senders: &[&UdpSocket]) -> bool {
-    let service = gateway.inside(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port))).unwrap();
+    let service = udp_socket(gateway, port);
     for sender in senders {
         // What was refused before is told at the next sending.
         let _ = sender.take_error();
