@@ -35,7 +35,7 @@ use self::files::{Files, Unusable};
 use self::signals::Signals;
 use self::start::Start;
 use self::supervise::{Supervisor, Trial};
-use self::world::{Unfit, World};
+use self::world::{NotStarted, World};
 use crate::check::{Finding, knock_ports, listening};
 use crate::config::Settings;
 use crate::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
@@ -67,7 +67,8 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
     let supervisor = match assemble(config, settings, trial, kept) {
         Ok(supervisor) => supervisor.asked_by(close_socket(&claim)),
         Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
-        Err(Stopped::Unfit) => return ExitCode::from(CONFIGURATION),
+        Err(Stopped::NotStarted(NotStarted::Unfit)) => return ExitCode::from(CONFIGURATION),
+        Err(Stopped::NotStarted(NotStarted::Unavailable)) => return ExitCode::from(UNAVAILABLE),
         Err(Stopped::Unavailable(error)) => return unavailable(&error),
     };
     supervisor.run()
@@ -129,8 +130,8 @@ fn tell_of_files(draft: &Settings) {
 
 /// Why nothing runs.
 enum Stopped {
-    /// The files; all has been told.
-    Unfit,
+    /// No network process; all has been told.
+    NotStarted(NotStarted),
     /// An earlier run was on trial, and nobody has confirmed it.
     Unconfirmed,
     /// The kernel.
@@ -173,7 +174,7 @@ fn assemble(
     let watch = gate.watch()?;
     world.settle_marks(&settings);
     privilege::shed()?;
-    let next = world.start(&settings).map_err(|Unfit| Stopped::Unfit)?;
+    let next = world.start(&settings).map_err(Stopped::NotStarted)?;
     let config = std::path::absolute(config)?;
     let trial = Trial::new(asked, earlier, fallbacks);
     Ok(Supervisor::new((config, settings), (gate, watch), (world, next), (signals, trial)))

@@ -7,18 +7,22 @@ mod close;
 mod fetch;
 mod file;
 mod kept;
+mod own;
 mod reach;
 mod route;
 mod turns;
 mod warnings;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sknock_protocol::{CrlError, Moment, Revocation, RevocationList, RevocationLists, Verifier};
+use sknock_protocol::{
+    CrlError, IssuerId, Moment, Revocation, RevocationList, RevocationLists, Verifier,
+};
 use tracing::{info, warn};
 
 pub(crate) use self::fetch::ports;
@@ -40,6 +44,8 @@ pub struct Refresh {
     current: Arc<InForce>,
     sources: Vec<Fetcher>,
     saved: Option<PathBuf>,
+    /// Whose list in force is not saved: its file could not be written.
+    unsaved: BTreeSet<IssuerId>,
     interval: Duration,
     /// How new each issuer's newest list was, as far as the privileged process knows.
     marks: Marks,
@@ -73,6 +79,7 @@ impl Refresh {
             current: Arc::new(InForce::new(current)),
             sources: settings.urls.iter().map(|url| Fetcher::new(&clients, url)).collect(),
             saved: settings.saved.clone(),
+            unsaved: BTreeSet::new(),
             interval: settings.interval,
             marks: Marks::new(),
         })
@@ -213,10 +220,12 @@ impl Refresh {
     ) -> io::Result<()> {
         let url = source.url();
         match self.fetched(bytes, now) {
-            Ok(None) => source.accept(),
+            Ok(None) if self.is_saved(bytes) => source.accept(),
+            // It is sent, and saved, again soon.
+            Ok(None) => {}
             Ok(Some(list)) => {
                 // First onto the disk: no crash can undo what has once been in force.
-                self.keep(&list, bytes);
+                let is_saved = self.keep(&list, bytes);
                 if let Some(gate) = gate {
                     self.report_one(&list, gate, now)?;
                 }
@@ -224,7 +233,9 @@ impl Refresh {
                 let issuer = list.issuer_name().to_owned();
                 self.install(list);
                 info!(url, issuer, number, revoked, "new revocation list in force");
-                source.accept();
+                if is_saved {
+                    source.accept();
+                }
             }
             Err(why) => warn!(url, "revocation list not taken: {why}; {}", self.left()),
         }

@@ -97,6 +97,23 @@ fn who_takes_the_knock_port_later_is_told_at_the_first_answer_and_named_within_a
     assert!(names_the_holder(&daemon.wait_for("another program holds udp/62344")));
 }
 
+/// It may end any time, so systemd is to try again.
+#[test]
+fn with_a_socket_a_start_while_somebody_holds_the_port_ends_so_that_another_is_tried() {
+    let (world, authority) = (World::new(), Authority::new());
+    let holder = Holder::bind(&world);
+    let config = Config::new(&authority).set("intake", "socket");
+    let mut daemon = Daemon::stopped(&world.gateway, &config);
+    daemon.settle();
+    daemon.begin();
+    let ended = daemon.wait_for_end();
+    assert_eq!(ended.code, Some(69), "{}", ended.said);
+    assert!(ended.said.contains("cannot listen on udp/62344"), "{}", ended.said);
+    drop(holder);
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+}
+
 /// With a socket of our own there is nothing to take.
 #[test]
 fn with_a_socket_nobody_else_can_bind_the_port() {

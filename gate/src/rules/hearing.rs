@@ -95,7 +95,10 @@ impl Rules {
     pub(super) fn knock_meter(&self) -> Vec<Line> {
         let mut chain = Vec::new();
         if let Some(meter) = self.meter {
-            let over = |v6| Line::new([Match::Over { v6, meter }], Verdict::Return);
+            // A program of this host may send from any address: it must not use up a client's rate.
+            let over = |v6| {
+                Line::new([Match::NotFromLoopback, Match::Over { v6, meter }], Verdict::Return)
+            };
             chain.extend([false, true].map(over));
         }
         match self.hearing {

@@ -98,8 +98,8 @@ impl Rules {
         chain.extend([
             Line::goto([Match::Syn], Part::TranslatedSyn),
             Line::accept([Match::Established]),
-            Line::accept([Match::Protocol(ICMP)]),
-            Line::accept([Match::Protocol(ICMPV6)]),
+            icmp(false),
+            icmp(true),
             Line::accept([tcp(), Match::OfOpenSocket]),
         ]);
         let dialled = |transport, part| self.needs_grant(Port::Dialled, transport, part);
@@ -121,12 +121,17 @@ fn tcp() -> Match {
     Match::Protocol(Transport::Tcp.number())
 }
 
+/// Each family has an ICMP of its own. The number of the other's is one that this host does not speak.
+fn icmp(v6: bool) -> Line {
+    Line::accept([Match::Protocol(if v6 { ICMPV6 } else { ICMP }), Match::IsV6(v6)])
+}
+
 /// Where all traffic is closed: ICMP passes, and so do protocols without ports that routers and hosts
 /// speak on their link (IGMP, OSPF, VRRP). A protocol with ports is a service.
 fn other_than_tcp() -> Vec<Line> {
     let mut lines = vec![
-        Line::accept([Match::Protocol(ICMP)]),
-        Line::accept([Match::Protocol(ICMPV6)]),
+        icmp(false),
+        icmp(true),
         Line::goto([Match::Protocol(Transport::Udp.number())], Part::Udp),
     ];
     let with_ports = [UDPLITE, DCCP, SCTP];

@@ -30,8 +30,13 @@ pub(crate) struct World {
 }
 
 /// Why no network process was started. Everything that is wrong has been logged.
-#[derive(Debug)]
-pub(crate) struct Unfit;
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NotStarted {
+    /// The configuration or a file that it names is wrong: another attempt changes nothing.
+    Unfit,
+    /// Another program has what we need, or the machine lacks it: another attempt may succeed.
+    Unavailable,
+}
 
 impl World {
     /// A world without sockets.
@@ -47,11 +52,11 @@ impl World {
     }
 
     /// Starts a network process with `settings`.
-    pub(crate) fn start(&mut self, settings: &Settings) -> Result<Network, Unfit> {
+    pub(crate) fn start(&mut self, settings: &Settings) -> Result<Network, NotStarted> {
         // First: what is replaced while we open it differs from what was seen, and is noticed.
         let granted = Meanings::look(settings.read_once());
-        let (account, files) = raised(PRIVILEGES, || Ok(prepare(settings))).map_err(told)??;
-        self.ears.open(settings).map_err(|error| told(settings.located(error)))?;
+        let (account, files) = raised(PRIVILEGES, || Ok(prepare(settings))).map_err(unfit)??;
+        self.ears.open(settings).map_err(|error| unavailable(settings.located(error)))?;
         // The folder is another one after a reload with another state directory.
         self.settle_marks(settings);
         let (ears, marks): (Vec<_>, _) = (self.ears.of(settings).collect(), self.marks.entries());
@@ -59,7 +64,7 @@ impl World {
         let given = Given { ears: &ears, workers, files: &files, granted: &granted, marks };
         let network =
             Network::start(settings.clone(), given, &self.boot, account).map_err(|error| {
-                told(format!(
+                unavailable(format!(
                     "cannot start the network process: {error}; its user must be able to run sknockd"
                 ))
             })?;
@@ -88,23 +93,28 @@ const PRIVILEGES: &[Capability] = &[
     Capability::CAP_SETGID,
 ];
 
-fn prepare(settings: &Settings) -> Result<(Account, Files), Unfit> {
+fn prepare(settings: &Settings) -> Result<(Account, Files), NotStarted> {
     let account = Account::find(&settings.process.user).map_err(|error| {
         error!("user: {error}");
-        Unfit
+        NotStarted::Unfit
     });
     let files = Files::open(settings, account.as_ref().ok().copied()).map_err(|all| {
         for one in &all {
             error!("{}", settings.located(one.to_string()));
         }
-        Unfit
+        NotStarted::Unfit
     });
     let (account, files) = (account?, files?);
-    prepare_folder(settings, account).map_err(told)?;
+    prepare_folder(settings, account).map_err(unfit)?;
     Ok((account, files))
 }
 
-fn told(error: impl std::fmt::Display) -> Unfit {
+fn unfit(error: impl std::fmt::Display) -> NotStarted {
     error!("{error}");
-    Unfit
+    NotStarted::Unfit
+}
+
+fn unavailable(error: impl std::fmt::Display) -> NotStarted {
+    error!("{error}");
+    NotStarted::Unavailable
 }

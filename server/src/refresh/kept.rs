@@ -48,15 +48,33 @@ impl Refresh {
         self.warn_of_age(now);
     }
 
-    /// Saves a list for the next start, beside those of other issuers.
-    pub(super) fn keep(&self, list: &RevocationList, bytes: &[u8]) {
-        let Some(path) = &self.saved else { return };
+    /// Saves a list for the next start, beside those of other issuers. Whether nothing is left to save.
+    pub(super) fn keep(&mut self, list: &RevocationList, bytes: &[u8]) -> bool {
+        let Some(path) = &self.saved else { return true };
         let others = Successor { issuer: list.issuer(), anchors: self.verifier.anchors() };
-        if let Err(error) = file::replace(path, bytes, &others) {
-            let path = path.display();
-            warn!(
-                "stateDir: cannot write {path}: {error}; the next start must fetch the list anew"
-            );
+        let written = file::replace(path, bytes, &others);
+        match &written {
+            Ok(()) => self.unsaved.remove(list.issuer()),
+            Err(error) => {
+                let path = path.display();
+                warn!(
+                    "stateDir: cannot write {path}: {error}; until that succeeds a start must fetch the \
+                     list"
+                );
+                self.unsaved.insert(*list.issuer())
+            }
+        };
+        written.is_ok()
+    }
+
+    /// Whether a list that is in force is saved, or could be now.
+    pub(super) fn is_saved(&mut self, bytes: &[u8]) -> bool {
+        if self.unsaved.is_empty() {
+            return true;
+        }
+        match RevocationList::verify(bytes, self.verifier.anchors()) {
+            Ok(list) if self.unsaved.contains(list.issuer()) => self.keep(&list, bytes),
+            _ => true,
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use super::own::is_own;
 use super::reach::is_public;
 
 /// Why a redirect is not followed.
@@ -26,7 +27,9 @@ pub enum Astray {
     #[error("it redirects to port {0}, which no crlUrl has; name the new address in crlUrl")]
     Port(u16),
     /// This host, or one in a private network.
-    #[error("it redirects to {0}, which is not public; if that is meant, name it in crlUrl")]
+    #[error(
+        "it redirects to {0}, which is this host or not public; if that is meant, name it in crlUrl"
+    )]
     NotPublic(String),
     /// More than a list is worth.
     #[error("it is redirected more than {0} times")]
@@ -76,7 +79,8 @@ impl Route {
     }
 
     fn allows(&self, address: IpAddr) -> bool {
-        is_public(address) || self.home.get() == Some(&address.to_canonical())
+        let address = address.to_canonical();
+        (is_public(address) && !is_own(address)) || self.home.get() == Some(&address)
     }
 
     /// Those of `found` that may be connected to, for `name`.

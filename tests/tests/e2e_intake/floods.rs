@@ -2,10 +2,14 @@
 //! in its namespaces.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
+};
 use sknock_protocol::v2::DATAGRAM_LENGTH;
 use sknock_tests::{Authority, Client, Config, Daemon, Namespace, World};
 
@@ -176,4 +180,28 @@ fn a_source_that_floods_is_heard_as_often_as_its_share_allows() {
     let from: IpAddr = World::STRANGER[0];
     let sets = world.gateway.run("nft", &["list", "set", "inet", "sknock", "heard4"]);
     assert!(sets.contains(&format!("{from} limit rate over 1/second")), "{sets}");
+}
+
+/// Any program of the gateway may send to it from an address that is a client's. The client's own knocks
+/// count by themselves.
+#[test]
+fn a_program_of_the_gateway_does_not_use_up_the_rate_of_a_client() {
+    let (world, authority) = (World::new(), Authority::new());
+    let config = quiet(&authority, "nflog").set("knocksPerSource", "1");
+    let _daemon = Daemon::start_settled(&world.gateway, &config);
+    let [_, client] = World::CLIENT;
+    let [_, gateway] = World::GATEWAY;
+    let socket = world.gateway.inside(|| {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Inet6, SockType::Datagram, flags, None).unwrap();
+        setsockopt(&socket, sockopt::IpFreebind, &true).unwrap();
+        let claimed = SockaddrStorage::from(SocketAddr::new(client, 0));
+        bind(socket.as_raw_fd(), &claimed).unwrap();
+        UdpSocket::from(socket)
+    });
+    for _ in 0..100 {
+        socket.send_to(&[7; DATAGRAM_LENGTH], (gateway, 62344)).unwrap();
+    }
+    let alice = Client::alice(&world.client, &authority);
+    alice.seal(&["tcp/22"]).send(&world.client, gateway).must_be_granted();
 }

@@ -71,6 +71,22 @@ fn a_resolver_that_appears_after_the_start_is_asked_within_seconds() {
 }
 
 #[test]
+fn a_file_that_changes_all_the_time_keeps_no_other_from_being_read() {
+    let scene = Scene::new();
+    let dns = Dns::start(&scene.world.stranger);
+    dns.say(NAME, &[WEB]);
+    let mut daemon = server(&scene, &by_name(&scene));
+    daemon.begin();
+    daemon.wait_for("\"accepting knocks\"");
+    let script = "for i in $(seq 400); do echo \"# $i\" >> /etc/hosts; sleep 0.1; done";
+    let writer = daemon.mounts().inside(|| Command::new("sh").args(["-ec", script]).spawn());
+    let mut writer = writer.unwrap();
+    a_new_list_comes(&scene, &daemon, || resolver(&daemon, "/etc/resolv.conf"));
+    assert!(writer.try_wait().unwrap().is_none(), "it has stopped writing before");
+    let _ = writer.kill().and_then(|()| writer.wait());
+}
+
+#[test]
 fn replaced_files_of_name_resolution_are_read_as_they_are_now() {
     let scene = Scene::new();
     let dns = Dns::start(&scene.world.stranger);

@@ -14,7 +14,8 @@ fn to(place: &str) -> Reply {
 fn server(scene: &Scene) -> Daemon<'_> {
     scene.world.gateway.know_hosts(
         "127.0.0.1 localhost evil.example\n::1 evil6.example\n10.77.2.1 own.example\n\
-         10.77.2.2 lists.example\n9.9.9.9 public.example\n10.77.1.2 public.example\n",
+         10.77.2.2 lists.example\n9.9.9.9 public.example\n10.77.1.2 public.example\n\
+         9.9.9.10 own-public.example\n",
     );
     Daemon::start(&scene.world.gateway, &scene.config())
 }
@@ -26,6 +27,9 @@ fn no_redirect_leads_to_this_host_or_to_another_in_a_private_network() {
     // Where nothing but the address is wrong.
     let own = Web::start(&scene.world.gateway, HTTP, list());
     let neighbour = Web::start(&scene.world.client, HTTP, list());
+    // Public, and this host's all the same.
+    scene.world.gateway.run("ip", &["addr", "add", "9.9.9.10/32", "dev", "lo"]);
+    scene.world.gateway.run("ip", &["addr", "add", "2620:fe::10/128", "dev", "lo"]);
     let daemon = server(&scene);
     scene.authority.publish(7);
     own.reply(list());
@@ -48,6 +52,10 @@ fn no_redirect_leads_to_this_host_or_to_another_in_a_private_network() {
         "[fd77:1::2]",
         "169.254.169.254",
         "[64:ff9b::a4d:102]",
+        "9.9.9.10",
+        "[2620:fe::10]",
+        "[::ffff:9.9.9.10]",
+        "own-public.example",
     ] {
         scene.web.reply(to(&format!("http://{host}:{HTTP}/secret")));
         let mark = daemon.mark();

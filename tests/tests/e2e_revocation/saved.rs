@@ -2,10 +2,12 @@
 //! the newer.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use sknock_tests::{Config, Daemon, Page, Reply, Web};
+use sknock_tests::wait::until;
+use sknock_tests::{Config, Daemon, Mounts, Page, Reply, Web};
 
 use crate::scene::{Scene, WEB};
 
@@ -90,4 +92,43 @@ fn what_is_no_list_in_the_state_keeps_no_start_from_its_work() {
         assert_eq!(scene.verdict(&daemon, &scene.client("alice")), "granted", "{what}");
         assert_eq!(daemon.stop().code, Some(0), "{what}");
     }
+}
+
+/// Room for the files of 1,000 knocks, and a little.
+const SMALL: u64 = 512 * 1024;
+
+/// The web server is gone when the list is needed again.
+#[test]
+fn a_list_that_found_no_room_on_the_disk_is_saved_once_there_is_some() {
+    let scene = Scene::new();
+    let config = scene.config().set("replayCapacity", "1000");
+    let mut daemon = Daemon::stopped(&scene.world.gateway, &config);
+    let (mounts, state) = (Mounts::new(), daemon.file("state"));
+    mounts.disk(&state, SMALL);
+    daemon.mount(mounts);
+    daemon.settle();
+    daemon.begin();
+    daemon.wait_for("\"accepting knocks\"");
+    let ballast = state.join("ballast");
+    daemon.mounts().inside(|| {
+        let mut file = fs::File::create(&ballast).unwrap();
+        while file.write(&[0; 4096]).is_ok_and(|written| written > 0) {}
+    });
+    let mark = daemon.mark();
+    scene.authority.revoke("mallory");
+    scene.serve_latest();
+    daemon.reload();
+    daemon.wait_since(mark, "\"new revocation list in force\"");
+    daemon.wait_since(mark, "cannot write");
+    let saved = || daemon.mounts().inside(|| fs::read(state.join("crl.der")).ok());
+    assert_ne!(saved(), Some(scene.authority.crl()));
+
+    daemon.mounts().inside(|| fs::remove_file(&ballast)).unwrap();
+    until("the list is saved", || saved() == Some(scene.authority.crl()));
+    scene.web.reply(Reply::Status(503));
+    daemon.crash();
+    daemon.begin();
+    daemon.wait_for("\"accepting knocks\"");
+    assert_eq!(scene.verdict(&daemon, &scene.client("mallory")), "revoked");
+    assert_eq!(scene.verdict(&daemon, &scene.client("alice")), "granted");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use sknock_tests::ip_packet::{ICMP, ICMPV6, IGMP, carry, sum, udp};
+use sknock_tests::wait::until;
 use sknock_tests::wire::EVERYBODY;
 use sknock_tests::{Authority, Config, Daemon, Wire, World};
 
@@ -135,5 +136,27 @@ fn neighbours_and_routers_of_groups_are_answered_where_all_is_denied() {
         let echo = vec![128, 0, 0, 0, 0, 7, 0, 1];
         wire.send_to(EVERYBODY, &carry(own6, to6, ICMPV6, Some(2), echo));
         wire.wait_for("an echo", |packet| packet.protocol == ICMPV6 && packet.payload[0] == 129);
+    });
+}
+
+/// ICMP of the other family is a protocol that no host speaks.
+#[test]
+fn a_host_that_denies_all_does_not_answer_to_the_icmp_of_the_other_family() {
+    all_denied(|world, wire| {
+        let [own4, own6] = World::STRANGER;
+        let [to4, to6] = World::GATEWAY_TO_STRANGER;
+        wire.heard();
+        wire.send(&carry(own4, to4, ICMPV6, None, vec![128, 0, 0, 0, 0, 7, 0, 1]));
+        wire.send(&carry(own6, to6, ICMP, None, summed(vec![8, 0, 0, 0, 0, 7, 0, 1])));
+        wire.send(&carry(own4, to4, ICMP, None, summed(vec![8, 0, 0, 0, 0, 7, 0, 1])));
+        let mut heard = Vec::new();
+        // Answers leave in the order of what they answer.
+        until("an echo", || {
+            heard.extend(wire.heard());
+            heard.iter().any(|packet| packet.protocol == ICMP && packet.payload[0] == 0)
+        });
+        // What the neighbours say by themselves is no answer.
+        heard.retain(|packet| packet.protocol == ICMP || packet.payload[0] < 128);
+        assert_eq!(heard.len(), 1, "{}: {heard:?}", world.gateway.table().unwrap_or_default());
     });
 }

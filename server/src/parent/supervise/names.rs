@@ -17,12 +17,18 @@ pub(super) struct Names {
     due: Uptime,
     /// What differs from what the current process was granted, at the last look.
     seen: Option<Meanings>,
+    /// How many looks in a row have each seen something else.
+    unsettled: u32,
     /// How often another process was started in vain, one after the other.
     failures: u32,
 }
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(700);
+
+/// After so many looks that differ, another process is started all the same: files that change all the
+/// time keep nobody from seeing one that was replaced for good.
+const UNSETTLED: u32 = 10;
 
 /// After a start, so that names that change all the time keep us from nothing else. Twice as long each
 /// time while the new process does not get ready.
@@ -48,13 +54,16 @@ impl Supervisor {
         let means = Meanings::look(current.settings.read_once());
         if means == current.granted {
             self.names.seen = None;
+            self.names.unsettled = 0;
             return;
         }
         // Twice the same: who is about to replace several files is let finish.
-        if self.names.seen.as_ref() != Some(&means) {
+        if self.names.seen.as_ref() != Some(&means) && self.names.unsettled < UNSETTLED {
             self.names.seen = Some(means);
+            self.names.unsettled += 1;
             return;
         }
+        self.names.unsettled = 0;
         self.names.due = now.after(AFTER * 2u32.pow(self.names.failures.min(6)));
         self.names.failures = self.names.failures.saturating_add(1);
         info!(
