@@ -3,6 +3,7 @@
 mod arguments;
 mod credentials;
 mod failure;
+mod hangup;
 mod help;
 mod password;
 mod report;

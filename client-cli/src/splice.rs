@@ -1,91 +1,66 @@
 //! Joins a connection to stdin and stdout, byte for byte, each direction in its own thread.
+//!
+//! It ends when both directions have ended, or with an error: never because somebody is silent. The
+//! server may close its direction and still read; what is on its way to it must arrive.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::hangup;
 
 /// Bytes moved at a time: few system calls at gigabytes, nothing beside a key press.
 const BUFFER: usize = 256 * 1024;
 
-/// How long stdin may be silent after the server's end before we leave, too. The server may have
-/// closed one direction only, and what is on its way to it must still arrive.
-const GRACE: Duration = Duration::from_millis(250);
-
-/// Moves bytes until the server closes the connection.
+/// Moves bytes until both sides have ended what they say.
 pub(crate) fn with_stdio(stream: &TcpStream) -> Result<(), Failure> {
-    splice(stream, io::stdin(), io::stdout()).map_err(Failure::Stream)
+    let server_has_ended = || {
+        if io::stdin().is_terminal() {
+            // Nobody else would tell.
+            eprintln!("the server has ended the connection; Ctrl-D ends the input");
+        }
+        hangup::close_stdout()
+    };
+    splice(stream, io::stdin(), io::stdout(), server_has_ended).map_err(Failure::Stream)
 }
 
+/// `end_output` is called when the server has ended its direction: whoever reads the output is told, and
+/// may end the input then.
 fn splice(
     stream: &TcpStream,
     input: impl Read + Send + 'static,
     output: impl Write,
+    end_output: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let upload = Upload::start(stream.try_clone()?, input)?;
-    pump(stream, output, || ())?;
-    upload.finish()
+    let upload = upload(stream.try_clone()?, input)?;
+    pump(stream, output)?;
+    end_output()?;
+    hangup::result(stream, &upload)
 }
 
-/// Input on its way to the server.
-struct Upload {
-    /// Even while waiting for input, odd while passing it on.
-    turns: Arc<AtomicU64>,
-    end: Receiver<io::Result<()>>,
-}
-
-impl Upload {
-    /// Passes input on in a thread; its end becomes the end of our direction of the connection.
-    fn start(stream: TcpStream, input: impl Read + Send + 'static) -> io::Result<Self> {
-        let (ended, end) = mpsc::channel();
-        let turns = Arc::new(AtomicU64::new(0));
-        let turn = Arc::clone(&turns);
-        thread::Builder::new().name("upload".into()).spawn(move || {
-            let moved = pump(input, &stream, || {
-                turn.fetch_add(1, Ordering::Relaxed);
-            });
-            let shut = moved.and_then(|()| close_our_direction(&stream));
-            ended.send(shut).ok(); // the program is leaving
-        })?;
-        Ok(Self { turns, end })
-    }
-
-    /// Waits for the end of the input, or until it is silent.
-    fn finish(self) -> io::Result<()> {
-        let mut before = self.turns.load(Ordering::Relaxed);
-        loop {
-            match self.end.recv_timeout(GRACE) {
-                Ok(result) => return result,
-                Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("input lost")),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            let now = self.turns.load(Ordering::Relaxed);
-            let waiting_for_input = now.is_multiple_of(2);
-            if now == before && waiting_for_input {
-                return Ok(());
-            }
-            before = now;
-        }
-    }
-}
-
-/// The server may have closed everything before us: that is no error.
-fn close_our_direction(stream: &TcpStream) -> io::Result<()> {
-    match stream.shutdown(Shutdown::Write) {
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-        other => other,
-    }
+/// Passes input on in a thread; its end becomes the end of our direction of the connection. How it has
+/// ended comes out of the channel.
+fn upload(
+    stream: TcpStream,
+    input: impl Read + Send + 'static,
+) -> io::Result<Receiver<io::Result<()>>> {
+    let (ended, end) = mpsc::channel();
+    thread::Builder::new().name("upload".into()).spawn(move || {
+        let moved = pump(input, &stream);
+        // Before the connection is closed: whoever sees that closed finds the result.
+        ended.send(moved).ok(); // the program is leaving
+        // The server may have closed everything before us: that is no error.
+        stream.shutdown(Shutdown::Write).ok();
+    })?;
+    Ok(end)
 }
 
 /// Moves everything from one to the other, flushing each time: stdout would hold back what does not
-/// end a line. Calls `turn` before and after each passing on.
-fn pump(mut from: impl Read, mut to: impl Write, turn: impl Fn()) -> io::Result<()> {
+/// end a line.
+fn pump(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
         let length = match from.read(&mut buffer) {
@@ -94,18 +69,22 @@ fn pump(mut from: impl Read, mut to: impl Write, turn: impl Fn()) -> io::Result<
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        turn();
         to.write_all(buffer.get(..length).unwrap_or_default())?;
         to.flush()?;
-        turn();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::time::Duration;
 
     use super::*;
+
+    #[expect(clippy::unnecessary_wraps, reason = "as what can fail")]
+    fn ignored() -> io::Result<()> {
+        Ok(())
+    }
 
     /// Bytes that show a loss, a doubling or a swap, wherever it happens.
     fn pattern(length: usize) -> Vec<u8> {
@@ -139,7 +118,7 @@ mod tests {
             received
         });
         let mut output = Vec::new();
-        splice(&ours, io::Cursor::new(up.clone()), &mut output).unwrap();
+        splice(&ours, io::Cursor::new(up.clone()), &mut output, ignored).unwrap();
         drop(ours);
         sender.join().unwrap();
         assert!(output == down, "what came down differs");
@@ -155,20 +134,66 @@ mod tests {
             server.write_all(request.to_uppercase().as_bytes()).unwrap();
         });
         let mut output = Vec::new();
-        splice(&ours, &b"question"[..], &mut output).unwrap();
+        splice(&ours, &b"question"[..], &mut output, ignored).unwrap();
         answering.join().unwrap();
         assert_eq!(output, b"QUESTION");
     }
 
+    /// As somebody who ends the input once the output has ended.
     #[test]
-    fn the_servers_end_is_ours_though_input_stays_open() {
+    fn the_servers_end_is_passed_on_while_input_stays_open() {
         let (ours, mut server) = connection();
-        let (silent, _kept_open) = io::pipe().unwrap();
+        let (silent, kept_open) = io::pipe().unwrap();
         server.write_all(b"bye").unwrap();
         drop(server);
         let mut output = Vec::new();
-        splice(&ours, silent, &mut output).unwrap();
+        let reader = move || {
+            drop(kept_open);
+            Ok(())
+        };
+        splice(&ours, silent, &mut output, reader).unwrap();
         assert_eq!(output, b"bye");
+    }
+
+    /// For longer than anybody's patience would be.
+    #[test]
+    fn input_that_comes_late_reaches_a_server_that_has_ended_its_own_direction() {
+        let (ours, mut server) = connection();
+        let (slow, mut writer) = io::pipe().unwrap();
+        server.shutdown(Shutdown::Write).unwrap();
+        let writing = thread::spawn(move || {
+            for piece in [b"first ", b"second"] {
+                thread::sleep(Duration::from_secs(1));
+                writer.write_all(piece).unwrap();
+            }
+        });
+        let receiver = thread::spawn(move || {
+            let mut received = String::new();
+            server.read_to_string(&mut received).unwrap();
+            received
+        });
+        splice(&ours, slow, io::sink(), ignored).unwrap();
+        writing.join().unwrap();
+        assert_eq!(receiver.join().unwrap(), "first second");
+    }
+
+    #[test]
+    fn a_reset_ends_it_with_an_error_while_input_stays_open() {
+        let (ours, server) = connection();
+        let (silent, mut kept_open) = io::pipe().unwrap();
+        server.shutdown(Shutdown::Write).unwrap();
+        kept_open.write_all(b"nobody reads this").unwrap();
+        let resetting = move || {
+            // Closed with something unread, which is lost.
+            server.peek(&mut [0]).unwrap();
+            drop(server);
+            Ok(())
+        };
+        let error = splice(&ours, silent, io::sink(), resetting).unwrap_err();
+        // The system says so after the server's end.
+        let lost = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+        assert!(lost.contains(&error.kind()), "{error}");
+        drop(kept_open);
     }
 
     #[test]
@@ -182,7 +207,7 @@ mod tests {
             server.read_to_end(&mut received).unwrap();
             received
         });
-        splice(&ours, io::Cursor::new(sent), io::sink()).unwrap();
+        splice(&ours, io::Cursor::new(sent), io::sink(), ignored).unwrap();
         drop(ours);
         assert!(receiver.join().unwrap() == up);
     }
@@ -194,6 +219,6 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         server.write_all(b"lost").unwrap();
-        splice(&ours, silent, writer).unwrap_err();
+        splice(&ours, silent, writer, ignored).unwrap_err();
     }
 }

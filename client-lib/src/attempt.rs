@@ -10,7 +10,7 @@ use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, Moment, Service, v1};
 use crate::clock::{self, Timer};
 use crate::{Address, Client, Dialect, Granted, KnockError, address};
 
-/// Errors that the system may report while we wait; beyond, waiting has no point. Anyone can send
+/// Errors by ICMP that are passed over while we wait; beyond, waiting has no point. Anyone can send
 /// us a few ICMP messages, and a server that hides behind `reject` does.
 const MOST_ERRORS: u32 = 64;
 
@@ -64,7 +64,7 @@ impl Client {
         // Read anew: sealing takes a while on slow machines, which is no skew.
         let sent = clock::now();
         let timer = Timer::of(wait.unwrap_or_default());
-        socket.send(&sealed.datagram)?;
+        send(&socket, &sealed.datagram)?;
         let answer = wait.and_then(|_| wait_for_answer(&socket, &sealed.answer_key, &timer));
         let granted = answer.map(|answer| understand(answer, sent, timer.elapsed()));
         if let Some(granted) = &granted {
@@ -90,7 +90,7 @@ impl Client {
         };
         for &service in services {
             let wish = v1::Wish { stamp: clock::now(), service, address };
-            socket.send(&v1::seal(&self.identity, &self.server, &wish)?)?;
+            send(socket, &v1::seal(&self.identity, &self.server, &wish)?)?;
         }
         Ok(Sent { claimed: Some(address), granted: None })
     }
@@ -146,8 +146,19 @@ fn socket_to(destination: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Sends one datagram. A signal that the program handles does not keep it from being sent.
+fn send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
+    loop {
+        match socket.send(datagram) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map(|_| ()),
+        }
+    }
+}
+
 /// The first datagram that is the answer, until the timer is over. Everything else is passed over:
-/// other datagrams are noise or forged, and errors are what ICMP messages turn into.
+/// other datagrams are noise or forged, and errors are what ICMP messages turn into. A signal that the
+/// program handles is no error.
 fn wait_for_answer(socket: &UdpSocket, key: &AnswerKey, timer: &Timer) -> Option<Answer> {
     // One byte more, so that a longer datagram is not cut to the right length.
     let mut bytes = [0; ANSWER_LENGTH + 1];
@@ -161,15 +172,17 @@ fn wait_for_answer(socket: &UdpSocket, key: &AnswerKey, timer: &Timer) -> Option
                     return Some(answer);
                 }
             }
-            Err(error) if is_timeout(&error) => {}
+            Err(error) if is_no_error(&error) => {}
             Err(_) => errors += 1,
         }
     }
     None
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+/// The wait is over, or a signal was handled.
+fn is_no_error(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
 /// The server read its clock about halfway between our sending and our receiving.

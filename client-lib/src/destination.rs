@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::{Address, Family, KnockError};
+use crate::{Address, Family, KnockError, signals};
 
 /// Addresses of one host that are tried; further ones are not looked at. Enough for both families
 /// of a few machines behind one name, and a hostile zone cannot make us knock on the whole world.
@@ -52,10 +52,11 @@ fn look_up(host: &str, patience: Duration) -> io::Result<Vec<SocketAddr>> {
     }
     let (answer, answered) = mpsc::channel();
     let name = bare.to_owned();
-    thread::Builder::new().name("resolver".into()).spawn(move || {
+    let work = move || {
         let found = (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter);
         answer.send(found).ok(); // nobody waits any more
-    })?;
+    };
+    signals::blocked(|| thread::Builder::new().name("resolver".into()).spawn(work))?;
     let late = || io::Error::new(io::ErrorKind::TimedOut, "the resolver took too long");
     answered.recv_timeout(patience).unwrap_or_else(|_| Err(late()))
 }

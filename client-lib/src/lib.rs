@@ -24,6 +24,7 @@ mod opened;
 mod options;
 pub mod places;
 mod reach;
+mod signals;
 
 pub use client::{Client, Connection};
 pub use credentials::{open_identity, open_server_certificate, read_server_certificate};

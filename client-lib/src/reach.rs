@@ -7,12 +7,27 @@ use std::time::Duration;
 
 use crate::clock::Timer;
 
-/// Between the first two tries. Then twice as long each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// How long the first try waits: a SYN that came too early is repeated by the system only after a
-/// second. Then twice as long each time, for slow links.
-const FIRST_TRY: Duration = Duration::from_millis(250);
+/// How long one try waits, and the pause after it. Both double with each try, up to a bound: the time
+/// that a caller gives may be hours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Backoff {
+    wait: Duration,
+    pause: Duration,
+}
+
+impl Backoff {
+    /// A SYN that came too early is repeated by the system only after a second.
+    const FIRST: Self = Self { wait: Duration::from_millis(250), pause: Duration::from_millis(20) };
+    /// For slow links; the system itself repeats a SYN within this time.
+    const LONGEST: Self = Self { wait: Duration::from_secs(16), pause: Duration::from_millis(500) };
+
+    fn next(self) -> Self {
+        Self {
+            wait: (self.wait * 2).min(Self::LONGEST.wait),
+            pause: (self.pause * 2).min(Self::LONGEST.pause),
+        }
+    }
+}
 
 /// Connects once, within `patience`: for a door that one connection uses up, or that is certainly
 /// open.
@@ -33,21 +48,20 @@ pub(crate) fn unless_refused(
     enough: Duration,
 ) -> io::Result<TcpStream> {
     let (timer, refusals) = (Timer::of(patience), Timer::of(enough));
-    let (mut wait, mut pause) = (FIRST_TRY, FIRST_PAUSE);
+    let mut backoff = Backoff::FIRST;
     loop {
-        let error = match once(to, wait.min(timer.left())) {
+        let error = match once(to, backoff.wait.min(timer.left())) {
             Ok(stream) => return Ok(stream),
             Err(error) => error,
         };
         if error.kind() == io::ErrorKind::ConnectionRefused && refusals.is_over() {
             return Err(error);
         }
-        thread::sleep(pause.min(timer.left()));
+        thread::sleep(backoff.pause.min(timer.left()));
         if timer.is_over() {
             return Err(error);
         }
-        wait *= 2;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        backoff = backoff.next();
     }
 }
 
@@ -56,6 +70,19 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn a_day_of_tries_is_no_more_than_a_day() {
+        let day = Duration::from_secs(86_400);
+        let (mut backoff, mut spent) = (Backoff::FIRST, Duration::ZERO);
+        while spent < day {
+            backoff = backoff.next();
+            // Refused at once: the pause is all that passes.
+            spent += backoff.pause;
+            assert!(backoff.wait <= Backoff::LONGEST.wait);
+        }
+        assert_eq!(backoff, Backoff::LONGEST);
+    }
 
     #[test]
     fn a_port_that_opens_late_is_reached() {

@@ -9,6 +9,8 @@ mod installed;
 mod original;
 #[path = "c_library/run.rs"]
 mod run;
+#[path = "c_library/signals.rs"]
+mod signals;
 
 use std::process::Command;
 

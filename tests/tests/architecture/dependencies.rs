@@ -54,9 +54,12 @@ const DIRECT: &[(&str, &[&str])] = &[
             "zeroize",
         ],
     ),
-    ("sknock", &["if-addrs", "rustls-pki-types", "sknock-protocol", "thiserror", "zeroize"]),
+    ("sknock", &["if-addrs", "nix", "rustls-pki-types", "sknock-protocol", "thiserror", "zeroize"]),
     ("sknock-c", &["sknock"]),
-    ("sknock-cli", &["clap", "rpassword", "serde", "serde_json", "sknock", "thiserror", "zeroize"]),
+    (
+        "sknock-cli",
+        &["clap", "nix", "rpassword", "serde", "serde_json", "sknock", "thiserror", "zeroize"],
+    ),
     (
         "sknock-certs",
         &[
@@ -110,7 +113,7 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     (
         "sknock",
         &["mnl", "nftnl", "reqwest", "sknock-gate", "sknock-server", "tokio", "tracing"],
-        "the client library is linked into other programs, under their licences: std only, \
+        "the client library is linked into other programs, under their licences: little, \
          and nothing of the server (which is GPL)",
     ),
     (
