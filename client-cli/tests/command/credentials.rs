@@ -1,0 +1,141 @@
+//! Where the identity, its password and the server's certificate come from.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::program::{alice, json, outcome, port, sknock};
+use crate::support::{PASSWORD, Server, World};
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::copy(from, to).unwrap();
+}
+
+#[test]
+fn without_options_the_files_in_their_places_are_used() {
+    let world = World::new();
+    let server = Server::granting(&world, "127.0.0.1:0");
+    let folder = world.folder.path().join("sknock");
+    copy(&world.file("alice.pfx"), &folder.join("identity.pfx"));
+    std::fs::write(folder.join("password"), format!("{PASSWORD}\n")).unwrap();
+    std::fs::write(folder.join("server.cer"), "another server's").unwrap();
+    let mut command = sknock(&world, "knock 127.0.0.1 udp/53");
+    command.env("SKNOCK_KNOCK_PORT", port(&server).to_string());
+    assert_eq!(outcome(&mut command).0, 3);
+    copy(&world.file("gate.cer"), &folder.join("servers/127.0.0.1.cer"));
+    let (code, out, err) = outcome(&mut command);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("udp/53 on 127.0.0.1 is open"), "{out}");
+    assert!(err.contains("others can read the password"), "{err}");
+}
+
+#[test]
+fn the_password_comes_from_the_first_source_there_is() {
+    let world = World::new();
+    let server = Server::granting(&world, "127.0.0.1:0");
+    let words = format!("knock --knock-port {} 127.0.0.1 udp/53", port(&server));
+    let right = world.folder.path().join("right");
+    let wrong = world.folder.path().join("wrong");
+    std::fs::write(&right, format!("{PASSWORD}\r\n")).unwrap();
+    std::fs::write(&wrong, "wrong").unwrap();
+    let run = |file: Option<&Path>, file_variable: Option<&Path>, variable: Option<&str>| {
+        let mut command = alice(&world, &words);
+        command.env_remove("SKNOCK_PFX_PASSWORD");
+        file.map(|file| command.arg("--password-file").arg(file));
+        file_variable.map(|file| command.env("SKNOCK_PASSWORD_FILE", file));
+        variable.map(|text| command.env("SKNOCK_PFX_PASSWORD", text));
+        outcome(&mut command)
+    };
+    assert_eq!(run(Some(&right), Some(&wrong), Some("wrong")).0, 0);
+    assert_eq!(run(None, Some(&right), Some("wrong")).0, 0);
+    assert_eq!(run(None, None, Some(PASSWORD)).0, 0);
+    for (outcome, source) in [
+        (run(Some(&wrong), Some(&right), Some(PASSWORD)), wrong.to_str().unwrap()),
+        (run(None, Some(&wrong), Some(PASSWORD)), wrong.to_str().unwrap()),
+        (run(None, None, Some("wrong")), "SKNOCK_PFX_PASSWORD"),
+        (run(None, None, Some("")), "SKNOCK_PFX_PASSWORD"),
+    ] {
+        let (code, _, err) = outcome;
+        assert_eq!(code, 3);
+        assert!(err.contains(source) && !err.contains(PASSWORD), "{err}");
+    }
+}
+
+#[test]
+fn credentials_of_no_use_are_exit_3_with_the_remedy() {
+    let world = World::new();
+    let absent = world.file("absent");
+    let junk = world.file("junk");
+    std::fs::write(&junk, "junk").unwrap();
+    let with = |name: &str, file: &Path| {
+        let (code, _, err) = outcome(alice(&world, "knock 127.0.0.1 udp/53").env(name, file));
+        assert_eq!(code, 3, "{err}");
+        err
+    };
+    assert!(with("SKNOCK_IDENTITY", &absent).contains("--identity"));
+    assert!(with("SKNOCK_SERVER_CERT", &absent).contains("--server-cert"));
+    assert!(with("SKNOCK_PASSWORD_FILE", &absent).contains("cannot read the password"));
+    assert!(with("SKNOCK_IDENTITY", &junk).contains("PKCS#12"));
+    assert!(with("SKNOCK_SERVER_CERT", &junk).contains("X.509"));
+}
+
+/// What `openssl req -x509 OPTIONS` makes, as PKCS#12 with our password.
+fn from_openssl(world: &World, options: &[&str]) -> std::path::PathBuf {
+    let (key, certificate) = (world.file("other.key"), world.file("other.pem"));
+    let pfx = world.file("other.pfx");
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-days", "9", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .args(options)
+        .output()
+        .expect("this test needs the openssl command");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let packed = Command::new("openssl")
+        .args(["pkcs12", "-export", "-passout", "env:PFX_PASSWORD", "-inkey"])
+        .arg(&key)
+        .arg("-in")
+        .arg(&certificate)
+        .arg("-out")
+        .arg(&pfx)
+        .env("PFX_PASSWORD", PASSWORD)
+        .status();
+    assert!(packed.unwrap().success());
+    pfx
+}
+
+#[test]
+fn a_certificate_that_no_knock_can_carry_is_exit_3() {
+    let world = World::new();
+    let rsa = from_openssl(&world, &["-newkey", "rsa:2048", "-subj", "/CN=alice"]);
+    let (code, _, err) = outcome(alice(&world, "knock 127.0.0.1").env("SKNOCK_IDENTITY", rsa));
+    assert_eq!(code, 3);
+    assert!(err.contains("P-256"), "{err}");
+    let names = format!("subjectAltName=URI:{}", "x".repeat(900));
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let large =
+        from_openssl(&world, &[&curve[..], &["-subj", "/CN=a", "-addext", &names]].concat());
+    let mut command = alice(&world, "knock --json 127.0.0.1 tcp/22");
+    let (code, out, _) = outcome(command.env("SKNOCK_IDENTITY", large));
+    let report = json(&out);
+    assert_eq!((code, &report["exit"], &report["error"]), (3, &3.into(), &"identity".into()));
+    assert!(report["message"].as_str().unwrap().contains("bytes"), "{out}");
+}
+
+#[test]
+fn a_pem_certificate_of_the_server_will_do() {
+    let world = World::new();
+    let server = Server::granting(&world, "127.0.0.1:0");
+    let pem = world.file("gate.pem");
+    let converted = Command::new("openssl")
+        .args(["x509", "-inform", "DER", "-in"])
+        .arg(world.file("gate.cer"))
+        .arg("-out")
+        .arg(&pem)
+        .status();
+    assert!(converted.expect("this test needs the openssl command").success());
+    let words = format!("knock --knock-port {} 127.0.0.1 udp/53", port(&server));
+    let (code, _, err) = outcome(alice(&world, &words).env("SKNOCK_SERVER_CERT", pem));
+    assert_eq!(code, 0, "{err}");
+}
