@@ -203,7 +203,7 @@ mod tests {
     use sknock_certs::Authority;
 
     use super::*;
-    use crate::ClientBuilder;
+    use crate::{ClientBuilder, network};
 
     const LONG: Duration = Duration::from_secs(30);
 
@@ -229,6 +229,7 @@ mod tests {
 
     #[test]
     fn an_icmp_error_does_not_end_the_wait() {
+        network::of_its_own();
         let sealed = alice().build().seal(clock::now(), ClaimedAddress::Source, &[], true).unwrap();
         // Below the ports that the system gives to others.
         let gate: SocketAddr = ([127, 66, 1, 1], 2222).into();

@@ -41,3 +41,7 @@ pub use sknock_protocol::{
 
 #[cfg(test)]
 extern crate self as sknock; // tests/support/world.rs calls us by this name
+
+#[cfg(test)]
+#[path = "../tests/support/network.rs"]
+mod network;

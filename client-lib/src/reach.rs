@@ -70,6 +70,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::network;
 
     #[test]
     fn a_day_of_tries_is_no_more_than_a_day() {
@@ -86,6 +87,7 @@ mod tests {
 
     #[test]
     fn a_port_that_opens_late_is_reached() {
+        network::of_its_own();
         let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = reserved.local_addr().unwrap();
         drop(reserved);
@@ -101,6 +103,7 @@ mod tests {
 
     #[test]
     fn enough_refusals_are_an_answer() {
+        network::of_its_own();
         let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = reserved.local_addr().unwrap();
         drop(reserved);
@@ -111,6 +114,7 @@ mod tests {
 
     #[test]
     fn a_closed_port_ends_with_the_patience() {
+        network::of_its_own();
         let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = reserved.local_addr().unwrap();
         drop(reserved);

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+#[path = "network.rs"]
+mod network;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +29,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        network::of_its_own();
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::init(&folder.path().join("ca"), None, 10, now()).unwrap();
         authority.server("gate", 10, PASSWORD, now()).unwrap();
