@@ -86,8 +86,8 @@ static void options(sknock_client *client) {
     must(sknock_client_set_timeout(NULL, 1) == wrong);
     must(sknock_client_set_timeout(client, UINT32_MAX) == ok);
     must(sknock_client_set_timeout(client, 1000) == ok);
-    must(sknock_client_set_verify(NULL, true) == wrong);
-    must(sknock_client_set_verify(client, false) == ok && sknock_client_set_verify(client, true) == ok);
+    must(sknock_client_set_verify(NULL, 1) == wrong);
+    must(sknock_client_set_verify(client, 0) == ok && sknock_client_set_verify(client, 2) == ok);
     must(sknock_client_set_family(NULL, 4) == wrong);
     must(sknock_client_set_family(client, 5) == wrong && said(wrong, "0, 4 or 6"));
     must(sknock_client_set_family(client, 6) == ok && sknock_client_set_family(client, 0) == ok);
@@ -105,9 +105,9 @@ static void options(sknock_client *client) {
     must(sknock_client_set_public_address(client, "192.0.2.1") == ok);
     must(sknock_client_set_lifetime(NULL, 1) == wrong);
     must(sknock_client_set_lifetime(client, 1) == ok && sknock_client_set_lifetime(client, 0) == ok);
-    must(sknock_client_set_single_use(NULL, true) == wrong);
-    must(sknock_client_set_single_use(client, true) == ok);
-    must(sknock_client_set_single_use(client, false) == ok);
+    must(sknock_client_set_single_use(NULL, 1) == wrong);
+    must(sknock_client_set_single_use(client, -1) == ok);
+    must(sknock_client_set_single_use(client, 0) == ok);
 }
 
 static void knocks(sknock_client *client) {

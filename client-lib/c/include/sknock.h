@@ -13,7 +13,6 @@
 #ifndef SKNOCK_H
 #define SKNOCK_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -167,8 +166,10 @@ sknock_result sknock_client_set_attempt_timeout(sknock_client *client, unsigned 
 sknock_result sknock_client_set_timeout(sknock_client *client, unsigned int milliseconds);
 
 // Whether to make sure that the door is open, by the server's answer or by a connection. Without,
-// `sknock_knock()` returns as soon as one knock is sent to each address. Default: true.
-sknock_result sknock_client_set_verify(sknock_client *client, bool verify);
+// `sknock_knock()` returns as soon as one knock is sent to each address. 0 for no, everything else for
+// yes. Default: yes.
+sknock_result sknock_client_set_verify(sknock_client *client,
+                                       int verify);
 
 // Which addresses of a host to use: 4 for IPv4 only, 6 for IPv6 only, 0 for all. Default: 0.
 sknock_result sknock_client_set_family(sknock_client *client, int family);
@@ -188,8 +189,8 @@ sknock_result sknock_client_set_public_address(sknock_client *client, const char
 sknock_result sknock_client_set_lifetime(sknock_client *client, uint16_t seconds);
 
 // Whether the first new connection closes the door behind it; single TCP ports only. Such a door
-// is not tried by a connection of ours. Default: false.
-sknock_result sknock_client_set_single_use(sknock_client *client, bool single_use);
+// is not tried by a connection of ours. 0 for no, everything else for yes. Default: no.
+sknock_result sknock_client_set_single_use(sknock_client *client, int single_use);
 
 // The address on which the door is open, as text. A host may have several: connect to this one.
 //

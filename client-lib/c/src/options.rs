@@ -84,10 +84,11 @@ pub extern "C" fn sknock_client_set_timeout(
 }
 
 /// Whether to make sure that the door is open, by the server's answer or by a connection. Without,
-/// `sknock_knock()` returns as soon as one knock is sent to each address. Default: true.
+/// `sknock_knock()` returns as soon as one knock is sent to each address. 0 for no, everything else for
+/// yes. Default: yes.
 #[unsafe(no_mangle)] // SAFETY: as above
-pub extern "C" fn sknock_client_set_verify(client: Shared<'_, Client>, verify: bool) -> Outcome {
-    set(client, |builder| Ok(builder.verify(verify)))
+pub extern "C" fn sknock_client_set_verify(client: Shared<'_, Client>, verify: c_int) -> Outcome {
+    set(client, |builder| Ok(builder.verify(verify != 0)))
 }
 
 /// Which addresses of a host to use: 4 for IPv4 only, 6 for IPv6 only, 0 for all. Default: 0.
@@ -141,13 +142,13 @@ pub extern "C" fn sknock_client_set_lifetime(client: Shared<'_, Client>, seconds
 }
 
 /// Whether the first new connection closes the door behind it; single TCP ports only. Such a door
-/// is not tried by a connection of ours. Default: false.
+/// is not tried by a connection of ours. 0 for no, everything else for yes. Default: no.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_single_use(
     client: Shared<'_, Client>,
-    single_use: bool,
+    single_use: c_int,
 ) -> Outcome {
-    set(client, |builder| Ok(builder.single_use(single_use)))
+    set(client, |builder| Ok(builder.single_use(single_use != 0)))
 }
 
 fn ip(text: &str, otherwise: &str) -> Result<IpAddr, Failure> {

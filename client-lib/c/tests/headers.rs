@@ -10,3 +10,12 @@ fn the_headers_are_up_to_date() {
         assert_eq!(found, expected, "{} is not what the sources say: make header", path.display());
     }
 }
+
+/// Of `bool` and of an enumeration only some values are valid, and a C program can pass any.
+#[test]
+fn every_value_of_what_c_programs_pass_is_valid() {
+    for (path, text) in generate::headers() {
+        let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        assert!(!words.iter().any(|word| ["bool", "_Bool"].contains(word)), "{}", path.display());
+    }
+}

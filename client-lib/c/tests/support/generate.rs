@@ -11,7 +11,7 @@ const SHARED: &str = "argument.rs";
 pub(crate) fn headers() -> [(PathBuf, String); 2] {
     let ours = ["failure.rs", "identity.rs", "server.rs", "client.rs", "options.rs", "opened.rs"];
     [
-        header("sknock.h", &ours, (Style::Type, &["stdbool.h", "stddef.h", "stdint.h"]), SKNOCK),
+        header("sknock.h", &ours, (Style::Type, &["stddef.h", "stdint.h"]), SKNOCK),
         header("knock.h", &["original.rs"], (Style::Tag, &[]), KNOCK),
     ]
 }
