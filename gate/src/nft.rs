@@ -7,8 +7,10 @@ mod ffi;
 mod key;
 pub(crate) mod message;
 mod option;
+mod present;
 pub(crate) mod socket;
 mod table;
+mod written;
 
 use std::ffi::CStr;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use crate::known::{self, Sockets};
 use crate::{Door, Element, Error, Fallback, Label, Rules, Set, Watch, Way};
 use ffi::RawSet;
 pub(crate) use option::namespace_cookie;
+use present::Present;
 use socket::Netlink;
 
 /// The table's name, in the family `inet`.
@@ -105,7 +108,7 @@ impl Firewall {
     }
 
     /// Puts up the whole table with these elements and cuts in it, in place of whatever it was, in one
-    /// transaction: there is no moment without protection.
+    /// transaction. Base chains stay, so no packet passes in between ([`present`]).
     pub fn raise(
         &mut self,
         rules: &Rules,
@@ -135,13 +138,19 @@ impl Firewall {
         cuts: &[Way],
     ) -> Result<(), Error> {
         rules.check()?;
-        let mut batch = Batch::with_page_size(LARGE_PAGE);
-        table::add(&mut batch, rules, fallback);
-        for set in Set::ALL {
-            add_elements(&mut batch, set, elements, MsgType::Add);
-        }
-        cutting::add(&mut batch, cuts, MsgType::Add);
-        self.netlink.transact(&batch.finalize()).map_err(Error::while_doing("put up the table"))
+        let present = Present::look(&mut self.netlink);
+        let mut put_up = |present: Option<&Present>| {
+            let mut batch = Batch::with_page_size(LARGE_PAGE);
+            table::add(&mut batch, rules, fallback, present);
+            for set in Set::ALL {
+                add_elements(&mut batch, set, elements, MsgType::Add);
+            }
+            cutting::add(&mut batch, cuts, MsgType::Add);
+            self.netlink.transact(&batch.finalize())
+        };
+        // Somebody may change the table while we look, or has put something into it that stays in the way.
+        let in_place = present.and_then(|present| put_up(Some(&present)));
+        in_place.or_else(|_| put_up(None)).map_err(Error::while_doing("put up the table"))
     }
 
     /// Opens doors that are closed, in one transaction; `EEXIST` if one of them is open after all. A

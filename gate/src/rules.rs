@@ -61,7 +61,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The table's chains.
+    /// The table's chains, base chains first.
     pub fn chains(&self) -> Vec<Chain> {
         let mut chains = self.for_knocks();
         chains.push(Chain::new(Part::Input, self.input()));
@@ -70,7 +70,13 @@ impl Rules {
             chains.extend(self.translating());
             chains.extend(self.ending());
         }
+        Self::base_chains_first(&mut chains);
         chains
+    }
+
+    /// As they are listed after one description has taken the place of another.
+    fn base_chains_first(chains: &mut [Chain]) {
+        chains.sort_by_key(|chain| (chain.hook.is_none(), chain.hook.map(|_| chain.name.part)));
     }
 
     /// The same for rules from before a trial: the base chains first ask `self`, while the trial lasts.
@@ -97,6 +103,7 @@ impl Rules {
             inner.into_iter().filter(|chain| chain.hook.is_none()).collect();
         chains.extend(tried);
         chains.append(&mut bases);
+        Self::base_chains_first(&mut chains);
         chains
     }
 

@@ -66,10 +66,14 @@ impl<'a> Message<'a> {
             && name == Some(table.to_bytes_with_nul())
     }
 
+    /// What it says of the object that it is about.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
+        attributes(self.body.get(FAMILY_HEADER..).unwrap_or_default())
+    }
+
     /// The name of the set that elements in this message are of, with its terminator.
     pub(crate) fn set(&self) -> Option<&'a [u8]> {
-        let mut found = attributes(self.body.get(FAMILY_HEADER..)?);
-        found.find(|(kind, _)| *kind == SET_OF_ELEMENTS).map(|(_, name)| name)
+        self.attributes().find(|(kind, _)| *kind == SET_OF_ELEMENTS).map(|(_, name)| name)
     }
 }
 

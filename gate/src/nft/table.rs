@@ -8,6 +8,7 @@ use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, T
 use super::expressions::{NFPROTO_IPV4, NFPROTO_IPV6};
 use super::ffi::{Ends, RawSet, SetShape};
 use super::key::Key;
+use super::present::Present;
 use super::{SHORTEST, TABLE, expressions};
 use crate::{ChainName, Fallback, Meter, Rules, Set};
 
@@ -39,23 +40,34 @@ const REPEATED_SYN: Duration = Duration::from_secs(10);
 /// How long datagrams may follow the first before there is an answer.
 const UNANSWERED: Duration = Duration::from_secs(5);
 
-/// Adds the table as `rules` describe it, in place of whatever it was; with a fallback, on trial.
-pub(super) fn add(batch: &mut Batch, rules: &Rules, fallback: Option<&Fallback<'_>>) {
+/// Adds the table as `rules` describe it, in place of whatever it was; with a fallback, on trial. What is
+/// `present` is replaced around the base chains that stay; if that is not known, or not possible, the
+/// table is removed and made again.
+pub(super) fn add(
+    batch: &mut Batch,
+    rules: &Rules,
+    fallback: Option<&Fallback<'_>>,
+    present: Option<&Present>,
+) {
+    let described = match fallback {
+        None => rules.chains(),
+        Some(fallback) => rules.chains_on_trial(fallback.before),
+    };
     let table = Table::new(TABLE, ProtoFamily::Inet);
     // Deleting needs something to delete.
     batch.add(&table, MsgType::Add);
-    batch.add(&table, MsgType::Del);
-    batch.add(&table, MsgType::Add);
+    if let Some(present) = present {
+        present.clear(batch, &described);
+    } else {
+        batch.add(&table, MsgType::Del);
+        batch.add(&table, MsgType::Add);
+    }
     for (id, set) in (1..).zip(sets(rules)) {
         batch.add(&set.with_id(id).definition(), MsgType::Add);
     }
     if let Some(fallback) = fallback {
         add_trial(batch, rules, fallback.left);
     }
-    let described = match fallback {
-        None => rules.chains(),
-        Some(fallback) => rules.chains_on_trial(fallback.before),
-    };
     // Lines lead to other chains, which must exist.
     let chains: Vec<Chain<'_>> = described.iter().map(|one| chain(one, &table)).collect();
     for chain in &chains {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::chain::Part;
 use super::judge::Port;
-use super::line::{Line, Match};
+use super::line::{Line, Match, Verdict};
 use crate::{Policy, Rules, Transport};
 
 /// IP protocol numbers.
@@ -32,7 +32,8 @@ impl Rules {
         if self.policy == Policy::None {
             return chain;
         }
-        chain.push(Line::goto([Match::Translated], Part::Translated));
+        // What is let in as dialled ends there. A port that nobody protects may lead to one that is.
+        chain.push(Line::new([Match::Translated], Verdict::Jump(Part::Translated.into())));
         chain.extend(Self::blocked(Port::Own));
         chain.extend([
             Line::goto([Match::Syn], Part::TcpSyn),
@@ -87,7 +88,8 @@ impl Rules {
         vec![Line::goto([Match::Translated], Part::Translated)]
     }
 
-    /// The chain `translated`, from `input` and from `forward`.
+    /// The chain `translated`, from `input` and from `forward`. What it does not end is judged by its own
+    /// port in `input`; in `forward` that port is another host's.
     pub(super) fn translated(&self) -> Vec<Line> {
         let mut chain = vec![
             // By its own port: the flow was dialled from here to somebody else's.

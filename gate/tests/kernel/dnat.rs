@@ -4,8 +4,8 @@ use sknock_gate::{Policy, Rules};
 
 use crate::netns::Net;
 use crate::reach::Found::{Closed, Open};
-use crate::reach::{Site, each, listen};
-use crate::setup::{ceiling, open, raised, rules, tcp, wish};
+use crate::reach::{Site, each, listen, receive};
+use crate::setup::{ceiling, open, raised, rules, tcp, udp, wish};
 
 #[test]
 fn a_redirected_port_is_closed_and_opened_as_dialled() {
@@ -21,6 +21,29 @@ fn a_redirected_port_is_closed_and_opened_as_dialled() {
     assert_eq!(site.tcp(2222), each(Closed, Closed));
     open(&mut gate, wish(&Site::CLIENT, &[tcp(2222)], 60));
     assert_eq!(site.tcp(2222), each(Open, Closed));
+}
+
+/// Somebody redirects a port that nobody protects, and thinks of no knocks.
+#[test]
+fn a_protected_port_is_closed_and_opened_also_where_another_port_leads_to_it() {
+    for policy in [Policy::Reject, Policy::Drop] {
+        let site = Site::new();
+        let (_ssh, dns) = (listen(&site.host, 22), receive(&site.host, 53));
+        let found = || (site.tcp(2222), site.udp_through(5353, &dns));
+        site.host.nft(
+            "table inet nat { chain prerouting { type nat hook prerouting priority dstnat;
+               tcp dport 2222 redirect to :22;
+               udp dport 5353 redirect to :53; } }",
+        );
+        let rules = Rules { protected: vec![tcp(22), udp(53)], ..rules(policy) };
+        assert_eq!(found(), (each(Open, Open), each(Open, Open)));
+        let mut gate = raised(&site.host, rules, ceiling());
+        let closed = site.tcp(22)[0][0];
+        assert_ne!(closed, Open);
+        assert_eq!(found(), (each(closed, closed), each(closed, closed)), "{policy:?}");
+        open(&mut gate, wish(&Site::CLIENT, &[tcp(22), udp(53)], 60));
+        assert_eq!(found(), (each(Open, closed), each(Open, closed)), "{policy:?}");
+    }
 }
 
 #[test]

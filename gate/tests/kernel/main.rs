@@ -9,6 +9,7 @@ mod dnat;
 mod gap;
 mod grants;
 mod hearing;
+mod in_place;
 mod model;
 mod netns;
 mod packets;

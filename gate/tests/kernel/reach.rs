@@ -59,8 +59,13 @@ impl Site {
 
     /// The same at a UDP port where `service` receives.
     pub(crate) fn udp(&self, service: &UdpSocket) -> [[Found; 2]; 2] {
+        self.udp_through(service.local_addr().unwrap().port(), service)
+    }
+
+    /// The same at another port, which leads to the service.
+    pub(crate) fn udp_through(&self, port: u16, service: &UdpSocket) -> [[Found; 2]; 2] {
         [(&self.client, Self::HOST), (&self.stranger, Self::HOST_TO_STRANGER)]
-            .map(|(net, host)| host.map(|host| udp(net, host, service, b"hello")))
+            .map(|(net, host)| host.map(|host| udp_through(net, host, port, service, b"hello")))
     }
 }
 
@@ -113,10 +118,22 @@ pub(crate) fn ping(net: &Net, host: &str) -> bool {
 
 /// What `net` finds at the port of `host` where `service` receives, with this datagram.
 pub(crate) fn udp(net: &Net, host: &str, service: &UdpSocket, datagram: &[u8]) -> Found {
+    let port = service.local_addr().unwrap().port();
+    udp_through(net, host, port, service, datagram)
+}
+
+/// The same at another port, which leads to the service.
+pub(crate) fn udp_through(
+    net: &Net,
+    host: &str,
+    port: u16,
+    service: &UdpSocket,
+    datagram: &[u8],
+) -> Found {
     let host: IpAddr = host.parse().unwrap();
     let any = if host.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = net.inside(|| UdpSocket::bind(any).unwrap());
-    socket.connect((host, service.local_addr().unwrap().port())).unwrap();
+    socket.connect((host, port)).unwrap();
     socket.send(datagram).unwrap();
     let mut ready = [service, &socket].map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
     let patience = PollTimeout::try_from(PATIENCE).unwrap();
