@@ -52,6 +52,17 @@ pub struct Denied {
     pub answer: Answer,
 }
 
+/// What came of closing what certificates by one issuer have open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClosedBelow {
+    /// Nothing was open any more.
+    All,
+    /// Some; there may be more.
+    Some,
+    /// The firewall would not. It can be asked for again.
+    Failed,
+}
+
 impl Gate {
     /// Certificates that are closed at one time, in 32 requests: they spread the cost of waking the gate
     /// up, take a tenth of what a socket has room for, and hold up nobody's knock by more than a fraction
@@ -96,10 +107,12 @@ impl Gate {
         asked.into_iter().map(answer).collect()
     }
 
-    /// Closes every door that certificates by `issuer` with these serial numbers have opened.
+    /// Closes every door that certificates by `issuer` with these serial numbers have opened. Whether the
+    /// firewall did it all: what it did not can be asked for again.
     ///
     /// An error means that the gate is gone.
-    pub fn close(&mut self, issuer: &IssuerId, serials: &[&[u8]]) -> io::Result<()> {
+    pub fn close(&mut self, issuer: &IssuerId, serials: &[&[u8]]) -> io::Result<bool> {
+        let mut done = true;
         let issuer = shortened(issuer);
         // No open door belongs to a number that none can be opened for.
         let serials: Vec<Serial> =
@@ -115,20 +128,21 @@ impl Gate {
                 asked += 1;
             }
             for _ in 0..asked {
-                self.receive()?;
+                done &= matches!(self.receive()?, Answer::Closed { .. });
             }
         }
-        Ok(())
+        Ok(done)
     }
 
-    /// Closes doors that certificates by `issuer` have opened; some of them, and says whether there may be
-    /// more.
+    /// Closes doors that certificates by `issuer` have opened; some of them.
     ///
     /// An error means that the gate is gone.
-    pub fn close_below(&mut self, issuer: &IssuerId) -> io::Result<bool> {
-        let answer = self.ask(&Request::CloseBelow(shortened(issuer)))?;
-        // What the gate could not do it has told; asking again would not help.
-        Ok(matches!(answer, Answer::Closed { count: 1.. }))
+    pub fn close_below(&mut self, issuer: &IssuerId) -> io::Result<ClosedBelow> {
+        Ok(match self.ask(&Request::CloseBelow(shortened(issuer)))? {
+            Answer::Closed { count: 0 } => ClosedBelow::All,
+            Answer::Closed { .. } => ClosedBelow::Some,
+            _ => ClosedBelow::Failed,
+        })
     }
 
     /// Reports that a list with this mark is about to be in force, so that no older one of `issuer` ever

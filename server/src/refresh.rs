@@ -166,10 +166,7 @@ impl Refresh {
     /// Never ends but by the loss of the gate.
     async fn attend(&mut self, gate: &mut Gate) -> io::Result<()> {
         let mut closed = RevocationLists::new(Duration::ZERO);
-        if let Revocation::Lists(loaded) = &**self.current.load() {
-            close::revoked_since(&closed, loaded, self.verifier.anchors(), gate).await?;
-            closed = loaded.clone();
-        }
+        let mut done = self.close_revoked(&mut closed, gate).await?;
         let mut turns = Turns::begin(&self.sources);
         let mut age = tokio::time::interval(self.interval);
         age.tick().await;
@@ -187,11 +184,9 @@ impl Refresh {
                     // One from the future may have begun.
                     self.report(gate, clock::now())?;
                 }
+                () = tokio::time::sleep(close::AGAIN), if !done => {}
             }
-            if let Revocation::Lists(lists) = &**self.current.load() {
-                close::revoked_since(&closed, lists, self.verifier.anchors(), gate).await?;
-                closed = lists.clone();
-            }
+            done = self.close_revoked(&mut closed, gate).await?;
         }
     }
 

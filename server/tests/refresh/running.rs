@@ -17,14 +17,19 @@ use crate::world::{World, good};
 
 /// A gate that says yes, and tells which serial numbers it was to close.
 fn gate() -> (Gate, mpsc::Receiver<Vec<u8>>) {
+    gate_that_fails(0)
+}
+
+/// The same, whose firewall refuses so many closings first.
+fn gate_that_fails(times: usize) -> (Gate, mpsc::Receiver<Vec<u8>>) {
     let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
     let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
     let (told, closed) = mpsc::channel();
-    thread::spawn(move || serve(&theirs, &told));
+    thread::spawn(move || serve(&theirs, &told, times));
     (Gate::new(ours), closed)
 }
 
-fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>) {
+fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>, mut failures: usize) {
     let mut record = [0; Request::LEN];
     while recv(link.as_raw_fd(), &mut record, MsgFlags::empty()).is_ok_and(|length| length > 0) {
         if marks::is_report(&record) {
@@ -38,7 +43,9 @@ fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>) {
         for serial in serials {
             let _ = told.send(serial.as_bytes().to_vec());
         }
-        let answer = Answer::Closed { count: 0 }.encode();
+        let answer = if failures > 0 { Answer::Failed } else { Answer::Closed { count: 0 } };
+        failures = failures.saturating_sub(1);
+        let answer = answer.encode();
         send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
     }
 }
@@ -64,6 +71,27 @@ fn what_a_new_list_revokes_is_closed_at_once() {
         assert_eq!(next(), [6], "what the web revokes at first");
         web.now_says(Reply::List(good(&world.authority, 3, 7)));
         while next() != [7] {}
+        drop(stop);
+        running.join().unwrap().unwrap();
+    });
+}
+
+/// The kernel may be short of memory for a moment; the list does not change again.
+#[test]
+fn what_the_firewall_would_not_close_is_closed_later() {
+    let world = World::new();
+    let refresh = world.refresh(&[]);
+    refresh.load(&good(&world.authority, 1, 5), crate::NOW);
+    let (gate, asked) = gate_that_fails(2);
+    let (stop, stopping) = UnixStream::pair().unwrap();
+    thread::scope(|scope| {
+        let running = scope.spawn(move || refresh.run(gate, stopping));
+        for attempt in 1..=3 {
+            assert_eq!(asked.recv_timeout(LIMIT).expect("it is tried again"), [5], "{attempt}");
+        }
+        // The third has done it.
+        let again = asked.recv_timeout(Duration::from_secs(8));
+        assert!(again.is_err(), "{again:?}");
         drop(stop);
         running.join().unwrap().unwrap();
     });
