@@ -111,8 +111,8 @@ fn add(rule: &mut Rule<'_>, item: Match) {
         | Match::In(..)
         | Match::First(..)
         | Match::Spend(..)
-        | Match::Begun(_)
-        | Match::Begins(_)
+        | Match::Begun
+        | Match::Begins
         | Match::Over { .. } => member(rule, item),
     }
 }

@@ -20,17 +20,13 @@ pub(super) enum Key {
     Family,
     /// Conntrack entry . TCP sequence number.
     Syn,
-    /// Conntrack entry.
-    Flow,
 }
 
-/// What nft keeps with the sets whose keys no type has a name for: which expressions these are
-/// (`typeof ct id . tcp sequence` and `typeof ct id`). Without it, it could not load what it lists.
+/// What nft keeps with a set whose key no type has a name for: which expressions it is made of
+/// (`typeof ct id . tcp sequence`). Without it, nft could not load what it lists.
 const TYPEOF_SYN: &[u8] = b"\x03\x3a\x00\x04\x0d\x00\x00\x00\x01\x32\x00\x14\x00\x04\x0c\x00\x00\x00\
     \x01\x0c\x00\x04\x17\x00\x00\x00\x01\x04\xff\xff\xff\xff\x01\x1a\x00\x04\x07\x00\x00\x00\x01\x12\
     \x00\x04\x08\x00\x00\x00\x01\x04\x03\x00\x00\x00\x04\x04\x20\x00\x00\x00";
-const TYPEOF_FLOW: &[u8] =
-    b"\x03\x14\x00\x04\x0c\x00\x00\x00\x01\x0c\x00\x04\x17\x00\x00\x00\x01\x04\xff\xff\xff\xff";
 
 impl Key {
     /// nft's number for its type, and its length: each part fills a multiple of 4 bytes.
@@ -43,7 +39,6 @@ impl Key {
             Self::Address6 => (IPV6_ADDR, 16),
             Self::Family => (NF_PROTO, 1),
             Self::Syn => (INTEGER << 6 | INTEGER, 8),
-            Self::Flow => (INTEGER, 4),
         }
     }
 
@@ -51,7 +46,6 @@ impl Key {
     pub(super) fn userdata(self) -> &'static [u8] {
         match self {
             Self::Syn => TYPEOF_SYN,
-            Self::Flow => TYPEOF_FLOW,
             _ => &[],
         }
     }

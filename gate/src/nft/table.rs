@@ -24,9 +24,6 @@ pub(super) const USED: [&CStr; 2] = [c"used4", c"used6"];
 /// SYNs that used up a grant, by conntrack entry and sequence number.
 pub(super) const BEGUN: &CStr = c"begun";
 
-/// Flows of UDP that used up a grant, by conntrack entry.
-pub(super) const BEGUN_UDP: &CStr = c"begun_udp";
-
 /// The set that says whether rules on trial still have time.
 pub(super) const TRIAL: &CStr = c"trial";
 
@@ -36,9 +33,6 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How long a SYN may be repeated: the kernel's retransmissions after 1, 3 and 7 s. Nothing prolongs it.
 const REPEATED_SYN: Duration = Duration::from_secs(10);
-
-/// How long datagrams may follow the first before there is an answer.
-const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// Adds the table as `rules` describe it, in place of whatever it was; with a fallback, on trial. What is
 /// `present` is replaced around the base chains that stay; if that is not known, or not possible, the
@@ -154,7 +148,6 @@ fn sets(rules: &Rules) -> impl Iterator<Item = RawSet> {
         (Key::Door4, USED[0], AT_ONCE),
         (Key::Door6, USED[1], AT_ONCE),
         (Key::Syn, BEGUN, REPEATED_SYN),
-        (Key::Flow, BEGUN_UDP, UNANSWERED),
     ]
     .map(|(key, name, time)| {
         let shape = SetShape { key, dynamic: true, size: rules.capacity, ends: ends(time) };

@@ -44,7 +44,7 @@ impl Rules {
             chain.extend(other_than_tcp());
         } else {
             chain.extend(self.beyond_protected(Transport::Udp));
-            chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Judge));
+            chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Granted));
         }
         chain
     }
@@ -79,7 +79,7 @@ impl Rules {
             Line::accept([Match::ToV4(MDNS4), Match::UdpTo(5353)]),
             Line::accept([Match::ToV6(MDNS6), Match::UdpTo(5353)]),
         ];
-        chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Judge));
+        chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Granted));
         chain
     }
 
@@ -106,7 +106,7 @@ impl Rules {
         ]);
         let dialled = |transport, part| self.needs_grant(Port::Dialled, transport, part);
         chain.extend(dialled(Transport::Tcp, Part::TranslatedGranted));
-        chain.extend(dialled(Transport::Udp, Part::TranslatedJudge));
+        chain.extend(dialled(Transport::Udp, Part::TranslatedGranted));
         if self.protected.is_empty() {
             chain.push(Line::goto([], Part::Refuse));
         }

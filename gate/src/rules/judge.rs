@@ -24,6 +24,13 @@ impl Port {
         }
     }
 
+    fn of_tcp(self) -> PortOf {
+        match self {
+            Self::Own => PortOf::Packet,
+            Self::Dialled => PortOf::Original(Transport::Tcp),
+        }
+    }
+
     fn within(self, ports: PortRange) -> Match {
         match self {
             Self::Own => Match::Ports(ports),
@@ -57,20 +64,15 @@ impl Rules {
         lines
     }
 
-    /// Asks for any grant. A packet that repeats the one that used up a single-use grant passes: its
-    /// answer may have been lost.
+    /// Asks for any grant: of TCP, as grants for single use are. A SYN that repeats the one that used up
+    /// such a grant passes: its answer may have been lost.
     pub(super) fn judge(port: Port) -> Vec<Line> {
-        let mut chain = vec![
-            Line::accept([Match::Begun(Transport::Tcp)]),
-            Line::accept([Match::Begun(Transport::Udp)]),
-        ];
-        for set in [Set::Once4, Set::Once6] {
-            chain.extend(port.each().into_iter().map(|port| {
-                let matches =
-                    [Match::In(set, port), Match::First(set, port), Match::Spend(set, port)];
-                Line::goto(matches, Part::Admit)
-            }));
-        }
+        let mut chain = vec![Line::accept([Match::Begun])];
+        chain.extend([Set::Once4, Set::Once6].map(|set| {
+            let port = port.of_tcp();
+            let matches = [Match::In(set, port), Match::First(set, port), Match::Spend(set, port)];
+            Line::goto(matches, Part::Admit)
+        }));
         chain.push(Line::goto([], port.granted()));
         chain
     }
@@ -88,10 +90,6 @@ impl Rules {
 
     /// Admits what was first. Without room to remember it, a repetition is refused.
     pub(super) fn admit() -> Vec<Line> {
-        vec![
-            Line::accept([Match::Begins(Transport::Udp)]),
-            Line::accept([Match::Begins(Transport::Tcp)]),
-            Line::new([], Verdict::Accept),
-        ]
+        vec![Line::accept([Match::Begins]), Line::new([], Verdict::Accept)]
     }
 }

@@ -113,11 +113,10 @@ pub enum Match {
     First(Set, PortOf),
     /// Always so; its element is removed from the set. Only after [`Match::First`].
     Spend(Set, PortOf),
-    /// It repeats a packet that was admitted to begin a connection. TCP: the very same SYN. UDP: a
-    /// datagram of that flow.
-    Begun(Transport),
+    /// It is the very SYN that was admitted to begin a connection.
+    Begun,
     /// Always so, if there is room: it is remembered for [`Match::Begun`].
-    Begins(Transport),
+    Begins,
     /// Its source, in IPv6 the first 64 bits of it, has sent more than this.
     Over {
         /// The family; packets of the other one do not match.

@@ -97,10 +97,8 @@ fn member(f: &mut fmt::Formatter<'_>, item: Match) -> fmt::Result {
         Match::Spend(set, port) => {
             write!(f, "delete @{} {{ {} }}", name(set), key(set.is_v6(), port))
         }
-        Match::Begun(Transport::Tcp) => f.write_str("ct id . tcp sequence @begun"),
-        Match::Begun(Transport::Udp) => f.write_str("meta l4proto udp ct id @begun_udp"),
-        Match::Begins(Transport::Tcp) => f.write_str("add @begun { ct id . tcp sequence }"),
-        Match::Begins(Transport::Udp) => f.write_str("meta l4proto udp add @begun_udp { ct id }"),
+        Match::Begun => f.write_str("ct id . tcp sequence @begun"),
+        Match::Begins => f.write_str("add @begun { ct id . tcp sequence }"),
         Match::Over { v6, meter } => over(f, v6, meter),
         _ => unreachable!("{item:?} is not about a set"),
     }

@@ -1,14 +1,12 @@
 //! Lookups in the table's sets, and what packets change in them.
 
-use std::ffi::CStr;
-
 use nftnl::Rule;
 use nftnl::expr::Bitwise;
 
 use super::ORIGINAL;
 use super::packet::{family, protocol};
 use super::raw::{ADD, DELETE, change, conntrack, first, lookup, meta, over, payload};
-use crate::nft::table::{BEGUN, BEGUN_UDP, CUT_OFF};
+use crate::nft::table::{BEGUN, CUT_OFF};
 use crate::{Match, PortOf, Transport};
 
 /// `NFT_CT_ID`, which the `libc` crate does not have: which entry it is, the same for all its packets.
@@ -37,13 +35,13 @@ pub(super) fn member(rule: &mut Rule<'_>, item: Match) {
             key(rule, set.is_v6(), port, false);
             rule.add_expr(&change(DELETE, set.name()));
         }
-        Match::Begun(transport) => {
-            begun(rule, transport);
-            rule.add_expr(&lookup(remembered(transport)));
+        Match::Begun => {
+            begun(rule);
+            rule.add_expr(&lookup(BEGUN));
         }
-        Match::Begins(transport) => {
-            begun(rule, transport);
-            rule.add_expr(&change(ADD, remembered(transport)));
+        Match::Begins => {
+            begun(rule);
+            rule.add_expr(&change(ADD, BEGUN));
         }
         Match::Over { v6, meter } => {
             family(rule, v6);
@@ -82,20 +80,11 @@ fn key(rule: &mut Rule<'_>, v6: bool, port: PortOf, back: bool) {
     }
 }
 
-/// Loads what a flow that was begun is remembered by.
-fn begun(rule: &mut Rule<'_>, transport: Transport) {
-    protocol(rule, transport.number());
+/// Loads what a connection that was begun is remembered by.
+fn begun(rule: &mut Rule<'_>) {
+    protocol(rule, Transport::Tcp.number());
     rule.add_expr(&conntrack(NFT_CT_ID, 1, None));
-    if transport == Transport::Tcp {
-        rule.add_expr(&payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 4, 4, 9));
-    }
-}
-
-fn remembered(transport: Transport) -> &'static CStr {
-    match transport {
-        Transport::Tcp => BEGUN,
-        Transport::Udp => BEGUN_UDP,
-    }
+    rule.add_expr(&payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 4, 4, 9));
 }
 
 /// Loads the source address, in IPv6 the network of 64 bits that it is in.
