@@ -19,6 +19,14 @@ impl Uptime {
         Self::default().after(Duration::from(time))
     }
 
+    /// How long the machine has been suspended since boot. The kernel's timeouts stand still in that time,
+    /// and ours do not.
+    #[expect(clippy::missing_panics_doc, reason = "the clock exists on every Linux we run on")]
+    pub fn suspended() -> Duration {
+        let awake = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("it is as old as Linux 2.6");
+        Self::now().since(Self::default().after(Duration::from(awake)))
+    }
+
     /// So many milliseconds after boot.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))

@@ -64,6 +64,22 @@ fn the_kernel_ends_a_grant_and_the_gate_forgets_it() {
     assert_eq!(gate.live().len(), 1);
 }
 
+/// The kernel's timeouts stand still while the machine is suspended. Here the gate is told a later time
+/// instead.
+#[test]
+fn putting_the_table_up_again_shortens_grants_by_the_time_that_only_the_gate_has_counted() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&[ALICE], &[tcp(22)], 600));
+    assert!(left(&net) > 500);
+    let later = Uptime::now().after(Duration::from_secs(550));
+    assert!(matches!(gate.raise(later), Happened::Raised { open: 1, .. }));
+    assert!((1..=50).contains(&left(&net)), "{} s", left(&net));
+    let much_later = Uptime::now().after(Duration::from_secs(601));
+    assert!(matches!(gate.raise(much_later), Happened::Raised { open: 0, .. }));
+    assert_eq!(elements(&net).len(), 0);
+}
+
 #[test]
 fn a_refresh_lengthens_and_never_shortens() {
     let net = Net::new();

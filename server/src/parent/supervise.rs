@@ -5,6 +5,7 @@
 
 mod names;
 mod records;
+mod resume;
 mod succession;
 mod trial;
 mod vigil;
@@ -20,6 +21,7 @@ use tracing::{error, info, warn};
 
 use self::names::Names;
 use self::records::Clerk;
+use self::resume::Suspended;
 pub(crate) use self::trial::{Asked, Trial};
 use super::closing::CloseSocket;
 use super::holders::Holders;
@@ -58,6 +60,8 @@ pub(crate) struct Supervisor {
     holders: Holders,
     /// Whether the process on its way was started a second time already, as lists have changed.
     renewed: bool,
+    /// For how long the machine had been suspended when the table was last put up.
+    suspended: Suspended,
 }
 
 /// When to try again after a network process has ended by itself.
@@ -109,6 +113,7 @@ impl Supervisor {
             names: Names::default(),
             holders: Holders::default(),
             renewed: false,
+            suspended: Suspended::begin(Uptime::suspended()),
         }
     }
 
@@ -198,6 +203,7 @@ impl Supervisor {
 
     fn look_after(&mut self, now: Uptime) {
         self.stand_guard(now);
+        self.resume(now, Uptime::suspended());
         self.world.marks.save(now);
         self.clerk.gate.expire(now);
         self.clerk.gate.write_down(now);
