@@ -37,6 +37,7 @@ pub mod packet;
 pub mod process;
 pub mod reach;
 mod tracked;
+mod trial;
 pub mod wait;
 mod web;
 pub mod wire;

@@ -44,6 +44,10 @@ impl<'a> Scene<'a> {
         [2222, 8080].map(|port| self.world.tcp(port))
     }
 
+    fn left(&self) -> Option<u64> {
+        self.world.gateway.left_of_trial()
+    }
+
     fn table(&self) -> String {
         self.world.gateway.table().unwrap()
     }
@@ -135,9 +139,13 @@ fn a_reload_in_a_trial_is_on_trial_too_and_has_no_more_time() {
     let scene = Scene::new(&world, &authorities);
     scene.reload("10");
     let mark = scene.daemon.mark();
+    // As long as tells a trial that goes on from one that has begun again.
+    until("some of it is over", || scene.left().is_some_and(|left| left <= 7));
     scene.daemon.configure(&scene.config.clone().set("protectedPorts", "tcp/2222, tcp/8080"));
     scene.daemon.reload();
     assert!(scene.table().contains("goto trial"), "{}", scene.table());
+    let left = scene.left();
+    assert!(left.is_some_and(|left| left <= 7), "{left:?} s are left");
     scene.daemon.wait_since(mark, "back to the configuration from before");
     until("the rules from before", || scene.seen() == BEFORE);
 }

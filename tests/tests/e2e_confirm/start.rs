@@ -155,8 +155,11 @@ fn a_flush_in_a_trial_is_undone_and_the_trial_goes_on() {
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = on_trial(&world, &authority, SHORT);
     open(&Client::alice(&world.client, &authority), "tcp/22");
+    let left = || world.gateway.left_of_trial();
+    until("some of it is over", || left().is_some_and(|left| left <= 6));
     world.gateway.nft("flush ruleset");
     daemon.wait_for("it is back, with all grants");
+    assert!(left().is_some_and(|left| left <= 6), "{:?} s are left", left());
     let table = world.gateway.table().unwrap();
     assert!(table.contains("goto trial") && table.contains("n=alice"), "{table}");
     assert_eq!(daemon.wait_for_end().code, Some(75));

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use sknock_tests::Found::{Open, Refused};
 use sknock_tests::forge::Forge;
+use sknock_tests::wait::until;
 use sknock_tests::{Config, Daemon, Dns, Echo, Mounts, Seen, World};
 
 use crate::https::Openssl;
@@ -206,10 +207,13 @@ fn names_that_change_neither_close_a_door_nor_lengthen_a_trial() {
     daemon.wait_for("\"accepting knocks\"");
     scene.client("alice").open(World::GATEWAY[0], "tcp/22");
     let (mark, first) = (daemon.mark(), daemon.network());
+    let left = || world.gateway.left_of_trial();
+    until("some of it is over", || left().is_some_and(|left| left <= 11));
     change(&daemon, "sed -i 's/localhost/localhost here/' /etc/hosts");
     daemon.wait_since(mark, "\"accepting knocks\"");
     assert_ne!(daemon.network(), first);
     assert_eq!(world.tcp(22), Seen { client: [Open, Refused], stranger: [Refused; 2] });
+    assert!(left().is_some_and(|left| left <= 11), "{:?} s are left", left());
     daemon.wait_since(mark, "not confirmed in time");
     assert_eq!(daemon.wait_for_end().code, Some(75));
     assert_eq!(world.tcp(22).stranger, [Open; 2]);
