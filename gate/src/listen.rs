@@ -2,12 +2,13 @@
 //! say `log group`. Whoever reads the socket needs no privilege for it, and has no power over it.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use libc::c_int;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{NetlinkAddr, connect, setsockopt, sockopt};
 
 use crate::Error;
+use crate::nft::lock_filter;
 use crate::nft::message::Draft;
 use crate::nft::socket::Netlink;
 
@@ -46,7 +47,23 @@ pub fn listen(group: u16) -> Result<OwnedFd, Error> {
     // Without privilege over the whole machine, as in a container, the system's limit applies.
     let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
         .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER));
+    lock_filter(socket.as_fd()).map_err(Error::while_doing("lock a netlink socket"))?;
     Ok(socket)
+}
+
+/// Makes the socket of a group as [`listen`] left it, whatever its reader has made of it. Filters it cannot
+/// have attached: they are locked.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub fn restore_listener(socket: BorrowedFd<'_>) -> nix::Result<()> {
+    // It hears only from whom it is connected to; the kernel is number 0.
+    connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+    crate::nft::lose_little(socket)?;
+    let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
+        .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER));
+    Ok(())
 }
 
 /// Bind, and how to copy; the kernel works it off in this order.

@@ -20,6 +20,8 @@ use nftnl::{Batch, MsgType, ProtoFamily, Table};
 use crate::known::{self, Sockets};
 use crate::{Door, Element, Error, Fallback, Label, Rules, Set, Watch, Way};
 use ffi::RawSet;
+pub use option::lock_filter;
+pub(crate) use option::lose_little;
 pub(crate) use option::namespace_cookie;
 use present::Present;
 use socket::Netlink;

@@ -35,21 +35,15 @@ impl Captive {
     /// Takes over the network process `pid`. It sees and does nothing more by itself.
     pub fn take(pid: Pid) -> Self {
         process::stop(pid);
-        let process = rustix::process::Pid::from_raw(pid.as_raw()).expect("a process has a number");
-        let process = pidfd_open(process, PidfdFlags::empty()).expect("it runs");
-        let mut numbers: Vec<i32> = fs::read_dir(format!("/proc/{pid}/fd"))
-            .expect("we are root")
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
-        let stolen = numbers.into_iter().map(|number| {
-            pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).expect("we are root")
-        });
-        // Nothing else of it is of this kind; the orders were made first.
-        let mut lines =
-            stolen.filter(|fd| getsockopt(fd, sockopt::SockType) == Ok(SockType::SeqPacket));
+        let (lines, _) = stolen(pid);
+        let mut lines = lines.into_iter();
         let orders = lines.next().expect("a line for orders");
         Self { pid, orders, links: lines.collect() }
+    }
+
+    /// What else it has open, for as long as the caller keeps it.
+    pub fn others(&self) -> Vec<OwnedFd> {
+        stolen(self.pid).1
     }
 
     /// The same of one that judges knocks, at a moment when it owes no answer: what it was asked and has
@@ -108,4 +102,20 @@ impl Captive {
             Ok(length) => Some(answer[..length].to_vec()),
         }
     }
+}
+
+/// What a process has open: its lines to the privileged process, orders first, and all else.
+fn stolen(pid: Pid) -> (Vec<OwnedFd>, Vec<OwnedFd>) {
+    let process = rustix::process::Pid::from_raw(pid.as_raw()).expect("a process has a number");
+    let process = pidfd_open(process, PidfdFlags::empty()).expect("it runs");
+    let mut numbers: Vec<i32> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .expect("we are root")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    let stolen = numbers.into_iter().map(|number| {
+        pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).expect("we are root")
+    });
+    // Nothing else of it is of this kind; the orders were made first.
+    stolen.partition(|fd| getsockopt(fd, sockopt::SockType) == Ok(SockType::SeqPacket))
 }

@@ -8,13 +8,13 @@ use nix::errno::Errno;
 
 /// Answers then repeat only the header of what they answer, not 64 KiB of elements.
 pub(super) fn cap_acknowledgements(socket: BorrowedFd<'_>) -> nix::Result<()> {
-    switch_on(socket, libc::NETLINK_CAP_ACK)
+    switch_on(socket, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK)
 }
 
 /// When the socket is full, only what finds no room is lost. Otherwise the kernel would tell the
 /// reader with an error, and throw away everything until the socket is empty.
-pub(super) fn lose_little(socket: BorrowedFd<'_>) -> nix::Result<()> {
-    switch_on(socket, libc::NETLINK_NO_ENOBUFS)
+pub(crate) fn lose_little(socket: BorrowedFd<'_>) -> nix::Result<()> {
+    switch_on(socket, libc::SOL_NETLINK, libc::NETLINK_NO_ENOBUFS)
 }
 
 /// Messages that somebody else's socket caused are heard; what `own` has caused is dropped in the kernel.
@@ -73,13 +73,19 @@ pub(crate) fn namespace_cookie(socket: BorrowedFd<'_>) -> nix::Result<u64> {
     Errno::result(result).map(|_| cookie)
 }
 
-fn switch_on(socket: BorrowedFd<'_>, option: c_int) -> nix::Result<()> {
+/// From now on nobody can attach a filter to the socket, detach one, or unlock it: whoever reads it cannot
+/// make it deaf for those who read it next.
+pub fn lock_filter(socket: BorrowedFd<'_>) -> nix::Result<()> {
+    switch_on(socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER)
+}
+
+fn switch_on(socket: BorrowedFd<'_>, level: c_int, option: c_int) -> nix::Result<()> {
     let on: c_int = 1;
     // SAFETY: the descriptor is open, and the kernel reads one c_int from a live local.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::SOL_NETLINK,
+            level,
             option,
             (&raw const on).cast(),
             u32::try_from(size_of::<c_int>()).unwrap_or_default(),

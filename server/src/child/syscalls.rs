@@ -33,6 +33,8 @@ pub(crate) fn restrict() -> Result<(), FilterError> {
     rules.insert(libc::SYS_socket, sockets()?);
     rules.insert(libc::SYS_clone, threads()?);
     rules.insert(libc::SYS_ioctl, requests()?);
+    rules.insert(libc::SYS_fcntl, commands()?);
+    rules.insert(libc::SYS_setsockopt, options()?);
     // Without its flags, one of which leaves a device behind.
     rules.insert(libc::SYS_renameat2, vec![argument(4, SeccompCmpOp::Eq, 0)?]);
     // Our own limits, nobody else's.
@@ -76,10 +78,57 @@ fn requests() -> Result<Vec<SeccompRule>, FilterError> {
     known.into_iter().map(|known| argument(1, SeccompCmpOp::Eq, known)).collect()
 }
 
+/// What may be done to descriptors: no signals by them, no leases, no other sizes of pipes. Whoever shares an
+/// open file with us would keep those.
+fn commands() -> Result<Vec<SeccompRule>, FilterError> {
+    let known = [
+        libc::F_DUPFD,
+        libc::F_DUPFD_CLOEXEC,
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_GETLK,
+        libc::F_SETLK,
+        libc::F_SETLKW,
+        libc::F_OFD_GETLK,
+        libc::F_OFD_SETLK,
+        libc::F_OFD_SETLKW,
+    ];
+    known.into_iter().map(|known| argument(1, SeccompCmpOp::Eq, unsigned(known))).collect()
+}
+
+/// What answers, web clients and resolvers set. No filter: sockets for knocks are shared with those who read
+/// them next.
+fn options() -> Result<Vec<SeccompRule>, FilterError> {
+    let known = [
+        (libc::SOL_SOCKET, libc::SO_REUSEADDR),
+        (libc::SOL_SOCKET, libc::SO_KEEPALIVE),
+        (libc::IPPROTO_TCP, libc::TCP_NODELAY),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
+        (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
+        (libc::IPPROTO_IP, libc::IP_RECVERR),
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+    ];
+    let both = |(level, option)| {
+        Ok(SeccompRule::new(vec![
+            condition(1, SeccompCmpOp::Eq, unsigned(level))?,
+            condition(2, SeccompCmpOp::Eq, unsigned(option))?,
+        ])?)
+    };
+    known.into_iter().map(both).collect()
+}
+
 /// Threads, but no processes.
 fn threads() -> Result<Vec<SeccompRule>, FilterError> {
     let thread = libc::CLONE_THREAD as u64;
     Ok(vec![argument(0, SeccompCmpOp::MaskedEq(thread), thread)?])
+}
+
+/// As the lower half of an argument, which is all that is compared.
+fn unsigned(number: libc::c_int) -> u64 {
+    number.cast_unsigned().into()
 }
 
 fn argument(index: u8, compare: SeccompCmpOp, value: u64) -> Result<SeccompRule, FilterError> {
@@ -146,7 +195,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_sendmmsg,
     libc::SYS_sendmsg,
     libc::SYS_sendto,
-    libc::SYS_setsockopt,
     libc::SYS_shutdown,
     libc::SYS_socketpair,
     // files; Landlock says which
@@ -155,7 +203,6 @@ const CALLS: &[c_long] = &[
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
     libc::SYS_fallocate,
-    libc::SYS_fcntl,
     libc::SYS_fdatasync,
     libc::SYS_flock,
     libc::SYS_fstat,

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage,
-    bind, getsockname, sendmsg, setsockopt, socket, sockopt,
+    bind, getpeername, getsockname, sendmsg, setsockopt, socket, sockopt,
 };
 
 use super::batch::{Batch, Sender};
@@ -51,6 +52,23 @@ impl KnockSocket {
         let descriptor = unbound(AddressFamily::Inet)?;
         setsockopt(&descriptor, sockopt::Ipv4PacketInfo, &true)?;
         Ok(bound(descriptor, (Ipv4Addr::UNSPECIFIED, port).into())?)
+    }
+
+    /// Whether a socket that [`Self::bind`] made is still as it was, or could be made so, whatever its
+    /// readers have made of it. Filters they cannot have attached: those are locked. Otherwise another
+    /// must be bound.
+    pub fn restore(socket: BorrowedFd<'_>) -> bool {
+        // It hears only from whom it is connected to, and from nobody once it is shut down.
+        let connected = getpeername::<SockaddrStorage>(socket.as_raw_fd());
+        let ended = PollFlags::from_bits_retain(libc::POLLRDHUP);
+        let mut polled = [PollFd::new(socket, ended)];
+        let shut = poll(&mut polled, PollTimeout::ZERO);
+        // One of both, as the family is; the other is an error.
+        let _ = setsockopt(&socket, sockopt::Ipv4RecvErr, &false);
+        let _ = setsockopt(&socket, sockopt::Ipv6RecvErr, &false);
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
+            .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER));
+        connected == Err(Errno::ENOTCONN) && shut == Ok(0)
     }
 
     /// Takes over a socket that [`Self::bind`] made.
@@ -135,6 +153,7 @@ fn unbound(family: AddressFamily) -> nix::Result<OwnedFd> {
     // Without privilege over the whole machine, as in a container, the system's limit applies.
     let _ = setsockopt(&descriptor, sockopt::RcvBufForce, &RECEIVE_BUFFER)
         .or_else(|_| setsockopt(&descriptor, sockopt::RcvBuf, &RECEIVE_BUFFER));
+    sknock_gate::lock_filter(descriptor.as_fd())?;
     Ok(descriptor)
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use caps::Capability;
 use sknock_protocol::Service;
+use tracing::warn;
 
 use super::privilege::raised;
 use crate::config::{Intake, Settings};
@@ -38,6 +39,13 @@ impl Ears {
     /// What cannot be opened, beginning with the key that is about it.
     pub(crate) fn open(&mut self, settings: &Settings) -> Result<(), String> {
         let way = Way::of(settings);
+        self.0.retain(|(way, socket)| {
+            let stays = way.restore(socket.as_fd());
+            if !stays {
+                warn!("a socket for knocks was shut down or connected by its reader; another takes over");
+            }
+            stays
+        });
         for _ in self.of(settings).count()..way.sockets(settings) {
             let socket = if self.0.is_empty() { way.open_patiently() } else { way.open() };
             self.0.push((way, socket?));
@@ -74,6 +82,19 @@ impl Way {
         match self {
             Self::Port(_) => workers(settings),
             Self::Group(_) => 1,
+        }
+    }
+
+    /// Whether a socket is as it was when it was opened: its readers may have been captured, and what they
+    /// do to it stays when they are gone.
+    fn restore(self, socket: BorrowedFd<'_>) -> bool {
+        match self {
+            Self::Port(_) => KnockSocket::restore(socket),
+            Self::Group(group) => sknock_gate::restore_listener(socket)
+                .inspect_err(|error| {
+                    warn!("NFLOG group {group}: cannot restore its socket: {error}");
+                })
+                .is_ok(),
         }
     }
 

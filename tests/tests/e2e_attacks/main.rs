@@ -2,6 +2,7 @@
 //! host, and by strangers who listen for any answer.
 
 mod captured;
+mod deaf;
 mod flushed;
 mod silence;
 mod thief;
