@@ -53,6 +53,16 @@ pub(crate) fn together<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// Writes lines of another process, as they are.
+pub(crate) fn pass_on(lines: &[u8]) {
+    together(|| {
+        // More than a page at a time could keep us waiting for the reader.
+        let pieces =
+            lines.split_inclusive(|byte| *byte == b'\n').flat_map(|l| l.chunks(page::PAGE));
+        pieces.for_each(|piece| page::add(piece, write_out));
+    });
+}
+
 fn write_out(held: &Held) {
     if let Some(out) = OUT.get() {
         // Somebody panicked while writing: at worst half a line is there.

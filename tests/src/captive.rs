@@ -46,6 +46,13 @@ impl Captive {
         stolen(self.pid).1
     }
 
+    /// One descriptor of it, by its number.
+    pub fn descriptor(&self, number: i32) -> OwnedFd {
+        let process = rustix::process::Pid::from_raw(self.pid.as_raw()).expect("it has a number");
+        let process = pidfd_open(process, PidfdFlags::empty()).expect("it runs");
+        pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).expect("it is open")
+    }
+
     /// The same of one that judges knocks, at a moment when it owes no answer: what it was asked and has
     /// not answered, nobody could answer in its name.
     pub fn take_in_peace(pid: Pid) -> Self {

@@ -94,7 +94,15 @@ fn commands() -> Result<Vec<SeccompRule>, FilterError> {
         libc::F_OFD_SETLK,
         libc::F_OFD_SETLKW,
     ];
-    known.into_iter().map(|known| argument(1, SeccompCmpOp::Eq, unsigned(known))).collect()
+    let known = known.into_iter().map(|known| argument(1, SeccompCmpOp::Eq, unsigned(known)));
+    let mut rules = known.collect::<Result<Vec<_>, _>>()?;
+    // Not to wait, and nothing else: no signal when there is something to read.
+    let all_else = !unsigned(libc::O_NONBLOCK | libc::O_ACCMODE) & u64::from(u32::MAX);
+    rules.push(SeccompRule::new(vec![
+        condition(1, SeccompCmpOp::Eq, unsigned(libc::F_SETFL))?,
+        condition(2, SeccompCmpOp::MaskedEq(all_else), 0)?,
+    ])?);
+    Ok(rules)
 }
 
 /// What answers, web clients and resolvers set. No filter: sockets for knocks are shared with those who read

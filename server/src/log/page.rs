@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 /// What a pipe that polls as writable has room for, in bytes: `PIPE_BUF` of Linux.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 /// Whole lines, together no more than a page, or a single longer one.
 #[derive(Debug, Default)]

@@ -18,6 +18,7 @@ use sknock_gate::Uptime;
 
 pub(super) use self::question::EVERY as QUESTION;
 use self::question::Question;
+use super::child_log::ChildLog;
 use super::files::Files;
 use super::privilege::{Account, raised};
 use crate::config::Settings;
@@ -35,6 +36,8 @@ pub(crate) struct Network {
     pub(crate) links: Vec<Option<OwnedFd>>,
     /// Where orders go, and reports come from; gone when it has closed it, or said what none says.
     orders: Option<OwnedFd>,
+    /// What it logs, until it has closed that.
+    log: Option<ChildLog>,
     child: Child,
     stage: Stage,
     /// Since when a link or the orders are gone.
@@ -106,6 +109,7 @@ impl Network {
             },
         };
         let packed = handover.pack()?;
+        let (log, their_log) = ChildLog::new()?;
         let passed: Vec<BorrowedFd<'_>> = their_links
             .iter()
             .chain([&their_orders, &packed])
@@ -121,7 +125,8 @@ impl Network {
                 if nix::unistd::geteuid().is_root() {
                     command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
                 }
-                command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).spawn()
+                command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+                command.stderr(Stdio::from(their_log)).spawn()
             })
         })?;
         let Handover { settings, .. } = handover;
@@ -129,6 +134,7 @@ impl Network {
             settings,
             links,
             orders: Some(orders),
+            log: Some(log),
             child,
             stage: Stage::Started,
             astray: None,
@@ -141,7 +147,8 @@ impl Network {
 
     /// All by which it may say something.
     pub(crate) fn lines(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.links.iter().flatten().chain(&self.orders).map(AsFd::as_fd)
+        let log = self.log.iter().map(ChildLog::as_fd);
+        self.links.iter().flatten().chain(&self.orders).map(AsFd::as_fd).chain(log)
     }
 
     /// Listens to what it reports, and notices which lines are gone.
@@ -150,6 +157,9 @@ impl Network {
     /// for ever. So the first thing that no network process of ours says is the last that is heard.
     pub(crate) fn listen(&mut self, now: Uptime) {
         self.known.get_or_insert(now);
+        if self.log.as_mut().is_some_and(|log| !log.pass_on()) {
+            self.log = None;
+        }
         while let Some(orders) = &self.orders {
             // Room for more than a report, so that a longer record is not taken for one.
             let mut bytes = [0; 2];
@@ -258,7 +268,12 @@ impl Network {
 
     /// How the process ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+        let status = self.child.try_wait().ok().flatten()?;
+        // Its last words come before what is said of its end.
+        if let Some(mut log) = self.log.take() {
+            log.finish();
+        }
+        Some(status)
     }
 
     /// Ends the process at once. It keeps no promise that this could break: its state survives.

@@ -4,5 +4,6 @@
 mod captured;
 mod deaf;
 mod flushed;
+mod mute;
 mod silence;
 mod thief;
