@@ -72,6 +72,7 @@ impl From<std::io::Error> for End {
 fn prepare(number: RawFd) -> Result<Ready, End> {
     let Handover { settings, parent, boot, marks, descriptors } =
         Handover::unpack(Inherited::new([number]).take(number)?)?;
+    Inherited::new(descriptors.all()).close_others()?;
     log::begin(settings.process.log);
     end_on_panic();
     confine::shed(Pid::from_raw(parent))?;

@@ -1,5 +1,6 @@
 //! What the two processes may still do, as the kernel tells it.
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::Pid;
 use sknock_tests::wait::until;
 use sknock_tests::{Authority, Client, Config, Daemon, World, process};
@@ -61,6 +62,24 @@ fn the_privileged_process_keeps_the_firewall_and_can_give_nothing_on() {
     check();
     assert_eq!(process::children(parent), [daemon.network()], "nothing else runs");
     until("no process of ours waits to be buried", || process::children(parent).len() == 1);
+}
+
+/// As `sknockd run 9</etc/shadow`, by hand or from a script.
+#[test]
+fn what_the_starter_has_left_open_does_not_reach_the_network_process() {
+    let (world, authority) = (World::new(), Authority::new());
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    fcntl(secret.as_file(), FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let has_it = |pid: Pid| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let targets = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        targets.into_iter().any(|target| target == secret.path())
+    };
+    assert!(has_it(daemon.parent()), "it was left open");
+    assert!(!has_it(daemon.network()));
+    daemon.reload();
+    assert!(!has_it(daemon.network()));
 }
 
 #[test]

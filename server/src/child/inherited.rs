@@ -18,6 +18,24 @@ impl Inherited {
         Self(numbers.into_iter().collect())
     }
 
+    /// Closes what else came through exec: whoever started the server may have left something open, which no
+    /// confinement would keep from us. Standard streams stay. Before anything is opened here.
+    pub(crate) fn close_others(&self) -> io::Result<()> {
+        let listed: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        for number in listed.into_iter().filter(|number| *number > 2 && !self.0.contains(number)) {
+            // That of the listing itself is closed by now.
+            if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
+                continue;
+            }
+            // SAFETY: it is open and came from the process that started us; nothing in this process has
+            // opened it, so nobody else owns it.
+            drop(unsafe { OwnedFd::from_raw_fd(number) });
+        }
+        Ok(())
+    }
+
     /// Takes ownership of `number`, once, and keeps later programs from inheriting it.
     pub(crate) fn take(&mut self, number: RawFd) -> io::Result<OwnedFd> {
         if number <= 2 || !self.0.remove(&number) {
