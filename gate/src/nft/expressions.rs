@@ -22,6 +22,8 @@ pub(super) const NFPROTO_IPV4: u8 = 2;
 pub(super) const NFPROTO_IPV6: u8 = 10;
 /// `RTN_LOCAL`: an address of this host.
 const LOCAL: u32 = libc::RTN_LOCAL as u32;
+/// `RTN_ANYCAST`: an address that several hosts may have.
+const ANYCAST: u32 = libc::RTN_ANYCAST as u32;
 /// `NFTA_FIB_F_DADDR` and `NFTA_FIB_F_SADDR`.
 const OF_DESTINATION: u32 = 2;
 const OF_SOURCE: u32 = 1;
@@ -87,8 +89,9 @@ fn add(rule: &mut Rule<'_>, item: Match) {
             rule.add_expr(&meta(libc::NFT_META_SKUID, 1));
             rule.add_expr(&Cmp::new(CmpOp::Eq, user));
         }
-        Match::ToLocal => local(rule, OF_DESTINATION),
-        Match::FromLocal => local(rule, OF_SOURCE),
+        Match::ToLocal => is_of_type(rule, OF_DESTINATION, LOCAL),
+        Match::ToAnycast => is_of_type(rule, OF_DESTINATION, ANYCAST),
+        Match::FromLocal => is_of_type(rule, OF_SOURCE, LOCAL),
         Match::NotToHost => {
             rule.add_expr(&meta(libc::NFT_META_PKTTYPE, 1));
             rule.add_expr(&Cmp::new(CmpOp::Neq, TO_HOST));
@@ -137,9 +140,9 @@ fn status(rule: &mut Rule<'_>, bit: ct::ConntrackStatus) {
     masked(rule, bit.bits());
 }
 
-fn local(rule: &mut Rule<'_>, of: u32) {
+fn is_of_type(rule: &mut Rule<'_>, of: u32, kind: u32) {
     rule.add_expr(&fib(of));
-    rule.add_expr(&Cmp::new(CmpOp::Eq, LOCAL));
+    rule.add_expr(&Cmp::new(CmpOp::Eq, kind));
 }
 
 fn interface(rule: &mut Rule<'_>, which: &Meta, how: CmpOp) {

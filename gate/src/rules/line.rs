@@ -74,6 +74,8 @@ pub enum Match {
     /// The routing table calls its destination an address of this host. Broadcast, multicast and
     /// anycast addresses are not, though the kernel delivers them here.
     ToLocal,
+    /// The routing table calls its destination an IPv6 anycast address of this host.
+    ToAnycast,
     /// The routing table calls its source an address of this host.
     FromLocal,
     /// It was sent to more hosts than this one, by link or by address.

@@ -32,6 +32,8 @@ impl Rules {
         let tcp = Match::Protocol(Transport::Tcp.number());
         vec![
             Line::new([Match::NotToHost], Verdict::Drop),
+            // Nothing of TCP is answered there by any port, open or closed.
+            Line::new([tcp, Match::IsV6(true), Match::ToAnycast], Verdict::Drop),
             Line::new([tcp], Verdict::Reset),
             Line::new([], Verdict::Unreachable),
         ]

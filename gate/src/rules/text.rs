@@ -47,6 +47,7 @@ impl fmt::Display for Match {
             Self::SentBy { user } => write!(f, "meta skuid {user}"),
             Self::OfOpenSocket => f.write_str("meta skuid >= 0"),
             Self::ToLocal => f.write_str("fib daddr type local"),
+            Self::ToAnycast => f.write_str("fib daddr type anycast"),
             Self::FromLocal => f.write_str("fib saddr type local"),
             Self::NotToHost => f.write_str("meta pkttype != host"),
             Self::ToV4(address) => write!(f, "ip daddr {address}"),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use sknock_tests::ip_packet::{RST, SYN, Segment, TCP, tcp, udp};
-use sknock_tests::{Authority, Config, Daemon, Wire, World};
+use sknock_tests::{Authority, Config, Daemon, Echo, Found, Wire, World, reach};
 
 use crate::stage::{DNS, SSH, settle};
 
@@ -35,5 +35,25 @@ fn a_refusal_comes_from_the_address_that_was_asked() {
                 assert_eq!(numbers, (SSH, RST, 8));
             }
         }
+    }
+}
+
+/// Every host that forwards has the first address of each of its networks. Linux answers no TCP there.
+#[test]
+fn at_an_anycast_address_a_protected_port_is_as_silent_as_a_closed_one() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    world.gateway.set("ipv6/conf/all/forwarding", "1");
+    let config = Config::new(&authority).set("protectedPorts", "tcp/22, tcp/2222");
+    let _daemon = Daemon::start_settled(&world.gateway, &config);
+    let anycast: IpAddr = "fd77:2::".parse().unwrap();
+    for port in [22, 2222, 24] {
+        let found = reach::tcp(&world.stranger, (anycast, port).into());
+        assert_eq!(found, Found::Silent, "{port}");
+    }
+    // The same ports where they do answer.
+    for port in [22, 2222, 24] {
+        let found = reach::tcp(&world.stranger, (World::GATEWAY_TO_STRANGER[1], port).into());
+        assert_eq!(found, Found::Refused, "{port}");
     }
 }
