@@ -2,39 +2,26 @@
 //!
 //! Nothing leaves the authority that its register does not know: the register is written first, so
 //! that whatever happens in between, every certificate can be revoked and no list number comes twice.
+//! What the register says, and a killed run has not done, the next command does (`finish`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use sknock_protocol::{Moment, Service};
+use sknock_protocol::Moment;
 
-use crate::ca::{self, Ca};
+use crate::ca::Ca;
 use crate::crl::{self, Crl, Reason};
-use crate::folder::{Access, Folder};
-use crate::key::Key;
-use crate::register::{self, Entry, Kind, Register, Revocation};
-use crate::validity::{Validity, whole_second};
-use crate::{Error, Name, Serial, leaf, pfx};
+use crate::folder::Folder;
+use crate::register::{Entry, Register, Revocation};
+use crate::validity::{DAY, whole_second};
+use crate::{Error, clock};
 
 /// A certificate authority in a folder.
 ///
 /// Holds no lock and no copy of the register between calls, so any number of them, in any number of
 /// processes, may work on one folder.
 pub struct Authority {
-    folder: Folder,
-    ca: Ca,
-}
-
-/// A certificate that was just issued.
-#[derive(Clone, Debug)]
-pub struct Issued {
-    /// What the register says of it.
-    pub entry: Entry,
-    /// It ends with the authority's certificate, earlier than asked for.
-    pub clipped: bool,
-    /// The file with key, certificate and the authority's certificate. Only its owner may read it.
-    pub pfx: PathBuf,
-    /// The certificate alone in DER, of a server only: its clients need it.
-    pub certificate: Option<PathBuf>,
+    pub(crate) folder: Folder,
+    pub(crate) ca: Ca,
 }
 
 /// A certificate that is revoked now.
@@ -49,42 +36,6 @@ pub struct Revoked {
 }
 
 impl Authority {
-    /// Makes an authority in `dir`, with an empty revocation list, valid for `days`.
-    ///
-    /// The folder is made if need be. Without a name, the authority gets one that no other has.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] if any file of an authority lies there; nothing is changed then.
-    pub fn init(dir: &Path, name: Option<&str>, days: u32, now: Moment) -> Result<Self, Error> {
-        let now = whole_second(now);
-        let (ca, pem) = Ca::generate(name, Validity::of(days, now)?)?;
-        let folder = Folder::create(dir)?;
-        let _lock = folder.lock()?;
-        let files = [ca::KEY_FILE, ca::CERTIFICATE_FILE, ca::PEM_FILE, crl::FILE, register::FILE];
-        if let Some(file) = files.into_iter().find(|file| folder.has(file)) {
-            return Err(Error::Exists { path: folder.file(file) });
-        }
-        let crl = Crl::first(now)?;
-        let register = Register::new(crl);
-        let list = crl.sign(&register, &ca)?;
-        folder.publish([
-            folder.prepare(ca::KEY_FILE, ca.key.pem().as_bytes(), Access::Private)?,
-            register.prepare(&folder)?,
-            folder.prepare(ca::CERTIFICATE_FILE, &ca.certificate, Access::Public)?,
-            folder.prepare(ca::PEM_FILE, pem.as_bytes(), Access::Public)?,
-            folder.prepare(crl::FILE, &list, Access::Public)?,
-        ])?;
-        Ok(Self { folder, ca })
-    }
-
-    /// The authority that lives in `dir`.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
-        let folder = Folder::at(dir);
-        let ca = Ca::load(&folder)?;
-        Register::load(&folder)?;
-        Ok(Self { folder, ca })
-    }
-
     /// The authority's common name.
     pub fn name(&self) -> &str {
         &self.ca.name
@@ -93,6 +44,12 @@ impl Authority {
     /// The end of its certificate, which no other outlives.
     pub fn not_after(&self) -> Moment {
         self.ca.not_after
+    }
+
+    /// Whole days of 24 hours until then.
+    pub fn days_left(&self, now: Moment) -> u32 {
+        let seconds = self.ca.not_after.as_secs().saturating_sub(now.as_secs());
+        u32::try_from(seconds / DAY).unwrap_or(u32::MAX)
     }
 
     /// Its certificate in DER.
@@ -105,65 +62,86 @@ impl Authority {
         self.folder.file(crl::FILE)
     }
 
-    /// Issues a server's key and certificate: `NAME.pfx` and `NAME.cer`.
+    /// Revokes the certificate with this serial number, or the valid one of this name, or else the latest,
+    /// and publishes a new list at once. Once more is no error: it publishes the list again.
+    ///
+    /// It is recorded whatever the clock says and whatever else is wrong with the list.
     ///
     /// # Errors
-    /// Among others [`Error::NameTaken`] while a certificate of that name is valid.
-    pub fn server(
-        &self,
-        name: &str,
-        days: u32,
-        password: &str,
-        now: Moment,
-    ) -> Result<Issued, Error> {
-        self.issue(name, Kind::Server, &[], days, password, whole_second(now))
-    }
-
-    /// Issues a client's key and certificate, which allows it to open `services`: `NAME.pfx`.
-    ///
-    /// # Errors
-    /// Among others [`Error::TooLarge`] if the certificate would not fit into a knock, and
-    /// [`Error::NameTaken`] while a certificate of that name is valid.
-    pub fn client(
-        &self,
-        name: &str,
-        services: &[Service],
-        days: u32,
-        password: &str,
-        now: Moment,
-    ) -> Result<Issued, Error> {
-        let mut distinct = services.to_vec();
-        distinct.sort_unstable();
-        distinct.dedup();
-        if distinct.is_empty() {
-            return Err(Error::NoServices);
-        }
-        self.issue(name, Kind::Client, &distinct, days, password, whole_second(now))
-    }
-
-    /// Revokes the certificate with this serial number, or the valid one of this name, and publishes
-    /// a new list at once. Once more is no error: it publishes the list anew.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`], [`Error::Ambiguous`], [`Error::Expired`] if there is no one such
-    /// certificate; [`Error::NotPublished`] if it is revoked in the register only.
+    /// [`Error::Unknown`], [`Error::Ambiguous`] if there is no one such certificate;
+    /// [`Error::NotPublished`] if it is revoked in the register only.
     pub fn revoke(&self, which: &str, reason: Reason, now: Moment) -> Result<Revoked, Error> {
         let now = whole_second(now);
         let _lock = self.folder.lock()?;
         let mut register = Register::load(&self.folder)?;
         let place = register.find(which, now)?;
         let already = register.certificates[place].revoked.is_some();
-        register.certificates[place].revoked.get_or_insert(Revocation { at: now, reason });
-        let days = register.crl.days;
-        let crl = self.publish(&mut register, days, now)?;
+        let at = clock::recordable(now);
+        register.certificates[place].revoked.get_or_insert(Revocation { at, reason, list: None });
+        let (last, days) = (register.crl, register.crl.days);
+        let next = self.is_published(&register).and_then(|_| self.next_list(&last, days, now));
+        let dated = next.map(|next| register.advance(next));
+        self.record(&register)?;
+        dated.map_err(|source| self.not_published(source))?;
+        self.complete_list(&mut register, now)?;
+        let crl = register.crl;
         Ok(Revoked { entry: register.certificates.swap_remove(place), already, crl })
     }
 
     /// Publishes a new revocation list, valid for `days`. Needed before the last one ends, revoked
     /// certificates or not.
+    ///
+    /// # Errors
+    /// Among others [`Error::ClockBehind`] if the last list is from the future, and
+    /// [`Error::NotPublished`] if it is made in the register only.
     pub fn crl(&self, days: u32, now: Moment) -> Result<Crl, Error> {
+        let now = whole_second(now);
+        self.issue_list(now, |last| self.next_list(last, days, now))
+    }
+
+    /// As [`Authority::crl`] where the last list was made while the clock was ahead: the new one is dated
+    /// `now`. Servers that have taken that last list do not take this one until they forget it.
+    ///
+    /// # Errors
+    /// As [`Authority::crl`], without [`Error::ClockBehind`].
+    pub fn crl_after_clock_was_ahead(&self, days: u32, now: Moment) -> Result<Crl, Error> {
+        let now = whole_second(now);
+        self.issue_list(now, |last| {
+            clock::since(&self.ca, now)?;
+            self.must_not_have_ended(now)?;
+            last.next(days, now)
+        })
+    }
+
+    fn issue_list(
+        &self,
+        now: Moment,
+        next: impl FnOnce(&Crl) -> Result<Crl, Error>,
+    ) -> Result<Crl, Error> {
         let _lock = self.folder.lock()?;
-        self.publish(&mut Register::load(&self.folder)?, days, whole_second(now))
+        let mut register = Register::load(&self.folder)?;
+        let next = next(&register.crl)?;
+        self.is_published(&register).map_err(|source| self.not_published(source))?;
+        register.advance(next);
+        self.record(&register)?;
+        self.complete_list(&mut register, now)?;
+        Ok(register.crl)
+    }
+
+    /// Publishes the list. What else an interrupted run has left is finished if possible; if not, the
+    /// commands say so that need it, and nobody thinks that there is no new list.
+    fn complete_list(&self, register: &mut Register, now: Moment) -> Result<(), Error> {
+        self.publish(register, now)?;
+        let _ = self.finish_files(register);
+        Ok(())
+    }
+
+    /// Writes the register. If that is in doubt, it is not gone on, but the error says what may be.
+    fn record(&self, register: &Register) -> Result<(), Error> {
+        register.save(&self.folder).map_err(|source| match source {
+            Error::NotSynced { .. } => self.not_published(source),
+            other => other,
+        })
     }
 
     /// The latest revocation list.
@@ -171,65 +149,9 @@ impl Authority {
         Ok(Register::load(&self.folder)?.crl)
     }
 
-    /// All certificates that were ever issued, the oldest first.
+    /// All certificates that were ever issued, the oldest first. [`Authority::settle`] first, for the
+    /// published list to say the same.
     pub fn list(&self) -> Result<Vec<Entry>, Error> {
         Ok(Register::load(&self.folder)?.certificates)
-    }
-
-    fn issue(
-        &self,
-        name: &str,
-        kind: Kind,
-        services: &[Service],
-        days: u32,
-        password: &str,
-        now: Moment,
-    ) -> Result<Issued, Error> {
-        let name: Name = name.parse()?;
-        let validity = Validity::within(self.ca.not_after, days, now)?;
-        let _lock = self.folder.lock()?;
-        let mut register = Register::load(&self.folder)?;
-        let known = register.claim(&name, kind, now)?;
-        let (pfx_file, cer_file) = (name.file("pfx"), name.file("cer"));
-        if !known
-            && let Some(stray) =
-                [&pfx_file, &cer_file].into_iter().find(|file| self.folder.has(file))
-        {
-            return Err(Error::StrayFile { path: self.folder.file(stray) });
-        }
-        let Validity { not_before, not_after, clipped } = validity;
-        let (serial, services) = (Serial::random()?, services.to_vec());
-        let entry = Entry { serial, name, kind, services, not_before, not_after, revoked: None };
-
-        let key = Key::generate()?;
-        let certificate = leaf::certify(&entry, &key, &self.ca)?;
-        let pfx = pfx::seal(&entry, &key, &certificate, &self.ca.certificate, password)?;
-        let mut files = vec![self.folder.prepare(&pfx_file, &pfx, Access::Private)?];
-        if kind == Kind::Server {
-            files.push(self.folder.prepare(&cer_file, &certificate, Access::Public)?);
-        }
-        register.certificates.push(entry.clone());
-        register.save(&self.folder)?;
-        self.folder
-            .publish(files)
-            .map_err(|source| Error::NotDelivered { serial, source: Box::new(source) })?;
-        let certificate = (kind == Kind::Server).then(|| self.folder.file(&cer_file));
-        Ok(Issued { entry, clipped, pfx: self.folder.file(&pfx_file), certificate })
-    }
-
-    /// Writes the register with the next list's number, then the list.
-    fn publish(&self, register: &mut Register, days: u32, now: Moment) -> Result<Crl, Error> {
-        let crl = register.crl.next(days, now)?;
-        let list = crl.sign(register, &self.ca)?;
-        register.crl = crl;
-        register.save(&self.folder)?;
-        self.folder
-            .prepare(crl::FILE, &list, Access::Public)
-            .and_then(|file| self.folder.publish([file]))
-            .map_err(|source| Error::NotPublished {
-                path: self.crl_file(),
-                source: Box::new(source),
-            })?;
-        Ok(crl)
     }
 }

@@ -5,12 +5,13 @@ use rcgen::{
     SerialNumber,
 };
 use sknock_protocol::Moment;
-use x509_parser::prelude::{FromDer, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::folder::Folder;
 use crate::key::Key;
 use crate::name::MAX_LENGTH;
+use crate::ownership::Guarded;
 use crate::validity::{Validity, calendar};
 use crate::{Error, Serial};
 
@@ -29,6 +30,7 @@ pub(crate) struct Ca {
     pub(crate) name: String,
     /// The subject key identifier, by which certificates and lists name their signer.
     pub(crate) key_id: Vec<u8>,
+    pub(crate) not_before: Moment,
     pub(crate) not_after: Moment,
 }
 
@@ -60,6 +62,7 @@ impl Ca {
             certificate: certificate.der().to_vec(),
             name,
             key_id: params.key_identifier(key.pair()),
+            not_before: validity.not_before,
             not_after: validity.not_after,
             key,
         };
@@ -70,19 +73,19 @@ impl Ca {
     pub(crate) fn load(folder: &Folder) -> Result<Self, Error> {
         let damaged =
             |file, what: &str| Error::Damaged { path: folder.file(file), what: what.to_owned() };
-        let pem = Zeroizing::new(folder.read(KEY_FILE)?);
+        let pem = Zeroizing::new(folder.read(KEY_FILE, Guarded::Reading)?);
         let key = std::str::from_utf8(&pem)
             .ok()
             .and_then(Key::from_pem)
             .ok_or_else(|| damaged(KEY_FILE, "no P-256 key in PEM"))?;
-        let certificate = folder.read(CERTIFICATE_FILE)?;
+        let certificate = folder.read(CERTIFICATE_FILE, Guarded::Writing)?;
         let facts = Facts::read(&certificate)
             .ok_or_else(|| damaged(CERTIFICATE_FILE, "no authority's certificate in DER"))?;
         if facts.public_key != key.pair().public_key_raw() {
             return Err(damaged(CERTIFICATE_FILE, "not the certificate of ca.key"));
         }
-        let Facts { name, key_id, not_after, .. } = facts;
-        Ok(Self { key, certificate, name, key_id, not_after })
+        let Facts { name, key_id, not_before, not_after, .. } = facts;
+        Ok(Self { key, certificate, name, key_id, not_before, not_after })
     }
 
     /// Whoever signs certificates and revocation lists here.
@@ -103,6 +106,7 @@ impl Ca {
 struct Facts {
     name: String,
     key_id: Vec<u8>,
+    not_before: Moment,
     not_after: Moment,
     public_key: Vec<u8>,
 }
@@ -117,12 +121,15 @@ impl Facts {
             }
         })?;
         let name = certificate.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
-        let end = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+        let seconds = |date: ASN1Time| u64::try_from(date.timestamp()).ok().map(Moment::from_secs);
+        let not_before = seconds(certificate.validity().not_before)?;
+        let not_after = seconds(certificate.validity().not_after)?;
         let public_key = certificate.public_key().subject_public_key.data.to_vec();
         (rest.is_empty() && certificate.is_ca()).then_some(Self {
             name,
             key_id,
-            not_after: Moment::from_secs(end),
+            not_before,
+            not_after,
             public_key,
         })
     }

@@ -16,7 +16,7 @@ use sknock_certs::{Authority, Error, Name};
 use sknock_protocol::Moment;
 
 pub(crate) use args::Args;
-use args::Command;
+use args::{Command, Password};
 use password::PasswordError;
 use report::Report;
 
@@ -29,65 +29,106 @@ enum Failure {
     Password(#[from] PasswordError),
 }
 
+/// How long certificates are valid if nobody says so, in days.
+const SERVER_DAYS: u32 = 3650;
+const CLIENT_DAYS: u32 = 365;
+
 /// Does what the arguments say and tells about it: 0 if it was done, 1 if not, 2 if they make no sense.
 pub(crate) fn run(args: &Args, now: Moment) -> ExitCode {
     let Some(dir) = &args.dir else {
-        Args::command()
-            .error(
-                ErrorKind::MissingRequiredArgument,
-                "the authority's folder is missing: --dir DIR",
-            )
-            .exit()
+        wrong_usage(
+            ErrorKind::MissingRequiredArgument,
+            "the authority's folder is missing: --dir DIR",
+        )
     };
+    let has_password = matches!(args.command, Command::Server { .. } | Command::Client { .. });
+    if args.password_file.is_some() && !has_password {
+        wrong_usage(
+            ErrorKind::ArgumentConflict,
+            "--password-file has a meaning for server and client only",
+        )
+    }
     let outcome = execute(&args.command, dir, args.password_file.as_deref(), now);
     let (text, json, code) = match outcome {
         Ok(Report { text, json }) => (text, json, ExitCode::SUCCESS),
         Err(failure) => {
-            // a closed standard error is no reason to end otherwise
-            let _ = writeln!(io::stderr(), "sknock-ca: {failure}");
+            complain(&failure.to_string());
             (String::new(), json!({ "error": failure.to_string() }), ExitCode::FAILURE)
         }
     };
     let output = if args.json { format!("{json:#}\n") } else { text };
-    match io::stdout().write_all(output.as_bytes()) {
+    let mut stdout = io::stdout();
+    match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => code,
-        Err(_) => ExitCode::FAILURE,
+        // To tell is all that this was to do.
+        Err(error) if matches!(args.command, Command::List) => {
+            complain(&format!("cannot write to standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            let done = if code == ExitCode::SUCCESS { "done, but " } else { "" };
+            complain(&format!("{done}standard output cannot be written: {error}"));
+            code
+        }
     }
+}
+
+fn wrong_usage(kind: ErrorKind, why: &str) -> ! {
+    Args::command().error(kind, why).exit()
+}
+
+fn complain(what: &str) {
+    // a closed standard error is no reason to end otherwise
+    let _ = writeln!(io::stderr(), "sknock-ca: {what}");
 }
 
 fn execute(
     command: &Command,
     dir: &Path,
-    password: Option<&Path>,
+    password_file: Option<&Path>,
     now: Moment,
 ) -> Result<Report, Failure> {
     // opened before any prompt, so that nobody types a password in vain
     let open = || Authority::open(dir);
-    let password = |name: &Name| password::obtain(password, &format!("{name}.pfx"));
+    let obtain = |name: &Name, password: &Password| {
+        let file = password.file.as_deref().or(password_file);
+        password::obtain(file, &format!("{name}.pfx"))
+    };
+    let days = |authority: &Authority, asked: Option<u32>, most: u32| {
+        asked.unwrap_or_else(|| authority.days_left(now).clamp(1, most))
+    };
     Ok(match command {
         Command::Init { name, days } => {
             let authority = Authority::init(dir, name.as_deref(), *days, now)?;
             report::init(&authority, &authority.latest_crl()?)
         }
-        Command::Server { name, days } => {
+        Command::Server { name, days: asked, password } => {
             let authority = open()?;
-            report::issued(&authority.server(name.as_str(), *days, &password(name)?, now)?)
+            let (password, days) = (obtain(name, password)?, days(&authority, *asked, SERVER_DAYS));
+            report::issued(&authority.server(name.as_str(), days, &password, now)?)
         }
-        Command::Client { name, allow, days } => {
+        Command::Client { name, allow, days: asked, password } => {
             let authority = open()?;
-            report::issued(&authority.client(name.as_str(), allow, *days, &password(name)?, now)?)
+            let (password, days) = (obtain(name, password)?, days(&authority, *asked, CLIENT_DAYS));
+            report::issued(&authority.client(name.as_str(), allow, days, &password, now)?)
         }
         Command::Revoke { which, reason } => {
             let authority = open()?;
             report::revoked(&authority, &authority.revoke(which, *reason, now)?)
         }
-        Command::Crl { days } => {
+        Command::Crl { days, clock_was_ahead } => {
             let authority = open()?;
             let days = days.map_or_else(|| authority.latest_crl().map(|last| last.days), Ok)?;
-            report::crl(&authority, &authority.crl(days, now)?)
+            let list = if *clock_was_ahead {
+                authority.crl_after_clock_was_ahead(days, now)?
+            } else {
+                authority.crl(days, now)?
+            };
+            report::crl(&authority, &list)
         }
         Command::List => {
             let authority = open()?;
+            authority.settle(now)?;
             report::list(&authority, &authority.list()?, now)
         }
     })

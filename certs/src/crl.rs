@@ -1,11 +1,13 @@
 //! The revocation list: which certificates are believed no longer.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use clap::ValueEnum;
 use rcgen::{
     CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
 };
 use serde::{Deserialize, Serialize};
-use sknock_protocol::{FUTURE_SLACK, Moment};
+use sknock_protocol::Moment;
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::ca::Ca;
 use crate::register::{Entry, Register};
@@ -41,16 +43,9 @@ impl Crl {
         Ok(Self { number, this_update: now, next_update: in_days(days, now)?, days })
     }
 
-    /// The issue after this one, valid for `days` from `now`.
-    ///
-    /// A clock that went back a little does no harm: servers take lists from the near future. From
-    /// the far one they would not, so a wrong clock must be put right first.
-    pub(crate) fn next(&self, days: u32, now: Moment) -> Result<Self, Error> {
-        if self.this_update > now.after(FUTURE_SLACK) {
-            return Err(Error::ClockBehind { now, last: self.this_update });
-        }
-        let number = self.number + 1;
-        let this_update = self.this_update.max(now);
+    /// The issue after this one, valid for `days` from `this_update`.
+    pub(crate) fn next(&self, days: u32, this_update: Moment) -> Result<Self, Error> {
+        let number = self.number.checked_add(1).ok_or(Error::LastNumber)?;
         Ok(Self { number, this_update, next_update: in_days(days, this_update)?, days })
     }
 
@@ -61,12 +56,60 @@ impl Crl {
             next_update: calendar(self.next_update)?,
             crl_number: SerialNumber::from(self.number),
             issuing_distribution_point: None,
-            revoked_certs: register.revoked().map(listed).collect::<Result<_, _>>()?,
+            revoked_certs: register.listed().map(listed).collect::<Result<_, _>>()?,
             key_identifier_method: KeyIdMethod::PreSpecified(ca.key_id.clone()),
         };
         let list = params.signed_by(&ca.issuer()?);
         list.map(|list| list.der().to_vec())
             .map_err(|error| Error::Encoding { what: "revocation list", why: error.to_string() })
+    }
+}
+
+/// What the file with the published list is, beside the list that the register has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Published {
+    /// That list.
+    Same,
+    /// An earlier one, or none at all.
+    Behind,
+    /// A later one, of this number.
+    Ahead(u64),
+}
+
+impl Published {
+    /// Compares the content of the file with what is `wanted`, which has this number. The signatures
+    /// are different ones each time; all else of one number is the same.
+    pub(crate) fn compare(file: &[u8], wanted: &[u8], number: u64, ca: &Ca) -> Self {
+        let (Some(found), Some(wanted)) = (Signed::read(file), Signed::read(wanted)) else {
+            return Self::Behind;
+        };
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, ca.key.pair().public_key_raw());
+        if key.verify(&found.content, &found.signature).is_err() {
+            return Self::Behind;
+        }
+        match found.number {
+            Some(ahead) if ahead > number => Self::Ahead(ahead),
+            _ if found.content == wanted.content => Self::Same,
+            _ => Self::Behind,
+        }
+    }
+}
+
+/// The parts of a list.
+struct Signed {
+    content: Vec<u8>,
+    number: Option<u64>,
+    signature: Vec<u8>,
+}
+
+impl Signed {
+    fn read(der: &[u8]) -> Option<Self> {
+        let (rest, list) = CertificateRevocationList::from_der(der).ok()?;
+        rest.is_empty().then(|| Self {
+            content: list.tbs_cert_list.as_ref().to_vec(),
+            number: list.crl_number().and_then(|number| number.try_into().ok()),
+            signature: list.signature_value.data.to_vec(),
+        })
     }
 }
 
@@ -118,16 +161,14 @@ mod tests {
     const NOW: Moment = Moment::from_secs(1_800_000_000);
 
     #[test]
-    fn numbers_rise_and_dates_never_go_back() {
+    fn numbers_rise_and_end() {
         let first = Crl::first(NOW).unwrap();
         assert_eq!((first.number, first.this_update), (1, NOW));
         assert_eq!(first.next_update, Moment::from_secs(NOW.as_secs() + 30 * 86_400));
         let later = Moment::from_secs(NOW.as_secs() + 1);
         let second = first.next(1, later).unwrap();
         assert_eq!((second.number, second.this_update), (2, later));
-        let clock_set_back = second.next(1, NOW).unwrap();
-        assert_eq!((clock_set_back.number, clock_set_back.this_update), (3, later));
-        let far_back = NOW.before(FUTURE_SLACK);
-        assert!(matches!(second.next(1, far_back), Err(Error::ClockBehind { .. })));
+        let last = Crl { number: u64::MAX, ..first };
+        assert!(matches!(last.next(1, NOW), Err(Error::LastNumber)));
     }
 }

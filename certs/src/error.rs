@@ -13,16 +13,44 @@ use crate::{Kind, MAX_CLIENT_CERTIFICATE, MAX_DAYS, Serial, date};
 pub enum Error {
     #[error("cannot {doing} {}: {source}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("{source}; {} has its new content, but may lose it when the power fails", path.display())]
+    NotSynced { path: PathBuf, source: Box<Self> },
     #[error(
         "{} is a symbolic link and would be replaced by a file; remove it, and let links point \
          into this folder instead", path.display()
     )]
     Link { path: PathBuf },
+    #[error("{} is no regular file; move it away", path.display())]
+    NoFile { path: PathBuf },
     #[error(
-        "{} exists already: the folder holds an authority, or what an interrupted init left; \
-         use it as it is, or choose an empty folder", path.display()
+        "the folder {} belongs to {owner}, who could not replace what is written here by you; \
+         run sknock-ca as that user, such as by: sudo -u {owner} sknock-ca ...", path.display()
+    )]
+    FolderOfOther { path: PathBuf, owner: String },
+    #[error(
+        "{} belongs to {owner}, and the folder to you; give it back, as root: chown {ours} {}",
+        path.display(), path.display()
+    )]
+    FileOfOther { path: PathBuf, owner: String, ours: String },
+    #[error(
+        "{} has mode {mode:04o}, so others may {what}: chmod {remedy} {}",
+        path.display(), path.display()
+    )]
+    OpenToOthers { path: PathBuf, mode: u32, what: &'static str, remedy: &'static str },
+    #[error(
+        "{} exists already: the folder holds an authority, or a part of one; use it as it is, \
+         restore it from a backup, or choose an empty folder", path.display()
     )]
     Exists { path: PathBuf },
+    #[error("an init was interrupted in {}, and nothing was issued there; run init again", path.display())]
+    Unfinished { path: PathBuf },
+    #[error(
+        "{} has the number {published}, and the register knows lists up to {known} only: it is an old \
+         copy, and does not know what came after; restore the latest one. If there is none, move {} \
+         away and set the number in register.json to {published}; nobody can revoke a certificate \
+         that is not in there", path.display(), path.display()
+    )]
+    OldRegister { path: PathBuf, published: u64, known: u64 },
     #[error(
         "{} is missing: this folder holds no authority; make one with init, or restore the folder \
          from a backup", path.display()
@@ -30,8 +58,11 @@ pub enum Error {
     NoAuthority { path: PathBuf },
     #[error("{} is {what}; restore it from a backup", path.display())]
     Damaged { path: PathBuf, what: String },
-    #[error("the authority's certificate ended on {}; make a new authority in another folder", date(*at))]
-    AuthorityExpired { at: Moment },
+    #[error(
+        "the authority's certificate ended on {}, and the clock says {}; set the clock, or if it is \
+         right, make a new authority in another folder", date(*at), date(*now)
+    )]
+    AuthorityExpired { at: Moment, now: Moment },
     #[error("'{name}' cannot be a name: {why}")]
     Name { name: String, why: &'static str },
     #[error("'{name}' cannot be the authority's name: use 1 to 64 printable characters")]
@@ -56,12 +87,23 @@ pub enum Error {
     Days { days: u32 },
     #[error("the clock is wrong, or the end is too far away; dates end with the year 9999")]
     Clock,
+    #[error("the clock says {}, which is before this program was written; set it", date(*now))]
+    ClockUnset { now: Moment },
     #[error(
-        "the clock says {}, and the last revocation list is from {}: servers would not take an older \
-         one; set the clock (if it was wrong then, correct thisUpdate in register.json)",
-        date(*now), date(*last)
+        "the clock says {}, and the authority was made on {}; set the clock, or if it was wrong \
+         then, make a new authority in another folder", date(*now), date(*made)
+    )]
+    ClockBeforeAuthority { now: Moment, made: Moment },
+    #[error(
+        "the clock says {}, and the last revocation list is from {}: set the clock; or if it was \
+         ahead then and is right now, run: crl --clock-was-ahead", date(*now), date(*last)
     )]
     ClockBehind { now: Moment, last: Moment },
+    #[error(
+        "register.json has the greatest number of a list that there is; restore it from a backup, or \
+         correct the number: servers go by the date first"
+    )]
+    LastNumber,
     #[error("this password cannot protect a file: {why}")]
     Password { why: &'static str },
     #[error("no certificate has the name or serial number '{which}'; see list")]
@@ -72,17 +114,13 @@ pub enum Error {
     )]
     Ambiguous { which: String, serials: Vec<Serial> },
     #[error(
-        "'{which}' expired on {} by itself; to revoke it nevertheless, name it by its serial \
-         number, {serial}", date(*at)
-    )]
-    Expired { which: String, at: Moment, serial: Serial },
-    #[error(
-        "{source}; certificate {serial} is in the register, but its files are not in place: \
-         revoke it and issue another"
+        "{source}; certificate {serial} is in the register, but its files may not be in place: put that \
+         right, and the next command puts them there; or revoke it by that number"
     )]
     NotDelivered { serial: Serial, source: Box<Self> },
     #[error(
-        "{source}; the register is up to date, but {} is not: put that right, then run crl", path.display()
+        "{source}; all is recorded in the register, but {} does not say so yet: put that right, then \
+         run crl", path.display()
     )]
     NotPublished { path: PathBuf, source: Box<Self> },
     #[error("the system gives no random numbers; nothing was made")]

@@ -1,28 +1,28 @@
 //! The authority's folder: one writer at a time, and files that appear whole or not at all.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, Metadata, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use sknock_storage::{Draft, sync_folder};
+use sknock_storage::{Draft, Follow, PASSING, open_regular, publish_left, remove, sync_folder};
 
 use crate::Error;
-
-/// Held by whoever changes something.
-const LOCK: &str = ".lock";
+use crate::ownership::{self, Guarded};
 
 /// Others may open a published file whose name they know, such as a web server `crl.der`, but may
 /// not list whose certificates lie here.
 const FOLDER_MODE: u32 = 0o711;
 
-/// Who may read a file.
+/// Who may read a file that is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Access {
-    /// Its owner, from the first byte on.
+    /// Its owner, from the first byte on, whatever was there before.
+    Secret,
+    /// Its owner; or who could read the one before, such as a group that makes backups.
     Private,
-    /// Everyone.
+    /// Everyone; or who could read the one before.
     Public,
 }
 
@@ -36,16 +36,22 @@ pub(crate) struct Lock {
 }
 
 impl Folder {
-    /// An existing folder.
-    pub(crate) fn at(path: &Path) -> Self {
-        Self(path.to_owned())
+    /// A folder that is there, is ours, and that nobody else may write to.
+    pub(crate) fn existing(path: &Path, wanted: &str) -> Result<Self, Error> {
+        let found = fs::metadata(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => Error::NoAuthority { path: path.join(wanted) },
+            _ => failed("look at", path, source),
+        })?;
+        ownership::check_folder(path, &found)?;
+        Ok(Self(path.to_owned()))
     }
 
     /// A folder that is made if there is none. One that exists keeps its mode.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let make = || match fs::create_dir(path) {
             // whatever the umask, as with the files
-            Ok(()) => fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE)),
+            Ok(()) => fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
+                .and_then(|()| sync_folder(&parent(path))),
             Err(_) if path.is_dir() => Ok(()),
             Err(error) => Err(error),
         };
@@ -53,7 +59,7 @@ impl Folder {
             .map_or(Ok(()), fs::create_dir_all)
             .and_then(|()| make())
             .map_err(|source| failed("make the folder", path, source))?;
-        Ok(Self::at(path))
+        Ok(Self(path.to_owned()))
     }
 
     /// The path of a file in here.
@@ -67,30 +73,64 @@ impl Folder {
     }
 
     /// Waits until nobody else changes the folder: each change takes milliseconds.
+    ///
+    /// The folder itself is locked: a file for that purpose could be removed or replaced.
     pub(crate) fn lock(&self) -> Result<Lock, Error> {
-        let path = self.file(LOCK);
-        let opened =
-            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let mut file = opened.map_err(|source| failed("open", &path, source))?;
+        let path = &self.0;
+        let identity = |found: &Metadata| (found.dev(), found.ino());
         loop {
-            match Flock::lock(file, FlockArg::LockExclusive) {
-                Ok(held) => return Ok(Lock { _held: held }),
-                Err((back, nix::Error::EINTR)) => file = back,
-                Err((_, errno)) => return Err(failed("lock", &path, errno.into())),
+            let mut folder = File::open(path).map_err(|source| failed("open", path, source))?;
+            let held = loop {
+                match Flock::lock(folder, FlockArg::LockExclusive) {
+                    Ok(held) => break held,
+                    Err((back, nix::Error::EINTR)) => folder = back,
+                    Err((_, errno)) => return Err(failed("lock", path, errno.into())),
+                }
+            };
+            let look = || Ok((held.metadata()?, fs::metadata(path)?));
+            let (locked, there) = look().map_err(|source| failed("look at", path, source))?;
+            // While this waited, another folder may have got the name.
+            if identity(&locked) == identity(&there) {
+                ownership::check_folder(path, &there)?;
+                return Ok(Lock { _held: held });
             }
         }
     }
 
     /// The content of a file that belongs to an authority.
-    pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read(&self, name: &str, guarded: Guarded) -> Result<Vec<u8>, Error> {
         let path = self.file(name);
-        fs::read(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::NoAuthority { path },
-            _ => failed("read", &path, source),
-        })
+        self.read_if_any(name, guarded)?.ok_or(Error::NoAuthority { path })
     }
 
-    /// Writes a file to the disk under a passing name.
+    /// The content of a file, if there is one. A link, a FIFO and the like are refused, and so is a file
+    /// of somebody else's or one that is open to others.
+    pub(crate) fn read_if_any(
+        &self,
+        name: &str,
+        guarded: Guarded,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.file(name);
+        let Some(found) = self.look(name)? else { return Ok(None) };
+        ownership::check_file(&path, &found, guarded)?;
+        let read = || {
+            let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
+            open_regular(&path, Follow::Never)?.read_to_end(&mut content)?;
+            Ok(Some(content))
+        };
+        read().map_err(|source| failed("read", &path, source))
+    }
+
+    fn look(&self, name: &str) -> Result<Option<Metadata>, Error> {
+        let path = self.file(name);
+        match path.symlink_metadata() {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("look at", &path, source)),
+        }
+    }
+
+    /// Writes a file to the disk under a passing name. Where one of that name is, it must be a file.
     pub(crate) fn prepare(
         &self,
         name: &str,
@@ -98,14 +138,22 @@ impl Folder {
         access: Access,
     ) -> Result<Prepared, Error> {
         let path = self.file(name);
-        if path.is_symlink() {
-            return Err(Error::Link { path });
+        let before = self.look(name)?;
+        if let Some(before) = &before {
+            ownership::check_file(&path, before, Guarded::Writing)?;
         }
         let write = || {
             // made with mode 0600, which is then widened whatever the umask
             let mut draft = Draft::begin(&path, 0o600)?;
-            if access == Access::Public {
-                draft.permit(0o644)?;
+            match &before {
+                Some(before) if access != Access::Secret => {
+                    if draft.file().metadata()?.gid() != before.gid() {
+                        fchown(draft.file(), None, Some(before.gid()))?;
+                    }
+                    draft.permit(before.mode() & 0o777)?;
+                }
+                None if access == Access::Public => draft.permit(0o644)?,
+                _ => {}
             }
             draft.write_all(content)?;
             draft.prepare()
@@ -114,17 +162,73 @@ impl Folder {
     }
 
     /// Gives prepared files their names, one after the other, for good.
+    ///
+    /// # Errors
+    /// [`Error::NotSynced`] if all have them, but nobody knows whether for good.
     pub(crate) fn publish(&self, files: impl IntoIterator<Item = Prepared>) -> Result<(), Error> {
         for file in files {
             let path = file.0.path().to_owned();
             file.0.publish().map_err(|source| failed("write", &path, source))?;
         }
+        let doubtful = |source| Error::NotSynced { path: self.0.clone(), source: Box::new(source) };
+        self.sync().map_err(doubtful)
+    }
+
+    /// Gives files their names that an earlier step, or run, has prepared and left; in any number, for
+    /// good. Those that have them already are no error.
+    pub(crate) fn publish_left<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        for name in names {
+            let path = self.file(name);
+            publish_left(&path).map_err(|source| failed("write", &path, source))?;
+        }
+        self.sync()
+    }
+
+    /// Has the names in the folder survive a power loss.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
         sync_folder(&self.0).map_err(|source| failed("write", &self.0, source))
     }
+
+    /// Removes a file for good; it is no error if there is none.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.file(name);
+        remove(&path).map_err(|source| failed("remove", &path, source))?;
+        self.sync()
+    }
+
+    /// Removes what interrupted runs have left under passing names: of those files that `ours` says are
+    /// the authority's.
+    pub(crate) fn discard_left(&self, ours: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let entries = fs::read_dir(&self.0).map_err(|source| failed("list", &self.0, source))?;
+        for entry in entries.flatten() {
+            let name = entry.file_name().into_string().unwrap_or_default();
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if is_file && name.strip_suffix(PASSING).is_some_and(&ours) {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folder that has `path`'s name.
+fn parent(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new(".")).to_owned()
 }
 
 /// A file that is whole and on the disk, but has no name yet; dropped, it is gone.
 pub(crate) struct Prepared(sknock_storage::Prepared);
+
+impl Prepared {
+    /// Leaves it for [`Folder::publish_left`], be it in another run.
+    pub(crate) fn leave(self) {
+        self.0.leave();
+    }
+}
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
     Error::File { doing, path: path.to_owned(), source }

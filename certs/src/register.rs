@@ -8,6 +8,7 @@ use sknock_protocol::{Moment, Service};
 
 use crate::crl::Crl;
 use crate::folder::{Access, Folder, Prepared};
+use crate::ownership::Guarded;
 use crate::validity::text;
 use crate::{Error, Name, Reason, Serial};
 
@@ -45,6 +46,8 @@ pub struct Revocation {
     pub at: Moment,
     /// Why.
     pub reason: Reason,
+    /// The number of the first list that says so. None while it is recorded only.
+    pub list: Option<u64>,
 }
 
 /// Whether a certificate is believed.
@@ -52,6 +55,8 @@ pub struct Revocation {
 pub enum State {
     /// It is.
     Valid,
+    /// Not yet: the clock was ahead when it was made, or is behind now.
+    NotYet,
     /// No longer, for its time is over.
     Expired,
     /// No longer, for it was revoked.
@@ -62,6 +67,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Valid => "valid",
+            Self::NotYet => "not-yet",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         })
@@ -98,8 +104,23 @@ impl Entry {
             State::Revoked
         } else if self.not_after < now {
             State::Expired
+        } else if self.not_before > now {
+            State::NotYet
         } else {
             State::Valid
+        }
+    }
+
+    /// Whether it is believed at `now`, or will be.
+    fn is_live(&self, now: Moment) -> bool {
+        matches!(self.state(now), State::Valid | State::NotYet)
+    }
+
+    /// The files of its holder.
+    pub(crate) fn files(&self) -> Vec<String> {
+        match self.kind {
+            Kind::Server => vec![self.name.file("pfx"), self.name.file("cer")],
+            Kind::Client => vec![self.name.file("pfx")],
         }
     }
 }
@@ -111,6 +132,8 @@ pub(crate) struct Register {
     version: u8,
     /// The latest revocation list, published or about to be.
     pub(crate) crl: Crl,
+    /// The certificate whose files lie under passing names, until they have their own.
+    pub(crate) undelivered: Option<Serial>,
     /// In the order of their making.
     pub(crate) certificates: Vec<Entry>,
 }
@@ -118,12 +141,12 @@ pub(crate) struct Register {
 impl Register {
     /// Of an authority that has issued nothing but its first revocation list.
     pub(crate) fn new(crl: Crl) -> Self {
-        Self { version: VERSION, crl, certificates: Vec::new() }
+        Self { version: VERSION, crl, undelivered: None, certificates: Vec::new() }
     }
 
     pub(crate) fn load(folder: &Folder) -> Result<Self, Error> {
         let damaged = |what| Error::Damaged { path: folder.file(FILE), what };
-        let register: Self = serde_json::from_slice(&folder.read(FILE)?)
+        let register: Self = serde_json::from_slice(&folder.read(FILE, Guarded::Writing)?)
             .map_err(|error| damaged(format!("no register ({error})")))?;
         if register.version != VERSION {
             return Err(damaged(format!(
@@ -143,13 +166,34 @@ impl Register {
     }
 
     /// Writes the file.
+    ///
+    /// # Errors
+    /// [`Error::NotSynced`] if it is written, but nobody knows whether for good; after any other error it is
+    /// as it was.
     pub(crate) fn save(&self, folder: &Folder) -> Result<(), Error> {
         folder.publish([self.prepare(folder)?])
     }
 
-    /// All revoked certificates, also expired ones: a list that forgets them early gains nothing.
-    pub(crate) fn revoked(&self) -> impl Iterator<Item = (&Entry, &Revocation)> {
-        self.certificates.iter().filter_map(|entry| Some((entry, entry.revoked.as_ref()?)))
+    /// What the latest list says: all certificates that were revoked when it was made, also those that
+    /// have ended, for a list that forgets them early gains nothing.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (&Entry, &Revocation)> {
+        let revoked =
+            self.certificates.iter().filter_map(|entry| Some((entry, entry.revoked.as_ref()?)));
+        revoked.filter(|(_, revocation)| revocation.list.is_some())
+    }
+
+    /// Whether something is revoked that no list says.
+    pub(crate) fn has_unlisted(&self) -> bool {
+        let mut revoked = self.certificates.iter().filter_map(|entry| entry.revoked.as_ref());
+        revoked.any(|revocation| revocation.list.is_none())
+    }
+
+    /// Makes `next` the latest list, which says all that is revoked.
+    pub(crate) fn advance(&mut self, next: Crl) {
+        self.crl = next;
+        for revocation in self.certificates.iter_mut().filter_map(|entry| entry.revoked.as_mut()) {
+            revocation.list.get_or_insert(next.number);
+        }
     }
 
     /// Whether a certificate for `name` may be issued, and if so, whether one was before.
@@ -163,7 +207,7 @@ impl Register {
             if entry.kind != kind {
                 return Err(Error::NameOfOtherKind { name: name.to_string(), kind: entry.kind });
             }
-            if entry.state(now) == State::Valid {
+            if entry.is_live(now) {
                 let (serial, until) = (entry.serial, entry.not_after);
                 return Err(Error::NameTaken { name: name.to_string(), serial, until });
             }
@@ -172,7 +216,8 @@ impl Register {
     }
 
     /// Where the certificate is that `which` means: the one with that serial number, else the valid
-    /// one of that name, else the latest revoked one of that name.
+    /// one of that name, else the latest of that name. That one may only seem to have ended, if the clock is
+    /// ahead.
     pub(crate) fn find(&self, which: &str, now: Moment) -> Result<usize, Error> {
         let all = || self.certificates.iter().enumerate();
         if let Ok(serial) = which.parse()
@@ -181,15 +226,12 @@ impl Register {
             return Ok(place);
         }
         let named = || all().filter(|(_, entry)| entry.name.as_str() == which);
-        let valid: Vec<_> = named().filter(|(_, entry)| entry.state(now) == State::Valid).collect();
+        let valid: Vec<_> = named().filter(|(_, entry)| entry.is_live(now)).collect();
         let which = which.escape_debug().to_string();
         match valid[..] {
             [(place, _)] => Ok(place),
             [] => match named().next_back() {
                 None => Err(Error::Unknown { which }),
-                Some((_, entry)) if entry.state(now) == State::Expired => {
-                    Err(Error::Expired { which, at: entry.not_after, serial: entry.serial })
-                }
                 Some((place, _)) => Ok(place),
             },
             _ => Err(Error::Ambiguous {

@@ -14,7 +14,8 @@ pub const MAX_DAYS: u32 = 36_500;
 /// Certificates are valid from a little before they are made, for receivers whose clocks are slow.
 const BACKDATE: Duration = Duration::from_secs(5 * 60);
 
-const DAY: u64 = 24 * 60 * 60;
+/// Seconds in a day.
+pub(crate) const DAY: u64 = 24 * 60 * 60;
 
 /// From when until when a certificate holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,7 +39,7 @@ impl Validity {
     /// `days` from `now`, but no longer than until `end`, when the authority's certificate ends.
     pub(crate) fn within(end: Moment, days: u32, now: Moment) -> Result<Self, Error> {
         if end <= now {
-            return Err(Error::AuthorityExpired { at: end });
+            return Err(Error::AuthorityExpired { at: end, now });
         }
         let wanted = Self::of(days, now)?;
         let clipped = wanted.not_after > end;

@@ -20,6 +20,6 @@ mod stored;
 pub mod witness;
 
 pub use aside::{Obstacle, set_aside};
-pub use draft::{Draft, Prepared};
+pub use draft::{Draft, PASSING, Prepared, publish_left};
 pub use slots::{Content, Slots};
 pub use stored::{Follow, Stored, open_regular, remove, rename, sync_folder};

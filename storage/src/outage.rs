@@ -9,7 +9,9 @@ mod disk;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::fd::RawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -196,18 +198,21 @@ fn combinations(choices: &[usize], seed: u64) -> Vec<Vec<usize>> {
     all
 }
 
-/// Puts these files into a folder, in place of all that is in it.
+/// Puts these files into a folder, in place of all that is in it. They are for their owner only.
 pub fn restore(state: &State, folder: &Path) -> std::io::Result<()> {
     for entry in folder.read_dir()? {
         std::fs::remove_file(entry?.path())?;
     }
-    state.iter().try_for_each(|(name, content)| std::fs::write(folder.join(name), content))
+    state.iter().try_for_each(|(name, content)| {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        options.open(folder.join(name))?.write_all(content)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::io::Write;
 
     use super::disk::SECTOR;
     use super::*;

@@ -14,7 +14,7 @@ use sknock_protocol::Service;
 #[command(
     name = "sknock-ca",
     version,
-    after_help = "Exit status: 0 done, 1 not done, 2 wrong usage"
+    after_help = "Exit status: 0 done; 1 not done, or recorded but not published; 2 wrong usage"
 )]
 pub(crate) struct Args {
     /// The folder of the authority
@@ -23,9 +23,8 @@ pub(crate) struct Args {
     /// Write the outcome as JSON to standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// A file that holds nothing but the password for the new .pfx; without it, the environment's
-    /// `SKNOCK_PFX_PASSWORD`, else a prompt
-    #[arg(long, global = true, value_name = "FILE")]
+    /// For server and client: as theirs
+    #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -46,9 +45,11 @@ pub(crate) enum Command {
     Server {
         /// Its host name, or any name
         name: Name,
-        /// How long the certificate is valid
-        #[arg(long, value_name = "N", default_value_t = 3650, value_parser = days())]
-        days: u32,
+        /// How long the certificate is valid; 3650 if not given, but no longer than the authority's
+        #[arg(long, value_name = "N", value_parser = days())]
+        days: Option<u32>,
+        #[command(flatten)]
+        password: Password,
     },
     /// Issue a client's key and certificate: NAME.pfx
     Client {
@@ -57,9 +58,11 @@ pub(crate) enum Command {
         /// What it may open, such as tcp/22 or udp/60000-60010; may be repeated
         #[arg(long, value_name = "SERVICE", required = true)]
         allow: Vec<Service>,
-        /// How long the certificate is valid
-        #[arg(long, value_name = "N", default_value_t = 365, value_parser = days())]
-        days: u32,
+        /// How long the certificate is valid; 365 if not given, but no longer than the authority's
+        #[arg(long, value_name = "N", value_parser = days())]
+        days: Option<u32>,
+        #[command(flatten)]
+        password: Password,
     },
     /// Revoke a certificate, and issue crl.der anew at once
     Revoke {
@@ -75,9 +78,22 @@ pub(crate) enum Command {
         /// By when the next one is due; as last time if not given, at first 30
         #[arg(long, value_name = "N", value_parser = days())]
         days: Option<u32>,
+        /// The last list was made while the clock was ahead, and it is right now: date the new one so.
+        /// Servers that have taken the last one must forget it first
+        #[arg(long)]
+        clock_was_ahead: bool,
     },
     /// List all certificates that were ever issued
     List,
+}
+
+/// Where the password for a new file comes from.
+#[derive(clap::Args)]
+pub(crate) struct Password {
+    /// A file that holds nothing but the password for the new .pfx; without it, the environment's
+    /// `SKNOCK_PFX_PASSWORD`, else a prompt
+    #[arg(long = "password-file", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 fn days() -> clap::builder::RangedI64ValueParser<u32> {

@@ -9,6 +9,8 @@ use std::path::Path;
 use sknock_certs::{Authority, Reason, Serial};
 use sknock_storage::outage::{Ignored, Recorder, State, restore};
 
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
+
 use crate::support::{NOW, PASSWORD, services};
 
 /// What was reported, from that count of changes on.
@@ -60,7 +62,11 @@ impl Course {
         restore(state, dir).unwrap();
         let told = || self.told.iter().filter(|(known, _)| *known <= count).map(|(_, told)| told);
         let Ok(authority) = Authority::open(dir) else {
-            return told().next().map(|_| "there is no authority any more");
+            if told().next().is_some() {
+                return Some("there is no authority any more");
+            }
+            let again = Authority::init(dir, None, 1, NOW);
+            return again.err().map(|_| "an interrupted init keeps the next from working");
         };
         let (entries, latest) = (authority.list().unwrap(), authority.latest_crl().unwrap().number);
         for told in told() {
@@ -71,6 +77,9 @@ impl Course {
                 Told::List(number) if latest < *number => return Some("a number would come again"),
                 _ => {}
             }
+        }
+        if let Some(what) = unfinished(&authority, dir) {
+            return Some(what);
         }
         let published = state.get(OsStr::new("crl.der"))?;
         match self.lists.iter().find(|(list, _)| list == published) {
@@ -91,6 +100,27 @@ impl Course {
         let all = (0..=self.recorder.count()).flat_map(states);
         all.filter_map(|(count, state)| self.judge(&state, count, folder.path())).collect()
     }
+}
+
+/// What the next command does not put right, if anything.
+fn unfinished(authority: &Authority, dir: &Path) -> Option<&'static str> {
+    if authority.settle(NOW).is_err() {
+        return Some("the next command fails");
+    }
+    let entries = authority.list().unwrap();
+    let list = std::fs::read(dir.join("crl.der")).unwrap();
+    let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
+    let is_listed = |serial: Serial| {
+        list.iter_revoked_certificates().any(|listed| listed.raw_serial() == serial.as_bytes())
+    };
+    if entries.iter().any(|entry| entry.revoked.is_some() != is_listed(entry.serial)) {
+        return Some("the list does not say what the register says");
+    }
+    let has_file = |name: &str| dir.join(format!("{name}.pfx")).exists();
+    if entries.iter().any(|entry| !has_file(entry.name.as_str())) {
+        return Some("a certificate has no file");
+    }
+    None
 }
 
 #[test]

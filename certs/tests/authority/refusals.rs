@@ -104,10 +104,12 @@ fn clocks_far_behind_the_last_list() {
     let house = House::new();
     house.client("alice", "tcp/22");
     house.authority.crl(30, later(days(1))).unwrap();
-    for error in [
+    let tries = [
         refused(&house, |authority| authority.crl(30, NOW)),
-        refused(&house, |authority| authority.revoke("alice", Reason::Unspecified, NOW)),
-    ] {
+        refused(&house, |authority| issue(authority, Kind::Client, "bob", NOW)),
+        refused(&house, |authority| authority.settle(NOW)),
+    ];
+    for error in tries {
         assert!(matches!(error, Error::ClockBehind { .. }), "{error}");
         assert!(error.to_string().contains("2027-01-16T08:00:00Z: "), "{error}");
     }
@@ -128,11 +130,11 @@ fn certificates_of_an_authority_that_has_ended() {
     let house = House::new();
     let end = house.authority.not_after();
     let error = refused(&house, |authority| issue(authority, Kind::Server, "gate", end));
-    assert!(matches!(error, Error::AuthorityExpired { at } if at == end), "{error}");
+    assert!(matches!(error, Error::AuthorityExpired { at, .. } if at == end), "{error}");
 }
 
 #[test]
-fn revoking_what_is_not_there_not_one_or_over() {
+fn revoking_what_is_not_there_or_not_one() {
     let house = House::new();
     let revoke = |which: &str, now| {
         refused(&house, |authority| authority.revoke(which, Reason::Unspecified, now))
@@ -143,8 +145,6 @@ fn revoking_what_is_not_there_not_one_or_over() {
         assert!(!error.to_string().contains('\u{1b}'));
     }
     let first = issue(&house.authority, Kind::Client, "alice", NOW).unwrap().entry.serial;
-    let error = revoke("alice", later(days(31)));
-    assert!(matches!(&error, Error::Expired { serial, .. } if *serial == first), "{error}");
 
     // one was issued while the clock ran ahead
     let second =

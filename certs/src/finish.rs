@@ -1,0 +1,123 @@
+//! What the register says and the other files do not yet, be it that a run was killed in between or that
+//! a disk was full: every command begins or ends with making it true.
+
+use sknock_protocol::Moment;
+
+use crate::authority::Authority;
+use crate::crl::{self, Crl, Published};
+use crate::folder::Access;
+use crate::ownership::Guarded;
+use crate::register::Register;
+use crate::validity::whole_second;
+use crate::{Entry, Error, Name, clock, init};
+
+impl Authority {
+    /// Finishes what interrupted runs have begun, and tells whether the clock can be right. Every other
+    /// method does so by itself, but for those that only read.
+    ///
+    /// # Errors
+    /// [`Error::NotPublished`] if something is revoked, and the published list does not say so;
+    /// [`Error::NotDelivered`] if a certificate is in the register without its files;
+    /// [`Error::OldRegister`]; those of a clock that is wrong.
+    pub fn settle(&self, now: Moment) -> Result<(), Error> {
+        let now = whole_second(now);
+        let _lock = self.folder.lock()?;
+        let mut register = Register::load(&self.folder)?;
+        clock::check(&self.ca, &register.crl, now)?;
+        self.finish(&mut register, now)
+    }
+
+    /// Has the published list and the holders' files be what the register says. The lock is held.
+    pub(crate) fn finish(&self, register: &mut Register, now: Moment) -> Result<(), Error> {
+        let published = self.publish(register, now);
+        let files = self.finish_files(register);
+        published.and(files)
+    }
+
+    /// Has the holders' files be what the register says, and nothing under passing names.
+    pub(crate) fn finish_files(&self, register: &mut Register) -> Result<(), Error> {
+        self.deliver(register)?;
+        let is_holders = |name: &str| {
+            let stem = name.strip_suffix(".pfx").or_else(|| name.strip_suffix(".cer"));
+            stem.is_some_and(|stem| stem.parse::<Name>().is_ok())
+        };
+        self.folder.discard_left(|name| init::FILES.contains(&name) || is_holders(name))
+    }
+
+    /// Has the published list be what the register says.
+    pub(crate) fn publish(&self, register: &mut Register, now: Moment) -> Result<(), Error> {
+        let mut publish = || {
+            let mut is_there = self.is_published(register)?;
+            if register.has_unlisted() {
+                let next = self.next_list(&register.crl, register.crl.days, now)?;
+                register.advance(next);
+                register.save(&self.folder)?;
+                is_there = false;
+            }
+            if !is_there {
+                let list = register.crl.sign(register, &self.ca)?;
+                let file = self.folder.prepare(crl::FILE, &list, Access::Public)?;
+                self.folder.publish([file])?;
+            }
+            Ok(())
+        };
+        publish().map_err(|source| self.not_published(source))
+    }
+
+    /// Whether the published list is the one that the register has as its latest.
+    ///
+    /// # Errors
+    /// [`Error::OldRegister`] if it is a later one: the register was restored from a backup, and would
+    /// use its numbers once more.
+    pub(crate) fn is_published(&self, register: &Register) -> Result<bool, Error> {
+        let Some(file) = self.folder.read_if_any(crl::FILE, Guarded::Writing)? else {
+            return Ok(false);
+        };
+        let wanted = register.crl.sign(register, &self.ca)?;
+        let known = register.crl.number;
+        match Published::compare(&file, &wanted, known, &self.ca) {
+            Published::Same => Ok(true),
+            Published::Behind => Ok(false),
+            Published::Ahead(published) => {
+                Err(Error::OldRegister { path: self.crl_file(), published, known })
+            }
+        }
+    }
+
+    /// The list after `last`, made now: never dated before it, for no server would take it then.
+    pub(crate) fn next_list(&self, last: &Crl, days: u32, now: Moment) -> Result<Crl, Error> {
+        clock::check(&self.ca, last, now)?;
+        self.must_not_have_ended(now)?;
+        last.next(days, last.this_update.max(now))
+    }
+
+    pub(crate) fn must_not_have_ended(&self, now: Moment) -> Result<(), Error> {
+        let at = self.ca.not_after;
+        if at < now { Err(Error::AuthorityExpired { at, now }) } else { Ok(()) }
+    }
+
+    pub(crate) fn not_published(&self, source: Error) -> Error {
+        Error::NotPublished { path: self.crl_file(), source: Box::new(source) }
+    }
+
+    /// Gives the files of a certificate their names.
+    pub(crate) fn put_in_place(&self, entry: &Entry) -> Result<(), Error> {
+        let files = entry.files();
+        self.folder.publish_left(files.iter().map(String::as_str))
+    }
+
+    /// Gives the files of the latest certificate their names. The register says whose they are as long
+    /// as that may not be done, so that a pair is never of two certificates.
+    pub(crate) fn deliver(&self, register: &mut Register) -> Result<(), Error> {
+        let Some(serial) = register.undelivered else { return Ok(()) };
+        let mut deliver = || {
+            let mut entries = register.certificates.iter();
+            if let Some(entry) = entries.find(|entry| entry.serial == serial) {
+                self.put_in_place(entry)?;
+            }
+            register.undelivered = None;
+            register.save(&self.folder)
+        };
+        deliver().map_err(|source| Error::NotDelivered { serial, source: Box::new(source) })
+    }
+}

@@ -1,0 +1,127 @@
+//! Issuing a certificate: the register knows it before anybody can have it.
+
+use std::path::PathBuf;
+
+use sknock_protocol::{Moment, Service};
+
+use crate::authority::Authority;
+use crate::folder::Access;
+use crate::key::Key;
+use crate::register::{Entry, Kind, Register};
+use crate::validity::{Validity, whole_second};
+use crate::{Error, Name, Serial, clock, leaf, pfx};
+
+/// A certificate that was just issued.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// What the register says of it.
+    pub entry: Entry,
+    /// It ends with the authority's certificate, earlier than asked for.
+    pub clipped: bool,
+    /// The file with key, certificate and the authority's certificate. Only its owner may read it.
+    pub pfx: PathBuf,
+    /// The certificate alone in DER, of a server only: its clients need it.
+    pub certificate: Option<PathBuf>,
+}
+
+impl Authority {
+    /// Issues a server's key and certificate: `NAME.pfx` and `NAME.cer`.
+    ///
+    /// # Errors
+    /// Among others [`Error::NameTaken`] while a certificate of that name is valid.
+    pub fn server(
+        &self,
+        name: &str,
+        days: u32,
+        password: &str,
+        now: Moment,
+    ) -> Result<Issued, Error> {
+        self.issue(name, Kind::Server, &[], days, password, whole_second(now))
+    }
+
+    /// Issues a client's key and certificate, which allows it to open `services`: `NAME.pfx`.
+    ///
+    /// # Errors
+    /// Among others [`Error::TooLarge`] if the certificate would not fit into a knock, and
+    /// [`Error::NameTaken`] while a certificate of that name is valid.
+    pub fn client(
+        &self,
+        name: &str,
+        services: &[Service],
+        days: u32,
+        password: &str,
+        now: Moment,
+    ) -> Result<Issued, Error> {
+        let mut distinct = services.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.is_empty() {
+            return Err(Error::NoServices);
+        }
+        self.issue(name, Kind::Client, &distinct, days, password, whole_second(now))
+    }
+
+    fn issue(
+        &self,
+        name: &str,
+        kind: Kind,
+        services: &[Service],
+        days: u32,
+        password: &str,
+        now: Moment,
+    ) -> Result<Issued, Error> {
+        let name: Name = name.parse()?;
+        let _lock = self.folder.lock()?;
+        let mut register = Register::load(&self.folder)?;
+        clock::check(&self.ca, &register.crl, now)?;
+        self.finish(&mut register, now)?;
+        let validity = Validity::within(self.ca.not_after, days, now)?;
+        let known = register.claim(&name, kind, now)?;
+        if !known
+            && let Some(stray) =
+                [name.file("pfx"), name.file("cer")].into_iter().find(|file| self.folder.has(file))
+        {
+            return Err(Error::StrayFile { path: self.folder.file(&stray) });
+        }
+        let Validity { not_before, not_after, clipped } = validity;
+        let (serial, services) = (Serial::random()?, services.to_vec());
+        let entry = Entry { serial, name, kind, services, not_before, not_after, revoked: None };
+        self.make(&mut register, &entry, password)?;
+
+        let mut files = entry.files().into_iter().map(|file| self.folder.file(&file));
+        let pfx = files.next().unwrap_or_default();
+        Ok(Issued { clipped, pfx, certificate: files.next(), entry })
+    }
+
+    /// Makes what `entry` says. First the files are on the disk under passing names, then it is in the
+    /// register, then they get their names: killed in between, [`Authority::deliver`] does the rest.
+    fn make(&self, register: &mut Register, entry: &Entry, password: &str) -> Result<(), Error> {
+        let key = Key::generate()?;
+        let certificate = leaf::certify(entry, &key, &self.ca)?;
+        let pfx = pfx::seal(entry, &key, &certificate, &self.ca.certificate, password)?;
+        let contents = [(&pfx, Access::Secret), (&certificate, Access::Public)];
+        let prepared = entry
+            .files()
+            .iter()
+            .zip(contents)
+            .map(|(file, (content, access))| self.folder.prepare(file, content, access))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.folder.sync()?;
+        register.certificates.push(entry.clone());
+        register.undelivered = Some(entry.serial);
+        let saved = register.save(&self.folder);
+        if !matches!(saved, Ok(()) | Err(Error::NotSynced { .. })) {
+            return saved;
+        }
+        for file in prepared {
+            file.leave();
+        }
+        let serial = entry.serial;
+        saved
+            .and_then(|()| self.put_in_place(entry))
+            .map_err(|source| Error::NotDelivered { serial, source: Box::new(source) })?;
+        // If this cannot be written, the next command does it, and there is nothing more to do then.
+        let _ = self.deliver(register);
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Whose the folder and its files are, and what others may do with them. Whatever is wrong is refused with
+//! the command that puts it right, as ssh does.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::{Uid, User, geteuid};
+
+use crate::Error;
+
+/// Bits of a mode: others may write.
+const WRITE: u32 = 0o022;
+
+/// Bits of a mode: others may do anything.
+const ANY: u32 = 0o077;
+
+/// What others may not do with a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Guarded {
+    /// Write to it.
+    Writing,
+    /// Write to it or read it.
+    Reading,
+}
+
+/// The folder must be ours: what root writes in it, its owner could not replace any more. And nobody else
+/// may put files there.
+///
+/// # Errors
+/// [`Error::FolderOfOther`], [`Error::OpenToOthers`].
+pub(crate) fn check_folder(path: &Path, found: &Metadata) -> Result<(), Error> {
+    if found.uid() != geteuid().as_raw() {
+        return Err(Error::FolderOfOther { path: path.to_owned(), owner: name(found.uid()) });
+    }
+    check_mode(path, found, Guarded::Writing)
+}
+
+/// A file must be ours as well, and regular.
+///
+/// # Errors
+/// [`Error::Link`], [`Error::NoFile`], [`Error::FileOfOther`], [`Error::OpenToOthers`].
+pub(crate) fn check_file(path: &Path, found: &Metadata, guarded: Guarded) -> Result<(), Error> {
+    let path_buf = || path.to_owned();
+    let ours = geteuid().as_raw();
+    if found.is_symlink() {
+        Err(Error::Link { path: path_buf() })
+    } else if !found.is_file() {
+        Err(Error::NoFile { path: path_buf() })
+    } else if found.uid() != ours {
+        let (owner, ours) = (found.uid(), name(ours));
+        Err(Error::FileOfOther { path: path_buf(), owner: name(owner), ours })
+    } else {
+        check_mode(path, found, guarded)
+    }
+}
+
+fn check_mode(path: &Path, found: &Metadata, guarded: Guarded) -> Result<(), Error> {
+    let (bits, what, remedy) = match guarded {
+        Guarded::Writing => (WRITE, "write to it", "go-w"),
+        Guarded::Reading => (ANY, "read it or write to it", "go-rwx"),
+    };
+    if found.mode() & bits == 0 {
+        return Ok(());
+    }
+    let mode = found.mode() & 0o7777;
+    Err(Error::OpenToOthers { path: path.to_owned(), mode, what, remedy })
+}
+
+/// A user's name, or `#` and the number, both as sudo takes them.
+fn name(uid: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(|| format!("'#{uid}'"), |user| user.name)
+}
