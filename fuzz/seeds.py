@@ -90,6 +90,11 @@ def revocation():
     entries = tlv(0x30, tlv(2, b"\x01\x02") + date) + tlv(0x30, tlv(2, b"\x7f" * 20) + date + reason)
     number = tlv(0x30, tlv(6, bytes([0x55, 0x1D, 20])) + tlv(4, tlv(2, b"\x05")))
     put("revocation", "parts", b"\2" + struct.pack(">H", len(entries)) + entries + number)
+    point = tlv(0xA0, tlv(0xA0, tlv(0x86, b"http://ca.example/1.crl")))
+    place = tlv(0x30, point + b"\x81\1\xff")
+    extension = tlv(0x30, tlv(6, bytes([0x55, 0x1D, 28])) + b"\1\1\xff" + tlv(4, place))
+    put("revocation", "a-place", b"\2\0\0" + extension)
+    put("revocation", "two-places", b"\3" + struct.pack(">H", len(place)) + place + tlv(0x30, tlv(0x30, point)))
     algorithm = tlv(0x30, tlv(6, bytes([0x2B, 0x65, 0x70])))
     name = tlv(0x30, tlv(0x31, tlv(0x30, tlv(6, bytes([0x55, 4, 3])) + tlv(12, b"fuzz"))))
     dates = tlv(0x17, b"250101000000Z") + tlv(0x17, b"260101000000Z")
@@ -106,11 +111,28 @@ def bundle():
     for _ in range(2):  # [0], then the octets
         at += length_of(data[at:]) - content_length(data[at:])
     put("bundle", "modern-safe", b"\1" + data[at:at + length_of(data[at:])])
+    put("bundle", "ber-file", b"\0" + ber(data))
+    put("bundle", "ber-safe", b"\1" + ber(data[at:at + length_of(data[at:])]))
     key = bytes.fromhex(json.loads((PKI / "keys.json").read_text())["alice"])
     bag = tlv(0x30, tlv(6, bytes.fromhex("2a864886f70d010c0a0101")) + tlv(0xA0, key))
     certificate = tlv(6, bytes.fromhex("2a864886f70d01091601")) + tlv(0xA0, tlv(4, (PKI / "alice.cer").read_bytes()))
     bag += tlv(0x30, tlv(6, bytes.fromhex("2a864886f70d010c0a0103")) + tlv(0xA0, tlv(0x30, certificate)))
     put("bundle", "plain-bags", b"\2" + bag)
+
+
+def ber(element):
+    """The first element of some DER with indefinite lengths, and strings of octets in two pieces."""
+    size, content = length_of(element), content_length(element)
+    content = element[size - content:size]
+    if element[0] == 4 and len(content) > 1:
+        return b"\x24\x80" + tlv(4, content[:1]) + tlv(4, content[1:]) + b"\0\0"
+    if not element[0] & 0x20:
+        return element[:size]
+    parts = b""
+    while content:
+        parts += ber(content)
+        content = content[length_of(content):]
+    return element[:1] + b"\x80" + parts + b"\0\0"
 
 
 def content_length(element):

@@ -38,14 +38,20 @@ pub fn open_server_certificate(
         .map_err(|source| CredentialError::ServerCertificate { path: path.into(), source })
 }
 
-/// Reads a server's certificate from a file's bytes, DER or PEM.
+/// Reads a server's certificate from a file's bytes: DER, or PEM, of which the first certificate counts.
 ///
 /// # Errors
 /// Says what is wrong and what to do.
 pub fn read_server_certificate(bytes: &[u8]) -> Result<ServerCertificate, ServerCertificateError> {
     // A DER certificate begins with the tag of a sequence, which is no letter of a PEM file's start.
-    let pem = CertificateDer::from_pem_slice(bytes).ok();
-    ServerCertificate::from_der(pem.as_ref().map_or(bytes, |certificate| certificate.as_ref()))
+    let mut pem = CertificateDer::pem_slice_iter(bytes).map_while(Result::ok);
+    let Some(first) = pem.next() else { return ServerCertificate::from_der(bytes) };
+    ServerCertificate::from_der(&first).map_err(|error| match error {
+        ServerCertificateError::Authority if pem.next().is_some() => {
+            ServerCertificateError::AuthorityFirst
+        }
+        error => error,
+    })
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {

@@ -23,6 +23,10 @@ fuzz_target!(|input: &[u8]| {
         1 => pfx::file(rest),
         _ => pfx::file(&pfx::plain_safe(rest)),
     };
+    // Another way than with a password, and never one around the MAC.
+    if Bundle::open(&file, "").is_ok() {
+        assert!(Bundle::open(&file, PASSWORD).is_err(), "one MAC for two passwords");
+    }
     let Ok(bundle) = Bundle::open(&file, PASSWORD) else { return };
     assert!(!bundle.certificate().is_empty() && !bundle.key().pkcs8().is_empty());
     assert!(bundle.authorities().iter().all(|other| other != bundle.certificate()));

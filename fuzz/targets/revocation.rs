@@ -1,5 +1,6 @@
-//! Revocation lists. The first byte says whether the rest is a file, what an authority signs, or two
-//! parts of that: entries and extensions, parted by a length of two bytes.
+//! Revocation lists. The first byte says whether the rest is a file, what an authority signs, two parts of
+//! that: entries and extensions, or two extensions: where a list is from, and where a certificate says that
+//! its list is. Parts are parted by a length of two bytes.
 
 #![no_main]
 
@@ -10,6 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use sknock_fuzz::der::{self, CONTEXT_0, INTEGER, UTC_TIME};
 use sknock_fuzz::genuine::{AUTHORITY, pkcs8};
+use sknock_protocol::revocation_fuzzing::covers;
 use sknock_protocol::{Anchors, RevocationList};
 
 /// Lists that the reference authority signed.
@@ -48,17 +50,38 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
 
 fuzz_target!(|input: &[u8]| {
     let [kind, rest @ ..] = input else { return };
-    match kind % 3 {
+    match kind % 4 {
         0 => file(rest),
         1 => check(&SIGNER.sign(rest)),
-        _ => {
-            let Some((length, rest)) = rest.split_first_chunk() else { return };
-            let at = usize::from(u16::from_be_bytes(*length)).min(rest.len());
-            let (entries, extensions) = rest.split_at(at);
+        2 => {
+            let Some((entries, extensions)) = parts(rest) else { return };
             check(&SIGNER.sign(&SIGNER.outline(entries, extensions)));
+        }
+        _ => {
+            let Some((list, certificate)) = parts(rest) else { return };
+            scope(list, certificate);
         }
     }
 });
+
+fn parts(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+}
+
+/// A certificate is covered by a list for one point only if a name of the list is in it as it stands.
+fn scope(list: &[u8], certificate: &[u8]) {
+    let Some((complete, covered)) = covers(list, Some(certificate)) else { return };
+    assert!(covered || !complete);
+    let Some((_, unnamed)) = covers(list, None) else { return };
+    if covered && !unnamed {
+        let mut names = (4..=list.len()).flat_map(|end| (0..end).map(move |at| &list[at..end]));
+        let shared = names.any(|name| {
+            name.len() >= 2 && certificate.windows(name.len()).any(|window| window == name)
+        });
+        assert!(shared, "covered without a common name");
+    }
+}
 
 /// Nothing is believed in a file but what the authority signed.
 fn file(bytes: &[u8]) {

@@ -6,7 +6,8 @@
 //!   and 0 is UDP. The original's form.
 //! - URI `sknock:tcp/22` or `sknock:udp/60000-61000`, which any CA product can issue.
 //!
-//! A malformed item ends its own list: what stands before it counts, and other lists are untouched.
+//! A malformed item ends its own list: what stands before it counts, and other lists are untouched. What is
+//! malformed is kept, so that the log can name it.
 
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag, Utf8String, oid};
 use x509_parser::extensions::GeneralName;
@@ -40,28 +41,71 @@ pub struct UnreadableCertificate;
 pub fn allowed_services(certificate: &[u8]) -> Result<Vec<Service>, UnreadableCertificate> {
     let (_, certificate) =
         X509Certificate::from_der(certificate).map_err(|_| UnreadableCertificate)?;
-    named_by(&certificate)
+    named_by(&certificate).map(|named| named.services)
 }
+
+/// What a certificate names.
+pub(crate) struct Named {
+    /// Ascending, without overlap.
+    pub(crate) services: Vec<Service>,
+    /// Entries that were meant to name a service and do not: at most [`MAX_MALFORMED`], and of each at most
+    /// [`MAX_SHOWN`] characters.
+    pub(crate) malformed: Vec<String>,
+}
+
+/// Malformed entries that are kept of one certificate.
+const MAX_MALFORMED: usize = 4;
+
+/// Characters that are kept of each.
+const MAX_SHOWN: usize = 64;
 
 /// As [`allowed_services`], for a certificate that is parsed already.
-pub(crate) fn named_by(
-    certificate: &X509Certificate<'_>,
-) -> Result<Vec<Service>, UnreadableCertificate> {
+pub(crate) fn named_by(certificate: &X509Certificate<'_>) -> Result<Named, UnreadableCertificate> {
     let names = certificate.subject_alternative_name().map_err(|_| UnreadableCertificate)?;
     let names = names.map_or(&[][..], |names| &names.value.general_names);
-    Ok(service::union(names.iter().flat_map(services_of).take(MAX_ITEMS)))
+    let (mut services, mut malformed) = (Vec::new(), Vec::new());
+    for entry in names.iter().flat_map(entries_of) {
+        match entry {
+            Ok(service) if services.len() < MAX_ITEMS => services.push(service),
+            Err(Malformed(text)) if malformed.len() < MAX_MALFORMED => malformed.push(text),
+            _ => {}
+        }
+    }
+    Ok(Named { services: service::union(services), malformed })
 }
 
-fn services_of<'a>(name: &'a GeneralName<'a>) -> Box<dyn Iterator<Item = Service> + 'a> {
-    match name {
-        GeneralName::OtherName(kind, value) if *kind == OTHER_NAME => {
-            Box::new(utf8(value).into_iter().flat_map(|text| listed(&text)))
-        }
-        GeneralName::URI(uri) => {
-            Box::new(uri.strip_prefix(URI_SCHEME).and_then(|text| text.parse().ok()).into_iter())
-        }
-        _ => Box::new(core::iter::empty()),
+/// The beginning of an entry that names no service, though it should.
+#[derive(Debug, Eq, PartialEq)]
+struct Malformed(String);
+
+impl Malformed {
+    fn new(form: &str, text: &str) -> Self {
+        Self(form.chars().chain(text.chars()).take(MAX_SHOWN).collect())
     }
+}
+
+fn entries_of(name: &GeneralName<'_>) -> Vec<Result<Service, Malformed>> {
+    match name {
+        GeneralName::OtherName(kind, value) if *kind == OTHER_NAME => match utf8(value) {
+            Some(text) => listed(&text),
+            None => vec![Err(Malformed::new("otherName:", "not a UTF-8 string"))],
+        },
+        GeneralName::URI(uri) => match uri.strip_prefix(URI_SCHEME).map(str::parse) {
+            Some(Ok(service)) => vec![Ok(service)],
+            Some(Err(_)) => vec![Err(Malformed::new("", uri))],
+            None => misplaced("", uri),
+        },
+        GeneralName::DNSName(text) => misplaced("DNS:", text),
+        GeneralName::RFC822Name(text) => misplaced("email:", text),
+        _ => Vec::new(),
+    }
+}
+
+/// Our scheme in another spelling or another kind of name: RFC 3986 reads `SKNOCK:` as `sknock:`, we do not.
+fn misplaced(form: &str, text: &str) -> Vec<Result<Service, Malformed>> {
+    let scheme = text.trim_start().split_once(':').map_or("", |(scheme, _)| scheme.trim_end());
+    let is_ours = scheme.eq_ignore_ascii_case(URI_SCHEME.trim_end_matches(':'));
+    if is_ours { vec![Err(Malformed::new(form, text))] } else { Vec::new() }
 }
 
 /// The text of `[0] EXPLICIT UTF8String`, and nothing but that.
@@ -73,9 +117,17 @@ fn utf8(value: &[u8]) -> Option<String> {
     (rest.is_empty() && inner_rest.is_empty()).then(|| text.string())
 }
 
-/// What a list like `1.2000,0.8000` names, up to its first malformed item.
-fn listed(text: &str) -> Vec<Service> {
-    text.split(',').map_while(|text| item(text).ok()).flatten().collect()
+/// What a list like `1.2000,0.8000` names, up to its first malformed item, and that.
+fn listed(text: &str) -> Vec<Result<Service, Malformed>> {
+    let mut found = Vec::new();
+    for text in text.split(',').take(MAX_ITEMS) {
+        let Ok(service) = item(text) else {
+            found.push(Err(Malformed::new("otherName:", text)));
+            break;
+        };
+        found.extend(service.map(Ok));
+    }
+    found
 }
 
 /// Not integers between dots.
@@ -130,6 +182,44 @@ mod tests {
         text.split_whitespace().map(|service| service.parse().unwrap()).collect()
     }
 
+    fn good(text: &str) -> Vec<Service> {
+        listed(text).into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn entries_that_are_meant_for_us_and_malformed_are_kept() {
+        for uri in [
+            "sknock:TCP/22",
+            "SKNOCK:tcp/22",
+            "Sknock:tcp/22",
+            " sknock:tcp/22",
+            "sknock :tcp/22",
+            "sknock:tcp/22 ",
+            "sknock: tcp/22",
+            "sknock://tcp/22",
+            "sknock:tcp/22,tcp/80",
+            "sknock:tcp/22;udp/53",
+            "sknock:",
+            "sknock:tcp/022",
+            "sknock:22/tcp",
+            "sknock:tcp/0",
+        ] {
+            let malformed = Malformed(uri.into());
+            assert_eq!(entries_of(&GeneralName::URI(uri)), [Err(malformed)], "{uri}");
+        }
+        for other in ["http://sknock:tcp/22", "sknocker:tcp/22", "sknock", "", "urn:sknock:tcp/22"]
+        {
+            assert_eq!(entries_of(&GeneralName::URI(other)), [], "{other}");
+        }
+        let dns = entries_of(&GeneralName::DNSName("sknock:tcp/22"));
+        assert_eq!(dns, [Err(Malformed("DNS:sknock:tcp/22".into()))]);
+        assert_eq!(entries_of(&GeneralName::DNSName("sknock.example.org")), []);
+        assert_eq!(listed("1.5,x,1.6")[1], Err(Malformed("otherName:x".into())));
+        let long = format!("sknock:{}", "ü".repeat(500));
+        let Err(Malformed(shown)) = &entries_of(&GeneralName::URI(&long))[0] else { panic!() };
+        assert_eq!(shown.chars().count(), MAX_SHOWN);
+    }
+
     #[test]
     fn an_other_name_lists_ports() {
         for (text, expected) in [
@@ -140,17 +230,19 @@ mod tests {
             ("1,1.2.3,1.22", "tcp/22"),
             ("1.0,1.65536,1.99999999999999999999,1.-5,1.22", "tcp/22"),
         ] {
-            assert_eq!(listed(text), services(expected), "{text:?}");
+            assert_eq!(good(text), services(expected), "{text:?}");
         }
     }
 
     #[test]
     fn a_malformed_item_ends_its_list() {
         for text in ["1.5,,1.6", "1.5,x,1.6", "1.5,1.6-7,1.6", "1.5,1._6,1.6", "1.5,1.٦,1.6"] {
-            assert_eq!(listed(text), services("tcp/5"), "{text:?}");
+            assert_eq!(good(text), services("tcp/5"), "{text:?}");
+            assert!(listed(text)[1].is_err(), "{text:?}");
         }
         for text in ["", "*", "tcp/5", "1.5 6", "1.", ".5", "1.++5", "1.+", "1.\u{a0}5"] {
-            assert_eq!(listed(text), [], "{text:?}");
+            assert_eq!(good(text), [], "{text:?}");
+            assert!(listed(text)[0].is_err(), "{text:?}");
         }
     }
 
@@ -158,11 +250,11 @@ mod tests {
     fn what_is_written_is_what_is_read() {
         let some = services("tcp/22 udp/8000 udp/60000-61000");
         assert_eq!(other_name_text(&some), "1.22,0.8000");
-        assert_eq!(listed(&other_name_text(&some)), services("tcp/22 udp/8000"));
+        assert_eq!(good(&other_name_text(&some)), services("tcp/22 udp/8000"));
         assert_eq!(other_name_text(&services("tcp/1-2")), "");
         for service in some {
             let uri = uri(&service);
-            assert_eq!(services_of(&GeneralName::URI(&uri)).collect::<Vec<_>>(), [service]);
+            assert_eq!(entries_of(&GeneralName::URI(&uri)), [Ok(service)]);
         }
     }
 

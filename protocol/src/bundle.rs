@@ -1,12 +1,18 @@
 //! PKCS#12 in, one key and its certificates out. Whether they are fit for a purpose, and whether
 //! anyone should believe them, is decided elsewhere.
 
+mod ber;
+mod ciphers;
+mod frame;
+mod no_password;
+
 use p12_keystore::error::Error as Pkcs12Error;
 use p12_keystore::{CertificateBag, Pkcs12Archive};
-use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
+use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 use zeroize::Zeroizing;
 
+use self::frame::Frame;
 use crate::PrivateKey;
 
 /// The largest file that is looked at, in bytes. A key and a chain of three take about 4 KiB.
@@ -24,7 +30,7 @@ pub struct Bundle {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BundleError {
     /// No PKCS#12 file, or a damaged one.
-    #[error("not a PKCS#12 file, or a damaged one; make it anew: openssl pkcs12 -export ...")]
+    #[error("not a PKCS#12 file, or a damaged one; make a new one: openssl pkcs12 -export ...")]
     NotPkcs12,
     /// Nothing protects the file against changes.
     #[error("the file has no MAC, so anyone could have changed it; export it without -nomac")]
@@ -41,6 +47,15 @@ pub enum BundleError {
     /// No certificate belongs to the key.
     #[error("no certificate in the file belongs to its private key; export the two together")]
     NoCertificate,
+    /// Encrypted, or protected by a MAC, in a way that is not read.
+    #[error(
+        "this PKCS#12 file has {what}, which is not read here; convert it: openssl pkcs12 -legacy -in \
+         OLD -nodes -out plain.pem; openssl pkcs12 -export -in plain.pem -out NEW; shred -u plain.pem"
+    )]
+    NotRead {
+        /// As openssl calls it, or its object identifier.
+        what: String,
+    },
     /// A kind of PKCS#12 file or key that is not read.
     #[error("cannot use this PKCS#12 file: {0}")]
     Unsupported(String),
@@ -50,7 +65,7 @@ pub enum BundleError {
 }
 
 impl Bundle {
-    /// Opens `pfx` (DER).
+    /// Opens `pfx` (BER or DER). An empty `password` opens files with an empty one and with none.
     ///
     /// The file must have a MAC, which is checked before anything is decrypted: whoever does not
     /// know the password can only make us derive one key, with at most 1,000,000 iterations
@@ -59,10 +74,9 @@ impl Bundle {
         if pfx.len() > MAX_BUNDLE {
             return Err(BundleError::TooLarge);
         }
-        require_mac(pfx)?;
+        let frame = Frame::of(pfx)?;
         require_encodable(password)?;
-        let Pkcs12Archive { keys, certs, .. } =
-            Pkcs12Archive::from_pkcs12(pfx, password).map_err(|error| explain(&error))?;
+        let Pkcs12Archive { keys, certs, .. } = decrypted(&frame, password)?;
         let [bag] = &keys[..] else {
             return Err(if keys.is_empty() {
                 BundleError::NoKey
@@ -94,25 +108,40 @@ impl Bundle {
     }
 }
 
-/// `PFX ::= SEQUENCE { version INTEGER, authSafe SEQUENCE, macData SEQUENCE OPTIONAL }`: the last
-/// must be there. The library would go without it.
-fn require_mac(pfx: &[u8]) -> Result<(), BundleError> {
-    let element = |input, tag: Tag| {
-        let (rest, any) = Any::from_der(input).map_err(|_| BundleError::NotPkcs12)?;
-        let fits = any.header.class() == Class::Universal && any.header.tag() == tag;
-        fits.then_some((rest, any.data)).ok_or(BundleError::NotPkcs12)
+/// Checks the MAC, and decrypts. The MAC is over the content as its maker wrote it, which may be BER; the
+/// library reads DER only, so such a content is read in a second step, without MAC; so is one without any
+/// password.
+fn decrypted(frame: &Frame, password: &str) -> Result<Pkcs12Archive, BundleError> {
+    let error = match Pkcs12Archive::from_pkcs12(frame.der(), password) {
+        Ok(archive) => return Ok(archive),
+        Err(error) => error,
     };
-    let (rest, fields) = element(pfx, Tag::Sequence)?;
-    if !rest.is_empty() {
-        return Err(BundleError::NotPkcs12);
+    let is_without_password = match error {
+        Pkcs12Error::MacError(_) if password.is_empty() && no_password::fits(frame) => true,
+        Pkcs12Error::MacError(_) => return Err(BundleError::WrongPassword),
+        _ => false,
+    };
+    let Ok(written) = frame.content() else { return Err(explain(&error)) };
+    let content = ber::to_der(written).ok_or_else(|| explain(&error))?;
+    if let Some(what) = ciphers::not_read(frame, &content) {
+        return Err(BundleError::NotRead { what });
     }
-    let (fields, _version) = element(fields, Tag::Integer)?;
-    let (fields, _content) = element(fields, Tag::Sequence)?;
-    if fields.is_empty() {
-        return Err(BundleError::NoMac);
+    let is_right = || -> Result<bool, BundleError> {
+        let is_ber = content != written;
+        Ok(is_ber && fails_for_its_mac(&frame.with_wrong_mac()?, password))
+    };
+    if !is_without_password && !is_right()? {
+        return Err(explain(&error));
     }
-    let (rest, _mac) = element(fields, Tag::Sequence)?;
-    if rest.is_empty() { Ok(()) } else { Err(BundleError::NotPkcs12) }
+    let archive = Pkcs12Archive::from_pkcs12(&frame.without_mac(&content)?, password);
+    archive.map_err(|error| explain(&error))
+}
+
+/// Whether the library comes so far that it compares the MAC: then a file that differs in the MAC alone, and
+/// did not fail for it, has the right one.
+fn fails_for_its_mac(pfx: &[u8], password: &str) -> bool {
+    let opened = Pkcs12Archive::from_pkcs12(pfx, password);
+    matches!(opened, Err(Pkcs12Error::MacError(_)))
 }
 
 /// PKCS#12 writes passwords with 16 bits a character, and the library has none of the pairs that
@@ -131,7 +160,7 @@ fn explain(error: &Pkcs12Error) -> BundleError {
     match error {
         Pkcs12Error::MacError(_) => BundleError::WrongPassword,
         Pkcs12Error::UnsupportedEncryptionScheme | Pkcs12Error::UnsupportedMacAlgorithm => {
-            unsupported("unknown encryption or MAC; use openssl's defaults, or its -legacy")
+            unsupported("unknown encryption or MAC; export it with openssl's defaults")
         }
         Pkcs12Error::InvalidParameters => {
             unsupported("more than 1,000,000 iterations, or broken parameters; export it anew")

@@ -1,4 +1,5 @@
-//! Walking through DER without copying it: definite minimal lengths and one-byte tags only.
+//! Walking through DER without copying it: definite minimal lengths and one-byte tags only. And writing an
+//! element of it.
 //!
 //! For what must be fast (a million entries of a revocation list) or compared byte for byte; all
 //! else is left to `x509-parser`. Nothing here can panic, and nothing calls itself.
@@ -126,6 +127,25 @@ pub(crate) fn public_key(info: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
 pub(crate) fn without_leading_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
+}
+
+/// An element of DER with this content.
+pub(crate) fn encode(tag: u8, content: &[&[u8]]) -> Vec<u8> {
+    let length: usize = content.iter().map(|part| part.len()).sum();
+    let digits = length.to_be_bytes();
+    let digits = without_leading_zeros(&digits);
+    let mut element = vec![tag];
+    match (u8::try_from(length), u8::try_from(digits.len())) {
+        (Ok(short @ 0..0x80), _) => element.push(short),
+        (_, count) => {
+            element.push(0x80 | count.unwrap_or_default());
+            element.extend_from_slice(digits);
+        }
+    }
+    for part in content {
+        element.extend_from_slice(part);
+    }
+    element
 }
 
 #[cfg(test)]

@@ -47,8 +47,10 @@ pub use memo::{Disbelieved, Memo, Second, Unfounded};
 pub use moment::Moment;
 pub use private_key::PrivateKey;
 pub use refusal::Refusal;
+#[cfg(fuzzing)]
+pub use revocation::fuzzing as revocation_fuzzing;
 pub use revocation::{
-    Announced, CrlError, FUTURE_SLACK, Mark, Revocation, RevocationList, RevocationLists,
+    Announced, CrlError, FUTURE_SLACK, Mark, Revocation, RevocationList, RevocationLists, Scope,
 };
 pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, ServerKeyError};
 pub use service::{NotAService, Service, Transport};

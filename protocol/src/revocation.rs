@@ -5,9 +5,12 @@
 
 mod content;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod list;
 mod mark;
 mod outline;
+mod scope;
 mod serials;
 #[cfg(test)]
 mod tests;
@@ -19,6 +22,8 @@ use std::time::Duration;
 pub use error::CrlError;
 pub use list::{Announced, FUTURE_SLACK, RevocationList};
 pub use mark::Mark;
+pub use scope::Scope;
+pub(crate) use scope::{PathCertificate, PointName};
 
 use crate::{Anchors, CertificateId, Issuer, IssuerId, Moment, Refusal};
 
@@ -34,8 +39,9 @@ pub enum Revocation {
 impl Revocation {
     /// Refuses unless no certificate of `path` is revoked, by the word of its issuer.
     ///
-    /// Every issuer needs a list whose next update is not overdue by more than the grace.
-    pub(crate) fn check(&self, path: &[CertificateId], now: Moment) -> Result<(), Refusal> {
+    /// Every issuer needs a list that is about the certificate, and whose next update is not overdue by more
+    /// than the grace.
+    pub(crate) fn check(&self, path: &[PathCertificate], now: Moment) -> Result<(), Refusal> {
         let Self::Lists(lists) = self else { return Ok(()) };
         path.iter().try_for_each(|certificate| lists.check(certificate, now))
     }
@@ -116,12 +122,25 @@ impl RevocationLists {
         self.list(&certificate.issuer).is_some_and(|list| list.contains(&certificate.serial))
     }
 
-    fn check(&self, certificate: &CertificateId, now: Moment) -> Result<(), Refusal> {
-        let list = self.list(&certificate.issuer).ok_or(Refusal::RevocationUnknown)?;
-        if list.contains(&certificate.serial) {
+    /// The issuers whose own certificate the list of those above them is not about: nobody below them can be
+    /// believed, unless another has signed them too.
+    pub fn uncovered<'a>(&'a self, anchors: &'a Anchors) -> impl Iterator<Item = &'a Issuer> {
+        anchors.issuers().iter().filter(|issuer| {
+            issuer.certificates().any(|by| {
+                let list = self.list(&by.issuer);
+                list.is_some_and(|list| !list.scope().covers(true, issuer.points()))
+            })
+        })
+    }
+
+    fn check(&self, certificate: &PathCertificate, now: Moment) -> Result<(), Refusal> {
+        let PathCertificate { id, is_authority, points } = certificate;
+        let list = self.list(&id.issuer).ok_or(Refusal::RevocationUnknown)?;
+        if list.contains(&id.serial) {
             return Err(Refusal::Revoked);
         }
         let current = now <= list.next_update().after(self.grace);
-        if current { Ok(()) } else { Err(Refusal::RevocationUnknown) }
+        let counts = current && list.scope().covers(*is_authority, points);
+        if counts { Ok(()) } else { Err(Refusal::RevocationUnknown) }
     }
 }

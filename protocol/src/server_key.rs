@@ -34,17 +34,33 @@ pub enum ServerCertificateError {
          issue a server certificate with such a key"
     )]
     NotP256,
+    /// A CA's own certificate, which has a key that no server should have.
+    #[error(
+        "this is the certificate of a CA, not of a server; name the server's own (sknock-ca writes it as \
+         SERVER.cer)"
+    )]
+    Authority,
+    /// The same, in a file of several certificates.
+    #[error(
+        "the first certificate in this file is a CA's; put the server's own before it, or into a file by \
+         itself"
+    )]
+    AuthorityFirst,
 }
 
 impl ServerCertificate {
-    /// Reads a certificate (DER). Nothing about it is believed but its public key: the client has it
-    /// from a place that it trusts.
+    /// Reads a certificate (DER), as a client has it from a place that it trusts. Nothing about it is believed
+    /// but its public key; a CA's is refused, as no server would answer.
     pub fn from_der(der: &[u8]) -> Result<Self, ServerCertificateError> {
-        let (rest, certificate) =
-            X509Certificate::from_der(der).map_err(|_| ServerCertificateError::NotACertificate)?;
-        if !rest.is_empty() {
-            return Err(ServerCertificateError::NotACertificate);
+        let certificate = parsed(der)?;
+        if certificate.is_ca() {
+            Err(ServerCertificateError::Authority)
+        } else {
+            Self::of(&certificate)
         }
+    }
+
+    fn of(certificate: &X509Certificate<'_>) -> Result<Self, ServerCertificateError> {
         let spki = certificate.tbs_certificate.subject_pki.raw;
         let point = p256::point(spki).ok_or(ServerCertificateError::NotP256)?;
         Ok(Self { sid: sha256(spki), point })
@@ -57,6 +73,14 @@ impl ServerCertificate {
 
     pub(crate) fn hpke_info(&self) -> Vec<u8> {
         [HPKE_INFO, &self.sid].concat()
+    }
+}
+
+/// One certificate, and nothing behind it.
+fn parsed(der: &[u8]) -> Result<X509Certificate<'_>, ServerCertificateError> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        _ => Err(ServerCertificateError::NotACertificate),
     }
 }
 
@@ -91,7 +115,8 @@ pub enum ServerKeyError {
 impl ServerKey {
     /// Takes `key` (PKCS#8) with its `certificate` (DER).
     pub fn new(key: &PrivateKey, certificate: &[u8]) -> Result<Self, ServerKeyError> {
-        let certificate = ServerCertificate::from_der(certificate)?;
+        // Where the key is there, it is the server's, whatever else it is used for.
+        let certificate = ServerCertificate::of(&parsed(certificate)?)?;
         let key = agreement::PrivateKey::from_private_key_der(&ECDH_P256, key.pkcs8())
             .map_err(|_| ServerKeyError::NotAPair)?;
         let public = key.compute_public_key().map_err(|_| ServerKeyError::Library)?;

@@ -16,6 +16,9 @@ pub struct Subject {
     pub not_after: Moment,
     /// What the certificate may open: ascending, without overlap; empty if it names nothing.
     pub allowed: Vec<Service>,
+    /// The beginning of entries that should name a service and do not, at most four: for people, and not
+    /// cleaned either.
+    pub malformed: Vec<String>,
 }
 
 /// Names a certificate as a revocation list does.

@@ -26,11 +26,11 @@ impl Audit {
     /// A door is open.
     pub fn granted(&self, opened: &Opened) {
         let grant = opened.grant();
-        let Told { knock, name, serial, fingerprint, services } =
+        let Told { knock, name, serial, fingerprint, services, malformed } =
             Told::of(grant.id(), grant.subject(), grant.services());
         info!(
             target: "audit",
-            knock, subject = name, serial, fingerprint, services,
+            knock, subject = name, serial, fingerprint, services, malformed,
             addresses = addresses(grant),
             address = if grant.claim().signed() { "signed" } else { "unsigned" },
             source = %grant.source(),
@@ -43,11 +43,11 @@ impl Audit {
 
     /// The pipeline granted it, the gate did not open.
     pub fn not_opened(&self, grant: &Grant, answer: Answer) {
-        let Told { knock, name, serial, fingerprint, services } =
+        let Told { knock, name, serial, fingerprint, services, malformed } =
             Told::of(grant.id(), grant.subject(), grant.services());
         warn!(
             target: "audit",
-            knock, subject = name, serial, fingerprint, services,
+            knock, subject = name, serial, fingerprint, services, malformed,
             source = %grant.source(),
             reason = unopened(answer),
             "not opened"
@@ -86,11 +86,11 @@ impl Audit {
                 info!(target: "audit", reason, %source, untold, again = true, "refused");
             }
         } else if let Some(wish) = &refused.wish {
-            let Told { knock, name, serial, fingerprint, services } =
+            let Told { knock, name, serial, fingerprint, services, malformed } =
                 Told::of(wish.id, &wish.subject, &wish.services);
             info!(
                 target: "audit",
-                reason, knock, subject = name, serial, fingerprint, services, %source,
+                reason, knock, subject = name, serial, fingerprint, services, malformed, %source,
                 "refused"
             );
         } else if refused.reason <= Refusal::NotForThisServer {
@@ -118,6 +118,8 @@ struct Told<'a> {
     serial: String,
     fingerprint: String,
     services: String,
+    /// Entries of the certificate that should name a service and do not.
+    malformed: Option<String>,
 }
 
 impl<'a> Told<'a> {
@@ -128,6 +130,7 @@ impl<'a> Told<'a> {
             serial: hex(&subject.certificate.serial),
             fingerprint: hex(&subject.fingerprint),
             services: joined(services),
+            malformed: (!subject.malformed.is_empty()).then(|| subject.malformed.join(", ")),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod close;
 mod fetch;
 mod file;
+mod fit;
 mod kept;
 mod own;
 mod reach;
@@ -20,9 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sknock_protocol::{
-    CrlError, IssuerId, Moment, Revocation, RevocationList, RevocationLists, Verifier,
-};
+use sknock_protocol::{IssuerId, Moment, Revocation, RevocationList, RevocationLists, Verifier};
 use tracing::{info, warn};
 
 pub(crate) use self::fetch::ports;
@@ -49,15 +48,6 @@ pub struct Refresh {
     interval: Duration,
     /// How new each issuer's newest list was, as far as the privileged process knows.
     marks: Marks,
-}
-
-/// Why a list was not taken.
-#[derive(Debug, thiserror::Error)]
-enum NotTaken {
-    #[error(transparent)]
-    List(#[from] CrlError),
-    #[error("it ended {0} s ago; the CA, or its web server, does not renew it")]
-    Ended(u64),
 }
 
 impl Refresh {
@@ -237,40 +227,13 @@ impl Refresh {
         Ok(())
     }
 
-    /// A list that is new to us: it must have begun. One that has ended is better than none and than one
-    /// that has ended too, but replaces none that still counts.
-    fn fetched(&self, der: &[u8], now: Moment) -> Result<Option<RevocationList>, NotTaken> {
-        let list = RevocationList::verify(der, self.verifier.anchors())?;
-        list.has_begun(now)?;
-        let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
-        let current = lists.list(list.issuer()).map(Arc::as_ref);
-        if list.next_update() < now && current.is_some_and(|current| now <= current.next_update()) {
-            return Err(NotTaken::Ended(now.since(list.next_update()).as_secs()));
-        }
-        if let Some(current) = current {
-            list.may_replace(current)?;
-        }
-        Ok(self.news(list, current)?)
-    }
-
-    /// The list, if it says anything else than the one in force; an error if it is older than one that ever
-    /// was.
-    fn news(
-        &self,
-        list: RevocationList,
-        current: Option<&RevocationList>,
-    ) -> Result<Option<RevocationList>, CrlError> {
-        if let Some(newest) = self.marks.get(&list.issuer().digest()) {
-            list.reaches(newest)?;
-        }
-        let is_known = current.is_some_and(|current| list.says_the_same_as(current));
-        Ok(Some(list).filter(|_| !is_known))
-    }
-
     /// Puts a list in force in place of its issuer's former one. After that nothing opens by the former.
     fn install(&self, list: RevocationList) {
         let with = match &**self.current.load() {
-            Revocation::Lists(lists) => lists.with(list),
+            Revocation::Lists(lists) => {
+                warnings::tell_of_scope(&list, lists.list(list.issuer()));
+                lists.with(list)
+            }
             Revocation::NotConfigured => return,
         };
         self.current.replace(Revocation::Lists(with));

@@ -5,9 +5,9 @@ use std::fs;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CrlScope, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use sknock::Identity;
 use sknock_protocol::{Moment, PrivateKey};
@@ -117,6 +117,21 @@ impl Forge {
 
     /// A revocation list in DER.
     pub fn list(&self, list: &List<'_>) -> Vec<u8> {
+        self.list_of(list, None)
+    }
+
+    /// The same for users' certificates that name this distribution point.
+    pub fn list_at(&self, list: &List<'_>, uri: &str) -> Vec<u8> {
+        let distribution_point = CrlDistributionPoint { uris: vec![uri.to_owned()] };
+        let scope = Some(CrlScope::UserCertsOnly);
+        self.list_of(list, Some(CrlIssuingDistributionPoint { distribution_point, scope }))
+    }
+
+    fn list_of(
+        &self,
+        list: &List<'_>,
+        issuing_distribution_point: Option<CrlIssuingDistributionPoint>,
+    ) -> Vec<u8> {
         let revoked = list.revoked.iter().map(|serial| RevokedCertParams {
             serial_number: SerialNumber::from_slice(serial),
             revocation_time: calendar(list.made),
@@ -127,7 +142,7 @@ impl Forge {
             this_update: calendar(list.made),
             next_update: calendar(list.due),
             crl_number: SerialNumber::from(list.number),
-            issuing_distribution_point: None,
+            issuing_distribution_point,
             revoked_certs: revoked.collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };

@@ -154,9 +154,9 @@ fn a_file_that_does_not_open_is_told_apart_from_a_wrong_password() {
     error(&["PFXPasswd = wrong"], "the password does not open it", "taken as it stands");
     error(&["PFXPasswd ="], "the password does not open it", "none is configured");
     error(&["serverPFXFile = nowhere.pfx"], "serverPFXFile: its file cannot be read", "correct");
-    error(&["serverPFXFile = ca/crl.der"], "serverPFXFile: not a PKCS#12 file", "make it anew");
+    error(&["serverPFXFile = ca/crl.der"], "serverPFXFile: not a PKCS#12 file", "make a new one");
     here.write("empty", "");
-    error(&["serverPFXFile = empty"], "serverPFXFile: not a PKCS#12 file", "make it anew");
+    error(&["serverPFXFile = empty"], "serverPFXFile: not a PKCS#12 file", "make a new one");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use rcgen::ExtendedKeyUsagePurpose;
+use rcgen::{ExtendedKeyUsagePurpose, SanType};
 use serde_json::Value;
 use sknock_protocol::Moment;
 use sknock_protocol::v2::ClaimedAddress;
@@ -160,6 +160,33 @@ fn a_refused_client_of_ours_is_named_with_what_it_wanted() {
         (&verdict["subject"], &verdict["services"]),
         (&"alice".into(), &"tcp/22,tcp/23".into())
     );
+}
+
+#[test]
+fn the_log_says_which_entry_of_a_certificate_is_malformed() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &config(&authority));
+    let forge = Forge::with_key_of(&authority);
+    let verdict = |entries: &[&str]| {
+        let uris = entries.iter().map(|entry| SanType::URI((*entry).try_into().unwrap()));
+        let made = forge.client("alice", |params| params.subject_alt_names = uris.collect());
+        let alice = Client::alice(&world.client, &authority).posing_as(made.identity());
+        daemon.verdict(&alice.seal(&["tcp/22"]).send(&world.client, GATEWAY))
+    };
+    for entry in ["sknock:TCP/22", "SKNOCK:tcp/22", "sknock://tcp/22", "sknock:tcp/22, tcp/53"] {
+        let verdict = verdict(&[entry]);
+        assert_eq!(verdict["reason"], "nothing-allowed");
+        assert_eq!(verdict["malformed"], entry);
+    }
+    let verdict_of_some = verdict(&["sknock:tcp/53", "sknock: tcp/22", "sknock:\u{1b}[2J"]);
+    assert_eq!(verdict_of_some["reason"], "service-not-allowed");
+    assert_eq!(verdict_of_some["malformed"], "sknock: tcp/22, sknock:\u{1b}[2J");
+    let granted = verdict(&["sknock:tcp/22", "sknock:tcp/022", "https://example.org/"]);
+    assert_eq!(
+        (&granted["message"], &granted["malformed"]),
+        (&"granted".into(), &"sknock:tcp/022".into())
+    );
+    assert!(verdict(&["sknock:tcp/22"]).get("malformed").is_none());
 }
 
 #[test]

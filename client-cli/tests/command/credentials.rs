@@ -139,3 +139,37 @@ fn a_pem_certificate_of_the_server_will_do() {
     let (code, _, err) = outcome(alice(&world, &words).env("SKNOCK_SERVER_CERT", pem));
     assert_eq!(code, 0, "{err}");
 }
+
+#[test]
+fn a_certificate_of_a_ca_is_not_taken_for_the_server_s() {
+    let world = World::new();
+    let der = std::fs::read(world.file("gate.cer")).unwrap();
+    let server = Command::new("openssl")
+        .args(["x509", "-inform", "DER", "-in"])
+        .arg(world.file("gate.cer"))
+        .output()
+        .expect("this test needs the openssl command");
+    let server = String::from_utf8(server.stdout).unwrap();
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=CA"];
+    from_openssl(&world, &curve);
+    let p256 = std::fs::read_to_string(world.file("other.pem")).unwrap();
+    from_openssl(&world, &["-newkey", "rsa:2048", "-subj", "/CN=CA"]);
+    let rsa = std::fs::read_to_string(world.file("other.pem")).unwrap();
+
+    let named = world.file("named");
+    let told = |content: &[u8]| {
+        std::fs::write(&named, content).unwrap();
+        let words = "knock --no-verify --attempts 1 --timeout 1 127.0.0.1 udp/53";
+        outcome(alice(&world, words).env("SKNOCK_SERVER_CERT", &named))
+    };
+    for ca in [&p256, &rsa] {
+        let (code, _, err) = told(ca.as_bytes());
+        assert!(code == 3 && err.contains("certificate of a CA, not of a server"), "{err}");
+        let (code, _, err) = told((ca.clone() + &server).as_bytes());
+        assert!(code == 3 && err.contains("first certificate in this file is a CA"), "{err}");
+        let (code, _, err) = told((server.clone() + ca).as_bytes());
+        assert!(code != 3 && !err.contains("CA"), "{err}");
+    }
+    let (code, _, err) = told(&der);
+    assert_ne!(code, 3, "{err}");
+}

@@ -1,15 +1,15 @@
 //! What a list says, read after its signature has been verified. Whatever is not a complete list of
-//! one issuer's certificates is refused by name.
+//! one issuer's certificates, or of those at one distribution point, is refused by name.
 
 use x509_parser::asn1_rs::Oid;
 
-use super::CrlError;
 use super::serials::Serials;
+use super::{CrlError, Scope};
 use crate::der::{self, Element, Elements, NotDer};
 
-/// The list's number, if `extensions` has one.
-pub(super) fn number(extensions: &[u8]) -> Result<Option<Vec<u8>>, CrlError> {
-    let mut number = None;
+/// The list's number, if `extensions` has one, and which certificates it is about.
+pub(super) fn number_and_scope(extensions: &[u8]) -> Result<(Option<Vec<u8>>, Scope), CrlError> {
+    let (mut number, mut scope) = (None, None);
     for extension in Extensions(Elements::new(extensions)) {
         let extension = extension?;
         match extension.oid {
@@ -18,12 +18,15 @@ pub(super) fn number(extensions: &[u8]) -> Result<Option<Vec<u8>>, CrlError> {
             }
             oid::CRL_NUMBER => number = Some(crl_number(extension.value)?),
             oid::DELTA_CRL_INDICATOR => return Err(CrlError::Delta),
-            oid::ISSUING_DISTRIBUTION_POINT => return Err(CrlError::Partial),
+            oid::ISSUING_DISTRIBUTION_POINT if scope.is_some() => {
+                return Err(CrlError::Malformed("it has two issuingDistributionPoints"));
+            }
+            oid::ISSUING_DISTRIBUTION_POINT => scope = Some(Scope::of(extension.value)?),
             oid::AUTHORITY_KEY_IDENTIFIER => {}
             _ => extension.may_be_ignored()?,
         }
     }
-    Ok(number)
+    Ok((number, scope.unwrap_or_default()))
 }
 
 /// The serial numbers of all `entries`, whatever their reason: a certificate on hold is as little

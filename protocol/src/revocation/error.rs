@@ -45,13 +45,27 @@ pub enum CrlError {
     /// Only the changes since another list.
     #[error("it is a delta CRL; publish the complete one")]
     Delta,
-    /// Covers only some certificates.
+    /// Covers only some certificates or reasons.
     #[error(
-        "it covers only a part (issuingDistributionPoint); publish a complete CRL without that"
+        "it covers only a part: its issuingDistributionPoint has {field}; publish a complete CRL without \
+         that"
     )]
-    Partial,
+    Partial {
+        /// As RFC 5280, 5.2.5 calls it.
+        field: &'static str,
+    },
+    /// Covers others than the list it should replace.
+    #[error(
+        "it covers others than the list in force: {covers}. One list of each CA is in force here: publish \
+         one for all, or leave one of the addresses out. If the CA has moved its list: it is taken once the \
+         one in force has ended, or put it into crlFile and reload"
+    )]
+    OtherScope {
+        /// Whom the refused one covers.
+        covers: String,
+    },
     /// Names certificates of other issuers.
-    #[error("it is an indirect CRL (certificateIssuer); each CA must publish its own")]
+    #[error("it is an indirect CRL (indirectCRL, certificateIssuer); each CA must publish its own")]
     Indirect,
     /// An extension that must be understood and is not.
     #[error("it has an unknown critical extension {oid}; publish it without")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::outline::{self, Outline};
 use super::serials::Serials;
-use super::{CrlError, content};
+use super::{CrlError, Scope, content};
 use crate::der::{self, Elements};
 use crate::sha256::sha256;
 use crate::trust::NotSigned;
@@ -25,12 +25,13 @@ pub struct Announced {
     pub length: usize,
 }
 
-/// The complete list of the certificates that one issuer revoked, signed by it.
+/// The list of the certificates that one issuer revoked, signed by it: complete within its [`Scope`].
 #[derive(Debug)]
 pub struct RevocationList {
     issuer: IssuerId,
     issuer_name: String,
     number: Option<Vec<u8>>,
+    scope: Scope,
     this_update: Moment,
     next_update: Moment,
     serials: Serials,
@@ -48,10 +49,12 @@ impl RevocationList {
     pub fn verify(list: &[u8], anchors: &Anchors) -> Result<Self, CrlError> {
         let outline = Outline::of(list)?;
         let issuer = signer(&outline, anchors)?;
+        let (number, scope) = content::number_and_scope(outline.extensions)?;
         Ok(Self {
             issuer: *issuer.id(),
             issuer_name: issuer.name().to_owned(),
-            number: content::number(outline.extensions)?,
+            number,
+            scope,
             this_update: outline.this_update,
             next_update: outline.next_update,
             serials: content::serials(outline.entries)?,
@@ -83,8 +86,8 @@ impl RevocationList {
         })
     }
 
-    /// Whether this list may take the place of `current`: of the same issuer, and neither the
-    /// number (when both have one) nor the time it was made is lower.
+    /// Whether this list may take the place of `current`: of the same issuer, neither the number (when
+    /// both have one) nor the time it was made is lower, and it is about the same certificates or about all.
     pub fn may_replace(&self, current: &Self) -> Result<(), CrlError> {
         if self.issuer != current.issuer {
             return Err(CrlError::OtherIssuer);
@@ -97,6 +100,10 @@ impl RevocationList {
         if self.this_update < current.this_update {
             let (current, offered) = (current.this_update, self.this_update);
             return Err(CrlError::Older { current, offered });
+        }
+        if self.scope != current.scope && !self.scope.is_complete() {
+            let covers = self.scope.to_string();
+            return Err(CrlError::OtherScope { covers });
         }
         Ok(())
     }
@@ -153,10 +160,16 @@ impl RevocationList {
         self.number.as_deref()
     }
 
+    /// Which certificates of its issuer it is about: it counts for no other.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
     /// Whether `other` says the same: when, until when, and who.
     pub fn says_the_same_as(&self, other: &Self) -> bool {
         let head = |list: &Self| (list.issuer, list.this_update, list.next_update);
-        head(self) == head(other) && self.number == other.number && self.serials == other.serials
+        let same_head = head(self) == head(other) && self.scope == other.scope;
+        same_head && self.number == other.number && self.serials == other.serials
     }
 
     /// How many certificates are revoked.

@@ -8,8 +8,8 @@ use rcgen::{
     IsCa, KeyIdMethod, KeyPair, RevocationReason, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
-use super::{Revocation, RevocationList, RevocationLists};
-use crate::{Anchors, CertificateId, Moment, Refusal};
+use super::{PathCertificate, Revocation, RevocationList, RevocationLists};
+use crate::{Anchors, CertificateId, Issuer, Moment, Refusal};
 
 /// 2026-07-01 and 2027-01-01: when the lists below are made, and when the next are due.
 const MADE: Moment = Moment::from_secs(1_782_864_000);
@@ -55,14 +55,17 @@ fn world() -> World {
     World { anchors: Anchors::new(&authorities, 2).unwrap(), root, between }
 }
 
+/// A certificate that names no distribution point.
+fn plain(issuer: &Issuer, serial: &[u8]) -> PathCertificate {
+    let id = CertificateId { issuer: *issuer.id(), serial: serial.to_vec() };
+    PathCertificate { id, is_authority: false, points: Vec::new() }
+}
+
 impl World {
     /// A client's certificate by `between`, whose own is by `root`.
-    fn path(&self) -> [CertificateId; 2] {
+    fn path(&self) -> [PathCertificate; 2] {
         let [root, between] = self.anchors.issuers() else { panic!("two authorities") };
-        [
-            CertificateId { issuer: *between.id(), serial: vec![0xf1, 2] },
-            CertificateId { issuer: *root.id(), serial: vec![5] },
-        ]
+        [(between, &[0xf1, 2][..]), (root, &[5])].map(|(issuer, serial)| plain(issuer, serial))
     }
 
     fn revocation(&self, by_root: &[&[u8]], by_between: &[&[u8]]) -> Revocation {
@@ -76,7 +79,7 @@ impl World {
 fn nothing_configured_refuses_nobody() {
     let path = world().path();
     assert_eq!(Revocation::NotConfigured.check(&path, MADE), Ok(()));
-    assert!(!Revocation::NotConfigured.is_revoked(&path[0]));
+    assert!(!Revocation::NotConfigured.is_revoked(&path[0].id));
 }
 
 #[test]
@@ -104,8 +107,8 @@ fn any_revoked_certificate_of_the_path_counts() {
     assert_eq!(revoked(&[&[0xf1, 2]], &[&[5]]), Ok(()));
 
     let revocation = world.revocation(&[], &[&[0xf1, 2]]);
-    assert!(revocation.is_revoked(&path[0]));
-    assert!(!revocation.is_revoked(&path[1]));
+    assert!(revocation.is_revoked(&path[0].id));
+    assert!(!revocation.is_revoked(&path[1].id));
 }
 
 fn below(above: &Authority, name: &str, serial: u8) -> Authority {
@@ -164,7 +167,7 @@ fn a_list_counts_until_its_grace_is_over() {
     let late = DUE.after(GRACE).after(Duration::from_millis(1));
     assert_eq!(at(late), Err(Refusal::RevocationUnknown));
     // what is revoked stays so, however old the list
-    let revoked = CertificateId { serial: vec![77], ..world.path()[1].clone() };
+    let revoked = plain(&world.anchors.issuers()[0], &[77]);
     assert_eq!(revocation.check(&[revoked], late), Err(Refusal::Revoked));
 }
 
@@ -174,8 +177,8 @@ fn a_new_list_replaces_its_issuers_former_one_only() {
     let Revocation::Lists(lists) = world.revocation(&[&[5]], &[&[0xf1, 2]]) else { panic!() };
     let lists = lists.with(list(&world.root, &world.anchors, &[]));
     let revocation = Revocation::Lists(lists);
-    assert!(!revocation.is_revoked(&world.path()[1]));
-    assert!(revocation.is_revoked(&world.path()[0]));
+    assert!(!revocation.is_revoked(&world.path()[1].id));
+    assert!(revocation.is_revoked(&world.path()[0].id));
 }
 
 #[test]
@@ -184,10 +187,7 @@ fn twins_of_one_name_have_a_list_each_and_none_counts_for_the_other() {
     let der = [&old, &new].map(|one| one.as_ref().der().to_vec());
     let anchors = Anchors::new(&der, 2).unwrap();
     let [first, second] = anchors.issuers() else { panic!("two authorities") };
-    let of = |issuer: &crate::Issuer, serial| CertificateId {
-        issuer: *issuer.id(),
-        serial: vec![serial],
-    };
+    let of = |issuer, serial| plain(issuer, &[serial]);
     let by_old = list(&old, &anchors, &[&[5]]);
     let by_new = list(&new, &anchors, &[&[6]]);
     assert_eq!((by_old.issuer(), by_new.issuer()), (first.id(), second.id()));

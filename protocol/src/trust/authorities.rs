@@ -5,6 +5,7 @@ use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
 use super::believed;
+use crate::revocation::PointName;
 use crate::sha256::sha256;
 use crate::{CertificateId, IssuerId, der};
 
@@ -44,6 +45,8 @@ pub struct Issuer {
     pub(super) is_anchor: bool,
     signs_lists: bool,
     public_key_info: Vec<u8>,
+    /// Where the lists are that may revoke this certificate.
+    points: Vec<PointName>,
 }
 
 impl Issuer {
@@ -70,6 +73,7 @@ impl Issuer {
             is_anchor: false,
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
             public_key_info: public_key_info.to_vec(),
+            points: believed::points(&parsed),
         }))
     }
 
@@ -104,6 +108,10 @@ impl Issuer {
     /// Whether it may sign revocation lists: keyUsage has cRLSign, or there is no keyUsage.
     pub fn signs_lists(&self) -> bool {
         self.signs_lists
+    }
+
+    pub(crate) fn points(&self) -> &[PointName] {
+        &self.points
     }
 
     /// The algorithm identifier's content, and the key, of its public key.

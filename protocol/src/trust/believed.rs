@@ -8,17 +8,19 @@ use aws_lc_rs::signature::{
 use pki_types::alg_id;
 use webpki::VerifiedPath;
 use x509_parser::asn1_rs::FromDer;
+use x509_parser::oid_registry::OID_X509_EXT_CRL_DISTRIBUTION_POINTS;
 use x509_parser::prelude::X509Certificate;
 use x509_parser::time::ASN1Time;
 
 use super::Usage;
+use crate::revocation::{PathCertificate, PointName};
 use crate::{CertificateId, IssuerId, Moment, Refusal, Subject, authorization, der};
 
 /// A certificate whose path is verified. Not looked up on any revocation list.
 pub(crate) struct Believed {
     pub(crate) subject: Subject,
     /// Every certificate of the path but the anchor, the client's first.
-    pub(crate) path: Vec<CertificateId>,
+    pub(crate) path: Vec<PathCertificate>,
     /// The latest beginning on the path; the earliest end is the subject's.
     not_before: Moment,
     usage: Usage,
@@ -75,24 +77,52 @@ pub(super) fn from_path(
     let mut not_before = moment(leaf.validity().not_before);
     let mut not_after = moment(leaf.validity().not_after);
     let mut path = Vec::new();
-    let mut below = serial(leaf);
+    let mut below = Below::of(leaf);
     for intermediate in verified.intermediate_certificates() {
         let der = intermediate.der();
         let parsed = X509Certificate::from_der(&der);
         let (_, intermediate) = parsed.map_err(|_| Refusal::BadCertificate)?;
         let (name, key) = (intermediate.subject().as_raw(), intermediate.public_key().raw);
         // The one above has signed the one below: that was verified.
-        path.push(CertificateId { issuer: IssuerId::of(name, key), serial: below });
-        below = serial(&intermediate);
+        path.push(below.signed_by(IssuerId::of(name, key)));
+        below = Below::of(&intermediate);
         not_before = not_before.max(moment(intermediate.validity().not_before));
         not_after = not_after.min(moment(intermediate.validity().not_after));
     }
-    path.push(CertificateId { issuer: anchor, serial: below });
-    let certificate = path.first().cloned().ok_or(Refusal::BadCertificate)?;
-    let allowed = authorization::named_by(leaf).map_err(|_| Refusal::BadCertificate)?;
+    path.push(below.signed_by(anchor));
+    let certificate = path.first().ok_or(Refusal::BadCertificate)?.id.clone();
+    let named = authorization::named_by(leaf).map_err(|_| Refusal::BadCertificate)?;
     let key = key(leaf.public_key().raw)?;
-    let subject = Subject { fingerprint, name: name(leaf), certificate, not_after, allowed };
+    let authorization::Named { services: allowed, malformed } = named;
+    let name = name(leaf);
+    let subject = Subject { fingerprint, name, certificate, not_after, allowed, malformed };
     Ok(Believed { subject, path, not_before, usage, key })
+}
+
+/// A certificate of a path whose issuer is not known yet.
+struct Below {
+    serial: Vec<u8>,
+    is_authority: bool,
+    points: Vec<PointName>,
+}
+
+impl Below {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let (serial, points) = (serial(certificate), points(certificate));
+        Self { serial, is_authority: certificate.is_ca(), points }
+    }
+
+    fn signed_by(self, issuer: IssuerId) -> PathCertificate {
+        let Self { serial, is_authority, points } = self;
+        PathCertificate { id: CertificateId { issuer, serial }, is_authority, points }
+    }
+}
+
+/// Where the lists are that are about it.
+pub(super) fn points(certificate: &X509Certificate<'_>) -> Vec<PointName> {
+    let extension = certificate.get_extension_unique(&OID_X509_EXT_CRL_DISTRIBUTION_POINTS);
+    let extension = extension.ok().flatten().map(|extension| extension.value);
+    PointName::all(certificate.issuer().as_raw(), extension)
 }
 
 fn moment(time: ASN1Time) -> Moment {

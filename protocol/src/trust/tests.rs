@@ -81,9 +81,9 @@ fn a_client_below_an_intermediate_is_believed() {
     assert_eq!(believed.subject.allowed, ["tcp/22".parse().unwrap()]);
     assert_eq!(believed.subject.not_after, Moment::from_secs(1_830_297_600)); // 2028-01-01
 
-    let issuers: Vec<_> = believed.path.iter().map(|id| id.issuer).collect();
+    let issuers: Vec<_> = believed.path.iter().map(|one| one.id.issuer).collect();
     assert_eq!(issuers, [*anchors.issuers()[1].id(), *anchors.issuers()[0].id()]);
-    assert_eq!(believed.path[0], believed.subject.certificate);
+    assert_eq!(believed.path[0].id, believed.subject.certificate);
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn named(name: &str, key: &KeyPair, above: Option<&Authority>) -> Authority {
 fn issuers(anchors: &Anchors, authority: &Authority) -> Vec<crate::IssuerId> {
     let certificate = signed(&client_params((2024, 2030)), authority);
     let believed = anchors.believe(&certificate, CLIENT, NOW).unwrap();
-    believed.path.iter().map(|id| id.issuer).collect()
+    believed.path.iter().map(|one| one.id.issuer).collect()
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn time(text: &str) -> Vec<u8> {
     element(if text.len() == 15 { 0x18 } else { 0x17 }, text.as_bytes())
 }
 
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).unwrap().to_be_bytes();
     let head = match length {
         [0, 0, 0, short @ 0..=0x7f] => vec![tag, short],

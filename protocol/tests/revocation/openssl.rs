@@ -12,16 +12,23 @@ struct Openssl(tempfile::TempDir);
 
 impl Openssl {
     fn new(key: &[&str]) -> Self {
+        Self::with(key, "")
+    }
+
+    /// `idp` stands in the section of issuingDistributionPoint.
+    fn with(key: &[&str], idp: &str) -> Self {
         let made = Self(tempfile::tempdir().unwrap());
         let config = "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ndefault_md=sha256\n\
                       default_crl_days=30\n[ext]\nauthorityKeyIdentifier=keyid\n\
+                      [at]\nissuingDistributionPoint=critical,@at_idp\n\
+                      [at_idp]\nfullname=URI:http://ca.example.org/1.0/crl\nIDP\n\
                       [req]\ndistinguished_name=dn\nx509_extensions=ca_ext\n[dn]\n\
                       [ca_ext]\nbasicConstraints=CA:TRUE\nsubjectKeyIdentifier=hash\n";
         let revoked = "R\t491231235959Z\t260101000000Z,keyCompromise\tF1A2B3C4D5E6F7A8\tunknown\t/CN=a\n\
                        R\t491231235959Z\t260101000000Z\t05\tunknown\t/CN=b\n\
                        R\t491231235959Z\t260101000000Z,CertificateHold\t2001\tunknown\t/CN=c\n\
                        V\t491231235959Z\t\t2002\tunknown\t/CN=d\n";
-        std::fs::write(made.path().join("ca.cnf"), config).unwrap();
+        std::fs::write(made.path().join("ca.cnf"), config.replace("IDP", idp)).unwrap();
         std::fs::write(made.path().join("index.txt"), revoked).unwrap();
         std::fs::write(made.path().join("number"), "0a\n").unwrap();
         made.run(
@@ -79,6 +86,26 @@ fn lists_of_openssl_are_read() {
         let days = list.next_update().since(list.this_update()).as_secs() / 86_400;
         assert_eq!(days, 30);
     }
+}
+
+#[test]
+fn lists_of_one_distribution_point_are_read_and_partial_ones_are_not() {
+    let verify = |idp| {
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+        let openssl = Openssl::with(&key, idp);
+        RevocationList::verify(&openssl.list(&["-crlexts", "at"]), &openssl.anchors())
+    };
+    for (idp, more) in [("", ""), ("onlyuser=TRUE", ", but no CA certificates")] {
+        let list = verify(idp).unwrap();
+        let says = "certificates that name http://ca.example.org/1.0/crl in cRLDistributionPoints";
+        assert_eq!(list.scope().to_string(), format!("{says}{more}"));
+        assert_eq!(list.len(), 3);
+    }
+    let partial = |field| Err(CrlError::Partial { field });
+    assert_eq!(verify("onlyCA=TRUE").map(drop), partial("onlyContainsCACerts"));
+    assert_eq!(verify("onlyAA=TRUE").map(drop), partial("onlyContainsAttributeCerts"));
+    assert_eq!(verify("onlysomereasons=keyCompromise").map(drop), partial("onlySomeReasons"));
+    assert_eq!(verify("indirectCRL=TRUE").map(drop), Err(CrlError::Indirect));
 }
 
 #[test]

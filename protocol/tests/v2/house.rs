@@ -4,10 +4,10 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, RevokedCertParams, SanType,
-    SerialNumber, SignatureAlgorithm, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams,
+    CrlIssuingDistributionPoint, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
 use sknock_protocol::v2::{ClaimedAddress, Wish, seal};
 use sknock_protocol::{
@@ -55,13 +55,30 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
+        Self::made(name, None)
+    }
+
+    /// An intermediate.
+    pub(crate) fn below(name: &str, above: &Self) -> Self {
+        Self::made(name, Some(above))
+    }
+
+    pub(crate) fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    fn made(name: &str, above: Option<&Self>) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         // Ed25519 signatures have one length, so certificates of an exact size can be made
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-        let certificate = params.self_signed(&key).unwrap().der().to_vec();
+        let certificate = match above {
+            None => params.self_signed(&key).unwrap(),
+            Some(above) => params.signed_by(&key, &above.issuer).unwrap(),
+        };
+        let certificate = certificate.der().to_vec();
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
@@ -91,6 +108,15 @@ impl Authority {
 
     /// A revocation list that names `serials`, valid for a year from January 2025.
     pub(crate) fn crl(&self, serials: &[u8]) -> Vec<u8> {
+        self.crl_at(None, serials)
+    }
+
+    /// The same for one distribution point.
+    pub(crate) fn crl_at(
+        &self,
+        issuing_distribution_point: Option<CrlIssuingDistributionPoint>,
+        serials: &[u8],
+    ) -> Vec<u8> {
         let revoked = |serial: &u8| RevokedCertParams {
             serial_number: SerialNumber::from_slice(&[*serial]),
             revocation_time: date_time_ymd(2025, 1, 1),
@@ -101,7 +127,7 @@ impl Authority {
             this_update: date_time_ymd(2025, 1, 1),
             next_update: date_time_ymd(2026, 1, 1),
             crl_number: SerialNumber::from_slice(&[1]),
-            issuing_distribution_point: None,
+            issuing_distribution_point,
             revoked_certs: serials.iter().map(revoked).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };

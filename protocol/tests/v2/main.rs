@@ -1,6 +1,7 @@
 //! The native dialect from wish to believed knock, and everything that must not be believed.
 
 mod house;
+mod points;
 mod refusals;
 mod round_trip;
 mod sizes;

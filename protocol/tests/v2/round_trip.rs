@@ -148,6 +148,8 @@ fn a_server_has_a_pair_on_p256() {
     assert_eq!(error, ServerKeyError::NotAPair);
     let error = ServerCertificate::from_der(b"no certificate").unwrap_err();
     assert_eq!(error, ServerCertificateError::NotACertificate);
+    let of_authority = ServerCertificate::from_der(authority.certificate()).unwrap_err();
+    assert_eq!(of_authority, ServerCertificateError::Authority);
     assert_eq!(house.server.as_server().sid()[..], wire::sid(&house.server));
     assert_eq!(house.server.server_key().sid()[..], wire::sid(&house.server));
 }

@@ -86,6 +86,9 @@ impl Refresh {
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
         match lists.list(list.issuer()).map(Arc::as_ref) {
             Some(current) if list.mark() < current.mark() => {
+                if list.scope() != current.scope() && !current.scope().is_complete() {
+                    return Err(CrlError::OtherScope { covers: list.scope().to_string() });
+                }
                 let (issuer, older, newer) = (list.issuer_name(), list.mark(), current.mark());
                 debug!(issuer, "of two lists the newer counts: not {older}, but {newer}");
                 Ok(None)

@@ -1,12 +1,31 @@
 //! Tells of lists that are missing, and of lists that grow old.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sknock_protocol::{Moment, Revocation};
-use tracing::{error, warn};
+use sknock_protocol::{Moment, Revocation, RevocationList};
+use tracing::{error, info, warn};
 
 use super::Refresh;
+
+/// Tells of a list that is not about all certificates of its issuer, and of another that it replaces.
+pub(super) fn tell_of_scope(list: &RevocationList, former: Option<&Arc<RevocationList>>) {
+    let (issuer, scope) = (list.issuer_name(), list.scope());
+    if scope.is_complete() {
+        return;
+    }
+    match former.map(|former| former.scope()).filter(|former| *former != scope) {
+        None => info!(
+            issuer,
+            "the revocation list is about {scope}: knocks with other certificates of this issuer are refused"
+        ),
+        Some(former) => warn!(
+            issuer,
+            "the revocation list is about {scope}: knocks with other certificates of this issuer are refused, also with those that the former list was about: {former}"
+        ),
+    }
+}
 
 impl Refresh {
     /// For whom there is no list: a name is not enough.
@@ -20,6 +39,12 @@ impl Refresh {
                     "there is no revocation list of this issuer: all knocks with its certificates are refused"
                 );
             }
+        }
+        for issuer in lists.uncovered(self.verifier.anchors()) {
+            warn!(
+                issuer = issuer.name(),
+                "no revocation list is about this CA certificate (issuingDistributionPoint of the list above it): all knocks with certificates below it are refused"
+            );
         }
     }
 

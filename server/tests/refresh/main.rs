@@ -3,6 +3,7 @@
 
 mod https;
 mod running;
+mod scope;
 mod web;
 mod world;
 

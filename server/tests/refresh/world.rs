@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
-    IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    CrlDistributionPoint, CrlIssuingDistributionPoint, DnType, IsCa, KeyIdMethod, KeyPair,
+    RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use sknock_protocol::{Anchors, CertificateId, PrivateKey, Revocation, Rules, ServerKey, Verifier};
 use sknock_server::config::{OnRevoke, RevocationSettings};
@@ -25,11 +26,25 @@ pub(crate) fn authority(name: &str) -> Authority {
 
 /// A list with this number that revokes this serial number, made in `made`, due in `due` (years).
 pub(crate) fn list(authority: &Authority, number: u64, revoked: u8, years: (i32, i32)) -> Vec<u8> {
+    list_at(authority, (number, revoked), years, None)
+}
+
+/// The same for the certificates that name this distribution point.
+pub(crate) fn list_at(
+    authority: &Authority,
+    (number, revoked): (u64, u8),
+    years: (i32, i32),
+    point: Option<&str>,
+) -> Vec<u8> {
+    let point = point.map(|uri| CrlIssuingDistributionPoint {
+        distribution_point: CrlDistributionPoint { uris: vec![uri.into()] },
+        scope: None,
+    });
     let params = CertificateRevocationListParams {
         this_update: date_time_ymd(years.0, 1, 1),
         next_update: date_time_ymd(years.1, 1, 1),
         crl_number: SerialNumber::from(number),
-        issuing_distribution_point: None,
+        issuing_distribution_point: point,
         revoked_certs: vec![RevokedCertParams {
             serial_number: SerialNumber::from_slice(&[revoked]),
             revocation_time: date_time_ymd(2020, 1, 1),

@@ -15,9 +15,13 @@ const DIRECT: &[(&str, &[&str])] = &[
         &[
             "aws-lc-rs",
             "p12-keystore",
+            "pkcs12",
+            "pkcs5",
             "rustls",
             "rustls-pki-types",
             "rustls-webpki",
+            "sha1",
+            "sha2",
             "thiserror",
             "x509-parser",
             "zeroize",

@@ -7,6 +7,7 @@ mod https;
 mod issuers;
 mod names;
 mod noticed;
+mod points;
 mod redirects;
 mod rollback;
 mod saved;
