@@ -241,4 +241,4 @@ fn at(mut destination: SocketAddr, service: Service) -> SocketAddr {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

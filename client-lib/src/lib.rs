@@ -43,5 +43,4 @@ pub use sknock_protocol::{
 extern crate self as sknock; // tests/support/world.rs calls us by this name
 
 #[cfg(test)]
-#[path = "../tests/support/network.rs"]
-mod network;
+pub(crate) use client::tests::support::network;

@@ -68,6 +68,12 @@ pub(crate) enum Command {
     },
     /// Remove the protection that a stopped server has left in place
     Open,
+    /// What `check` starts for itself
+    #[command(hide = true)]
+    Fetch {
+        /// The descriptor with everything it needs
+        handover: i32,
+    },
     /// What `run` starts for itself
     #[command(hide = true)]
     Network {

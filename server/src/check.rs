@@ -14,46 +14,59 @@ mod host;
 mod keys;
 pub(crate) mod knock_ports;
 pub(crate) mod listening;
+mod looks;
+mod mapped;
 mod others;
-mod reached;
 mod reader;
 mod report;
 mod revocation;
+mod sessions;
 mod surroundings;
 mod switches;
 mod synchronised;
+mod unit;
+mod ways_in;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 
 use sknock_protocol::Moment;
 
 pub use found::{Content, Folder, Found};
-pub use reader::Reader;
+pub use others::{Beside, Manner};
+pub use reader::{Closed, Obstacle};
 pub use report::{Finding, Report, Severity};
+pub use sessions::Session;
 pub use switches::Switches;
 
 use crate::config::{Problems, Settings};
 use crate::marks::Marks;
+use crate::refresh::Attempt;
 
 /// What is known about this host from elsewhere than files.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Host {
-    /// The port that the administrator's own SSH connection came in on: the last number of
-    /// `$SSH_CONNECTION`.
-    pub ssh_port: Option<u16>,
-    /// Where that connection comes from: the first word.
-    pub ssh_from: Option<IpAddr>,
+    /// The administrator's own SSH connection, as `$SSH_CONNECTION` has it, here or above.
+    pub login: Option<Session>,
+    /// Who is connected.
+    pub sessions: BTreeSet<Session>,
+    /// Whether our table is there already.
+    pub protecting: bool,
     /// TCP ports that knocks have opened, and to whom.
     pub doors: Vec<(IpAddr, u16)>,
     /// Whether nobody keeps the clock right.
     pub unsynchronised: bool,
     /// How new each issuer's newest revocation list was that was ever in force.
     pub marks: Marks,
-    /// Each `crlUrl` that cannot be reached, and why.
-    pub unreachable: Vec<String>,
+    /// What a start would make of each `crlUrl`. Empty if there is none, or it was not tried.
+    pub attempts: Vec<Attempt>,
     /// Chains of other nftables tables that drop what should reach us, and what that is.
     pub denied_elsewhere: Vec<String>,
+    /// What others drop from everywhere, over whatever this host has.
+    pub shut: Vec<String>,
+    /// How ports beside the protected ones answer.
+    pub beside: Vec<Beside>,
     /// Chains of others that drop our answers, which conntrack does not know, and where from.
     pub answers_denied: Vec<String>,
     /// Chains of others that keep protected ports from conntrack, or may do so, and which.
@@ -71,28 +84,32 @@ pub struct Host {
     pub unlooked: Vec<String>,
     /// Why the kernel cannot do what the gate needs.
     pub unsupported: Vec<String>,
-    /// Whom the unit that is installed here runs sknockd as, unless that is root.
-    pub reader: Option<Reader>,
+    /// The user that the network process cannot become, as this user namespace has none of that number.
+    pub unmapped: Option<String>,
+    /// What the unit that is installed here cannot use.
+    pub closed: Vec<Closed>,
 }
 
 impl Host {
     /// Looks around on this host for what is in the way of these settings. Changes nothing. Needs root;
     /// without it, says what it has not seen.
+    ///
+    /// While it looks as the unit's user the whole process has that user's groups: no other thread may run.
     #[must_use]
-    pub fn look(loaded: &Result<Settings, Problems>) -> Self {
+    pub fn look(loaded: &Result<Settings, Problems>, config: &Path) -> Self {
         let mut host = Self::default();
+        reader::look(settled(loaded), config, &mut host);
         if let Some(settings) = settled(loaded) {
             surroundings::look(settings, &mut host);
         }
         host
     }
 
-    /// Takes the port from `$SSH_CONNECTION`: `client address, port, server address, port`.
+    /// Takes our own `$SSH_CONNECTION`: `client address, port, server address, port`. It comes before that
+    /// of the processes above.
     #[must_use]
     pub fn with_ssh_connection(mut self, connection: Option<&str>) -> Self {
-        let word = |number| connection.and_then(|text| text.split_whitespace().nth(number));
-        self.ssh_port = word(3).and_then(|port| port.parse().ok());
-        self.ssh_from = word(0).and_then(|address| address.parse().ok());
+        self.login = connection.and_then(sessions::session).or(self.login);
         self
     }
 }
@@ -109,6 +126,7 @@ pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Moment) -> R
         let found = examine(settings, &Found::look(settings), host, now);
         findings.extend(found.into_iter().map(|finding| finding.located(settings)));
     }
+    reader::examine(host, &mut findings);
     Report::new(settled(loaded).map(facts::gather).unwrap_or_default(), findings)
 }
 
@@ -128,6 +146,5 @@ pub fn examine(settings: &Settings, found: &Found, host: &Host, now: Moment) -> 
     host::examine(settings, found, host, &mut findings);
     knock_ports::examine(settings, &host.listening, &mut findings);
     host.switches.examine(&mut findings);
-    reader::examine(settings, found, host, &mut findings);
     findings
 }

@@ -5,6 +5,7 @@
 //!          -> begin: take the state, have the protection put up, threads -> finish
 //! ```
 
+mod attempt;
 mod belongings;
 mod confine;
 mod files;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use nix::unistd::Pid;
 use tracing::{debug, error, warn};
 
+pub use self::attempt::attempt;
 use self::belongings::Belongings;
 use self::inherited::Inherited;
 use self::orders::Orders;

@@ -1,13 +1,19 @@
 //! From the administrator's files to a verifier. Bytes in, values out; who reads the files is
 //! somebody else's business.
 
-use pki_types::CertificateDer;
-use pki_types::pem::PemObject;
-use sknock_protocol::{
-    Anchors, Bundle, BundleError, Rules, ServerKey, ServerKeyError, TrustError, Verifier,
-};
+mod authorities;
+pub mod pem;
 
+use sknock_protocol::{
+    Bundle, BundleError, Rules, ServerKey, ServerKeyError, TrustError, Verifier,
+};
+use tracing::warn;
+
+pub use self::authorities::{Authorities, authorities};
 use crate::config::Settings;
+
+/// As large as a key, a password, or a file of certificates may be, in bytes: they take kilobytes.
+pub const LARGEST_KEY_FILE: u64 = 1 << 20;
 
 /// The contents of the key files.
 #[derive(Clone, Copy)]
@@ -35,28 +41,44 @@ pub enum KeyProblem {
     /// The key in it is no server's.
     #[error("serverPFXFile: {0}")]
     Key(#[from] ServerKeyError),
-    /// `caFile` is no PEM file of certificates.
-    #[error(
-        "caFile: not a PEM file of certificates ({0}); convert DER with `openssl x509 -inform DER`"
-    )]
-    Pem(pki_types::pem::Error),
+    /// `caFile` has a certificate that cannot be read.
+    #[error("caFile: line {line}: not a certificate in PEM ({why}); replace it, or take it out")]
+    Damaged {
+        /// Where it begins, counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// `caFile` is in UTF-16.
+    #[error("caFile: it is in UTF-16; save it as UTF-8 or ASCII")]
+    Wide,
     /// `caFile` has nothing in it.
-    #[error("caFile: there is no certificate in it; a PEM file with BEGIN CERTIFICATE is expected")]
+    #[error(
+        "caFile: there is no certificate in it; a PEM file with BEGIN CERTIFICATE is expected (convert DER \
+         with `openssl x509 -inform DER`)"
+    )]
     EmptyPem,
+    /// `caFile` has only something else in it.
+    #[error("caFile: there is no certificate in it: line {line}: {why}")]
+    NoCertificate {
+        /// Where the first of it begins, counted from 1.
+        line: usize,
+        /// What it is, and what to do.
+        why: String,
+    },
     /// There is no authority to believe.
     #[error("authorities (from serverPFXFile and caFile): {0}")]
     Trust(#[from] TrustError),
 }
 
-/// Makes the verifier that `settings` ask for.
+/// Makes the verifier that `settings` ask for. The log names certificates of authorities that are not used.
 pub fn verifier(files: KeyFiles<'_>, settings: &Settings) -> Result<Verifier, KeyProblem> {
     let bundle = Bundle::open(files.bundle, files.password)?;
     let key = ServerKey::from_bundle(&bundle)?;
-    let mut authorities = bundle.authorities().to_vec();
-    if let Some(pem) = files.authorities {
-        authorities.extend(certificates(pem)?);
+    let Authorities { anchors, unused, .. } = authorities(&bundle, files.authorities)?;
+    for why in unused {
+        warn!("{why}");
     }
-    let anchors = Anchors::new(&authorities, REMEMBERED_PATHS)?;
     let verifier = Verifier::new(key, anchors, rules(settings));
     Ok(match settings.knocks.v1() {
         Some(rules) => verifier.with_v1(rules),
@@ -66,10 +88,7 @@ pub fn verifier(files: KeyFiles<'_>, settings: &Settings) -> Result<Verifier, Ke
 
 /// All certificates in a PEM file, at least one.
 pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, KeyProblem> {
-    let found: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(pem)
-        .map(|one| one.map(|der| der.to_vec()).map_err(KeyProblem::Pem))
-        .collect::<Result<_, _>>()?;
-    if found.is_empty() { Err(KeyProblem::EmptyPem) } else { Ok(found) }
+    Ok(pem::read(pem)?.certificates.into_iter().map(|one| one.der).collect())
 }
 
 /// The last line end of a password file does not belong to the password.

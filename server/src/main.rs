@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         },
         Command::Reload { trial } => reload(trial.span),
         Command::Network { handover } => child::live(handover),
+        Command::Fetch { handover } => child::attempt(handover, clock::now()),
         Command::Check { config, json } => check(&config.path, json),
         Command::Explain { config, at, from, files } => {
             let settings = match Settings::load(&config.path, env::vars_os()) {
@@ -93,7 +94,7 @@ fn open() -> ExitCode {
 fn check(config: &Path, json: bool) -> ExitCode {
     let loaded = Settings::load(config, env::vars_os());
     let connection = env::var("SSH_CONNECTION").ok();
-    let host = Host::look(&loaded).with_ssh_connection(connection.as_deref());
+    let host = Host::look(&loaded, config).with_ssh_connection(connection.as_deref());
     let report = check::check(&loaded, &host, clock::now());
     match json.then(|| report.json()) {
         Some(Ok(json)) => println!("{json}"),

@@ -6,6 +6,7 @@
 //! It is single-threaded. What it reads from the network process are records of fixed size, which
 //! the gate checks. It parses no certificate and no packet.
 
+pub(crate) mod attempt;
 mod child_log;
 mod closing;
 mod ears;
@@ -33,6 +34,8 @@ use tracing::{error, warn};
 use self::closing::CloseSocket;
 use self::fallback::Fallbacks;
 use self::files::{Files, Unusable};
+pub(crate) use self::list::acting_as;
+pub(crate) use self::privilege::Account;
 use self::signals::Signals;
 use self::start::Start;
 use self::supervise::{Supervisor, Trial};

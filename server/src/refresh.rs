@@ -3,6 +3,8 @@
 //!
 //! Whatever goes wrong, the last good lists stay, and a log line says what happened.
 
+mod attempt;
+mod authorities;
 mod close;
 mod fetch;
 mod file;
@@ -24,9 +26,11 @@ use std::time::Duration;
 use sknock_protocol::{IssuerId, Moment, Revocation, RevocationList, RevocationLists, Verifier};
 use tracing::{info, warn};
 
+pub use self::attempt::{Attempt, Sighted};
 pub(crate) use self::fetch::ports;
 use self::fetch::{Clients, Fetched, Fetcher};
 pub use self::fetch::{FetchError, LARGEST, Patience};
+pub(crate) use self::file::MOST as LARGEST_SAVED;
 pub use self::route::Astray;
 use self::turns::{Turn, Turns};
 use crate::audit::hex;

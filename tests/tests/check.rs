@@ -5,14 +5,15 @@
 mod lists;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sknock_certs::Authority;
 use sknock_protocol::Moment;
-use sknock_server::check::{Host, Reader, Report, Severity, check};
+use sknock_server::check::{Host, Report, Severity, check};
 use sknock_server::config::Settings;
+use sknock_server::refresh::Attempt;
 use tempfile::TempDir;
 
 const NOW: Moment = Moment::from_secs(1_800_000_000);
@@ -273,14 +274,14 @@ fn protected_ports_that_no_knock_can_open_are_told() {
 
 #[test]
 fn clocks_and_web_servers_that_would_lock_out_in_the_end_are_told() {
-    let host = Host {
-        unsynchronised: true,
-        unreachable: vec!["http://ca.example.org/crl.der: refused".into()],
-        ..Host::default()
-    };
-    let report = Installation::new().check_at(NOW, &host);
+    let url = "http://ca.example.org/crl.der".to_owned();
+    let attempts = vec![Attempt { url, outcome: Err("refused".to_owned()) }];
+    let host = Host { unsynchronised: true, attempts, ..Host::default() };
+    let here = Installation::new();
+    here.configure("crlUrl = http://ca.example.org/crl.der\n");
+    let report = here.check_at(NOW, &host);
     assert_found(&report, Severity::Warning, "not synchronised: once it is more than 7 s", "NTP");
-    assert_found(&report, Severity::Warning, "crlUrl: cannot be reached: http://ca.", "web server");
+    assert_found(&report, Severity::Warning, "no list from http://ca.", "web server");
     assert_eq!(report.exit_code(), 0, "it would start");
 }
 
@@ -303,34 +304,6 @@ fn what_the_gate_reports_is_passed_on() {
     assert_found(&report, Severity::Note, "table ip raw, chain PREROUTING", "look yourself");
     assert_found(&report, Severity::Note, "not looked at: all else", "as root");
     assert_found(&report, Severity::Error, "no nf_tables", "");
-}
-
-#[test]
-fn what_the_units_user_may_not_read_is_told() {
-    let here = Installation::new();
-    let metadata = fs::metadata(here.path("ca/host.pfx")).unwrap();
-    let (uid, gid) = (metadata.uid(), metadata.gid());
-    let as_reader = |uid, groups: &[u32]| {
-        let reader = Reader { name: "sknock".into(), uid, groups: groups.into() };
-        here.check_at(NOW, &Host { reader: Some(reader), ..Host::default() })
-    };
-    let chmod = |mode| {
-        let permissions = fs::Permissions::from_mode(mode);
-        fs::set_permissions(here.path("ca/host.pfx"), permissions).unwrap();
-    };
-    chmod(0o600);
-    let told = as_reader(uid + 1, &[gid]);
-    assert_found(
-        &told,
-        Severity::Warning,
-        "serverPFXFile: the unit runs as sknock",
-        "chgrp sknock",
-    );
-    assert_eq!(as_reader(uid, &[]).findings(), []);
-    chmod(0o640);
-    assert_eq!(as_reader(uid + 1, &[gid]).findings(), []);
-    let told = as_reader(uid + 1, &[gid + 1]);
-    assert_found(&told, Severity::Warning, "who may not read", "chmod 640");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `sknockd check` on a host with other firewalls: it names who is in the way, and touches nothing.
 
 use serde_json::Value;
-use sknock_tests::{Authority, Client, Config, Daemon, Echo, Page, Reply, Web, World, binaries};
+use sknock_tests::wait::until;
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, World, binaries, reach};
 
 /// Denies as ufw does, in chains that are jumped to, with a policy that drops.
 const DENYING: &str = "
@@ -78,7 +79,41 @@ fn a_firewall_that_drops_what_a_knock_opens_is_named() {
     let opened = "add rule ip filter ufw-user-input meta l4proto { tcp, udp } \
                   th dport { 22, 53, 62344 } accept";
     world.gateway.nft(opened);
-    assert_eq!(found(&daemon), READY);
+    let way = |what: &String| what.contains("in the way");
+    assert!(!found(&daemon).iter().any(way), "{:?}", found(&daemon));
+}
+
+#[test]
+fn a_port_that_others_drop_for_everybody_is_an_error_and_no_knock_gets_in() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    world.gateway.nft(
+        "table inet other {
+    chain input {
+        type filter hook input priority filter; policy drop;
+        udp dport { 53, 62344 } accept
+        meta l4proto ipv6-icmp accept
+    }
+}",
+    );
+    let mut daemon = Daemon::stopped(&world.gateway, &config(&authority));
+    let everybody = "error: another firewall drops tcp/22 for everybody";
+    let asked = daemon.ask("check", &[]);
+    assert!(asked.answer.contains(everybody), "{}", asked.answer);
+    assert_eq!(asked.code, Some(78));
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    let ran = Client::alice(&world.client, &authority).knock("10.77.1.1 tcp/22 --timeout 5");
+    assert_eq!(ran.code, 1, "check would be wrong: {ran:?}");
+    // Over one family it gets in: that may be meant.
+    world.gateway.nft("add rule inet other input meta nfproto ipv6 tcp dport 22 accept");
+    let asked = daemon.ask("check", &[]);
+    assert!(!asked.answer.contains(everybody), "{}", asked.answer);
+    assert!(asked.answer.contains("drops tcp/22 over IPv4"), "{}", asked.answer);
+    assert_eq!(asked.code, Some(0));
+    // A host that has no address of that family.
+    world.gateway.ip("addr del fd77:1::1/64 dev cl\naddr del fd77:2::1/64 dev st");
+    assert_eq!(daemon.ask("check", &[]).code, Some(78), "it has no IPv6 any more");
 }
 
 #[test]
@@ -106,22 +141,6 @@ fn what_can_only_be_seen_by_root_is_said_to_be_unseen() {
 }
 
 #[test]
-fn a_web_server_that_cannot_be_reached_is_named() {
-    let (world, authority) = (World::new(), Authority::new());
-    let list = Reply::Page(Page::plain(authority.crl()));
-    let web = Web::start(&world.stranger, 8000, list);
-    let (there, gone) = (web.url(World::STRANGER[1], "/crl.der"), "http://10.77.2.2:8001/crl.der");
-    let urls = format!("{there} {gone} http://lists.invalid/crl.der");
-    world.gateway.know_hosts("127.0.0.1 localhost\n");
-    let daemon = Daemon::stopped(&world.gateway, &config(&authority).set("crlUrl", &urls));
-    let found = found(&daemon);
-    let [refused, unknown, ..] = found.as_slice() else { panic!("{found:?}") };
-    assert!(refused.contains(gone) && refused.contains("refused"), "{refused}");
-    assert!(unknown.contains("http://lists.invalid"), "{unknown}");
-    assert_eq!(web.requests().len(), 0, "nothing is asked");
-}
-
-#[test]
 fn the_way_in_that_a_knock_has_opened_is_seen() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
@@ -134,6 +153,54 @@ fn the_way_in_that_a_knock_has_opened_is_seen() {
         alice.open(host, "tcp/22");
         assert!(!warned());
     }
+}
+
+/// By sudo, su and cron the variable is gone: what the processes above were given, and what the kernel
+/// has, is still there.
+#[test]
+fn who_is_connected_is_seen_without_the_variable_of_ssh() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let mut daemon = Daemon::stopped(&world.gateway, &config(&authority));
+    let (sknockd, file) = (binaries::path("sknockd"), daemon.file("config.ini"));
+    let check = format!("{} check --config {}", sknockd.display(), file.display());
+    for (host, from) in World::GATEWAY.into_iter().zip(World::CLIENT) {
+        assert_eq!(found(&daemon), READY);
+        let session = reach::connect(&world.client, (host, 22).into()).expect("it listens");
+        let known = format!("SSH_CONNECTION={from} 50000 {host} 22");
+        for command in [
+            format!("env -i PATH=/usr/bin:/bin {check}"),
+            format!("su - root -c '{check}'"),
+            format!("env -u SSH_CONNECTION setsid --wait {check}"),
+        ] {
+            let shell = format!("{command}; true");
+            let told = world.gateway.run("env", &[&known, "sh", "-c", &shell]);
+            assert!(told.contains("you are connected by SSH to tcp/22"), "{command}: {told}");
+        }
+        // A session that was somewhere else, or is over.
+        let told = world.gateway.run(
+            "env",
+            &[
+                "SSH_CONNECTION=192.0.2.7 50000 192.0.2.1 22",
+                "sh",
+                "-c",
+                &format!("env -i {check}; true"),
+            ],
+        );
+        assert!(!told.contains("you are connected by SSH"), "{told}");
+        let what = format!("there are connections to tcp/22 (from {from})");
+        assert!(told.contains(&format!("warning: {what}")), "{told}");
+        assert!(found(&daemon)[0].contains(&what), "nothing is known of whose it is");
+        drop(session);
+        until("it is over", || found(&daemon) == READY);
+    }
+    // Where a knock is what lets in, that somebody is in is no surprise.
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    Client::alice(&world.client, &authority).open(World::GATEWAY[0], "tcp/22");
+    let _session =
+        reach::connect(&world.client, (World::GATEWAY[0], 22).into()).expect("it is open");
+    assert_eq!(found(&daemon), READY);
 }
 
 /// The old clients knock at random ports: a service may be among them, and that is told, not refused.

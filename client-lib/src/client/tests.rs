@@ -7,7 +7,7 @@ use super::*;
 use support::{Server, World, grant};
 
 #[path = "../../tests/support/world.rs"]
-mod support;
+pub(crate) mod support;
 
 /// Below the ports that the system gives out, so that nobody else has them.
 const KNOCK_PORT: u16 = 2223;

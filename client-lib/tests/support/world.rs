@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 #[path = "network.rs"]
-mod network;
+pub(crate) mod network;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;

@@ -7,6 +7,16 @@ use serde_json::Value;
 /// The sets of doors that stay open for a while. Those for a single connection are no way back in.
 const SETS: [&str; 2] = ["grant4", "grant6"];
 
+/// Whether our table is in the kernel at all.
+pub(super) fn is_there(json: &[u8]) -> bool {
+    let listed: Value = serde_json::from_slice(json).unwrap_or_default();
+    let mut objects = listed["nftables"].as_array().into_iter().flatten();
+    objects.any(|object| {
+        let table = &object["table"];
+        table["family"] == "inet" && table["name"] == "sknock"
+    })
+}
+
 /// The TCP ports that are open to somebody, and to whom.
 pub(super) fn open(json: &[u8]) -> Vec<(IpAddr, u16)> {
     let listed: Value = serde_json::from_slice(json).unwrap_or_default();

@@ -11,12 +11,8 @@ use sknock_storage::{Follow, open_regular};
 use zeroize::Zeroizing;
 
 use crate::config::{PasswordSource, Settings};
-
-/// Keys, passwords and authorities are far smaller.
-const MOST_OF_A_KEY_FILE: u64 = 4 << 20;
-
-/// A list of a million certificates takes about 40 MB.
-const MOST_OF_A_LIST: u64 = 256 << 20;
+use crate::keys::LARGEST_KEY_FILE;
+use crate::refresh::{LARGEST, LARGEST_SAVED};
 
 /// A file's bytes, and who may read it.
 #[derive(Clone, Eq, PartialEq)]
@@ -25,10 +21,6 @@ pub struct Content {
     pub bytes: Zeroizing<Vec<u8>>,
     /// Its permission bits.
     pub mode: u32,
-    /// The number of the user that owns it.
-    pub owner: u32,
-    /// The number of its group.
-    pub group: u32,
 }
 
 impl fmt::Debug for Content {
@@ -78,20 +70,20 @@ pub struct Found {
 impl Found {
     /// Reads and asks.
     pub fn look(settings: &Settings) -> Self {
-        let key_file = |path: &Path| read(path, MOST_OF_A_KEY_FILE);
+        let key_file = |path: &Path| read(path, LARGEST_KEY_FILE);
         let pfx = Some(settings.keys.pfx.as_path()).filter(|path| !path.as_os_str().is_empty());
         let password = match &settings.keys.password {
             PasswordSource::File(path) => Some(key_file(path)),
             PasswordSource::Inline(_) | PasswordSource::None => None,
         };
         let list = settings.revocation.file.as_deref();
-        let list_file = |path: &Path| read(path, MOST_OF_A_LIST);
+        let list_file = |path: &Path| read(path, LARGEST);
         Self {
             pfx: pfx.map(key_file),
             password,
             authorities: settings.keys.authorities.as_deref().map(key_file),
             list: list.map(list_file),
-            saved: settings.revocation.saved.as_deref().map(list_file),
+            saved: settings.revocation.saved.as_deref().map(|path| read(path, LARGEST_SAVED)),
             tls_authorities: settings.revocation.tls_authorities.as_deref().map(key_file),
             user: uid(&settings.process.user),
             state: folder(&settings.process.state),
@@ -108,8 +100,7 @@ fn read(path: &Path, most: u64) -> io::Result<Content> {
     let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(most).read_to_end(&mut bytes)?;
-    let (owner, group) = (metadata.uid(), metadata.gid());
-    Ok(Content { bytes, mode: metadata.mode(), owner, group })
+    Ok(Content { bytes, mode: metadata.mode() })
 }
 
 /// As for `run`, a number is a uid.

@@ -2,9 +2,8 @@
 //! would the administrator lock themselves out.
 
 use sknock_protocol::service::all_covered;
-use sknock_protocol::{Service, Transport};
 
-use super::{Finding, Folder, Found, Host};
+use super::{Finding, Folder, Found, Host, looks, mapped, ways_in};
 use crate::config::{FirewallPolicy, Settings};
 
 /// What to do if the kernel itself does not say.
@@ -19,7 +18,9 @@ pub(super) fn examine(
 ) {
     findings.extend(user(settings, found));
     findings.extend(state(settings, found));
-    findings.extend(ssh(settings, host));
+    mapped::examine(host, findings);
+    looks::examine(settings, host, findings);
+    ways_in::examine(settings, host, findings);
     findings.extend(policy(settings));
     findings.extend(shut(settings));
     findings.extend(clock(settings, host));
@@ -28,6 +29,15 @@ pub(super) fn examine(
 
 /// What is in the way, and what may be.
 fn around(host: &Host, findings: &mut Vec<Finding>) {
+    if !host.shut.is_empty() {
+        findings.push(Finding::error(
+            format!(
+                "another firewall drops {} for everybody: no knock gets in there",
+                host.shut.join(", ")
+            ),
+            "let it through there, from everywhere; the warnings say which chain drops it",
+        ));
+    }
     findings.extend(host.denied_elsewhere.iter().map(|denied| {
         Finding::warning(
             format!("another firewall is in the way: {denied}"),
@@ -112,27 +122,6 @@ fn state(settings: &Settings, found: &Found) -> Option<Finding> {
             })
         }
     }
-}
-
-fn ssh(settings: &Settings, host: &Host) -> Option<Finding> {
-    let firewall = &settings.firewall;
-    let port = host.ssh_port?;
-    let yours = Service::new(Transport::Tcp, port, port)?;
-    let denied = firewall.policy != FirewallPolicy::None
-        && !all_covered(&yours, &firewall.always_open)
-        && (firewall.protected.is_empty() || all_covered(&yours, &firewall.protected));
-    // Who has opened it can do so again.
-    let opened = host.ssh_from.is_some_and(|from| host.doors.contains(&(from, port)));
-    (denied && !opened).then(|| {
-        Finding::warning(
-format!(
-                "you are connected by SSH to {yours}, which new connections need a knock for, and no \
-                 knock has opened it for you now"
-            ),
-            "start with `sknockd run --confirm 120` and keep this connection until a knock has worked, \
-             or add the port to alwaysOpenPorts",
-        )
-    })
 }
 
 /// What is closed and no knock can open. That may be meant, of a port that nobody shall reach.

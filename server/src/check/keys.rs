@@ -2,6 +2,7 @@
 //! and until when.
 
 use std::io;
+use std::path::Display;
 use std::time::Duration;
 
 use sknock_protocol::{Anchors, Bundle, BundleError, Moment, ServerKey};
@@ -10,7 +11,7 @@ use x509_parser::prelude::FromDer;
 
 use super::{Content, Finding, Found};
 use crate::config::{PasswordSource, Settings};
-use crate::keys::{certificates, without_line_end};
+use crate::keys::{Authorities, authorities, pem, without_line_end};
 
 /// Certificates that end within this time are mentioned.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -23,34 +24,53 @@ pub(super) fn examine(
     findings: &mut Vec<Finding>,
 ) -> Option<Anchors> {
     let bundle = bundle(settings, found, findings);
-    let added = match content("caFile", found.authorities.as_ref(), findings) {
-        Some(content) => pem("caFile", content, findings),
-        None => Some(Vec::new()),
+    let added = content("caFile", found.authorities.as_ref(), findings);
+    let Some(bundle) = bundle else {
+        // All that can be told of one without the other.
+        if let Some(added) = added {
+            pem("caFile", added, findings);
+        }
+        return None;
     };
-    let bundle = bundle?;
     if let Err(error) = ServerKey::from_bundle(&bundle) {
         findings.push(told("serverPFXFile", &error.to_string()));
     }
     findings.extend(validity("the server's certificate", bundle.certificate(), now));
-    let mut authorities = bundle.authorities().to_vec();
-    authorities.extend(added?);
-    for authority in &authorities {
-        findings.extend(validity("authority", authority, now));
+    if added.is_none() && found.authorities.is_some() {
+        return None;
     }
-    match Anchors::new(&authorities, 1) {
-        Ok(anchors) => Some(anchors),
+    match authorities(&bundle, added.map(|added| added.bytes.as_slice())) {
+        Ok(Authorities { anchors, certificates, unused }) => {
+            for authority in &certificates {
+                findings.extend(validity("authority", authority, now));
+            }
+            findings.extend(unused.iter().map(|why| unfit(why)));
+            Some(anchors)
+        }
         Err(error) => {
-            findings.push(told("serverPFXFile and caFile", &error.to_string()));
+            findings.push(named(&error.to_string()));
             None
         }
     }
+}
+
+/// A certificate of `caFile`, or a part of it, that has no effect.
+fn unfit(why: &str) -> Finding {
+    let (what, remedy) = why.split_once("; ").unwrap_or((why, "take it out"));
+    Finding::warning(what, remedy)
+}
+
+/// An error that begins with its key, and says what to do after a semicolon.
+fn named(error: &str) -> Finding {
+    let (what, remedy) = error.split_once("; ").unwrap_or((error, "replace the file"));
+    Finding::error(what, remedy)
 }
 
 fn bundle(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) -> Option<Bundle> {
     let pfx = content("serverPFXFile", found.pfx.as_ref(), findings);
     if pfx.is_some_and(|pfx| pfx.mode & 0o007 != 0) {
         let what = "serverPFXFile: everybody can read or write it";
-        findings.push(Finding::warning(what, format!("chmod 640 {}", settings.keys.pfx.display())));
+        findings.push(Finding::warning(what, for_the_unit_too(&settings.keys.pfx.display())));
     }
     let password = password(settings, found, findings);
     // Without its password it can still be told whether it is such a file at all.
@@ -81,7 +101,7 @@ fn password<'a>(
     if content.mode & 0o037 != 0 {
         let what =
             "PFXPasswdFile: others than its owner and group can read it, or than its owner write";
-        findings.push(Finding::warning(what, format!("chmod 640 {path}")));
+        findings.push(Finding::warning(what, for_the_unit_too(&path)));
     }
     let text = std::str::from_utf8(&content.bytes).ok();
     if text.is_none() {
@@ -89,6 +109,11 @@ fn password<'a>(
         findings.push(Finding::error(format!("PFXPasswdFile: {path} is not UTF-8"), remedy));
     }
     text.map(without_line_end)
+}
+
+/// What closes a file to others and leaves it to the unit, whose user is in this group.
+fn for_the_unit_too(path: &Display<'_>) -> String {
+    format!("chgrp sknock {path} && chmod 640 {path}")
 }
 
 fn wrong_password(source: &PasswordSource) -> Finding {
@@ -125,18 +150,20 @@ pub(super) fn content<'a>(
     }
 }
 
-/// The certificates of a PEM file; `None` after a finding.
-pub(super) fn pem(
-    key: &str,
-    content: &Content,
-    findings: &mut Vec<Finding>,
-) -> Option<Vec<Vec<u8>>> {
-    certificates(&content.bytes)
-        .map_err(|error| {
+/// Adds what is wrong with a PEM file of certificates, and what of it is not used.
+pub(super) fn pem(key: &str, content: &Content, findings: &mut Vec<Finding>) {
+    match pem::read(&content.bytes) {
+        Ok(contained) => findings.extend(
+            contained
+                .others
+                .iter()
+                .map(|other| unfit(&format!("{key}: line {}: {}", other.line, other.why))),
+        ),
+        Err(error) => {
             let text = error.to_string();
             findings.push(told(key, text.strip_prefix("caFile: ").unwrap_or(&text)));
-        })
-        .ok()
+        }
+    }
 }
 
 /// An error that says what happened and, after a semicolon, what to do.

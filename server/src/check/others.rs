@@ -8,6 +8,7 @@
 
 mod fit;
 mod legacy;
+mod neighbours;
 mod ruleset;
 mod walk;
 
@@ -16,6 +17,8 @@ use std::collections::BTreeMap;
 use sknock_protocol::{Service, Transport};
 
 use crate::config::{FirewallPolicy, Intake, Settings};
+pub use neighbours::Manner;
+
 use fit::{Course, Packet};
 use ruleset::{Base, Hook, Ruleset};
 use walk::{Judgement, Place, Walk};
@@ -34,14 +37,27 @@ const MOST_APART: usize = 64;
 pub(super) struct Others {
     /// Chains that drop what sknock needs, and what that is.
     pub(super) closed: Vec<String>,
+    /// Each service that some chain drops from everywhere, over IPv4, and over IPv6.
+    pub(super) shut: Vec<(Service, [bool; 2])>,
     /// Chains that drop answers to knocks, and where from.
     pub(super) answers: Vec<String>,
     /// Chains that keep protected ports from conntrack, or may do so.
     pub(super) untracked: Vec<String>,
     /// Where all traffic is denied: chains that pass on connections to other addresses than ours.
     pub(super) passed_on: Vec<String>,
+    /// How ports beside protected ones answer, and beside which.
+    pub(super) beside: Vec<Beside>,
     /// Where the administrator should look for themselves, and why.
     pub(super) unclear: Vec<String>,
+}
+
+/// Protected services, and how ports beside them answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Beside {
+    /// As people read it: `tcp/22 over IPv4`.
+    pub services: String,
+    /// What comes back from the ports beside them.
+    pub manner: Manner,
 }
 
 /// Judges the output of `nft -j list ruleset`. The error says what it is not.
@@ -53,7 +69,12 @@ pub(super) fn judge(json: &[u8], settings: &Settings) -> Result<Others, String> 
             ask(&ruleset, need, v6, &mut heard);
         }
     }
-    let mut others = Others { passed_on: foreign(&ruleset, settings), ..Others::default() };
+    let passed_on = foreign(&ruleset, settings);
+    let beside = neighbours::look(&ruleset, settings).into_iter();
+    let beside =
+        beside.map(|((_, manner), services)| Beside { services: named(&services), manner });
+    let mut others =
+        Others { passed_on, shut: heard.shut(), beside: beside.collect(), ..Others::default() };
     for ((chain, place), services) in heard.untracked {
         others.untracked.push(format!("{chain} has {} ({place})", named(&services)));
     }
@@ -151,6 +172,23 @@ struct Heard {
     told: Told<(String, bool, Judgement)>,
     /// By chain and rule.
     untracked: Told<(String, Place)>,
+}
+
+impl Heard {
+    /// What does not come in, by whichever chains.
+    fn shut(&self) -> Vec<(Service, [bool; 2])> {
+        let mut shut: Vec<(Service, [bool; 2])> = Vec::new();
+        let closed = self.told.iter().filter(|((_, leaves, judgement), _)| {
+            !leaves && matches!(judgement, Judgement::Closed(_))
+        });
+        for (service, families) in closed.flat_map(|(_, services)| services) {
+            match shut.iter_mut().find(|(known, _)| known == service) {
+                Some((_, known)) => (0..2).for_each(|family| known[family] |= families[family]),
+                None => shut.push((*service, *families)),
+            }
+        }
+        shut
+    }
 }
 
 fn tell<K: Ord>(told: &mut Told<K>, key: K, need: Need, v6: bool) {

@@ -1,84 +1,156 @@
-//! Whom the unit runs sknockd as, and whether they may read what the configuration names. Run by hand
-//! as root, it reads everything; systemd then finds that it does not.
+//! Whether the unit's user can open what the configuration names, and the configuration: each is opened as
+//! that user. Run by hand as root, sknockd reads everything; systemd then finds that it does not.
 
-use std::ffi::CString;
-use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use nix::unistd::{User, getgrouplist};
+use nix::unistd::{Gid, Uid, geteuid, getgroups, setgroups};
+use sknock_storage::{Follow, open_regular};
 
-use super::{Content, Finding, Found, Host};
+use super::unit::{Reader, Unit};
+use super::{Finding, Host};
 use crate::config::{PasswordSource, Settings};
+use crate::parent::{Account, acting_as};
 
-/// Where units are, the first that is there counts.
-const UNITS: [&str; 3] = [
-    "/etc/systemd/system/sknockd.service",
-    "/usr/lib/systemd/system/sknockd.service",
-    "/lib/systemd/system/sknockd.service",
-];
-
-/// A user that files may be closed to.
+/// A file or folder that the unit cannot use.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Reader {
-    /// What the unit calls it.
-    pub name: String,
-    /// Its number.
-    pub uid: u32,
-    /// Its own group and those that it was put into.
-    pub groups: Vec<u32>,
+pub struct Closed {
+    /// The key that names it.
+    pub key: &'static str,
+    /// What it names.
+    pub path: PathBuf,
+    /// Whom the unit runs sknockd as.
+    pub user: String,
+    /// What is in the way.
+    pub by: Obstacle,
 }
 
-impl Reader {
-    /// The user of the unit that is installed here, if there is one and it is not root's.
-    pub(super) fn of_the_unit() -> Option<Self> {
-        let text = UNITS.iter().find_map(|path| fs::read_to_string(path).ok())?;
-        let name = text.lines().filter_map(|line| line.strip_prefix("User=")).next_back()?.trim();
-        let user = User::from_name(name).ok()??;
-        let groups = getgrouplist(&CString::new(name).ok()?, user.gid).ok()?;
-        let groups = groups.into_iter().map(nix::unistd::Gid::as_raw).collect();
-        Some(Self { name: name.to_owned(), uid: user.uid.as_raw(), groups })
-            .filter(|reader| reader.uid != 0)
-    }
+/// What is in the way of the unit's user.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Obstacle {
+    /// The file itself may not be read.
+    File,
+    /// A folder above it may not be passed through.
+    Folder(PathBuf),
+    /// The unit does not see it, because of this key of the unit.
+    Unseen(&'static str),
+    /// The unit may not write to it, whoever owns it.
+    WriteProtected,
+}
 
-    fn may_read(&self, file: &Content) -> bool {
-        // The kernel asks the first that fits, and no other.
-        let bit = match file {
-            _ if file.owner == self.uid => 0o400,
-            _ if self.groups.contains(&file.group) => 0o040,
-            _ => 0o004,
-        };
-        file.mode & bit != 0
+/// Tries everything that is named, as the user of the unit that is installed here. The error says what
+/// could not be looked at.
+pub(super) fn look(settings: Option<&Settings>, config: &Path, host: &mut Host) {
+    let Some(unit) = Unit::installed().filter(|unit| unit.is_for(config)) else { return };
+    let Some(reader) = unit.reader() else { return };
+    let files = named(settings, config);
+    let tried = acting_as_reader(&reader, || {
+        files.iter().map(|(key, path)| Ok(obstacle(path).map(|by| (*key, path, by)))).collect()
+    });
+    let unseen = files.iter().filter_map(|(key, path)| {
+        let by = Obstacle::Unseen(unit.hides(path)?);
+        Some((*key, path, by))
+    });
+    let mut found: Vec<_> = unseen.collect();
+    match tried {
+        Ok(tried) => {
+            let tried: Vec<Option<_>> = tried;
+            found.extend(tried.into_iter().flatten());
+        }
+        Err(error) => {
+            let name = &reader.name;
+            host.unlooked
+                .push(format!("whether {name} can read the files that are named: {error}"));
+        }
+    }
+    let closed = |(key, path, by): (_, &PathBuf, _)| Closed {
+        key,
+        path: path.clone(),
+        user: reader.name.clone(),
+        by,
+    };
+    host.closed = found.into_iter().map(closed).collect();
+    let state = settings.map(|settings| &settings.process.state);
+    if let Some(state) = state.filter(|state| unit.write_protects(state)) {
+        host.closed.push(closed(("stateDir", state, Obstacle::WriteProtected)));
     }
 }
 
-/// Adds the files that the unit's user may not read.
-pub(super) fn examine(
-    settings: &Settings,
-    found: &Found,
-    host: &Host,
-    findings: &mut Vec<Finding>,
-) {
-    let Some(reader) = &host.reader else { return };
+/// What the privileged process opens, by key.
+fn named(settings: Option<&Settings>, config: &Path) -> Vec<(&'static str, PathBuf)> {
+    let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());
+    let mut files = vec![("configuration", config)];
+    let Some(settings) = settings else { return files };
     let password = match &settings.keys.password {
-        PasswordSource::File(path) => Some(path.as_path()),
+        PasswordSource::File(path) => Some(path),
         PasswordSource::Inline(_) | PasswordSource::None => None,
     };
     let revocation = &settings.revocation;
-    let files: [(&str, Option<&Path>, _); 5] = [
-        ("serverPFXFile", Some(&settings.keys.pfx), &found.pfx),
-        ("PFXPasswdFile", password, &found.password),
-        ("caFile", settings.keys.authorities.as_deref(), &found.authorities),
-        ("crlFile", revocation.file.as_deref(), &found.list),
-        ("crlTlsCaFile", revocation.tls_authorities.as_deref(), &found.tls_authorities),
+    let more = [
+        ("serverPFXFile", Some(&settings.keys.pfx)),
+        ("PFXPasswdFile", password),
+        ("caFile", settings.keys.authorities.as_ref()),
+        ("crlFile", revocation.file.as_ref()),
+        ("crlTlsCaFile", revocation.tls_authorities.as_ref()),
     ];
-    for (key, path, file) in files {
-        let (Some(path), Some(Ok(file))) = (path, file) else { continue };
-        if !reader.may_read(file) {
-            let (name, path) = (&reader.name, path.display());
-            findings.push(Finding::warning(
-                format!("{key}: the unit runs as {name}, who may not read {path}"),
-                format!("chgrp {name} {path} && chmod 640 {path}"),
-            ));
-        }
+    files.extend(more.into_iter().filter_map(|(key, path)| Some((key, path?.clone()))));
+    files
+}
+
+/// What keeps whoever we act as from reading this file. What is not there is no obstacle.
+fn obstacle(path: &Path) -> Option<Obstacle> {
+    let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    open_regular(path, Follow::Links).err().filter(denied)?;
+    let passable = |folder: &&Path| {
+        // To ask for what is not there takes passing through, too.
+        folder.join("sknock-is-not-here").symlink_metadata().is_err_and(|error| denied(&error))
+    };
+    let mut folders: Vec<&Path> = path.ancestors().skip(1).collect();
+    folders.reverse();
+    let closed = folders.into_iter().find(passable);
+    Some(closed.map_or(Obstacle::File, |folder| Obstacle::Folder(folder.to_owned())))
+}
+
+/// Does `work` with the rights to files that the reader has. Its groups are those of the whole process
+/// meanwhile.
+fn acting_as_reader<T>(reader: &Reader, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let uid = Uid::from_raw(reader.uid);
+    if !geteuid().is_root() {
+        let somebody_else = || io::Error::other("that takes root");
+        return if geteuid() == uid { work() } else { Err(somebody_else()) };
     }
+    let gid = reader.groups.first().copied().unwrap_or(Gid::from_raw(reader.uid));
+    let ours = getgroups()?;
+    setgroups(&reader.groups)?;
+    let done = acting_as(Account { uid, gid }, work);
+    setgroups(&ours)?;
+    done
+}
+
+/// Adds what the unit cannot use.
+pub(super) fn examine(host: &Host, findings: &mut Vec<Finding>) {
+    findings.extend(host.closed.iter().map(|Closed { key, path, user, by }| {
+        let path = path.display();
+        match by {
+            Obstacle::File => Finding::error(
+                format!("{key}: the unit runs as {user}, who may not read {path}"),
+                format!("chgrp {user} {path} && chmod 640 {path}"),
+            ),
+            Obstacle::Folder(folder) => Finding::error(
+                format!(
+                    "{key}: the unit runs as {user}, who may not pass through {} to {path}",
+                    folder.display()
+                ),
+                format!("chmod o+x {}, or put the file into /etc/sknock", folder.display()),
+            ),
+            Obstacle::Unseen(by) => Finding::error(
+                format!("{key}: the unit does not see {path}, because of its {by}="),
+                "put the file into /etc/sknock",
+            ),
+            Obstacle::WriteProtected => Finding::error(
+                format!("{key}: the unit may not write to {path}"),
+                format!("leave {key} at /var/lib/sknock, or `systemctl edit sknockd`: ReadWritePaths={path}"),
+            ),
+        }
+    }));
 }

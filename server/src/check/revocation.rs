@@ -1,9 +1,11 @@
 //! Who is no longer welcome: is there a list, whose is it, and how long does it count.
 
+mod web;
+
 use std::io;
 use std::time::Duration;
 
-use sknock_protocol::{Anchors, CrlError, IssuerId, Mark, Moment, RevocationList};
+use sknock_protocol::{Anchors, CrlError, FUTURE_SLACK, Mark, Moment, RevocationList};
 use x509_parser::time::ASN1Time;
 
 use super::keys::{content, pem, told};
@@ -21,50 +23,65 @@ pub(super) fn examine(
     now: Moment,
     findings: &mut Vec<Finding>,
 ) {
-    let revocation = &settings.revocation;
-    findings.extend(host.unreachable.iter().map(|url| {
-        Finding::warning(
-            format!("crlUrl: cannot be reached: {url}"),
-            "correct it, or look at the web server and at firewalls on the way: without a new list all \
-             knocks are refused in the end",
-        )
-    }));
-    if let Some(content) = content("crlTlsCaFile", found.tls_authorities.as_ref(), findings) {
-        pem("crlTlsCaFile", content, findings);
-        if !revocation.urls.iter().any(|url| url.starts_with("https:")) {
-            let what = "crlTlsCaFile has no effect: no crlUrl begins with https:";
-            findings.push(Finding::note(what, "remove it, or correct crlUrl"));
-        }
-    }
-    let fetched = !revocation.urls.is_empty();
+    tls(settings, found, findings);
+    let fetched = !settings.revocation.urls.is_empty();
     let file = match &found.list {
         Some(Err(error)) if fetched && error.kind() == io::ErrorKind::NotFound => None,
         file => content("crlFile", file.as_ref(), findings),
     };
     // The server's own; it does without if it has to.
     let saved = found.saved.as_ref().and_then(|saved| saved.as_ref().ok());
-    match (file, saved) {
-        (None, None) if fetched => {
-            let remedy =
-                "make sure that it can be: a start without any list fails, and closes nothing";
-            findings.push(Finding::note("no list is there yet; it will be fetched", remedy));
+    let mut lists = match anchors {
+        Some(anchors) => {
+            let places = [(SAVED, saved), ("crlFile", file)];
+            let newest = newest(places, anchors, (host, fetched), findings);
+            newest.iter().map(|(place, list)| Known::of(place, list)).collect()
         }
+        None => Vec::new(),
+    };
+    web::examine((settings, host), &mut lists, now, findings);
+    match (file, saved) {
+        (None, None) if fetched => {}
         (None, None) if found.list.is_none() => findings.push(Finding::warning(
             "nobody can be revoked: neither crlFile nor crlUrl is set",
             "set one, or a stolen certificate opens doors until it ends",
         )),
-        (None, None) => {}
-        (file, saved) => {
-            let Some(anchors) = anchors else { return };
-            let places = [(SAVED, saved), ("crlFile", file)];
-            let lists = newest(places, anchors, (host, fetched), findings);
-            for (place, list) in &lists {
-                age(settings, (place, list), now, findings);
-            }
-            if !lists.is_empty() {
-                coverage(&lists, anchors, findings);
-            }
-        }
+        _ => {}
+    }
+    for list in &lists {
+        age(settings, (list, host), now, findings);
+    }
+    if let Some(anchors) = anchors.filter(|_| !lists.is_empty()) {
+        coverage(&lists, anchors, findings);
+    }
+}
+
+/// `crlTlsCaFile`
+fn tls(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) {
+    let Some(content) = content("crlTlsCaFile", found.tls_authorities.as_ref(), findings) else {
+        return;
+    };
+    pem("crlTlsCaFile", content, findings);
+    if !settings.revocation.urls.iter().any(|url| url.starts_with("https:")) {
+        let what = "crlTlsCaFile has no effect: no crlUrl begins with https:";
+        findings.push(Finding::note(what, "remove it, or correct crlUrl"));
+    }
+}
+
+/// What is to be known of a list that a start would go by.
+#[derive(Debug)]
+struct Known {
+    place: String,
+    /// As `IssuerId::digest` has it.
+    issuer: [u8; 32],
+    made: Moment,
+    ends: Moment,
+}
+
+impl Known {
+    fn of(place: &str, list: &RevocationList) -> Self {
+        let (made, ends) = (list.this_update(), list.next_update());
+        Self { place: place.to_owned(), issuer: list.issuer().digest(), made, ends }
     }
 }
 
@@ -130,25 +147,28 @@ fn older_than_before(place: &str, list: &RevocationList, why: &CrlError, fetched
 
 fn age(
     settings: &Settings,
-    (place, list): (&str, &RevocationList),
+    (list, host): (&Known, &Host),
     now: Moment,
     findings: &mut Vec<Finding>,
 ) {
+    let Known { place, made, ends: next, .. } = list;
+    let (made, next) = (*made, *next);
     let fetched = !settings.revocation.urls.is_empty();
     let remedy = if fetched {
         "check crlUrl, and whether the authority renews its list"
     } else {
         "put a newer one there, or set crlUrl"
     };
-    let (made, next) = (list.this_update(), list.next_update());
     let end = next.after(settings.revocation.grace);
-    if list.has_begun(now).is_err() {
+    if made > now.after(FUTURE_SLACK) {
         let what = format!("{place}: made on {}, which is in the future", date(made));
         findings.push(Finding::warning(what, "check the clocks of this host and of the authority"));
     }
     if now > end {
         let what = format!("{place}: ended on {}, too long ago: knocks are refused", date(next));
-        let severity = if fetched { Severity::Warning } else { Severity::Error };
+        // What was not asked for yet may come.
+        let hope = fetched && host.attempts.is_empty();
+        let severity = if hope { Severity::Warning } else { Severity::Error };
         findings.push(Finding { severity, what, remedy: remedy.into() });
     } else if now > next {
         let what = format!("{place}: ended on {}, counts until {}", date(next), date(end));
@@ -165,13 +185,14 @@ fn soon(made: Moment, next: Moment) -> Duration {
 }
 
 /// Every authority that issues client certificates needs a list.
-fn coverage(lists: &[(&str, RevocationList)], anchors: &Anchors, findings: &mut Vec<Finding>) {
-    let mut covered: Vec<&IssuerId> = lists.iter().map(|(_, list)| list.issuer()).collect();
+fn coverage(lists: &[Known], anchors: &Anchors, findings: &mut Vec<Finding>) {
+    let mut covered: Vec<[u8; 32]> = lists.iter().map(|list| list.issuer).collect();
     for issuer in anchors.issuers() {
-        if covered.contains(&issuer.id()) {
+        let id = issuer.id().digest();
+        if covered.contains(&id) {
             continue;
         }
-        covered.push(issuer.id());
+        covered.push(id);
         findings.push(Finding::warning(
             format!("no list of {}: who has a certificate from it is refused", issuer.name()),
             "add its list's address to crlUrl; fine if it issues no client certificates",

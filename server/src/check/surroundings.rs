@@ -1,18 +1,20 @@
 //! The edge: asks nft what other firewalls do, and the kernel whether it can do what the gate needs.
-//! Changes nothing here: the kernel is tried in an empty network namespace, which ends with its thread.
+//! Has lists fetched by a process that can do no harm. Changes nothing here: the kernel is tried in an empty network namespace, which ends with its thread.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
 use std::{fs, thread};
 
+use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, unshare};
 use sknock_gate::{Error, Firewall, listen};
+use sknock_protocol::Service;
 
 use super::others::{self, MOST_OF_A_RULESET};
 use super::synchronised::is_synchronised;
-use super::{Host, Reader, Switches, doors, listening, reached};
+use super::{Host, Switches, doors, listening, mapped, sessions};
 use crate::config::{Intake, Settings};
-use crate::parent::{marks, plan};
+use crate::parent::{attempt, marks, plan};
 
 /// nft is not in everybody's `PATH`.
 const NFT: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
@@ -20,11 +22,15 @@ const NFT: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
 /// Looks around for what stands in the way of these settings.
 pub(super) fn look(settings: &Settings, host: &mut Host) {
     let listing = listing();
+    host.protecting = listing.as_ref().is_ok_and(|listing| doors::is_there(listing));
+    connected(host);
     host.doors.extend(listing.iter().flat_map(|listing| doors::open(listing)));
     match listing.and_then(|listing| others::judge(&listing, settings)) {
         Ok(others) => {
             host.denied_elsewhere.extend(others.closed);
+            host.shut.extend(shut(&others.shut, families()));
             host.unclear.extend(others.unclear);
+            host.beside.extend(others.beside);
             host.answers_denied.extend(others.answers);
             host.untracked.extend(others.untracked);
             host.passed_on.extend(others.passed_on);
@@ -32,16 +38,57 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
         Err(error) => host.unlooked.push(format!("other firewalls: {error}")),
     }
     host.unclear.extend(old_tables());
+    mapped::look(&settings.process.user, host);
     host.listening = listening::at();
     host.switches = Switches::read();
-    host.reader = Reader::of_the_unit();
     host.marks = marks::kept(&settings.process.state);
     host.unsynchronised = !is_synchronised();
-    host.unreachable.extend(reached::unreachable(&settings.revocation.urls));
+    if !settings.revocation.urls.is_empty() {
+        match attempt::fetch(settings, &host.marks) {
+            Ok(attempts) => host.attempts = attempts,
+            Err(why) => host.unlooked.push(format!("the lists of crlUrl: {why}")),
+        }
+    }
     match try_kernel(settings) {
         Ok(Ok(()) | Err(Error::Rules(_))) => {} // the configuration's problem, already told
         Ok(Err(error)) => host.unsupported.push(error.to_string()),
         Err(error) => host.unlooked.push(format!("whether the kernel can do all: {error}")),
+    }
+}
+
+/// What does not come in by any family of addresses that this host has.
+fn shut(closed: &[(Service, [bool; 2])], has: [bool; 2]) -> Vec<String> {
+    let by_none = |families: [bool; 2]| (0..2).all(|family| families[family] || !has[family]);
+    let shut = closed.iter().filter(|(_, families)| by_none(*families));
+    shut.map(|(service, _)| service.to_string()).collect()
+}
+
+/// Whether this host has addresses of IPv4, and of IPv6, that others could reach it at. Where that cannot
+/// be told, or it has none yet: both.
+fn families() -> [bool; 2] {
+    let addresses = getifaddrs().into_iter().flatten().filter_map(|one| one.address);
+    let mut has = [false; 2];
+    for address in addresses {
+        has[0] |= address.as_sockaddr_in().is_some_and(|v4| !v4.ip().is_loopback());
+        has[1] |= address.as_sockaddr_in6().is_some_and(|v6| {
+            let ip = v6.ip();
+            !ip.is_loopback() && !ip.is_unicast_link_local()
+        });
+    }
+    if has == [false; 2] { [true; 2] } else { has }
+}
+
+/// Who is connected, and which of them has started us.
+fn connected(host: &mut Host) {
+    match sessions::established() {
+        Ok(sessions) => {
+            let login = sessions::login(&sessions);
+            host.login = login.as_deref().and_then(sessions::session);
+            host.sessions = sessions;
+        }
+        Err(error) => host.unlooked.push(format!(
+            "whether you are connected to a port that will need a knock, which is not known: {error}"
+        )),
     }
 }
 

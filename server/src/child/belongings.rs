@@ -12,7 +12,8 @@ use crate::config::Intake;
 use crate::gate::Gate;
 use crate::handover::Descriptors;
 use crate::intake::{Ear, KnockLog, KnockSocket};
-use crate::keys::{KeyFiles, without_line_end};
+use crate::keys::{KeyFiles, LARGEST_KEY_FILE, without_line_end};
+use crate::refresh::LARGEST as LARGEST_LIST;
 
 /// Everything that came with the handover.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ fn hear(intake: Intake, sockets: Vec<OwnedFd>, workers: usize) -> io::Result<Vec
 }
 
 impl Contents {
-    fn read(descriptors: &Descriptors, inherited: &mut Inherited) -> io::Result<Self> {
+    pub(super) fn read(descriptors: &Descriptors, inherited: &mut Inherited) -> io::Result<Self> {
         let mut open = |number: RawFd| inherited.take(number).map(File::from);
         let bundle = content(open(descriptors.bundle)?, LARGEST_KEY_FILE)?;
         let password = content(open(descriptors.password)?, LARGEST_KEY_FILE)?;
@@ -119,9 +120,3 @@ fn content(mut file: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     }
     Ok(bytes)
 }
-
-/// Keys, passwords and certificates take kilobytes.
-const LARGEST_KEY_FILE: u64 = 1 << 20;
-
-/// As much as a fetched list may have.
-const LARGEST_LIST: u64 = crate::refresh::LARGEST;

@@ -115,8 +115,10 @@ fn permissions(file: &Path, mode: u32, holds_password: bool) -> Vec<Note> {
         warning: true,
     };
     let mut notes = Vec::new();
-    if holds_password && mode & 0o044 != 0 {
-        notes.push(note("holds a password that others can read", "chmod 600"));
+    // Its group is that of the unit's user, who must read it.
+    if holds_password && mode & 0o004 != 0 {
+        let chgrp = format!("chgrp sknock {} && chmod 640", file.display());
+        notes.push(note("holds a password that everybody can read", &chgrp));
     }
     if mode & 0o022 != 0 {
         notes.push(note("others can write it, and with it rule the firewall", "chmod go-w"));

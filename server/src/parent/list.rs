@@ -45,7 +45,10 @@ fn is_in_reach(path: &Path, account: Account) -> bool {
 }
 
 /// Does `work` with the rights to files that this account has, and no more.
-fn acting_as<T>(account: Account, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn acting_as<T>(
+    account: Account,
+    work: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
     if geteuid() == account.uid {
         return work();
     }

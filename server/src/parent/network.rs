@@ -1,31 +1,29 @@
 //! A network process, seen from the privileged one: its start, its orders, its end.
 
 mod question;
+mod spawn;
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
 use caps::Capability;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 
 use sknock_gate::Uptime;
 
 pub(super) use self::question::EVERY as QUESTION;
 use self::question::Question;
+pub(super) use self::spawn::{itself, passing_on};
 use super::child_log::ChildLog;
 use super::files::Files;
 use super::privilege::{Account, raised};
 use crate::config::Settings;
 use crate::handover::{Descriptors, Handover, number};
-use crate::log;
 use crate::orders::{Order, Report};
-use crate::readable::{self, Meanings};
+use crate::readable::Meanings;
 
 /// A running network process.
 #[derive(Debug)]
@@ -119,14 +117,7 @@ impl Network {
             .collect();
         let child = passing_on(&passed, || {
             raised(&[Capability::CAP_SETUID, Capability::CAP_SETGID], || {
-                let mut command = Command::new("/proc/self/exe");
-                command.arg0("sknockd").arg("network").arg(packed.as_raw_fd().to_string());
-                command.env_clear().envs(std::env::vars_os().filter(|(name, _)| passes(name)));
-                if nix::unistd::geteuid().is_root() {
-                    command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
-                }
-                command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
-                command.stderr(Stdio::from(their_log)).spawn()
+                itself("network", &packed, account).stderr(Stdio::from(their_log)).spawn()
             })
         })?;
         let Handover { settings, .. } = handover;
@@ -286,28 +277,6 @@ impl Network {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
-}
-
-/// Lets the next program inherit `descriptors` while `start` runs.
-///
-/// There is no other thread that could start a program in between.
-fn passing_on<T>(
-    descriptors: &[BorrowedFd<'_>],
-    start: impl FnOnce() -> io::Result<T>,
-) -> io::Result<T> {
-    let set = |flags: FdFlag| {
-        descriptors.iter().try_for_each(|one| fcntl(one, FcntlArg::F_SETFD(flags)).map(drop))
-    };
-    set(FdFlag::empty())?;
-    let result = start();
-    set(FdFlag::FD_CLOEXEC)?;
-    result
-}
-
-/// What of the environment concerns the network process: the log, and root certificates. Not proxies: one
-/// would look up the names of web servers, which we must do to know where a redirect leads.
-fn passes(name: &OsStr) -> bool {
-    readable::concerns(name) || [log::VARIABLE, "RUST_BACKTRACE"].iter().any(|known| name == *known)
 }
 
 fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -11,6 +11,7 @@ use reqwest::header::{
 };
 use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
 
+use super::authorities;
 use super::route::{Astray, Route};
 
 /// The largest list that is read, in bytes: a million entries with reasons take up to 53 MB.
@@ -118,8 +119,7 @@ impl Clients {
         urls: &[String],
     ) -> Result<Self, FetchError> {
         let wrong = |error: reqwest::Error| FetchError::Client(causes(&error));
-        let authorities =
-            authorities.map(Certificate::from_pem_bundle).transpose().map_err(wrong)?;
+        let authorities = authorities.map(authorities::read).transpose()?;
         let clients = Self { authorities, patience, ports: ports(urls).into_iter().collect() };
         if clients.authorities.is_some() {
             clients.client("https", &Route::new(&clients.ports)).map_err(wrong)?;
@@ -252,7 +252,7 @@ fn unreachable(error: reqwest::Error) -> FetchError {
 }
 
 /// An error with all its causes: the first alone says no more than "error sending request".
-fn causes(error: &dyn Error) -> String {
+pub(super) fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

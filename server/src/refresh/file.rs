@@ -21,7 +21,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Several of the largest.
-const MOST: u64 = 4 * LARGEST;
+pub(crate) const MOST: u64 = 4 * LARGEST;
 
 /// Which lists stay in the file when another comes.
 pub(crate) trait Stays {

@@ -73,6 +73,20 @@ fn a_list_comes_over_https_by_name_from_a_web_server_of_a_private_authority() {
 }
 
 #[test]
+fn the_authority_of_a_web_server_is_found_in_a_file_that_was_glued_together() {
+    let (scene, web_authority) = (Scene::new(), Forge::root("web authority"));
+    let _web = Openssl::start(&scene, &web_authority);
+    let mut daemon = server(&scene, Some(&web_authority));
+    let another = Forge::root("another");
+    let glued = format!("{}{}", another.pem().trim_end(), web_authority.pem());
+    fs::write(daemon.file("web-ca.pem"), glued).unwrap();
+    let asked = daemon.ask("check", &[]);
+    assert_eq!(asked.code, Some(0), "{}", asked.answer);
+    daemon.begin();
+    daemon.wait_for("new revocation list in force");
+}
+
+#[test]
 fn a_web_server_of_another_authority_is_not_believed() {
     let web_authority = Forge::root("web authority");
     // One of the same name, and those of the system.

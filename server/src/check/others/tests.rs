@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Others, judge};
+use super::{Manner, Others, judge};
 use crate::config;
 
 /// `intake = socket`: the knock has to arrive, too.
@@ -15,7 +15,7 @@ fn judged(json: &str, lines: &str) -> Others {
     let none = std::iter::empty();
     let text = format!("[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n{lines}\n");
     let settings = config::parse(&text, Path::new("/x.ini"), none).unwrap();
-    judge(json.as_bytes(), &settings).unwrap()
+    Others { shut: Vec::new(), beside: Vec::new(), ..judge(json.as_bytes(), &settings).unwrap() }
 }
 
 macro_rules! ruleset {
@@ -33,6 +33,27 @@ fn others<const CLOSED: usize, const UNCLEAR: usize>(
         unclear: unclear.map(str::to_owned).to_vec(),
         ..Others::default()
     }
+}
+
+/// What comes back from the ports beside tcp/22.
+fn beside(json: &str) -> Vec<(String, Manner)> {
+    let none = std::iter::empty();
+    let text = "[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\nprotectedPorts = tcp/22\n";
+    let settings = config::parse(text, Path::new("/x.ini"), none).unwrap();
+    let beside = judge(json.as_bytes(), &settings).unwrap().beside;
+    beside.into_iter().map(|beside| (beside.services, beside.manner)).collect()
+}
+
+#[test]
+fn how_ports_beside_the_protected_ones_answer_is_known() {
+    let everywhere = |manner| vec![("tcp/22".to_owned(), manner)];
+    let prohibited = || everywhere(Manner::Other("admin-prohibited".to_owned()));
+    assert_eq!(beside(ruleset!("ufw-closed")), everywhere(Manner::Silent));
+    assert_eq!(beside(ruleset!("ufw-open")), everywhere(Manner::Silent));
+    assert_eq!(beside(ruleset!("firewalld")), prohibited());
+    assert_eq!(beside(ruleset!("policy-drop-open")), prohibited());
+    assert_eq!(beside(ruleset!("policy-drop")), everywhere(Manner::Silent));
+    assert_eq!(beside(r#"{"nftables":[]}"#), everywhere(Manner::Closed));
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! What the web servers of `crlUrl` have sent, as a start would judge it.
+
+use sknock_protocol::Moment;
+
+use super::Known;
+use crate::check::{Finding, Host, Severity};
+use crate::config::Settings;
+use crate::refresh::{Attempt, Sighted};
+
+/// Adds what came to the lists that a start would go by, and what is wrong with the rest to the findings:
+/// an error if that leaves a start without any list that counts.
+pub(super) fn examine(
+    (settings, host): (&Settings, &Host),
+    lists: &mut Vec<Known>,
+    now: Moment,
+    findings: &mut Vec<Finding>,
+) {
+    let revocation = &settings.revocation;
+    if revocation.urls.is_empty() {
+        return;
+    }
+    for Attempt { url, outcome } in &host.attempts {
+        if let Ok(sighted) = outcome {
+            take(url, sighted, lists);
+        }
+    }
+    let usable = lists.iter().any(|list| now <= list.ends.after(revocation.grace));
+    let severity = if usable { Severity::Warning } else { Severity::Error };
+    for Attempt { url, outcome } in &host.attempts {
+        let Err(why) = outcome else { continue };
+        let (why, remedy) = why.split_once("; ").unwrap_or((why, REMEDY));
+        let what = format!("crlUrl: a start gets no list from {url}: {why}");
+        findings.push(Finding { severity, what, remedy: remedy.to_owned() });
+    }
+    if !lists.is_empty() {
+        return;
+    }
+    let what = "crlUrl: no list is there yet";
+    findings.push(if host.attempts.is_empty() {
+        let remedy = "make sure that it can be: a start without any list fails, and closes nothing";
+        Finding::note(format!("{what}; it will be fetched"), remedy)
+    } else {
+        let remedy = "correct crlUrl, or put a list into crlFile";
+        Finding::error(format!("{what}, and none can be fetched: a start would fail"), remedy)
+    });
+}
+
+/// What to do if the error does not say.
+const REMEDY: &str = "correct it, or look at the web server and at firewalls on the way: without a new \
+                      list all knocks are refused in the end";
+
+/// The process that has fetched it knew those in the files, too: it is not older than they are.
+fn take(url: &str, sighted: &Sighted, lists: &mut Vec<Known>) {
+    lists.retain(|known| known.issuer != sighted.issuer);
+    lists.push(Known {
+        place: format!("crlUrl: {url}"),
+        issuer: sighted.issuer,
+        made: Moment::from_secs(sighted.made),
+        ends: Moment::from_secs(sighted.ends),
+    });
+}

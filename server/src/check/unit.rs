@@ -1,0 +1,152 @@
+//! What systemd's unit says of who runs sknockd, and of what it sees there.
+
+use std::ffi::CString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, User, getgrouplist};
+
+/// Where units are, the first that is there counts.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system/sknockd.service",
+    "/usr/lib/systemd/system/sknockd.service",
+    "/lib/systemd/system/sknockd.service",
+];
+
+/// What `systemctl edit` writes.
+const CHANGES: &str = "/etc/systemd/system/sknockd.service.d";
+
+/// What sknockd reads if it is not told.
+const DEFAULT: &str = "/etc/sknock/config.ini";
+
+/// Folders that the unit sees empty, by the key that says so.
+const HIDDEN: [(&str, &[&str]); 2] =
+    [("ProtectHome", &["/home", "/root", "/run/user"]), ("PrivateTmp", &["/tmp", "/var/tmp"])];
+
+/// The unit that is installed here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Unit(String);
+
+/// A user that files may be closed to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Reader {
+    /// What the unit calls it.
+    pub(super) name: String,
+    /// Its number.
+    pub(super) uid: u32,
+    /// Its own group first, then those that it was put into.
+    pub(super) groups: Vec<Gid>,
+}
+
+impl Unit {
+    /// With local changes behind it.
+    pub(super) fn installed() -> Option<Self> {
+        let mut text = UNITS.iter().find_map(|path| fs::read_to_string(path).ok())?;
+        let changes = fs::read_dir(CHANGES).into_iter().flatten().flatten();
+        let mut changes: Vec<PathBuf> = changes.map(|entry| entry.path()).collect();
+        changes.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+        changes.sort();
+        for path in changes {
+            text.push('\n');
+            text.push_str(&fs::read_to_string(path).unwrap_or_default());
+        }
+        Some(Self(text))
+    }
+
+    /// What a key is set to last.
+    fn value<'a>(&'a self, key: &'a str) -> Option<&'a str> {
+        self.values(key).last()
+    }
+
+    fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let value = move |line: &'a str| line.trim().strip_prefix(key)?.strip_prefix('=');
+        self.0.lines().filter_map(value).map(str::trim)
+    }
+
+    /// Whether it runs sknockd with this configuration: of another one it says nothing.
+    pub(super) fn is_for(&self, config: &Path) -> bool {
+        let words: Vec<&str> =
+            self.value("ExecStart").into_iter().flat_map(str::split_whitespace).collect();
+        let named = words.iter().find_map(|word| word.strip_prefix("--config="));
+        let behind =
+            words.iter().position(|word| *word == "--config").and_then(|at| words.get(at + 1));
+        let own = Path::new(named.or(behind.copied()).unwrap_or(DEFAULT));
+        let real = |path: &Path| fs::canonicalize(path).or_else(|_| std::path::absolute(path)).ok();
+        real(own) == real(config)
+    }
+
+    /// Its user, unless that is root.
+    pub(super) fn reader(&self) -> Option<Reader> {
+        let name = self.value("User")?;
+        let user = User::from_name(name).ok()??;
+        let groups = getgrouplist(&CString::new(name).ok()?, user.gid).ok()?;
+        let reader = Reader { name: name.to_owned(), uid: user.uid.as_raw(), groups };
+        Some(reader).filter(|reader| reader.uid != 0)
+    }
+
+    /// By which key the unit does not see this file.
+    pub(super) fn hides(&self, path: &Path) -> Option<&'static str> {
+        let hides = |(key, folders): &(&'static str, &[&str])| {
+            let is_set =
+                self.value(key).is_some_and(|value| !["no", "false", "0", ""].contains(&value));
+            (is_set && folders.iter().any(|folder| path.starts_with(folder))).then_some(*key)
+        };
+        HIDDEN.iter().find_map(hides)
+    }
+
+    /// Whether the unit cannot write to this folder, whoever owns it.
+    pub(super) fn write_protects(&self, folder: &Path) -> bool {
+        let state = self.values("StateDirectory").flat_map(str::split_whitespace);
+        let state = state.map(|name| Path::new("/var/lib").join(name));
+        let others = self.values("ReadWritePaths").flat_map(str::split_whitespace);
+        let others = others.map(|path| PathBuf::from(path.trim_start_matches(['-', '+'])));
+        let mut writable = state.chain(others);
+        self.value("ProtectSystem") == Some("strict")
+            && !writable.any(|root| folder.starts_with(root))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it is shipped.
+    fn shipped() -> Unit {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/systemd/sknockd.service");
+        Unit(fs::read_to_string(file).unwrap())
+    }
+
+    #[test]
+    fn the_shipped_unit_sees_no_homes_and_writes_to_its_state_only() {
+        let (unit, hides) = (shipped(), |path: &str| shipped().hides(Path::new(path)));
+        assert_eq!(unit.value("User"), Some("sknock"));
+        assert_eq!(hides("/root/authority/gate.pfx"), Some("ProtectHome"));
+        assert_eq!(hides("/home/alice/crl.der"), Some("ProtectHome"));
+        assert_eq!(hides("/tmp/crl.der"), Some("PrivateTmp"));
+        assert_eq!(hides("/etc/sknock/gate.pfx"), None);
+        let protects = |path: &str| unit.write_protects(Path::new(path));
+        assert!(!protects("/var/lib/sknock") && !protects("/var/lib/sknock/a"));
+        assert!(protects("/var/lib/other") && protects("/etc/sknock/state"));
+    }
+
+    #[test]
+    fn it_is_for_one_configuration() {
+        for line in ["sknockd run --config /a/b.ini", "sknockd run --config=/a/b.ini --confirm 9"] {
+            let unit = Unit(format!("[Service]\nExecStart={line}\n"));
+            assert!(
+                unit.is_for(Path::new("/a/b.ini")) && !unit.is_for(Path::new(DEFAULT)),
+                "{line}"
+            );
+        }
+        assert!(shipped().is_for(Path::new(DEFAULT)) && !shipped().is_for(Path::new("/a/b.ini")));
+        assert!(Unit("ExecStart=sknockd run".to_owned()).is_for(Path::new(DEFAULT)));
+    }
+
+    #[test]
+    fn local_changes_count() {
+        let changed =
+            Unit(shipped().0 + "\n[Service]\nProtectHome=no\nReadWritePaths=/srv/knock\n");
+        assert_eq!(changed.hides(Path::new("/root/gate.pfx")), None);
+        assert!(!changed.write_protects(Path::new("/srv/knock/state")));
+    }
+}

@@ -1,0 +1,60 @@
+//! Would the administrator lock themselves out? Connections to ports that new ones will need a knock for.
+
+use std::collections::BTreeMap;
+
+use sknock_protocol::service::all_covered;
+use sknock_protocol::{Service, Transport};
+
+use super::{Finding, Host, Session, Severity};
+use crate::config::{FirewallPolicy, Settings};
+
+/// More are not told, of each port.
+const MOST_TOLD: usize = 5;
+
+const REMEDY: &str = "start with `sknockd run --confirm 120` and keep this connection until a knock has worked, \
+                      or add the port to alwaysOpenPorts";
+
+/// Adds what there is to be told of the administrator's own connection. Where that is not known, of all.
+pub(super) fn examine(settings: &Settings, host: &Host, findings: &mut Vec<Finding>) {
+    // Who has opened it can do so again.
+    let opened = |session: &Session| host.doors.contains(&(session.from, session.port));
+    let locked_out = |session: &Session| needs_a_knock(settings, session.port) && !opened(session);
+    if let Some(login) = &host.login {
+        findings.extend(locked_out(login).then(|| yours(login.port)));
+        return;
+    }
+    let mut ports: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for session in host.sessions.iter().filter(|session| locked_out(session)) {
+        ports.entry(session.port).or_default().push(session.from.to_string());
+    }
+    findings.extend(ports.into_iter().map(|(port, from)| others(host, port, &from)));
+}
+
+fn yours(port: u16) -> Finding {
+    let what = format!(
+        "you are connected by SSH to tcp/{port}, which new connections need a knock for, and no knock has \
+         opened it for you now"
+    );
+    Finding::warning(what, REMEDY)
+}
+
+/// Once it is protected, that somebody is in is no surprise.
+fn others(host: &Host, port: u16, from: &[String]) -> Finding {
+    let more = from.len().saturating_sub(MOST_TOLD);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let from = from.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");
+    let what = format!(
+        "there are connections to tcp/{port} (from {from}{more}), which new ones need a knock for, and no \
+         knock has opened it for them now; whether one of them is yours is not known"
+    );
+    let severity = if host.protecting { Severity::Note } else { Severity::Warning };
+    Finding { severity, what, remedy: REMEDY.to_owned() }
+}
+
+fn needs_a_knock(settings: &Settings, port: u16) -> bool {
+    let firewall = &settings.firewall;
+    let Some(service) = Service::new(Transport::Tcp, port, port) else { return false };
+    firewall.policy != FirewallPolicy::None
+        && !all_covered(&service, &firewall.always_open)
+        && (firewall.protected.is_empty() || all_covered(&service, &firewall.protected))
+}

@@ -1,0 +1,88 @@
+//! Behind another firewall a protected port should look like the ports beside it: `sknockd check` says
+//! which `firewallPolicy` does that, and real packets tell that it is so.
+
+use std::io::ErrorKind;
+
+use sknock_tests::Found::{self, Refused, Silent};
+use sknock_tests::{Authority, Config, Daemon, Seen, World, reach};
+
+/// Lets through what sknock needs, and does `last` with all else.
+fn closing(world: &World, last: &str) {
+    world.gateway.nft(&format!(
+        "table inet other {{
+    chain input {{
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        meta l4proto ipv6-icmp accept
+        tcp dport 22 accept
+        udp dport {{ 53, 62344 }} accept
+        {last}
+    }}
+}}"
+    ));
+}
+
+/// What check says of the policy, without its severity.
+fn told(daemon: &Daemon<'_>) -> Vec<String> {
+    let asked = daemon.ask("check", &[]);
+    assert_eq!(asked.code, Some(0), "{}", asked.answer);
+    let lines: Vec<&str> = asked.answer.lines().collect();
+    let pairs = lines.windows(2).filter(|pair| pair[0].contains("firewallPolicy: "));
+    pairs.map(|pair| format!("{}: {}", pair[0], pair[1].trim())).collect()
+}
+
+/// Starts with this policy, and compares what a stranger finds at 22 and at 23.
+fn compared(world: &World, authority: &Authority, policy: &str) -> (Vec<String>, [Found; 2]) {
+    let config = Config::new(authority).set("firewallPolicy", policy).set("intake", "socket");
+    let config = config.set("crlFile", authority.file("crl.der").to_str().expect("plain names"));
+    let daemon = Daemon::start(&world.gateway, &config);
+    let told = told(&daemon);
+    let found = [22, 23].map(|port| {
+        let Seen { stranger: [v4, v6], .. } = world.tcp(port);
+        assert_eq!(v4, v6, "{port}");
+        v4
+    });
+    (told, found)
+}
+
+#[test]
+fn behind_a_firewall_that_is_silent_a_port_should_be_silent() {
+    let (world, authority) = (World::new(), Authority::new());
+    closing(&world, "counter drop");
+    let (told, found) = compared(&world, &authority, "reject");
+    let [tcp, udp] = &*told else { panic!("{told:?}") };
+    assert!(tcp.starts_with("warning: ") && tcp.contains("tcp/22 can be told"), "{tcp}");
+    assert!(udp.starts_with("warning: ") && udp.contains("udp/53 can be told"), "{udp}");
+    assert!(tcp.ends_with("set firewallPolicy = drop"), "{tcp}");
+    assert_eq!(found, [Refused, Silent], "the protected port is the only one that answers");
+    let (told, found) = compared(&world, &authority, "drop");
+    assert_eq!((told, found), (vec![], [Silent; 2]));
+}
+
+#[test]
+fn behind_a_firewall_that_resets_a_port_should_answer() {
+    let (world, authority) = (World::new(), Authority::new());
+    closing(&world, "meta l4proto tcp reject with tcp reset\n        meta l4proto udp reject");
+    let (told, found) = compared(&world, &authority, "drop");
+    assert!(told.len() == 2 && told[0].ends_with("set firewallPolicy = reject"), "{told:?}");
+    assert_eq!(found, [Silent, Refused], "the protected port is the only one that does not answer");
+    let (told, found) = compared(&world, &authority, "reject");
+    assert_eq!((told, found), (vec![], [Refused; 2]));
+}
+
+/// As firewalld answers.
+#[test]
+fn what_no_policy_imitates_is_told() {
+    let (world, authority) = (World::new(), Authority::new());
+    closing(&world, "reject with icmpx type admin-prohibited");
+    for policy in ["reject", "drop"] {
+        let config = Config::new(&authority).set("firewallPolicy", policy).set("intake", "socket");
+        let daemon = Daemon::stopped(&world.gateway, &config);
+        let told = told(&daemon);
+        let [tcp, _] = &*told else { panic!("{told:?}") };
+        assert!(tcp.starts_with("note: ") && tcp.contains("admin-prohibited"), "{tcp}");
+        assert!(tcp.contains("no policy answers so"), "{tcp}");
+    }
+    let answer = reach::connect(&world.stranger, (World::GATEWAY_TO_STRANGER[0], 23).into());
+    assert_eq!(answer.map_err(|error| error.kind()).err(), Some(ErrorKind::HostUnreachable));
+}
