@@ -170,7 +170,8 @@ impl Gate {
         if !self.raised {
             self.firewall.introduce()?;
         }
-        let adopted = if self.raised { self.narrowed(&seen) } else { self.take_over(&seen, now) };
+        let adopted =
+            if self.raised { self.narrowed(&seen, now) } else { self.take_over(&seen, now) };
         let left: Vec<Way> =
             if self.raised { Vec::new() } else { self.cut_before().all().collect() };
         let Adopted { live, former, forbidden, dropped, unknown } = adopted;
@@ -192,10 +193,10 @@ impl Gate {
     }
 
     /// What stays of what is open, if the kernel has these doors for single use.
-    fn narrowed(&self, seen: &[Element]) -> Adopted {
+    fn narrowed(&self, seen: &[Element], now: Uptime) -> Adopted {
         let (mut live, mut former) = (self.live.clone(), self.former.clone());
         let forbidden = live.forbidden(&self.ceiling);
-        let gone = live.narrow(seen, &self.ceiling);
+        let gone = live.narrow(seen, &self.ceiling, now);
         let dropped = gone.len();
         // Used or forbidden: what went through may go on, and a revocation has to find it.
         if self.rules.ending == Ending::Cut {

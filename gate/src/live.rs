@@ -174,8 +174,14 @@ impl Live {
     }
 
     /// Forgets what `ceiling` forbids, and single-use doors that are not among those `seen` in the
-    /// kernel: they may have been used. What that was.
-    pub fn narrow(&mut self, seen: &[Element], ceiling: &Ceiling) -> Vec<(Label, Door)> {
+    /// kernel: they may have been used. What that was. Nothing else is open for longer than the ceiling's
+    /// longest from `now` on.
+    pub fn narrow(
+        &mut self,
+        seen: &[Element],
+        ceiling: &Ceiling,
+        now: Uptime,
+    ) -> Vec<(Label, Door)> {
         let unused: BTreeSet<Door> = seen.iter().map(|element| element.door).collect();
         let stays = |door: &Door| {
             ceiling.permits(door.transport, door.port)
@@ -185,6 +191,13 @@ impl Live {
         let gone: Vec<_> = gone.map(|claim| (claim.label, claim.door)).collect();
         for (label, door) in &gone {
             self.0.take(door, &label.holder);
+        }
+        let latest = now.after(ceiling.longest);
+        let long: Vec<Claim> =
+            self.0.iter().filter(|claim| claim.until > latest).copied().collect();
+        for claim in long {
+            self.0.take(&claim.door, &claim.label.holder);
+            self.keep(Claim { until: latest, ..claim });
         }
         gone
     }

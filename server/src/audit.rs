@@ -16,11 +16,23 @@ use crate::pipeline::Refused;
 use crate::policy::Grant;
 
 /// Writes audit lines, one of these for each thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Audit {
     refusals: Rate,
+    /// Of clients that have proven who they are.
+    known: Rate,
     unanswered: Rate,
 }
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { refusals: Rate::default(), known: Rate::of(KNOWN), unanswered: Rate::default() }
+    }
+}
+
+/// Lines a second for refusals of clients that have proven who they are: more than many clients cause by
+/// mistake. One that means it writes 30 kB/s at most.
+const KNOWN: u32 = 100;
 
 impl Audit {
     /// A door is open.
@@ -42,14 +54,20 @@ impl Audit {
     }
 
     /// The pipeline granted it, the gate did not open.
-    pub fn not_opened(&self, grant: &Grant, answer: Answer) {
+    pub fn not_opened(&mut self, grant: &Grant, answer: Answer, now: Moment) {
+        let reason = unopened(answer);
+        let Some(untold) = self.known.leave(now.as_secs()) else {
+            trace!(target: "audit", knock = grant.id().to_string(), reason, "not opened");
+            return;
+        };
         let Told { knock, name, serial, fingerprint, services, malformed } =
             Told::of(grant.id(), grant.subject(), grant.services());
         warn!(
             target: "audit",
             knock, subject = name, serial, fingerprint, services, malformed,
             source = %grant.source(),
-            reason = unopened(answer),
+            reason,
+            untold = untold_of(untold),
             "not opened"
         );
     }
@@ -74,8 +92,8 @@ impl Audit {
     /// A knock is refused.
     ///
     /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
-    /// is told at INFO, within a rate: an attacker must not fill the disk. What takes a certificate
-    /// of ours and its key is always told. The same datagram again is told once, within that rate: anyone
+    /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
+    /// of ours and its key that rate is higher. The same datagram again is told once, within that rate: anyone
     /// can have captured it.
     pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Moment) {
         let reason = refused.reason.name();
@@ -86,11 +104,16 @@ impl Audit {
                 info!(target: "audit", reason, %source, untold, again = true, "refused");
             }
         } else if let Some(wish) = &refused.wish {
+            let Some(untold) = self.known.leave(now.as_secs()) else {
+                trace!(target: "audit", knock = wish.id.to_string(), reason, %source, "refused");
+                return;
+            };
             let Told { knock, name, serial, fingerprint, services, malformed } =
                 Told::of(wish.id, &wish.subject, &wish.services);
             info!(
                 target: "audit",
                 reason, knock, subject = name, serial, fingerprint, services, malformed, %source,
+                untold = untold_of(untold),
                 "refused"
             );
         } else if refused.reason <= Refusal::NotForThisServer {
@@ -99,6 +122,11 @@ impl Audit {
             info!(target: "audit", reason, %source, untold, "refused");
         }
     }
+}
+
+/// How many lines were left out before this one, where it is any.
+fn untold_of(untold: u64) -> Option<u64> {
+    (untold > 0).then_some(untold)
 }
 
 /// Why the gate did not open.

@@ -1,9 +1,10 @@
 //! `sknockd`: from the command line to one of its jobs.
 
+use std::env;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, io};
 
 use clap::Parser;
 use sknock_gate::{Claim, Firewall};
@@ -54,8 +55,8 @@ fn tell_grants(json: bool) -> ExitCode {
         Err(error) => return failed(&error, FAILURE),
     };
     match json.then(|| grants.json()) {
-        None => told(&grants.to_string()),
-        Some(Ok(json)) => told(&json),
+        None => listed(&grants),
+        Some(Ok(json)) => listed(&json),
         Some(Err(error)) => failed(&error, FAILURE),
     }
 }
@@ -71,9 +72,26 @@ fn reload(trial: Option<Duration>) -> ExitCode {
     }
 }
 
+/// It is done, whoever hears of it.
 fn told(text: &str) -> ExitCode {
-    println!("{text}");
+    print(&text);
     ExitCode::SUCCESS
+}
+
+/// It is there to be read.
+fn listed(text: &dyn std::fmt::Display) -> ExitCode {
+    if print(text) { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
+}
+
+/// Whether it was written. Who reads no further (`| head`) wants no more of it.
+fn print(text: &dyn std::fmt::Display) -> bool {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("sknockd: cannot write to standard output: {error}");
+            false
+        }
+        _ => true,
+    }
 }
 
 fn open() -> ExitCode {
@@ -96,12 +114,12 @@ fn check(config: &Path, json: bool) -> ExitCode {
     let connection = env::var("SSH_CONNECTION").ok();
     let host = Host::look(&loaded, config).with_ssh_connection(connection.as_deref());
     let report = check::check(&loaded, &host, clock::now());
-    match json.then(|| report.json()) {
-        Some(Ok(json)) => println!("{json}"),
+    let printed = match json.then(|| report.json()) {
+        Some(Ok(json)) => print(&json),
         Some(Err(error)) => return failed(&error, FAILURE),
-        None => println!("{report}"),
-    }
-    ExitCode::from(report.exit_code())
+        None => print(&report),
+    };
+    ExitCode::from(if printed { report.exit_code() } else { FAILURE })
 }
 
 fn failed(error: &dyn std::fmt::Display, code: u8) -> ExitCode {

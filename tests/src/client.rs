@@ -11,7 +11,7 @@ use sknock::{Identity, ServerCertificate};
 use sknock_protocol::v2::{self, ClaimedAddress, Wish};
 use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, DEFAULT_KNOCK_PORT, Service};
 
-use crate::wait::{LIMIT, Limit, now};
+use crate::wait::{LIMIT, Limit, now, uninterrupted};
 use crate::{Authority, Namespace, binaries, reach};
 
 /// Who knocks, from where, on which authority's server `gate`.
@@ -192,7 +192,7 @@ impl Sent {
             let wait = limit.left().max(Duration::from_millis(1));
             self.socket.set_read_timeout(Some(wait)).expect("not zero");
             // An error is silence, or an ICMP message that means nothing.
-            if let Ok(length) = self.socket.recv(&mut heard)
+            if let Ok(length) = uninterrupted(|| self.socket.recv(&mut heard))
                 && let Some(answer) = self.answer_key.open(&heard[..length])
             {
                 return Some(answer);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::Namespace;
-use crate::wait::LIMIT;
+use crate::wait::{LIMIT, uninterrupted};
 
 /// What somebody finds at a port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -116,7 +116,7 @@ pub fn converse_udp(socket: &UdpSocket) -> Found {
     let said = socket
         .set_read_timeout(Some(SILENCE))
         .and_then(|()| socket.send(words))
-        .and_then(|_| socket.recv(&mut heard));
+        .and_then(|_| uninterrupted(|| socket.recv(&mut heard)));
     match said {
         Ok(length) => {
             assert_eq!(&heard[..length], words);

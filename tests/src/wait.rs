@@ -1,5 +1,6 @@
 //! Waiting for something to become true, and the only clock of the harness.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,6 +28,17 @@ pub fn some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         }
         assert!(!limit.is_over(), "waited {} s in vain: {what}", LIMIT.as_secs());
         thread::sleep(PAUSE);
+    }
+}
+
+/// Calls once more what was interrupted: the system does that with a wait that has a limit when the whole
+/// machine, or this process, has stood still for a moment.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 

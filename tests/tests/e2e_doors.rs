@@ -1,13 +1,14 @@
 //! The main job: closed, a knock, open for one address, closed again. Real programs, real packets.
 
+use std::fs::File;
 use std::io::{Read, Write};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 
 use sknock_tests::Found::{Open, Refused, Silent};
 use sknock_tests::reach::{self, connect, converse, converse_udp};
 use sknock_tests::wait::until;
-use sknock_tests::{Authority, Client, Config, Daemon, Echo, Found, Seen, World};
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, Found, Seen, World, binaries};
 
 /// Closed before, open for the client alone, closed after; what is established survives.
 fn a_door_opens_and_closes(policy: &str, closed: Found) {
@@ -131,4 +132,24 @@ fn sixty_four_megabytes_pass_through_connect_unharmed_and_past_the_end_of_the_gr
     assert!(received == sent, "{} bytes came back, or others", received.len());
     let Output { status, stderr, .. } = connect.wait_with_output().unwrap();
     assert_eq!((status.code(), String::from_utf8(stderr).unwrap()), (Some(0), String::new()));
+}
+
+/// As `sknockd grants | head -1`, and into a file on a full disk.
+#[test]
+fn a_listing_that_nobody_reads_or_nothing_can_take_ends_without_a_panic() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    Client::alice(&world.client, &authority).open(World::GATEWAY[0], "udp/53");
+    let grants = |stdout: Stdio| {
+        let mut command = Command::new(binaries::path("sknockd"));
+        command.arg("grants").stdout(stdout).stderr(Stdio::piped());
+        let output = world.gateway.inside(|| command.output()).unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(grants(writer.into()), (Some(0), String::new()));
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let (code, errors) = grants(full.into());
+    assert!(code == Some(1) && errors.contains("No space left"), "{code:?} {errors}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use sknock_tests::Found::{Open, Refused};
-use sknock_tests::wait::{LIMIT, until};
+use sknock_tests::wait::{LIMIT, uninterrupted, until};
 use sknock_tests::{Authority, Client, Config, Daemon, Echo, Seen, World, boots, process};
 
 const CLOSED: Seen = Seen { client: [Refused; 2], stranger: [Refused; 2] };
@@ -273,7 +273,7 @@ fn systemd_is_told_when_knocks_are_judged_and_of_reload_and_stop() {
     systemd.set_read_timeout(Some(LIMIT)).unwrap();
     let told = || {
         let mut message = [0; 4096];
-        let length = systemd.recv(&mut message).unwrap();
+        let length = uninterrupted(|| systemd.recv(&mut message)).unwrap();
         String::from_utf8_lossy(&message[..length]).into_owned()
     };
     daemon.export("NOTIFY_SOCKET", path.to_str().unwrap());

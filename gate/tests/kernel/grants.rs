@@ -81,6 +81,17 @@ fn putting_the_table_up_again_shortens_grants_by_the_time_that_only_the_gate_has
 }
 
 #[test]
+fn a_lower_longest_shortens_what_is_open() {
+    let net = Net::new();
+    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    open(&mut gate, wish(&[ALICE], &[tcp(22)], 600));
+    let lower = Ceiling { longest: Duration::from_secs(20), ..ceiling() };
+    let happened = gate.reconfigure(rules(Policy::Drop), lower, Uptime::now());
+    assert!(matches!(happened, Happened::Raised { open: 1, .. }), "{happened}");
+    assert!((1..=20).contains(&left(&net)), "{} s", left(&net));
+}
+
+#[test]
 fn a_refresh_lengthens_and_never_shortens() {
     let net = Net::new();
     let mut gate = raised(&net, rules(Policy::Drop), ceiling());

@@ -109,7 +109,7 @@ fn single_use_that_the_kernel_lost_is_forgotten() {
     live.record(&once, at(0));
     let seen: Vec<Element> =
         live.elements(at(0)).into_iter().filter(|element| element.door.port == 1001).collect();
-    assert_eq!(live.narrow(&seen, &ceiling()).len(), 1);
+    assert_eq!(live.narrow(&seen, &ceiling(), at(0)).len(), 1);
     let doors: Vec<(u16, bool)> =
         live.elements(at(0)).iter().map(|e| (e.door.port, e.door.single_use)).collect();
     assert_eq!(doors, [(1000, false), (1001, true)]);

@@ -148,7 +148,7 @@ impl World {
             !element.door.single_use || count % lost != 0
         });
         let before = self.model.len();
-        let dropped = self.live.narrow(&seen, &self.ceiling).len();
+        let dropped = self.live.narrow(&seen, &self.ceiling, self.now).len();
         let has = |door: &Door| seen.iter().any(|element| element.door == *door);
         let model = std::mem::take(&mut self.model);
         let stays = |door: &Door| self.permits(*door) && (!door.single_use || has(door));

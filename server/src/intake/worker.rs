@@ -148,7 +148,9 @@ impl<R: ReplayStore> Porter<'_, R> {
         for outcome in &outcomes {
             match outcome {
                 Ok(opened) => self.audit.granted(opened),
-                Err(Denied { grant, answer }) => self.audit.not_opened(grant, *answer),
+                Err(Denied { grant, answer }) => {
+                    self.audit.not_opened(grant, *answer, (self.clock)());
+                }
             }
         }
         Ok(())

@@ -1,16 +1,26 @@
 //! How often something is told that an attacker can cause. Pure: time is a parameter.
 
 /// So many lines in a second, and the count of those not told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rate {
+    most: u32,
     second: u64,
     told: u32,
     untold: u64,
 }
 
+impl Default for Rate {
+    /// Five: enough to see an attack, little enough to live through one, about 1 kB/s.
+    fn default() -> Self {
+        Self::of(5)
+    }
+}
+
 impl Rate {
-    /// Enough to see an attack, little enough to live through one: about 1 kB/s.
-    const PER_SECOND: u32 = 5;
+    /// At most so many.
+    pub(crate) fn of(most: u32) -> Self {
+        Self { most, second: 0, told: 0, untold: 0 }
+    }
 
     /// Leave for one line in this second, by any clock, with the number of lines that went untold before it.
     pub(crate) fn leave(&mut self, second: u64) -> Option<u64> {
@@ -18,7 +28,7 @@ impl Rate {
             self.second = second;
             self.told = 0;
         }
-        if self.told == Self::PER_SECOND {
+        if self.told == self.most {
             self.untold += 1;
             return None;
         }
@@ -30,6 +40,13 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_rate_is_kept_to_as_well() {
+        let mut rate = Rate::of(100);
+        assert_eq!((0..300).filter(|_| rate.leave(7).is_some()).count(), 100);
+        assert_eq!(rate.leave(8), Some(200), "and what was left out is counted");
+    }
 
     #[test]
     fn an_attack_is_told_within_a_rate_and_counted() {

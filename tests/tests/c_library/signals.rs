@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use sknock_tests::World;
+use sknock_tests::wait::uninterrupted;
 
 use crate::installed::{Linked, compiled};
 use crate::run::{Ran, Scene, plain};
@@ -30,7 +31,7 @@ fn relay(own: UdpSocket, server: SocketAddr) {
     });
     thread::spawn(move || {
         let (mut bytes, mut client) = ([0; 2048], None);
-        while let Ok((length, from)) = own.recv_from(&mut bytes) {
+        while let Ok((length, from)) = uninterrupted(|| own.recv_from(&mut bytes)) {
             let to = if from == server { client } else { Some(server) };
             if from != server {
                 client = Some(from);

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixDatagram;
 
-use sknock_tests::wait::{LIMIT, until};
+use sknock_tests::wait::{LIMIT, uninterrupted, until};
 use sknock_tests::{Authority, Client, Config, Daemon, Echo, World, boots};
 
 use crate::{CLIENT_ONLY, CLOSED, EVERYBODY, LONG, SHORT, open};
@@ -200,7 +200,7 @@ fn systemd_is_told_how_much_time_is_left() {
     systemd.set_read_timeout(Some(LIMIT)).unwrap();
     let told = || {
         let mut message = [0; 4096];
-        let length = systemd.recv(&mut message).unwrap();
+        let length = uninterrupted(|| systemd.recv(&mut message)).unwrap();
         String::from_utf8_lossy(&message[..length]).into_owned()
     };
     daemon.export("NOTIFY_SOCKET", path.to_str().unwrap());

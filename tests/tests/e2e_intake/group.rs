@@ -13,7 +13,7 @@ fn a_group_that_another_program_has_is_an_error_with_its_remedy() {
     let mut daemon = Daemon::stopped(&world.gateway, &config(&authority, "nflog", POLICY));
     daemon.begin();
     let ended = daemon.wait_for_end();
-    assert_eq!(ended.code, Some(78), "{}", ended.said);
+    assert_eq!(ended.code, Some(69), "{}", ended.said);
     assert!(ended.said.contains("nflogGroup: another program listens to NFLOG group 5344"));
     assert!(ended.said.contains("choose another group"), "{}", ended.said);
     assert_eq!(world.gateway.table(), None, "nothing is closed that nobody could open");

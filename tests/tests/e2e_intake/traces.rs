@@ -6,6 +6,7 @@ use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
+use sknock_tests::wait::uninterrupted;
 use sknock_tests::{Authority, Client, Config, Daemon, Namespace, Sent, World, udp_socket};
 
 use crate::{Policy, config};
@@ -48,9 +49,7 @@ fn is_heard_by_a_service(gateway: &Namespace, port: u16, senders: &[&UdpSocket])
         let _ = sender.send(b"is anybody there?");
     }
     service.set_read_timeout(Some(SILENCE)).unwrap();
-    let received = std::iter::repeat_with(|| service.recv(&mut [0; 32]))
-        .find(|one| !matches!(one, Err(error) if error.kind() == ErrorKind::Interrupted));
-    let heard = match received.expect("endless") {
+    let heard = match uninterrupted(|| service.recv(&mut [0; 32])) {
         Ok(_) => true,
         Err(error) => {
             let silent = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
@@ -60,7 +59,7 @@ fn is_heard_by_a_service(gateway: &Namespace, port: u16, senders: &[&UdpSocket])
     };
     let own = gateway.inside(|| UdpSocket::bind((Ipv6Addr::LOCALHOST, 0))).unwrap();
     own.send_to(b"myself", (Ipv6Addr::LOCALHOST, port)).unwrap();
-    assert!(service.recv(&mut [0; 32]).is_ok(), "it hears nobody at all");
+    assert!(uninterrupted(|| service.recv(&mut [0; 32])).is_ok(), "it hears nobody at all");
     heard
 }
 

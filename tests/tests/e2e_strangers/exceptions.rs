@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::net::if_::if_nametoindex;
 use sknock_tests::ip_packet::{ICMP, ICMPV6, IGMP, carry, sum, udp};
-use sknock_tests::wait::until;
+use sknock_tests::wait::{uninterrupted, until};
 use sknock_tests::wire::EVERYBODY;
 use sknock_tests::{Authority, Config, Daemon, Wire, World};
 
@@ -18,7 +18,8 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 fn must_hear(socket: &UdpSocket, says: &str) {
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut heard = [0; 64];
-    let length = socket.recv(&mut heard).unwrap_or_else(|error| panic!("{says}: {error}"));
+    let received = uninterrupted(|| socket.recv(&mut heard));
+    let length = received.unwrap_or_else(|error| panic!("{says}: {error}"));
     assert_eq!(&heard[..length], says.as_bytes());
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 
 use sknock_tests::Daemon;
-use sknock_tests::wait::{LIMIT, Limit};
+use sknock_tests::wait::{LIMIT, Limit, uninterrupted};
 
 /// Its socket.
 pub(crate) struct Ears(UnixDatagram);
@@ -35,7 +35,7 @@ impl Ears {
         }
         self.0.set_read_timeout(Some(left)).unwrap();
         let mut message = [0; 4096];
-        match self.0.recv(&mut message) {
+        match uninterrupted(|| self.0.recv(&mut message)) {
             Ok(length) => Some(String::from_utf8_lossy(&message[..length]).into_owned()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => panic!("{error}"),
