@@ -22,8 +22,8 @@ impl Echo {
     /// Listens on a TCP port in `namespace`.
     #[track_caller]
     pub fn tcp(namespace: &Namespace, port: u16) -> Self {
-        let listener = namespace.inside(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)));
-        let listener = listener.unwrap_or_else(|error| panic!("tcp/{port}: {error}"));
+        let bind = || TcpListener::bind((Ipv6Addr::UNSPECIFIED, port));
+        let listener = namespace.inside(|| wait::once_free(bind));
         Self::serve(move |stopped| {
             while is_readable(listener.as_fd(), stopped) {
                 let Ok((stream, _)) = listener.accept() else { continue };
@@ -69,12 +69,8 @@ impl Drop for Echo {
 /// answer, and a client may have the answer before the socket is closed.
 #[track_caller]
 pub fn udp_socket(namespace: &Namespace, port: u16) -> UdpSocket {
-    let bind = || match UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)) {
-        Ok(socket) => Some(socket),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
-        Err(error) => panic!("udp/{port}: {error}"),
-    };
-    wait::some(&format!("udp/{port} is free"), || namespace.inside(bind))
+    let bind = || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port));
+    namespace.inside(|| wait::once_free(bind))
 }
 
 /// Waits until there is something to read; false when it is time to stop.

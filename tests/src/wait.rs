@@ -31,6 +31,16 @@ pub fn some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// What `bind` makes, once its port is free. A socket that was closed just now is open for a moment longer
+/// in a program that another test is starting: until that program runs, it has all that we had.
+#[track_caller]
+pub fn once_free<T>(bind: impl Fn() -> io::Result<T>) -> T {
+    some("the port is free", || match bind() {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+        result => Some(result.expect("the port can be bound")),
+    })
+}
+
 /// Calls once more what was interrupted: the system does that with a wait that has a limit when the whole
 /// machine, or this process, has stood still for a moment.
 pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use self::request::Request;
 use crate::Namespace;
 use crate::echo::is_readable;
-use crate::wait::some;
+use crate::wait::{once_free, some};
 
 /// Bytes to serve, and what tells this version from another.
 #[derive(Clone, Debug, Default)]
@@ -78,8 +78,8 @@ struct Shared {
 impl Web {
     /// Listens on a TCP port in `namespace`, in both families.
     pub fn start(namespace: &Namespace, port: u16, reply: Reply) -> Self {
-        let listener = namespace.inside(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)));
-        let listener = listener.unwrap_or_else(|error| panic!("tcp/{port}: {error}"));
+        let bind = || TcpListener::bind((Ipv6Addr::UNSPECIFIED, port));
+        let listener = namespace.inside(|| once_free(bind));
         let shared =
             Arc::new(Shared { reply: Mutex::new([reply].into()), heard: Mutex::default() });
         let (stop, stopped) = UnixStream::pair().expect("descriptors are left");

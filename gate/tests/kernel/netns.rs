@@ -128,6 +128,20 @@ impl Net {
     }
 }
 
+/// What `bind` makes, once its port is free. A socket that was closed just now is open for a moment longer
+/// in a program that another test is starting: until that program runs, it has all that we had.
+pub(crate) fn once_free<T>(bind: impl Fn() -> std::io::Result<T>) -> T {
+    let mut bound = None;
+    until("the port is free", || match bind() {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => false,
+        result => {
+            bound = Some(result.unwrap());
+            true
+        }
+    });
+    bound.expect("until says so")
+}
+
 /// Waits until something holds; fails if it does not in ten seconds.
 #[expect(clippy::disallowed_methods, reason = "a limit for a test that would wait for ever")]
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-use crate::netns::Net;
+use crate::netns::{Net, once_free};
 
 /// What somebody finds at a port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,12 +76,12 @@ pub(crate) fn each(client: Found, stranger: Found) -> [[Found; 2]; 2] {
 
 /// Listens in `net` on both families.
 pub(crate) fn listen(net: &Net, port: u16) -> TcpListener {
-    net.inside(|| TcpListener::bind(("::", port)).unwrap())
+    net.inside(|| once_free(|| TcpListener::bind(("::", port))))
 }
 
 /// Receives in `net` on both families.
 pub(crate) fn receive(net: &Net, port: u16) -> UdpSocket {
-    net.inside(|| UdpSocket::bind(("::", port)).unwrap())
+    net.inside(|| once_free(|| UdpSocket::bind(("::", port))))
 }
 
 pub(crate) fn connect(net: &Net, host: &str, port: u16) -> std::io::Result<TcpStream> {

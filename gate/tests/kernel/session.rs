@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
-use crate::netns::Net;
+use crate::netns::{Net, once_free};
 use crate::reach::{connect, listen};
 
 /// So long nothing must come to count as nothing; a TCP says things again after 0.2 s.
@@ -130,7 +130,7 @@ impl Flow {
 /// One family each, so that there can be one of both.
 fn bound(server: &Net, address: &str, port: u16) -> UdpSocket {
     let any = if address.contains(':') { address } else { "0.0.0.0" };
-    server.inside(|| UdpSocket::bind((any, port)).unwrap())
+    server.inside(|| once_free(|| UdpSocket::bind((any, port))))
 }
 
 /// A timeout does not go on by itself after a signal, as it does without one.

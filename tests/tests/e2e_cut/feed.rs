@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sknock_tests::Namespace;
 use sknock_tests::reach::{connect, udp_socket};
-use sknock_tests::wait::{LIMIT, until};
+use sknock_tests::wait::{LIMIT, once_free, until};
 
 /// Between two numbers: a flow, not a flood.
 const PACE: Duration = Duration::from_millis(5);
@@ -40,7 +40,7 @@ pub(crate) struct Feed {
 impl Feed {
     /// TCP from `from` to a port of `server`, where nobody else listens.
     pub(crate) fn tcp(from: &Namespace, to: (IpAddr, u16), server: &Namespace) -> Self {
-        let listener = server.inside(|| TcpListener::bind((any(to.0), to.1))).unwrap();
+        let listener = server.inside(|| once_free(|| TcpListener::bind((any(to.0), to.1))));
         Self::accepted(&listener, from, to)
     }
 
@@ -66,7 +66,7 @@ impl Feed {
 
     /// UDP from `from` to what leads to `port` of `server`, which sends on whatever it hears, as mosh.
     pub(crate) fn udp(from: &Namespace, to: (IpAddr, u16), server: &Namespace, port: u16) -> Self {
-        let far = server.inside(|| UdpSocket::bind((any(to.0), port))).unwrap();
+        let far = server.inside(|| once_free(|| UdpSocket::bind((any(to.0), port))));
         let near = udp_socket(from, to.into()).unwrap();
         near.send(&0_u64.to_be_bytes()).unwrap();
         far.set_read_timeout(Some(LIMIT)).unwrap();

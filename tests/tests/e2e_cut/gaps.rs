@@ -3,6 +3,7 @@
 use std::net::{Ipv6Addr, TcpListener};
 
 use nix::sys::signal::Signal;
+use sknock_tests::wait::once_free;
 use sknock_tests::{Authority, Client, Config, Daemon, World, process};
 
 use crate::feed::Feed;
@@ -23,7 +24,7 @@ fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
     let (world, authority) = (World::new(), Authority::new());
     let World { gateway, client, stranger, .. } = &world;
     // Nobody tracks connections yet, as on a host without a stateful firewall.
-    let ssh = gateway.inside(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, 22))).unwrap();
+    let ssh = gateway.inside(|| once_free(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, 22))));
     let old = World::GATEWAY.map(|host| Feed::accepted(&ssh, client, (host, 22)));
     let config = Config::new(&authority).set("protectedPorts", "tcp/22, tcp/2222, udp/53");
     let daemon = Daemon::start_settled(gateway, &config);

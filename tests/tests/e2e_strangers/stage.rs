@@ -14,6 +14,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn6, bind, setsockopt, socket, sockopt,
 };
 use sknock_tests::ip_packet::{ACK, FIN, SYN, Segment, tcp};
+use sknock_tests::wait::once_free;
 use sknock_tests::{Namespace, Wire};
 
 /// Protected by [`Config::new`](sknock_tests::Config::new).
@@ -41,7 +42,7 @@ impl Dns {
 
     pub(crate) fn on(namespace: &Namespace, interface: &str, port: u16) -> Self {
         namespace.inside(|| {
-            let four = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+            let four = once_free(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)));
             four.set_broadcast(true).unwrap();
             // Membership follows the route to the group, and there is one for its own network only.
             let own = own_address(interface);
@@ -98,7 +99,8 @@ fn only_v6(port: u16) -> UdpSocket {
 
 /// A listener that never waits.
 pub(crate) fn listener(namespace: &Namespace, port: u16) -> TcpListener {
-    let listener = namespace.inside(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))).unwrap();
+    let listener =
+        namespace.inside(|| once_free(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))));
     listener.set_nonblocking(true).unwrap();
     listener
 }
