@@ -110,7 +110,7 @@ impl Firewall {
     }
 
     /// Puts up the whole table with these elements and cuts in it, in place of whatever it was, in one
-    /// transaction. Base chains stay, so no packet passes in between ([`present`]).
+    /// transaction. Base chains stay, so no packet passes in between (`nft/present.rs`).
     pub fn raise(
         &mut self,
         rules: &Rules,
