@@ -7,7 +7,7 @@ use super::files::{Files, Unusable};
 use super::network::{itself, passing_on};
 use super::privilege::Account;
 use crate::config::Settings;
-use crate::handover::{Descriptors, Handover, number};
+use crate::handover::{Handover, number};
 use crate::marks::{self, Marks};
 use crate::refresh::Attempt;
 
@@ -40,16 +40,7 @@ fn ask(
         parent: std::process::id().cast_signed(),
         boot: String::new(),
         marks: marks.iter().map(|(issuer, mark)| marks::entry(issuer, mark).to_vec()).collect(),
-        descriptors: Descriptors {
-            orders: number(&answer),
-            links: Vec::new(),
-            ears: Vec::new(),
-            bundle: number(&files.bundle),
-            password: number(&files.password),
-            authorities: files.authorities.as_ref().map(number),
-            revocation: files.revocation.as_ref().map(number),
-            web_authorities: files.web_authorities.as_ref().map(number),
-        },
+        descriptors: files.descriptors(number(&answer), Vec::new(), Vec::new()),
     };
     let packed = handover.pack()?;
     let passed: Vec<BorrowedFd<'_>> =

@@ -21,6 +21,8 @@ const LONGEST: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct ChildLog {
     pipe: PipeReader,
+    /// Read into in every round, so it is made once.
+    room: Box<[u8]>,
     /// The beginning of a line.
     rest: Vec<u8>,
 }
@@ -30,7 +32,8 @@ impl ChildLog {
     pub(crate) fn new() -> io::Result<(Self, PipeWriter)> {
         let (pipe, theirs) = io::pipe()?;
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok((Self { pipe, rest: Vec::new() }, theirs))
+        let room = vec![0; AT_ONCE].into_boxed_slice();
+        Ok((Self { pipe, room, rest: Vec::new() }, theirs))
     }
 
     /// Readable when there is something to pass on, or its end.
@@ -40,14 +43,15 @@ impl ChildLog {
 
     /// Passes on what is there, some of it if it is much. `false` at the end: nobody has the other end.
     pub(crate) fn pass_on(&mut self) -> bool {
-        let mut bytes = vec![0; AT_ONCE];
-        match self.pipe.read(&mut bytes) {
+        match self.pipe.read(&mut self.room) {
             Ok(0) => {
-                self.take(b"\n");
+                self.rest.push(b'\n');
+                self.write();
                 false
             }
             Ok(length) => {
-                self.take(bytes.get(..length).unwrap_or_default());
+                self.rest.extend_from_slice(self.room.get(..length).unwrap_or_default());
+                self.write();
                 true
             }
             Err(error) => {
@@ -67,8 +71,7 @@ impl ChildLog {
     }
 
     /// Whole lines go out; the rest waits for its end.
-    fn take(&mut self, bytes: &[u8]) {
-        self.rest.extend_from_slice(bytes);
+    fn write(&mut self) {
         let end = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let end = if end == 0 && self.rest.len() > LONGEST { self.rest.len() } else { end };
         let rest = self.rest.split_off(end);

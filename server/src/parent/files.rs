@@ -4,14 +4,14 @@
 use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, lchown};
 use std::path::{Path, PathBuf};
 
 use super::list;
 use super::privilege::Account;
 use crate::config::{PasswordSource, Settings};
-use crate::handover::secret_file;
+use crate::handover::{Descriptors, number, secret_file};
 
 /// Open files, not yet read.
 #[derive(Debug)]
@@ -52,6 +52,25 @@ impl fmt::Display for Unusable {
 }
 
 impl Files {
+    /// Their numbers, with those of what a process is given besides.
+    pub(super) fn descriptors(
+        &self,
+        orders: RawFd,
+        links: Vec<RawFd>,
+        ears: Vec<RawFd>,
+    ) -> Descriptors {
+        Descriptors {
+            orders,
+            links,
+            ears,
+            bundle: number(&self.bundle),
+            password: number(&self.password),
+            authorities: self.authorities.as_ref().map(number),
+            revocation: self.revocation.as_ref().map(number),
+            web_authorities: self.web_authorities.as_ref().map(number),
+        }
+    }
+
     /// Opens everything, or says all that is wrong. `account` is that of the network process; without
     /// one, no list is opened.
     pub(crate) fn open(

@@ -21,7 +21,7 @@ use super::child_log::ChildLog;
 use super::files::Files;
 use super::privilege::{Account, raised};
 use crate::config::Settings;
-use crate::handover::{Descriptors, Handover, number};
+use crate::handover::{Handover, number};
 use crate::orders::{Order, Report};
 use crate::readable::Meanings;
 
@@ -95,16 +95,11 @@ impl Network {
             parent: std::process::id().cast_signed(),
             boot: boot.to_owned(),
             marks,
-            descriptors: Descriptors {
-                orders: number(&their_orders),
-                links: their_links.iter().map(number).collect(),
-                ears: ears.iter().map(number).collect(),
-                bundle: number(&files.bundle),
-                password: number(&files.password),
-                authorities: files.authorities.as_ref().map(number),
-                revocation: files.revocation.as_ref().map(number),
-                web_authorities: files.web_authorities.as_ref().map(number),
-            },
+            descriptors: files.descriptors(
+                number(&their_orders),
+                their_links.iter().map(number).collect(),
+                ears.iter().map(number).collect(),
+            ),
         };
         let packed = handover.pack()?;
         let (log, their_log) = ChildLog::new()?;
