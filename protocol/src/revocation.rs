@@ -24,6 +24,7 @@ pub use list::{Announced, FUTURE_SLACK, RevocationList};
 pub use mark::Mark;
 pub use scope::Scope;
 pub(crate) use scope::{PathCertificate, PointName};
+pub(crate) use serials::LONGEST as LONGEST_SERIAL;
 
 use crate::{Anchors, CertificateId, Issuer, IssuerId, Moment, Refusal};
 

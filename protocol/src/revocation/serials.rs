@@ -6,7 +6,7 @@ use super::CrlError;
 use crate::der::without_leading_zeros;
 
 /// The longest serial number that RFC 5280 (4.1.2.2) allows, in bytes.
-const LONGEST: usize = 20;
+pub(crate) const LONGEST: usize = 20;
 
 /// A set of serial numbers, each right-aligned: leading zeros mean nothing.
 #[derive(Eq, PartialEq)]

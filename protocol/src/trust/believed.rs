@@ -13,7 +13,7 @@ use x509_parser::prelude::X509Certificate;
 use x509_parser::time::ASN1Time;
 
 use super::Usage;
-use crate::revocation::{PathCertificate, PointName};
+use crate::revocation::{self, PathCertificate, PointName};
 use crate::{CertificateId, IssuerId, Moment, Refusal, Subject, authorization, der};
 
 /// A certificate whose path is verified. Not looked up on any revocation list.
@@ -90,6 +90,10 @@ pub(super) fn from_path(
         not_after = not_after.min(moment(intermediate.validity().not_after));
     }
     path.push(below.signed_by(anchor));
+    // No list can name it, and no grant can be found by it.
+    if path.iter().any(|one| one.id.serial.len() > revocation::LONGEST_SERIAL) {
+        return Err(Refusal::BadCertificate);
+    }
     let certificate = path.first().ok_or(Refusal::BadCertificate)?.id.clone();
     let named = authorization::named_by(leaf).map_err(|_| Refusal::BadCertificate)?;
     let key = key(leaf.public_key().raw)?;
