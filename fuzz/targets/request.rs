@@ -44,7 +44,7 @@ fuzz_target!(|input: &[u8]| {
                     live.record(&opening, now);
                 }
             }
-            Request::CloseBelow(_) => {}
+            Request::CloseBelow(_) | Request::IssuerAfter(_) => {}
             Request::Close { issuer, serials } => {
                 for holder in serials.into_iter().map(|serial| Holder { issuer, serial }) {
                     let (_, closed) = live.plan_close(&holder, now);

@@ -1,7 +1,7 @@
 //! What the gate says back: one record of fixed size for every request, whatever it was.
 
-use crate::Excess;
 use crate::record::{Reader, Writer};
+use crate::{Excess, Holder};
 
 /// The answer to a [`Request`](crate::Request).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +20,8 @@ pub enum Answer {
         /// So many elements were open.
         count: u32,
     },
+    /// The next issuer, as in [`Holder`]; nothing after the last.
+    Issuer(Option<[u8; Holder::ISSUER]>),
     /// Over the ceiling, or no request.
     Refused(Excess),
     /// The kernel's set is full.
@@ -32,37 +34,46 @@ impl Answer {
     /// Every answer is this long.
     ///
     /// ```text
-    /// u8 kind: 1 raised | 2 opened | 3 closed | 4 refused | 5 no capacity | 6 failed
-    /// u8 clipped (0, 1), or the excess | u32 seconds, or count | zeros
+    /// u8 kind: 1 raised | 2 opened | 3 closed | 4 refused | 5 no capacity | 6 failed | 7 issuer
+    /// u8 clipped (0, 1), or the excess, or whether there is an issuer (0, 1)
+    /// u32 seconds, or count, or [12] issuer | zeros
     /// ```
     pub const LEN: usize = 16;
 
     /// The record.
     pub fn encode(&self) -> [u8; Self::LEN] {
-        let (kind, detail, number) = match *self {
-            Self::Raised => (1, 0, 0),
-            Self::Opened { seconds, clipped } => (2, u8::from(clipped), seconds),
-            Self::Closed { count } => (3, 0, count),
-            Self::Refused(excess) => (4, excess as u8, 0),
-            Self::NoCapacity => (5, 0, 0),
-            Self::Failed => (6, 0, 0),
-        };
         let mut record = Writer::<{ Self::LEN }>::new();
-        let written = record.put(&[kind, detail]).and_then(|()| record.put(&number.to_be_bytes()));
-        debug_assert!(written.is_some(), "six bytes fit in sixteen");
+        let written = match *self {
+            Self::Raised => record.put(&[1]),
+            Self::Opened { seconds, clipped } => record
+                .put(&[2, u8::from(clipped)])
+                .and_then(|()| record.put(&seconds.to_be_bytes())),
+            Self::Closed { count } => {
+                record.put(&[3, 0]).and_then(|()| record.put(&count.to_be_bytes()))
+            }
+            Self::Refused(excess) => record.put(&[4, excess as u8]),
+            Self::NoCapacity => record.put(&[5]),
+            Self::Failed => record.put(&[6]),
+            Self::Issuer(issuer) => record
+                .put(&[7, u8::from(issuer.is_some())])
+                .and_then(|()| record.put(&issuer.unwrap_or_default())),
+        };
+        debug_assert!(written.is_some(), "at most fourteen bytes");
         record.finish()
     }
 
     /// The answer in these bytes, if they are exactly one.
     pub fn decode(record: &[u8]) -> Option<Self> {
         let mut fields = Reader::new(record.first_chunk::<{ Self::LEN }>()?);
-        let answer = match (fields.byte()?, fields.byte()?, fields.long()?) {
-            (1, 0, 0) => Self::Raised,
-            (2, clipped @ 0..=1, seconds) => Self::Opened { seconds, clipped: clipped == 1 },
-            (3, 0, count) => Self::Closed { count },
-            (4, excess, 0) => Self::Refused(Excess::from_number(excess)?),
-            (5, 0, 0) => Self::NoCapacity,
-            (6, 0, 0) => Self::Failed,
+        let answer = match (fields.byte()?, fields.byte()?) {
+            (1, 0) => Self::Raised,
+            (2, clipped @ 0..=1) => Self::Opened { seconds: fields.long()?, clipped: clipped == 1 },
+            (3, 0) => Self::Closed { count: fields.long()? },
+            (4, excess) => Self::Refused(Excess::from_number(excess)?),
+            (5, 0) => Self::NoCapacity,
+            (6, 0) => Self::Failed,
+            (7, 0) => Self::Issuer(None),
+            (7, 1) => Self::Issuer(Some(fields.array()?)),
             _ => return None,
         };
         (record.len() == Self::LEN && fields.ends()).then_some(answer)

@@ -90,6 +90,15 @@ impl Former {
         (holder.issuer == issuer).then_some(*holder)
     }
 
+    /// The next issuer, in the order of their bytes, of anybody who had a door open.
+    pub(crate) fn issuer_after(
+        &self,
+        issuer: [u8; Holder::ISSUER],
+    ) -> Option<[u8; Holder::ISSUER]> {
+        let ((holder, _), _) = self.numbers.range((Holder::after(issuer), Way::FIRST)..).next()?;
+        Some(holder.issuer)
+    }
+
     /// Forgets all of `holder`.
     pub fn forget(&mut self, holder: &Holder) {
         for way in self.of(holder) {

@@ -83,6 +83,7 @@ impl Gate {
             Some(Request::Open(wish)) => self.open(&wish, now),
             Some(Request::Close { issuer, serials }) => self.close_all(issuer, serials, now),
             Some(Request::CloseBelow(issuer)) => self.close_below(issuer, now),
+            Some(Request::IssuerAfter(issuer)) => Happened::Issuer(self.issuer_after(issuer)),
         }
     }
 
@@ -288,6 +289,11 @@ impl Gate {
         self.note(&Entry::Closed(holder));
         self.former.forget(&holder);
         Ok(self.live.forget(&holder))
+    }
+
+    fn issuer_after(&self, issuer: [u8; Holder::ISSUER]) -> Option<[u8; Holder::ISSUER]> {
+        let (live, former) = (self.live.issuer_after(issuer), self.former.issuer_after(issuer));
+        live.into_iter().chain(former).min()
     }
 
     fn close_below(&mut self, issuer: [u8; Holder::ISSUER], now: Uptime) -> Happened {

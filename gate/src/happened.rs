@@ -29,6 +29,8 @@ pub enum Happened {
         /// So many doors.
         count: usize,
     },
+    /// The next issuer of anybody who was granted something; nothing after the last.
+    Issuer(Option<[u8; Holder::ISSUER]>),
     /// Over the ceiling, or no request.
     Refused {
         /// How.
@@ -57,6 +59,7 @@ impl Happened {
             Self::ClosedBelow { holders, .. } => {
                 Answer::Closed { count: u32::try_from(*holders).unwrap_or(u32::MAX) }
             }
+            Self::Issuer(issuer) => Answer::Issuer(*issuer),
             Self::Refused { excess, .. } => Answer::Refused(*excess),
             Self::NoCapacity(_) => Answer::NoCapacity,
             Self::Failed(_) => Answer::Failed,
@@ -91,6 +94,7 @@ impl fmt::Display for Happened {
                 write!(f, "closed {count} grants of {holders} certificates by ")?;
                 issuer.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
+            Self::Issuer(_) => f.write_str("named an issuer"),
             Self::Refused { excess, label: Some(label) } => write!(f, "refused: {excess}; {label}"),
             Self::Refused { excess, label: None } => write!(f, "refused: {excess}"),
             Self::NoCapacity(label) => {

@@ -65,6 +65,12 @@ impl Holder {
     pub(crate) fn first_of(issuer: [u8; Self::ISSUER]) -> Self {
         Self { issuer, ..Self::NOBODY }
     }
+
+    /// Sorts after every certificate of this issuer: no serial number is as long.
+    pub(crate) fn after(issuer: [u8; Self::ISSUER]) -> Self {
+        let serial = Serial { length: u8::MAX, bytes: [u8::MAX; Serial::MOST] };
+        Self { issuer, serial }
+    }
 }
 
 impl fmt::Display for Holder {

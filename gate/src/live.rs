@@ -123,6 +123,14 @@ impl Live {
         self.0.holder_below(issuer)
     }
 
+    /// The next issuer, in the order of their bytes, of anybody who has a door open.
+    pub(crate) fn issuer_after(
+        &self,
+        issuer: [u8; Holder::ISSUER],
+    ) -> Option<[u8; Holder::ISSUER]> {
+        self.0.issuer_after(issuer)
+    }
+
     /// Forgets everything of `holder`; how many doors that were.
     pub fn forget(&mut self, holder: &Holder) -> usize {
         let doors: Vec<Door> = self.doors_of(holder).collect();

@@ -23,6 +23,9 @@ pub enum Request {
     /// Close what certificates by this issuer were granted: it is revoked itself. Some of them at a
     /// time; to be asked again until [`Answer::Closed`](crate::Answer::Closed) counts none.
     CloseBelow([u8; Holder::ISSUER]),
+    /// Name the next issuer, in the order of these bytes, whose certificates were granted anything. After
+    /// zeros, the first one.
+    IssuerAfter([u8; Holder::ISSUER]),
 }
 
 /// Whom to let in, to what, for how long, and who that is.
@@ -44,6 +47,7 @@ const RAISE: u8 = 1;
 const OPEN: u8 = 2;
 const CLOSE: u8 = 3;
 const CLOSE_BELOW: u8 = 4;
+const ISSUER_AFTER: u8 = 5;
 
 const SINGLE_USE: u8 = 1;
 
@@ -65,9 +69,9 @@ impl Request {
     /// Every request is this long.
     ///
     /// ```text
-    /// u8 kind: 1 raise | 2 open | 3 close | 4 close below; what is not used is zero
+    /// u8 kind: 1 raise | 2 open | 3 close | 4 close below | 5 issuer after; what is not used is zero
     /// close: [12] issuer | u8 count, 11 x (u8 length, [20] serial)
-    /// close below: [12] issuer
+    /// close below, issuer after: [12] issuer
     /// open:  u8 flags (1 single use) | u32 seconds | [8] knock | [12] issuer | u8 length, [20] serial
     ///        | u8 length, [64] name | u8 count, 2 x (u8 family 4 or 6, [16]) | u8 count, 16 x (u8 protocol, u16 first, u16 last)
     /// ```
@@ -100,6 +104,10 @@ impl Request {
                 record.put(&[CLOSE_BELOW])?;
                 record.put(issuer)?;
             }
+            Self::IssuerAfter(issuer) => {
+                record.put(&[ISSUER_AFTER])?;
+                record.put(issuer)?;
+            }
         }
         Some(record.finish())
     }
@@ -112,6 +120,7 @@ impl Request {
             OPEN => Self::Open(read_wish(&mut fields)?),
             CLOSE => Self::Close { issuer: fields.array()?, serials: read_serials(&mut fields)? },
             CLOSE_BELOW => Self::CloseBelow(fields.array()?),
+            ISSUER_AFTER => Self::IssuerAfter(fields.array()?),
             _ => return None,
         };
         (record.len() == Self::LEN && fields.ends()).then_some(request)

@@ -135,7 +135,11 @@ fn unopened(answer: Answer) -> &'static str {
         Answer::Refused(excess) => excess.name(),
         Answer::NoCapacity => "no-capacity",
         // The others answer other questions.
-        Answer::Failed | Answer::Raised | Answer::Opened { .. } | Answer::Closed { .. } => "failed",
+        Answer::Failed
+        | Answer::Raised
+        | Answer::Opened { .. }
+        | Answer::Closed { .. }
+        | Answer::Issuer(_) => "failed",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Our end of the link to the privileged process. The only place where a [`Request`] is made.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -62,6 +63,9 @@ pub enum ClosedBelow {
     /// The firewall would not. It can be asked for again.
     Failed,
 }
+
+/// An issuer as the gate knows it, see [`Holder`].
+pub type GateIssuer = [u8; Holder::ISSUER];
 
 impl Gate {
     /// Certificates that are closed at one time, in 32 requests: they spread the cost of waking the gate
@@ -134,15 +138,39 @@ impl Gate {
         Ok(done)
     }
 
-    /// Closes doors that certificates by `issuer` have opened; some of them.
+    /// Closes doors that certificates by `issuer`, as the gate knows it, have opened; some of them.
     ///
     /// An error means that the gate is gone.
-    pub fn close_below(&mut self, issuer: &IssuerId) -> io::Result<ClosedBelow> {
-        Ok(match self.ask(&Request::CloseBelow(shortened(issuer)))? {
+    pub fn close_below(&mut self, issuer: GateIssuer) -> io::Result<ClosedBelow> {
+        Ok(match self.ask(&Request::CloseBelow(issuer))? {
             Answer::Closed { count: 0 } => ClosedBelow::All,
             Answer::Closed { .. } => ClosedBelow::Some,
             _ => ClosedBelow::Failed,
         })
+    }
+
+    /// Whose certificates have, or had, doors open, but for these issuers; nothing if the gate does not
+    /// say.
+    ///
+    /// An error means that the gate is gone.
+    pub fn issuers_but(
+        &mut self,
+        trusted: &BTreeSet<IssuerId>,
+    ) -> io::Result<Option<Vec<GateIssuer>>> {
+        let trusted: BTreeSet<GateIssuer> = trusted.iter().map(shortened).collect();
+        let (mut last, mut others) = (GateIssuer::default(), Vec::new());
+        loop {
+            match self.ask(&Request::IssuerAfter(last))? {
+                Answer::Issuer(None) => return Ok(Some(others)),
+                Answer::Issuer(Some(issuer)) => {
+                    last = issuer;
+                    if !trusted.contains(&issuer) {
+                        others.push(issuer);
+                    }
+                }
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// Reports that a list with this mark is about to be in force, so that no older one of `issuer` ever
@@ -207,9 +235,8 @@ fn holder(certificate: &CertificateId) -> Option<Holder> {
     Some(Holder { issuer, serial: Serial::new(&certificate.serial)? })
 }
 
-/// An issuer as the gate knows it.
-fn shortened(issuer: &IssuerId) -> [u8; Holder::ISSUER] {
-    let mut shortened = [0; Holder::ISSUER];
+fn shortened(issuer: &IssuerId) -> GateIssuer {
+    let mut shortened = GateIssuer::default();
     shortened.copy_from_slice(&issuer.digest()[..Holder::ISSUER]);
     shortened
 }

@@ -145,7 +145,7 @@ impl Refresh {
     }
 
     /// Fetches at once and then every interval, until `stop` becomes readable. Closes, through
-    /// `gate`, what revoked certificates have open. An error means that the gate is gone.
+    /// `gate`, what certificates have open that are not trusted any more. An error means that the gate is gone.
     pub fn run(mut self, mut gate: Gate, stop: UnixStream) -> io::Result<()> {
         wait_for(async {
             stop.set_nonblocking(true)?;
@@ -159,8 +159,8 @@ impl Refresh {
 
     /// Never ends but by the loss of the gate.
     async fn attend(&mut self, gate: &mut Gate) -> io::Result<()> {
-        let mut closed = RevocationLists::new(Duration::ZERO);
-        let mut done = self.close_revoked(&mut closed, gate).await?;
+        let mut closed = None;
+        let mut done = self.close_untrusted(&mut closed, gate).await?;
         let mut turns = Turns::begin(&self.sources);
         let mut age = tokio::time::interval(self.interval);
         age.tick().await;
@@ -180,7 +180,7 @@ impl Refresh {
                 }
                 () = tokio::time::sleep(close::AGAIN), if !done => {}
             }
-            done = self.close_revoked(&mut closed, gate).await?;
+            done = self.close_untrusted(&mut closed, gate).await?;
         }
     }
 

@@ -91,6 +91,15 @@ impl Claims {
         (holder.issuer == issuer).then_some(*holder)
     }
 
+    /// The next issuer, in the order of their bytes, of anybody who holds a claim.
+    pub(super) fn issuer_after(
+        &self,
+        issuer: [u8; Holder::ISSUER],
+    ) -> Option<[u8; Holder::ISSUER]> {
+        let (holder, _) = self.by_holder.range((Holder::after(issuer), Place::MIN)..).next()?;
+        Some(holder.issuer)
+    }
+
     /// All claims, those on one door one after the other.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Claim> {
         self.by_door.iter().filter_map(|(_, place)| self.at(*place))

@@ -25,6 +25,7 @@ fn samples() -> Vec<Request> {
         },
         Request::Close { issuer: [0; Holder::ISSUER], serials: vec![serial(20); Request::SERIALS] },
         Request::CloseBelow([7; Holder::ISSUER]),
+        Request::IssuerAfter([7; Holder::ISSUER]),
         Request::close(Holder { issuer: [0; Holder::ISSUER], serial: Serial::new(&[]).unwrap() }),
     ]
 }
@@ -107,6 +108,9 @@ fn an_answer_is_read_back_and_nothing_else_is() {
         Answer::Closed { count: 7 },
         Answer::NoCapacity,
         Answer::Failed,
+        Answer::Issuer(None),
+        Answer::Issuer(Some([0; Holder::ISSUER])),
+        Answer::Issuer(Some([7; Holder::ISSUER])),
     ];
     let excesses = (0..=u8::MAX).filter_map(|code| {
         let mut record = [0; Answer::LEN];
@@ -115,7 +119,7 @@ fn an_answer_is_read_back_and_nothing_else_is() {
     });
     answers.extend(excesses);
     assert!(answers.contains(&Answer::Refused(Excess::Rate)));
-    assert_eq!(answers.len(), 6 + 15);
+    assert_eq!(answers.len(), 9 + 15);
     for answer in answers {
         let record = answer.encode();
         assert_eq!(Answer::decode(&record), Some(answer));

@@ -80,6 +80,7 @@ fn record(chance: &mut Chance) -> Vec<u8> {
         0 => Request::Raise,
         // It takes so much with it, and has the kernel look for connections, that little else would happen.
         1 if chance.once_in(20) => Request::CloseBelow(holder(chance).issuer),
+        1 if chance.once_in(4) => Request::IssuerAfter(holder(chance).issuer),
         1 => revoked(chance),
         2 => return garbage(chance),
         _ => Request::Open(wish(chance)),

@@ -23,9 +23,12 @@ impl Scene {
     /// Hides what the certificates allow.
     pub(crate) fn config(&self) -> Config {
         let list = self.authority.file("crl.der");
+        self.without_list().set("crlFile", list.to_str().expect("temporary files have plain names"))
+    }
+
+    pub(crate) fn without_list(&self) -> Config {
         Config::new(&self.authority)
             .set("protectedPorts", "tcp/22, tcp/2222, tcp/8080, udp/53, udp/60000-60010")
-            .set("crlFile", list.to_str().expect("temporary files have plain names"))
     }
 
     pub(crate) fn start(&self, config: &Config) -> Daemon<'_> {

@@ -208,7 +208,7 @@ impl Clerk {
         match happened {
             // Whole revocation lists are closed entry by entry; most never had a grant.
             Happened::Closed(closed) if closed.is_empty() => {}
-            Happened::ClosedBelow { holders: 0, .. } => {}
+            Happened::ClosedBelow { holders: 0, .. } | Happened::Issuer(_) => {}
             Happened::Failed(_) => error!(target: "gate", "{happened}"),
             // A captured network process may ask as often as it likes, but not fill the disk.
             Happened::Refused { .. } | Happened::NoCapacity(_) => {
