@@ -22,6 +22,8 @@ pub enum Answer {
     },
     /// The next issuer, as in [`Holder`]; nothing after the last.
     Issuer(Option<[u8; Holder::ISSUER]>),
+    /// No issuer is named while rules are on trial.
+    OnTrial,
     /// Over the ceiling, or no request.
     Refused(Excess),
     /// The kernel's set is full.
@@ -34,7 +36,7 @@ impl Answer {
     /// Every answer is this long.
     ///
     /// ```text
-    /// u8 kind: 1 raised | 2 opened | 3 closed | 4 refused | 5 no capacity | 6 failed | 7 issuer
+    /// u8 kind: 1 raised | 2 opened | 3 closed | 4 refused | 5 no capacity | 6 failed | 7 issuer | 8 on trial
     /// u8 clipped (0, 1), or the excess, or whether there is an issuer (0, 1)
     /// u32 seconds, or count, or [12] issuer | zeros
     /// ```
@@ -54,6 +56,7 @@ impl Answer {
             Self::Refused(excess) => record.put(&[4, excess as u8]),
             Self::NoCapacity => record.put(&[5]),
             Self::Failed => record.put(&[6]),
+            Self::OnTrial => record.put(&[8]),
             Self::Issuer(issuer) => record
                 .put(&[7, u8::from(issuer.is_some())])
                 .and_then(|()| record.put(&issuer.unwrap_or_default())),
@@ -72,6 +75,7 @@ impl Answer {
             (4, excess) => Self::Refused(Excess::from_number(excess)?),
             (5, 0) => Self::NoCapacity,
             (6, 0) => Self::Failed,
+            (8, 0) => Self::OnTrial,
             (7, 0) => Self::Issuer(None),
             (7, 1) => Self::Issuer(Some(fields.array()?)),
             _ => return None,

@@ -31,6 +31,8 @@ pub struct Gate {
     trial: Option<Trial>,
     /// What an earlier run protects, until something is put up.
     inherited: Option<(Rules, Ceiling)>,
+    /// On which ways connections end once the rules on trial are confirmed: those forbid what was open.
+    forbidden_on_trial: BTreeSet<Way>,
     /// What was open once.
     former: Former,
     cuts: Cuts,
@@ -57,6 +59,7 @@ impl Gate {
             raised: false,
             trial: None,
             inherited: None,
+            forbidden_on_trial: BTreeSet::new(),
             former: Former::default(),
             cuts: Cuts::default(),
             legitimate: Legitimate::default(),
@@ -83,6 +86,8 @@ impl Gate {
             Some(Request::Open(wish)) => self.open(&wish, now),
             Some(Request::Close { issuer, serials }) => self.close_all(issuer, serials, now),
             Some(Request::CloseBelow(issuer)) => self.close_below(issuer, now),
+            // Who asks wants to close what the issuers that it does not know have open.
+            Some(Request::IssuerAfter(_)) if self.trial.is_some() => Happened::OnTrial,
             Some(Request::IssuerAfter(issuer)) => Happened::Issuer(self.issuer_after(issuer)),
         }
     }
@@ -186,6 +191,7 @@ impl Gate {
             }
         }
         self.have_cut(cuts, &left);
+        self.note_forbidden(&forbidden);
         (self.live, self.former, self.raised) = (live, former, true);
         self.store.recalled = Recalled::default();
         self.unknown.extend(unknown.elements.into_iter(), unknown.more);

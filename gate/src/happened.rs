@@ -31,6 +31,8 @@ pub enum Happened {
     },
     /// The next issuer of anybody who was granted something; nothing after the last.
     Issuer(Option<[u8; Holder::ISSUER]>),
+    /// Not while rules are on trial.
+    OnTrial,
     /// Over the ceiling, or no request.
     Refused {
         /// How.
@@ -60,6 +62,7 @@ impl Happened {
                 Answer::Closed { count: u32::try_from(*holders).unwrap_or(u32::MAX) }
             }
             Self::Issuer(issuer) => Answer::Issuer(*issuer),
+            Self::OnTrial => Answer::OnTrial,
             Self::Refused { excess, .. } => Answer::Refused(*excess),
             Self::NoCapacity(_) => Answer::NoCapacity,
             Self::Failed(_) => Answer::Failed,
@@ -95,6 +98,7 @@ impl fmt::Display for Happened {
                 issuer.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
             Self::Issuer(_) => f.write_str("named an issuer"),
+            Self::OnTrial => f.write_str("not while rules are on trial"),
             Self::Refused { excess, label: Some(label) } => write!(f, "refused: {excess}; {label}"),
             Self::Refused { excess, label: None } => write!(f, "refused: {excess}"),
             Self::NoCapacity(label) => {

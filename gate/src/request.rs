@@ -24,7 +24,7 @@ pub enum Request {
     /// time; to be asked again until [`Answer::Closed`](crate::Answer::Closed) counts none.
     CloseBelow([u8; Holder::ISSUER]),
     /// Name the next issuer, in the order of these bytes, whose certificates were granted anything. After
-    /// zeros, the first one.
+    /// zeros, the first one. Not while rules are on trial.
     IssuerAfter([u8; Holder::ISSUER]),
 }
 

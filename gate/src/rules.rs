@@ -116,13 +116,12 @@ impl Rules {
             Chain::new(Part::Knocks, self.knocks()),
             Chain::new(Part::Answers, self.answers()),
         ];
-        if self.hearing == Hearing::Socket {
-            if self.for_knocks_only().any(|&ports| self.covers(ports)) {
-                chains.push(Chain::new(Part::Knock, self.knock()));
-            }
-            if !self.for_knocks_only().all(|&ports| self.covers(ports)) {
-                chains.push(Chain::new(Part::KnockUnprotected, self.knock_unprotected()));
-            }
+        let covered = |&ports: &PortRange| self.covers(ports);
+        if self.hearing == Hearing::Socket && self.for_knocks_only().any(covered) {
+            chains.push(Chain::new(Part::Knock, self.knock()));
+        }
+        if !self.for_knocks_only().all(covered) {
+            chains.push(Chain::new(Part::KnockUnprotected, self.knock_unprotected()));
         }
         chains
     }

@@ -166,11 +166,22 @@ impl Gate {
         cuts.add(left, self.ceiling.live);
         // What is on trial may be taken back; a connection would not come back.
         if self.rules.ending == Ending::Cut && self.trial.is_none() {
-            let ways: Vec<Way> = forbidden.iter().map(Door::way).collect();
+            let on_trial = self.forbidden_on_trial.iter().copied();
+            let on_trial = on_trial.filter(|way| !self.ceiling.permits(way.transport, way.port));
+            let ways: Vec<Way> = forbidden.iter().map(Door::way).chain(on_trial).collect();
             cuts.add(&ways, self.ceiling.live);
         }
         cuts.retain(|way| self.may_cut(way) && !live.is_held(way, None));
         cuts
+    }
+
+    /// Remembers what the rules in force forbid while they are on trial. After that it is cut, or allowed again.
+    pub(super) fn note_forbidden(&mut self, forbidden: &[Door]) {
+        if self.trial.is_some() {
+            self.forbidden_on_trial.extend(forbidden.iter().map(Door::way));
+        } else {
+            self.forbidden_on_trial.clear();
+        }
     }
 
     /// Takes these over, now that they are in the kernel.

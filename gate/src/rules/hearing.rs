@@ -83,10 +83,6 @@ impl Rules {
         if self.policy == Policy::Drop && self.covers(ports) {
             // `input` would drop it too; here it costs less.
             lines.push(Line::new([Match::NotFromLoopback, here, Match::ToLocal], Verdict::Drop));
-        } else if self.hearing != Hearing::Socket && !self.covers(ports) {
-            // What `input` refuses leaves no entry. Untracked, the kernel would not have looked at its
-            // checksum, and `reject` would leave some packets with IP options without an answer.
-            lines.push(Line::new(knock, Verdict::Untrack));
         }
         lines
     }
@@ -116,15 +112,19 @@ impl Rules {
 
     /// The lines of `input` for ports at which only knocks have any business.
     pub(super) fn at_knock_ports(&self) -> Vec<Line> {
-        let target = |ports| match (self.hearing, self.covers(ports)) {
-            (Hearing::Socket, true) => Some(Part::Knock),
-            (Hearing::Socket, false) => Some(Part::KnockUnprotected),
-            (Hearing::Log { .. }, true) => Some(Part::Refuse),
-            // Nothing listens there: the kernel itself answers like any closed port.
-            (Hearing::Log { .. }, false) => None,
+        let knock = Match::UdpLength(self.knock_lengths);
+        let line = |&ports: &PortRange| match (self.hearing, self.covers(ports)) {
+            (Hearing::Socket, true) => Line::goto([Match::Ports(ports)], Part::Knock),
+            (Hearing::Socket, false) => Line::goto([Match::Ports(ports)], Part::KnockUnprotected),
+            (Hearing::Log { .. }, true) => Line::goto([Match::Ports(ports)], Part::Refuse),
+            // Nothing listens there. What is refused here leaves no entry in conntrack, and what the
+            // kernel itself would refuse does. Untracked, no error would come back through a firewall
+            // that goes by states, nor for some packets with IP options, as it does at other ports.
+            (Hearing::Log { .. }, false) => {
+                Line::goto([Match::Ports(ports), knock], Part::KnockUnprotected)
+            }
         };
-        let line = |&ports: &PortRange| Some(Line::goto([Match::Ports(ports)], target(ports)?));
-        self.for_knocks_only().filter_map(line).collect()
+        self.for_knocks_only().map(line).collect()
     }
 
     /// The chain `knock`, with a socket at a port that the policy closes.
@@ -132,14 +132,15 @@ impl Rules {
         vec![self.to_socket(), Line::goto([], Part::Refuse)]
     }
 
-    /// The chain `knock_unprotected`, with a socket at a port that the policy leaves open: what is no
-    /// knock finds it closed.
+    /// The chain `knock_unprotected`, at a port that the policy leaves open: what is not for a socket of
+    /// ours finds it closed.
     pub(super) fn knock_unprotected(&self) -> Vec<Line> {
-        vec![
-            self.to_socket(),
-            Line::new([Match::NotToHost], Verdict::Drop),
-            Line::new([], Verdict::Unreachable),
-        ]
+        let mut chain =
+            vec![Line::new([Match::NotToHost], Verdict::Drop), Line::new([], Verdict::Unreachable)];
+        if self.hearing == Hearing::Socket {
+            chain.insert(0, self.to_socket());
+        }
+        chain
     }
 
     fn to_socket(&self) -> Line {

@@ -47,8 +47,8 @@ impl Port {
 }
 
 impl Rules {
-    /// Sends to `target` what needs a grant, of this transport. What is left is accepted, where only
-    /// some ports are protected.
+    /// Sends to `target` what needs a grant, of this transport. What is left is accepted, or judged by its
+    /// own port, where only some ports are protected.
     pub(super) fn needs_grant(&self, port: Port, transport: Transport, target: Part) -> Vec<Line> {
         let of = |ranges: &[PortRange]| {
             let ours = ranges.iter().filter(|range| range.transport() == transport);
@@ -58,8 +58,13 @@ impl Rules {
             let protected = of(&self.protected).into_iter();
             return protected.map(|ports| Line::goto([ports], target)).collect();
         }
-        let mut lines: Vec<Line> =
-            of(&self.always_open).into_iter().map(|ports| Line::accept([ports])).collect();
+        let open = match port {
+            Port::Own => Verdict::Accept,
+            // Back to `input`, where its own port is judged, which may need a grant.
+            Port::Dialled => Verdict::Return,
+        };
+        let always_open = of(&self.always_open).into_iter();
+        let mut lines: Vec<Line> = always_open.map(|ports| Line::new([ports], open)).collect();
         lines.push(Line::goto([Match::Protocol(transport.number())], target));
         lines
     }

@@ -46,6 +46,31 @@ fn a_protected_port_is_closed_and_opened_also_where_another_port_leads_to_it() {
     }
 }
 
+/// The same where all traffic is closed but to the ports that are always open.
+#[test]
+fn an_always_open_port_leads_nobody_to_one_that_is_closed() {
+    for policy in [Policy::Reject, Policy::Drop] {
+        let site = Site::new();
+        let (_ssh, dns) = (listen(&site.host, 22), receive(&site.host, 53));
+        let _open = listen(&site.host, 23);
+        let found = || (site.tcp(2222), site.udp_through(5353, &dns));
+        site.host.nft(
+            "table inet nat { chain prerouting { type nat hook prerouting priority dstnat;
+               tcp dport 2222 redirect to :22;
+               tcp dport 2323 redirect to :23;
+               udp dport 5353 redirect to :53; } }",
+        );
+        let always_open = vec![tcp(2222), tcp(2323), tcp(23), udp(5353)];
+        let mut gate = raised(&site.host, Rules { always_open, ..rules(policy) }, ceiling());
+        let closed = site.tcp(22)[0][0];
+        assert_ne!(closed, Open);
+        assert_eq!(found(), (each(closed, closed), each(closed, closed)), "{policy:?}");
+        assert_eq!(site.tcp(2323), each(Open, Open), "both ports are always open");
+        open(&mut gate, wish(&Site::CLIENT, &[tcp(22), udp(53)], 60));
+        assert_eq!(found(), (each(Open, closed), each(Open, closed)), "{policy:?}");
+    }
+}
+
 #[test]
 fn a_port_published_from_a_container_is_closed_and_opened_as_dialled() {
     let site = Site::new();

@@ -108,6 +108,7 @@ fn an_answer_is_read_back_and_nothing_else_is() {
         Answer::Closed { count: 7 },
         Answer::NoCapacity,
         Answer::Failed,
+        Answer::OnTrial,
         Answer::Issuer(None),
         Answer::Issuer(Some([0; Holder::ISSUER])),
         Answer::Issuer(Some([7; Holder::ISSUER])),
@@ -119,7 +120,7 @@ fn an_answer_is_read_back_and_nothing_else_is() {
     });
     answers.extend(excesses);
     assert!(answers.contains(&Answer::Refused(Excess::Rate)));
-    assert_eq!(answers.len(), 9 + 15);
+    assert_eq!(answers.len(), 10 + 15);
     for answer in answers {
         let record = answer.encode();
         assert_eq!(Answer::decode(&record), Some(answer));

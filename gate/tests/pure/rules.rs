@@ -58,12 +58,12 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
             let last_block = lines.iter().rposition(is_block).unwrap();
             assert!(last_block < syn && syn < established, "{lines:?}");
             // Nothing is refused before that but by a block, or at a knock port.
-            let to_knock = [Match::Ports(udp(5000, 5000))];
+            let to_knock = Some(&Match::Ports(udp(5000, 5000)));
             let mut early = lines.iter().take(syn);
             assert!(early.all(|line| {
                 let known = [Match::FromLoopback, Match::Translated, Match::Reply];
                 is_block(line)
-                    || line.matches == to_knock
+                    || line.matches.first() == to_knock
                     || line.matches == [Match::Syn, Match::Reply]
                     || matches!(line.matches[..], [one] if known.contains(&one))
             }));
@@ -182,9 +182,11 @@ fn knocks_and_answers_leave_no_entry_in_conntrack() {
         let knocks = chain(&rules, Part::Knocks);
         let meter = chain(&rules, Part::KnockMeter);
         // What is refused leaves none: an entry is confirmed when its packet is delivered.
-        let at_knock = [Match::Ports(udp(5000, 5000))];
+        let at_knock = Some(&Match::Ports(udp(5000, 5000)));
+        let refusing = [Part::Refuse, Part::KnockUnprotected];
         let refuses = chain(&rules, Part::Input).iter().any(|line| {
-            line.matches == at_knock && line.verdict == Verdict::Goto(Part::Refuse.into())
+            let refused = refusing.iter().any(|&part| line.verdict == Verdict::Goto(part.into()));
+            line.matches.first() == at_knock && refused
         });
         assert!(untracks(&knocks) || untracks(&meter) || drops(&knocks) || refuses, "{rules:?}");
     }

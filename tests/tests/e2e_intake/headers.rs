@@ -173,6 +173,43 @@ fn every_header_of_the_knock_port_is_that_of_a_closed_one() {
     });
 }
 
+/// Of other tables, in which answers pass that belong to a flow, or only packets that conntrack knows.
+const BY_STATE: [&str; 2] = [
+    "table inet other {
+    chain leaving {
+        type filter hook output priority filter; policy drop
+        oif lo accept
+        ct state established,related accept
+        icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+        udp sport 62344 accept
+    }
+}",
+    "table inet other {
+    chain arriving {
+        type filter hook input priority filter
+        ct state invalid drop
+        meta l4proto udp ct state untracked drop
+    }
+}",
+];
+
+#[test]
+fn so_it_is_beside_a_firewall_that_goes_by_states() {
+    thread::scope(|scope| {
+        for (ruleset, all) in BY_STATE.into_iter().flat_map(|one| [(one, false), (one, true)]) {
+            scope.spawn(move || {
+                scene("nflog", all, |world, what| {
+                    world.gateway.nft(ruleset);
+                    for port in [KNOCK, DNS] {
+                        let told = telling(world, &udp(), [port, CLOSED_UDP]);
+                        assert_eq!(told, set(&UDP_TOLD), "{what}, port {port}, {ruleset}");
+                    }
+                });
+            });
+        }
+    });
+}
+
 /// The comparison sees a difference if there is one: a port where something answers.
 #[test]
 fn an_open_port_is_told_from_a_closed_one_by_the_same_comparison() {
