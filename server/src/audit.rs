@@ -139,7 +139,8 @@ fn unopened(answer: Answer) -> &'static str {
         | Answer::Raised
         | Answer::Opened { .. }
         | Answer::Closed { .. }
-        | Answer::Issuer(_) => "failed",
+        | Answer::Issuer(_)
+        | Answer::OnTrial => "failed",
     }
 }
 

@@ -64,6 +64,17 @@ pub enum ClosedBelow {
     Failed,
 }
 
+/// Issuers that the gate knows and that nobody here does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Others {
+    /// These.
+    All(Vec<GateIssuer>),
+    /// Rules are on trial: it may be that the former ones come back, which know them.
+    OnTrial,
+    /// The gate does not say.
+    Failed,
+}
+
 /// An issuer as the gate knows it, see [`Holder`].
 pub type GateIssuer = [u8; Holder::ISSUER];
 
@@ -149,26 +160,26 @@ impl Gate {
         })
     }
 
-    /// Whose certificates have, or had, doors open, but for these issuers; nothing if the gate does not
-    /// say.
+    /// Whose certificates have, or had, doors open, but for these issuers.
     ///
     /// An error means that the gate is gone.
-    pub fn issuers_but(
+    pub fn issuers_but<'a>(
         &mut self,
-        trusted: &BTreeSet<IssuerId>,
-    ) -> io::Result<Option<Vec<GateIssuer>>> {
-        let trusted: BTreeSet<GateIssuer> = trusted.iter().map(shortened).collect();
+        known: impl Iterator<Item = &'a IssuerId>,
+    ) -> io::Result<Others> {
+        let known: BTreeSet<GateIssuer> = known.map(shortened).collect();
         let (mut last, mut others) = (GateIssuer::default(), Vec::new());
         loop {
             match self.ask(&Request::IssuerAfter(last))? {
-                Answer::Issuer(None) => return Ok(Some(others)),
+                Answer::Issuer(None) => return Ok(Others::All(others)),
                 Answer::Issuer(Some(issuer)) => {
                     last = issuer;
-                    if !trusted.contains(&issuer) {
+                    if !known.contains(&issuer) {
                         others.push(issuer);
                     }
                 }
-                _ => return Ok(None),
+                Answer::OnTrial => return Ok(Others::OnTrial),
+                _ => return Ok(Others::Failed),
             }
         }
     }
@@ -235,7 +246,8 @@ fn holder(certificate: &CertificateId) -> Option<Holder> {
     Some(Holder { issuer, serial: Serial::new(&certificate.serial)? })
 }
 
-fn shortened(issuer: &IssuerId) -> GateIssuer {
+/// This issuer as the gate knows it.
+pub fn shortened(issuer: &IssuerId) -> GateIssuer {
     let mut shortened = GateIssuer::default();
     shortened.copy_from_slice(&issuer.digest()[..Holder::ISSUER]);
     shortened

@@ -27,6 +27,7 @@ use sknock_protocol::{IssuerId, Moment, Revocation, RevocationList, RevocationLi
 use tracing::{info, warn};
 
 pub use self::attempt::{Attempt, Sighted};
+use self::close::Closed;
 pub(crate) use self::fetch::ports;
 use self::fetch::{Clients, Fetched, Fetcher};
 pub use self::fetch::{FetchError, LARGEST, Patience};
@@ -159,7 +160,7 @@ impl Refresh {
 
     /// Never ends but by the loss of the gate.
     async fn attend(&mut self, gate: &mut Gate) -> io::Result<()> {
-        let mut closed = None;
+        let mut closed = Closed::nothing();
         let mut done = self.close_untrusted(&mut closed, gate).await?;
         let mut turns = Turns::begin(&self.sources);
         let mut age = tokio::time::interval(self.interval);

@@ -29,6 +29,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
     marks: Marks,
+    /// Of lists of a configuration on trial. Kept from its confirmation on: unconfirmed, what was before
+    /// must be able to come back, with its lists.
+    on_trial: Marks,
     store: Option<Store>,
     /// Since when something is not on the disk.
     unsaved: bool,
@@ -68,24 +71,50 @@ impl Keeper {
 
     /// All of them, for a network process.
     pub(crate) fn entries(&self) -> Vec<Vec<u8>> {
-        self.marks.iter().map(|(issuer, mark)| marks::entry(issuer, mark).to_vec()).collect()
+        let mut all = self.marks.clone();
+        self.on_trial.iter().for_each(|(issuer, mark)| raise(&mut all, *issuer, *mark));
+        all.iter().map(|(issuer, mark)| marks::entry(issuer, mark).to_vec()).collect()
     }
 
-    /// Takes a report; whether it has raised a mark, or why it counts for nothing.
-    pub(crate) fn take(&mut self, record: &[u8], now: Moment) -> Result<bool, Unfit> {
+    /// Takes a report, of a process with a configuration on trial or in force; whether it has raised a
+    /// mark, or why it counts for nothing.
+    pub(crate) fn take(
+        &mut self,
+        record: &[u8],
+        on_trial: bool,
+        now: Moment,
+    ) -> Result<bool, Unfit> {
         let (issuer, mark) = marks::reported(record).ok_or(Unfit::NoReport)?;
         if mark.made() > now.after(FUTURE_SLACK) {
             return Err(Unfit::FromTheFuture);
         }
-        match self.marks.get(&issuer) {
+        let highest = self.marks.get(&issuer).max(self.on_trial.get(&issuer));
+        match highest {
             Some(highest) if *highest >= mark => return Ok(false),
-            None if self.marks.len() >= MOST => return Err(Unfit::TooMany),
+            None if self.marks.len() + self.on_trial.len() >= MOST => return Err(Unfit::TooMany),
             _ => {}
         }
-        self.marks.insert(issuer, mark);
-        self.unsaved = true;
+        if on_trial {
+            self.on_trial.insert(issuer, mark);
+        } else {
+            self.marks.insert(issuer, mark);
+            self.unsaved = true;
+        }
         info!(issuer = hex(&issuer[..12]), "the newest revocation list in force: {mark}");
         Ok(true)
+    }
+
+    /// What was on trial is in force: its marks count from now on.
+    pub(crate) fn confirm(&mut self) {
+        for (issuer, mark) in std::mem::take(&mut self.on_trial) {
+            self.unsaved = true;
+            self.highest(issuer, mark);
+        }
+    }
+
+    /// What was on trial, or was to be, is not.
+    pub(crate) fn roll_back(&mut self) {
+        self.on_trial.clear();
     }
 
     /// Says why a report counts for nothing; not as often as somebody may like.
@@ -117,9 +146,13 @@ impl Keeper {
     }
 
     fn highest(&mut self, issuer: marks::IssuerDigest, mark: sknock_protocol::Mark) {
-        let highest = self.marks.entry(issuer).or_insert(mark);
-        *highest = mark.max(*highest);
+        raise(&mut self.marks, issuer, mark);
     }
+}
+
+fn raise(marks: &mut Marks, issuer: marks::IssuerDigest, mark: sknock_protocol::Mark) {
+    let highest = marks.entry(issuer).or_insert(mark);
+    *highest = mark.max(*highest);
 }
 
 /// Why a report counts for nothing.
@@ -170,31 +203,64 @@ mod tests {
     #[test]
     fn a_mark_is_raised_and_never_lowered() {
         let mut keeper = Keeper::default();
-        assert_eq!(keeper.take(&report(1, 100, 5), NOW), Ok(true));
+        assert_eq!(keeper.take(&report(1, 100, 5), false, NOW), Ok(true));
         let before = keeper.entries();
         for lower in [report(1, 100, 5), report(1, 100, 4), report(1, 99, 9), report(1, 0, 255)] {
-            assert_eq!(keeper.take(&lower, NOW), Ok(false));
+            assert_eq!(keeper.take(&lower, false, NOW), Ok(false));
             assert_eq!(keeper.entries(), before);
         }
-        assert_eq!(keeper.take(&report(1, 101, 0), NOW), Ok(true));
+        assert_eq!(keeper.take(&report(1, 101, 0), false, NOW), Ok(true));
         assert_ne!(keeper.entries(), before);
     }
 
     #[test]
     fn who_reports_anything_raises_no_mark_beyond_now_and_drops_none() {
         let mut keeper = Keeper::default();
-        keeper.take(&report(0, 100, 5), NOW).unwrap();
+        keeper.take(&report(0, 100, 5), false, NOW).unwrap();
         let slack = NOW.as_secs() + FUTURE_SLACK.as_secs();
-        assert_eq!(keeper.take(&report(0, slack + 1, 1), NOW), Err(Unfit::FromTheFuture));
-        assert_eq!(keeper.take(&report(0, u64::MAX, 1), NOW), Err(Unfit::FromTheFuture));
-        assert_eq!(keeper.take(&[128; 256], NOW), Err(Unfit::NoReport));
+        assert_eq!(keeper.take(&report(0, slack + 1, 1), false, NOW), Err(Unfit::FromTheFuture));
+        assert_eq!(keeper.take(&report(0, u64::MAX, 1), false, NOW), Err(Unfit::FromTheFuture));
+        assert_eq!(keeper.take(&[128; 256], false, NOW), Err(Unfit::NoReport));
         for issuer in 1..256 {
-            assert_eq!(keeper.take(&report(issuer, 1, 1), NOW), Ok(true));
+            assert_eq!(keeper.take(&report(issuer, 1, 1), false, NOW), Ok(true));
         }
         let before = keeper.entries();
-        assert_eq!(keeper.take(&report(256, 1, 1), NOW), Err(Unfit::TooMany));
+        assert_eq!(keeper.take(&report(256, 1, 1), false, NOW), Err(Unfit::TooMany));
         assert_eq!(keeper.entries(), before);
-        assert_eq!(keeper.take(&report(0, 101, 5), NOW), Ok(true), "a known one is still raised");
+        assert_eq!(
+            keeper.take(&report(0, 101, 5), false, NOW),
+            Ok(true),
+            "a known one is still raised"
+        );
+    }
+
+    #[test]
+    fn what_a_trial_raises_counts_for_good_only_if_it_is_confirmed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, instead) = (folder.path().join("state"), folder.path().join("net.marks"));
+        let on_disk = || kept(&state);
+        let mut keeper = Keeper::default();
+        keeper.settle(&state, &instead);
+        keeper.take(&report(1, 100, 5), false, NOW).unwrap();
+        keeper.save(Uptime::from_millis(0));
+        let (before, saved) = (keeper.entries(), on_disk());
+        assert_eq!(saved.len(), 1);
+        for (seconds, confirmed) in [(1, false), (2, true)] {
+            assert_eq!(keeper.take(&report(1, 200, 5), true, NOW), Ok(true));
+            assert_eq!(keeper.take(&report(1, 200, 5), true, NOW), Ok(false));
+            assert_eq!(keeper.take(&report(1, 150, 5), false, NOW), Ok(false), "older than those");
+            assert_ne!(keeper.entries(), before, "it counts in the trial");
+            keeper.save(Uptime::from_millis(seconds * 1000));
+            assert_eq!(on_disk(), saved);
+            if confirmed {
+                keeper.confirm()
+            } else {
+                keeper.roll_back()
+            }
+            keeper.save(Uptime::from_millis(seconds * 1000 + 500));
+            assert_eq!(keeper.entries() != before, confirmed);
+            assert_eq!(on_disk() != saved, confirmed);
+        }
     }
 
     #[test]
@@ -203,7 +269,7 @@ mod tests {
         let (state, instead) = (folder.path().join("state"), folder.path().join("net.marks"));
         let mut first = Keeper::default();
         first.settle(&state, &instead);
-        first.take(&report(1, 100, 5), NOW).unwrap();
+        first.take(&report(1, 100, 5), false, NOW).unwrap();
         first.save(Uptime::default());
         let mut next = Keeper::default();
         next.settle(&state, &instead);
@@ -213,7 +279,7 @@ mod tests {
         std::fs::write(folder.path().join("blocked-marks"), "").unwrap();
         let mut other = Keeper::default();
         other.settle(&blocked, &instead);
-        other.take(&report(2, 100, 5), NOW).unwrap();
+        other.take(&report(2, 100, 5), false, NOW).unwrap();
         other.save(Uptime::default());
         next.settle(&blocked, &instead);
         assert_eq!(next.entries().len(), 2, "both count");

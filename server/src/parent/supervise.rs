@@ -180,7 +180,7 @@ impl Supervisor {
             if !self.protected {
                 return Some(code(status));
             }
-            self.trial.asked = None;
+            self.no_trial();
             self.world.settle(&self.settings);
             error!(%status, "the new network process has failed; the last good configuration stays");
             self.notify.ready("reload failed; running with the last good configuration");

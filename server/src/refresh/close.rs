@@ -1,85 +1,88 @@
-//! Closes what certificates have open that are not trusted any more: revoked by a list, or issued by an
-//! authority that is revoked itself or is not configured any more.
+//! Closes what certificates have open that are not trusted any more: revoked by a list, issued by an
+//! authority that is revoked itself, or by one that is not configured any more.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sknock_protocol::{Anchors, Issuer, IssuerId, Revocation, RevocationLists};
+use sknock_protocol::{Anchors, Issuer, Revocation, RevocationLists};
 use tracing::warn;
 
 use super::Refresh;
-use crate::gate::{ClosedBelow, Gate};
+use crate::gate::{ClosedBelow, Gate, GateIssuer, Others, shortened};
 
 /// Until what the firewall would not close is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
-impl Refresh {
-    /// Closes what the lists in force and the configured authorities do not allow, and those in `closed` did.
-    /// These are replaced by the lists in force once all of it is closed. `closed` is nothing in a process
-    /// that has closed nothing yet: what an earlier one let in is closed, too. Whether all could be closed.
-    pub(super) async fn close_untrusted(
-        &self,
-        closed: &mut Option<RevocationLists>,
-        gate: &mut Gate,
-    ) -> io::Result<bool> {
-        let lists = match &**self.current.load() {
-            Revocation::Lists(lists) => lists.clone(),
-            Revocation::NotConfigured => RevocationLists::new(Duration::ZERO),
-        };
-        let anchors = self.verifier.anchors();
-        let trusted = trusted(&lists, anchors);
-        let mut done = true;
-        if closed.as_ref().is_none_or(|closed| self::trusted(closed, anchors) != trusted) {
-            done &= close_all_but(&trusted, gate).await?;
-        }
-        done &= close_revoked(closed.as_ref(), &lists, gate).await?;
-        if done {
-            *closed = Some(lists);
-        } else {
-            warn!("not all that is revoked could be closed; tried again in {} s", AGAIN.as_secs());
-        }
-        Ok(done)
+/// What this process has closed.
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// All that these lists revoke.
+    lists: RevocationLists,
+    /// What certificates of authorities have open that are not configured any more.
+    unknown: bool,
+}
+
+impl Closed {
+    /// Nothing yet.
+    pub(super) fn nothing() -> Self {
+        Self { lists: RevocationLists::new(Duration::ZERO), unknown: false }
     }
 }
 
-/// The issuers whose certificates can be believed.
-fn trusted(lists: &RevocationLists, anchors: &Anchors) -> BTreeSet<IssuerId> {
-    let lost = lists.cut_off(anchors);
-    anchors.issuers().iter().map(Issuer::id).filter(|id| !lost.contains(id)).copied().collect()
+impl Refresh {
+    /// Closes what is not trusted now and is not in `closed`. Whether all of it is.
+    pub(super) async fn close_untrusted(
+        &self,
+        closed: &mut Closed,
+        gate: &mut Gate,
+    ) -> io::Result<bool> {
+        let anchors = self.verifier.anchors();
+        if !closed.unknown {
+            closed.unknown = close_unknown(anchors, gate).await?;
+        }
+        let Revocation::Lists(lists) = &**self.current.load() else { return Ok(closed.unknown) };
+        let done = revoked_since(&closed.lists, lists, anchors, gate).await?;
+        if done {
+            closed.lists = lists.clone();
+        } else {
+            warn!("not all that is revoked could be closed; tried again in {} s", AGAIN.as_secs());
+        }
+        Ok(done && closed.unknown)
+    }
 }
 
-/// Closes what certificates by other issuers have open. Whether all could be closed.
-async fn close_all_but(trusted: &BTreeSet<IssuerId>, gate: &mut Gate) -> io::Result<bool> {
-    let Some(others) = gate.issuers_but(trusted)? else { return Ok(false) };
+/// Closes what certificates have open by issuers that are not configured: by an earlier process that knew
+/// more of them. Whether it could; while rules are on trial, such an issuer may come back.
+async fn close_unknown(anchors: &Anchors, gate: &mut Gate) -> io::Result<bool> {
+    let known = anchors.issuers().iter().map(Issuer::id);
+    let others = match gate.issuers_but(known)? {
+        Others::All(others) => others,
+        Others::OnTrial | Others::Failed => return Ok(false),
+    };
     let mut done = true;
     for issuer in others {
-        loop {
-            match gate.close_below(issuer)? {
-                ClosedBelow::Some => tokio::task::yield_now().await,
-                ClosedBelow::All => break,
-                ClosedBelow::Failed => {
-                    done = false;
-                    break;
-                }
-            }
-        }
+        done &= close_below(issuer, gate).await?;
     }
     Ok(done)
 }
 
-/// Closes what certificates have open that are revoked by `lists` and not by those `before`. Nothing that
-/// those let in is on its way to the gate any more, as `lists` are in force (`in_force.rs`): so once is
-/// enough, if all could be closed. Whether it could; what is closed already may be asked for again.
-async fn close_revoked(
-    before: Option<&RevocationLists>,
+/// Closes what is open below issuers that are revoked themselves, and what certificates have open that
+/// are, by `lists` and not by those `before`. Nothing that those let in is on its way to the gate any more,
+/// as `lists` are in force (`in_force.rs`): so once is enough, if all could be closed. Whether it could;
+/// what is closed already may be asked for again.
+async fn revoked_since(
+    before: &RevocationLists,
     lists: &RevocationLists,
+    anchors: &Anchors,
     gate: &mut Gate,
 ) -> io::Result<bool> {
     let mut done = true;
+    for issuer in lists.cut_off(anchors).difference(&before.cut_off(anchors)) {
+        done &= close_below(shortened(issuer), gate).await?;
+    }
     for list in lists.iter() {
-        let before = before.and_then(|before| before.list(list.issuer()));
+        let before = before.list(list.issuer());
         if before.is_some_and(|before| Arc::ptr_eq(before, list)) {
             continue;
         }
@@ -96,4 +99,15 @@ async fn close_revoked(
         }
     }
     Ok(done)
+}
+
+/// Closes what certificates by this issuer have open. Whether all could be closed.
+async fn close_below(issuer: GateIssuer, gate: &mut Gate) -> io::Result<bool> {
+    loop {
+        match gate.close_below(issuer)? {
+            ClosedBelow::Some => tokio::task::yield_now().await,
+            ClosedBelow::All => return Ok(true),
+            ClosedBelow::Failed => return Ok(false),
+        }
+    }
 }

@@ -75,6 +75,48 @@ fn unconfirmed_rules_key_and_authority_are_those_from_before() {
     assert!(line.contains("not-veiled"), "{line}");
 }
 
+/// What was on trial had a newer revocation list. The one from before must count again, or nobody gets in.
+#[test]
+fn unconfirmed_the_list_is_the_one_from_before() {
+    let (world, authority) = (World::new(), Authority::new());
+    authority.client("mallory", &Authority::ALLOWED);
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let config = |list| Config::new(&authority).set("crlFile", list);
+    let mut daemon = Daemon::stopped(&world.gateway, &config("old.der"));
+    let keep = |daemon: &Daemon<'_>, name| {
+        std::fs::copy(authority.file("crl.der"), daemon.file(name)).expect("our folder");
+    };
+    keep(&daemon, "old.der");
+    daemon.settle();
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    authority.revoke("mallory");
+    keep(&daemon, "new.der");
+    let (alice, mallory) = (
+        Client::alice(&world.client, &authority),
+        Client::named("mallory", &world.client, &authority),
+    );
+    for killed in [false, true] {
+        daemon.configure(&config("new.der"));
+        let mark = daemon.mark();
+        assert_eq!(daemon.tell("reload --confirm 8").code, Some(0));
+        daemon.wait_since(mark, Daemon::ACCEPTING);
+        mallory.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]);
+        daemon.wait_since(mark, "reason=\"revoked\"");
+        if killed {
+            daemon.crash();
+            daemon.begin();
+            daemon.wait_for(Daemon::ACCEPTING);
+        } else {
+            daemon.wait_since(mark, "back to the configuration from before");
+            // The start, the trial, and what is back.
+            until("its network process serves", || daemon.times_said(Daemon::ACCEPTING) == 3);
+        }
+        open(&alice, "tcp/22");
+        open(&mallory, "tcp/22");
+    }
+}
+
 #[test]
 fn confirmed_they_are_the_new_ones_and_stay_so_after_a_crash() {
     let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);

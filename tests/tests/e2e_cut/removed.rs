@@ -51,6 +51,21 @@ fn a_reload_without_an_authority_ends_what_its_certificates_have_open() {
 }
 
 #[test]
+fn on_trial_it_does_so_once_that_is_confirmed() {
+    let (scene, theirs) = (Scene::new(), Authority::new());
+    let daemon = started(&scene, &theirs);
+    let (their_flows, our_flows) = flows(&scene);
+    daemon.configure(&scene.without_list());
+    let mark = daemon.mark();
+    assert_eq!(daemon.tell("reload --confirm 60").code, Some(0));
+    daemon.wait_since(mark, Daemon::ACCEPTING);
+    all_pass(their_flows.iter().chain(&our_flows));
+    assert_eq!(daemon.tell("confirm").code, Some(0));
+    daemon.wait_since(mark, ENDED);
+    all_of_theirs_ends(&scene, &their_flows, &our_flows);
+}
+
+#[test]
 fn so_does_a_start_without_it() {
     let (scene, theirs) = (Scene::new(), Authority::new());
     let mut daemon = started(&scene, &theirs);

@@ -86,6 +86,23 @@ fn what_a_reload_forbids_ends_and_what_it_allows_goes_on() {
 }
 
 #[test]
+fn what_rules_on_trial_forbid_ends_once_they_are_confirmed() {
+    let scene = Scene::new();
+    let daemon = scene.start(&scene.config());
+    scene.open("alice", &["tcp/22", "udp/53"]);
+    let (talks, flows) = (scene.tcp(22), scene.udp(53));
+    daemon.configure(&scene.config().set("allowedServices", "tcp/22"));
+    assert_eq!(daemon.tell("reload --confirm 60").code, Some(0));
+    until("the grant of udp/53 is gone", || scene.world.gateway.doors().len() == 2);
+    all_pass(talks.iter().chain(&flows));
+    let mark = daemon.mark();
+    assert_eq!(daemon.tell("confirm").code, Some(0));
+    daemon.wait_since(mark, ENDED);
+    all_die(&flows);
+    all_pass(&talks);
+}
+
+#[test]
 fn a_cut_outlives_the_server_and_a_certificate_that_counts_ends_it() {
     let scene = Scene::new();
     let mut daemon = scene.start(&scene.config());

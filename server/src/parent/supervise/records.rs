@@ -29,7 +29,8 @@ impl Supervisor {
             let Gathered { raises, reports, others } = gather(links);
             // It is up. To build the table again and again would only cost time.
             reply(links, &raises, |_| Answer::Failed);
-            if note(&mut self.world.marks, links, &reports, now) {
+            let on_trial = self.clerk.gate.trial().is_some();
+            if note(&mut self.world.marks, links, &reports, on_trial, now) {
                 self.next.iter_mut().for_each(Network::outdate);
             }
             self.clerk.handle(links, &others, now);
@@ -39,7 +40,8 @@ impl Supervisor {
             let begun = next.has_begun();
             let Network { links, settings, .. } = next;
             let Gathered { raises, reports, others } = gather(links);
-            note(&mut self.world.marks, links, &reports, now);
+            let on_trial = self.trial.asked.is_some() || self.clerk.gate.trial().is_some();
+            note(&mut self.world.marks, links, &reports, on_trial, now);
             if begun && !raises.is_empty() {
                 let running = self.protected.then_some(&self.settings);
                 let answer = self.trial.raise(&mut self.clerk, settings, running, now);
@@ -208,7 +210,7 @@ impl Clerk {
         match happened {
             // Whole revocation lists are closed entry by entry; most never had a grant.
             Happened::Closed(closed) if closed.is_empty() => {}
-            Happened::ClosedBelow { holders: 0, .. } | Happened::Issuer(_) => {}
+            Happened::ClosedBelow { holders: 0, .. } | Happened::Issuer(_) | Happened::OnTrial => {}
             Happened::Failed(_) => error!(target: "gate", "{happened}"),
             // A captured network process may ask as often as it likes, but not fill the disk.
             Happened::Refused { .. } | Happened::NoCapacity(_) => {
@@ -276,12 +278,19 @@ fn gather(links: &mut [Link]) -> Gathered {
 
 /// Takes what is reported of revocation lists; whether any was newer than all before. It is written down
 /// before it is answered.
-fn note(marks: &mut Keeper, links: &mut [Link], reports: &[Record], now: Uptime) -> bool {
+fn note(
+    marks: &mut Keeper,
+    links: &mut [Link],
+    reports: &[Record],
+    on_trial: bool,
+    now: Uptime,
+) -> bool {
     if reports.is_empty() {
         return false;
     }
     let wall = clock::now();
-    let taken: Vec<_> = reports.iter().map(|report| marks.take(report.bytes(), wall)).collect();
+    let taken: Vec<_> =
+        reports.iter().map(|report| marks.take(report.bytes(), on_trial, wall)).collect();
     marks.save(now);
     reply(links, reports, |place| match taken.get(place) {
         Some(Ok(_)) => Answer::Raised,

@@ -30,7 +30,7 @@ impl Supervisor {
             self.next = Some(network);
             return;
         }
-        self.trial.asked = None;
+        self.no_trial();
         self.world.settle(&self.settings);
         error!("the new network process cannot be started; the last good configuration stays");
         self.notify.ready("reload failed; running with the last good configuration");

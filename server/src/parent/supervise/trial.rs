@@ -112,6 +112,14 @@ impl Supervisor {
         due.max(due.and(self.trial.again))
     }
 
+    /// What was to come on trial does not.
+    pub(super) fn no_trial(&mut self) {
+        self.trial.asked = None;
+        if self.clerk.gate.trial().is_none() {
+            self.world.marks.roll_back();
+        }
+    }
+
     /// What the service manager shows.
     pub(super) fn status(&self, now: Uptime) -> String {
         match self.clerk.gate.trial() {
@@ -147,6 +155,8 @@ impl Supervisor {
         if happened.answer() == Answer::Raised {
             self.trial.before = None;
             self.trial.fallbacks.settle(&self.settings);
+            self.world.marks.confirm();
+            self.world.marks.save(now);
             info!(status = %plan::summary(&self.settings), "confirmed; the new rules stay");
             self.notify.status(&self.status(now));
             self.mend = None;
@@ -207,6 +217,7 @@ impl Supervisor {
         );
         (self.trial.before, self.trial.asked, self.trial.again) = (None, None, None);
         self.settings = before;
+        self.world.marks.roll_back();
         if let Some(mut superseded) = self.next.take() {
             superseded.kill();
         }
