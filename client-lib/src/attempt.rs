@@ -1,14 +1,14 @@
 //! One knock at one address: a new key, secret and stamp, one datagram, perhaps an answer.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use sknock_protocol::v2::{self, ClaimedAddress, SealError, Sealed, Wish};
 use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, Moment, Service, v1};
 
 use crate::clock::{self, Timer};
-use crate::{Address, Client, Dialect, Granted, KnockError, address};
+use crate::{Address, Client, Dialect, Granted, KnockError, address, socket};
 
 /// Errors by ICMP that are passed over while we wait; beyond, waiting has no point. Anyone can send
 /// us a few ICMP messages, and a server that hides behind `reject` does.
@@ -54,7 +54,7 @@ impl Client {
         services: &[Service],
         wait: Option<Duration>,
     ) -> Result<Sent, NotSent> {
-        let socket = socket_to(destination)?;
+        let socket = socket::to(destination)?;
         let local = socket.local_addr()?.ip();
         let claim = self.claim(local, destination.ip());
         if self.options.dialect == Dialect::V1 {
@@ -64,7 +64,7 @@ impl Client {
         // Read anew: sealing takes a while on slow machines, which is no skew.
         let sent = clock::now();
         let timer = Timer::of(wait.unwrap_or_default());
-        send(&socket, &sealed.datagram)?;
+        socket::send(&socket, &sealed.datagram)?;
         let answer = wait.and_then(|_| wait_for_answer(&socket, &sealed.answer_key, &timer));
         let granted = answer.map(|answer| understand(answer, sent, timer.elapsed()));
         if let Some(granted) = &granted {
@@ -90,7 +90,7 @@ impl Client {
         };
         for &service in services {
             let wish = v1::Wish { stamp: clock::now(), service, address };
-            send(socket, &v1::seal(&self.identity, &self.server, &wish)?)?;
+            socket::send(socket, &v1::seal(&self.identity, &self.server, &wish)?)?;
         }
         Ok(Sent { claimed: Some(address), granted: None })
     }
@@ -131,27 +131,6 @@ impl Client {
     fn learn(&self, local: IpAddr, destination: IpAddr, granted: &Granted) {
         if granted.observed.ip() != local {
             self.learnt.remember(local, destination, granted.observed.ip(), clock::now());
-        }
-    }
-}
-
-/// A socket that speaks with this destination only; its own address is the one on the way there.
-fn socket_to(destination: SocketAddr) -> io::Result<UdpSocket> {
-    let any: IpAddr = match destination {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0))?;
-    socket.connect(destination)?;
-    Ok(socket)
-}
-
-/// Sends one datagram. A signal that the program handles does not keep it from being sent.
-fn send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
-    loop {
-        match socket.send(datagram) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result.map(|_| ()),
         }
     }
 }
@@ -233,7 +212,7 @@ mod tests {
         let sealed = alice().build().seal(clock::now(), ClaimedAddress::Source, &[], true).unwrap();
         // Below the ports that the system gives to others.
         let gate: SocketAddr = ([127, 66, 1, 1], 2222).into();
-        let socket = socket_to(gate).unwrap();
+        let socket = socket::to(gate).unwrap();
         socket.send(&sealed.datagram).unwrap(); // nobody is there: port unreachable
         let observed = socket.local_addr().unwrap();
         let server_time = clock::now();

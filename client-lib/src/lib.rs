@@ -25,6 +25,7 @@ mod options;
 pub mod places;
 mod reach;
 mod signals;
+mod socket;
 
 pub use client::{Client, Connection};
 pub use credentials::{open_identity, open_server_certificate, read_server_certificate};

@@ -58,7 +58,18 @@ const DIRECT: &[(&str, &[&str])] = &[
             "zeroize",
         ],
     ),
-    ("sknock", &["if-addrs", "nix", "rustls-pki-types", "sknock-protocol", "thiserror", "zeroize"]),
+    (
+        "sknock",
+        &[
+            "if-addrs",
+            "nix",
+            "rustix",
+            "rustls-pki-types",
+            "sknock-protocol",
+            "thiserror",
+            "zeroize",
+        ],
+    ),
     ("sknock-c", &["sknock"]),
     (
         "sknock-cli",

@@ -1,0 +1,61 @@
+//! Knocks over paths that carry less than a knock at a time, and by other ways than the connection.
+
+use std::net::IpAddr;
+
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, World};
+
+/// The client is behind a router, `gateway`, that carries at most `mtu` bytes a packet to the server, `inner`,
+/// and back.
+fn narrow(mtu: u32) -> World {
+    let world = World::with_inner();
+    for (namespace, link) in [(&world.gateway, "in"), (world.inner(), "in")] {
+        namespace.ip(&format!("link set {link} mtu {mtu}"));
+    }
+    world.client.ip("route add default via 10.77.1.1\nroute add default via fd77:1::1");
+    world
+}
+
+/// A router that tells nobody why a packet does not get through, as many firewalls have it.
+fn say_nothing(router: &sknock_tests::Namespace) {
+    router.nft(
+        "table inet silent {\nchain out {\ntype filter hook output priority 0;\n\
+         icmp type destination-unreachable drop\nicmpv6 type packet-too-big drop\n}\n}\n",
+    );
+}
+
+#[track_caller]
+fn opens(world: &World, authority: &Authority, server: IpAddr) {
+    let ran = Client::alice(&world.client, authority)
+        .knock(&format!("--attempts 1 --timeout 5 {server} tcp/22"));
+    assert_eq!((ran.code, &ran.report["verified"]), (0, &"answer".into()), "{ran:?}");
+}
+
+/// 576 is the least that every host must take, in IPv4; a link with less than 1280 does not carry IPv6.
+#[test]
+fn the_first_knock_gets_through_where_a_knock_does_not_fit_into_a_packet() {
+    let authority = Authority::new();
+    let config = Config::new(&authority);
+    for (mtu, families, config) in [
+        (576, 1, config.clone().set("firewallPolicy", "drop")),
+        (1000, 1, config.clone()),
+        (1280, 2, config.clone()),
+        (1000, 1, config.set("intake", "socket")),
+    ] {
+        let world = narrow(mtu);
+        say_nothing(&world.gateway);
+        let _daemon = Daemon::start_settled(world.inner(), &config);
+        let _service = Echo::tcp(world.inner(), 22);
+        for server in World::INNER.into_iter().take(families) {
+            opens(&world, &authority, server);
+        }
+    }
+}
+
+#[test]
+fn the_first_knock_gets_through_where_the_clients_own_link_is_narrow() {
+    let (world, authority) = (World::new(), Authority::new());
+    world.client.ip("link set cl mtu 1000");
+    let _daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
+    let _service = Echo::tcp(&world.gateway, 22);
+    opens(&world, &authority, World::GATEWAY[0]);
+}
