@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use sknock_protocol::Moment;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::Error;
 
@@ -70,10 +69,7 @@ pub(crate) fn calendar(moment: Moment) -> Result<OffsetDateTime, Error> {
 ///
 /// What lies after the year 9999 is written as seconds since 1970.
 pub fn date(moment: Moment) -> String {
-    calendar(moment)
-        .ok()
-        .and_then(|date| date.format(&Rfc3339).ok())
-        .unwrap_or_else(|| moment.as_secs().to_string())
+    moment.date()
 }
 
 /// Moments as RFC 3339 text in the register.

@@ -6,10 +6,10 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand};
 use sknock::{Address, Dialect, Family, Service};
 
-use crate::help;
+use crate::{help, misread, values};
 
 /// What to do, in whichever form it was asked for.
 #[derive(Debug)]
@@ -44,8 +44,10 @@ enum Command {
         #[command(flatten)]
         options: Options,
         /// The server's name or address
+        #[arg(value_parser = values::host)]
         host: String,
         /// What to open: tcp/22, udp/60000-60010 ...; without any, all that your certificate allows
+        #[arg(value_parser = values::service)]
         services: Vec<Service>,
     },
     /// Open a TCP port, connect to it, and join it to stdin and stdout
@@ -54,9 +56,10 @@ enum Command {
         #[command(flatten)]
         options: Options,
         /// The server's name or address
+        #[arg(value_parser = values::host)]
         host: String,
         /// The TCP port
-        #[arg(value_parser = value_parser!(u16).range(1..))]
+        #[arg(value_parser = values::port)]
         port: u16,
     },
 }
@@ -68,12 +71,13 @@ struct ShortForm {
     #[command(flatten)]
     options: Options,
     /// The port to open
-    #[arg(short, long, value_parser = value_parser!(u16).range(1..))]
+    #[arg(short, long, value_parser = values::port)]
     port: u16,
     /// Open a UDP port; TCP otherwise
     #[arg(short, long)]
     udp: bool,
     /// The server's name or address
+    #[arg(value_parser = values::host)]
     host: String,
 }
 
@@ -92,7 +96,7 @@ pub(crate) struct Options {
     pub(crate) password_file: Option<PathBuf>,
     /// The server's UDP port for knocks [default: 62344; with --protocol v1 any from 10000 to 60000]
     #[arg(long, value_name = "PORT", env = "SKNOCK_KNOCK_PORT")]
-    #[arg(value_parser = value_parser!(u16).range(1..))]
+    #[arg(value_parser = values::port)]
     pub(crate) knock_port: Option<u16>,
     /// The protocol to knock with; v1 is for servers of the original sKnock 1.0, which never answer
     #[arg(long, value_name = "v1|v2", env = "SKNOCK_PROTOCOL", default_value = "v2")]
@@ -102,17 +106,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "IP|source|auto", default_value = "auto", value_parser = address)]
     pub(crate) address: Address,
     /// For how many seconds to open; the server may shorten it [default: as the server likes]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = values::lifetime)]
     pub(crate) lifetime: Option<NonZeroU16>,
     /// Open for one connection only, which closes the door behind it (single TCP ports; not probed)
     #[arg(long)]
     pub(crate) once: bool,
     /// How often to knock at most, each time anew
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = values::attempts)]
     pub(crate) attempts: u8,
     /// How long to try at most, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    #[arg(value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = values::timeout)]
     pub(crate) timeout: u32,
     /// Do not make sure that the door is open: send one knock and trust
     #[arg(long)]
@@ -143,14 +146,16 @@ impl Options {
 }
 
 /// Reads the command line; an error may also be a wish for help.
-pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Task, clap::Error> {
-    let words: Vec<OsString> = words.into_iter().collect();
-    if is_short_form(&words) {
-        let ShortForm { options, port, udp, host } = ShortForm::try_parse_from(words)?;
+pub(crate) fn parse(words: &[OsString]) -> Result<Task, clap::Error> {
+    if is_short_form(words) {
+        let parsed = ShortForm::try_parse_from(words);
+        let ShortForm { options, port, udp, host } =
+            parsed.map_err(|error| misread::without_command(words, error))?;
         let service = if udp { Service::udp(port) } else { Service::tcp(port) };
         return Ok(Task { options, host, goal: Goal::Knock(service.into_iter().collect()) });
     }
-    Ok(match Words::try_parse_from(words)?.command {
+    let parsed = Words::try_parse_from(words);
+    Ok(match parsed.map_err(|error| misread::with_short_options(words, error))?.command {
         Command::Knock { options, host, services } => {
             Task { options, host, goal: Goal::Knock(services) }
         }
@@ -184,7 +189,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Task, clap::Error> {
-        parse(line.split(' ').map(OsString::from))
+        parse(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
     }
 
     fn services(line: &str) -> String {

@@ -1,14 +1,15 @@
 //! Every way to fail, with its exit code and its name for scripts.
 
 use std::io;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use sknock::{ConnectError, CredentialError, KnockError, SealError, SealErrorV1};
 
 /// Not opened, not known to be, or not fit to knock at all.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("{} does not exist; name another file with --{option} or {variable}", path.display())]
+    #[error("{} does not exist; name another file with --{option} or {variable}{}", path.display(), tilde(path))]
     Missing { path: PathBuf, option: &'static str, variable: &'static str },
     #[error("there is no home folder to look in; name a file with --{option} or {variable}")]
     NoPlace { option: &'static str, variable: &'static str },
@@ -62,6 +63,16 @@ impl Failure {
         }
     }
 
+    /// Whom the server said that it opened for.
+    pub(crate) fn observed(&self) -> Option<SocketAddr> {
+        let granted = match self {
+            Self::Knock(KnockError::NothingListens { opened, .. }) => opened.granted,
+            Self::Connect(ConnectError::NothingListens { granted, .. }) => Some(*granted),
+            _ => None,
+        };
+        granted.map(|granted| granted.observed)
+    }
+
     /// What to try on this command line, where the message cannot know it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         matches!(self.knock()?, KnockError::NotConfirmed { .. }).then_some(
@@ -85,6 +96,8 @@ impl Failure {
             KnockError::Seal(_)
             | KnockError::SealV1(_)
             | KnockError::NotInV1(_)
+            | KnockError::TooManyPorts(_)
+            | KnockError::Host(_)
             | KnockError::Address(_) => Unsealed::Wish,
             _ => return None,
         })
@@ -97,6 +110,12 @@ impl Failure {
             _ => None,
         }
     }
+}
+
+/// A path that nobody has put the home folder into.
+fn tilde(path: &Path) -> &'static str {
+    let literal = path.starts_with("~");
+    if literal { " (only the shell knows ~, at the beginning of a word: write $HOME)" } else { "" }
 }
 
 /// What is wrong when no knock can be made.

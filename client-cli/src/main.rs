@@ -5,9 +5,12 @@ mod credentials;
 mod failure;
 mod hangup;
 mod help;
+mod misread;
+mod notes;
 mod password;
 mod report;
 mod splice;
+mod values;
 
 use std::process::ExitCode;
 
@@ -16,9 +19,17 @@ use failure::Failure;
 use sknock::Client;
 
 fn main() -> ExitCode {
-    let task = match arguments::parse(std::env::args_os()) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let task = match arguments::parse(&words) {
         Ok(task) => task,
-        Err(answer) => return help::print(&answer),
+        Err(answer) => {
+            let code = help::print(&answer);
+            let behind = misread::variable_behind(&words, &answer, |name| std::env::var_os(name));
+            if let Some(about) = behind {
+                report::note(&about);
+            }
+            return code;
+        }
     };
     match run(&task) {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,11 +45,11 @@ fn run(task: &Task) -> Result<(), Failure> {
     match &task.goal {
         Goal::Knock(services) => {
             let opened = client.knock(&task.host, services)?;
-            report::opened(task, &opened)
+            report::opened(task, &opened, &client.doubts())
         }
         Goal::Connect(port) => {
             let connection = client.reach(&task.host, *port)?;
-            report::connected(task, &connection.opened);
+            report::connected(task, &connection.opened, &client.doubts());
             splice::with_stdio(&connection.stream)
         }
     }

@@ -44,6 +44,10 @@ fn from_file(path: &Path) -> Result<Password, Failure> {
         Failure::Password(format!("cannot read the password from {}: {error}", path.display()))
     };
     let file = File::open(path).map_err(failed)?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        let told = format!("{} is a folder; name the file that has the password", path.display());
+        return Err(Failure::Password(told));
+    }
     warn_if_others_can_read(&file, path);
     let text = read(file).map_err(failed)?;
     Ok(Password { text, from: path.display().to_string() })

@@ -4,31 +4,37 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use sknock::{Granted, Opened, Verified};
+use sknock::{Doubt, Granted, Opened, Verified};
 
 use crate::arguments::{Goal, Task};
 use crate::failure::Failure;
-
-/// A clock further off than this is mentioned: servers refuse from 7 s on, unless told otherwise.
-const SKEW_WORTH_A_NOTE_MS: u64 = 2000;
+use crate::notes;
 
 /// Reports an open door on stdout.
-pub(crate) fn opened(task: &Task, opened: &Opened) -> Result<(), Failure> {
-    let line = if task.options.json { json(task, opened) } else { text(task, opened) };
+pub(crate) fn opened(task: &Task, opened: &Opened, doubts: &[Doubt]) -> Result<(), Failure> {
+    let (json, notes) = (task.options.json, notes::of(task, opened, doubts));
+    let line =
+        if json { to_json(&Open::of(task, opened, notes.as_slice())) } else { text(task, opened) };
     writeln!(io::stdout(), "{line}").map_err(Failure::Report)?;
-    if !task.options.json {
-        take_note(opened);
+    if !json {
+        for about in &notes {
+            note(about);
+        }
     }
     Ok(())
 }
 
 /// Reports a connection on stderr, for stdout is the connection: JSON if wanted, else only what is
 /// worth a note.
-pub(crate) fn connected(task: &Task, opened: &Opened) {
+pub(crate) fn connected(task: &Task, opened: &Opened, doubts: &[Doubt]) {
+    let notes = notes::of(task, opened, doubts);
     if task.options.json {
-        writeln!(io::stderr(), "{}", json(task, opened)).ok(); // the connection counts
+        // The connection counts.
+        writeln!(io::stderr(), "{}", to_json(&Open::of(task, opened, &notes))).ok();
     } else {
-        take_note(opened);
+        for about in &notes {
+            note(about);
+        }
     }
 }
 
@@ -42,6 +48,7 @@ pub(crate) fn failed(task: &Task, failure: &Failure) {
             error: failure.name(),
             exit: failure.code(),
             message,
+            observed: failure.observed(),
         };
         match task.goal {
             Goal::Knock(_) => writeln!(io::stdout(), "{}", to_json(&line)),
@@ -52,13 +59,6 @@ pub(crate) fn failed(task: &Task, failure: &Failure) {
         writeln!(io::stderr(), "sknock: {failure}{hint}")
     };
     written.ok(); // the exit code says it too
-}
-
-/// Mentions a clock that will soon lock its owner out.
-fn take_note(opened: &Opened) {
-    if let Some(about) = opened.granted.and_then(|granted| clock_note(granted.clock_skew_ms)) {
-        note(&about);
-    }
 }
 
 /// A remark that does not change the outcome.
@@ -76,28 +76,19 @@ fn text(task: &Task, opened: &Opened) -> String {
         many => (many.join(", "), "are"),
     };
     match (&opened.granted, opened.verified) {
-        (Some(Granted { seconds, took, clipped, .. }), _) => {
+        (Some(Granted { seconds, took, clipped, observed, .. }), _) => {
             let less = if *clipped { ", less than asked for" } else { "" };
-            let took = took.as_millis();
-            format!("{services} on {host} {is} open for {seconds} s{less} (answer in {took} ms)")
+            let (took, to) = (took.as_millis(), observed.ip());
+            format!(
+                "{services} on {host} {is} open to {to} for {seconds} s{less} (answer in {took} ms)"
+            )
         }
         (None, Verified::No) => format!("{services} on {host}: knocked, not verified"),
         (None, _) => {
-            format!("{services} on {host} {is} open (a connection succeeded; no answer came)")
+            let why = notes::without_answer(task);
+            format!("{services} on {host} {is} reachable, but {why}")
         }
     }
-}
-
-fn clock_note(skew_ms: i64) -> Option<String> {
-    let off = skew_ms.unsigned_abs();
-    let side = if skew_ms > 0 { "behind" } else { "ahead of" };
-    let seconds = format!("{}.{}", off / 1000, off % 1000 / 100);
-    (off > SKEW_WORTH_A_NOTE_MS).then(|| {
-        format!(
-            "this clock is {seconds} s {side} the server's; servers refuse knocks that are some \
-             seconds off: synchronise it"
-        )
-    })
 }
 
 #[derive(Serialize)]
@@ -112,6 +103,7 @@ struct Open<'a> {
     observed: Option<SocketAddr>,
     clock_skew_ms: Option<i64>,
     answer_ms: Option<u64>,
+    notes: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -121,43 +113,34 @@ struct Failed<'a> {
     error: &'static str,
     exit: u8,
     message: String,
+    /// Whom the server opened for, if it did.
+    observed: Option<SocketAddr>,
 }
 
-fn json(task: &Task, opened: &Opened) -> String {
-    let granted = opened.granted.as_ref();
-    to_json(&Open {
-        result: if opened.verified == Verified::No { "sent" } else { "open" },
-        host: &task.host,
-        destination: opened.destination.to_string(),
-        services: opened.services.iter().map(ToString::to_string).collect(),
-        verified: match opened.verified {
-            Verified::Answer => "answer",
-            Verified::Connection => "connection",
-            Verified::No => "no",
-        },
-        seconds: granted.map(|granted| granted.seconds),
-        clipped: granted.map(|granted| granted.clipped),
-        observed: granted.map(|granted| granted.observed),
-        clock_skew_ms: granted.map(|granted| granted.clock_skew_ms),
-        answer_ms: granted
-            .map(|granted| u64::try_from(granted.took.as_millis()).unwrap_or(u64::MAX)),
-    })
+impl<'a> Open<'a> {
+    fn of(task: &'a Task, opened: &Opened, notes: &'a [String]) -> Self {
+        let granted = opened.granted.as_ref();
+        Self {
+            result: if opened.verified == Verified::No { "sent" } else { "open" },
+            host: &task.host,
+            destination: opened.destination.to_string(),
+            services: opened.services.iter().map(ToString::to_string).collect(),
+            verified: match opened.verified {
+                Verified::Answer => "answer",
+                Verified::Connection => "connection",
+                Verified::No => "no",
+            },
+            seconds: granted.map(|granted| granted.seconds),
+            clipped: granted.map(|granted| granted.clipped),
+            observed: granted.map(|granted| granted.observed),
+            clock_skew_ms: granted.map(|granted| granted.clock_skew_ms),
+            answer_ms: granted
+                .map(|granted| u64::try_from(granted.took.as_millis()).unwrap_or(u64::MAX)),
+            notes,
+        }
+    }
 }
 
 fn to_json(line: &impl Serialize) -> String {
     serde_json::to_string(line).expect("strings, numbers and booleans have a JSON form")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_is_off_is_mentioned() {
-        assert_eq!(clock_note(2000), None);
-        assert_eq!(clock_note(-2000), None);
-        assert!(clock_note(3210).unwrap().contains("3.2 s behind"));
-        assert!(clock_note(-61_050).unwrap().contains("61.0 s ahead of"));
-        assert!(clock_note(i64::MIN).is_some());
-    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sknock_protocol::Service;
 
 use crate::attempt::{NotSent, Sent};
-use crate::clock::Timer;
+use crate::clock::{self, Timer};
 use crate::{Address, Client, Granted, KnockError, Tried, address, destination};
 
 /// Attempts in progress.
@@ -127,7 +127,8 @@ impl<'a> Campaign<'a> {
             let late = || io::Error::new(io::ErrorKind::TimedOut, "no time left to send one");
             return KnockError::NotSent { host, source: self.last_error.unwrap_or_else(late) };
         }
-        KnockError::NotConfirmed { host, port: self.port, tried: self.tried }
+        let doubts = self.client.doubts_about(self.services, clock::now());
+        KnockError::NotConfirmed { host, port: self.port, tried: self.tried, doubts }
     }
 
     fn note(&mut self, destination: SocketAddr, sent: Sent) -> Knocked {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use sknock_protocol::{Service, Transport};
 
 use crate::campaign::{Campaign, Knocked};
-use crate::clock::Timer;
+use crate::clock::{self, Timer};
 use crate::learnt::Learnt;
 use crate::options::{ClientBuilder, Options};
 use crate::{
-    ConnectError, Dialect, Identity, KnockError, Opened, ServerCertificate, Verified, reach,
+    ConnectError, Dialect, Doubt, Identity, KnockError, Opened, ServerCertificate, Verified, reach,
 };
 
 /// Opens doors of one server, or of several that share one certificate.
@@ -115,6 +115,11 @@ impl Client {
         self.open_and_connect(Campaign::begin(self, host, &services, self.options.attempts)?, port)
     }
 
+    /// What will keep knocks from being accepted, soon or now: ends of certificates. Empty if all is well.
+    pub fn doubts(&self) -> Vec<Doubt> {
+        self.doubts_at(clock::now())
+    }
+
     fn open(&self, mut campaign: Campaign<'_>) -> Result<Opened, KnockError> {
         let services = campaign.services();
         let mut unverified = None;
@@ -155,12 +160,16 @@ impl Client {
                     let opened = opened(&knocked, services, verified);
                     return Ok(Connection { stream, opened });
                 }
-                Err(source) if knocked.granted.is_some() => refused = Some((to, source)),
-                Err(source) => last = Some((to, source)),
+                Err(source) => match knocked.granted {
+                    Some(granted) => refused = Some((to, granted, source)),
+                    None => last = Some((to, source)),
+                },
             }
         }
         Err(match (refused, last) {
-            (Some((to, source)), _) => ConnectError::NothingListens { to, source },
+            (Some((to, granted, source)), _) => {
+                ConnectError::NothingListens { to, granted, source }
+            }
             (None, Some((to, source))) => {
                 ConnectError::NotConfirmed { to, source, knock: Box::new(campaign.failure()) }
             }

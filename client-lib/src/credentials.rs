@@ -58,6 +58,9 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
     let failed = |source| CredentialError::Read { path: path.into(), source };
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(failed)?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(CredentialError::Folder { path: path.into() });
+    }
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST {
         return Err(CredentialError::TooLarge { path: path.into() });

@@ -6,7 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::{Address, Family, KnockError, signals};
+use crate::host::unbracketed;
+use crate::{Address, Family, KnockError, check_host, signals};
 
 /// Addresses of one host that are tried; further ones are not looked at. Enough for both families
 /// of a few machines behind one name, and a hostile zone cannot make us knock on the whole world.
@@ -20,6 +21,7 @@ pub(crate) fn resolve(
     family: Family,
     patience: Duration,
 ) -> Result<Vec<SocketAddr>, KnockError> {
+    check_host(host)?;
     let failed = |source| KnockError::Resolve { host: host.to_owned(), source };
     let found = look_up(host, patience).map_err(failed)?;
     if found.is_empty() {
@@ -46,7 +48,7 @@ pub(crate) fn fit_claim(destinations: &mut Vec<SocketAddr>, address: Address) {
 /// The system's resolver cannot be interrupted: it works in a thread of its own, which is left to
 /// itself if it takes too long.
 fn look_up(host: &str, patience: Duration) -> io::Result<Vec<SocketAddr>> {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let bare = unbracketed(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, 0)]);
     }
@@ -139,10 +141,10 @@ mod tests {
 
     #[test]
     fn an_unknown_name_says_so() {
-        for host in ["no such host", ""] {
-            let error = resolve(host, 7, Family::Any, LONG).unwrap_err();
-            assert!(matches!(error, KnockError::Resolve { .. }), "{host:?}: {error}");
-        }
+        let error = resolve("no.such.host.invalid", 7, Family::Any, LONG).unwrap_err();
+        assert!(matches!(error, KnockError::Resolve { .. }), "{error}");
+        let error = resolve("alice@localhost", 7, Family::Any, LONG).unwrap_err();
+        assert!(matches!(error, KnockError::Host(_)), "{error}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use sknock_protocol::v1;
 use sknock_protocol::v2::SealError;
 use sknock_protocol::{BundleError, IdentityError, ServerCertificateError, Service};
 
-use crate::{Family, Opened, Tried};
+use crate::doubt::MOST_PORTS;
+use crate::{Doubt, Family, Granted, NotAHost, Opened, Tried};
 
 /// An identity or a server's certificate could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,12 @@ pub enum CredentialError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// It is a folder.
+    #[error("{} is a folder; name the file in it", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
     },
     /// The file is larger than any identity or certificate.
     #[error("{} is larger than 1 MiB and so no identity or certificate; name another file", path.display())]
@@ -68,6 +75,12 @@ pub enum KnockError {
     /// Nothing was sent: protocol v1 has no way to say this.
     #[error("protocol v1 cannot {0}; do without, or use v2 if the server does")]
     NotInV1(&'static str),
+    /// Nothing was sent: this names no host.
+    #[error(transparent)]
+    Host(#[from] NotAHost),
+    /// Nothing was sent: no server opens so many ports for one knock.
+    #[error("a knock opens at most {MOST_PORTS} ports, and these are {0}; ask for fewer")]
+    TooManyPorts(u32),
     /// Nothing was sent: no server accepts a knock for this address.
     #[error("no server opens to {0}: name an address that the server can see you by")]
     Address(IpAddr),
@@ -99,11 +112,12 @@ pub enum KnockError {
     ///
     /// Servers never say no, so this has many possible reasons.
     #[error(
-        "{host} did not confirm: knocked on {} at UDP port {port}. Check that the server runs there, that this clock \
+        "{host} did not confirm: knocked on {} at UDP port {port}. {}Check that the server runs there, that this clock \
          is right to within a few seconds, that the server certificate is this server's, that your certificate is \
          valid, not revoked and allows what you asked for, and that the server sees you by the address that was \
          claimed. If only the answers get lost, the door may be open",
-        Knocked(tried)
+        Knocked(tried),
+        Known(doubts)
     )]
     NotConfirmed {
         /// As it was given.
@@ -112,11 +126,14 @@ pub enum KnockError {
         port: u16,
         /// Every address, and how it was asked.
         tried: Vec<Tried>,
+        /// What we know by ourselves that may be the reason.
+        doubts: Vec<Doubt>,
     },
     /// The server opened the door, but behind it nothing accepts connections.
     #[error(
-        "the server opened {service}, but a connection to {} failed: {source}; start the service there, or see \
-         whether another firewall is in the way",
+        "the server opened {service}{}, but a connection to {} failed: {source}; start the service there, or see \
+         whether another firewall is in the way, or whether your connection leaves by another address",
+        For(opened.granted.as_ref()),
         opened.destination
     )]
     NothingListens {
@@ -141,12 +158,15 @@ pub enum ConnectError {
     NoPort,
     /// The server opened the port, but behind it nothing accepts connections.
     #[error(
-        "the server opened the port, but connecting to {to} failed: {source}; start the service there, or see \
-         whether another firewall is in the way"
+        "the server opened the port{}, but connecting to {to} failed: {source}; start the service there, or see \
+         whether another firewall is in the way, or whether your connection leaves by another address",
+        For(Some(granted))
     )]
     NothingListens {
         /// Where to.
         to: SocketAddr,
+        /// What the server said.
+        granted: Granted,
         /// Why the last connection failed.
         source: io::Error,
     },
@@ -167,6 +187,27 @@ fn family_name(family: Family) -> &'static str {
         Family::Any => "usable",
         Family::V4 => "IPv4",
         Family::V6 => "IPv6",
+    }
+}
+
+/// Whom a door was opened for: what the server sees of us.
+struct For<'a>(Option<&'a Granted>);
+
+impl fmt::Display for For<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(granted) => write!(f, " for {}", granted.observed.ip()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is known here, before what may be so.
+struct Known<'a>(&'a [Doubt]);
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|doubt| write!(f, "Known here: {doubt}. "))
     }
 }
 
@@ -196,8 +237,10 @@ mod tests {
             Tried { destination: [192, 0, 2, 1].into(), claimed: Some([192, 0, 2, 7].into()) },
             Tried { destination: "2001:db8::1".parse().unwrap(), claimed: None },
         ];
-        let said =
-            KnockError::NotConfirmed { host: "gateway".into(), port: 62344, tried }.to_string();
+        let doubts = vec![Doubt::NothingAllowed];
+        let host = "gateway".into();
+        let said = KnockError::NotConfirmed { host, port: 62344, tried, doubts }.to_string();
+        assert!(said.contains(". Known here: your certificate allows no service: "), "{said}");
         assert!(said.contains(
             "192.0.2.1 (claiming 192.0.2.7), 2001:db8::1 (claiming the packet's source)"
         ));

@@ -18,7 +18,9 @@ mod clock;
 mod credentials;
 mod destination;
 mod dialect;
+mod doubt;
 mod error;
+mod host;
 mod learnt;
 mod opened;
 mod options;
@@ -30,14 +32,16 @@ mod socket;
 pub use client::{Client, Connection};
 pub use credentials::{open_identity, open_server_certificate, read_server_certificate};
 pub use dialect::{Dialect, NotADialect};
+pub use doubt::Doubt;
 pub use error::{ConnectError, CredentialError, KnockError};
+pub use host::{NotAHost, check_host};
 pub use opened::{Granted, Opened, Tried, Verified};
 pub use options::{Address, ClientBuilder, Family};
 pub use sknock_protocol::v1::SealError as SealErrorV1;
 pub use sknock_protocol::v2::SealError;
 pub use sknock_protocol::{
     Bundle, BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, NotAService,
-    ServerCertificate, ServerCertificateError, Service, Transport,
+    ServerCertificate, ServerCertificateError, Service, Transport, Validity,
 };
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub enum Verified {
     /// The server said so; for single TCP ports a connection succeeded too, unless that would have
     /// used the door up.
     Answer,
-    /// No answer arrived, but a TCP connection to the first single port succeeded.
+    /// No answer arrived, but a TCP connection to the first single port succeeded: the answer was lost, or
+    /// nothing protects the port.
     Connection,
     /// It does not: verification was not wanted.
     No,

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::host::unbracketed;
+
 /// The folder of our files; `None` without a home.
 pub fn folder() -> Option<PathBuf> {
     folder_of(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"))
@@ -25,7 +27,7 @@ pub fn server_certificate(folder: &Path, host: &str) -> PathBuf {
 /// `HOST.cer`, in lower case and without brackets or a final dot. `None` if that could lead out of
 /// the folder.
 fn file_name(host: &str) -> Option<String> {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let bare = unbracketed(host);
     let bare = bare.strip_suffix('.').unwrap_or(bare);
     let harmless = !bare.is_empty() && !bare.starts_with('.') && !bare.contains(['/', '\\']);
     harmless.then(|| format!("{}.cer", bare.to_lowercase()))

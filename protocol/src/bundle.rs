@@ -32,6 +32,20 @@ pub enum BundleError {
     /// No PKCS#12 file, or a damaged one.
     #[error("not a PKCS#12 file, or a damaged one; make a new one: openssl pkcs12 -export ...")]
     NotPkcs12,
+    /// There is nothing in it.
+    #[error("the file is empty; copy the PKCS#12 file there once more")]
+    Empty,
+    /// Text, as of a key or certificates.
+    #[error(
+        "this is a PEM file, not PKCS#12; make one of it: openssl pkcs12 -export -in CERTIFICATE.pem -inkey \
+         KEY.pem -out NEW.pfx"
+    )]
+    Pem,
+    /// A certificate in DER.
+    #[error(
+        "this is a certificate without its key; name the PKCS#12 file that has both (.pfx or .p12)"
+    )]
+    NoMoreThanACertificate,
     /// Nothing protects the file against changes.
     #[error("the file has no MAC, so anyone could have changed it; export it without -nomac")]
     NoMac,
@@ -74,7 +88,7 @@ impl Bundle {
         if pfx.len() > MAX_BUNDLE {
             return Err(BundleError::TooLarge);
         }
-        let frame = Frame::of(pfx)?;
+        let frame = Frame::of(pfx).map_err(|error| Self::told_apart(pfx).unwrap_or(error))?;
         require_encodable(password)?;
         let Pkcs12Archive { keys, certs, .. } = decrypted(&frame, password)?;
         let [bag] = &keys[..] else {
@@ -90,6 +104,23 @@ impl Bundle {
         let certificate = certs[leaf].cert.as_der().to_vec();
         let others = certs.iter().map(|bag| bag.cert.as_der()).filter(|der| *der != certificate);
         Ok(Self { key, authorities: others.map(<[u8]>::to_vec).collect(), certificate })
+    }
+
+    /// What else it is, if that can be told.
+    fn told_apart(file: &[u8]) -> Option<BundleError> {
+        if file.is_empty() {
+            Some(BundleError::Empty)
+        } else if file.trim_ascii_start().starts_with(b"-----BEGIN ") {
+            Some(BundleError::Pem)
+        } else {
+            let certificate = X509Certificate::from_der(file).is_ok();
+            certificate.then_some(BundleError::NoMoreThanACertificate)
+        }
+    }
+
+    /// Whether this is a PKCS#12 file, as far as that can be seen without its password.
+    pub(crate) fn looks_like(file: &[u8]) -> bool {
+        Frame::of(file).is_ok()
     }
 
     /// The private key.

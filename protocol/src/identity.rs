@@ -10,12 +10,14 @@ use aws_lc_rs::signature::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::{Bundle, PrivateKey};
+use crate::{Bundle, PrivateKey, Validity};
 
 /// A client's signing key and its certificate.
 pub struct Identity {
     key: SigningKey,
     certificate: Vec<u8>,
+    validity: Validity,
+    for_clients: bool,
 }
 
 /// Why a key and certificate cannot knock, and what to do.
@@ -44,7 +46,10 @@ impl Identity {
         if *parsed.public_key().subject_public_key.data != *key.public() {
             return Err(IdentityError::NotAPair);
         }
-        Ok(Self { key, certificate: certificate.to_vec() })
+        let usage = parsed.extended_key_usage().ok().flatten();
+        let for_clients = usage.is_some_and(|usage| usage.value.client_auth);
+        let validity = Validity::of(&parsed);
+        Ok(Self { key, certificate: certificate.to_vec(), validity, for_clients })
     }
 
     /// Takes the key and its certificate from a PKCS#12 file.
@@ -55,6 +60,16 @@ impl Identity {
     /// The certificate, in DER.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
+    }
+
+    /// From when until when the certificate holds.
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// Whether the certificate says that it is for client authentication, as servers of v2 want it.
+    pub fn is_for_clients(&self) -> bool {
+        self.for_clients
     }
 
     /// Whether the key is on P-256.

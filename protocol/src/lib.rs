@@ -34,6 +34,7 @@ mod symmetric;
 mod trust;
 pub mod v1;
 pub mod v2;
+mod validity;
 mod verifier;
 
 pub use answer::{ANSWER_LENGTH, Answer, AnswerKey};
@@ -56,6 +57,7 @@ pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, Serve
 pub use service::{NotAService, Service, Transport};
 pub use subject::{CertificateId, Subject};
 pub use trust::{Anchors, Issuer, TrustError};
+pub use validity::Validity;
 pub use verifier::{Rules, Unveiled, Verifier};
 
 /// The UDP port that servers listen on unless told otherwise: unassigned by IANA, and outside the

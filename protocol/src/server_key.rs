@@ -10,7 +10,7 @@ use crate::hpke::Opener;
 use crate::p256::{self, Point};
 use crate::sha256::sha256;
 use crate::v2::Veil;
-use crate::{Bundle, PrivateKey};
+use crate::{Bundle, PrivateKey, Validity};
 
 /// Precedes `sid` in HPKE's `info`.
 const HPKE_INFO: &[u8] = b"sknock v2 knock";
@@ -20,6 +20,7 @@ const HPKE_INFO: &[u8] = b"sknock v2 knock";
 pub struct ServerCertificate {
     sid: [u8; 32],
     pub(crate) point: Point,
+    validity: Validity,
 }
 
 /// A certificate that no server can have, and what to do.
@@ -28,6 +29,15 @@ pub enum ServerCertificateError {
     /// Not one X.509 certificate in DER.
     #[error("not an X.509 certificate in DER; convert it: openssl x509 -outform DER")]
     NotACertificate,
+    /// There is nothing in it.
+    #[error("it is empty; copy the server's certificate there")]
+    Empty,
+    /// A PKCS#12 file, of which a client needs no more than the certificate.
+    #[error(
+        "this is a PKCS#12 file, which holds a private key; name the server's certificate (sknock-ca \
+         writes it as SERVER.cer)"
+    )]
+    Bundle,
     /// The public key is not what a server needs.
     #[error(
         "the server's key is not P-256 (named curve, uncompressed point); \
@@ -63,12 +73,17 @@ impl ServerCertificate {
     fn of(certificate: &X509Certificate<'_>) -> Result<Self, ServerCertificateError> {
         let spki = certificate.tbs_certificate.subject_pki.raw;
         let point = p256::point(spki).ok_or(ServerCertificateError::NotP256)?;
-        Ok(Self { sid: sha256(spki), point })
+        Ok(Self { sid: sha256(spki), point, validity: Validity::of(certificate) })
     }
 
     /// Names the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
     pub fn sid(&self) -> &[u8; 32] {
         &self.sid
+    }
+
+    /// From when until when it says that it holds. Knocks do not depend on it.
+    pub fn validity(&self) -> Validity {
+        self.validity
     }
 
     pub(crate) fn hpke_info(&self) -> Vec<u8> {
@@ -80,6 +95,8 @@ impl ServerCertificate {
 fn parsed(der: &[u8]) -> Result<X509Certificate<'_>, ServerCertificateError> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
+        _ if der.is_empty() => Err(ServerCertificateError::Empty),
+        _ if Bundle::looks_like(der) => Err(ServerCertificateError::Bundle),
         _ => Err(ServerCertificateError::NotACertificate),
     }
 }

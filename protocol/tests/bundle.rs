@@ -173,12 +173,15 @@ fn files_of_the_original_open() {
 
 #[test]
 fn nothing_else_opens() {
-    assert_eq!(error(b"", ""), BundleError::NotPkcs12);
-    assert_eq!(error(b"-----BEGIN CERTIFICATE-----", ""), BundleError::NotPkcs12);
+    assert_eq!(error(b"", ""), BundleError::Empty);
+    assert_eq!(error(b"nothing", ""), BundleError::NotPkcs12);
+    assert_eq!(error(b"\n-----BEGIN CERTIFICATE-----", ""), BundleError::Pem);
     assert_eq!(error(&vec![0x30; MAX_BUNDLE + 1], ""), BundleError::TooLarge);
     let made = made(&rcgen::PKCS_ECDSA_P256_SHA256);
     let pfx = export(&pem(&made), "secret", &["-iter", "1"]);
-    for length in 0..pfx.len() {
+    let certificate = made.certificate.der();
+    assert_eq!(error(certificate, ""), BundleError::NoMoreThanACertificate);
+    for length in 1..pfx.len() {
         assert_eq!(error(&pfx[..length], "secret"), BundleError::NotPkcs12, "{length}");
     }
     for place in 0..pfx.len() {

@@ -59,7 +59,7 @@ static void servers(void) {
     must(!sknock_server_open(NULL) && said(SKNOCK_RESULT_ARGUMENT, "path is NULL"));
     must(!sknock_server_open(NOT_UTF_8) && said(SKNOCK_RESULT_ARGUMENT, "not UTF-8"));
     must(!sknock_server_open("/nowhere.cer") && said(SKNOCK_RESULT_FILE, "/nowhere.cer"));
-    must(!sknock_server_open(pfx) && said(SKNOCK_RESULT_SERVER, "X.509"));
+    must(!sknock_server_open(pfx) && said(SKNOCK_RESULT_SERVER, "PKCS#12"));
     must(!sknock_server_read(NULL, 9) && said(SKNOCK_RESULT_ARGUMENT, "certificate is NULL"));
     must(!sknock_server_read(bytes, SIZE_MAX) && said(SKNOCK_RESULT_ARGUMENT, "1 MiB"));
     must(!sknock_server_read(bytes, length - 1) && said(SKNOCK_RESULT_SERVER, "X.509"));
@@ -132,6 +132,8 @@ static void knocks(sknock_client *client) {
     must(sknock_connect(client, "127.0.0.1", 22) == SKNOCK_RESULT_NOT_CONFIRMED);
     must(said(SKNOCK_RESULT_NOT_CONFIRMED, "127.0.0.1"));
     must(sknock_opened_destination(NULL) == NULL && sknock_opened_seconds(NULL) == 0);
+    must(sknock_opened_observed(NULL) == NULL);
+    must(sknock_server_ends(NULL) == 0 && sknock_identity_ends(NULL) == 0);
     must(sknock_opened_verified(NULL) == SKNOCK_VERIFIED_NO);
     sknock_opened_free(NULL);
 }
@@ -156,7 +158,7 @@ static void originals(void) {
     must(knock_knock(handle, "127.0.0.1", 0, KNOCK_TCP) == -1);
     must(knock_knock(handle, "127.0.0.1", 22, 2) == -1 && knock_knock(handle, "127.0.0.1", 22, -1) == -1);
     must(said(SKNOCK_RESULT_ARGUMENT, "KNOCK_UDP or KNOCK_TCP"));
-    must(knock_knock(handle, "no such host", 22, KNOCK_TCP) == -1 && said(SKNOCK_RESULT_RESOLVE, "host"));
+    must(knock_knock(handle, "no.such.host.invalid", 22, KNOCK_TCP) == -1 && said(SKNOCK_RESULT_RESOLVE, "host"));
     must(knock_knock(handle, "127.0.0.1", 22, KNOCK_TCP) == 0);
     must(said(SKNOCK_RESULT_NOT_CONFIRMED, "127.0.0.1"));
     must(knock_knock(handle, "127.0.0.1", 53, KNOCK_UDP) == 1);

@@ -59,3 +59,28 @@ fn the_first_knock_gets_through_where_the_clients_own_link_is_narrow() {
     let _service = Echo::tcp(&world.gateway, 22);
     opens(&world, &authority, World::GATEWAY[0]);
 }
+
+/// TCP leaves by another address than UDP, as behind some carriers' NAT or by a policy of the route.
+#[test]
+fn a_connection_that_leaves_by_another_address_is_told_for_which_the_server_opened() {
+    let (world, authority) = (World::new(), Authority::new());
+    world.client.ip("addr add 10.77.1.9/24 dev cl\n\
+         rule add ipproto tcp lookup 77\n\
+         route add 10.77.1.0/24 dev cl src 10.77.1.9 table 77");
+    let _daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
+    let _service = Echo::tcp(&world.gateway, 22);
+    let alice = Client::alice(&world.client, &authority);
+    let ran = alice.knock("--attempts 1 --timeout 3 10.77.1.1 tcp/22");
+    assert_eq!((ran.code, &ran.report["error"]), (1, &"nothing-listens".into()), "{ran:?}");
+    assert!(
+        ran.report["observed"].as_str().expect("it is told").starts_with("10.77.1.2:"),
+        "{ran:?}"
+    );
+    let message = ran.report["message"].as_str().expect("it is told");
+    assert!(message.contains("opened tcp/22 for 10.77.1.2"), "{message}");
+    assert!(message.contains("leaves by another address"), "{message}");
+    let mut connect = alice.command("connect --attempts 1 --timeout 3 10.77.1.1 22");
+    let output = world.client.inside(|| connect.output()).expect("it was just built");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("opened the port for 10.77.1.2"), "{said}");
+}

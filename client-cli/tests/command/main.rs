@@ -5,6 +5,8 @@ mod support;
 
 mod connect;
 mod credentials;
+mod hurried;
+mod known_here;
 mod program;
 
 use program::{alice, echo_service, json, outcome, port, sknock};
@@ -18,13 +20,17 @@ fn an_opened_service_is_reported_with_exit_0() {
     let words = format!("knock --knock-port {knock_port} 127.0.0.1 tcp/{service} udp/53");
     let (code, out, err) = outcome(&mut alice(&world, &words));
     assert_eq!((code, err.as_str()), (0, ""));
-    let expected = format!("tcp/{service}, udp/53 on 127.0.0.1 are open for 15 s (answer in ");
+    let expected =
+        format!("tcp/{service}, udp/53 on 127.0.0.1 are open to 127.0.0.1 for 15 s (answer in ");
     assert!(out.starts_with(&expected), "{out}");
 
     let short = format!("-p 53 -u -4 --knock-port {knock_port} localhost");
     let (code, out, _) = outcome(&mut alice(&world, &short));
     assert_eq!(code, 0);
-    assert!(out.starts_with("udp/53 on localhost (127.0.0.1) is open for 15 s"), "{out}");
+    assert!(
+        out.starts_with("udp/53 on localhost (127.0.0.1) is open to 127.0.0.1 for 15 s"),
+        "{out}"
+    );
     let heard = server.heard();
     let asked = |at: usize| heard[at].knock.services().iter().map(ToString::to_string);
     assert_eq!(asked(0).collect::<Vec<_>>(), [format!("tcp/{service}"), "udp/53".into()]);

@@ -49,7 +49,7 @@ typedef enum {
   SKNOCK_VERIFIED_NO = 0,
   // The server said so.
   SKNOCK_VERIFIED_ANSWER = 1,
-  // No answer arrived, but a connection succeeded.
+  // No answer arrived, but a connection succeeded: the port may not be protected at all.
   SKNOCK_VERIFIED_CONNECTION = 2,
 } sknock_verified;
 
@@ -95,6 +95,10 @@ sknock_identity *sknock_identity_open(const char *path, const char *password);
 // The bytes are read during the call only.
 sknock_identity *sknock_identity_read(const uint8_t *pfx, size_t length, const char *password);
 
+// When the identity's certificate ends, in seconds since 1970 (UTC); 0 if `identity` is NULL. From then on no
+// server opens for it, and none says so.
+uint64_t sknock_identity_ends(const sknock_identity *identity);
+
 // Frees an identity; NULL is nothing to do. Clients that were made with it go on.
 void sknock_identity_free(sknock_identity *identity);
 
@@ -110,6 +114,11 @@ sknock_server *sknock_server_open(const char *path);
 // The bytes are read during the call only.
 sknock_server *sknock_server_read(const uint8_t *certificate,
                                   size_t length);
+
+// When the server's certificate ends, in seconds since 1970 (UTC); 0 if `server` is NULL.
+//
+// Knocks do not depend on it. But who renews a certificate may have given the server another key.
+uint64_t sknock_server_ends(const sknock_server *server);
 
 // Frees a server; NULL is nothing to do. Clients that were made with it go on.
 void sknock_server_free(sknock_server *server);
@@ -196,6 +205,13 @@ sknock_result sknock_client_set_single_use(sknock_client *client, int single_use
 //
 // The text belongs to `opened` and is freed with it. NULL if `opened` is NULL.
 const char *sknock_opened_destination(const sknock_opened *opened);
+
+// Our address as the server sees it, as text: the door is open to this one. NULL if no answer arrived, or if
+// `opened` is NULL.
+//
+// The text belongs to `opened` and is freed with it. A connection that leaves by another address, as through a
+// proxy or by another route, finds the door closed.
+const char *sknock_opened_observed(const sknock_opened *opened);
 
 // For how many seconds the door is open to new connections, counted from the server's answer; 0
 // if there was none, or if `opened` is NULL.

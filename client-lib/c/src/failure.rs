@@ -125,7 +125,7 @@ pub extern "C" fn sknock_error_text() -> *const c_char {
 impl From<CredentialError> for Failure {
     fn from(error: CredentialError) -> Self {
         let outcome = match &error {
-            CredentialError::Read { .. } => Outcome::File,
+            CredentialError::Read { .. } | CredentialError::Folder { .. } => Outcome::File,
             CredentialError::Bundle { source: BundleError::WrongPassword, .. } => Outcome::Password,
             CredentialError::ServerCertificate { .. } => Outcome::Server,
             _ => Outcome::Identity,
@@ -165,6 +165,8 @@ impl From<KnockError> for Failure {
             KnockError::Seal(_)
             | KnockError::SealV1(_)
             | KnockError::NotInV1(_)
+            | KnockError::TooManyPorts(_)
+            | KnockError::Host(_)
             | KnockError::Address(_) => Outcome::Argument,
             KnockError::Resolve { .. } | KnockError::NoAddress { .. } => Outcome::Resolve,
             KnockError::NotSent { .. } => Outcome::NotSent,

@@ -48,6 +48,13 @@ pub extern "C" fn sknock_identity_read(
     .ok()
 }
 
+/// When the identity's certificate ends, in seconds since 1970 (UTC); 0 if `identity` is NULL. From then on no
+/// server opens for it, and none says so.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_identity_ends(identity: Option<&Identity>) -> u64 {
+    identity.map_or(0, |identity| identity.0.validity().ends.as_secs())
+}
+
 /// Frees an identity; NULL is nothing to do. Clients that were made with it go on.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_identity_free(identity: Option<Box<Identity>>) {

@@ -10,6 +10,7 @@ use crate::failure::free;
 #[derive(Debug)]
 pub struct Opened {
     destination: CString,
+    observed: Option<CString>,
     seconds: u16,
     verified: Verified,
 }
@@ -22,7 +23,7 @@ pub enum Verified {
     No = 0,
     /// The server said so.
     Answer = 1,
-    /// No answer arrived, but a connection succeeded.
+    /// No answer arrived, but a connection succeeded: the port may not be protected at all.
     Connection = 2,
 }
 
@@ -30,13 +31,15 @@ impl From<&sknock::Opened> for Opened {
     fn from(opened: &sknock::Opened) -> Self {
         // An address has no zero byte in it.
         let destination = CString::new(opened.destination.to_string()).unwrap_or_default();
+        let observed = opened.granted.map(|granted| granted.observed.ip().to_string());
+        let observed = observed.and_then(|address| CString::new(address).ok());
         let seconds = opened.granted.map_or(0, |granted| granted.seconds);
         let verified = match opened.verified {
             sknock::Verified::No => Verified::No,
             sknock::Verified::Answer => Verified::Answer,
             sknock::Verified::Connection => Verified::Connection,
         };
-        Self { destination, seconds, verified }
+        Self { destination, observed, seconds, verified }
     }
 }
 
@@ -46,6 +49,17 @@ impl From<&sknock::Opened> for Opened {
 #[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
 pub extern "C" fn sknock_opened_destination(opened: Option<&Opened>) -> *const c_char {
     opened.map_or(std::ptr::null(), |opened| opened.destination.as_ptr())
+}
+
+/// Our address as the server sees it, as text: the door is open to this one. NULL if no answer arrived, or if
+/// `opened` is NULL.
+///
+/// The text belongs to `opened` and is freed with it. A connection that leaves by another address, as through a
+/// proxy or by another route, finds the door closed.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_opened_observed(opened: Option<&Opened>) -> *const c_char {
+    let observed = opened.and_then(|opened| opened.observed.as_ref());
+    observed.map_or(std::ptr::null(), |address| address.as_ptr())
 }
 
 /// For how many seconds the door is open to new connections, counted from the server's answer; 0

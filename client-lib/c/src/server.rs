@@ -33,6 +33,14 @@ pub extern "C" fn sknock_server_read(certificate: Bytes<'_>, length: usize) -> O
     .ok()
 }
 
+/// When the server's certificate ends, in seconds since 1970 (UTC); 0 if `server` is NULL.
+///
+/// Knocks do not depend on it. But who renews a certificate may have given the server another key.
+#[unsafe(no_mangle)] // SAFETY: as above
+pub extern "C" fn sknock_server_ends(server: Option<&Server>) -> u64 {
+    server.map_or(0, |server| server.0.validity().ends.as_secs())
+}
+
 /// Frees a server; NULL is nothing to do. Clients that were made with it go on.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_server_free(server: Option<Box<Server>>) {

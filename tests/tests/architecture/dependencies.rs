@@ -23,6 +23,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "sha1",
             "sha2",
             "thiserror",
+            "time",
             "x509-parser",
             "zeroize",
         ],

@@ -68,7 +68,7 @@ fn what_cannot_be_tried_is_minus_1() {
     let world = World::new();
     let scene = Scene::new(&world);
     for protocol in ["tcp", "udp"] {
-        let ran = knock(&scene, ["1", "3", "1"], ["no such host", "22", protocol]);
+        let ran = knock(&scene, ["1", "3", "1"], ["no.such.host.invalid", "22", protocol]);
         assert_eq!(ran, returning(-1));
         // no route
         assert_eq!(knock(&scene, ["1", "3", "1"], ["192.0.2.1", "22", protocol]), returning(-1));

@@ -1,0 +1,78 @@
+//! Command lines that are none, where clap's own words would not say what to write instead.
+
+use std::ffi::{OsStr, OsString};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Options that a variable may stand for.
+const VARIABLES: [(&str, &str); 5] = [
+    ("--identity", "SKNOCK_IDENTITY"),
+    ("--server-cert", "SKNOCK_SERVER_CERT"),
+    ("--password-file", "SKNOCK_PASSWORD_FILE"),
+    ("--knock-port", "SKNOCK_KNOCK_PORT"),
+    ("--protocol", "SKNOCK_PROTOCOL"),
+];
+
+/// A line without a word of ours and without a port: whoever wrote it forgot the word.
+pub(crate) fn without_command(words: &[OsString], error: clap::Error) -> clap::Error {
+    let incomplete =
+        matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::UnknownArgument);
+    let names_a_port = |word: &OsString| {
+        let word = word.to_string_lossy();
+        word.starts_with("--port") || (is_short(&word) && word.contains('p'))
+    };
+    if !incomplete || words.iter().skip(1).any(names_a_port) {
+        return error;
+    }
+    let first = words.get(1).map(|word| word.to_string_lossy()).unwrap_or_default();
+    if first.starts_with('-') {
+        let told = "the command comes first: sknock knock [OPTIONS] HOST tcp/PORT\n";
+        return clap::Error::raw(ErrorKind::InvalidSubcommand, told);
+    }
+    let host = if first.contains(['.', ':']) { &first } else { "HOST" };
+    let told = format!(
+        "{first:?} is no command; write: sknock knock {host} tcp/PORT, or: sknock connect {host} PORT, or: sknock \
+         -p PORT {host}\n"
+    );
+    clap::Error::raw(ErrorKind::InvalidSubcommand, told)
+}
+
+/// `-p 22` and `-u`, which only the short form has, behind a command.
+pub(crate) fn with_short_options(words: &[OsString], error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    if error.kind() != ErrorKind::UnknownArgument
+        || !["-p", "-u", "--port", "--udp"].contains(&&**wrong)
+    {
+        return error;
+    }
+    let is_port = |word: &&OsString| word.to_str().is_some_and(|word| word.parse::<u16>().is_ok());
+    let port = words.iter().find(is_port).map_or("PORT".into(), |word| word.to_string_lossy());
+    let told = format!(
+        "{wrong} is for the form without a command; behind a command write the service: sknock knock HOST \
+         tcp/{port}\n"
+    );
+    clap::Error::raw(ErrorKind::UnknownArgument, told)
+}
+
+fn is_short(word: &str) -> bool {
+    word.starts_with('-') && !word.starts_with("--")
+}
+
+/// The variable that the wrong value is from, if it was not on the command line.
+pub(crate) fn variable_behind(
+    words: &[OsString],
+    error: &clap::Error,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Option<String> {
+    let ContextValue::String(wrong) = error.get(ContextKind::InvalidArg)? else { return None };
+    let (option, name) = VARIABLES.iter().find(|(option, _)| wrong.starts_with(option))?;
+    let given = |word: &OsString| OsStr::to_string_lossy(word).starts_with(option);
+    if words.iter().any(given) {
+        return None;
+    }
+    let value = variable(name)?;
+    let shown = value.to_string_lossy();
+    Some(format!("the environment variable {name} is set to {shown:?}: correct or unset it"))
+}

@@ -1,0 +1,54 @@
+//! What is worth a note although it worked: it may not work the next time.
+
+use sknock::{Dialect, Doubt, Opened, Verified};
+
+use crate::arguments::{Goal, Task};
+
+/// A clock further off than this is mentioned: servers refuse from 7 s on, unless told otherwise.
+const SKEW_WORTH_A_NOTE_MS: u64 = 2000;
+
+/// All that there is to note. For people, `knock` says in its report itself that no answer came.
+pub(crate) fn of(task: &Task, opened: &Opened, doubts: &[Doubt]) -> Vec<String> {
+    let clock = opened.granted.and_then(|granted| clock(granted.clock_skew_ms));
+    let mentioned = matches!(task.goal, Goal::Knock(_)) && !task.options.json;
+    let expected = task.options.protocol == Dialect::V1;
+    let silent = opened.verified == Verified::Connection && !mentioned && !expected;
+    let silent = silent.then(|| without_answer(task).to_owned());
+    clock.into_iter().chain(silent).chain(doubts.iter().map(ToString::to_string)).collect()
+}
+
+/// Why a port can be reached although no server has said that it opened it.
+pub(crate) fn without_answer(task: &Task) -> &'static str {
+    match task.options.protocol {
+        Dialect::V1 => "not known to be opened: servers of v1 do not answer",
+        Dialect::V2 => {
+            "no answer came: the answer was lost, or the port may not be protected at all"
+        }
+    }
+}
+
+fn clock(skew_ms: i64) -> Option<String> {
+    let off = skew_ms.unsigned_abs();
+    let side = if skew_ms > 0 { "behind" } else { "ahead of" };
+    let seconds = format!("{}.{}", off / 1000, off % 1000 / 100);
+    (off > SKEW_WORTH_A_NOTE_MS).then(|| {
+        format!(
+            "this clock is {seconds} s {side} the server's; servers refuse knocks that are some \
+             seconds off: synchronise it"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_is_mentioned() {
+        assert_eq!(clock(2000), None);
+        assert_eq!(clock(-2000), None);
+        assert!(clock(3210).unwrap().contains("3.2 s behind"));
+        assert!(clock(-61_050).unwrap().contains("61.0 s ahead of"));
+        assert!(clock(i64::MIN).is_some());
+    }
+}

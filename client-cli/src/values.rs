@@ -1,0 +1,76 @@
+//! Values on the command line. Who writes one as other programs have it is told how it is written here.
+
+use std::num::NonZeroU16;
+
+use sknock::{NotAService, Service, check_host};
+
+/// A host's name or address, and nothing else.
+pub(crate) fn host(text: &str) -> Result<String, String> {
+    check_host(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// `tcp/22`, also in upper case.
+pub(crate) fn service(text: &str) -> Result<Service, String> {
+    let lower = text.to_ascii_lowercase();
+    lower.parse().map_err(|error| meant(&lower).unwrap_or_else(|| told(error)))
+}
+
+fn told(error: NotAService) -> String {
+    error.to_string()
+}
+
+/// The service that was meant, if that is clear.
+fn meant(text: &str) -> Option<String> {
+    let several: Vec<&str> = text
+        .split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|part| !part.is_empty())
+        .collect();
+    if several.len() > 1 && several.iter().all(|part| part.parse::<Service>().is_ok()) {
+        return Some(format!("several services are several words: write {}", several.join(" ")));
+    }
+    if text.parse::<NonZeroU16>().is_ok() {
+        return Some(format!("the transport is missing: write tcp/{text} or udp/{text}"));
+    }
+    if text.rsplit('/').next() == Some("ssh") {
+        return Some("a service is a transport and a port: SSH is tcp/22".into());
+    }
+    let (left, right) = text.split_once(['/', ':'])?;
+    let swapped = [format!("{left}/{right}"), format!("{right}/{left}"), ascending(left, right)];
+    let service = swapped.into_iter().find(|text| text.parse::<Service>().is_ok())?;
+    Some(format!("write {service}"))
+}
+
+/// The range with its lower end first.
+fn ascending(transport: &str, ports: &str) -> String {
+    let (last, first) = ports.split_once('-').unwrap_or((ports, ports));
+    format!("{transport}/{first}-{last}")
+}
+
+/// A TCP or UDP port.
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    let number = text.parse::<NonZeroU16>().map(NonZeroU16::get);
+    number.map_err(|_| match text.to_ascii_lowercase().parse::<Service>() {
+        Ok(service) if service.width() == 1 => {
+            format!("this is a port alone: write {}", service.first())
+        }
+        _ if text.eq_ignore_ascii_case("ssh") => "a port is a number: SSH is 22".into(),
+        _ => "write a port's number, 1 to 65535".into(),
+    })
+}
+
+/// For how long to try.
+pub(crate) fn timeout(text: &str) -> Result<u32, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+    seconds.ok_or_else(|| "write whole seconds, 1 at least, without a unit".into())
+}
+
+/// For how long to open.
+pub(crate) fn lifetime(text: &str) -> Result<NonZeroU16, String> {
+    text.parse().map_err(|_| "write whole seconds, 1 to 65535, without a unit".into())
+}
+
+/// How often.
+pub(crate) fn attempts(text: &str) -> Result<u8, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "write a number, 1 to 255".into())
+}

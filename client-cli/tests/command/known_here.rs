@@ -1,0 +1,175 @@
+//! What the client knows by itself, and tells: ends of certificates, what they allow, for whom a door is open, and
+//! that nothing may protect a port.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::Duration;
+
+use sknock_certs::Authority;
+use sknock_protocol::{Moment, Service};
+
+use crate::program::{alice, echo_service, json, outcome, port};
+use crate::support::{PASSWORD, Server, World, now};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// An authority of forty days ago; its folder is inside the world's.
+fn old_authority(world: &World) -> (Authority, Moment) {
+    let then = now().before(40 * DAY);
+    (Authority::init(&world.folder.path().join("old"), None, 365, then).unwrap(), then)
+}
+
+fn old_file(world: &World, name: &str) -> std::path::PathBuf {
+    world.folder.path().join("old").join(name)
+}
+
+/// Nobody answers there.
+const IN_VAIN: &str = "knock --attempts 1 --timeout 1 --knock-port 2 127.66.5.1";
+
+#[test]
+fn a_servers_certificate_that_has_ended_is_noted() {
+    let world = World::new();
+    let (authority, then) = old_authority(&world);
+    authority.server("gate", 10, PASSWORD, then).unwrap();
+    let ended = old_file(&world, "gate.cer");
+    let (code, _, err) =
+        outcome(alice(&world, &format!("{IN_VAIN} udp/53")).env("SKNOCK_SERVER_CERT", &ended));
+    assert_eq!(code, 1);
+    assert!(err.contains("the server's certificate ended on 20"), "{err}");
+    let mut sent = alice(&world, "knock --no-verify --knock-port 2 127.66.5.1 udp/53");
+    let (code, _, err) = outcome(sent.env("SKNOCK_SERVER_CERT", &ended));
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("note: the server's certificate ended on 20"), "{err}");
+    let mut sent = alice(&world, "knock --json --no-verify --knock-port 2 127.66.5.1 udp/53");
+    let (_, out, err) = outcome(sent.env("SKNOCK_SERVER_CERT", &ended));
+    assert_eq!(err, "");
+    assert!(json(&out)["notes"][0].as_str().unwrap().contains("ended on 20"), "{out}");
+}
+
+/// Alice as the old authority made her at its beginning.
+fn as_old_alice(world: &World, words: &str, allowed: &str, days: u32) -> Command {
+    let (authority, then) = old_authority(world);
+    let allowed = [allowed.parse::<Service>().unwrap()];
+    authority.client("alice", &allowed, days, PASSWORD, then).unwrap();
+    let mut command = alice(world, words);
+    command.env("SKNOCK_IDENTITY", old_file(world, "alice.pfx"));
+    command
+}
+
+#[test]
+fn our_certificate_that_has_ended_is_named_as_the_reason() {
+    let world = World::new();
+    let words = format!("{IN_VAIN} udp/53");
+    let (code, _, err) = outcome(&mut as_old_alice(&world, &words, "udp/53", 10));
+    assert_eq!(code, 1);
+    assert!(err.contains("your certificate ended on 20"), "{err}");
+}
+
+#[test]
+fn our_certificate_that_ends_soon_is_noted() {
+    let world = World::new();
+    let words = "knock --no-verify --knock-port 2 127.66.5.1 udp/53";
+    let (code, _, err) = outcome(&mut as_old_alice(&world, words, "udp/53", 42));
+    assert_eq!(code, 0);
+    assert!(err.contains("note: your certificate ends on 20"), "{err}");
+    let world = World::new();
+    let (_, _, err) = outcome(&mut as_old_alice(&world, words, "udp/53", 80));
+    assert_eq!(err, "", "forty days are left");
+}
+
+#[test]
+fn what_our_certificate_does_not_allow_is_named_as_the_reason() {
+    let world = World::new();
+    for (services, expected) in [
+        ("tcp/2222", "your certificate allows only tcp/22, udp/53, and not tcp/2222"),
+        ("udp/53-54", "and not udp/53-54"),
+    ] {
+        let (code, _, err) = outcome(&mut alice(&world, &format!("{IN_VAIN} {services}")));
+        assert_eq!(code, 1);
+        assert!(err.contains(expected), "{err}");
+    }
+    let (_, _, err) = outcome(&mut alice(&world, &format!("{IN_VAIN} udp/53")));
+    assert!(!err.contains("allows only"), "{err}");
+}
+
+#[test]
+fn a_servers_key_is_no_identity() {
+    let world = World::new();
+    let mut command = alice(&world, &format!("{IN_VAIN} udp/53"));
+    let (code, _, err) = outcome(command.env("SKNOCK_IDENTITY", world.file("gate.pfx")));
+    assert_eq!(code, 1);
+    assert!(err.contains("not for client authentication"), "{err}");
+}
+
+#[test]
+fn more_ports_than_a_knock_can_open_are_refused_at_once() {
+    let world = World::new();
+    for services in ["tcp/1-65535", "tcp/100-163 udp/53"] {
+        let (code, _, err) = outcome(&mut alice(&world, &format!("{IN_VAIN} {services}")));
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains("at most 64"), "{err}");
+    }
+    let (code, _, _) = outcome(&mut alice(&world, &format!("{IN_VAIN} tcp/100-163")));
+    assert_eq!(code, 1, "64 can be asked for");
+}
+
+#[test]
+fn a_wide_certificate_without_a_service_named_is_told_to_name_one() {
+    let world = World::new();
+    let (code, _, err) = outcome(&mut as_old_alice(&world, IN_VAIN, "tcp/1-65535", 80));
+    assert_eq!(code, 1);
+    assert!(err.contains("allows 65535 ports") && err.contains("name what to open"), "{err}");
+}
+
+#[test]
+fn a_port_that_cannot_be_reached_is_told_with_the_address_it_was_opened_for() {
+    let world = World::new();
+    let server = Server::granting(&world, "127.0.0.1:0");
+    for command in ["knock", "connect"] {
+        let service = if command == "knock" { "tcp/2222" } else { "2222" };
+        let words = format!("{command} --knock-port {} 127.0.0.1 {service}", port(&server));
+        let (code, _, err) = outcome(&mut alice(&world, &words));
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("for 127.0.0.1"), "{err}");
+        assert!(err.contains("leaves by another address"), "{err}");
+        let words = format!("{command} --json --knock-port {} 127.0.0.1 {service}", port(&server));
+        let (_, out, err) = outcome(&mut alice(&world, &words));
+        let report = json(if command == "knock" { &out } else { &err });
+        assert!(report["observed"].as_str().unwrap().starts_with("127.0.0.1:"), "{report}");
+    }
+}
+
+#[test]
+fn for_whom_a_door_is_open_is_told() {
+    let world = World::new();
+    let server = Server::granting(&world, "127.0.0.1:0");
+    let words = format!("knock --knock-port {} 127.0.0.1 udp/53", port(&server));
+    let (_, out, _) = outcome(&mut alice(&world, &words));
+    assert!(out.starts_with("udp/53 on 127.0.0.1 is open to 127.0.0.1 for 15 s (answer"), "{out}");
+}
+
+#[test]
+fn a_port_that_may_not_be_protected_at_all_is_not_called_open() {
+    let world = World::new();
+    let service = echo_service();
+    let words = format!("knock --knock-port 2 --attempts 1 127.0.0.1 tcp/{service}");
+    let (code, out, err) = outcome(&mut alice(&world, &words));
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(!out.contains("is open"), "{out}");
+    assert!(
+        out.contains("is reachable, but no answer came") && out.contains("not be protected"),
+        "{out}"
+    );
+    let words = format!("knock --json --knock-port 2 --attempts 1 127.0.0.1 tcp/{service}");
+    let report = json(&outcome(&mut alice(&world, &words)).1);
+    assert_eq!((&report["result"], &report["verified"]), (&"open".into(), &"connection".into()));
+    assert!(report["notes"][0].as_str().unwrap().contains("not be protected"), "{report}");
+
+    // The other side ends at once, and so does connect.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let bound = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let words = format!("connect --knock-port 2 --attempts 1 127.0.0.1 {bound}");
+    let (_, _, err) = outcome(&mut alice(&world, &words));
+    assert!(err.contains("note: ") && err.contains("not be protected"), "{err}");
+}

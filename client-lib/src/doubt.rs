@@ -1,0 +1,121 @@
+//! What a client knows by itself that keeps its knocks from being accepted. Servers never say why not, but a
+//! client can read its own certificate.
+
+use std::fmt;
+use std::time::Duration;
+
+use sknock_protocol::{Moment, Service, allowed_services, service};
+
+use crate::{Client, Dialect};
+
+/// Ports that one knock opens at most, ranges counted in full. Every server refuses more.
+pub(crate) const MOST_PORTS: u32 = 64;
+
+/// An end is worth a note from here on, or from the last tenth of a certificate's life on.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Something that keeps, or soon keeps, knocks from being accepted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// Our certificate has ended.
+    Ended(Moment),
+    /// Our certificate ends soon.
+    EndsSoon(Moment),
+    /// Our certificate has not begun.
+    NotBegun(Moment),
+    /// The server's certificate has ended. Knocks work all the same, as long as its key is the server's.
+    ServerEnded(Moment),
+    /// Our certificate is for something else.
+    NotForClients,
+    /// Our certificate allows nothing.
+    NothingAllowed,
+    /// Our certificate allows less than was asked for.
+    NotAllowed {
+        /// What it allows.
+        allowed: Vec<Service>,
+        /// The first service that it does not.
+        wanted: Service,
+    },
+    /// No service was named, and our certificate allows more ports than one knock opens.
+    TooManyAllowed(u32),
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(end) => {
+                write!(f, "your certificate ended on {}: get another", end.date())
+            }
+            Self::EndsSoon(end) => {
+                write!(f, "your certificate ends on {}: get another before", end.date())
+            }
+            Self::NotBegun(begin) => {
+                write!(f, "your certificate begins only on {}: is this clock right?", begin.date())
+            }
+            Self::ServerEnded(end) => write!(
+                f,
+                "the server's certificate ended on {}: the server may have another key by now; ask for its \
+                 new certificate",
+                end.date()
+            ),
+            Self::NotForClients => f.write_str(
+                "your certificate is not for client authentication, as a server's is: is it the right file?",
+            ),
+            Self::NothingAllowed => {
+                f.write_str("your certificate allows no service: ask for one that does")
+            }
+            Self::NotAllowed { allowed, wanted } => {
+                let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+                let allowed = allowed.join(", ");
+                write!(f, "your certificate allows only {allowed}, and not {wanted}")
+            }
+            Self::TooManyAllowed(ports) => write!(
+                f,
+                "your certificate allows {ports} ports, and a knock opens at most {MOST_PORTS}: name what to open"
+            ),
+        }
+    }
+}
+
+impl Client {
+    /// Ends of certificates, as of `now`.
+    pub(crate) fn doubts_at(&self, now: Moment) -> Vec<Doubt> {
+        let ours = self.identity.validity();
+        let life = ours.ends.since(ours.begins);
+        let own = if now < ours.begins {
+            Some(Doubt::NotBegun(ours.begins))
+        } else if ours.ends < now {
+            Some(Doubt::Ended(ours.ends))
+        } else {
+            let soon = ours.ends.since(now) < SOON.min(life / 10);
+            soon.then_some(Doubt::EndsSoon(ours.ends))
+        };
+        let end = self.server.validity().ends;
+        own.into_iter().chain((end < now).then_some(Doubt::ServerEnded(end))).collect()
+    }
+
+    /// The same, and what our certificate says against this wish. No doubt is proof: the server judges.
+    pub(crate) fn doubts_about(&self, services: &[Service], now: Moment) -> Vec<Doubt> {
+        let mut doubts = self.doubts_at(now);
+        if self.options.dialect == Dialect::V2 && !self.identity.is_for_clients() {
+            doubts.push(Doubt::NotForClients);
+            return doubts;
+        }
+        let Ok(allowed) = allowed_services(self.identity.certificate()) else { return doubts };
+        let fits = |wanted: &&Service| service::all_covered(wanted, &allowed);
+        if allowed.is_empty() {
+            doubts.push(Doubt::NothingAllowed);
+        } else if let Some(&wanted) = services.iter().find(|wanted| !fits(wanted)) {
+            doubts.push(Doubt::NotAllowed { allowed, wanted });
+        } else if services.is_empty() && ports(&allowed) > MOST_PORTS {
+            doubts.push(Doubt::TooManyAllowed(ports(&allowed)));
+        }
+        doubts
+    }
+}
+
+/// How many they are, each range in full.
+pub(crate) fn ports(services: &[Service]) -> u32 {
+    services.iter().map(|service| u32::from(service.width())).sum()
+}
