@@ -122,7 +122,7 @@ static void knocks(sknock_client *client) {
     must(sknock_knock(client, "gw", NOT_UTF_8, NULL) == SKNOCK_RESULT_ARGUMENT);
     must(sknock_knock(client, "gw", "tcp/22 22", NULL) == SKNOCK_RESULT_ARGUMENT);
     must(said(SKNOCK_RESULT_ARGUMENT, "'22'"));
-    must(sknock_knock(client, "", "tcp/22", &opened) == SKNOCK_RESULT_RESOLVE && !opened);
+    must(sknock_knock(client, "", "tcp/22", &opened) == SKNOCK_RESULT_ARGUMENT && !opened);
     must(sknock_connect(NULL, "gw", 22) == SKNOCK_RESULT_ARGUMENT);
     must(sknock_connect(client, NULL, 22) == SKNOCK_RESULT_ARGUMENT);
     must(sknock_connect(client, NOT_UTF_8, 22) == SKNOCK_RESULT_ARGUMENT);
