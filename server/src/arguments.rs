@@ -44,7 +44,8 @@ pub(crate) enum Command {
     Explain {
         #[command(flatten)]
         config: Config,
-        /// When they arrived: seconds since 1970 UTC, with up to three decimals [default: now]
+        /// When they arrived: as the log prints it (2026-11-28T18:25:21.902Z, RFC 3339), or seconds since
+        /// 1970 UTC with up to three decimals [default: now]
         #[arg(long, value_name = "TIME", value_parser = moment)]
         at: Option<Moment>,
         /// Who sent them: an IP address, or IP:PORT
@@ -143,7 +144,15 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 fn moment(text: &str) -> Result<Moment, String> {
-    let wrong = || "write seconds since 1970 UTC, as `date +%s` does, or `date +%s.%3N`".to_owned();
+    let date = text.replacen(' ', "T", 1);
+    if let Some(moment) = Moment::of_date(&date) {
+        return Ok(moment);
+    }
+    let wrong = || {
+        "write it as the log prints it, such as 2026-11-28T18:25:21.902Z, or in seconds since 1970 UTC, as \
+         `date +%s` does, or `date +%s.%3N`"
+            .to_owned()
+    };
     let (seconds, decimals) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if seconds.is_empty() || decimals.len() > 3 || !digits(seconds) || !digits(decimals) {
@@ -166,6 +175,18 @@ mod tests {
     fn times_are_read_to_the_millisecond() {
         assert_eq!(moment("1750000000"), Ok(Moment::from_millis(1_750_000_000_000)));
         assert_eq!(moment("1750000000.05"), Ok(Moment::from_millis(1_750_000_000_050)));
+        let logged = Moment::from_millis(1_750_000_000_050);
+        for text in [
+            "2025-06-15T15:06:40.050123Z",
+            "2025-06-15 15:06:40.05Z",
+            "2025-06-15T17:06:40.050+02:00",
+            "2025-06-15 17:06:40.050000000+02:00",
+        ] {
+            assert_eq!(moment(text), Ok(logged), "{text}");
+        }
+        for text in ["2025-06-15", "2025-06-15T15:06:40", "2025-06-31T15:06:40Z", "15:06:40"] {
+            assert!(moment(text).unwrap_err().contains("as the log prints it"), "{text:?}");
+        }
         for text in ["", ".5", "-1", "1.2345", "1e3", "18446744073709551616", "now"] {
             assert!(moment(text).is_err(), "{text:?}");
         }

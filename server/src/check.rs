@@ -25,6 +25,7 @@ mod surroundings;
 mod switches;
 mod synchronised;
 mod unit;
+mod unknown;
 mod ways_in;
 
 use std::collections::BTreeSet;
@@ -40,6 +41,7 @@ pub use report::{Finding, Report, Severity};
 pub use sessions::Session;
 pub use switches::Switches;
 
+use self::unknown::Unknown;
 use crate::config::{Problems, Settings};
 use crate::marks::Marks;
 use crate::refresh::Attempt;
@@ -122,12 +124,16 @@ pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Moment) -> R
             Finding::error(format!("{}: {}", problem.place, problem.what), &problem.remedy)
         })
         .collect();
+    let unknown = Unknown::of(loaded);
+    let mut facts = Vec::new();
     if let Some(settings) = settled(loaded) {
         let found = examine(settings, &Found::look(settings), host, now);
-        findings.extend(found.into_iter().map(|finding| finding.located(settings)));
+        let found = found.into_iter().filter(|finding| !unknown.explains(finding));
+        findings.extend(found.map(|finding| finding.located(settings)));
+        facts = facts::gather(settings, &unknown);
     }
     reader::examine(host, &mut findings);
-    Report::new(settled(loaded).map(facts::gather).unwrap_or_default(), findings)
+    Report::new(facts, findings)
 }
 
 /// The settings, as far as they could be understood.

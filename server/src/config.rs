@@ -16,10 +16,12 @@ pub mod keys;
 mod layers;
 mod lines;
 mod load;
+mod nearest;
 mod password;
 mod problem;
 mod services;
 mod settings;
+mod strangers;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -60,9 +62,12 @@ fn draft<'a>(
     let variables = environment
         .into_iter()
         .filter_map(|(name, value)| name.to_str().map(|name| (name, value.to_str())));
-    let overrides = lines::read_environment(variables, &mut problems);
+    let variables: Vec<_> = variables.collect();
+    let overrides = lines::read_environment(variables.iter().copied(), &mut problems);
     let mut reader = layers::Reader::new(entries, overrides, file, problems);
     let mut settings = build::settings(&mut reader);
     settings.notes = reader.notes;
+    let fetches = !settings.revocation.urls.is_empty();
+    settings.notes.extend(strangers::notes(&variables, fetches));
     (settings, reader.problems)
 }

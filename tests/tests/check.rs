@@ -143,6 +143,34 @@ fn everything_wrong_is_found_at_once_with_exit_78() {
     assert!(report.to_string().ends_with("not ready: 5 error(s), 0 warning(s)"), "{report}");
 }
 
+/// What stands in for a value that cannot be is nobody's setting: nothing is told of it.
+#[test]
+fn of_a_value_that_cannot_be_only_that_is_told() {
+    let here = Installation::new();
+    let told = |lines: &[&str]| {
+        here.reconfigure(lines);
+        let report = here.check();
+        assert_eq!(report.exit_code(), 78);
+        let found: Vec<String> =
+            report.findings().iter().map(|finding| finding.what.clone()).collect();
+        assert_eq!(found.len(), 1, "{report}");
+        (report.facts().concat(), found.concat())
+    };
+    for (line, ports) in
+        [("knockPort = 0", false), ("intake = both", false), ("knocksPerSource = -1", false)]
+    {
+        let (facts, _) = told(&[line]);
+        assert_eq!(facts.contains("knocks: at"), ports, "{facts}");
+    }
+    let (facts, what) = told(&["protectedPorts = 22"]);
+    assert!(facts.contains("knocks: at udp/62344,") && what.contains("\"22\""), "{facts} {what}");
+    told(&["firewallPolicy = accept"]);
+    told(&["stateDir ="]);
+    told(&["user = root"]);
+    told(&["crlFile =", "crlUrl = ftp://gw/list"]);
+    told(&["serverPFXFile ="]);
+}
+
 #[test]
 fn a_file_that_does_not_open_is_told_apart_from_a_wrong_password() {
     let here = Installation::new();
@@ -157,7 +185,9 @@ fn a_file_that_does_not_open_is_told_apart_from_a_wrong_password() {
     error(&["serverPFXFile = nowhere.pfx"], "serverPFXFile: its file cannot be read", "correct");
     error(&["serverPFXFile = ca/crl.der"], "serverPFXFile: not a PKCS#12 file", "make a new one");
     here.write("empty", "");
-    error(&["serverPFXFile = empty"], "serverPFXFile: not a PKCS#12 file", "make a new one");
+    error(&["serverPFXFile = empty"], "serverPFXFile: the file is empty", "copy");
+    error(&["serverPFXFile = ca/ca.pem"], "serverPFXFile: this is a PEM file", "openssl pkcs12");
+    error(&["serverPFXFile = ca/host.cer"], "a certificate without its key", "name the PKCS#12");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn a_server_s_file_that_cannot_work_is_refused_with_its_reason() {
         (openssl::pkcs12(ours.pem(), PASSWORD, &["-nokeys"]), "no private key"),
         (good[..good.len() / 2].to_vec(), "not a PKCS#12 file"),
         (b"serverPFXFile".to_vec(), "not a PKCS#12 file"),
-        (Vec::new(), "not a PKCS#12 file"),
+        (Vec::new(), "the file is empty"),
     ] {
         let (code, errors) = errors(&world, &config, &pfx);
         let [error] = &errors[..] else { panic!("{meaning}: one error, not {errors:?}") };

@@ -2,12 +2,16 @@
 
 use sknock_gate::Meter;
 
+use super::unknown::Unknown;
 use crate::config::{Intake, Settings};
 use crate::parent::plan::meter;
 
-/// How knocks come in, and how many of one source.
-pub(super) fn gather(settings: &Settings) -> Vec<String> {
+/// How knocks come in, and how many of one source: nothing, where the values of `unknown` keys decide it.
+pub(super) fn gather(settings: &Settings, unknown: &Unknown) -> Vec<String> {
     let knocks = &settings.knocks;
+    if unknown.any_of(&["knockPort", "intake", "nflogGroup", "knocksPerSource"]) {
+        return Vec::new();
+    }
     let ports: Vec<String> = knocks.ports.iter().map(ToString::to_string).collect();
     let way = match knocks.intake {
         Intake::Nflog => format!(

@@ -61,16 +61,6 @@ impl Key {
         ALL.iter().copied().find(|key| key.name.eq_ignore_ascii_case(name))
     }
 
-    /// The key whose name is most like `name`, if any is at all like it.
-    pub fn nearest(name: &str) -> Option<&'static Self> {
-        let name = name.to_ascii_lowercase();
-        ALL.iter()
-            .map(|key| (strsim::damerau_levenshtein(&name, &key.name.to_ascii_lowercase()), *key))
-            .min_by_key(|(distance, _)| *distance)
-            .filter(|(distance, key)| *distance * 2 <= key.name.len())
-            .map(|(_, key)| key)
-    }
-
     /// Its values in a few words: `1 to 65535`, `none, reject or drop`.
     pub fn values(&self) -> String {
         match self.kind {
@@ -131,7 +121,7 @@ keys! {
     CRL_FILE = "crlFile", Kind::OptionalPath, "",
         "revocation list as DER, only read; without it and crlUrl nobody is ever revoked";
     CRL_URL = "crlUrl", Kind::Urls, "",
-        "where to fetch it; saved in stateDir, and the newer of that and crlFile counts";
+        "where to fetch it, without any proxy; saved in stateDir, and the newer of that and crlFile counts";
     CRL_UPDATE_INTERVAL = "CRL_UPDATE_INTERVAL_IN_MINUTES",
         Kind::Tenths { min: 1, max: 100_800 }, "30",
         "how often to fetch it, in minutes: how long a revoked certificate may still open doors";
@@ -219,20 +209,6 @@ mod tests {
             let first = ALL.iter().position(|other| other.name.eq_ignore_ascii_case(key.name));
             assert_eq!(first, Some(index), "{}", key.name);
         }
-    }
-
-    #[test]
-    fn a_slip_finds_its_key_and_nonsense_finds_none() {
-        for (slip, name) in [
-            ("knockprot", "knockPort"),
-            ("PFXPassword", "PFXPasswd"),
-            ("crlurls", "crlUrl"),
-            ("PORT_OPEN_DURATION", "PORT_OPEN_DURATION_IN_SECONDS"),
-        ] {
-            assert_eq!(Key::nearest(slip).map(|key| key.name), Some(name));
-        }
-        assert!(Key::nearest("x").is_none());
-        assert!(Key::nearest("").is_none());
     }
 
     #[test]

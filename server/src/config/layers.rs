@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         remedy: impl Into<String>,
     ) {
         let place = self.place(key).unwrap_or_else(|| format!("default of {}", key.name));
-        self.problems.push(Problem::new(place, what, remedy));
+        self.problems.push(Problem::new(place, what, remedy).about(key.name));
     }
 
     pub(super) fn note(

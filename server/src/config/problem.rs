@@ -15,6 +15,9 @@ pub struct Problem {
     pub what: String,
     /// What to do about it.
     pub remedy: String,
+    /// The key whose value is not known because of it.
+    #[serde(skip)]
+    key: Option<&'static str>,
 }
 
 impl Problem {
@@ -23,7 +26,12 @@ impl Problem {
         what: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { place: place.into(), what: what.into(), remedy: remedy.into() }
+        Self { place: place.into(), what: what.into(), remedy: remedy.into(), key: None }
+    }
+
+    /// The same, about the value of `key`.
+    pub(super) fn about(self, key: &'static str) -> Self {
+        Self { key: Some(key), ..self }
     }
 }
 
@@ -53,6 +61,11 @@ impl Problems {
     /// One after the other.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.all.iter()
+    }
+
+    /// Keys whose values are not known: what the draft has for them is nobody's wish.
+    pub(crate) fn unknown_values(&self) -> impl Iterator<Item = &'static str> {
+        self.all.iter().filter_map(|problem| problem.key)
     }
 
     /// What could be understood, so that `check` can find what else is wrong. Not to be run: bad

@@ -8,6 +8,7 @@ mod issuers;
 mod names;
 mod noticed;
 mod points;
+mod proxies;
 mod redirects;
 mod rollback;
 mod saved;

@@ -1,0 +1,47 @@
+//! Variables of the environment that look as if they were settings, and are none.
+
+use super::{Key, Note};
+
+/// Those of `sknock`, and of the log. Whoever sets one of the first two for a server means a key.
+const OTHERS: [&str; 7] =
+    ["KNOCK_PORT", "PROTOCOL", "IDENTITY", "SERVER_CERT", "PASSWORD_FILE", "PFX_PASSWORD", "LOG"];
+
+/// Of [`OTHERS`], those that resemble keys of the same meaning.
+const RESEMBLING: [&str; 2] = ["KNOCK_PORT", "PROTOCOL"];
+
+/// What names a proxy, in lower case.
+const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
+
+/// What to know about these variables; `fetches` if lists are fetched.
+pub(super) fn notes(variables: &[(&str, Option<&str>)], fetches: bool) -> Vec<Note> {
+    let set = variables.iter().filter(|(_, value)| value.is_none_or(|value| !value.is_empty()));
+    let names = set.map(|(name, _)| *name);
+    names.filter_map(|name| resembling(name).or_else(|| proxy(name).filter(|_| fetches))).collect()
+}
+
+fn resembling(name: &str) -> Option<Note> {
+    let upper = name.to_ascii_uppercase();
+    let rest = upper.strip_prefix("SKNOCK_")?;
+    if name.starts_with("SKNOCK_") && Key::find(rest).is_some() {
+        return None;
+    }
+    let key =
+        Key::nearest(rest).filter(|_| !OTHERS.contains(&rest) || RESEMBLING.contains(&rest))?;
+    let meant = format!("SKNOCK_{}", key.name.to_ascii_uppercase());
+    if RESEMBLING.contains(&rest) {
+        let remedy = format!("for the server set {meant}, or {} in the configuration", key.name);
+        return Some(note(name, "is the client's", &remedy));
+    }
+    Some(note(name, "is no key", &format!("did you mean {meant}?")))
+}
+
+fn proxy(name: &str) -> Option<Note> {
+    let remedy = "see that the addresses of crlUrl can be reached without, or name a mirror";
+    let is_proxy = PROXIES.contains(&name.to_ascii_lowercase().as_str());
+    is_proxy.then(|| note(name, "no proxy is used to fetch the lists of crlUrl", remedy))
+}
+
+fn note(name: &str, what: &str, remedy: &str) -> Note {
+    let place = format!("environment variable {name}");
+    Note { place, what: what.into(), remedy: remedy.into(), warning: false }
+}
