@@ -22,7 +22,7 @@ pub(crate) fn without_answer(task: &Task) -> &'static str {
     match task.options.protocol {
         Dialect::V1 => "not known to be opened: servers of v1 do not answer",
         Dialect::V2 => {
-            "no answer came: the answer was lost, or the port may not be protected at all"
+            "no answer came: it was lost, or an earlier grant lasts, or the port may not be protected at all"
         }
     }
 }

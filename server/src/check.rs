@@ -147,8 +147,8 @@ fn settled(loaded: &Result<Settings, Problems>) -> Option<&Settings> {
 /// Judges what was found for these settings at this time. Reads nothing.
 pub fn examine(settings: &Settings, found: &Found, host: &Host, now: Moment) -> Vec<Finding> {
     let mut findings: Vec<Finding> = settings.notes.iter().map(Finding::from).collect();
-    let anchors = keys::examine(settings, found, now, &mut findings);
-    revocation::examine(settings, (found, host), anchors.as_ref(), now, &mut findings);
+    let keys = keys::examine(settings, found, now, &mut findings);
+    revocation::examine(settings, (found, host), keys.as_ref(), now, &mut findings);
     host::examine(settings, found, host, &mut findings);
     knock_ports::examine(settings, &host.listening, &mut findings);
     host.switches.examine(&mut findings);

@@ -143,6 +143,18 @@ fn everything_wrong_is_found_at_once_with_exit_78() {
     assert!(report.to_string().ends_with("not ready: 5 error(s), 0 warning(s)"), "{report}");
 }
 
+/// Clients look at no list: only here it can be noticed.
+#[test]
+fn a_servers_certificate_that_was_revoked_is_told() {
+    let here = Installation::new();
+    assert_eq!(here.check().findings(), []);
+    here.authority.revoke("host", sknock_certs::Reason::KeyCompromise, days(1)).unwrap();
+    let report = here.check_at(days(1), &Host::default());
+    let what = "serverPFXFile: the server's certificate is on the list in crlFile";
+    assert_found(&report, Severity::Warning, what, "give the server another key");
+    assert_eq!((report.findings().len(), report.exit_code()), (1, 0), "{report}");
+}
+
 /// What stands in for a value that cannot be is nobody's setting: nothing is told of it.
 #[test]
 fn of_a_value_that_cannot_be_only_that_is_told() {

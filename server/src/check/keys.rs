@@ -16,13 +16,21 @@ use crate::keys::{Authorities, authorities, pem, without_line_end};
 /// Certificates that end within this time are mentioned.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Adds what is wrong with the keys. Gives whom to trust, if that can be told.
+/// Who we are and whom we trust, as far as it can be told.
+pub(super) struct Keys {
+    /// Whom to trust.
+    pub(super) anchors: Anchors,
+    /// Our own certificate, DER.
+    pub(super) own: Vec<u8>,
+}
+
+/// Adds what is wrong with the keys. Gives them, if that can be told.
 pub(super) fn examine(
     settings: &Settings,
     found: &Found,
     now: Moment,
     findings: &mut Vec<Finding>,
-) -> Option<Anchors> {
+) -> Option<Keys> {
     let bundle = bundle(settings, found, findings);
     let added = content("caFile", found.authorities.as_ref(), findings);
     let Some(bundle) = bundle else {
@@ -45,7 +53,7 @@ pub(super) fn examine(
                 findings.extend(validity("authority", authority, now));
             }
             findings.extend(unused.iter().map(|why| unfit(why)));
-            Some(anchors)
+            Some(Keys { anchors, own: bundle.certificate().to_vec() })
         }
         Err(error) => {
             findings.push(named(&error.to_string()));

@@ -6,9 +6,10 @@ use std::io;
 use std::time::Duration;
 
 use sknock_protocol::{Anchors, CrlError, FUTURE_SLACK, Mark, Moment, RevocationList};
+use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::time::ASN1Time;
 
-use super::keys::{content, pem, told};
+use super::keys::{Keys, content, pem, told};
 use super::{Content, Finding, Found, Host, Severity};
 use crate::config::Settings;
 
@@ -19,7 +20,7 @@ const SOON: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn examine(
     settings: &Settings,
     (found, host): (&Found, &Host),
-    anchors: Option<&Anchors>,
+    keys: Option<&Keys>,
     now: Moment,
     findings: &mut Vec<Finding>,
 ) {
@@ -31,10 +32,11 @@ pub(super) fn examine(
     };
     // The server's own; it does without if it has to.
     let saved = found.saved.as_ref().and_then(|saved| saved.as_ref().ok());
-    let mut lists = match anchors {
-        Some(anchors) => {
+    let mut lists = match keys {
+        Some(Keys { anchors, own }) => {
             let places = [(SAVED, saved), ("crlFile", file)];
             let newest = newest(places, anchors, (host, fetched), findings);
+            findings.extend(newest.iter().find_map(|(place, list)| ourselves(place, list, own)));
             newest.iter().map(|(place, list)| Known::of(place, list)).collect()
         }
         None => Vec::new(),
@@ -51,9 +53,22 @@ pub(super) fn examine(
     for list in &lists {
         age(settings, (list, host), now, findings);
     }
-    if let Some(anchors) = anchors.filter(|_| !lists.is_empty()) {
-        coverage(&lists, anchors, findings);
+    if let Some(keys) = keys.filter(|_| !lists.is_empty()) {
+        coverage(&lists, &keys.anchors, findings);
     }
+}
+
+/// Our own certificate on a list. Clients look at none, and knock on as before.
+fn ourselves(place: &str, list: &RevocationList, own: &[u8]) -> Option<Finding> {
+    let (_, own) = X509Certificate::from_der(own).ok()?;
+    let revoked = own.issuer().to_string() == list.issuer_name() && list.contains(own.raw_serial());
+    let list = if place == SAVED { "the saved list" } else { "the list in crlFile" };
+    revoked.then(|| {
+        let what = format!("serverPFXFile: the server's certificate is on {list}: it was revoked");
+        let remedy = "clients do not look at lists: give the server another key, and clients its certificate \
+                      (OPERATIONS, \"Another key for the server\")";
+        Finding::warning(what, remedy)
+    })
 }
 
 /// `crlTlsCaFile`
