@@ -10,10 +10,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::json;
 use sknock_certs::{Authority, Error, Name};
-use sknock_protocol::Moment;
+use sknock_protocol::{Moment, Service};
 
 pub(crate) use args::Args;
 use args::{Command, Password};
@@ -32,6 +32,18 @@ enum Failure {
 /// How long certificates are valid if nobody says so, in days.
 const SERVER_DAYS: u32 = 3650;
 const CLIENT_DAYS: u32 = 365;
+
+/// A second service behind one `--allow` is told where it belongs; all else clap says well.
+pub(crate) fn misread(error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    if error.kind() != ErrorKind::UnknownArgument || Service::spelt(wrong).is_err() {
+        return error;
+    }
+    let told = format!("each service has an option of its own: write --allow {wrong}\n");
+    clap::Error::raw(ErrorKind::UnknownArgument, told)
+}
 
 /// Does what the arguments say and tells about it: 0 if it was done, 1 if not, 2 if they make no sense.
 pub(crate) fn run(args: &Args, now: Moment) -> ExitCode {

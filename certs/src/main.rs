@@ -9,7 +9,7 @@ use clap::Parser;
 use sknock_protocol::Moment;
 
 fn main() -> ExitCode {
-    let args = cli::Args::parse();
+    let args = cli::Args::try_parse().unwrap_or_else(|error| cli::misread(error).exit());
     cli::run(&args, now())
 }
 

@@ -47,7 +47,7 @@ enum Command {
         #[arg(value_parser = values::host)]
         host: String,
         /// What to open: tcp/22, udp/60000-60010 ...; without any, all that your certificate allows
-        #[arg(value_parser = values::service)]
+        #[arg(value_parser = Service::spelt)]
         services: Vec<Service>,
     },
     /// Open a TCP port, connect to it, and join it to stdin and stdout

@@ -2,48 +2,11 @@
 
 use std::num::NonZeroU16;
 
-use sknock::{NotAService, Service, check_host};
+use sknock::{Service, check_host};
 
 /// A host's name or address, and nothing else.
 pub(crate) fn host(text: &str) -> Result<String, String> {
     check_host(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
-}
-
-/// `tcp/22`, also in upper case.
-pub(crate) fn service(text: &str) -> Result<Service, String> {
-    let lower = text.to_ascii_lowercase();
-    lower.parse().map_err(|error| meant(&lower).unwrap_or_else(|| told(error)))
-}
-
-fn told(error: NotAService) -> String {
-    error.to_string()
-}
-
-/// The service that was meant, if that is clear.
-fn meant(text: &str) -> Option<String> {
-    let several: Vec<&str> = text
-        .split(|c: char| c == ',' || c.is_whitespace())
-        .filter(|part| !part.is_empty())
-        .collect();
-    if several.len() > 1 && several.iter().all(|part| part.parse::<Service>().is_ok()) {
-        return Some(format!("several services are several words: write {}", several.join(" ")));
-    }
-    if text.parse::<NonZeroU16>().is_ok() {
-        return Some(format!("the transport is missing: write tcp/{text} or udp/{text}"));
-    }
-    if text.rsplit('/').next() == Some("ssh") {
-        return Some("a service is a transport and a port: SSH is tcp/22".into());
-    }
-    let (left, right) = text.split_once(['/', ':'])?;
-    let swapped = [format!("{left}/{right}"), format!("{right}/{left}"), ascending(left, right)];
-    let service = swapped.into_iter().find(|text| text.parse::<Service>().is_ok())?;
-    Some(format!("write {service}"))
-}
-
-/// The range with its lower end first.
-fn ascending(transport: &str, ports: &str) -> String {
-    let (last, first) = ports.split_once('-').unwrap_or((ports, ports));
-    format!("{transport}/{first}-{last}")
 }
 
 /// A TCP or UDP port.

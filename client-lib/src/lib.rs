@@ -40,7 +40,7 @@ pub use options::{Address, ClientBuilder, Family};
 pub use sknock_protocol::v1::SealError as SealErrorV1;
 pub use sknock_protocol::v2::SealError;
 pub use sknock_protocol::{
-    Bundle, BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, NotAService,
+    Bundle, BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, Misspelt, NotAService,
     ServerCertificate, ServerCertificateError, Service, Transport, Validity,
 };
 

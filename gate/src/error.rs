@@ -93,7 +93,9 @@ impl fmt::Display for Error {
 
 fn remedy(errno: Errno) -> &'static str {
     match errno {
-        Errno::EPERM | Errno::EACCES => "this needs CAP_NET_ADMIN in this network namespace",
+        Errno::EPERM | Errno::EACCES => {
+            "this needs CAP_NET_ADMIN in this network namespace, as root has it"
+        }
         Errno::EPROTONOSUPPORT => "the kernel has no nf_tables: load it with `modprobe nf_tables`",
         Errno::EOPNOTSUPP | Errno::ENOENT => {
             "the table was removed, or the kernel lacks a part of nf_tables: \

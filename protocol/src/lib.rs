@@ -29,6 +29,7 @@ mod server_key;
 pub mod service;
 mod sha256;
 mod signed;
+mod spelling;
 mod subject;
 mod symmetric;
 mod trust;
@@ -55,6 +56,7 @@ pub use revocation::{
 };
 pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, ServerKeyError};
 pub use service::{NotAService, Service, Transport};
+pub use spelling::Misspelt;
 pub use subject::{CertificateId, Subject};
 pub use trust::{Anchors, Issuer, TrustError};
 pub use validity::Validity;

@@ -113,7 +113,7 @@ pub(crate) struct Which {
     #[arg(long)]
     name: Option<String>,
     /// That are open to this address
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = ip)]
     address: Option<IpAddr>,
     /// All of them
     #[arg(long, conflicts_with_all = ["knock", "serial", "name", "address"])]
@@ -160,6 +160,10 @@ fn moment(text: &str) -> Result<Moment, String> {
     }
     let millis = format!("{seconds}{decimals:0<3}").parse().map_err(|_| wrong())?;
     Ok(Moment::from_millis(millis))
+}
+
+fn ip(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "write an IP address, as `sknockd grants` shows it".to_owned())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

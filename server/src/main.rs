@@ -14,11 +14,13 @@ use sknock_server::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use sknock_server::{child, clock, explain, grants, parent, trial};
 
 mod arguments;
+mod misread;
 
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = Arguments::try_parse();
+    match arguments.unwrap_or_else(|error| misread::told(error).exit()).command {
         Command::Run { config, trial } => parent::run(&config.path, trial.span),
         Command::Confirm => match trial::confirm() {
             Ok(()) => told("confirmed; the new rules stay"),

@@ -139,7 +139,7 @@ fn all_problems_come_at_once_each_with_its_line() {
         (5, "none, reject or drop"),
         (6, "http or https"),
         (7, "\"v3\" is not supported by this version; write v2, or v2, v1"),
-        (8, "like tcp/22"),
+        (8, "write tcp/22 or udp/22"),
         (9, "may not run as root"),
         (10, "not of the form KEY = VALUE"),
         (11, "indented"),

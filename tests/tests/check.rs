@@ -181,6 +181,15 @@ fn of_a_value_that_cannot_be_only_that_is_told() {
     told(&["user = root"]);
     told(&["crlFile =", "crlUrl = ftp://gw/list"]);
     told(&["serverPFXFile ="]);
+    let text = fs::read_to_string(here.path("config.ini")).unwrap();
+    here.write(
+        "config.ini",
+        text.replace("serverPFXFile =", "serverPFXFile = ca/host.pfx")
+            .replace("[DEFAULT]", "[sknock]"),
+    );
+    let report = here.check();
+    assert_found(&report, Severity::Error, "unknown section [sknock]", "rename it");
+    assert_eq!(report.findings().len(), 1, "{report}");
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(crate) enum Command {
         /// Its holder
         name: Name,
         /// What it may open, such as tcp/22 or udp/60000-60010; may be repeated
-        #[arg(long, value_name = "SERVICE", required = true)]
+        #[arg(long, value_name = "SERVICE", required = true, value_parser = Service::spelt)]
         allow: Vec<Service>,
         /// How long the certificate is valid; 365 if not given, but no longer than the authority's
         #[arg(long, value_name = "N", value_parser = days())]

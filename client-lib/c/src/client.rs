@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use std::os::fd::IntoRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sknock::{ClientBuilder, NotAService, Service};
+use sknock::{ClientBuilder, Misspelt, Service};
 
 use crate::argument::{Place, Shared, Text};
 use crate::failure::{Failure, Outcome, caught, free};
@@ -123,7 +123,7 @@ pub extern "C" fn sknock_connect(client: Shared<'_, Client>, host: Text<'_>, por
 fn parse(services: &str) -> Result<Vec<Service>, Failure> {
     let items = services.split([' ', ',']).filter(|item| !item.is_empty());
     let service = |item: &str| {
-        item.parse().map_err(|error: NotAService| {
+        Service::spelt(item).map_err(|error: Misspelt| {
             Failure::new(Outcome::Argument, format!("'{item}': {error}"))
         })
     };

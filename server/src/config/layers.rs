@@ -10,7 +10,7 @@ use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
-use sknock_protocol::{Service, service};
+use sknock_protocol::{Misspelt, Service, service};
 use zeroize::Zeroizing;
 
 use super::lines::Entry;
@@ -198,9 +198,17 @@ impl<'a> Reader<'a> {
         let text = self.text(key);
         let mut services = Vec::new();
         for item in items(&text) {
-            match item.to_ascii_lowercase().parse() {
+            match Service::spelt(item) {
                 Ok(service) => services.push(service),
-                Err(_) => self.bad(key, item),
+                Err(Misspelt::Other(_)) => self.bad(key, item),
+                Err(meant) => {
+                    let shown: String = item.chars().take(60).collect();
+                    self.problem(
+                        key,
+                        format!("{} cannot be {shown:?}", key.name),
+                        meant.to_string(),
+                    );
+                }
             }
         }
         service::union(services)

@@ -40,7 +40,9 @@ pub(super) fn read(text: &str, file: &str, problems: &mut Vec<Problem>) -> Vec<E
         match classify(line) {
             Ok(Line::Nothing) => {}
             Ok(Line::Section(name)) => section = Section::enter(name, &place, problems),
-            Ok(Line::Pair(..)) if section == Section::Foreign => {}
+            // Refused because of the section; but what follows from keys of ours in it is so.
+            Ok(Line::Pair(name, _)) if section == Section::Foreign && Key::find(name).is_none() => {
+            }
             Ok(Line::Pair(name, value)) => match entry(name, value, place, &entries) {
                 Ok(entry) => entries.push((number, entry)),
                 Err(problem) => problems.push(problem),
@@ -106,7 +108,7 @@ impl Section {
         problems.push(Problem::new(
             place,
             format!("unknown section [{name}]"),
-            "all keys belong under [DEFAULT]",
+            "all keys belong under [DEFAULT]: rename it, or remove it and what is in it",
         ));
         Self::Foreign
     }
