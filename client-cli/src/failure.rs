@@ -75,7 +75,9 @@ impl Failure {
 
     /// What to try on this command line, where the message cannot know it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
-        matches!(self.knock()?, KnockError::NotConfirmed { .. }).then_some(
+        // What is known is told in the message.
+        let KnockError::NotConfirmed { doubts, .. } = self.knock()? else { return None };
+        doubts.is_empty().then_some(
             "behind a NAT that the claimed address does not show, try --address source (with \
              v1: the public address); another knock port is named with --knock-port; --timeout and \
              --attempts give more time",

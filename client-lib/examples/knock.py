@@ -28,6 +28,7 @@ client_new = declare("sknock_client_new", HANDLE, HANDLE, HANDLE)
 client_free = declare("sknock_client_free", None, HANDLE)
 knock = declare("sknock_knock", ctypes.c_int, HANDLE, TEXT, TEXT, ctypes.POINTER(HANDLE))
 destination = declare("sknock_opened_destination", TEXT, HANDLE)
+observed = declare("sknock_opened_observed", TEXT, HANDLE)
 seconds = declare("sknock_opened_seconds", ctypes.c_uint16, HANDLE)
 opened_free = declare("sknock_opened_free", None, HANDLE)
 
@@ -43,7 +44,7 @@ def must(result):
 
 
 def open_services(pfx, password, certificate, host, services):
-    """Where the services are open, and for how many seconds."""
+    """Where the services are open, to which address of ours, and for how many seconds."""
     identity = must(identity_open(pfx.encode(), password.encode()))
     server = client = None
     try:
@@ -53,7 +54,9 @@ def open_services(pfx, password, certificate, host, services):
         result = knock(client, host.encode(), " ".join(services).encode(), ctypes.byref(opened))
         must(result == 0)
         try:
-            return destination(opened).decode(), seconds(opened)
+            # Nothing, if no answer came.
+            to = observed(opened) or b"nobody knows whom"
+            return destination(opened).decode(), to.decode(), seconds(opened)
         finally:
             opened_free(opened)
     finally:
@@ -68,10 +71,10 @@ def main():
     pfx, certificate, host, *services = sys.argv[1:]
     password = os.environ.get("SKNOCK_PFX_PASSWORD", "")
     try:
-        where, how_long = open_services(pfx, password, certificate, host, services)
+        where, to, how_long = open_services(pfx, password, certificate, host, services)
     except NotOpened as error:
         sys.exit(f"{host}: {error}")
-    print(f"open on {where} for {how_long} s")
+    print(f"open on {where} to {to} for {how_long} s")
 
 
 if __name__ == "__main__":

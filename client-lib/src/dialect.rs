@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
-use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, service, v1};
+use sknock_protocol::service::{MOST_PORTS, ports, union};
+use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, v1};
 
-use crate::doubt::{MOST_PORTS, ports};
 use crate::options::Options;
 use crate::{Address, KnockError};
 
@@ -50,7 +50,7 @@ impl Options {
     /// Refuses what the dialect cannot say, or no server grants, before anything is sent.
     pub(crate) fn check(&self, services: &[Service]) -> Result<(), KnockError> {
         if self.dialect == Dialect::V2 {
-            return match ports(&service::union(services.iter().copied())) {
+            return match ports(&union(services.iter().copied())) {
                 many if many > MOST_PORTS => Err(KnockError::TooManyPorts(many)),
                 _ => Ok(()),
             };

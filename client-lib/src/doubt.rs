@@ -4,12 +4,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use sknock_protocol::{Moment, Service, allowed_services, service};
+use sknock_protocol::service::{MOST_PORTS, all_covered, ports};
+use sknock_protocol::{Moment, Service, allowed_services};
 
 use crate::{Client, Dialect};
-
-/// Ports that one knock opens at most, ranges counted in full. Every server refuses more.
-pub(crate) const MOST_PORTS: u32 = 64;
 
 /// An end is worth a note from here on, or from the last tenth of a certificate's life on.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -55,8 +53,7 @@ impl fmt::Display for Doubt {
             }
             Self::ServerEnded(end) => write!(
                 f,
-                "the server's certificate ended on {}: the server may have another key by now; ask for its \
-                 new certificate",
+                "the server's certificate ended on {}: ask for its new one, as the server's key may change with it",
                 end.date()
             ),
             Self::NotForClients => f.write_str(
@@ -103,7 +100,7 @@ impl Client {
             return doubts;
         }
         let Ok(allowed) = allowed_services(self.identity.certificate()) else { return doubts };
-        let fits = |wanted: &&Service| service::all_covered(wanted, &allowed);
+        let fits = |wanted: &&Service| all_covered(wanted, &allowed);
         if allowed.is_empty() {
             doubts.push(Doubt::NothingAllowed);
         } else if let Some(&wanted) = services.iter().find(|wanted| !fits(wanted)) {
@@ -113,9 +110,4 @@ impl Client {
         }
         doubts
     }
-}
-
-/// How many they are, each range in full.
-pub(crate) fn ports(services: &[Service]) -> u32 {
-    services.iter().map(|service| u32::from(service.width())).sum()
 }

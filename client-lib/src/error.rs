@@ -5,11 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use sknock_protocol::service::MOST_PORTS;
 use sknock_protocol::v1;
 use sknock_protocol::v2::SealError;
 use sknock_protocol::{BundleError, IdentityError, ServerCertificateError, Service};
 
-use crate::doubt::MOST_PORTS;
 use crate::{Doubt, Family, Granted, NotAHost, Opened, Tried};
 
 /// An identity or a server's certificate could not be loaded.

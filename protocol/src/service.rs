@@ -151,6 +151,14 @@ pub fn union(services: impl IntoIterator<Item = Service>) -> Vec<Service> {
     joined
 }
 
+/// Ports that one knock opens at most, ranges counted in full: `too-many-ports`.
+pub const MOST_PORTS: u32 = 64;
+
+/// How many ports these are, each range in full. They must be a [`union`], or some count twice.
+pub fn ports(services: &[Service]) -> u32 {
+    services.iter().map(|service| u32::from(service.width())).sum()
+}
+
 /// Whether every port of `wanted` is covered by `allowed`, which must be a [`union`].
 pub fn all_covered(wanted: &Service, allowed: &[Service]) -> bool {
     allowed.iter().any(|service| service.covers(wanted))

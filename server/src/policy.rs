@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sknock_protocol::service::{all_covered, union};
+use sknock_protocol::service::{MOST_PORTS, all_covered, ports, union};
 use sknock_protocol::{
     AddressClaim, AnswerKey, KnockId, Moment, Refusal, Revocation, Service, Subject, Transport,
 };
@@ -13,7 +13,7 @@ use crate::replay::AdmittedKnock;
 
 /// Ports of one grant at most, ranges counted in full: each port becomes an element of a set in
 /// the kernel, and all of them must fit into one transaction.
-pub const MAX_PORTS: u32 = 64;
+pub const MAX_PORTS: u32 = MOST_PORTS;
 
 /// The administrator's word.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -46,7 +46,7 @@ impl Policy {
     pub fn authorize(&self, admitted: AdmittedKnock, now: Moment) -> Result<Grant, Refusal> {
         let knock = admitted.knock();
         let services = self.services(knock.services(), &knock.subject().allowed)?;
-        if services.iter().map(|service| u32::from(service.width())).sum::<u32>() > MAX_PORTS {
+        if ports(&services) > MAX_PORTS {
             return Err(Refusal::TooManyPorts);
         }
         if knock.single_use() && !fit_single_use(&services) {

@@ -49,6 +49,8 @@ static void identities(void) {
     must(!sknock_identity_read(bytes, 0, password) && said(SKNOCK_RESULT_IDENTITY, "PKCS#12"));
     sknock_identity *read = sknock_identity_read(bytes, length, password);
     must(read != NULL);
+    // Between 2026 and 2100.
+    must(sknock_identity_ends(read) > 1767225600 && sknock_identity_ends(read) < 4102444800);
     sknock_identity_free(read);
     sknock_identity_free(NULL);
 }
@@ -65,6 +67,8 @@ static void servers(void) {
     must(!sknock_server_read(bytes, length - 1) && said(SKNOCK_RESULT_SERVER, "X.509"));
     sknock_server *read = sknock_server_read(bytes, length);
     must(read != NULL);
+    // Between 2026 and 2100.
+    must(sknock_server_ends(read) > 1767225600 && sknock_server_ends(read) < 4102444800);
     sknock_server_free(read);
     sknock_server_free(NULL);
 }

@@ -63,9 +63,9 @@ fn the_python_example_opens_doors() {
         python.arg(scene.identity()).arg(scene.server()).args([host, "tcp/22", "udp/53"]);
         scene.run(python.env("SKNOCK_PFX_PASSWORD", password))
     };
-    for host in World::GATEWAY.map(|host| host.to_string()) {
-        let ran = knock(sknock_tests::PASSWORD, &host);
-        assert_eq!(ran, Ran::printing(&format!("open on {host} for 60 s\n")));
+    for (host, client) in World::GATEWAY.into_iter().zip(World::CLIENT) {
+        let ran = knock(sknock_tests::PASSWORD, &host.to_string());
+        assert_eq!(ran, Ran::printing(&format!("open on {host} to {client} for 60 s\n")));
     }
     assert_eq!([world.tcp(22), world.udp(53)], [Seen::each(Open, Refused); 2]);
     let ran = knock("wrong", "10.77.1.1");

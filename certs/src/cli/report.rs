@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sknock_certs::{Authority, Crl, Entry, Issued, Kind, Revoked, date};
+use sknock_protocol::service::{MOST_PORTS, ports};
 use sknock_protocol::{Moment, Service};
 
 /// One outcome, told twice.
@@ -38,6 +39,12 @@ pub(crate) fn issued(issued: &Issued) -> Report {
     }
     if entry.kind == Kind::Client {
         line(format!("opens {}", services(&entry.services)));
+        if ports(&entry.services) > MOST_PORTS {
+            line(format!(
+                "a knock opens at most {MOST_PORTS} ports: {} has to name which",
+                entry.name
+            ));
+        }
     }
     let mut json = json!(entry);
     json["clipped"] = json!(clipped);

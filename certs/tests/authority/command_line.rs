@@ -54,6 +54,16 @@ fn fail(output: &Output, code: i32) -> String {
 }
 
 #[test]
+fn a_holder_of_more_ports_than_a_knock_opens_is_told_about() {
+    let folder = folder();
+    let told = "a knock opens at most 64 ports: wide has to name which\n";
+    let fits = succeed(folder.path(), "--dir ca client narrow --allow tcp/1-64");
+    assert!(!fits.contains("at most 64"), "{fits}");
+    let wide = succeed(folder.path(), "--dir ca client wide --allow tcp/1-64 --allow udp/1");
+    assert!(wide.contains(told), "{wide}");
+}
+
+#[test]
 fn a_whole_life_in_text() {
     let folder = folder();
     let run = |args| succeed(folder.path(), args);

@@ -66,7 +66,7 @@ fn json_is_one_line_for_success_and_failure() {
 #[test]
 fn what_is_not_opened_is_exit_1() {
     let world = World::new();
-    let words = "knock --attempts 1 --timeout 1 --knock-port 2 127.66.4.2 tcp/2222";
+    let words = "knock --attempts 1 --timeout 1 --knock-port 2 127.66.4.2 tcp/22";
     let (code, out, err) = outcome(&mut alice(&world, words));
     assert_eq!((code, out.as_str()), (1, ""));
     assert!(err.contains("did not confirm") && err.contains("hint: "), "{err}");
