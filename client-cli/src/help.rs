@@ -11,7 +11,7 @@ pub(crate) const KNOCK: &str = "\
 Ask a host to open services for this machine.
 
 Sends one signed datagram. If the server accepts it, the services are open to this machine's address \
-for some seconds: connect meanwhile; connections outlast the closing, and flows of UDP too unless they are \
+for some seconds: connect in that time; connections outlast the closing, and flows of UDP too unless they are \
 silent for half a minute. The server answers, and single \
 TCP ports are tried with a connection too (not with --once, which it would use up). The server \
 grants all services or none, and never says why not.

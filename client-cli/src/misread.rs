@@ -13,7 +13,7 @@ const VARIABLES: [(&str, &str); 5] = [
     ("--protocol", "SKNOCK_PROTOCOL"),
 ];
 
-/// A line without a word of ours and without a port: whoever wrote it forgot the word.
+/// A line without a command and without a port: the user forgot the command.
 pub(crate) fn without_command(words: &[OsString], error: clap::Error) -> clap::Error {
     let incomplete =
         matches!(error.kind(), ErrorKind::MissingRequiredArgument | ErrorKind::UnknownArgument);

@@ -78,7 +78,7 @@ pub enum KnockError {
     /// Nothing was sent: this names no host.
     #[error(transparent)]
     Host(#[from] NotAHost),
-    /// Nothing was sent: no server opens so many ports for one knock.
+    /// Nothing was sent: no server opens this number of ports for one knock.
     #[error("a knock opens at most {MOST_PORTS} ports, and these are {0}; ask for fewer")]
     TooManyPorts(u32),
     /// Nothing was sent: no server accepts a knock for this address.

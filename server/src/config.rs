@@ -17,11 +17,11 @@ mod layers;
 mod lines;
 mod load;
 mod nearest;
+mod no_keys;
 mod password;
 mod problem;
 mod services;
 mod settings;
-mod strangers;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -68,6 +68,6 @@ fn draft<'a>(
     let mut settings = build::settings(&mut reader);
     settings.notes = reader.notes;
     let fetches = !settings.revocation.urls.is_empty();
-    settings.notes.extend(strangers::notes(&variables, fetches));
+    settings.notes.extend(no_keys::notes(&variables, fetches));
     (settings, reader.problems)
 }

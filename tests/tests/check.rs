@@ -155,7 +155,7 @@ fn a_servers_certificate_that_was_revoked_is_told() {
     assert_eq!((report.findings().len(), report.exit_code()), (1, 0), "{report}");
 }
 
-/// What stands in for a value that cannot be is nobody's setting: nothing is told of it.
+/// A stand-in for such a value is no setting of the administrator: nothing is told of it.
 #[test]
 fn of_a_value_that_cannot_be_only_that_is_told() {
     let here = Installation::new();

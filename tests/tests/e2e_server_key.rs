@@ -21,7 +21,7 @@ fn config(authority: &Authority, name: &str) -> Config {
 }
 
 #[test]
-fn another_key_takes_over_and_only_then_is_the_stolen_one_of_no_use() {
+fn only_another_key_makes_a_stolen_one_worthless() {
     let (world, authority) = (World::new(), Authority::new());
     let _service = Echo::tcp(&world.gateway, 22);
     authority.publish(30);

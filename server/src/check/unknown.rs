@@ -1,4 +1,5 @@
-//! Keys whose values cannot be: what stands in for them is nobody's wish, and what follows from it is not so.
+//! Keys whose values cannot be used: the draft has stand-ins for them, and a finding about a stand-in is not true of
+//! the configuration.
 
 use std::collections::BTreeSet;
 

@@ -63,7 +63,7 @@ impl Problems {
         self.all.iter()
     }
 
-    /// Keys whose values are not known: what the draft has for them is nobody's wish.
+    /// Keys whose values cannot be used: the draft has stand-ins for them.
     pub(crate) fn unknown_values(&self) -> impl Iterator<Item = &'static str> {
         self.all.iter().filter_map(|problem| problem.key)
     }

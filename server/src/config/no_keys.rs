@@ -2,7 +2,7 @@
 
 use super::{Key, Note};
 
-/// Those of `sknock`, and of the log. Whoever sets one of the first two for a server means a key.
+/// Those of `sknock`, and of the log. A user who sets one of [`RESEMBLING`] for a server means a key.
 const OTHERS: [&str; 7] =
     ["KNOCK_PORT", "PROTOCOL", "IDENTITY", "SERVER_CERT", "PASSWORD_FILE", "PFX_PASSWORD", "LOG"];
 

@@ -46,7 +46,7 @@ fn a_variable_that_resembles_a_key_is_told() {
 }
 
 #[test]
-fn a_proxy_is_told_to_be_of_no_effect_where_a_list_is_fetched() {
+fn a_proxy_has_no_effect_and_that_is_told_where_lists_are_fetched() {
     let fetching = format!("{TEXT}crlUrl = http://www.example.org/crl.der\n");
     for name in ["http_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         let set = [(name, "http://10.0.0.1:3128"), ("no_proxy", "localhost")];
