@@ -29,6 +29,8 @@ pub struct Gate {
     bucket: Bucket,
     raised: bool,
     trial: Option<Trial>,
+    /// Whether the network process still has the configuration of a trial that was rolled back.
+    rolled_back: bool,
     /// What an earlier run protects, until something is put up.
     inherited: Option<(Rules, Ceiling)>,
     /// On which ways connections end once the rules on trial are confirmed: those forbid what was open.
@@ -58,6 +60,7 @@ impl Gate {
             bucket: Bucket::default(),
             raised: false,
             trial: None,
+            rolled_back: false,
             inherited: None,
             forbidden_on_trial: BTreeSet::new(),
             former: Former::default(),
@@ -87,7 +90,9 @@ impl Gate {
             Some(Request::Close { issuer, serials }) => self.close_all(issuer, serials, now),
             Some(Request::CloseBelow(issuer)) => self.close_below(issuer, now),
             // Who asks wants to close what the issuers that it does not know have open.
-            Some(Request::IssuerAfter(_)) if self.trial.is_some() => Happened::OnTrial,
+            Some(Request::IssuerAfter(_)) if self.trial.is_some() || self.rolled_back => {
+                Happened::OnTrial
+            }
             Some(Request::IssuerAfter(issuer)) => Happened::Issuer(self.issuer_after(issuer)),
         }
     }
@@ -119,6 +124,8 @@ impl Gate {
         let happened = self.raise(now);
         if matches!(happened, Happened::Failed(_)) {
             self.put_on(rules, ceiling);
+        } else {
+            self.rolled_back = false;
         }
         happened
     }

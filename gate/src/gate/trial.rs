@@ -36,6 +36,8 @@ impl Gate {
         if matches!(happened, Happened::Failed(_)) {
             self.trial = earlier;
             self.put_on(rules, ceiling);
+        } else {
+            self.rolled_back = false;
         }
         happened
     }
@@ -66,6 +68,8 @@ impl Gate {
         if matches!(happened, Happened::Failed(_)) {
             self.trial = trial;
             self.put_on(rules, ceiling);
+        } else {
+            self.rolled_back = true;
         }
         happened
     }
