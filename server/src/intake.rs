@@ -8,6 +8,7 @@
 
 mod batch;
 mod copy;
+mod crowd;
 mod ear;
 pub mod fair;
 mod losses;
@@ -19,6 +20,7 @@ mod wait;
 mod worker;
 
 pub use copy::packet_in;
+pub use crowd::Crowd;
 pub use ear::{Ear, Ends, Received};
 pub use nflog::KnockLog;
 pub use pulse::Pulse;

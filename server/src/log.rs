@@ -54,11 +54,10 @@ pub(crate) fn together<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Writes lines of another process, as they are.
-pub(crate) fn pass_on(lines: &[u8]) {
+pub(crate) fn pass_on<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     together(|| {
         // More than a page at a time could keep us waiting for the reader.
-        let pieces =
-            lines.split_inclusive(|byte| *byte == b'\n').flat_map(|l| l.chunks(page::PAGE));
+        let pieces = lines.flat_map(|line| line.chunks(page::PAGE));
         pieces.for_each(|piece| page::add(piece, write_out));
     });
 }

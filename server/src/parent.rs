@@ -6,6 +6,7 @@
 //! It is single-threaded. What it reads from the network process are records of fixed size, which
 //! the gate checks. It parses no certificate and no packet.
 
+mod allowance;
 pub(crate) mod attempt;
 mod child_log;
 mod closing;

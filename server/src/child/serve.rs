@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::dismissed::Dismissed;
 use crate::exit::FAILURE;
 use crate::gate::Gate;
-use crate::intake::{Ear, Porter, Pulse, work};
+use crate::intake::{Crowd, Ear, Porter, Pulse, work};
 use crate::orders::{Order, Report};
 use crate::pipeline::Pipeline;
 use crate::policy::Policy;
@@ -63,6 +63,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     };
     // Dropping one end makes the other readable, for every thread at once.
     let (stop, stopping) = UnixStream::pair()?;
+    let crowd = Crowd::default();
     let pulses: Vec<Pulse> = doors.iter().map(|_| Pulse::default()).collect();
     let order = thread::scope(|scope| {
         // All threads are there before anything is closed: who is protected must be heard.
@@ -71,7 +72,8 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
             let (start, started) = mpsc::channel();
             starts.push(start);
             let audit = Audit::default();
-            let porter = Porter { pipeline: &pipeline, gate, audit, clock: clock::now };
+            let (pipeline, crowd) = (&pipeline, &crowd);
+            let porter = Porter { pipeline, gate, audit, crowd, clock: clock::now };
             let stopping = stopping.as_fd();
             thread::Builder::new().spawn_scoped(scope, move || {
                 if started.recv().is_ok() {

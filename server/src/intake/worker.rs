@@ -10,15 +10,14 @@ use std::thread;
 use std::time::Duration;
 
 use sknock_protocol::{Answer, Datagram, KnockId, Moment, Unveiled};
-use tracing::warn;
 
 use super::batch::SIZE;
 use super::fair::FairQueue;
 use super::wait::{Next, Wait};
-use super::{Ear, Ends, Pulse, Received};
+use super::{Crowd, Ear, Ends, Pulse, Received};
 use crate::audit::Audit;
 use crate::gate::{Denied, Gate, Opened};
-use crate::log::{Rate, together};
+use crate::log::together;
 use crate::pipeline::Pipeline;
 use crate::replay::ReplayStore;
 
@@ -50,24 +49,26 @@ pub fn work<R: ReplayStore>(
     let wait = Wait::new(ear, stop)?;
     let mut batch = ear.batch();
     let mut queue = FairQueue::new(WAITING);
-    let mut crowd = Crowd::default();
     while wait.next(queue.is_empty())? == Next::Look {
         pulse.beat();
-        let mut last = 0;
+        let (mut last, mut is_dense) = (0, false);
         for _ in 0..BATCHES {
-            let received =
-                ear.receive(&mut batch, |received| porter.sort(received, &mut queue, &mut crowd));
+            let received = ear.receive(&mut batch, |received| porter.sort(received, &mut queue));
             last = match received {
                 Ok(count) => count,
                 Err(error) if is_passing(&error) => break,
                 Err(error) => return Err(error),
             };
-            crowd.is_dense |= last == SIZE;
+            is_dense |= last == SIZE;
             if last < SIZE {
                 break;
             }
         }
-        crowd.tell(ear, porter.clock);
+        if is_dense {
+            // So many have come that the socket may have been full.
+            porter.crowd.lose(ear.lost());
+        }
+        porter.crowd.tell(porter.clock);
         if queue.is_empty() && (1..SIZE).contains(&last) {
             thread::sleep(REST);
         }
@@ -92,6 +93,8 @@ pub struct Porter<'a, R> {
     pub gate: Gate,
     /// What is told about it.
     pub audit: Audit,
+    /// What becomes of too many at once, for all workers.
+    pub crowd: &'a Crowd,
     /// What time it is.
     pub clock: fn() -> Moment,
 }
@@ -105,15 +108,16 @@ struct Waiting {
 
 impl<R: ReplayStore> Porter<'_, R> {
     /// The first, cheap part of the way.
-    fn sort(&mut self, received: Received<'_>, queue: &mut FairQueue<Waiting>, crowd: &mut Crowd) {
+    fn sort(&mut self, received: Received<'_>, queue: &mut FairQueue<Waiting>) {
         let Received { ends, payload } = received;
         let now = (self.clock)();
         let datagram = Datagram::new(ends.source, payload);
         match self.pipeline.unveil(datagram, now) {
             Ok(unveiled) => {
                 let waiting = Waiting { unveiled, ends, received: now };
-                let gone = queue.push(ends.source.ip(), waiting);
-                crowd.turned_away += u64::from(gone.is_some());
+                if queue.push(ends.source.ip(), waiting).is_some() {
+                    self.crowd.turn_away();
+                }
             }
             Err(refused) => self.audit.refused(&refused, datagram.source(), now),
         }
@@ -170,30 +174,6 @@ impl<R: ReplayStore> Porter<'_, R> {
             if let Err(error) = ear.answer(&bytes, ends) {
                 self.audit.unanswered(grant, ends.destination, &error, (self.clock)());
             }
-        }
-    }
-}
-
-/// What becomes of too many at once.
-#[derive(Debug, Default)]
-struct Crowd {
-    /// Whether so many have come that the socket may have been full.
-    is_dense: bool,
-    /// How many had to leave the queue.
-    turned_away: u64,
-    rate: Rate,
-}
-
-impl Crowd {
-    /// Tells how many were lost, if any were, within a rate.
-    fn tell(&mut self, ear: &Ear, clock: fn() -> Moment) {
-        if !self.is_dense || self.rate.leave(clock().as_secs()).is_none() {
-            return;
-        }
-        self.is_dense = false;
-        let (lost, turned_away) = (ear.lost(), std::mem::take(&mut self.turned_away));
-        if lost > 0 || turned_away > 0 {
-            warn!(lost, turned_away, "more datagrams than can be judged");
         }
     }
 }

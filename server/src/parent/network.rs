@@ -17,6 +17,7 @@ use sknock_gate::Uptime;
 pub(super) use self::question::EVERY as QUESTION;
 use self::question::Question;
 pub(super) use self::spawn::{itself, passing_on};
+use super::allowance::Allowance;
 use super::child_log::ChildLog;
 use super::files::Files;
 use super::privilege::{Account, raised};
@@ -137,13 +138,14 @@ impl Network {
         self.links.iter().flatten().chain(&self.orders).map(AsFd::as_fd).chain(log)
     }
 
-    /// Listens to what it reports, and notices which lines are gone.
+    /// Listens to what it reports, and notices which lines are gone. Passes on what it logs, as much as is
+    /// granted.
     ///
     /// One that stays readable for ever, closed or full of what nobody asked for, would keep us busy
     /// for ever. So the first thing that no network process of ours says is the last that is heard.
-    pub(crate) fn listen(&mut self, now: Uptime) {
+    pub(crate) fn listen(&mut self, allowance: &mut Allowance, now: Uptime) {
         self.known.get_or_insert(now);
-        if self.log.as_mut().is_some_and(|log| !log.pass_on()) {
+        if self.log.as_mut().is_some_and(|log| !log.pass_on(allowance, now)) {
             self.log = None;
         }
         while let Some(orders) = &self.orders {
@@ -253,11 +255,11 @@ impl Network {
     }
 
     /// How the process ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self, allowance: &mut Allowance, now: Uptime) -> Option<ExitStatus> {
         let status = self.child.try_wait().ok().flatten()?;
         // Its last words come before what is said of its end.
         if let Some(mut log) = self.log.take() {
-            log.finish();
+            log.finish(allowance, now);
         }
         Some(status)
     }

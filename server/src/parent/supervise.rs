@@ -23,6 +23,7 @@ use self::names::Names;
 use self::records::Clerk;
 use self::resume::Suspended;
 pub(crate) use self::trial::{Asked, Trial};
+use super::allowance::{Allowance, Excess};
 use super::closing::CloseSocket;
 use super::holders::Holders;
 use super::network::Network;
@@ -58,6 +59,8 @@ pub(crate) struct Supervisor {
     again: Again,
     names: Names,
     holders: Holders,
+    /// How much of what network processes log is passed on.
+    allowance: Allowance,
     /// Whether the process on its way was started a second time already, as lists have changed.
     renewed: bool,
     /// For how long the machine had been suspended when the table was last put up.
@@ -95,6 +98,7 @@ impl Supervisor {
         (signals, trial): (Signals, Trial),
     ) -> Self {
         Self {
+            allowance: Allowance::of(settings.grants.per_second),
             config,
             settings,
             world,
@@ -170,12 +174,16 @@ impl Supervisor {
     }
 
     fn listen(&mut self, now: Uptime) {
-        self.current.iter_mut().chain(&mut self.next).for_each(|network| network.listen(now));
+        for network in self.current.iter_mut().chain(&mut self.next) {
+            network.listen(&mut self.allowance, now);
+        }
     }
 
     /// Notices ends, and decides what follows.
     fn bury(&mut self, now: Uptime) -> Option<ExitCode> {
-        if let Some(status) = self.next.as_mut().and_then(Network::ended) {
+        if let Some(status) =
+            self.next.as_mut().and_then(|next| next.ended(&mut self.allowance, now))
+        {
             self.next = None;
             if !self.protected {
                 return Some(code(status));
@@ -189,7 +197,8 @@ impl Supervisor {
                 self.again.schedule(now);
             }
         }
-        if let Some(status) = self.current.as_mut().and_then(Network::ended) {
+        let current = self.current.as_mut();
+        if let Some(status) = current.and_then(|one| one.ended(&mut self.allowance, now)) {
             let finished = self.current.take().is_some_and(|network| network.is_finishing());
             if !(finished && status.success()) {
                 error!(%status, "the network process has ended; protection and running grants stay");
@@ -208,6 +217,7 @@ impl Supervisor {
         self.clerk.gate.expire(now);
         self.clerk.gate.write_down(now);
         self.tell_of_trial(now);
+        self.allowance.excess(now).into_iter().for_each(tell_of_excess);
         self.holders.look(&self.settings, self.world.uid(), now);
         for network in self.current.iter_mut().chain(&mut self.next) {
             if network.is_overdue(now, FINISH) {
@@ -300,9 +310,12 @@ impl Supervisor {
             current.finish(Uptime::now());
         }
         // What it has granted by now still wants to be opened.
-        while self.current.as_mut().is_some_and(|current| current.ended().is_none())
-            && Uptime::now() < end
-        {
+        loop {
+            let (now, allowance) = (Uptime::now(), &mut self.allowance);
+            let current = self.current.as_mut();
+            if now >= end || current.is_none_or(|one| one.ended(allowance, now).is_some()) {
+                break;
+            }
             self.wait();
             self.serve(Uptime::now());
             self.listen(Uptime::now());
@@ -311,6 +324,7 @@ impl Supervisor {
         if let Some(mut current) = self.current.take() {
             current.kill();
         }
+        self.allowance.last_excess(Uptime::now()).into_iter().for_each(tell_of_excess);
     }
 
     fn lower(&mut self) -> ExitCode {
@@ -326,6 +340,13 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// It may be captured, or told to log what anyone can cause.
+fn tell_of_excess(Excess { dropped, lines, bytes }: Excess) {
+    warn!(
+        "{dropped} lines of the network process dropped: more than {lines} or {bytes} bytes a second"
+    );
 }
 
 fn code(status: ExitStatus) -> ExitCode {

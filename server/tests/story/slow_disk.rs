@@ -12,7 +12,7 @@ use sknock_protocol::v2::{ClaimedAddress, Wish};
 use sknock_protocol::{Encapsulation, Moment, Revocation, RevocationLists};
 use sknock_server::audit::Audit;
 use sknock_server::gate::Gate;
-use sknock_server::intake::{Ear, KnockSocket, Porter, Pulse, work};
+use sknock_server::intake::{Crowd, Ear, KnockSocket, Porter, Pulse, work};
 use sknock_server::replay::{ReplayStore, Trace, Used};
 
 use crate::{NOW, WINDOW, revoking, wish, world_by};
@@ -75,7 +75,8 @@ fn a_knock_that_a_slow_disk_holds_up_opens_nothing_once_its_certificate_is_revok
     thread::scope(|scope| {
         let (pipeline, ear) = (&world.pipeline, &ear);
         let worker = scope.spawn(move || {
-            let porter = Porter { pipeline, gate, audit: Audit::default(), clock: || NOW };
+            let (audit, crowd) = (Audit::default(), &Crowd::default());
+            let porter = Porter { pipeline, gate, audit, crowd, clock: || NOW };
             work(ear, porter, &Pulse::default(), stopping.as_fd())
         });
         // As long as nobody is revoked, it takes a while and opens.

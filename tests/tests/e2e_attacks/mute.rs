@@ -1,12 +1,16 @@
 //! A captured network process does to its standard error what it likes: the privileged process goes on logging.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{ftruncate, write};
-use sknock_tests::wait::until;
+use sknock_tests::wait::{Stopwatch, until};
 use sknock_tests::{Authority, Captive, Client, Config, Daemon, World};
 
 #[test]
@@ -63,4 +67,68 @@ fn a_network_process_that_logs_without_end_keeps_nobody_out() {
     daemon.wait_since(mark, Daemon::ACCEPTING);
     let alice = Client::alice(&world.client, &authority);
     alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]).must_be_granted();
+}
+
+/// `maxGrantsPerSecond` and a thousand, as docs/OPERATIONS.md says.
+const LINES_A_SECOND: usize = 1100;
+
+/// The lines of ten seconds at once, after a quiet time.
+const BURST: usize = 10 * LINES_A_SECOND;
+
+/// Lines, as fast as one core can write them, into the log of a network process that works as usual.
+fn log_without_end(theirs: &OwnedFd, done: &AtomicBool) {
+    let lines = "a line of the flood\n".repeat(200);
+    while !done.load(Ordering::Relaxed) {
+        write(theirs, lines.as_bytes()).unwrap();
+    }
+}
+
+/// Ends a flood when it is dropped.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The network process goes on with its work, so that doors open during the flood.
+#[test]
+fn of_a_flood_of_lines_little_is_passed_on_and_no_record_of_a_door_is_lost() {
+    let (world, authority) = (World::new(), Authority::new());
+    let config = Config::new(&authority).set("maxGrantsPerSecond", "100");
+    let daemon = Daemon::start_settled(&world.gateway, &config);
+    let alice = Client::alice(&world.client, &authority);
+    let captive = Captive::take(daemon.network());
+    let theirs = captive.descriptor(2);
+    captive.release();
+    let (done, watch) = (AtomicBool::new(false), Stopwatch::start());
+    let opened: Vec<String> = thread::scope(|scope| {
+        let flood = scope.spawn(|| log_without_end(&theirs, &done));
+        // Also if a knock fails.
+        let _ends = Ends(&done);
+        let opened = (0..40).map(|_| {
+            thread::sleep(Duration::from_millis(50));
+            let knock = alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]);
+            knock.must_be_granted();
+            knock.id().to_string()
+        });
+        let opened = opened.collect();
+        assert!(!flood.is_finished());
+        opened
+    });
+    let seconds = usize::try_from(watch.span().as_secs()).unwrap() + 1;
+    let mark = daemon.mark();
+    kill(daemon.network(), Signal::SIGKILL).unwrap();
+    drop(theirs);
+    daemon.wait_since(mark, Daemon::ACCEPTING);
+    let passed_on = daemon.times_said("a line of the flood");
+    let most = BURST + LINES_A_SECOND * seconds;
+    assert!((BURST / 2..=most).contains(&passed_on), "{passed_on} lines in {seconds} s");
+    assert!(daemon.times_said("lines of the network process dropped") > 0);
+    let said = daemon.said_since(0);
+    for id in &opened {
+        let records = |line: &String| line.contains("gate: opened") && line.contains(id);
+        assert!(said.iter().any(records), "{id} is not recorded");
+    }
 }

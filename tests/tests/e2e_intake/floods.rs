@@ -1,7 +1,7 @@
 //! Knocks that must get through while somebody floods the port. Floods end with their test, and stay
 //! in its namespaces.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -192,19 +192,56 @@ fn a_program_of_the_gateway_does_not_use_up_the_rate_of_a_client() {
     let (world, authority) = (World::new(), Authority::new());
     let config = quiet(&authority, "nflog").set("knocksPerSource", "1");
     let _daemon = Daemon::start_settled(&world.gateway, &config);
-    let [_, client] = World::CLIENT;
+    let [_, IpAddr::V6(client)] = World::CLIENT else { panic!("not of IPv6") };
     let [_, gateway] = World::GATEWAY;
-    let socket = world.gateway.inside(|| {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let socket = socket(AddressFamily::Inet6, SockType::Datagram, flags, None).unwrap();
-        setsockopt(&socket, sockopt::IpFreebind, &true).unwrap();
-        let claimed = SockaddrStorage::from(SocketAddr::new(client, 0));
-        bind(socket.as_raw_fd(), &claimed).unwrap();
-        UdpSocket::from(socket)
-    });
+    let socket = world.gateway.inside(|| freely_bound(client));
     for _ in 0..100 {
         socket.send_to(&[7; DATAGRAM_LENGTH], (gateway, 62344)).unwrap();
     }
     let alice = Client::alice(&world.client, &authority);
     alice.seal(&["tcp/22"]).send(&world.client, gateway).must_be_granted();
+}
+
+/// As [`forged_sources`], of IPv6.
+fn forged_sources_of_ipv6(stranger: &Namespace, count: u16) -> Vec<UdpSocket> {
+    let addresses =
+        (0..count).map(|subnet| Ipv6Addr::new(0x2001, 0xdb8, 0xf00d, subnet, 0, 0, 0, 1));
+    stranger.inside(|| addresses.map(freely_bound).collect())
+}
+
+/// A socket with an address that the machine does not have.
+fn freely_bound(address: Ipv6Addr) -> UdpSocket {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Inet6, SockType::Datagram, flags, None).unwrap();
+    setsockopt(&socket, sockopt::IpFreebind, &true).unwrap();
+    let claimed = SockaddrStorage::from(SocketAddr::new(address.into(), 0));
+    bind(socket.as_raw_fd(), &claimed).unwrap();
+    UdpSocket::from(socket)
+}
+
+/// What anyone can cause without end must not fill the log.
+#[test]
+fn a_flood_from_forged_sources_writes_one_line_in_ten_seconds() {
+    for intake in ["nflog", "socket"] {
+        let (world, authority) = (World::new(), Authority::new());
+        let mut daemon = Daemon::stopped(&world.gateway, &quiet(&authority, intake));
+        daemon.export("SKNOCK_LOG", "info");
+        daemon.begin();
+        daemon.wait_for(Daemon::ACCEPTING);
+        let [v4, v6] = World::GATEWAY_TO_STRANGER.map(|host| SocketAddr::new(host, 62344));
+        let flood = |sockets| Flood { sockets, junk: noise(), burst: FULL_RATE };
+        let four = flood(forged_sources(&world.stranger, 500));
+        let six = flood(forged_sources_of_ipv6(&world.stranger, 500));
+        let (mark, done) = (daemon.mark(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| four.run(v4, &done));
+            scope.spawn(|| six.run(v6, &done));
+            thread::sleep(Duration::from_secs(8));
+            done.store(true, Ordering::Relaxed);
+        });
+        let said = daemon.said_since(mark);
+        let told = |line: &&String| line.contains("more datagrams than can be judged");
+        let counts = (said.iter().filter(told).count(), said.len());
+        assert_eq!(counts, (1, 1), "{intake}: {}", said.concat());
+    }
 }

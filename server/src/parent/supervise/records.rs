@@ -77,6 +77,7 @@ impl Supervisor {
     fn promote(&mut self, now: Uptime) {
         if let Some(next) = self.next.take() {
             self.settings = next.settings.clone();
+            self.allowance.adapt(self.settings.grants.per_second);
             self.world.settle(&self.settings);
             self.holders.look_soon();
             self.current = Some(next);
