@@ -6,13 +6,13 @@ mod patient;
 mod rate;
 
 use std::io::{self, Stderr, Write};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use self::page::Held;
-use self::patient::Patient;
+use self::patient::{Patient, Whose};
 pub(crate) use self::rate::Rate;
 use crate::config::LogFormat;
 
@@ -41,32 +41,53 @@ pub fn begin(format: LogFormat) {
 /// Does `work`; what this thread tells meanwhile is written at its end, many lines with one system
 /// call, or earlier if it is more than a page. Also if it panics.
 pub(crate) fn together<T>(work: impl FnOnce() -> T) -> T {
+    together_by(write_out, work)
+}
+
+fn together_by<T>(write: fn(&Held), work: impl FnOnce() -> T) -> T {
     /// Whoever leaves, leaves nothing behind.
-    struct Leaving;
+    struct Leaving(fn(&Held));
     impl Drop for Leaving {
         fn drop(&mut self) {
-            page::release(write_out);
+            page::release(self.0);
         }
     }
     page::hold();
-    let _leaving = Leaving;
+    let _leaving = Leaving(write);
     work()
 }
 
-/// Writes lines of another process, as they are.
+/// Writes lines of another process, as they are. Where nobody reads, they are lost before ours.
 pub(crate) fn pass_on<'a>(lines: impl Iterator<Item = &'a [u8]>) {
-    together(|| {
+    together_by(write_passed_on, || {
         // More than a page at a time could keep us waiting for the reader.
         let pieces = lines.flat_map(|line| line.chunks(page::PAGE));
-        pieces.for_each(|piece| page::add(piece, write_out));
+        pieces.for_each(|piece| page::add(piece, write_passed_on));
     });
 }
 
-fn write_out(held: &Held) {
-    if let Some(out) = OUT.get() {
-        // Somebody panicked while writing: at worst half a line is there.
-        out.lock().unwrap_or_else(PoisonError::into_inner).take(held.bytes(), held.lines());
+/// Writes what was kept while nobody read.
+pub(crate) fn catch_up() {
+    if let Some(mut out) = out() {
+        out.catch_up();
     }
+}
+
+fn write_out(held: &Held) {
+    if let Some(mut out) = out() {
+        out.take(held.bytes(), held.lines(), Whose::Ours);
+    }
+}
+
+fn write_passed_on(held: &Held) {
+    if let Some(mut out) = out() {
+        out.take(held.bytes(), held.lines(), Whose::PassedOn);
+    }
+}
+
+fn out() -> Option<MutexGuard<'static, Patient<Stderr>>> {
+    // Somebody panicked while writing: at worst half a line is there.
+    OUT.get().map(|out| out.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Each line of each thread comes through here.

@@ -76,7 +76,9 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
         Err(Stopped::NotStarted(NotStarted::Unavailable)) => return ExitCode::from(UNAVAILABLE),
         Err(Stopped::Unavailable(error)) => return unavailable(&error),
     };
-    supervisor.run()
+    let code = supervisor.run();
+    log::catch_up();
+    code
 }
 
 /// Knock ports that have another use: no reason not to start.

@@ -31,6 +31,7 @@ use super::signals::{Signals, Wanted};
 use super::world::World;
 use crate::config::{OnExit, Settings};
 use crate::exit::FAILURE;
+use crate::log;
 use crate::notify::Notify;
 use crate::trial::LONGEST;
 
@@ -218,6 +219,7 @@ impl Supervisor {
         self.clerk.gate.write_down(now);
         self.tell_of_trial(now);
         self.allowance.excess(now).into_iter().for_each(tell_of_excess);
+        log::catch_up();
         self.holders.look(&self.settings, self.world.uid(), now);
         for network in self.current.iter_mut().chain(&mut self.next) {
             if network.is_overdue(now, FINISH) {
