@@ -187,3 +187,31 @@ fn it_starts_protects_reloads_recovers_stops_and_stays_down_when_it_must() {
     let journal = booted.machine.journal("sknockd");
     assert!(!journal.contains("no Landlock") && !journal.contains("ermi"), "{journal}");
 }
+
+/// Into the pipe of the network process, as one that is captured could.
+const FLOOD: &[u8] = b"main=$(systemctl show sknockd --value --property=MainPID)
+yes 'a line of the flood' | head -n 300000 > /proc/$(pgrep --parent $main)/fd/2
+";
+
+/// journald's own limit is 10,000 messages in 30 s, up to six times as many where the disk is large, for both
+/// processes as one. Ours is above it here.
+#[test]
+fn of_a_flood_of_lines_journald_drops_no_record_of_a_door() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let machine = Machine::boot(&world.gateway);
+    install(&machine, &authority);
+    let config = format!("{CONFIG}maxGrantsPerSecond = 10000\n");
+    machine.write("/etc/sknock/config.ini", config.as_bytes(), 0o644);
+    machine.write("/root/flood", FLOOD, 0o755);
+    let alice = Client::alice(&world.client, &authority);
+    let booted = Booted { world: &world, machine, alice };
+    booted.run("systemctl start sknockd");
+    until("the first window is over", || booted.said("sknockd", ACCEPTING) == 1);
+    booted.must_open();
+    until("both are recorded", || booted.said("sknockd", "gate: opened") == 2);
+    booted.run("sh /root/flood");
+    booted.must_open();
+    until("both are recorded again", || booted.said("sknockd", "gate: opened") == 4);
+    assert!(booted.said("sknockd", "lines of the network process dropped") > 0);
+}
