@@ -58,7 +58,7 @@ pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, Serve
 pub use service::{NotAService, Service, Transport};
 pub use spelling::Misspelt;
 pub use subject::{CertificateId, Subject};
-pub use trust::{Anchors, Issuer, TrustError};
+pub use trust::{Anchors, Issuer, TrustError, Unfit, UnfitAuthority};
 pub use validity::Validity;
 pub use verifier::{Rules, Unveiled, Verifier};
 

@@ -11,8 +11,10 @@ mod relations;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod unfit;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pki_types::{CertificateDer, TrustAnchor};
@@ -20,6 +22,7 @@ use pki_types::{CertificateDer, TrustAnchor};
 pub use authorities::{Issuer, TrustError};
 pub(crate) use believed::Believed;
 pub(crate) use signature::{NotSigned, Signature};
+pub use unfit::{Unfit, UnfitAuthority};
 pub(crate) use usage::Usage;
 
 use crate::sha256::sha256;
@@ -34,6 +37,7 @@ use cache::Cache;
 #[derive(Debug)]
 pub struct Anchors {
     issuers: Vec<Issuer>,
+    unfit: Vec<UnfitAuthority>,
     roots: Vec<TrustAnchor<'static>>,
     /// Of each root, in the same order.
     root_ids: Vec<IssuerId>,
@@ -47,10 +51,14 @@ impl Anchors {
     /// own name is an intermediate if another of the authorities has signed it: so the old key of an
     /// authority vouches for the new one, or the other way round.
     ///
+    /// A CA certificate that must not, or cannot, lead anybody to an anchor is not used: see
+    /// [`Self::unfit`]. It is an error if no anchor is left, or if one is no certificate at all.
+    ///
     /// At most `cache` certificates that lead to an anchor are remembered, each with about 1 KiB.
     pub fn new(authorities: &[Vec<u8>], cache: usize) -> Result<Self, TrustError> {
         let mut found = Self {
             issuers: Vec::new(),
+            unfit: Vec::new(),
             roots: Vec::new(),
             root_ids: Vec::new(),
             intermediates: Vec::new(),
@@ -67,29 +75,42 @@ impl Anchors {
             }
         }
         relations::settle(&mut read);
-        for (place, der, issuer) in read {
-            found.add(der, issuer).map_err(|why| TrustError::Unreadable {
-                number: place + 1,
-                why: why.to_string(),
-            })?;
+        for (place, der, mut issuer) in read {
+            let added = issuer.unfit.take().map_or_else(|| found.add(der, issuer), Err);
+            if let Err(why) = added {
+                found.unfit.push(UnfitAuthority { number: place + 1, why });
+            }
         }
         if found.roots.is_empty() {
-            return Err(TrustError::NoAnchor { certificates: authorities.len() });
+            let (certificates, unfit) = (authorities.len(), found.unfit);
+            return Err(TrustError::NoAnchor { certificates, unfit });
         }
+        found.forget_unfit_signers();
         Ok(found)
     }
 
-    fn add(&mut self, der: &[u8], issuer: Issuer) -> Result<(), webpki::Error> {
+    fn add(&mut self, der: &[u8], issuer: Issuer) -> Result<(), Unfit> {
+        let refused = |error| Unfit::refused(&error, der);
         let der = CertificateDer::from(der);
         if issuer.is_anchor() {
-            self.roots.push(webpki::anchor_from_trusted_cert(&der)?.to_owned());
+            let root = webpki::anchor_from_trusted_cert(&der).map_err(refused)?;
+            self.roots.push(root.to_owned());
             self.root_ids.push(*issuer.id());
         } else {
-            webpki::EndEntityCert::try_from(&der)?;
+            webpki::EndEntityCert::try_from(&der).map_err(refused)?;
             self.intermediates.push(der.into_owned());
         }
         self.issuers.push(issuer);
         Ok(())
+    }
+
+    /// A signature by one that is not used is no path. It has counted for who is an anchor, though: what
+    /// has another's signature is not to become one because that other must not sign.
+    fn forget_unfit_signers(&mut self) {
+        let used: BTreeSet<IssuerId> = self.issuers.iter().map(|issuer| *issuer.id()).collect();
+        for issuer in &mut self.issuers {
+            issuer.signed_by.retain(|signer| used.contains(signer));
+        }
     }
 
     /// Which authority this anchor is.
@@ -98,7 +119,13 @@ impl Anchors {
         self.root_ids.get(place).copied()
     }
 
-    /// Every CA certificate: the anchors and the intermediates, in the order they came in.
+    /// CA certificates that were given and are not used, in their order. Of several that are the same, the
+    /// first.
+    pub fn unfit(&self) -> &[UnfitAuthority] {
+        &self.unfit
+    }
+
+    /// Every CA certificate that is used: the anchors and the intermediates, in the order they came in.
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
     }

@@ -67,19 +67,27 @@ pub enum KeyProblem {
         why: String,
     },
     /// There is no authority to believe.
-    #[error("authorities (from serverPFXFile and caFile): {0}")]
-    Trust(#[from] TrustError),
+    #[error("authorities (from serverPFXFile and caFile): {error}")]
+    Trust {
+        /// Why not.
+        #[source]
+        error: TrustError,
+        /// As [`Authorities::unused`].
+        unused: Vec<String>,
+    },
 }
 
 /// Makes the verifier that `settings` ask for. The log names certificates of authorities that are not used.
 pub fn verifier(files: KeyFiles<'_>, settings: &Settings) -> Result<Verifier, KeyProblem> {
     let bundle = Bundle::open(files.bundle, files.password)?;
     let key = ServerKey::from_bundle(&bundle)?;
-    let Authorities { anchors, unused, .. } = authorities(&bundle, files.authorities)?;
-    for why in unused {
-        warn!("{why}");
+    let authorities = authorities(&bundle, files.authorities);
+    if let Ok(Authorities { unused, .. }) | Err(KeyProblem::Trust { unused, .. }) = &authorities {
+        for why in unused {
+            warn!("{why}");
+        }
     }
-    let verifier = Verifier::new(key, anchors, rules(settings));
+    let verifier = Verifier::new(key, authorities?.anchors, rules(settings));
     Ok(match settings.knocks.v1() {
         Some(rules) => verifier.with_v1(rules),
         None => verifier,

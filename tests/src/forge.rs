@@ -58,8 +58,15 @@ impl Forge {
 
     /// An authority of its own called `name`, which may have others below it.
     pub fn root(name: &str) -> Self {
+        Self::root_with(name, |_| ())
+    }
+
+    /// The same, but for what `edit` changes.
+    pub fn root_with(name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().expect("randomness");
-        let made = authority_params(name).self_signed(&key);
+        let mut params = authority_params(name);
+        edit(&mut params);
+        let made = params.self_signed(&key);
         Self::of(key, made.expect("these parameters fit").pem())
     }
 
@@ -74,9 +81,16 @@ impl Forge {
     /// An authority below this one.
     #[must_use]
     pub fn intermediate(&self, name: &str) -> Self {
+        self.intermediate_with(name, |_| ())
+    }
+
+    /// The same, but for what `edit` changes.
+    #[must_use]
+    pub fn intermediate_with(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().expect("randomness");
         let mut params = authority_params(name);
         params.serial_number = Some(SerialNumber::from_slice(&[Self::INTERMEDIATE]));
+        edit(&mut params);
         let made = params.signed_by(&key, &self.issuer);
         Self::of(key, made.expect("these parameters fit").pem())
     }

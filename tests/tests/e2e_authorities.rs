@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use sknock_tests::{Authority, Client, Config, Daemon, World, openssl};
+use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyUsagePurpose};
+use sknock_tests::forge::Forge;
+use sknock_tests::{Authority, Client, Config, Daemon, PASSWORD, World, openssl};
 
 /// Root and intermediate of one authority, then RSA, P-521 on line 69, Ed25519 and others.
 const ZOO: &str = include_str!("authorities/zoo.pem");
@@ -19,6 +21,37 @@ fn started<'w>(world: &'w World, authority: &Authority, ca_file: &[u8]) -> Daemo
     daemon.settle();
     daemon.begin();
     daemon
+}
+
+fn of(line: usize, name: &str, why: &str) -> String {
+    format!("caFile: line {line}: the certificate of {name} is not used: {why}")
+}
+
+/// The start and `check` name these, and `check` no others; the rest is used.
+#[track_caller]
+fn named(daemon: &Daemon<'_>, expected: &[String]) {
+    daemon.wait_for(Daemon::ACCEPTING);
+    let asked = daemon.ask("check", &[]);
+    for what in expected {
+        assert!(asked.answer.contains(what), "{what}: {}", asked.answer);
+        daemon.wait_for(what);
+    }
+    let told = |line: &&str| line.contains("caFile: line") || line.contains("is not used");
+    assert_eq!(asked.answer.lines().filter(told).count(), expected.len(), "{}", asked.answer);
+    assert_eq!(asked.code, Some(0), "the rest is used: {}", asked.answer);
+}
+
+/// These one behind the other, and the line that each begins on.
+fn joined(certificates: &[&str]) -> (String, Vec<usize>) {
+    let mut text = String::new();
+    let mut begin = |certificate: &&str| {
+        let line = 1 + text.lines().count();
+        text.push_str(certificate.trim_end());
+        text.push('\n');
+        line
+    };
+    let lines = certificates.iter().map(&mut begin).collect();
+    (text, lines)
 }
 
 #[test]
@@ -55,30 +88,18 @@ fn what_nobody_can_use_is_named_with_its_line() {
     let server = fs::read(authority.file("gate.cer")).expect("it is there");
     let leaf = x509(&["-inform", "DER"], &server);
     let alone = ZOO.lines().skip(10).take(10).collect::<Vec<_>>().join("\n");
-    let named = |ca_file: String, expected: &[&str]| {
-        let daemon = started(&world, &authority, ca_file.as_bytes());
-        daemon.wait_for(Daemon::ACCEPTING);
-        let asked = daemon.ask("check", &[]);
-        let found = asked.answer.lines().filter(|line| line.contains("caFile: line"));
-        assert_eq!(found.count(), expected.len(), "{}", asked.answer);
-        for what in expected {
-            assert!(asked.answer.contains(what), "{what}: {}", asked.answer);
-            daemon.wait_for(what);
-        }
-        assert_eq!(asked.code, Some(0), "the rest is used: {}", asked.answer);
-    };
-    let of = |line: usize, name: &str, why: &str| {
-        format!("caFile: line {line}: the certificate of {name} is not used: {why}")
-    };
     named(
-        format!("{ZOO}{trusted}{leaf}"),
+        &started(&world, &authority, format!("{ZOO}{trusted}{leaf}").as_bytes()),
         &[
-            &of(69, "CN=Zoo P521 CA", "nothing can be verified with its key"),
-            "caFile: line 111: TRUSTED CERTIFICATE is a format of openssl's own",
-            &of(121, "CN=gate", "it is no CA's"),
+            of(69, "CN=Zoo P521 CA", "nothing can be verified with its key"),
+            "caFile: line 111: TRUSTED CERTIFICATE is a format of openssl's own".to_owned(),
+            of(121, "CN=gate", "it is no CA's"),
         ],
     );
-    named(alone, &[&of(1, "CN=Zoo Intermediate", "it does not lead to a root")]);
+    named(
+        &started(&world, &authority, alone.as_bytes()),
+        &[of(1, "CN=Zoo Intermediate", "it does not lead to a root")],
+    );
 }
 
 #[test]
@@ -92,4 +113,155 @@ fn a_damaged_certificate_is_an_error_with_its_line() {
     assert!(ended.said.contains(&line), "{}", ended.said);
     let asked = daemon.ask("check", &[]);
     assert!(asked.code == Some(78) && asked.answer.contains(&line), "{}", asked.answer);
+}
+
+/// Root certificates whose key looks like one of ours: as long, or on the same curve.
+#[test]
+fn a_key_that_nothing_can_be_verified_with_is_named_with_its_line() {
+    let (world, authority) = (World::new(), Authority::new());
+    let root = |name: &str, key: &[&str]| {
+        let fixed = ["req", "-x509", "-noenc", "-keyout", "/dev/null", "-days", "9", "-subj", name];
+        let usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign", "-newkey"];
+        let made = openssl::run(&[&fixed[..], &usage, key].concat(), b"");
+        String::from_utf8(made).expect("it is PEM")
+    };
+    let curve =
+        |name: &str| root("/CN=odd", &["ec", "-pkeyopt", &format!("ec_paramgen_curve:{name}")]);
+    let explicit =
+        ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-pkeyopt", "ec_param_enc:explicit"];
+    let odd = [
+        curve("brainpoolP256r1"),
+        curve("brainpoolP384r1"),
+        curve("secp256k1"),
+        root("/CN=odd", &[&["ec"], &explicit[..]].concat()),
+        root("/CN=odd", &["rsa:2047"]),
+        root("/CN=odd", &["ed448"]),
+    ];
+    let good = [curve("prime256v1"), curve("secp384r1"), root("/CN=good", &["rsa:2048"])];
+    let (ca_file, lines) = joined(&odd.iter().chain(&good).map(String::as_str).collect::<Vec<_>>());
+    let lines = lines[..odd.len()].iter();
+    let expected: Vec<_> =
+        lines.map(|line| of(*line, "CN=odd", "nothing can be verified with its key")).collect();
+    named(&started(&world, &authority, ca_file.as_bytes()), &expected);
+}
+
+/// requireExplicitPolicy of RFC 5280 (4.2.1.11), which no path here would be held to.
+fn needs_a_policy(params: &mut CertificateParams) {
+    critical(params, &[2, 5, 29, 36], &[0x30, 3, 0x80, 1, 0]);
+}
+
+fn critical(params: &mut CertificateParams, oid: &[u64], content: &[u8]) {
+    let mut extension = CustomExtension::from_oid_content(oid, content.to_vec());
+    extension.set_criticality(true);
+    params.custom_extensions.push(extension);
+}
+
+fn may_sign_lists_only(params: &mut CertificateParams) {
+    params.key_usages = vec![KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+}
+
+/// Of the clients of these, who gets in.
+fn granted(world: &World, authority: &Authority, daemon: &Daemon<'_>, by: &[(&Forge, bool)]) {
+    for (number, (forge, is_granted)) in by.iter().enumerate() {
+        let made = forge.client(&format!("client-{number}"), |_| ());
+        let alice = Client::alice(&world.client, authority).posing_as(made.identity());
+        let sent = alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]);
+        let line = daemon.wait_for(&sent.source().to_string());
+        let expected = if *is_granted { "granted" } else { "unknown-authority" };
+        assert!(line.contains(expected), "of authority {number}: {line}");
+    }
+}
+
+#[test]
+fn an_intermediate_with_a_critical_extension_not_understood_is_named_and_the_rest_is_used() {
+    let (world, authority) = (World::new(), Authority::new());
+    let ours = Forge::with_key_of(&authority);
+    let first = ours.intermediate_with("first", needs_a_policy);
+    let second = ours.intermediate_with("second", |params| {
+        critical(params, &[1, 2, 3, 4, 5], &[5, 0]);
+        needs_a_policy(params);
+    });
+    let good = ours.intermediate("good");
+    let (ca_file, lines) = joined(&[good.pem(), first.pem(), second.pem()]);
+    let why = "it has a critical extension that is not understood: ";
+    let daemon = started(&world, &authority, ca_file.as_bytes());
+    named(
+        &daemon,
+        &[
+            of(lines[1], "CN=first", &format!("{why}2.5.29.36")),
+            of(lines[2], "CN=second", &format!("{why}1.2.3.4.5, 2.5.29.36")),
+        ],
+    );
+    let by = [(&good, true), (&first, false), (&second, false), (&ours, true)];
+    granted(&world, &authority, &daemon, &by);
+}
+
+#[test]
+fn an_authority_that_may_not_sign_certificates_is_named_and_leads_nobody_in() {
+    let (world, authority) = (World::new(), Authority::new());
+    let ours = Forge::with_key_of(&authority);
+    let below = ours.intermediate_with("below", may_sign_lists_only);
+    let under = below.intermediate("under");
+    let root = Forge::root_with("root", may_sign_lists_only);
+    let silent = ours.intermediate_with("silent", |params| params.key_usages.clear());
+    let (ca_file, lines) = joined(&[below.pem(), under.pem(), root.pem(), silent.pem()]);
+    let why = "its keyUsage lacks keyCertSign";
+    let daemon = started(&world, &authority, ca_file.as_bytes());
+    named(
+        &daemon,
+        &[
+            of(lines[0], "CN=below", why),
+            of(lines[1], "CN=under", "it does not lead to a root"),
+            of(lines[2], "CN=root", why),
+        ],
+    );
+    let by = [(&silent, true), (&below, false), (&under, false), (&root, false), (&ours, true)];
+    granted(&world, &authority, &daemon, &by);
+}
+
+#[test]
+fn what_the_bundle_brings_and_cannot_be_used_is_named_and_ends_a_start_only_if_nothing_is_left() {
+    let (world, authority) = (World::new(), Authority::new());
+    let started = |root: &Forge, others: &[&Forge], ca_file: &str| {
+        let server = root.client("gate", |params| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        });
+        let mut pem = server.pem() + root.pem();
+        for other in others {
+            pem.push_str(other.pem());
+        }
+        let config = Config::new(&authority).set("serverPFXFile", "server.pfx");
+        let mut daemon = Daemon::stopped(&world.gateway, &config.set("caFile", "added.pem"));
+        fs::write(daemon.file("server.pfx"), openssl::pkcs12(&pem, PASSWORD, &[])).unwrap();
+        fs::write(daemon.file("added.pem"), ca_file).unwrap();
+        daemon.begin();
+        daemon
+    };
+    let of = |name: &str, why: &str| {
+        format!("serverPFXFile: the certificate of {name} is not used: {why}")
+    };
+    let ours = Forge::with_key_of(&authority);
+    let [strict, mute] = [
+        ours.intermediate_with("strict", needs_a_policy),
+        ours.intermediate_with("mute", may_sign_lists_only),
+    ];
+    let (critical, usage) = (
+        "it has a critical extension that is not understood: 2.5.29.36",
+        "its keyUsage lacks keyCertSign",
+    );
+    let again = format!("caFile: line 1: the certificate of CN=strict is not used: {critical}");
+    let expected = [of("CN=strict", critical), of("CN=mute", usage), again];
+    named(&started(&ours, &[&strict, &mute], strict.pem()), &expected);
+
+    let root = Forge::root_with("root", may_sign_lists_only);
+    let mut daemon = started(&root, &[&strict], root.pem());
+    let ended = daemon.wait_for_end();
+    let asked = daemon.ask("check", &[]);
+    assert_eq!((ended.code, asked.code), (Some(78), Some(78)), "{}", asked.answer);
+    let again = format!("caFile: line 1: the certificate of CN=root is not used: {usage}");
+    let nothing = "none of the 3 certificates given is a root that can be used".to_owned();
+    for what in [of("CN=root", usage), of("CN=strict", critical), again, nothing] {
+        assert!(ended.said.contains(&what), "{what}: {}", ended.said);
+        assert!(asked.answer.contains(&what), "{what}: {}", asked.answer);
+    }
 }

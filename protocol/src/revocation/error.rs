@@ -24,8 +24,10 @@ pub enum CrlError {
     /// It does not say when the next one comes.
     #[error("it has no nextUpdate, so it would never grow old; set default_crl_days at the CA")]
     NoNextUpdate,
-    /// None of our authorities has the issuer's name.
-    #[error("its issuer is none of the server's CAs; check the URL, or add that CA to caFile")]
+    /// None of the authorities that are used has the issuer's name.
+    #[error(
+        "its issuer is none of the CAs that the server uses; check the URL, or add that CA to caFile"
+    )]
     UnknownIssuer,
     /// An authority that must not sign lists.
     #[error("its issuer may not sign it: keyUsage of {issuer} lacks cRLSign; reissue that CA")]

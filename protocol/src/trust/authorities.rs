@@ -4,7 +4,7 @@
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
-use super::believed;
+use super::{Unfit, UnfitAuthority, believed};
 use crate::revocation::PointName;
 use crate::sha256::sha256;
 use crate::{CertificateId, IssuerId, der};
@@ -14,13 +14,15 @@ use crate::{CertificateId, IssuerId, der};
 pub enum TrustError {
     /// None of the certificates can be an anchor.
     #[error(
-        "none of the {certificates} certificates given is a root: a self-signed certificate with \
-         basicConstraints CA:TRUE; put the root CA's certificate into the server's PKCS#12 file \
+        "none of the {certificates} certificates given is a root that can be used: a self-signed \
+         certificate with basicConstraints CA:TRUE; put the root CA's certificate into the server's PKCS#12 file \
          (openssl pkcs12 -export -certfile ...) or into caFile"
     )]
     NoAnchor {
         /// How many certificates were given.
         certificates: usize,
+        /// Those of CAs that are not used, in their order.
+        unfit: Vec<UnfitAuthority>,
     },
     /// One of the certificates cannot be used at all.
     #[error("CA certificate number {number} cannot be used ({why}); replace it or take it out")]
@@ -44,6 +46,8 @@ pub struct Issuer {
     pub(super) name: String,
     pub(super) is_anchor: bool,
     signs_lists: bool,
+    /// Why it is not used, if that can be told without knowing what is above it.
+    pub(super) unfit: Option<Unfit>,
     public_key_info: Vec<u8>,
     /// Where the lists are that may revoke this certificate.
     points: Vec<PointName>,
@@ -62,8 +66,7 @@ impl Issuer {
             return Ok(None);
         }
         let public_key_info = parsed.public_key().raw;
-        der::public_key(public_key_info).map_err(|_| "its public key is not in DER")?;
-        let usage = parsed.key_usage().map_err(|error| error.to_string())?;
+        let usage = parsed.key_usage().ok().flatten();
         Ok(Some(Self {
             id: IssuerId::of(parsed.subject().as_raw(), public_key_info),
             serial: believed::serial(&parsed),
@@ -72,6 +75,7 @@ impl Issuer {
             name: parsed.subject().to_string(),
             is_anchor: false,
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
+            unfit: Unfit::by_itself(&parsed),
             public_key_info: public_key_info.to_vec(),
             points: believed::points(&parsed),
         }))

@@ -2,9 +2,7 @@
 
 use core::fmt;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, ParsedPublicKey, VerificationAlgorithm,
-};
+use aws_lc_rs::signature::ParsedPublicKey;
 use pki_types::alg_id;
 use webpki::VerifiedPath;
 use x509_parser::asn1_rs::FromDer;
@@ -12,7 +10,7 @@ use x509_parser::oid_registry::OID_X509_EXT_CRL_DISTRIBUTION_POINTS;
 use x509_parser::prelude::X509Certificate;
 use x509_parser::time::ASN1Time;
 
-use super::Usage;
+use super::{Usage, signature};
 use crate::revocation::{self, PathCertificate, PointName};
 use crate::{CertificateId, IssuerId, Moment, Refusal, Subject, authorization, der};
 
@@ -146,12 +144,7 @@ fn name(leaf: &X509Certificate<'_>) -> String {
 /// The key of a `SubjectPublicKeyInfo`.
 fn key(info: &[u8]) -> Result<Key, Refusal> {
     let (kind, bytes) = der::public_key(info).map_err(|_| Refusal::BadCertificate)?;
-    let algorithm: &'static dyn VerificationAlgorithm = match kind {
-        kind if kind == alg_id::ECDSA_P256.as_ref() => &ECDSA_P256_SHA256_ASN1,
-        kind if kind == alg_id::ECDSA_P384.as_ref() => &ECDSA_P384_SHA384_ASN1,
-        kind if kind == alg_id::ED25519.as_ref() => &ED25519,
-        _ => return Err(Refusal::BadCertificate),
-    };
+    let algorithm = signature::of_key(kind).ok_or(Refusal::BadCertificate)?;
     let parsed = ParsedPublicKey::new(algorithm, bytes).map_err(|_| Refusal::BadCertificate)?;
     Ok(Key { parsed, is_p256: kind == alg_id::ECDSA_P256.as_ref() })
 }

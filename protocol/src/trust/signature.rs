@@ -1,7 +1,10 @@
 //! What certificates and revocation lists have around their content (RFC 5280, 4.1 and 5.1): a
 //! signature, and whose it is.
 
-use pki_types::SignatureVerificationAlgorithm;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, VerificationAlgorithm,
+};
+use pki_types::{SignatureVerificationAlgorithm, alg_id};
 use webpki::aws_lc_rs as algorithm;
 
 use crate::der::{self, Elements, NotDer};
@@ -23,6 +26,17 @@ pub(super) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
     algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
+
+/// The one algorithm of a client's key, and what reads such a key of an authority: by the content of the
+/// key's algorithm identifier. None for RSA.
+pub(super) fn of_key(kind: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
+    match kind {
+        kind if kind == alg_id::ECDSA_P256.as_ref() => Some(&ECDSA_P256_SHA256_ASN1),
+        kind if kind == alg_id::ECDSA_P384.as_ref() => Some(&ECDSA_P384_SHA384_ASN1),
+        kind if kind == alg_id::ED25519.as_ref() => Some(&ED25519),
+        _ => None,
+    }
+}
 
 /// The signature of a certificate or a list (DER). Whose it is, [`Signature::verify`] tells, and no
 /// identifier of a key does: those are chosen by whoever signs.

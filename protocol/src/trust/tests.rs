@@ -1,5 +1,8 @@
 //! Certificates of every kind, made by `rcgen`.
 
+mod serials;
+mod unfit;
+
 use std::time::Duration;
 
 use rcgen::{
@@ -122,30 +125,6 @@ fn each_refusal_has_its_reason() {
     }
 }
 
-/// No list could name it: RFC 5280 (4.1.2.2) allows 20 bytes.
-#[test]
-fn a_serial_number_of_more_than_20_bytes_is_refused_on_the_whole_path() {
-    let root = root("root");
-    let client = |length: usize, by: &Authority| {
-        let mut params = client_params((2024, 2030));
-        params.serial_number = Some(SerialNumber::from(vec![0x11; length]));
-        signed(&params, by)
-    };
-    let anchors = self::anchors(&[&root]);
-    assert!(anchors.believe(&client(20, &root), CLIENT, NOW).is_ok());
-    assert_eq!(refusal(&anchors, &client(21, &root)), Refusal::BadCertificate);
-
-    for (length, believed) in [(20, true), (21, false)] {
-        let mut params = authority_params("below", (2020, 2040));
-        params.serial_number = Some(SerialNumber::from(vec![0x11; length]));
-        let below =
-            CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &root).unwrap();
-        let anchors = self::anchors(&[&root, &below]);
-        let verdict = anchors.believe(&client(20, &below), CLIENT, NOW);
-        assert_eq!(verdict.is_ok(), believed, "{length}");
-    }
-}
-
 #[test]
 fn what_is_believed_for_any_usage_is_not_believed_for_client_authentication() {
     let root = root("root");
@@ -255,7 +234,7 @@ fn an_anchor_is_a_self_issued_authority() {
     for authorities in [vec![], vec![der(&between)], vec![leaf, der(&between)]] {
         let certificates = authorities.len();
         let error = Anchors::new(&authorities, 16).unwrap_err();
-        assert_eq!(error, TrustError::NoAnchor { certificates });
+        assert_eq!(error, TrustError::NoAnchor { certificates, unfit: Vec::new() });
     }
     let mut torn = der(&root);
     torn.pop();

@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer;
 
 use super::{Content, Finding, Found};
 use crate::config::{PasswordSource, Settings};
-use crate::keys::{Authorities, authorities, pem, without_line_end};
+use crate::keys::{Authorities, KeyProblem, authorities, pem, without_line_end};
 
 /// Certificates that end within this time are mentioned.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -56,6 +56,9 @@ pub(super) fn examine(
             Some(Keys { anchors, own: bundle.certificate().to_vec() })
         }
         Err(error) => {
+            if let KeyProblem::Trust { unused, .. } = &error {
+                findings.extend(unused.iter().map(|why| unfit(why)));
+            }
             findings.push(named(&error.to_string()));
             None
         }
