@@ -144,6 +144,8 @@ def configuration():
     example = (HERE.parent / "config.ini.example").read_bytes()
     put("configuration", "example", example)
     put("configuration", "example-uncommented", example.replace(b"\n#", b"\n"))
+    slips = ["PFXPasswd hunter2=x", "hunter2:x", "PFXPaswd = hunter2", "[hunter2]", " hunter2", "\ufeff[DEFAULT]", "crlUrl = a:b@c"]
+    put("configuration", "slips", "\n".join(slips).encode())
     put("configuration", "variables", b"[DEFAULT]\nfirewallPolicy = drop\0SKNOCK_PROTECTEDPORTS=tcp/80, udp/1-9\0SKNOCK_X=1")
 
 

@@ -1,4 +1,5 @@
-//! `config.ini` and the environment: the file, then after each zero byte a variable `NAME=VALUE`.
+//! `config.ini` and the environment: the file, then after each zero byte a variable `NAME=VALUE`. A password
+//! is put into it, into whatever line, right or wrong.
 
 #![no_main]
 
@@ -34,8 +35,32 @@ fuzz_target!(|input: &[u8]| {
     let with_password = format!("{text}\nPFXPasswd = {MARK}\n");
     never_shows_it(&config::parse(&with_password, file, environment.clone()));
     environment.push((OsStr::new("SKNOCK_PFXPASSWD"), OsStr::new(MARK)));
-    never_shows_it(&config::parse(text, file, environment));
+    never_shows_it(&config::parse(text, file, environment.clone()));
+
+    environment.pop();
+    let at = place(text);
+    let with_password = format!("{}{MARK}{}", &text[..at], &text[at..]);
+    if !may_be_shown(&with_password) {
+        never_shows_it(&config::parse(&with_password, file, environment));
+    }
 });
+
+/// Where a password is put, in bytes: somewhere, as the text says.
+fn place(text: &str) -> usize {
+    let sum =
+        text.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let at = sum % (text.len() + 1);
+    (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or_default()
+}
+
+/// Only what is certainly the value of a key without secrets may be shown.
+fn may_be_shown(text: &str) -> bool {
+    let marked = text.lines().find(|line| line.contains(MARK)).unwrap_or_default();
+    let marked = marked.strip_prefix('\u{feff}').unwrap_or(marked);
+    let pair = marked.split_once(['=', ':']);
+    pair.and_then(|(name, _)| config::Key::find(name.trim()))
+        .is_some_and(|key| key.kind != config::Kind::Secret)
+}
 
 fn never_shows_it(parsed: &Result<config::Settings, config::Problems>) {
     let shown = match parsed {

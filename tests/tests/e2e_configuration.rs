@@ -118,7 +118,7 @@ firewallPolicy = rejct
 
 /// What is wrong with it, with the line where it stands, and what to do.
 const WRONG: [(&str, &str, &str); 3] = [
-    ("config.ini:6", "unknown key \"knockPrt\"", "did you mean knockPort?"),
+    ("config.ini:6", "unknown key", "did you mean knockPort?"),
     ("config.ini:8", "TIMESTAMP_THRESHOLD_IN_SECONDS cannot be \"soon\"", "write 1 to 3600"),
     ("config.ini:9", "firewallPolicy cannot be \"rejct\"", "write none, reject or drop"),
 ];

@@ -226,6 +226,11 @@ impl<'a> Reader<'a> {
                     "publish the list without; it is signed and not secret",
                 ),
                 Ok(url) if matches!(url.scheme(), "http" | "https") => urls.push(item.to_owned()),
+                // A part of `user:password@host`, as it seems.
+                _ if text.contains('@') => {
+                    let remedy = format!("write {}, without a user and a password", key.values());
+                    self.problem(key, format!("{} has an address that is none", key.name), remedy);
+                }
                 _ => self.bad(key, item),
             }
         }

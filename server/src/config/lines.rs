@@ -39,7 +39,7 @@ pub(super) fn read(text: &str, file: &str, problems: &mut Vec<Problem>) -> Vec<E
         let place = format!("{file}:{number}");
         match classify(line) {
             Ok(Line::Nothing) => {}
-            Ok(Line::Section(name)) => section = Section::enter(name, &place, problems),
+            Ok(Line::Section(name)) => section = Section::enter(name, place, problems),
             // Refused because of the section; but what follows from keys of ours in it is so.
             Ok(Line::Pair(name, _)) if section == Section::Foreign && Key::find(name).is_none() => {
             }
@@ -101,15 +101,12 @@ enum Section {
 }
 
 impl Section {
-    fn enter(name: &str, place: &str, problems: &mut Vec<Problem>) -> Self {
+    fn enter(name: &str, place: String, problems: &mut Vec<Problem>) -> Self {
         if name.trim().eq_ignore_ascii_case("DEFAULT") {
             return Self::Ours;
         }
-        problems.push(Problem::new(
-            place,
-            format!("unknown section [{name}]"),
-            "all keys belong under [DEFAULT]: rename it, or remove it and what is in it",
-        ));
+        let remedy = "all keys belong under [DEFAULT]: rename it, or remove it and what is in it";
+        problems.push(Problem::new(place, "a section that is not [DEFAULT]", remedy));
         Self::Foreign
     }
 }
@@ -157,11 +154,17 @@ fn classify(line: &str) -> Result<Line<'_>, Defect> {
     }
 }
 
+/// Does not show the line, not even what stands where a key should: it may be a password, or its beginning.
 fn unknown_key(name: &str, place: String) -> Problem {
-    let remedy = match Key::nearest(name) {
+    let first = name.split_whitespace().next().unwrap_or_default();
+    let start: String = first.chars().take(LONGEST_SLIP).collect();
+    let remedy = match Key::nearest(&start) {
+        Some(key) if first != name => format!("write {} = VALUE?", key.name),
         Some(key) => format!("did you mean {}?", key.name),
-        None => "config.ini.example lists every key".into(),
+        None => "write KEY = VALUE; config.ini.example lists every key".into(),
     };
-    let shown: String = name.chars().take(60).collect();
-    Problem::new(place, format!("unknown key {shown:?}"), remedy)
+    Problem::new(place, "unknown key", remedy)
 }
+
+/// Characters; no name is as long, so nothing longer is like one.
+const LONGEST_SLIP: usize = 60;
