@@ -72,6 +72,8 @@ pub(crate) fn run(args: &Args, now: Moment) -> ExitCode {
     let mut stdout = io::stdout();
     match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => code,
+        // Who reads no further (`| head`) wants no more of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
         // To tell is all that this was to do.
         Err(error) if matches!(args.command, Command::List) => {
             complain(&format!("cannot write to standard output: {error}"));

@@ -1,4 +1,4 @@
-//! What std cannot do with a connection and with stdout, and Unix can.
+//! What std cannot do with a connection, with stdout and with signals, and Unix can.
 
 use std::io;
 use std::net::TcpStream;
@@ -32,6 +32,15 @@ fn wait(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
+/// A file that may grow no more (`ulimit -f`) is an error of the write, as a full disk is, and no signal that
+/// ends us.
+#[cfg(unix)]
+pub(crate) fn heed_no_file_size() {
+    use nix::sys::signal::{SigSet, Signal};
+    // It is a signal that can be blocked.
+    SigSet::from(Signal::SIGXFSZ).thread_block().ok();
+}
+
 /// Closes stdout, so that whoever reads it finds its end. What is written to it later is lost.
 #[cfg(unix)]
 pub(crate) fn close_stdout() -> io::Result<()> {
@@ -44,6 +53,10 @@ pub(crate) fn close_stdout() -> io::Result<()> {
 pub(crate) fn result(_: &TcpStream, input: &Receiver<io::Result<()>>) -> io::Result<()> {
     input.recv().unwrap_or_else(|_| Err(io::ErrorKind::ConnectionReset.into()))
 }
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub(crate) fn heed_no_file_size() {}
 
 /// It stays open until we end.
 #[cfg(not(unix))]

@@ -1,5 +1,7 @@
 //! `sknock`: opens hidden services from the command line.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic where nobody can hear them
+
 mod arguments;
 mod credentials;
 mod failure;
@@ -19,6 +21,7 @@ use failure::Failure;
 use sknock::Client;
 
 fn main() -> ExitCode {
+    hangup::heed_no_file_size();
     let words: Vec<_> = std::env::args_os().collect();
     let task = match arguments::parse(&words) {
         Ok(task) => task,

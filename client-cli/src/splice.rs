@@ -19,7 +19,8 @@ pub(crate) fn with_stdio(stream: &TcpStream) -> Result<(), Failure> {
     let server_has_ended = || {
         if io::stdin().is_terminal() {
             // Nobody else would tell.
-            eprintln!("the server has ended the connection; Ctrl-D ends the input");
+            let told = "the server has ended the connection; Ctrl-D ends the input";
+            writeln!(io::stderr(), "{told}").ok(); // nobody reads it
         }
         hangup::close_stdout()
     };

@@ -1,6 +1,7 @@
 //! Judges captured datagrams by the very pipeline of the server, without a firewall and without the
 //! server's memory: each is judged as if no other had ever been sent. Given again, it is a repetition.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -16,17 +17,20 @@ use zeroize::Zeroizing;
 
 use crate::config::{PasswordSource, Settings};
 use crate::dismissed::Dismissed;
+use crate::exit::{CONFIGURATION, FAILURE};
 use crate::in_force::InForce;
 use crate::keys::{self, KeyFiles, without_line_end};
 use crate::parent::marks;
 use crate::pipeline::{Pipeline, Refused};
 use crate::policy::{Grant, Policy};
 use crate::replay::Memory;
+use crate::told::told;
 
 /// What came of one datagram: one line of JSON.
 #[derive(Debug, Serialize)]
 struct Explained<'a> {
-    file: &'a Path,
+    /// With a mark for each byte that is not UTF-8.
+    file: Cow<'a, str>,
     verdict: &'static str,
     reason: Option<&'static str>,
     services: Vec<String>,
@@ -58,6 +62,19 @@ pub enum Unexplained {
     Output(#[from] io::Error),
 }
 
+impl Unexplained {
+    /// How the program ends.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreadable { key: DATAGRAM, .. } | Self::Output(_) => FAILURE,
+            Self::Unreadable { .. } | Self::Password | Self::Keys(_) => CONFIGURATION,
+        }
+    }
+}
+
+/// How an argument is named among the settings.
+const DATAGRAM: &str = "FILE";
+
 /// Judges each of `files` as if it had arrived `at` that time `from` that address.
 pub fn explain(
     settings: &Settings,
@@ -69,7 +86,7 @@ pub fn explain(
     let mut pipeline = pipeline(settings)?;
     let mut memories = BTreeMap::new();
     for file in files {
-        let payload = read("FILE", file)?;
+        let payload = read(DATAGRAM, file)?;
         pipeline.replay = memories.remove(&payload).unwrap_or_else(|| memory(settings));
         let outcome = pipeline.handle(Datagram::new(from, &payload), at);
         let line = match &outcome {
@@ -134,7 +151,8 @@ fn revocation(settings: &Settings, anchors: &Anchors) -> Revocation {
                     }
                 }
                 Err(why) => {
-                    eprintln!("sknockd: {}: a list is not taken: {why}", path.display());
+                    let path = path.display();
+                    told(format_args!("sknockd: {path}: a list is not taken: {why}"));
                 }
             }
         }
@@ -150,7 +168,7 @@ fn memory(settings: &Settings) -> Memory {
 fn granted<'a>(file: &'a Path, grant: &Grant) -> Explained<'a> {
     let addresses: Vec<String> = grant.claim().all().map(|one| one.to_string()).collect();
     Explained {
-        file,
+        file: file.to_string_lossy(),
         verdict: "grant",
         reason: None,
         services: words(grant.services()),
@@ -162,7 +180,7 @@ fn granted<'a>(file: &'a Path, grant: &Grant) -> Explained<'a> {
 fn refusal<'a>(file: &'a Path, refused: &Refused) -> Explained<'a> {
     let wish = refused.wish.as_deref();
     Explained {
-        file,
+        file: file.to_string_lossy(),
         verdict: "refused",
         reason: Some(refused.reason.name()),
         services: wish.map(|wish| words(&wish.services)).unwrap_or_default(),

@@ -5,6 +5,8 @@
 //! ```
 //! The whole story is [`pipeline::Pipeline::handle`].
 
+#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic where nobody can hear them
+
 mod aside;
 pub mod audit;
 mod capabilities;
@@ -32,4 +34,5 @@ pub mod policy;
 mod readable;
 pub mod refresh;
 pub mod replay;
+pub mod told;
 pub mod trial;

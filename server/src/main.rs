@@ -1,5 +1,7 @@
 //! `sknockd`: from the command line to one of its jobs.
 
+#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic where nobody can hear them
+
 use std::env;
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,10 +9,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use nix::sys::signal::{SigSet, Signal};
 use sknock_gate::{Claim, Firewall};
 use sknock_server::check::{self, Host};
 use sknock_server::config::Settings;
 use sknock_server::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
+use sknock_server::explain::Unexplained;
+use sknock_server::told::told;
 use sknock_server::{child, clock, explain, grants, parent, trial};
 
 mod arguments;
@@ -19,11 +24,12 @@ mod misread;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    heed_no_file_size();
     let arguments = Arguments::try_parse();
     match arguments.unwrap_or_else(|error| misread::told(error).exit()).command {
         Command::Run { config, trial } => parent::run(&config.path, trial.span),
         Command::Confirm => match trial::confirm() {
-            Ok(()) => told("confirmed; the new rules stay"),
+            Ok(()) => done("confirmed; the new rules stay"),
             Err(error) => failed(&error, error.exit_code()),
         },
         Command::Reload { trial } => reload(trial.span),
@@ -37,18 +43,29 @@ fn main() -> ExitCode {
             };
             let at = at.unwrap_or_else(clock::now);
             match explain::explain(&settings, at, from, &files, io::stdout().lock()) {
+                // Who reads no further (`| head`) wants no more of it.
+                Err(Unexplained::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    ExitCode::SUCCESS
+                }
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failed(&error, CONFIGURATION),
+                Err(error) => failed(&error, error.exit_code()),
             }
         }
         Command::Grants { json } => tell_grants(json),
         Command::Close { which } => match grants::close(&which.into()) {
-            Ok(closed) if closed.is_done() => told(&closed.to_string()),
+            Ok(closed) if closed.is_done() => done(&closed.to_string()),
             Ok(closed) => failed(&closed, FAILURE),
             Err(error) => failed(&error, FAILURE),
         },
         Command::Open => open(),
     }
+}
+
+/// A file that may grow no more is an error of the write, as a full disk is, and no signal that ends us.
+fn heed_no_file_size() {
+    let signal = SigSet::from(Signal::SIGXFSZ);
+    // It is a signal that can be blocked.
+    signal.thread_block().ok();
 }
 
 fn tell_grants(json: bool) -> ExitCode {
@@ -65,17 +82,17 @@ fn tell_grants(json: bool) -> ExitCode {
 
 fn reload(trial: Option<Duration>) -> ExitCode {
     match (trial::reload(trial), trial) {
-        (Ok(_), Some(span)) => told(&format!(
+        (Ok(_), Some(span)) => done(&format!(
             "on trial for {} s: try a new connection now, and then `sknockd confirm`",
             span.as_secs()
         )),
-        (Ok(server), None) => told(&format!("process {server} reloads; its log says how it went")),
+        (Ok(server), None) => done(&format!("process {server} reloads; its log says how it went")),
         (Err(error), _) => failed(&error, error.exit_code()),
     }
 }
 
 /// It is done, whoever hears of it.
-fn told(text: &str) -> ExitCode {
+fn done(text: &str) -> ExitCode {
     print(&text);
     ExitCode::SUCCESS
 }
@@ -89,7 +106,7 @@ fn listed(text: &dyn std::fmt::Display) -> ExitCode {
 fn print(text: &dyn std::fmt::Display) -> bool {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("sknockd: cannot write to standard output: {error}");
+            told(format_args!("sknockd: cannot write to standard output: {error}"));
             false
         }
         _ => true,
@@ -125,6 +142,6 @@ fn check(config: &Path, json: bool) -> ExitCode {
 }
 
 fn failed(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    eprintln!("sknockd: {error}");
+    told(format_args!("sknockd: {error}"));
     ExitCode::from(code)
 }

@@ -45,15 +45,17 @@ use crate::check::{Finding, knock_ports, listening};
 use crate::config::Settings;
 use crate::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
 use crate::log;
+use crate::told::told;
 
 /// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.
 pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
     let settings = match Settings::load(config, std::env::vars_os()) {
         Ok(settings) => settings,
         Err(problems) => {
-            eprintln!("{problems}");
+            told(&problems);
             problems.draft().into_iter().for_each(tell_of_files);
-            eprintln!("`sknockd check --config {}` looks into all files too", config.display());
+            let config = config.display();
+            told(format_args!("`sknockd check --config {config}` looks into all files too"));
             return ExitCode::from(CONFIGURATION);
         }
     };
@@ -131,7 +133,7 @@ impl Kept {
 fn tell_of_files(draft: &Settings) {
     let unusable = Files::open(draft, None).err().into_iter().flatten();
     for unusable in unusable.filter(Unusable::is_named) {
-        eprintln!("{}", draft.located(unusable.to_string()));
+        told(draft.located(unusable.to_string()));
     }
 }
 

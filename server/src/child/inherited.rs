@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
@@ -43,10 +43,9 @@ impl Inherited {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         // SAFETY: `number` came from the process that started us, for us alone, and leaves the set
-        // here, so nobody else owns or closes it. If it is not open, the next line says so, and the
-        // close on drop fails without effect, as no thread runs yet that could have opened it anew.
-        let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-        fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-        Ok(descriptor)
+        // here, so nobody else owns or closes it. If it is not open, the call says so and does nothing.
+        fcntl(unsafe { BorrowedFd::borrow_raw(number) }, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        // SAFETY: the same, and it is open.
+        Ok(unsafe { OwnedFd::from_raw_fd(number) })
     }
 }
