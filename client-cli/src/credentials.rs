@@ -48,5 +48,9 @@ fn named_or_in_place(
         Some(named) => named.clone(),
         None => place().ok_or(Failure::NoPlace { option, variable })?,
     };
-    if path.exists() { Ok(path) } else { Err(Failure::Missing { path, option, variable }) }
+    // What cannot be looked at, such as in a folder that is closed to us, is told by who opens it.
+    match path.try_exists() {
+        Ok(false) => Err(Failure::Missing { path, option, variable }),
+        Ok(true) | Err(_) => Ok(path),
+    }
 }

@@ -34,7 +34,8 @@ pub(crate) fn find(named: Option<&Path>, identity: &Path) -> Result<Password, Fa
         return Ok(Password { text: Zeroizing::new(text), from: VARIABLE.into() });
     }
     match places::folder().map(|folder| folder.join("password")) {
-        Some(path) if path.exists() => from_file(&path),
+        // What cannot be looked at is told by who opens it.
+        Some(path) if !matches!(path.try_exists(), Ok(false)) => from_file(&path),
         place => from_terminal(identity, place),
     }
 }

@@ -1,6 +1,7 @@
 //! Where things are when nobody says: `$XDG_CONFIG_HOME/sknock`, else `~/.config/sknock`.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::host::unbracketed;
@@ -21,7 +22,10 @@ fn folder_of(config: Option<OsString>, home: Option<OsString>) -> Option<PathBuf
 /// The certificate of `host` in `folder`: its own, if there is one, else everybody's.
 pub fn server_certificate(folder: &Path, host: &str) -> PathBuf {
     let own = file_name(host).map(|name| folder.join("servers").join(name));
-    own.filter(|path| path.exists()).unwrap_or_else(|| folder.join("server.cer"))
+    // What cannot be looked at may be there: another certificate instead would only fail later.
+    let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    let there = |path: &PathBuf| path.try_exists().unwrap_or_else(denied);
+    own.filter(there).unwrap_or_else(|| folder.join("server.cer"))
 }
 
 /// `HOST.cer`, in lower case and without brackets or a final dot. `None` if that could lead out of

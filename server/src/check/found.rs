@@ -31,12 +31,17 @@ impl fmt::Debug for Content {
 }
 
 /// A folder that the network process writes to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Folder {
     /// It is not there; `sknockd run` makes it.
     Missing,
-    /// Something else has its name, or that of a folder above it.
+    /// Something else has its name, or that of a folder above it. A link to a folder, too.
     NotAFolder,
+    /// It cannot be looked at, such as below a folder that is closed to us.
+    Unseen {
+        /// Why.
+        error: String,
+    },
     /// It is there.
     Present {
         /// Whose it is.
@@ -113,11 +118,14 @@ fn uid(user: &str) -> io::Result<Option<u32>> {
 }
 
 fn folder(path: &Path) -> Folder {
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             Folder::Present { owner: metadata.uid(), mode: metadata.mode() }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Folder::Missing,
+        Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
+            Folder::Unseen { error: error.to_string() }
+        }
         Ok(_) | Err(_) => Folder::NotAFolder,
     }
 }

@@ -102,10 +102,16 @@ fn user(settings: &Settings, found: &Found) -> Option<Finding> {
 
 fn state(settings: &Settings, found: &Found) -> Option<Finding> {
     let path = settings.process.state.display();
-    match found.state {
+    match &found.state {
         Folder::Missing => None,
+        Folder::Unseen { error } => Some(Finding::error(
+            format!("stateDir: {path} cannot be looked at: {error}"),
+            "run check as root, or correct stateDir",
+        )),
         Folder::NotAFolder => Some(Finding::error(
-            format!("stateDir: {path} is no folder, or below something that is none"),
+            format!(
+                "stateDir: {path} is no folder, a link to one, or below something that is none"
+            ),
             "move that away, or correct stateDir",
         )),
         Folder::Present { mode, .. } if mode & 0o022 != 0 => Some(Finding::warning(
@@ -114,7 +120,7 @@ fn state(settings: &Settings, found: &Found) -> Option<Finding> {
         )),
         Folder::Present { owner, .. } => {
             let ours = [Some(0), found.user.as_ref().ok().copied().flatten()];
-            (!ours.contains(&Some(owner))).then(|| {
+            (!ours.contains(&Some(*owner))).then(|| {
                 Finding::warning(
                     format!("stateDir: {path} belongs to uid {owner}, and would be taken over"),
                     "name a folder of its own",

@@ -1,6 +1,6 @@
 //! From layers to settings, group by group, with the rules that span several keys.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use sknock_protocol::{Service, service};
@@ -172,10 +172,35 @@ fn process(read: &mut Reader<'_>) -> Process {
     }
     Process {
         user,
-        state: read.path(&keys::STATE_DIR),
+        state: state(read),
         workers: read.number(&keys::WORKERS),
         log: read.word(&keys::LOG_FORMAT),
     }
+}
+
+/// The folder without `.` and a `/` at its end, by which a link would be followed. With `..`, nobody could tell
+/// what lies in it and what beside it.
+fn state(read: &mut Reader<'_>) -> PathBuf {
+    let path = read.path(&keys::STATE_DIR);
+    let text = read.text(&keys::STATE_DIR);
+    if Path::new(&text).components().any(|part| part == Component::ParentDir) {
+        let remedy = "write where the folder is, without .., such as /var/lib/sknock";
+        read.problem(&keys::STATE_DIR, format!("stateDir has .. in it: {text:?}"), remedy);
+        return PathBuf::new();
+    }
+    path.components().collect()
+}
+
+/// The path without `.` and `..`, as if there were no links.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// The network process owns `stateDir`; what rules the server must not be its to change.
@@ -193,7 +218,8 @@ fn foreign_files(read: &mut Reader<'_>, keys: &Keys, process: &Process) {
         ("PFXPasswdFile", password),
         ("caFile", keys.authorities.as_deref()),
     ];
-    let inside = |file: &&Path| file.starts_with(&process.state);
+    let state = plain(&process.state);
+    let inside = |file: &&Path| plain(file).starts_with(&state);
     for (name, _) in kept_apart.into_iter().filter(|(_, file)| file.as_ref().is_some_and(inside)) {
         read.problem(
             &keys::STATE_DIR,

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{self, Path};
+use std::path::{self, Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -41,7 +41,9 @@ impl Settings {
         if settings.keys.password == PasswordSource::None {
             let folder = variables.clone().find(|(name, _)| *name == "CREDENTIALS_DIRECTORY");
             let credential = folder.map(|(_, folder)| Path::new(folder).join(CREDENTIAL));
-            if let Some(credential) = credential.filter(|credential| credential.exists()) {
+            // What cannot be looked at is told by whoever opens it.
+            let there = |file: &PathBuf| !matches!(file.try_exists(), Ok(false));
+            if let Some(credential) = credential.filter(there) {
                 settings.keys.password = PasswordSource::File(credential);
             }
         }
@@ -50,7 +52,7 @@ impl Settings {
 }
 
 /// The path does not change its meaning when the server changes its working folder.
-fn absolute(file: &Path) -> Result<path::PathBuf, Problem> {
+fn absolute(file: &Path) -> Result<PathBuf, Problem> {
     let place = file.display().to_string();
     let remedy = "give the path from the root, in UTF-8";
     let absolute = path::absolute(file)

@@ -2,10 +2,10 @@
 //! whatever parses certificates runs without privilege.
 
 use std::fmt;
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown, lchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 
 use super::list;
@@ -116,13 +116,28 @@ pub(crate) fn prepare_folder(settings: &Settings, account: Account) -> Result<()
     })
 }
 
+/// Makes the folders above `path` that are not there. Everybody may pass through them, whatever our umask, or the
+/// network process could not.
+pub(super) fn make_above(path: &Path) -> io::Result<()> {
+    let folders: Vec<&Path> = path.ancestors().skip(1).collect();
+    for folder in folders.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
+        match DirBuilder::new().mode(0o755).create(folder) {
+            Ok(()) => fs::set_permissions(folder, Permissions::from_mode(0o755))?,
+            Err(_) if folder.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Makes a folder the network process's own, unless it is somebody else's: `/var/log` given by
 /// mistake stays what it is.
 fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            make_above(path)?;
+            DirBuilder::new().mode(0o700).create(path)?;
             return chown(path, Some(uid), Some(gid));
         }
         Err(error) => return Err(error),

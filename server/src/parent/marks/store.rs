@@ -10,6 +10,7 @@ use nix::unistd::geteuid;
 use sknock_protocol::Mark;
 
 use crate::marks::{self, Entry, IssuerDigest};
+use crate::parent::files::make_above;
 
 /// ```text
 /// u64 which writing it was | u32 count | count entries | u32 CRC-32 of all that
@@ -92,6 +93,7 @@ fn make_room(file: &File, length: u64) -> io::Result<()> {
 
 /// The folder is root's or ours, and nobody else may write to it. Root also takes one of the unit's user.
 fn prepare(folder: &Path) -> io::Result<fs::Metadata> {
+    make_above(folder)?;
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
