@@ -184,14 +184,16 @@ install-c-library: c-library
 	$(if $(DESTDIR),,$(as) ldconfig)
 
 # The sources of the last commit, what is built into them (CycloneDX), and their checksums; the same
-# bytes wherever it is made. `cargo fetch` is the only thing that asks the network.
+# bytes wherever it is made. What gzip makes of the tar depends on its version, so the checksum is the
+# tar's. `cargo fetch` is the only thing that asks the network.
 DIST := target/dist
 dist: setup-dist
 	$(CARGO) fetch --locked
 	mkdir -p $(DIST)
-	git -c safe.directory='$(CURDIR)' archive --format=tar --prefix=sknock-$(VERSION)/ HEAD | gzip -n -9 > $(DIST)/sknock-$(VERSION).tar.gz
+	packaging/sources.sh sknock-$(VERSION) > $(DIST)/sknock-$(VERSION).tar
 	CARGO="$(CARGO)" python3 packaging/sbom.py > $(DIST)/sknock-$(VERSION).cdx.json
-	cd $(DIST) && sha256sum sknock-$(VERSION).tar.gz sknock-$(VERSION).cdx.json > sknock-$(VERSION).sha256
+	cd $(DIST) && sha256sum sknock-$(VERSION).tar sknock-$(VERSION).cdx.json > sknock-$(VERSION).sha256
+	gzip -f -k -n -9 $(DIST)/sknock-$(VERSION).tar
 
 clean:
 	$(CARGO) clean

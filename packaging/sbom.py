@@ -21,14 +21,19 @@ OURS_ALONE = ["sknock-bench", "sknock-tests"]
 TARGET = sys.argv[1] if len(sys.argv) > 1 else None
 
 
+# Settings of the user that change what cargo prints.
+PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("CARGO_TERM_")}
+PLAIN |= {"CARGO_TERM_COLOR": "never"}
+
+
 def metadata():
     command = [CARGO, "metadata", "--format-version=1", "--locked", "--offline"]
     command += [f"--filter-platform={TARGET}"] if TARGET else []
-    return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    return json.loads(subprocess.run(command, cwd=ROOT, env=PLAIN, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def checksums():
-    locked = tomllib.loads((ROOT / "Cargo.lock").read_text())
+    locked = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))
     return {(p["name"], p["version"]): p.get("checksum") for p in locked["package"]}
 
 
@@ -61,7 +66,7 @@ def shipped():
     not, because of features that nobody asks for."""
     command = [CARGO, "tree", "--workspace", "--locked", "--offline", "--edges=normal,build"]
     command += [f"--target={TARGET or 'all'}", "--prefix=none"] + [f"--exclude={name}" for name in OURS_ALONE]
-    tree = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    tree = subprocess.run(command, cwd=ROOT, env=PLAIN, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
     words = (line.split() for line in tree.splitlines() if line)
     return {(name, version.removeprefix("v")) for name, version, *_ in words}
 
@@ -94,6 +99,7 @@ def main():
         "dependencies": [{"ref": "sknock", "dependsOn": refs(roots)}]
         + [{"ref": purl(packages[id]), "dependsOn": refs(needs(nodes[id]))} for id in chosen],
     }
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     print(json.dumps(bill, indent=1, ensure_ascii=False))
 
 

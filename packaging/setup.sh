@@ -22,12 +22,12 @@ needed() {
 	# A small web server and netcat; a wiretap.
 	demo) echo "$BUILD $NET busybox:busybox tcpdump:tcpdump" ;;
 	# pkill; nmap looks for what must not be seen; valgrind and Python for the C library, Python for
-	# the bill of materials; systemd's judgement of the unit, and a container for systemd itself; a disk
+	# the bill of materials, git for the sources; systemd's judgement of the unit, and a container for systemd itself; a disk
 	# to be full.
 	test)
 		echo "$BUILD $NET openssl:openssl pkill:procps nmap:nmap valgrind:valgrind python3:python3" \
 			"systemd-analyze:systemd systemd-nspawn:systemd-container" \
-			"mkfs.ext4:e2fsprogs"
+			"mkfs.ext4:e2fsprogs git:git"
 		;;
 	bench) echo "$BUILD $NET openssl:openssl" ;;
 	# libFuzzer is C++.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -30,7 +30,11 @@ fn locked() -> BTreeMap<(String, String), Option<String>> {
 /// Of this system's crates: those of others need not have been fetched. `make lint`, after which they
 /// are, makes that of all systems.
 fn bill() -> Vec<u8> {
-    let mut command = Command::new("python3");
+    bill_in(&mut Command::new("python3"))
+}
+
+/// The same, by `command`, which runs python3.
+fn bill_in(command: &mut Command) -> Vec<u8> {
     if let Some(cargo) = std::env::var_os("CARGO") {
         command.env("CARGO", cargo);
     }
@@ -48,9 +52,85 @@ fn host() -> String {
     host.expect("rustc names its host").to_owned()
 }
 
+/// What differs between machines and users: a shell's words before a command, and variables.
+const SURROUNDINGS: [(&str, &[(&str, &str)]); 9] = [
+    ("umask 077", &[]),
+    ("umask 000", &[]),
+    ("cd /", &[]),
+    (":", &[("TZ", "Pacific/Kiritimati"), ("SOURCE_DATE_EPOCH", "1")]),
+    (":", &[("LC_ALL", "C"), ("PYTHONIOENCODING", "latin-1"), ("PYTHONUTF8", "0")]),
+    (":", &[("LANG", "tr_TR.UTF-8"), ("PYTHONHASHSEED", "7")]),
+    (":", &[("CARGO_TERM_COLOR", "always"), ("CARGO_TERM_VERBOSE", "true")]),
+    (":", &[("CARGO_TERM_QUIET", "true"), ("RUSTFLAGS", "--cfg other"), ("COLUMNS", "20")]),
+    (":", &[("CARGO_TARGET_DIR", "/dev/null/none"), ("GZIP", "-1"), ("TAR_OPTIONS", "--owner=7")]),
+];
+
 #[test]
-fn the_bill_of_materials_is_the_same_every_time() {
-    assert!(bill() == bill());
+fn the_bill_of_materials_is_the_same_in_every_surrounding() {
+    let usual = bill();
+    for (before, variables) in SURROUNDINGS {
+        let script = format!("{before}; exec python3 \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]).envs(variables.iter().copied());
+        assert!(bill_in(&mut command) == usual, "{before} {variables:?}");
+    }
+}
+
+/// A repository with one commit, whose files differ in mode and line ends.
+fn repository() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "umask 022; export GIT_CONFIG_GLOBAL=/dev/null; git init -q . && mkdir a && printf 'x\\r\\ny\\n$Id$\\n' > a/text.md && \
+        echo '#!/bin/sh' > run && chmod 755 run && ln -s run link && git add . && \
+        git -c user.name=a -c user.email=a@b commit -q -m one --date='2026-01-02 03:04:05 +0100'";
+    let made = Command::new("sh").args(["-c", script]).current_dir(folder.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    folder
+}
+
+/// What `make dist` makes of it, the shell having been told this before.
+fn sources(repository: &Path, before: &str, variables: &[(&str, &str)]) -> Output {
+    let script = format!("{before}; exec bash \"$@\" name");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh"]).arg(root().join("packaging/sources.sh"));
+    command.current_dir(repository).envs(variables.iter().copied()).output().unwrap()
+}
+
+#[test]
+fn the_sources_are_the_same_in_every_surrounding() {
+    let repository = repository();
+    let of = |before: &str, variables: &[(&str, &str)]| {
+        let output = sources(repository.path(), before, variables);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{before} {variables:?}: {errors}");
+        output.stdout
+    };
+    let usual = of(":", &[]);
+    assert!(usual.len() > 2048 && usual.windows(6).any(|part| part == b"x\r\ny\n$"));
+    for (before, variables) in SURROUNDINGS.iter().filter(|(before, _)| *before != "cd /") {
+        assert!(of(before, variables) == usual, "{before} {variables:?}");
+    }
+    // The user's settings, then those of the repository.
+    fs::write(repository.path().join("attributes"), "*.md eol=crlf ident\nrun export-ignore\n")
+        .unwrap();
+    let settings = "core.autocrlf=true tar.umask=0077 core.eol=crlf core.fileMode=false";
+    for scope in ["--global", "--local"] {
+        let set = settings
+            .split(' ')
+            .filter_map(|one| one.split_once('='))
+            .map(|(key, value)| format!("git config {scope} {key} {value}; "));
+        let set: String = set.collect();
+        let attributes = format!("git config {scope} core.attributesFile \"$PWD/attributes\"");
+        let before = format!("export HOME=$PWD XDG_CONFIG_HOME=$PWD; {set}{attributes}");
+        assert!(of(&before, &[]) == usual, "{scope}");
+    }
+    let inherited = [
+        ("GIT_CONFIG_COUNT", "1"),
+        ("GIT_CONFIG_KEY_0", "tar.umask"),
+        ("GIT_CONFIG_VALUE_0", "0077"),
+    ];
+    assert!(of(":", &inherited) == usual);
+    fs::write(repository.path().join(".git/info/attributes"), "run export-ignore\n").unwrap();
+    assert!(of(":", &[]) == usual, "attributes of the repository");
 }
 
 #[test]
