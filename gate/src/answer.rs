@@ -15,9 +15,11 @@ pub enum Answer {
         /// Whether that is less than was wished.
         clipped: bool,
     },
-    /// The certificate's grants are closed.
+    /// The grants of these certificates, or of some by this issuer, are closed.
     Closed {
-        /// So many elements were open.
+        /// To [`Request::Close`](crate::Request::Close): so many doors were open. To
+        /// [`Request::CloseBelow`](crate::Request::CloseBelow): so many certificates had some; none: that
+        /// was all.
         count: u32,
     },
     /// The next issuer, as in [`Holder`]; nothing after the last.
@@ -38,7 +40,7 @@ impl Answer {
     /// ```text
     /// u8 kind: 1 raised | 2 opened | 3 closed | 4 refused | 5 no capacity | 6 failed | 7 issuer | 8 on trial
     /// u8 clipped (0, 1), or the excess, or whether there is an issuer (0, 1)
-    /// u32 seconds, or count, or [12] issuer | zeros
+    /// u32 seconds, or the count of doors or certificates, or [12] issuer | zeros
     /// ```
     pub const LEN: usize = 16;
 

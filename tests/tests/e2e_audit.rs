@@ -71,6 +71,12 @@ fn people_read_one_line_for_each_knock_whatever_the_certificate_is_called() {
         assert!(!line.trim_end().contains(char::is_control), "{line:?}");
     }
     assert_eq!(daemon.times_said("audit: granted knock="), 1);
+    let listed = world.gateway.run("nft", &["list", "set", "inet", "sknock", "grant4"]);
+    let comment = listed.split('"').find(|part| part.contains(&mine.id)).expect("it is open");
+    let (_, name) = comment.split_once(" n=").expect("its name");
+    assert!(name.starts_with("bob"), "{comment}");
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_@+:,".contains(c);
+    assert!(name.chars().all(plain), "{comment}");
 }
 
 #[test]

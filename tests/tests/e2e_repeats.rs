@@ -2,7 +2,50 @@
 
 use std::time::Duration;
 
+use sknock_protocol::v2::DATAGRAM_LENGTH;
 use sknock_tests::{Authority, Client, Config, Daemon, World};
+
+/// At the level that is usual. That they are heard, a louder log shows first.
+#[test]
+fn strangers_cause_no_line_in_the_log_and_no_byte_on_the_disk() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    daemon.settle();
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    let state = daemon.file("state");
+    let kept = || {
+        let files = std::fs::read_dir(&state).unwrap().flatten();
+        let mut files: Vec<_> =
+            files.map(|file| (file.path(), std::fs::read(file.path()).unwrap())).collect();
+        files.sort();
+        files
+    };
+    let to = std::net::SocketAddr::new(World::GATEWAY_TO_STRANGER[0], 62344);
+    let socket = sknock_tests::reach::udp_socket(&world.stranger, to).unwrap();
+    let throw = |number: u8| {
+        for length in [DATAGRAM_LENGTH, 1, 1199, 1201] {
+            // An error is what a closed port says to the one before.
+            socket.send(&vec![number; length]).ok();
+        }
+    };
+    throw(0);
+    daemon.wait_for("reason=\"not-veiled\"");
+    daemon.export("SKNOCK_LOG", "info");
+    daemon.crash();
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    let (mark, before) = (daemon.mark(), kept());
+    (0..200).for_each(throw);
+    // Everything before it has been judged by then.
+    let alice = Client::alice(&world.client, &authority);
+    let rested = std::time::Duration::from_millis(500);
+    std::thread::sleep(rested);
+    assert_eq!(daemon.said_since(mark), [""; 0]);
+    assert!(kept() == before, "something was written");
+    alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]).must_be_granted();
+    assert!(kept() != before && !daemon.said_since(mark).is_empty(), "what is granted is both");
+}
 
 /// The lines that an administrator sees; whatever anyone can cause is told on demand only.
 #[test]

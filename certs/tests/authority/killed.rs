@@ -1,6 +1,7 @@
 //! sknock-ca is killed before each of its steps. The next command of whatever kind finishes what was
 //! begun, or nothing of it is there.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -91,8 +92,11 @@ fn a_reissued_pair_fits_wherever_it_was_killed() {
 
 #[test]
 fn a_certificate_in_the_register_has_its_file_wherever_client_was_killed() {
+    let seen = [Cell::new(0), Cell::new(0)];
     at_each_step(&WorkFolder::with_authority(), "client bob --allow tcp/22", |folder| {
         let entries = folder.list();
+        let is_known = entries.iter().any(|entry| entry["name"] == "bob");
+        seen[usize::from(is_known)].update(|times| times + 1);
         if let Some(entry) = entries.iter().find(|entry| entry["name"] == "bob") {
             assert_eq!(pair(folder, "bob"), (serial(entry), true));
         } else {
@@ -101,6 +105,7 @@ fn a_certificate_in_the_register_has_its_file_wherever_client_was_killed() {
         }
         folder.run("revoke bob").done();
     });
+    assert!(seen.iter().all(|times| times.get() > 2), "killed before and after: {seen:?}");
 }
 
 /// After init was killed either there is an authority, or the next init makes one; it never is one for

@@ -81,7 +81,10 @@ impl Course {
         if let Some(what) = unfinished(&authority, dir) {
             return Some(what);
         }
-        let published = state.get(OsStr::new("crl.der"))?;
+        let was_published = told().any(|told| matches!(told, Told::List(_)));
+        let Some(published) = state.get(OsStr::new("crl.der")) else {
+            return was_published.then_some("the published list is gone");
+        };
         match self.lists.iter().find(|(list, _)| list == published) {
             None => Some("the published list is not whole"),
             Some((_, number)) if *number > latest => Some("a published number would come again"),

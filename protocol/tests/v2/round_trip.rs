@@ -1,9 +1,10 @@
 //! What a client says is what the server believes.
 
 use core::num::NonZeroU16;
+use std::collections::BTreeSet;
 
 use rcgen::SigningKey;
-use sknock_protocol::v2::{ClaimedAddress, Wish, seal};
+use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, Wish, seal};
 use sknock_protocol::{
     Answer, Identity, IdentityError, KnockId, Moment, PrivateKey, ServerCertificate,
     ServerCertificateError, ServerKey, ServerKeyError,
@@ -95,6 +96,31 @@ fn a_retry_is_another_knock() {
         house.judge(&one).unwrap().encapsulation(),
         house.judge(&other).unwrap().encapsulation()
     );
+}
+
+/// Whoever listens sees neither who knocks nor what for, and no two knocks have anything in common.
+#[test]
+fn nothing_of_a_knock_is_seen_on_the_way() {
+    let house = House::new();
+    let (identity, server) = (house.client.identity(), house.server.as_server());
+    let made = || seal(&identity, &server, &wish()).unwrap().datagram;
+    let knocks: Vec<_> = (0..64).map(|_| made()).collect();
+    let parts = |bytes: &[u8]| -> BTreeSet<[u8; 8]> {
+        bytes.windows(8).filter_map(|part| part.try_into().ok()).collect()
+    };
+    let known = [identity.certificate(), house.server.certificate.as_slice(), &[0; 8]];
+    let mut seen: BTreeSet<[u8; 8]> = known.into_iter().flat_map(parts).collect();
+    for knock in &knocks {
+        assert_eq!(knock.len(), DATAGRAM_LENGTH);
+        let own = parts(knock);
+        assert!(own.is_disjoint(&seen), "eight bytes that were seen before");
+        seen.extend(own);
+    }
+    // No bit of any place is always, or mostly, the same: with random ones, ten of 64 come once in 10^9.
+    for place in 0..DATAGRAM_LENGTH * 8 {
+        let set = knocks.iter().filter(|knock| knock[place / 8] >> (place % 8) & 1 == 1).count();
+        assert!((8..=56).contains(&set), "bit {place} is set in {set} of 64");
+    }
 }
 
 /// The id comes from what was signed, so that the two signatures that every ECDSA signature can be

@@ -184,6 +184,10 @@ fn a_stranger_is_refused_before_anything_is_decrypted() {
     let mut altered = world.seal(&wish()).datagram;
     altered[600] ^= 1;
     assert_eq!(world.refusal(&altered), Refusal::NotVeiled);
+    assert_eq!(world.pipeline.verifier.decrypted(), 0);
+    // What the counter counts.
+    assert!(world.handle(&world.seal(&wish()).datagram).is_ok());
+    assert_eq!(world.pipeline.verifier.decrypted(), 1);
 }
 
 #[test]

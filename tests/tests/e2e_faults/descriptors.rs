@@ -38,6 +38,25 @@ fn a_privileged_process_without_descriptors_goes_on_and_recovers() {
     ledger.must_hold(&daemon);
 }
 
+/// Each answer takes a descriptor, as nothing is bound: doors open, and clients are not told.
+#[test]
+fn a_network_process_without_descriptors_and_without_a_socket_opens_and_cannot_answer() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let ledger = Ledger::new(&world, &authority, 60);
+    let config = Ledger::config(&authority).set("intake", "nflog");
+    let daemon = Daemon::start_settled(&world.gateway, &config);
+    ledger.knock().must_be_granted();
+    process::limit(daemon.network(), "nofile", 3);
+    let mark = daemon.mark();
+    let knock = ledger.knock();
+    daemon.wait_since(mark, "opened, but not answered");
+    assert!(world.gateway.doors().iter().any(|door| door.knock == knock.id()));
+    ledger.must_be_protected();
+    process::limit(daemon.network(), "nofile", USUAL);
+    ledger.must_hold(&daemon);
+}
+
 /// Journal and horizon are open since the start.
 #[test]
 fn a_network_process_without_descriptors_writes_knocks_down_all_the_same() {
