@@ -79,8 +79,10 @@ mod tests {
             while matches!(**in_force.load(), Revocation::NotConfigured) {
                 thread::yield_now();
             }
-            assert!(events.recv_timeout(Duration::from_millis(200)).is_err());
+            let early = events.recv_timeout(Duration::from_millis(200));
+            // Before anything fails, or nobody would end.
             go_on.send(()).unwrap();
+            assert!(early.is_err(), "{early:?}");
             assert_eq!(events.recv().unwrap(), "opened by the former");
             assert_eq!(events.recv().unwrap(), "replaced");
             in_force.open(|lists| assert!(matches!(lists, Revocation::Lists(_))));
