@@ -114,6 +114,9 @@ fn a_certificate_must_be_valid_now_and_for_clients() {
     let mut server = client_params();
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     assert_eq!(judged(server), Refusal::NotAClientCertificate);
+    let mut silent = client_params();
+    silent.extended_key_usages.clear();
+    assert_eq!(judged(silent), Refusal::NotAClientCertificate);
     let mut critical = client_params();
     let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 1], vec![5, 0]);
     unknown.set_criticality(true);
