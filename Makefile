@@ -15,6 +15,10 @@ AS_ROOT = $(SUDO) env "PATH=$$PATH" $(foreach name,$(KEPT),$(if $($(name)),"$(na
 # binary interface, not of the release.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 SONAME := libsknock.so.0
+# The name that programs linked with the original's library ask for, and a file with a higher version than
+# the original's libknock.so.0.0.0: of files with one soname, ldconfig takes the highest.
+ORIGINAL := libknock.so.0
+ORIGINAL_FILE := $(ORIGINAL).1.0
 # dev or release, and where cargo puts what it builds so.
 PROFILE ?= release
 BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
@@ -147,6 +151,8 @@ c-library: setup-c-library
 	$(CARGO) rustc --locked --profile $(PROFILE) --package sknock-c --lib \
 		--crate-type cdylib,staticlib -- \
 		-C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,nodelete
+	$(CC) -shared -nostdlib -Wl,-soname,$(ORIGINAL) -Wl,-z,nodelete -Wl,--no-as-needed \
+		-o $(BUILT)/libknock.so $(BUILT)/libsknock_c.so
 
 # sknock.h and knock.h, from the sources.
 header:
@@ -167,15 +173,17 @@ install: $(if $(DESTDIR),,setup-install) build install-c-library
 		$(as) install -d -m 755 /etc/sknock; \
 	fi
 
-# Also under the original's name, for programs that were linked with it.
+# Also under the original's name, for programs that were linked with it: a library without code that
+# brings ours. ldconfig knows libraries by their own soname only, and would pass over a mere link.
 install-c-library: lib = $(DESTDIR)$(PREFIX)/lib
 install-c-library: include = $(DESTDIR)$(PREFIX)/include
 install-c-library: c-library
 	$(as) install -D -m 644 $(BUILT)/libsknock_c.so $(lib)/$(SONAME)
 	$(as) install -D -m 644 $(BUILT)/libsknock_c.a $(lib)/libsknock.a
 	$(as) ln -sf $(SONAME) $(lib)/libsknock.so
-	$(as) ln -sf $(SONAME) $(lib)/libknock.so.0
-	$(as) ln -sf libknock.so.0 $(lib)/libknock.so
+	$(as) install -D -m 644 $(BUILT)/libknock.so $(lib)/$(ORIGINAL_FILE)
+	$(as) ln -sf $(ORIGINAL_FILE) $(lib)/$(ORIGINAL)
+	$(as) ln -sf $(SONAME) $(lib)/libknock.so
 	$(as) ln -sf libsknock.a $(lib)/libknock.a
 	$(as) install -D -m 644 client-lib/c/include/sknock.h $(include)/sknock.h
 	$(as) install -D -m 644 client-lib/c/include/knock.h $(include)/knock.h

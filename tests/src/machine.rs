@@ -3,10 +3,9 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -42,10 +41,7 @@ impl Machine {
     pub fn boot(network: &Namespace) -> Self {
         let folder = tempfile::tempdir().expect("a place for temporary files");
         let (mounts, root) = (Mounts::new(), folder.path().join("root"));
-        fs::create_dir(&root).expect("our folder");
-        let changes = folder.path().join("changes");
-        mounts.disk(&changes, ROOM);
-        mounts.inside(|| overlay(&changes, &root));
+        mounts.whole_disk(&root, &folder.path().join("changes"), ROOM);
         let groups = Groups::new();
         let container = mounts.inside(|| {
             let namespace = format!("--network-namespace-path=/run/netns/{}", network.name());
@@ -114,16 +110,4 @@ impl Drop for Machine {
         let _ = kill(self.first, Signal::SIGKILL);
         let _ = self.container.wait();
     }
-}
-
-/// This machine's disk at `root`; what is written there goes to `changes`.
-fn overlay(changes: &Path, root: &Path) {
-    let [upper, work] = ["upper", "work"].map(|name| changes.join(name));
-    for folder in [&upper, &work] {
-        fs::create_dir(folder).expect("our disk");
-        fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("our disk");
-    }
-    let options = format!("lowerdir=/,upperdir={},workdir={}", upper.display(), work.display());
-    let (kind, none) = (Some("overlay"), MsFlags::empty());
-    mount(kind, root, kind, none, Some(options.as_str())).expect("the kernel has overlayfs");
 }

@@ -1,6 +1,7 @@
 //! A mount namespace: full disks, disks that vanish, and files that say something else.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::panic;
 use std::path::Path;
 use std::process::Command;
@@ -80,6 +81,14 @@ impl Mounts {
         );
     }
 
+    /// Puts a copy of this machine's disk at the folder `root`, without what is mounted further in. Up to
+    /// so many bytes of changes are kept, in the folder `changes`.
+    pub fn whole_disk(&self, root: &Path, changes: &Path, bytes: u64) {
+        fs::create_dir_all(root).expect("our folder");
+        self.disk(changes, bytes);
+        self.change(|| overlay(changes, root));
+    }
+
     /// Has this file say the same as another one.
     pub fn replace(&self, at: &Path, by: &Path) {
         self.change(|| mount(Some(by), at, NOTHING, MsFlags::MS_BIND, NOTHING));
@@ -99,6 +108,17 @@ impl Mounts {
     fn change(&self, work: impl FnOnce() -> nix::Result<()> + Send) {
         self.inside(work).expect("a mount that fits");
     }
+}
+
+fn overlay(changes: &Path, root: &Path) -> nix::Result<()> {
+    let [upper, work] = ["upper", "work"].map(|name| changes.join(name));
+    for folder in [&upper, &work] {
+        fs::create_dir(folder).expect("our disk");
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("our disk");
+    }
+    let options = format!("lowerdir=/,upperdir={},workdir={}", upper.display(), work.display());
+    let (kind, none) = (Some("overlay"), MsFlags::empty());
+    mount(kind, root, kind, none, Some(options.as_str()))
 }
 
 impl Default for Mounts {

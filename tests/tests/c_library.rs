@@ -5,6 +5,8 @@
 mod exported;
 #[path = "c_library/installed.rs"]
 mod installed;
+#[path = "c_library/loader.rs"]
+mod loader;
 #[path = "c_library/original.rs"]
 mod original;
 #[path = "c_library/run.rs"]

@@ -46,8 +46,8 @@ fn programs_ask_for_the_soname_and_find_it() {
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
     for (link, target) in [
         ("libsknock.so", "libsknock.so.0"),
-        ("libknock.so.0", "libsknock.so.0"),
-        ("libknock.so", "libknock.so.0"),
+        ("libknock.so.0", "libknock.so.0.1.0"),
+        ("libknock.so", "libsknock.so.0"),
         ("libknock.a", "libsknock.a"),
     ] {
         let found = fs::read_link(file(&format!("lib/{link}"))).unwrap();

@@ -8,7 +8,7 @@ use sknock_tests::Found::{Open, Refused};
 use sknock_tests::wait::until;
 use sknock_tests::{Config, Seen, World};
 
-use crate::installed::{self, Linked, compile, compiled};
+use crate::installed::{Linked, compiled};
 use crate::run::{Ran, Scene, checked, plain};
 
 /// Timeout in seconds, retries and verification; then what to open; then what the app prints.
@@ -27,11 +27,11 @@ fn knock_from(
     scene.run(&mut app)
 }
 
-fn returning(code: i32) -> Ran {
+pub(crate) fn returning(code: i32) -> Ran {
     Ran::printing(&format!("init 0\nnew handle\nknock {code}\n"))
 }
 
-const GATEWAY: &str = "10.77.1.1";
+pub(crate) const GATEWAY: &str = "10.77.1.1";
 
 #[test]
 fn success_is_1_and_the_port_is_open() {
@@ -133,20 +133,4 @@ fn the_environment_chooses_protocol_and_knock_port() {
     scene.daemon.reload();
     assert_eq!(knock("v1", "62345"), returning(0));
     assert_eq!(knock("v1", "62344"), returning(1));
-}
-
-#[test]
-fn a_program_that_was_linked_with_the_original_runs_unchanged() {
-    let world = World::new();
-    let scene = Scene::new(&world);
-    // A library with the original's soname, only to be linked with.
-    let folder = tempfile::tempdir().unwrap();
-    let (stub, program) = (folder.path().join("libknock.so"), folder.path().join("app"));
-    compile("tests/c/stub.c", &stub, "-shared -fPIC -Wl,-soname,libknock.so.0");
-    let include = installed::file("include");
-    let flags = format!("-I{} -L{} -lknock", include.display(), folder.path().display());
-    compile("tests/c/original.c", &program, &flags);
-    let mut app = plain(&program);
-    app.args(["10", "3", "1"]).arg(scene.server()).arg(scene.identity());
-    assert_eq!(scene.run(app.args([GATEWAY, "22", "tcp"])), returning(1));
 }
