@@ -26,7 +26,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 # What users get; the workspace has programs of tests and measurements, too.
 SHIPPED := --package sknock-server --package sknock-cli --package sknock-certs
 
-.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header install install-c-library build c-library dist clean bare
+.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header install install-programs install-c-library uninstall build c-library dist clean bare
 
 # Each installs what a Debian machine lacks for it, and no more: nmap does not belong on a server.
 setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare: setup-%:
@@ -143,7 +143,7 @@ $(addprefix fuzz-,$(TARGETS)): fuzz-%:
 	@fuzz/run.sh $(FUZZ_BUILT)/$* $(SECONDS)
 
 build: setup-build
-	$(CARGO) build --release --locked --bins $(SHIPPED)
+	$(CARGO) build --profile $(PROFILE) --locked --bins $(SHIPPED)
 
 # It needs a C compiler and nothing else of Debian. The options are those of Linux's linker;
 # it is never unloaded, as a resolver that takes too long still runs in it.
@@ -159,19 +159,30 @@ header:
 	$(CARGO) run --quiet --locked --package sknock-c --example headers
 
 # As a user who builds; only installing is done as root.
-install install-c-library: as := $(if $(DESTDIR),,$(SUDO))
-install: built = $(or $(CARGO_TARGET_DIR),target)/release
+install install-programs install-c-library uninstall: as := $(if $(DESTDIR),,$(SUDO))
 install: $(if $(DESTDIR),,setup-install) build install-c-library
-	$(as) install -D -m 755 $(built)/sknockd $(DESTDIR)$(PREFIX)/sbin/sknockd
-	$(as) install -D -m 755 $(built)/sknock $(DESTDIR)$(PREFIX)/bin/sknock
-	$(as) install -D -m 755 $(built)/sknock-ca $(DESTDIR)$(PREFIX)/bin/sknock-ca
-	$(as) install -D -m 644 config.ini.example $(DESTDIR)$(PREFIX)/share/doc/sknock/config.ini.example
-	$(as) install -D -m 644 packaging/systemd/sknockd.service $(DESTDIR)/etc/systemd/system/sknockd.service
+	@$(MAKE) --no-print-directory install-programs
 	@if [ -z "$(DESTDIR)" ]; then \
 		getent passwd sknock >/dev/null || \
 			$(as) useradd --system --no-create-home --shell /usr/sbin/nologin sknock; \
 		$(as) install -d -m 755 /etc/sknock; \
+		[ ! -d /run/systemd/system ] || $(as) systemctl daemon-reload; \
 	fi
+
+# What install does once all is built. The unit names the programs by their whole path: where systemd
+# looks for others, and whose they are, is nothing to rely on.
+install-programs: to = $(DESTDIR)$(PREFIX)
+install-programs:
+	$(as) install -D -m 755 $(BUILT)/sknockd $(to)/sbin/sknockd
+	$(as) install -D -m 755 $(BUILT)/sknock $(to)/bin/sknock
+	$(as) install -D -m 755 $(BUILT)/sknock-ca $(to)/bin/sknock-ca
+	$(as) install -D -m 644 config.ini.example $(to)/share/doc/sknock/config.ini.example
+	sed 's|/usr/local/|$(PREFIX)/|' packaging/systemd/sknockd.service > $(BUILT)/sknockd.service
+	$(as) install -D -m 644 $(BUILT)/sknockd.service $(DESTDIR)/etc/systemd/system/sknockd.service
+
+# What install has put there, and nothing else; configuration, keys and state stay.
+uninstall:
+	@$(as) packaging/uninstall.sh "$(PREFIX)" "$(DESTDIR)"
 
 # Also under the original's name, for programs that were linked with it: a library without code that
 # brings ours. ldconfig knows libraries by their own soname only, and would pass over a mere link.

@@ -27,7 +27,11 @@ pub struct Which {
 
 /// Doors that are open, to be told to people or programs.
 #[derive(Clone, Debug)]
-pub struct Grants(Vec<Element>);
+pub struct Grants {
+    open: Vec<Element>,
+    /// Whether there is a table that closes anything.
+    protection: bool,
+}
 
 /// What closing came to.
 #[derive(Clone, Debug)]
@@ -64,17 +68,18 @@ fn same(wanted: &str, ours: &str) -> bool {
 
 /// What is open, the first to end first.
 pub fn list() -> Result<Grants, Error> {
-    let mut elements = Firewall::open()?.dump()?;
-    elements.sort_by_key(|element| (element.remaining, element.door));
-    Ok(Grants(elements))
+    let mut firewall = Firewall::open()?;
+    let mut open = firewall.dump()?;
+    open.sort_by_key(|element| (element.remaining, element.door));
+    Ok(Grants { open, protection: firewall.exists()? })
 }
 
 /// Closes what is true of `which`; nothing else changes.
 pub fn close(which: &Which) -> Result<Closed, Error> {
     let asked = ask(which);
     let mut rest = list()?;
-    rest.0.retain(|element| which.is_true_of(&element.label, element.door.address));
-    let doors: Vec<Door> = rest.0.iter().map(|element| element.door).collect();
+    rest.open.retain(|element| which.is_true_of(&element.label, element.door.address));
+    let doors: Vec<Door> = rest.open.iter().map(|element| element.door).collect();
     let mut firewall = Firewall::open()?;
     for some in doors.chunks(AT_ONCE) {
         firewall.change(&Change { remove: some, ..Change::default() })?;
@@ -102,17 +107,17 @@ const AT_ONCE: usize = 10_000;
 impl Grants {
     /// How many doors.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.open.len()
     }
 
     /// Whether nothing is open.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.open.is_empty()
     }
 
     /// An array of objects.
     pub fn json(&self) -> serde_json::Result<String> {
-        let all: Vec<Told> = self.0.iter().map(Told::of).collect();
+        let all: Vec<Told> = self.open.iter().map(Told::of).collect();
         serde_json::to_string_pretty(&all)
     }
 }
@@ -149,7 +154,7 @@ impl Told {
 
 impl fmt::Display for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for told in self.0.iter().map(Told::of) {
+        for told in self.open.iter().map(Told::of) {
             let Told { service, address, seconds, name, serial, knock, .. } = told;
             let span = seconds.map_or("ever".to_owned(), |seconds| format!("{seconds} s"));
             let once = if told.single_use { " (single use)" } else { "" };
@@ -157,6 +162,7 @@ impl fmt::Display for Grants {
             writeln!(f, "  {name} serial={serial} knock={knock}")?;
         }
         match self.len() {
+            0 if !self.protection => f.write_str("no protection is in force"),
             0 => f.write_str("nothing is open"),
             1 => f.write_str("1 door is open"),
             count => write!(f, "{count} doors are open"),

@@ -117,6 +117,20 @@ fn named_targets(text: &str) -> Vec<String> {
     found
 }
 
+/// ssh runs it with what it was started with itself: by cron, without `/usr/local`.
+#[test]
+fn every_program_that_ssh_is_to_start_is_named_by_its_whole_path() {
+    let mut found = 0;
+    for document in documents() {
+        for line in document.text.lines().filter(|line| !line.starts_with('|')) {
+            let Some(command) = line.trim().strip_prefix("ProxyCommand ") else { continue };
+            assert!(command.starts_with("/usr/local/bin/sknock "), "{}: {line}", document.shown());
+            found += 1;
+        }
+    }
+    assert!(found > 0, "the README has one");
+}
+
 #[test]
 fn names_of_targets_are_found() {
     let text = "Run `make test`, or:\n```\n$ make demo   # shows it\nsudo make install DESTDIR=/x && make doc\n```\nmake sense";

@@ -72,6 +72,7 @@ fn what_nft_closes_ends_and_does_not_come_back() {
 #[test]
 fn open_doors_are_listed_for_people_and_programs_and_closed_by_what_is_listed() {
     let scene = Scene::new();
+    assert_eq!(sknockd(&scene, &["grants"]).unwrap(), "no protection is in force\n");
     let _daemon = scene.start(&scene.config());
     assert_eq!(sknockd(&scene, &["grants"]).unwrap(), "nothing is open\n");
     scene.open("mallory", &["tcp/22"]);

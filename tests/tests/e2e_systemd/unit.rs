@@ -40,8 +40,8 @@ fn systemd_understands_every_line() {
     // Installed it may not be yet.
     let sknockd = format!("ExecStart={} run", binaries::path("sknockd").display());
     let text = fs::read_to_string(unit()).unwrap();
-    assert!(text.contains("ExecStart=sknockd run"));
-    fs::write(&copy, text.replace("ExecStart=sknockd run", &sknockd)).unwrap();
+    assert!(text.contains("ExecStart=/usr/local/sbin/sknockd run"));
+    fs::write(&copy, text.replace("ExecStart=/usr/local/sbin/sknockd run", &sknockd)).unwrap();
     let (output, said) = analyze(&["verify", "--man=no"], &copy);
     assert!(output.status.success() && !said.contains("sknockd.service"), "{said}");
 }
