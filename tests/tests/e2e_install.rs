@@ -215,7 +215,7 @@ fn what_the_documents_give_to_cron_runs_in_crons_environment() {
     };
     run("umask 077; /usr/local/bin/sknock-ca --dir /root/authority init");
     let published = root.join("var/www/html/crl.der");
-    let mut last = Vec::new();
+    let mut former = Vec::new();
     let lines = cron_lines();
     assert!(!lines.is_empty(), "OPERATIONS renews the list by cron");
     for line in lines {
@@ -224,7 +224,7 @@ fn what_the_documents_give_to_cron_runs_in_crons_environment() {
         let command = line.split_whitespace().skip(5).collect::<Vec<_>>().join(" ");
         run(&command);
         let list = mounts.inside(|| fs::read(&published)).expect("it was published");
-        assert_ne!(list, last);
-        last = list;
+        assert_ne!(list, former);
+        former = list;
     }
 }
