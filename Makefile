@@ -62,10 +62,12 @@ rounds:
 	PROPTEST_CASES=1000 $(CARGO) test --locked --package sknock-gate --test kernel model
 	$(CARGO) test --locked --package sknock-tests --test torture
 
-# The README's commands on a bare Debian 12, which is made for it: docs/RELIABILITY.md. It builds everything
-# twice and takes the network; `make bare MACHINES=install` only installs.
-MACHINES ?= install demo
+# The documents' commands on bare Debians 12, which are made for it: docs/RELIABILITY.md. It builds everything
+# twice and takes the network; `make bare MACHINES=install` only installs, and `MACHINES=booted` takes what is
+# built here, which needs a Debian 12 here.
+MACHINES ?= install demo booted
 bare: setup-bare
+	$(if $(filter install,$(MACHINES)),,$(MAKE) --no-print-directory PROFILE=dev build c-library)
 	$(AS_ROOT) tests/bare.sh $(MACHINES)
 
 # Prints tables; what can be drawn without peers goes to target/bench.

@@ -2,7 +2,9 @@
 # The README's commands on bare machines: Debian 12 as debootstrap makes it, with Rust, make and nothing
 # else, no git, and sources that another user owns. What is run there is in tests/bare/.
 #
-# Usage, as root: tests/bare.sh [MACHINE...], of `install` and `demo`; both if none is named. Takes the
+# Usage, as root: tests/bare.sh [MACHINE...], of `install`, `demo` and `booted`; all if none is named.
+# `booted` is two: a server with systemd as its first process, and the reader's own. It has the programs that
+# `install` has built, or, without it, those in the folder BUILT (target/debug). Takes the
 # network, 8 GB in TMPDIR, and as long as building everything twice. DEBIAN_MIRROR may name another
 # mirror; settings of apt, cargo and proxies are the host's. Each machine is a folder that is the root in
 # mount and process namespaces of its own: nothing stays mounted and nothing runs on, however this ends.
@@ -38,7 +40,7 @@ told() { printf '\n== %s (%d s)\n' "$*" "$SECONDS"; }
 inside() {
 	local place=$1 name
 	shift
-	[ $# -gt 0 ] || set -- install demo
+	[ $# -gt 0 ] || set -- install demo booted
 	told "Debian $RELEASE"
 	debootstrap --variant=minbase --include=make "$RELEASE" "$place/debian" "$MIRROR" >"$place/log" 2>&1 ||
 		{ tail -n 20 "$place/log"; exit 1; }
@@ -48,10 +50,15 @@ inside() {
 	sources "$place/debian/home/alice/sknock"
 	for name in "$@"; do
 		cp -a "$place/debian" "$place/$name"
-		mounted "$place/$name"
 		told "machine: $name"
-		unshare --mount --pid --fork --kill-child "$SELF" --enter "$place/$name" "$name"
-		[ "$name" != install ] || with_a_neighbour "$place/$name"
+		case $name in
+		booted) two_machines "$place" ;;
+		*)
+			mounted "$place/$name"
+			unshare --mount --pid --fork --kill-child "$SELF" --enter "$place/$name" "$name"
+			[ "$name" != install ] || with_a_neighbour "$place/$name"
+			;;
+		esac
 		told "machine: $name: all as expected"
 	done
 }
@@ -112,6 +119,23 @@ neighbour() {
 	enter "$root" readme
 }
 
+# A server that boots, and its reader's own machine, which has the same programs.
+two_machines() {
+	local place=$1 built
+	unshare --mount --pid --fork --kill-child "$SELF" --alone "$place/booted" packages
+	built=$place/install/home/alice/sknock/target/release
+	[ -d "$built" ] || built=${BUILT:-target/debug}
+	mkdir -p "$place/booted/home/alice/sknock/target/release"
+	cp "$built"/{sknock,sknockd,sknock-ca,libsknock_c.so,libsknock_c.a} "$place/booted/home/alice/sknock/target/release/"
+	cp -a "$place/booted" "$place/own"
+	unshare --mount --pid --net --uts --fork --kill-child tests/bare/booted.sh "$place"
+}
+
+alone() {
+	mounted "$1"
+	enter "$@"
+}
+
 # Becomes a machine's story. Not by chroot, in which the kernel forbids some of what the tests do.
 enter() {
 	local root=$1 story=$2 kept=() name
@@ -134,5 +158,6 @@ case ${1:-} in
 --inside) shift && inside "$@" ;;
 --enter) shift && enter "$@" ;;
 --neighbour) shift && neighbour "$@" ;;
+--alone) shift && alone "$@" ;;
 *) outside "$@" ;;
 esac

@@ -71,8 +71,10 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
         Ok(kept) => kept,
         Err(error) => return unavailable(&error),
     };
+    // As long as root can write there: the folder may be the unit's user's.
+    let close = close_socket(&claim);
     let supervisor = match assemble(config, settings, trial, kept) {
-        Ok(supervisor) => supervisor.asked_by(close_socket(&claim)),
+        Ok(supervisor) => supervisor.asked_by(close),
         Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
         Err(Stopped::NotStarted(NotStarted::Unfit)) => return ExitCode::from(CONFIGURATION),
         Err(Stopped::NotStarted(NotStarted::Unavailable)) => return ExitCode::from(UNAVAILABLE),

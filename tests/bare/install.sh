@@ -18,7 +18,7 @@ install() {
 	must su sknock --shell /bin/sh --command 'ls -ld /etc/sknock && sknockd --version'
 	must sknock --version
 	must sknock-ca --version
-	must grep -q ExecStart /etc/systemd/system/sknockd.service
+	must grep -q ^ExecStart=/usr/local/sbin/sknockd /etc/systemd/system/sknockd.service
 	for file in /usr/local/share/doc/sknock/config.ini.example /usr/local/lib/libsknock.so \
 		/usr/local/lib/pkgconfig/sknock.pc /usr/local/include/sknock.h; do
 		must su sknock --shell /bin/sh --command "head -c 1 $file >/dev/null"
@@ -28,6 +28,11 @@ install() {
 	# shellcheck disable=SC2046 # words
 	must cc /tmp/c.c -o /tmp/c $(PKG_CONFIG_PATH=/usr/local/lib/pkgconfig pkg-config --cflags --libs sknock)
 	must /tmp/c
+	# Linked where only the original's library was, whose functions fail here.
+	echo 'int knock_init(void); int main(void) { return knock_init(); }' >/tmp/original.c
+	must cc -shared -fPIC -Wl,-soname,libknock.so.0 tests/c/stub.c -o /tmp/libknock.so
+	must cc /tmp/original.c -L/tmp -lknock -o /tmp/original
+	must /tmp/original
 }
 
 # All is there: no network is asked.

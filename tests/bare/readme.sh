@@ -2,12 +2,10 @@
 # The README's "Hiding SSH in five minutes", with its own words, where `make install` has run: this is the
 # server, and the reader's own machine is the network of the process OWN. See tests/bare.sh.
 . "$(dirname "$0")/expect.sh"
+. "$(dirname "$0")/steps.sh"
 
-readonly STEPS=$PWD/README.md LOG=/root/log
+readonly LOG=/root/log
 umask 077
-
-# The commands of a step, from its number on.
-step() { sed -n "/^\*\*$1\. /,\$p" "$STEPS" | sed -n '/^```$/,/^```$/p' | sed '1d;/^```$/,$d'; }
 
 on_my_machine() { nsenter --net="/proc/$OWN/ns/net" "$@"; }
 

@@ -1,7 +1,11 @@
 //! Rules on trial, where the server has a user of its own and the administrator is root.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+
 use sknock_tests::Found::{Open, Refused};
-use sknock_tests::{Authority, Config, Daemon, Echo, Seen, World};
+use sknock_tests::{Authority, Client, Config, Daemon, Echo, Mounts, Seen, World};
 
 use crate::unit::as_the_unit;
 
@@ -32,4 +36,28 @@ fn root_tries_out_and_confirms_what_the_units_user_runs() {
     daemon.wait_for("going on with the configuration from before that");
     daemon.wait_for(Daemon::ACCEPTING);
     assert_eq!(seen(), [EVERYBODY, CLOSED]);
+}
+
+#[test]
+fn root_starts_by_hand_where_the_unit_has_run_and_closes_what_was_opened() {
+    let (world, authority) = (World::new(), Authority::new());
+    let _ssh = Echo::tcp(&world.gateway, 22);
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    // As the unit leaves its folder.
+    let (mounts, run) = (Mounts::new(), Path::new(sknock_gate::Claim::DIRECTORY));
+    mounts.disk(run, 1 << 20);
+    mounts.inside(|| {
+        fs::set_permissions(run, Permissions::from_mode(0o755)).unwrap();
+        chown(run, Some(65_534), Some(65_534)).unwrap();
+    });
+    daemon.mount(mounts);
+    daemon.settle();
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    Client::alice(&world.client, &authority).open(World::GATEWAY[0], "tcp/22");
+    let asked = daemon.tell("close --name alice");
+    assert_eq!(asked.code, Some(0), "{}", asked.errors);
+    assert!(asked.answer.contains("closed: 1; had ended by themselves: 0"), "{}", asked.answer);
+    assert_eq!(daemon.times_said("annot"), 0);
+    assert_eq!(daemon.times_said("will not reach"), 0);
 }
