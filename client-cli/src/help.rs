@@ -25,7 +25,7 @@ Ends when the server closes the connection; the end of stdin is passed on to it.
 ~/.ssh/config:
 
     Host gateway
-        ProxyCommand sknock connect %h %p";
+        ProxyCommand /usr/local/bin/sknock connect %h %p";
 
 pub(crate) const FILES: &str = "\
 Files, in $XDG_CONFIG_HOME/sknock or ~/.config/sknock, used where no option and no variable says \

@@ -79,6 +79,41 @@ upgrade() {
 	must own 'ssh root@gateway.example true'
 }
 
+# What root is told to do at the server, over SSH.
+a_trial_and_an_older_list() {
+	local since
+	must own "ssh root@gateway.example '$(block docs/OPERATIONS.md '## On trial' 1)'"
+	since=$(server_time)
+	must own "ssh root@gateway.example '$(block docs/OPERATIONS.md '### An older revocation list' 1)'"
+	journal_must_say "$since" 'accepting knocks$'
+	must own 'ssh root@gateway.example true'
+}
+
+# With sknockd disabled, all is closed from boot on; with it, a knock opens.
+closed_from_boot_on() {
+	local since
+	must own "ssh root@gateway.example \"$(block docs/OPERATIONS.md '## Closed from boot on' 1 | sed 's/"/\\"/g')\""
+	must on_console 'systemctl disable sknockd'
+	reboot "$SERVER"
+	refused
+	must_not 'did not confirm' own 'sknock knock --timeout 2 gateway.example tcp/22'
+	since=$(server_time)
+	must on_console 'systemctl enable --now sknockd'
+	journal_must_say "$since" 'accepting knocks$'
+	must own 'ssh root@gateway.example true'
+	must_not '/etc/nftables.conf' on_console 'systemctl disable --now sknockd && cd /home/alice/sknock && make uninstall'
+	must on_console 'systemctl enable --now sknockd; sed -i "/closed.nft/d" /etc/nftables.conf; systemctl disable nftables'
+	journal_must_say "$since" 'accepting knocks$'
+}
+
+# A program that was linked with the original's library, whose functions fail here, beside which ours is.
+linked_with_the_original() {
+	must on_console 'cd /tmp && echo "int knock_init(void); int main(void) { return knock_init(); }" >app.c &&
+		cc -shared -fPIC -Wl,-soname,libknock.so.0 /home/alice/sknock/tests/c/stub.c -o /usr/local/lib/libknock.so.0.0.0 &&
+		ln -s /usr/local/lib/libknock.so.0.0.0 libknock.so && cc app.c -L. -lknock -o app && ldconfig && ./app'
+	must on_console 'rm /usr/local/lib/libknock.so.0.0.0'
+}
+
 # The list comes from a web server that cron keeps supplied: every minute, to save a week.
 weekly_list() {
 	local url line since
@@ -154,6 +189,7 @@ people
 boot "$SERVER"
 the_originals_rules
 must own "ssh alice@gateway.example 'cd sknock && make install'"
+linked_with_the_original
 an_authority root
 hide_ssh root ''
 since=$(server_time)
@@ -162,7 +198,9 @@ journal_must_say "$since" 'accepting knocks$'
 refused
 must own 'ssh root@gateway.example true'
 upgrade
+closed_from_boot_on
 weekly_list
+a_trial_and_an_older_list
 remove_it
 must own "ssh alice@gateway.example 'cd sknock && make install && sudo rm -r /etc/sknock/* /var/lib/sknock*'"
 an_authority alice

@@ -5,5 +5,5 @@
 export DEBIAN_FRONTEND=noninteractive
 must apt-get -q update
 must apt-get -q -y install --no-install-recommends systemd systemd-sysv dbus libpam-systemd sudo cron \
-	openssh-server openssh-client openssl procps iproute2 busybox iptables \
+	openssh-server openssh-client openssl procps iproute2 busybox iptables nftables \
 	gcc libc6-dev pkg-config libnftnl-dev libmnl-dev
