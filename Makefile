@@ -179,8 +179,8 @@ install-programs:
 	$(as) install -D -m 755 $(BUILT)/sknock $(to)/bin/sknock
 	$(as) install -D -m 755 $(BUILT)/sknock-ca $(to)/bin/sknock-ca
 	$(as) install -D -m 644 config.ini.example $(to)/share/doc/sknock/config.ini.example
-	sed 's|/usr/local/|$(PREFIX)/|' packaging/systemd/sknockd.service > $(BUILT)/sknockd.service
-	$(as) install -D -m 644 $(BUILT)/sknockd.service $(DESTDIR)/etc/systemd/system/sknockd.service
+	sed 's|/usr/local/|$(PREFIX)/|' packaging/systemd/sknockd.service | \
+		$(as) install -D -m 644 /dev/stdin $(DESTDIR)/etc/systemd/system/sknockd.service
 
 # What install has put there, and nothing else; configuration, keys and state stay.
 uninstall:
@@ -200,8 +200,8 @@ install-c-library: c-library
 	$(as) ln -sf libsknock.a $(lib)/libknock.a
 	$(as) install -D -m 644 client-lib/c/include/sknock.h $(include)/sknock.h
 	$(as) install -D -m 644 client-lib/c/include/knock.h $(include)/knock.h
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client-lib/c/sknock.pc.in > $(BUILT)/sknock.pc
-	$(as) install -D -m 644 $(BUILT)/sknock.pc $(lib)/pkgconfig/sknock.pc
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client-lib/c/sknock.pc.in | \
+		$(as) install -D -m 644 /dev/stdin $(lib)/pkgconfig/sknock.pc
 	$(if $(DESTDIR),,$(as) ldconfig)
 
 # The sources of the last commit, what is built into them (CycloneDX), and their checksums; the same
