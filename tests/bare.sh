@@ -24,13 +24,18 @@ outside() {
 	[ "$(id -u)" = 0 ] || { echo 'bare.sh: run as root: it makes whole machines' >&2; exit 1; }
 	place=$(mktemp -d -t sknock-bare.XXXXXX)
 	# shellcheck disable=SC2064 # now
-	trap "rm -rf --one-file-system '$place'" EXIT
+	trap "rm -rf --one-file-system '$place'; without_groups" EXIT
 	trap 'exit 130' INT TERM
 	chmod 755 "$place"
-	export RUST_SYSROOT
+	export RUST_SYSROOT GROUP=sknock-bare-$$
 	RUST_SYSROOT=$(rustc --print sysroot)
 	# What is mounted further in is seen by nobody else, and goes with the last process there.
 	unshare --mount --pid --fork --kill-child --mount-proc "$SELF" --inside "$place" "$@"
+}
+
+# The control groups that machines were booted in, once their processes have gone.
+without_groups() {
+	find /sys/fs/cgroup -depth -type d -path "*/$GROUP*" -exec rmdir {} + 2>/dev/null || true
 }
 
 # ---- inside: the machines

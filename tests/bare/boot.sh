@@ -10,7 +10,7 @@ groups() {
 		name=systemd) at=$(awk '/ - cgroup .*name=systemd/ { print $5; exit }' /proc/self/mountinfo) ;;
 		*) continue ;;
 		esac
-		line=$at${path%/}/sknock-bare-$BASHPID
+		line=$at${path%/}/${GROUP:-sknock-bare}-$BASHPID
 		[ -z "$at" ] || { mkdir -p "$line" && echo "$line"; }
 	done </proc/self/cgroup
 }
