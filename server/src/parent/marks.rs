@@ -253,9 +253,9 @@ mod tests {
             keeper.save(Uptime::from_millis(seconds * 1000));
             assert_eq!(on_disk(), saved);
             if confirmed {
-                keeper.confirm()
+                keeper.confirm();
             } else {
-                keeper.roll_back()
+                keeper.roll_back();
             }
             keeper.save(Uptime::from_millis(seconds * 1000 + 500));
             assert_eq!(keeper.entries() != before, confirmed);
