@@ -188,7 +188,7 @@ fn of_a_value_that_cannot_be_only_that_is_told() {
             .replace("[DEFAULT]", "[sknock]"),
     );
     let report = here.check();
-    assert_found(&report, Severity::Error, "unknown section [sknock]", "rename it");
+    assert_found(&report, Severity::Error, "a section that is not [DEFAULT]", "rename it");
     assert_eq!(report.findings().len(), 1, "{report}");
 }
 
