@@ -227,7 +227,7 @@ fn what_the_original_read_otherwise_is_named() {
         ("CRL_UPDATE_INTERVAL_IN_MINUTES = 0", "4: CRL_UPDATE_INTERVAL_IN_MINUTES cannot be"),
         ("rem a comment", "4: not of the form"),
         ("  continued", "4: an indented line"),
-        ("[other]", "4: unknown section"),
+        ("[other]", "4: a section that is not"),
         ("other = 1", "4: unknown key"),
         ("firewallPolicy = none\nfirewallPolicy = reject", "5: firewallPolicy stands here"),
         ("crlFile = certificates/devca.crl\nPFXPasswd = portknocking", "4: crlFile:"),

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
 };
 use sknock_protocol::v2::DATAGRAM_LENGTH;
+use sknock_tests::process::stop;
 use sknock_tests::{Authority, Client, Config, Daemon, Namespace, World};
 
 use crate::config;
@@ -236,9 +238,16 @@ fn a_flood_from_forged_sources_writes_one_line_in_ten_seconds() {
         thread::scope(|scope| {
             scope.spawn(|| four.run(v4, &done));
             scope.spawn(|| six.run(v6, &done));
-            thread::sleep(Duration::from_secs(8));
+            // Stopped for a moment, it is late however fast the machine is.
+            for _ in 0..3 {
+                stop(daemon.network());
+                thread::sleep(Duration::from_secs(1));
+                kill(daemon.network(), Signal::SIGCONT).expect("it runs");
+                thread::sleep(Duration::from_secs(1));
+            }
             done.store(true, Ordering::Relaxed);
         });
+        daemon.wait_since(mark, "more datagrams than can be judged");
         let said = daemon.said_since(mark);
         let told = |line: &&String| line.contains("more datagrams than can be judged");
         let counts = (said.iter().filter(told).count(), said.len());
