@@ -3,16 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One below our own in each hierarchy that systemd would use. Removed when dropped.
 #[derive(Debug)]
 pub(super) struct Groups(Vec<PathBuf>);
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl Groups {
     /// Makes them.
     pub(super) fn new() -> Self {
         let own = fs::read_to_string("/proc/self/cgroup").expect("Linux has control groups");
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("Linux has mounts");
+        // Several machines of one test program run at the same time.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // `12:cpu,cpuacct:/path`; without controllers it is version 2.
         let ours = own.lines().filter_map(|line| {
             let (_, line) = line.split_once(':')?;
@@ -22,7 +27,7 @@ impl Groups {
                 "name=systemd" => mounted(&mounts, " - cgroup ", "name=systemd")?,
                 _ => return None,
             };
-            let name = format!("sknock-machine-{}", std::process::id());
+            let name = format!("sknock-machine-{}-{number}", std::process::id());
             Some(Path::new(at).join(path.trim_start_matches('/')).join(name))
         });
         let groups: Vec<PathBuf> = ours.collect();
