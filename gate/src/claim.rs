@@ -208,8 +208,8 @@ impl fmt::Display for ClaimError {
                 let directory = directory.display();
                 write!(
                     f,
-                    "{directory} is no directory that only root can write to; \
-                     remove it, or `chown root {directory} && chmod 755 {directory}`"
+                    "{directory} is no directory that only root, or the user of sknockd, can write to; \
+                     remove it, or `chown root {directory} && chmod 755 {directory}` (as a unit: chown sknock)"
                 )
             }
             Self::Io { path, error } => {
