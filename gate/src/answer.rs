@@ -17,8 +17,8 @@ pub enum Answer {
     },
     /// The grants of these certificates, or of some by this issuer, are closed.
     Closed {
-        /// To [`Request::Close`](crate::Request::Close): so many doors were open. To
-        /// [`Request::CloseBelow`](crate::Request::CloseBelow): so many certificates had some; none: that
+        /// To [`Request::Close`](crate::Request::Close): the number of doors that were open. To
+        /// [`Request::CloseBelow`](crate::Request::CloseBelow): the number of certificates that had some; 0: that
         /// was all.
         count: u32,
     },

@@ -82,7 +82,7 @@ impl Mounts {
     }
 
     /// Puts a copy of this machine's disk at the folder `root`, without what is mounted further in. Up to
-    /// so many bytes of changes are kept, in the folder `changes`.
+    /// at most this many bytes of changes are kept, in the folder `changes`.
     pub fn whole_disk(&self, root: &Path, changes: &Path, bytes: u64) {
         fs::create_dir_all(root).expect("our folder");
         self.disk(changes, bytes);

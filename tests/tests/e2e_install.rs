@@ -16,7 +16,7 @@ fn house() -> &'static Path {
 /// Runs a target of the Makefile with what is built; it must work.
 fn make(target: &str, more: &[&str]) {
     let mut make = Command::new("make");
-    // Whoever runs us may be make, too.
+    // The program that runs us may be make, too.
     make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").current_dir(house());
     make.env("CARGO_TARGET_DIR", binaries::folder().parent().expect("target/PROFILE"));
     let profile = if binaries::folder().ends_with("release") { "release" } else { "dev" };

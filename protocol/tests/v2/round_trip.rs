@@ -98,7 +98,7 @@ fn a_retry_is_another_knock() {
     );
 }
 
-/// Whoever listens sees neither who knocks nor what for, and no two knocks have anything in common.
+/// A listener sees neither who knocks nor what for, and no two knocks have anything in common.
 #[test]
 fn nothing_of_a_knock_is_seen_on_the_way() {
     let house = House::new();

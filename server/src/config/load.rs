@@ -41,7 +41,7 @@ impl Settings {
         if settings.keys.password == PasswordSource::None {
             let folder = variables.clone().find(|(name, _)| *name == "CREDENTIALS_DIRECTORY");
             let credential = folder.map(|(_, folder)| Path::new(folder).join(CREDENTIAL));
-            // What cannot be looked at is told by whoever opens it.
+            // What cannot be looked at is reported where it is opened.
             let there = |file: &PathBuf| !matches!(file.try_exists(), Ok(false));
             if let Some(credential) = credential.filter(there) {
                 settings.keys.password = PasswordSource::File(credential);

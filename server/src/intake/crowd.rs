@@ -22,7 +22,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// So many were lost by a socket.
+    /// How many a socket has lost.
     pub(super) fn lose(&self, count: u32) {
         self.lost.fetch_add(count.into(), Ordering::Relaxed);
     }

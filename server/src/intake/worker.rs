@@ -65,7 +65,7 @@ pub fn work<R: ReplayStore>(
             }
         }
         if is_dense {
-            // So many have come that the socket may have been full.
+            // A full batch: the socket may have been full.
             porter.crowd.lose(ear.lost());
         }
         porter.crowd.tell(porter.clock);

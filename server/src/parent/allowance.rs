@@ -42,21 +42,21 @@ pub(crate) struct Excess {
 }
 
 impl Allowance {
-    /// Of so many grants a second at most.
+    /// For at most this number of grants a second.
     pub(crate) fn of(grants_per_second: u32) -> Self {
         let lines = u64::from(grants_per_second.saturating_add(BESIDE_GRANTS));
         let (lines, bytes) = (Bucket::of(lines), Bucket::of(lines * LINE));
         Self { lines, bytes, dropped: 0, told: None }
     }
 
-    /// From now on of so many grants a second. What is used up stays used up.
+    /// From now on for this number of grants a second. What is used up stays used up.
     pub(crate) fn adapt(&mut self, grants_per_second: u32) {
         let Self { lines, bytes, .. } = Self::of(grants_per_second);
         self.lines.per_second = lines.per_second;
         self.bytes.per_second = bytes.per_second;
     }
 
-    /// Whether a line of so many bytes may be passed on. If not, it counts as dropped.
+    /// Whether a line of this many bytes may be passed on. If not, it is counted as dropped.
     pub(crate) fn grants(&mut self, length: usize, now: Uptime) -> bool {
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         let fits = self.lines.has(1, now) && self.bytes.has(length, now);

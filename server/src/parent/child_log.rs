@@ -20,7 +20,7 @@ const AT_ONCE: usize = 64 * 1024;
 /// The longest line that is held until its end comes.
 const LONGEST: usize = 16 * 1024;
 
-/// So many of the last lines of a process that has ended are passed on in any case: they may say why.
+/// The number of last lines of a process that has ended that are always passed on: they may say why.
 const LAST: usize = 20;
 
 /// Our end of the pipe.

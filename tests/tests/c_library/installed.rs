@@ -37,7 +37,7 @@ fn root() -> &'static Path {
 fn install(root: &Path) {
     let built = binaries::folder();
     let mut make = Command::new("make");
-    // Whoever runs us may be make, too.
+    // The program that runs us may be make, too.
     make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL");
     make.env("CARGO_TARGET_DIR", built.parent().expect("target/PROFILE"));
     make.args(["--silent", "install-c-library"]).current_dir(house());

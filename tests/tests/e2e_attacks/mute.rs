@@ -92,7 +92,7 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// The network process goes on with its work, so that doors open during the flood.
+/// The network process continues its work, so that doors open during the flood.
 #[test]
 fn of_a_flood_of_lines_little_is_passed_on_and_no_record_of_a_door_is_lost() {
     let (world, authority) = (World::new(), Authority::new());
