@@ -4,8 +4,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use sknock_gate::{
-    Answers, Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy,
-    PortRange, Request, Rules, Serial, Shares, Transport, Uptime, Wish,
+    Answers, BootInstant, Ceiling, CertId, Firewall, FirewallPolicy, Gate, GrantLabel,
+    GrantRequest, KnockCapture, OnRevoke, Outcome, OwnerName, PortRange, Request, Serial, Shares,
+    TableSpec, Transport,
 };
 use sknock_tests::Namespace;
 
@@ -25,16 +26,16 @@ impl LoneGate {
     /// Puts the protection up, with nothing open.
     pub(crate) fn of(namespace: &Namespace) -> Self {
         let ssh = PortRange::one(Transport::Tcp, PORT).expect("a port");
-        let rules = Rules {
-            policy: Policy::Reject,
+        let rules = TableSpec {
+            policy: FirewallPolicy::Reject,
             protected: vec![ssh],
             always_open: Vec::new(),
             knock_ports: Vec::new(),
             knock_lengths: (1208, 1208),
-            hearing: Hearing::Socket,
-            meter: None,
+            capture: KnockCapture::Socket,
+            source_limit: None,
             answers: Answers { udp_length: 104, user: 65534 },
-            ending: Ending::Cut,
+            on_revoke: OnRevoke::Terminate,
             capacity: 2_000_000,
             gc_interval: Duration::from_secs(2),
         };
@@ -43,23 +44,23 @@ impl LoneGate {
         let ceiling = Ceiling { services, longest: HOUR, live, per_second, shares };
         let firewall = namespace.inside(|| Firewall::open().expect("we are root"));
         let mut lone = Self { gate: Gate::new(rules, ceiling, firewall), ssh };
-        lone.ask(&Request::Raise);
+        lone.ask(&Request::Activate);
         lone
     }
 
     /// Opens the port for this address; how long that took.
     pub(crate) fn open(&mut self, address: Ipv4Addr) -> Duration {
-        let label = Label {
+        let label = GrantLabel {
             knock: *b"knock-id",
-            holder: Holder {
-                issuer: [1; Holder::ISSUER],
+            cert: CertId {
+                issuer: [1; CertId::ISSUER],
                 serial: Serial::new(&[1; 16]).expect("short"),
             },
-            name: Name::cut("client"),
+            name: OwnerName::truncated("client"),
         };
         let services = vec![self.ssh];
         let addresses = vec![address.into()];
-        self.ask(&Request::Open(Wish {
+        self.ask(&Request::Open(GrantRequest {
             addresses,
             services,
             seconds: 600,
@@ -71,9 +72,9 @@ impl LoneGate {
     fn ask(&mut self, request: &Request) -> Duration {
         let record = request.encode().expect("it fits");
         let watch = Stopwatch::start();
-        let happened = self.gate.handle(&record, Uptime::now());
+        let happened = self.gate.handle(&record, BootInstant::now());
         let took = watch.elapsed();
-        let refused = matches!(happened, Happened::Refused { .. } | Happened::Failed(_));
+        let refused = matches!(happened, Outcome::Refused { .. } | Outcome::Failed(_));
         assert!(!refused, "the gate: {happened}");
         took
     }

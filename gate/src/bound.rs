@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 
-use crate::known::address;
+use crate::seed::address;
 
 /// A UDP socket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

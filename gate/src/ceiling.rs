@@ -1,20 +1,20 @@
 //! The most the gate will ever do, whoever asks.
 
-mod excess;
+mod deny_reason;
 pub(crate) mod rate;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use self::excess::Excess;
+pub use self::deny_reason::DenyReason;
 use crate::{
-    Bucket, Door, Label, Lack, Live, Network, Pace, Party, PortRange, Room, Shares, Transport,
-    Uptime, Wish,
+    BootInstant, Capacity, GrantKey, GrantLabel, GrantRequest, GrantTable, Pace, Party, PortRange,
+    ShareExceeded, Shares, SourceNetwork, TokenBucket, Transport,
 };
 
 /// The most ports that one grant opens, and so the most elements per address. 64 is what a knock
 /// may ask for.
-pub const MOST_PORTS: usize = 64;
+pub const MAX_PORTS: usize = 64;
 
 /// Bounds every wish. Made from the configuration by the privileged process, never from what the
 /// network process says.
@@ -35,55 +35,55 @@ pub struct Ceiling {
 }
 
 /// The most doors of one opening: two addresses.
-const MOST_DOORS: usize = 2 * MOST_PORTS;
+const MAX_GRANTS: usize = 2 * MAX_PORTS;
 
 impl Ceiling {
-    /// Lets `wish` through if it stays within bounds; `live` is what is open already.
+    /// Lets `grant_request` through if it stays within bounds; `grants` is what is open already.
     pub fn check(
         &self,
-        wish: &Wish,
-        live: &Live,
-        bucket: &mut Bucket,
-        now: Uptime,
-    ) -> Result<Opening, Excess> {
-        addresses_are_possible(&wish.addresses)?;
-        let ports = self.ports(wish)?;
-        let (seconds, clipped) = self.lifetime(wish.seconds)?;
-        let opening = Opening {
-            addresses: wish.addresses.clone(),
-            services: wish.services.clone(),
+        grant_request: &GrantRequest,
+        live: &GrantTable,
+        bucket: &mut TokenBucket,
+        now: BootInstant,
+    ) -> Result<ApprovedGrant, DenyReason> {
+        addresses_are_possible(&grant_request.addresses)?;
+        let ports = self.ports(grant_request)?;
+        let (seconds, clipped) = self.lifetime(grant_request.seconds)?;
+        let grant = ApprovedGrant {
+            addresses: grant_request.addresses.clone(),
+            services: grant_request.services.clone(),
             ports,
             seconds,
             clipped,
-            single_use: wish.single_use,
-            label: wish.label,
+            single_use: grant_request.single_use,
+            label: grant_request.label,
         };
-        let certificate = Party::Certificate(wish.label.holder);
-        let network = |address: &IpAddr| Party::Network(Network::from(*address));
-        let networks: Vec<Party> = wish.addresses.iter().map(network).collect();
-        self.places(&opening, live, certificate, &networks).map_err(Excess::of_places)?;
+        let certificate = Party::Certificate(grant_request.label.cert);
+        let network = |address: &IpAddr| Party::Network(SourceNetwork::from(*address));
+        let networks: Vec<Party> = grant_request.addresses.iter().map(network).collect();
+        self.places(&grant, live, certificate, &networks).map_err(DenyReason::of_places)?;
         let pace = Pace { per_second: self.per_second, shares: self.shares };
-        bucket.take(pace, certificate, &networks, now).map_err(Excess::of_rate)?;
-        Ok(opening)
+        bucket.take(pace, certificate, &networks, now).map_err(DenyReason::of_rate)?;
+        Ok(grant)
     }
 
     /// How many doors one certificate may have open.
     pub(crate) fn live_of_one(&self) -> usize {
         let (size, used, shares) = (self.live, 0, self.shares);
-        Room { size, used, least: MOST_DOORS, shares }.of_certificate()
+        Capacity { size, used, least: MAX_GRANTS, shares }.of_certificate()
     }
 
-    /// Whether there is room for the doors that `opening` adds.
+    /// Whether there is room for the doors that `grant` adds.
     fn places(
         &self,
-        opening: &Opening,
-        live: &Live,
+        grant: &ApprovedGrant,
+        live: &GrantTable,
         certificate: Party,
         networks: &[Party],
-    ) -> Result<(), Lack> {
+    ) -> Result<(), ShareExceeded> {
         let (size, used, shares) = (self.live, live.len(), self.shares);
-        let room = Room { size, used, least: MOST_DOORS, shares };
-        let more = opening.addresses.iter().map(|address| live.additional(opening, *address));
+        let room = Capacity { size, used, least: MAX_GRANTS, shares };
+        let more = grant.addresses.iter().map(|address| live.additional(grant, *address));
         let more: Vec<usize> = more.collect();
         room.fits(live.held(&certificate), more.iter().sum())?;
         let mut each = networks.iter().zip(more);
@@ -95,37 +95,37 @@ impl Ceiling {
         self.services.iter().any(|service| service.contains(transport, port))
     }
 
-    fn ports(&self, wish: &Wish) -> Result<Vec<(Transport, u16)>, Excess> {
-        let wanted: usize = wish.services.iter().map(PortRange::width).sum();
-        if wanted == 0 || wanted > MOST_PORTS {
-            return Err(Excess::Ports);
+    fn ports(&self, grant_request: &GrantRequest) -> Result<Vec<(Transport, u16)>, DenyReason> {
+        let wanted: usize = grant_request.services.iter().map(PortRange::width).sum();
+        if wanted == 0 || wanted > MAX_PORTS {
+            return Err(DenyReason::Ports);
         }
         let single =
             |service: &PortRange| service.transport() == Transport::Tcp && service.width() == 1;
-        if wish.single_use && !wish.services.iter().all(single) {
-            return Err(Excess::SingleUse);
+        if grant_request.single_use && !grant_request.services.iter().all(single) {
+            return Err(DenyReason::SingleUse);
         }
-        let mut ports: Vec<_> = wish
+        let mut ports: Vec<_> = grant_request
             .services
             .iter()
             .flat_map(|service| service.ports().map(|port| (service.transport(), port)))
             .collect();
         if !ports.iter().all(|&(transport, port)| self.permits(transport, port)) {
-            return Err(Excess::Service);
+            return Err(DenyReason::Service);
         }
         ports.sort_unstable();
         ports.dedup();
         Ok(ports)
     }
 
-    fn lifetime(&self, wanted: u32) -> Result<(u32, bool), Excess> {
+    fn lifetime(&self, wanted: u32) -> Result<(u32, bool), DenyReason> {
         let longest = u32::try_from(self.longest.as_secs()).unwrap_or(u32::MAX);
         let seconds = wanted.min(longest);
-        if seconds == 0 { Err(Excess::Lifetime) } else { Ok((seconds, seconds < wanted)) }
+        if seconds == 0 { Err(DenyReason::Lifetime) } else { Ok((seconds, seconds < wanted)) }
     }
 }
 
-fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), Excess> {
+fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), DenyReason> {
     let families_differ = match addresses {
         [_] => true,
         [one, other] => one.is_ipv4() != other.is_ipv4(),
@@ -147,7 +147,11 @@ fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), Excess> {
                 || v6.to_ipv4_mapped().is_some())
         }
     };
-    if families_differ && addresses.iter().all(possible) { Ok(()) } else { Err(Excess::Address) }
+    if families_differ && addresses.iter().all(possible) {
+        Ok(())
+    } else {
+        Err(DenyReason::Address)
+    }
 }
 
 /// Something the firewall may do. Only [`Ceiling::check`] makes one.
@@ -162,17 +166,17 @@ fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), Excess> {
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
-pub struct Opening {
+pub struct ApprovedGrant {
     addresses: Vec<IpAddr>,
     services: Vec<PortRange>,
     ports: Vec<(Transport, u16)>,
     seconds: u32,
     clipped: bool,
     single_use: bool,
-    label: Label,
+    label: GrantLabel,
 }
 
-impl Opening {
+impl ApprovedGrant {
     /// Whom to let in: one address of a family at most.
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses
@@ -199,14 +203,14 @@ impl Opening {
     }
 
     /// Which knock and whose certificate.
-    pub fn label(&self) -> &Label {
+    pub fn label(&self) -> &GrantLabel {
         &self.label
     }
 
-    /// Every door of it, none twice; at most [`MOST_PORTS`] for each address.
-    pub fn doors(&self) -> impl Iterator<Item = Door> {
+    /// Every door of it, none twice; at most [`MAX_PORTS`] for each address.
+    pub fn grant_keys(&self) -> impl Iterator<Item = GrantKey> {
         self.addresses.iter().flat_map(move |&address| {
-            self.ports.iter().map(move |&(transport, port)| Door {
+            self.ports.iter().map(move |&(transport, port)| GrantKey {
                 address,
                 transport,
                 port,

@@ -4,11 +4,11 @@ use std::fmt;
 
 use nix::errno::Errno;
 
-use crate::Contradiction;
+use crate::SpecError;
 
 /// The firewall could not be changed or read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Error {
+pub enum FirewallError {
     /// The kernel refused.
     Kernel {
         /// What was tried: "cannot ..." reads as a sentence.
@@ -17,7 +17,7 @@ pub enum Error {
         errno: Errno,
     },
     /// The rules contradict themselves; the kernel was not asked.
-    Rules(Contradiction),
+    Rules(SpecError),
     /// Somebody else listens to this NFLOG group.
     GroupTaken {
         /// Which.
@@ -27,7 +27,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl FirewallError {
     pub(crate) fn while_doing(doing: &'static str) -> impl FnOnce(Errno) -> Self {
         move |errno| Self::Kernel { doing, errno }
     }
@@ -46,33 +46,33 @@ impl Error {
     }
 
     /// Whether an element that should be new is there already.
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn already_exists(&self) -> bool {
         self.errno() == Some(Errno::EEXIST)
     }
 
     /// Whether every attempt to list something was overtaken by somebody's changes.
-    pub(crate) fn is_unsteady(&self) -> bool {
+    pub(crate) fn inconsistent_dump(&self) -> bool {
         self.errno() == Some(Errno::EAGAIN)
     }
 
     /// Whether the table, or a set in it, does not exist.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(crate) fn not_found(&self) -> bool {
         self.errno() == Some(Errno::ENOENT)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for FirewallError {}
 
-impl From<Contradiction> for Error {
-    fn from(contradiction: Contradiction) -> Self {
-        Self::Rules(contradiction)
+impl From<SpecError> for FirewallError {
+    fn from(spec_error: SpecError) -> Self {
+        Self::Rules(spec_error)
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for FirewallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rules(contradiction) => contradiction.fmt(f),
+            Self::Rules(spec_error) => spec_error.fmt(f),
             Self::GroupTaken { group, port } => write!(
                 f,
                 "another program listens to NFLOG group {group} (netlink port {port}, often the \

@@ -1,326 +1,337 @@
 //! The gate: takes a record, does what it may, says what happened. One thread, no waiting, and
 //! nothing that a record says can make it panic.
 
+mod batch;
 pub(crate) mod closing;
-mod crowd;
-mod cutting;
-pub(crate) mod severed;
-pub(crate) mod storing;
+pub(crate) mod saving;
+mod terminate;
+pub(crate) mod terminated;
 mod trial;
 
 use std::collections::BTreeSet;
 
-use self::storing::{Adopted, Store, Unknown};
-use crate::grant_file::entry::Entry;
-use crate::tracked::legitimate::Legitimate;
+use self::saving::{GrantStore, Restored, UnknownElements};
+use crate::conntrack::baseline::ConnectionBaseline;
+use crate::grant_file::event::SavedEvent;
 use crate::{
-    Bucket, Ceiling, Change, Cuts, Door, Element, Ending, Error, Excess, Firewall, Former,
-    Happened, Holder, Live, Opening, Recalled, Request, Rules, Serial, Severed, Trial, Uptime,
-    Watch, Way, Wish,
+    ApprovedGrant, BlockedFlows, BootInstant, Ceiling, CertId, Change, DenyReason, ExpiredGrants,
+    Firewall, FirewallError, FlowKey, GrantElement, GrantKey, GrantRequest, GrantTable, OnRevoke,
+    Outcome, Request, SavedGrants, Serial, TableSpec, Terminated, TokenBucket, TrialState, Watch,
 };
 
 /// Serves the requests of one network process after another.
 #[derive(Debug)]
 pub struct Gate {
-    rules: Rules,
+    rules: TableSpec,
     ceiling: Ceiling,
     firewall: Firewall,
-    live: Live,
-    bucket: Bucket,
-    raised: bool,
-    trial: Option<Trial>,
+    grants: GrantTable,
+    bucket: TokenBucket,
+    installed: bool,
+    trial: Option<TrialState>,
     /// Whether the network process still has the configuration of a trial that was rolled back.
     rolled_back: bool,
     /// What an earlier run protects, until something is put up.
-    inherited: Option<(Rules, Ceiling)>,
+    previous: Option<(TableSpec, Ceiling)>,
     /// On which ways connections end once the rules on trial are confirmed: those forbid what was open.
-    forbidden_on_trial: BTreeSet<Way>,
+    forbidden_on_trial: BTreeSet<FlowKey>,
     /// What was open once.
-    former: Former,
-    cuts: Cuts,
-    legitimate: Legitimate,
+    expired: ExpiredGrants,
+    blocked: BlockedFlows,
+    baseline: ConnectionBaseline,
     /// Ways that were just cut, and whose connections the kernel still knows.
-    doomed: BTreeSet<Way>,
-    severed: Severed,
-    store: Store,
-    unknown: Unknown,
+    pending_flush: BTreeSet<FlowKey>,
+    terminated: Terminated,
+    store: GrantStore,
+    unknown: UnknownElements,
 }
 
 /// So many lose what they hold with one request: about a millisecond, for which a knock may wait.
-const HOLDERS_AT_ONCE: usize = 64;
+const CERTS_AT_ONCE: usize = 64;
 
 impl Gate {
     /// A gate that does nothing until it is asked to raise its protection.
-    pub fn new(rules: Rules, ceiling: Ceiling, firewall: Firewall) -> Self {
+    pub fn new(rules: TableSpec, ceiling: Ceiling, firewall: Firewall) -> Self {
         Self {
             rules,
             ceiling,
             firewall,
-            live: Live::default(),
-            bucket: Bucket::default(),
-            raised: false,
+            grants: GrantTable::default(),
+            bucket: TokenBucket::default(),
+            installed: false,
             trial: None,
             rolled_back: false,
-            inherited: None,
+            previous: None,
             forbidden_on_trial: BTreeSet::new(),
-            former: Former::default(),
-            cuts: Cuts::default(),
-            legitimate: Legitimate::default(),
-            doomed: BTreeSet::new(),
-            severed: Severed::default(),
-            store: Store::default(),
-            unknown: Unknown::default(),
+            expired: ExpiredGrants::default(),
+            blocked: BlockedFlows::default(),
+            baseline: ConnectionBaseline::default(),
+            pending_flush: BTreeSet::new(),
+            terminated: Terminated::default(),
+            store: GrantStore::default(),
+            unknown: UnknownElements::default(),
         }
     }
 
-    /// Serves one record, whatever it is; send back what [`Happened::answer`] says.
-    pub fn handle(&mut self, record: &[u8], now: Uptime) -> Happened {
-        let happened = self.serve(record, now);
-        self.write_down(now);
-        self.settle();
-        happened
+    /// Serves one record, whatever it is; send back what [`Outcome::response`] says.
+    pub fn handle(&mut self, record: &[u8], now: BootInstant) -> Outcome {
+        let outcome = self.serve(record, now);
+        self.save(now);
+        self.flush_conntrack();
+        outcome
     }
 
-    fn serve(&mut self, record: &[u8], now: Uptime) -> Happened {
+    fn serve(&mut self, record: &[u8], now: BootInstant) -> Outcome {
         match Request::decode(record) {
-            None => Happened::Refused { excess: Excess::NotARequest, label: None },
-            Some(Request::Raise) => self.raise(now),
-            Some(_) if !self.raised => Happened::Refused { excess: Excess::NotRaised, label: None },
-            Some(Request::Open(wish)) => self.open(&wish, now),
-            Some(Request::Close { issuer, serials }) => self.close_all(issuer, serials, now),
-            Some(Request::CloseBelow(issuer)) => self.close_below(issuer, now),
-            // Who asks wants to close what the issuers that it does not know have open.
-            Some(Request::IssuerAfter(_)) if self.trial.is_some() || self.rolled_back => {
-                Happened::OnTrial
+            None => Outcome::Refused { deny_reason: DenyReason::NotARequest, label: None },
+            Some(Request::Activate) => self.install(now),
+            Some(_) if !self.installed => {
+                Outcome::Refused { deny_reason: DenyReason::NotInstalled, label: None }
             }
-            Some(Request::IssuerAfter(issuer)) => Happened::Issuer(self.issuer_after(issuer)),
+            Some(Request::Open(grant_request)) => self.open(&grant_request, now),
+            Some(Request::Close { issuer, serials }) => self.close_certs(issuer, serials, now),
+            Some(Request::CloseIssuer(issuer)) => self.close_issuer(issuer, now),
+            // Who asks wants to close what the issuers that it does not know have open.
+            Some(Request::NextIssuer(_)) if self.trial.is_some() || self.rolled_back => {
+                Outcome::OnTrial
+            }
+            Some(Request::NextIssuer(issuer)) => Outcome::Issuer(self.next_issuer(issuer)),
         }
     }
 
     /// Puts the protection back as it should be, with every grant that is open. For when
     /// [`Watch::read`] says so. Grants for single use come back only if the kernel still had
     /// them: which of them were used, nobody else knows.
-    pub fn reassert(&mut self, now: Uptime) -> Happened {
-        if !self.raised {
-            return Happened::Refused { excess: Excess::NotRaised, label: None };
+    pub fn reinstall(&mut self, now: BootInstant) -> Outcome {
+        if !self.installed {
+            return Outcome::Refused { deny_reason: DenyReason::NotInstalled, label: None };
         }
-        let happened = self.put_up(now);
-        if let Happened::Raised { .. } = happened {
-            self.mind_the_gap();
-            self.write_down(now);
-            self.settle();
+        let outcome = self.try_install(now);
+        if let Outcome::Activated { .. } = outcome {
+            self.block_unauthorised_after_flush();
+            self.save(now);
+            self.flush_conntrack();
         }
-        happened
+        outcome
     }
 
     /// Takes over a new configuration, in one transaction if the protection is up; grants that it
     /// forbids are closed. If that fails, everything stays as it was. Without protection nothing
-    /// happens yet but that [`Request::Raise`] will use it. A trial goes on with the new rules.
-    pub fn reconfigure(&mut self, rules: Rules, ceiling: Ceiling, now: Uptime) -> Happened {
-        let (rules, ceiling) = self.put_on(rules, ceiling);
-        if !self.raised {
-            return Happened::Raised { open: 0, dropped: 0 };
+    /// happens yet but that [`Request::Activate`] will use it. A trial goes on with the new rules.
+    pub fn reconfigure(&mut self, rules: TableSpec, ceiling: Ceiling, now: BootInstant) -> Outcome {
+        let (rules, ceiling) = self.replace_config(rules, ceiling);
+        if !self.installed {
+            return Outcome::Activated { open: 0, dropped: 0 };
         }
-        let happened = self.raise(now);
-        if matches!(happened, Happened::Failed(_)) {
-            self.put_on(rules, ceiling);
+        let outcome = self.install(now);
+        if matches!(outcome, Outcome::Failed(_)) {
+            self.replace_config(rules, ceiling);
         } else {
             self.rolled_back = false;
         }
-        happened
+        outcome
     }
 
     /// Takes the table down, protection, grants and all.
-    pub fn lower(&mut self) -> Result<(), Error> {
-        self.firewall.lower()?;
-        (self.live, self.raised, self.trial) = (Live::default(), false, None);
-        self.inherited = None;
-        (self.former, self.cuts) = (Former::default(), Cuts::default());
-        self.legitimate.begin(None);
-        self.write_nothing();
+    pub fn remove(&mut self) -> Result<(), FirewallError> {
+        self.firewall.remove()?;
+        (self.grants, self.installed, self.trial) = (GrantTable::default(), false, None);
+        self.previous = None;
+        (self.expired, self.blocked) = (ExpiredGrants::default(), BlockedFlows::default());
+        self.baseline.begin(None);
+        self.save_nothing();
         Ok(())
     }
 
     /// Tells of changes that others make to the table.
-    pub fn watch(&self) -> Result<Watch, Error> {
+    pub fn watch(&self) -> Result<Watch, FirewallError> {
         self.firewall.watch()
     }
 
     /// What is open; what has ended lately may still be in it.
-    pub fn live(&self) -> &Live {
-        &self.live
+    pub fn live(&self) -> &GrantTable {
+        &self.grants
     }
 
     /// Puts the protection up, with every grant that is open, in one transaction.
-    pub fn raise(&mut self, now: Uptime) -> Happened {
-        let happened = self.put_up(now);
-        if let Happened::Raised { .. } = happened {
-            self.settle();
-            self.take_stock();
+    pub fn install(&mut self, now: BootInstant) -> Outcome {
+        let outcome = self.try_install(now);
+        if let Outcome::Activated { .. } = outcome {
+            self.flush_conntrack();
+            self.snapshot_baseline();
         }
-        happened
+        outcome
     }
 
-    fn put_up(&mut self, now: Uptime) -> Happened {
-        match self.try_raise(now) {
-            Ok(dropped) => Happened::Raised { open: self.live.len(), dropped },
-            Err(error) => Happened::Failed(error),
+    fn try_install(&mut self, now: BootInstant) -> Outcome {
+        match self.install_table(now) {
+            Ok(dropped) => Outcome::Activated { open: self.grants.len(), dropped },
+            Err(error) => Outcome::Failed(error),
         }
     }
 
     /// The first time, what an earlier run left open is taken over; later, memory knows better than
     /// the kernel, except for what a connection may have used up.
-    fn try_raise(&mut self, now: Uptime) -> Result<usize, Error> {
+    fn install_table(&mut self, now: BootInstant) -> Result<usize, FirewallError> {
         let listed =
-            if self.raised { self.firewall.dump_single_use() } else { self.firewall.dump() };
+            if self.installed { self.firewall.dump_single_use() } else { self.firewall.dump() };
         let seen = match listed {
             // Others change the firewall all the time. Protection comes first; without a listing, nobody
             // knows which single uses are left.
-            Err(error) if error.is_unsteady() && self.raised => Vec::new(),
+            Err(error) if error.inconsistent_dump() && self.installed => Vec::new(),
             listed => listed?,
         };
         self.expire(now);
-        if !self.raised {
-            self.firewall.introduce()?;
+        if !self.installed {
+            self.firewall.track_existing()?;
         }
         let adopted =
-            if self.raised { self.narrowed(&seen, now) } else { self.take_over(&seen, now) };
-        let left: Vec<Way> =
-            if self.raised { Vec::new() } else { self.cut_before().all().collect() };
-        let Adopted { live, former, forbidden, dropped, unknown } = adopted;
-        let cuts = self.cuts_with(&live, &left, &forbidden);
-        let (elements, ways) = (live.elements(now), cuts.all().collect::<Vec<Way>>());
+            if self.installed { self.retained(&seen, now) } else { self.restore(&seen, now) };
+        let left: Vec<FlowKey> =
+            if self.installed { Vec::new() } else { self.blocked_before().all().collect() };
+        let Restored { live, expired, forbidden, dropped, unknown } = adopted;
+        let blocked = self.next_blocklist(&live, &left, &forbidden);
+        let (elements, flows) = (live.elements(now), blocked.all().collect::<Vec<FlowKey>>());
         match &self.trial {
-            None => self.firewall.raise(&self.rules, &elements, &ways)?,
+            None => self.firewall.install(&self.rules, &elements, &flows)?,
             Some(trial) => {
-                let fallback = trial.fallback(now);
-                self.firewall.raise_on_trial(&self.rules, fallback, &elements, &ways)?;
+                let rollback = trial.rollback(now);
+                self.firewall.install_on_trial(&self.rules, rollback, &elements, &flows)?;
             }
         }
-        self.have_cut(cuts, &left);
+        self.commit_blocked(blocked, &left);
         self.note_forbidden(&forbidden);
-        (self.live, self.former, self.raised) = (live, former, true);
-        self.store.recalled = Recalled::default();
+        (self.grants, self.expired, self.installed) = (live, expired, true);
+        self.store.saved = SavedGrants::default();
         self.unknown.extend(unknown.elements.into_iter(), unknown.more);
-        self.write_whole(now);
+        self.save_all(now);
         Ok(dropped)
     }
 
     /// What stays of what is open, if the kernel has these doors for single use.
-    fn narrowed(&self, seen: &[Element], now: Uptime) -> Adopted {
-        let (mut live, mut former) = (self.live.clone(), self.former.clone());
-        let forbidden = live.forbidden(&self.ceiling);
-        let gone = live.narrow(seen, &self.ceiling, now);
+    fn retained(&self, seen: &[GrantElement], now: BootInstant) -> Restored {
+        let (mut live, mut expired) = (self.grants.clone(), self.expired.clone());
+        let forbidden = live.disallowed(&self.ceiling);
+        let gone = live.retain_allowed(seen, &self.ceiling, now);
         let dropped = gone.len();
         // Used or forbidden: what went through may go on, and a revocation has to find it.
-        if self.rules.ending == Ending::Cut {
-            let keep = |(label, door): (_, Door)| {
-                former.keep(label, door.way(), self.ceiling.live, self.ceiling.live_of_one());
+        if self.rules.on_revoke == OnRevoke::Terminate {
+            let keep = |(label, grant_key): (_, GrantKey)| {
+                expired.insert(
+                    label,
+                    grant_key.flow(),
+                    self.ceiling.live,
+                    self.ceiling.live_of_one(),
+                );
             };
             gone.into_iter().for_each(keep);
         }
-        Adopted { live, former, forbidden, dropped, unknown: Unknown::default() }
+        Restored { live, expired, forbidden, dropped, unknown: UnknownElements::default() }
     }
 
-    fn open(&mut self, wish: &Wish, now: Uptime) -> Happened {
+    fn open(&mut self, grant_request: &GrantRequest, now: BootInstant) -> Outcome {
         self.expire(now);
-        let opening = match self.ceiling.check(wish, &self.live, &mut self.bucket, now) {
-            Ok(opening) => opening,
-            Err(excess) => return Happened::Refused { excess, label: Some(wish.label) },
+        let grant = match self.ceiling.check(grant_request, &self.grants, &mut self.bucket, now) {
+            Ok(grant) => grant,
+            Err(deny_reason) => {
+                return Outcome::Refused { deny_reason, label: Some(grant_request.label) };
+            }
         };
-        self.carry_out(opening, now)
+        self.apply(grant, now)
     }
 
-    fn carry_out(&mut self, opening: Opening, now: Uptime) -> Happened {
-        match self.try_open(&opening, now) {
-            Ok(()) => Happened::Opened(opening),
-            Err(error) if error.is_full() => Happened::NoCapacity(*opening.label()),
-            Err(error) => Happened::Failed(error),
+    fn apply(&mut self, grant: ApprovedGrant, now: BootInstant) -> Outcome {
+        match self.try_open(&grant, now) {
+            Ok(()) => Outcome::Opened(grant),
+            Err(error) if error.is_full() => Outcome::NoCapacity(*grant.label()),
+            Err(error) => Outcome::Failed(error),
         }
     }
 
-    fn try_open(&mut self, opening: &Opening, now: Uptime) -> Result<(), Error> {
-        let (elements, freed) = (self.live.plan(opening, now), self.freed(opening));
-        let change = Change { put: &elements, uncut: &freed, ..Change::default() };
-        let added = if self.live.is_news(opening) && freed.is_empty() {
+    fn try_open(&mut self, grant: &ApprovedGrant, now: BootInstant) -> Result<(), FirewallError> {
+        let (elements, freed) = (self.grants.elements_for(grant, now), self.unblocked_by(grant));
+        let change = Change { add: &elements, unblock: &freed, ..Change::default() };
+        let added = if self.grants.is_new(grant) && freed.is_empty() {
             self.firewall.add(&elements)
         } else {
             self.firewall.change(&change)
         };
         let added = match added {
             // By hand, or left by a single use that another certificate was granted.
-            Err(error) if error.is_there() => self.firewall.change(&change),
+            Err(error) if error.already_exists() => self.firewall.change(&change),
             other => other,
         };
         match added {
-            Err(error) if error.is_gone() => {
+            Err(error) if error.not_found() => {
                 // Somebody flushed the table and its events are not read yet.
-                self.try_raise(now)?;
+                self.install_table(now)?;
                 self.firewall.change(&change)?;
             }
             result => result?,
         }
-        self.live.record(opening, now);
-        self.note_opening(opening, &freed, now);
-        self.opened(opening, &freed);
+        self.grants.record(grant, now);
+        self.note_opening(grant, &freed, now);
+        self.mark_opened(grant, &freed);
         Ok(())
     }
 
     /// Each as far as it goes: that one cannot be closed must not keep the others open.
-    fn close_all(
+    fn close_certs(
         &mut self,
-        issuer: [u8; Holder::ISSUER],
+        issuer: [u8; CertId::ISSUER],
         serials: Vec<Serial>,
-        now: Uptime,
-    ) -> Happened {
+        now: BootInstant,
+    ) -> Outcome {
         let (mut closed, mut failed) = (Vec::new(), None);
         for serial in serials {
-            let holder = Holder { issuer, serial };
-            match self.close(holder, now) {
+            let cert = CertId { issuer, serial };
+            match self.close(cert, now) {
                 Ok(0) => {}
-                Ok(count) => closed.push((holder, count)),
+                Ok(count) => closed.push((cert, count)),
                 Err(error) => failed = Some(error),
             }
         }
-        failed.map_or(Happened::Closed(closed), Happened::Failed)
+        failed.map_or(Outcome::Closed(closed), Outcome::Failed)
     }
 
     /// How many doors that were.
-    fn close(&mut self, holder: Holder, now: Uptime) -> Result<usize, Error> {
+    fn close(&mut self, cert: CertId, now: BootInstant) -> Result<usize, FirewallError> {
         self.expire(now);
         // As it is with most entries of a revocation list.
-        if !self.live.knows(&holder) && !self.former.knows(&holder) {
+        if !self.grants.contains(&cert) && !self.expired.contains(&cert) {
             return Ok(0);
         }
-        let (mut stay, mut close) = self.live.plan_close(&holder, now);
+        let (mut stay, mut close) = self.grants.plan_close(&cert, now);
         self.only_unused(&mut stay, &mut close);
-        match self.shut(&holder, (&stay, &close)) {
+        match self.close_and_block(&cert, (&stay, &close)) {
             // A table that is gone has nothing open in it; reasserting it leaves these out.
-            Err(error) if !error.is_gone() => return Err(error),
+            Err(error) if !error.not_found() => return Err(error),
             _ => {}
         }
-        self.note(&Entry::Closed(holder));
-        self.former.forget(&holder);
-        Ok(self.live.forget(&holder))
+        self.note(&SavedEvent::Closed(cert));
+        self.expired.remove(&cert);
+        Ok(self.grants.remove_cert(&cert))
     }
 
-    fn issuer_after(&self, issuer: [u8; Holder::ISSUER]) -> Option<[u8; Holder::ISSUER]> {
-        let (live, former) = (self.live.issuer_after(issuer), self.former.issuer_after(issuer));
-        live.into_iter().chain(former).min()
+    fn next_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<[u8; CertId::ISSUER]> {
+        let (live, expired) = (self.grants.next_issuer(issuer), self.expired.next_issuer(issuer));
+        live.into_iter().chain(expired).min()
     }
 
-    fn close_below(&mut self, issuer: [u8; Holder::ISSUER], now: Uptime) -> Happened {
-        let (mut holders, mut count) = (0, 0);
-        while holders < HOLDERS_AT_ONCE
-            && let Some(holder) =
-                self.live.holder_below(issuer).or_else(|| self.former.holder_below(issuer))
+    fn close_issuer(&mut self, issuer: [u8; CertId::ISSUER], now: BootInstant) -> Outcome {
+        let (mut certs, mut count) = (0, 0);
+        while certs < CERTS_AT_ONCE
+            && let Some(cert) = self
+                .grants
+                .any_cert_of_issuer(issuer)
+                .or_else(|| self.expired.any_cert_of_issuer(issuer))
         {
-            match self.close(holder, now) {
-                Ok(doors) => count += doors,
-                Err(error) => return Happened::Failed(error),
+            match self.close(cert, now) {
+                Ok(grant_keys) => count += grant_keys,
+                Err(error) => return Outcome::Failed(error),
             }
-            holders += 1;
+            certs += 1;
         }
-        Happened::ClosedBelow { issuer, holders, count }
+        Outcome::ClosedIssuer { issuer, certs, count }
     }
 }

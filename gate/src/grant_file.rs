@@ -10,8 +10,8 @@
 //! would have said was never answered. It outlives a process, not the machine: nothing is synced, and
 //! the folder is in memory.
 
-pub(crate) mod entry;
-mod recalled;
+pub(crate) mod event;
+mod saved;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +19,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 
-use entry::Entry;
-pub use recalled::Recalled;
+use event::SavedEvent;
+pub use saved::SavedGrants;
 
-use crate::{Claim, Origin};
+use crate::{NamespaceLock, Origin};
 
 const MAGIC: &[u8; 8] = b"sknock-g";
 /// The magic, the number, the origin.
@@ -47,14 +47,14 @@ pub struct GrantFile {
 }
 
 impl GrantFile {
-    /// Opens the files beside `claim`; what the last gate in this boot and namespace has left, if any has.
-    pub fn open(claim: &Claim, origin: Origin) -> io::Result<(Self, Option<Recalled>)> {
-        let files = [claim.open_beside("grants.0")?, claim.open_beside("grants.1")?];
+    /// Opens the files beside `event`; what the last gate in this boot and namespace has left, if any has.
+    pub fn open(entry: &NamespaceLock, origin: Origin) -> io::Result<(Self, Option<SavedGrants>)> {
+        let files = [entry.open_sibling("grants.0")?, entry.open_sibling("grants.1")?];
         Self::of(files, origin)
     }
 
     /// The same with these files, which are open for reading and writing.
-    pub fn of(mut files: [File; 2], origin: Origin) -> io::Result<(Self, Option<Recalled>)> {
+    pub fn of(mut files: [File; 2], origin: Origin) -> io::Result<(Self, Option<SavedGrants>)> {
         let mut newest: Option<(u64, usize, Vec<u8>)> = None;
         for (place, file) in files.iter_mut().enumerate() {
             let bytes = read(file)?;
@@ -65,20 +65,20 @@ impl GrantFile {
             }
         }
         let (number, current, entries) = newest.unwrap_or_default();
-        let recalled = (!entries.is_empty()).then(|| recall(&entries[HEADER..]));
+        let saved = (!entries.is_empty()).then(|| load(&entries[HEADER..]));
         let pending = Vec::new();
         // Until it is written whole nothing is appended: its end may be an entry that was cut short.
         let stale = true;
-        Ok((Self { files, current, number, origin, length: 0, whole: 0, pending, stale }, recalled))
+        Ok((Self { files, current, number, origin, length: 0, whole: 0, pending, stale }, saved))
     }
 
     /// Nothing is granted, and nothing was.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.rewrite(std::iter::empty())
+        self.compact(std::iter::empty())
     }
 
     /// Keeps a change for [`GrantFile::append`].
-    pub(crate) fn note(&mut self, entry: &Entry) {
+    pub(crate) fn note(&mut self, entry: &SavedEvent) {
         if !self.stale {
             entry.write(&mut self.pending);
         }
@@ -97,12 +97,12 @@ impl GrantFile {
     }
 
     /// Whether it is time to write it whole: it has grown, or is not true.
-    pub(crate) fn is_due(&self) -> bool {
+    pub(crate) fn needs_compaction(&self) -> bool {
         self.stale || self.length > self.whole.saturating_mul(2).saturating_add(SLACK)
     }
 
     /// Writes it whole, with these entries and no others.
-    pub(crate) fn rewrite(&mut self, entries: impl Iterator<Item = Entry>) -> io::Result<()> {
+    pub(crate) fn compact(&mut self, entries: impl Iterator<Item = SavedEvent>) -> io::Result<()> {
         self.stale = true;
         self.pending.clear();
         let next = 1 - self.current;
@@ -138,11 +138,11 @@ fn number(bytes: &[u8], origin: &Origin) -> Option<u64> {
     ours.then(|| u64::from_be_bytes(*number))
 }
 
-fn recall(mut entries: &[u8]) -> Recalled {
-    let mut recalled = Recalled::default();
-    while let Some((entry, rest)) = Entry::read(entries) {
-        recalled.apply(entry);
+fn load(mut entries: &[u8]) -> SavedGrants {
+    let mut saved = SavedGrants::default();
+    while let Some((entry, rest)) = SavedEvent::read(entries) {
+        saved.apply(entry);
         entries = rest;
     }
-    recalled
+    saved
 }

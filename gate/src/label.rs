@@ -3,34 +3,34 @@
 
 use std::fmt::Write as _;
 
-use crate::{Holder, Name, Serial};
+use crate::{CertId, OwnerName, Serial};
 
 /// The longest comment, in bytes: nft's `NFTNL_UDATA_COMMENT_MAXLEN` (128) less its terminator.
-pub const MOST_COMMENT: usize = 127;
+pub const MAX_COMMENT: usize = 127;
 
 /// What stands on a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Label {
+pub struct GrantLabel {
     /// The beginning of the knock's id, which the audit log shows as well.
     pub knock: [u8; 8],
     /// Whose certificate it was.
-    pub holder: Holder,
+    pub cert: CertId,
     /// What that certificate calls its owner.
-    pub name: Name,
+    pub name: OwnerName,
 }
 
-impl Label {
-    /// `k=<16 hex> i=<24 hex> s=<serial hex> n=<name, cut and cleaned>`, at most [`MOST_COMMENT`] bytes.
+impl GrantLabel {
+    /// `k=<16 hex> i=<24 hex> s=<serial hex> n=<name, cut and cleaned>`, at most [`MAX_COMMENT`] bytes.
     pub fn comment(&self) -> String {
         let knock = u64::from_be_bytes(self.knock);
         let mut comment = format!("k={knock:016x} i=");
-        for byte in self.holder.issuer {
+        for byte in self.cert.issuer {
             // Into a string it cannot fail.
             let _ = write!(comment, "{byte:02x}");
         }
-        let _ = write!(comment, " s={} n=", self.holder.serial);
+        let _ = write!(comment, " s={} n=", self.cert.serial);
         // A clean name is ASCII, so it may be cut anywhere.
-        let room = MOST_COMMENT.saturating_sub(comment.len());
+        let room = MAX_COMMENT.saturating_sub(comment.len());
         comment.extend(self.name.clean().chars().take(room));
         comment
     }
@@ -41,22 +41,23 @@ impl Label {
         let (knock, rest) = rest.split_once(" i=")?;
         let (issuer, rest) = rest.split_once(" s=")?;
         let (serial, name) = rest.split_once(" n=")?;
-        let holder = Holder {
+        let cert = CertId {
             issuer: unhex(issuer)?.try_into().ok()?,
             serial: Serial::new(&unhex(serial)?)?,
         };
-        let label = Self { knock: unhex(knock)?.try_into().ok()?, holder, name: Name::cut(name) };
+        let label =
+            Self { knock: unhex(knock)?.try_into().ok()?, cert, name: OwnerName::truncated(name) };
         (label.comment() == comment).then_some(label)
     }
 
     /// On an element that somebody else put into our sets.
-    pub(crate) fn foreign() -> Self {
-        Self { knock: [0; 8], holder: Holder::NOBODY, name: Name::cut("by-hand") }
+    pub(crate) fn unlabelled() -> Self {
+        Self { knock: [0; 8], cert: CertId::UNKNOWN, name: OwnerName::truncated("by-hand") }
     }
 
     /// Whether an element with this was put there by somebody else: its comment is none of ours.
-    pub fn is_foreign(&self) -> bool {
-        *self == Self::foreign()
+    pub fn is_unlabelled(&self) -> bool {
+        *self == Self::unlabelled()
     }
 
     /// The comment as the kernel stores it and nft reads it: type 0, length, text, NUL.
@@ -81,13 +82,13 @@ fn unhex(digits: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|&[high, low]| Some(nibble(high)? << 4 | nibble(low)?)).collect()
 }
 
-impl std::fmt::Display for Label {
+impl std::fmt::Display for GrantLabel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut knock = String::new();
         for byte in self.knock {
             write!(knock, "{byte:02x}")?;
         }
-        write!(f, "knock={knock} certificate={} name={}", self.holder, self.name)
+        write!(f, "knock={knock} certificate={} name={}", self.cert, self.name)
     }
 }
 
@@ -95,14 +96,14 @@ impl std::fmt::Display for Label {
 mod tests {
     use super::*;
 
-    fn label(serial: &[u8], name: &str) -> Label {
-        Label {
+    fn label(serial: &[u8], name: &str) -> GrantLabel {
+        GrantLabel {
             knock: [0, 1, 2, 3, 4, 5, 6, 0xff],
-            holder: Holder {
+            cert: CertId {
                 issuer: [0, 0xab, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
                 serial: Serial::new(serial).unwrap(),
             },
-            name: Name::cut(name),
+            name: OwnerName::truncated(name),
         }
     }
 
@@ -113,15 +114,15 @@ mod tests {
             label.comment(),
             "k=00010203040506ff i=00ab00010203040506070809 s=1f00 n=alice@example.org"
         );
-        assert_eq!(Label::from_comment(&label.comment()), Some(label));
-        assert_eq!(Label::from_userdata(&label.userdata()), Some(label));
+        assert_eq!(GrantLabel::from_comment(&label.comment()), Some(label));
+        assert_eq!(GrantLabel::from_userdata(&label.userdata()), Some(label));
     }
 
     #[test]
     fn the_longest_comment_fits() {
         let comment = label(&[0xff; 20], &"n".repeat(64)).comment();
-        assert_eq!(comment.len(), MOST_COMMENT);
-        assert_eq!(Label::from_comment(&comment).unwrap().comment(), comment);
+        assert_eq!(comment.len(), MAX_COMMENT);
+        assert_eq!(GrantLabel::from_comment(&comment).unwrap().comment(), comment);
     }
 
     #[test]
@@ -131,10 +132,10 @@ mod tests {
         for comment in
             bad.into_iter().chain([good.to_uppercase().as_str(), &good.replace("i=", "j=")])
         {
-            assert_eq!(Label::from_comment(comment), None, "{comment:?}");
+            assert_eq!(GrantLabel::from_comment(comment), None, "{comment:?}");
         }
         for userdata in [&[][..], &[0], &[0, 5, b'k'], &[1, 1, 0], &[0, 0]] {
-            assert_eq!(Label::from_userdata(userdata), None, "{userdata:?}");
+            assert_eq!(GrantLabel::from_userdata(userdata), None, "{userdata:?}");
         }
     }
 }

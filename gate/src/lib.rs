@@ -9,70 +9,70 @@
 //! process either: whatever arrives is held to the [`Ceiling`], so a captured network process can
 //! open permitted ports for a bounded time at a bounded rate, and nothing else.
 //!
-//! Start reading at [`Gate`]. `rules` says what the table looks like and `live` what is open, both
+//! Start reading at [`Gate`]. `table_spec` says what the table looks like and `grants` what is open, both
 //! without a system call; `nft` makes the kernel agree; `watch` notices when somebody else undid it;
-//! `listen` takes the NFLOG group that knocks are copied to; `claim` keeps a second gate out; `grant_file`
+//! `listen` takes the NFLOG group that knocks are copied to; `event` keeps a second gate out; `grant_file`
 //! tells the next gate what this one has granted; `trial` has rules that nobody confirms go by themselves.
 
-mod answer;
+mod blocked_flows;
 mod bound;
 mod ceiling;
-mod claim;
-mod cuts;
-mod door;
+mod cert_id;
+mod conntrack;
 mod error;
-mod former;
+mod expired;
+mod flow;
 mod gate;
 mod grant_file;
-mod happened;
-mod holder;
-mod known;
+mod grant_key;
+mod grants;
 mod label;
-mod listen;
-mod live;
+mod namespace_lock;
+mod nflog;
 mod nft;
 mod origin;
-mod record;
+mod outcome;
 mod request;
-mod rules;
+mod response;
+mod seed;
 mod service;
 mod share;
-mod tracked;
+mod table_spec;
 mod trial;
 mod uptime;
 mod watch;
-mod way;
+mod wire;
 
-pub use answer::Answer;
+pub use blocked_flows::BlockedFlows;
 pub use bound::Bound;
-pub use ceiling::rate::{Bucket, Pace};
-pub use ceiling::{Ceiling, Excess, MOST_PORTS, Opening};
-pub use claim::{Claim, ClaimError};
-pub use cuts::Cuts;
-pub use door::{Door, Element, Set};
-pub use error::Error;
-pub use former::Former;
+pub use ceiling::rate::{Pace, TokenBucket};
+pub use ceiling::{ApprovedGrant, Ceiling, DenyReason, MAX_PORTS};
+pub use cert_id::{CertId, OwnerName, Serial};
+pub use error::FirewallError;
+pub use expired::ExpiredGrants;
+pub use flow::FlowKey;
 pub use gate::Gate;
 pub use gate::closing::ClosedGrant;
-pub use gate::severed::Severed;
-pub use gate::storing::Unknown;
-pub use grant_file::{GrantFile, Recalled};
-pub use happened::Happened;
-pub use holder::{Holder, Name, Serial};
-pub use label::{Label, MOST_COMMENT};
-pub use listen::{listen, restore_listener};
-pub use live::Live;
+pub use gate::saving::UnknownElements;
+pub use gate::terminated::Terminated;
+pub use grant_file::{GrantFile, SavedGrants};
+pub use grant_key::{GrantElement, GrantKey, GrantSet};
+pub use grants::GrantTable;
+pub use label::{GrantLabel, MAX_COMMENT};
+pub use namespace_lock::{NamespaceLock, NamespaceLockError};
+pub use nflog::{bind_group, rebind_group};
 pub use nft::{Change, Firewall, TABLE, lock_filter};
 pub use origin::Origin;
-pub use request::{Request, Wish};
-pub use rules::chain::{Chain, ChainName, Hook, Part};
-pub use rules::cutting::Ending;
-pub use rules::hearing::{Answers, Hearing, Meter};
-pub use rules::line::{Field, Line, Match, PortOf, Verdict};
-pub use rules::{Contradiction, Policy, Rules};
+pub use outcome::Outcome;
+pub use request::{GrantRequest, Request};
+pub use response::Response;
 pub use service::{PortRange, Transport};
-pub use share::{Lack, Network, Party, Room, Shares, Tally};
-pub use trial::{Fallback, Trial};
-pub use uptime::Uptime;
+pub use share::{Capacity, Party, ShareExceeded, Shares, SourceNetwork, Tally};
+pub use table_spec::block::OnRevoke;
+pub use table_spec::capture::{Answers, KnockCapture, SourceLimit};
+pub use table_spec::chain::{Chain, ChainName, Hook, Part};
+pub use table_spec::rule::{Field, Match, PortOf, Rule, Verdict};
+pub use table_spec::{FirewallPolicy, SpecError, TableSpec};
+pub use trial::{Rollback, TrialState};
+pub use uptime::BootInstant;
 pub use watch::{Changes, Watch};
-pub use way::Way;

@@ -3,34 +3,34 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::record::{Reader, Writer};
-use crate::{Holder, Label, Name, PortRange, Serial, Transport};
+use crate::wire::{WireReader, Writer};
+use crate::{CertId, GrantLabel, OwnerName, PortRange, Serial, Transport};
 
 /// A request from the network process. Unchecked, trusted by nobody.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Request {
     /// The network process is ready for knocks: put the protection up.
-    Raise,
+    Activate,
     /// Let somebody in.
-    Open(Wish),
+    Open(GrantRequest),
     /// Close everything that these certificates were granted: they are revoked.
     Close {
-        /// Who issued them, as in [`Holder`].
-        issuer: [u8; Holder::ISSUER],
+        /// Who issued them, as in [`CertId`].
+        issuer: [u8; CertId::ISSUER],
         /// Which they are: 1..=[`Request::SERIALS`].
         serials: Vec<Serial>,
     },
     /// Close what certificates by this issuer were granted: it is revoked itself. Some of them at a
-    /// time; to be asked again until [`Answer::Closed`](crate::Answer::Closed) counts none.
-    CloseBelow([u8; Holder::ISSUER]),
+    /// time; to be asked again until [`Response::Closed`](crate::Answer::Closed) counts none.
+    CloseIssuer([u8; CertId::ISSUER]),
     /// Name the next issuer, in the order of these bytes, whose certificates were granted anything. After
     /// zeros, the first one. Not while rules are on trial.
-    IssuerAfter([u8; Holder::ISSUER]),
+    NextIssuer([u8; CertId::ISSUER]),
 }
 
 /// Whom to let in, to what, for how long, and who that is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Wish {
+pub struct GrantRequest {
     /// From where: 1 or 2 addresses, the second of the other family.
     pub addresses: Vec<IpAddr>,
     /// To what: 1..=16 ranges of ports.
@@ -40,18 +40,18 @@ pub struct Wish {
     /// Whether the first connection uses it up.
     pub single_use: bool,
     /// Which knock and whose certificate.
-    pub label: Label,
+    pub label: GrantLabel,
 }
 
-const RAISE: u8 = 1;
+const ACTIVATE: u8 = 1;
 const OPEN: u8 = 2;
 const CLOSE: u8 = 3;
-const CLOSE_BELOW: u8 = 4;
-const ISSUER_AFTER: u8 = 5;
+const CLOSE_ISSUER: u8 = 4;
+const NEXT_ISSUER: u8 = 5;
 
 const SINGLE_USE: u8 = 1;
 
-impl Wish {
+impl GrantRequest {
     /// The most addresses of a wish.
     pub const ADDRESSES: usize = 2;
     /// The most services of a wish: as many as a knock can name.
@@ -59,7 +59,7 @@ impl Wish {
 }
 
 /// A length and twenty bytes.
-const SERIAL_WIDTH: usize = 1 + Serial::MOST;
+const SERIAL_WIDTH: usize = 1 + Serial::MAX_LEN;
 /// A family and sixteen bytes.
 const ADDRESS_WIDTH: usize = 17;
 /// An IP protocol number, the first port and the last.
@@ -82,30 +82,30 @@ impl Request {
     pub const SERIALS: usize = 11;
 
     /// Closes everything that one certificate was granted.
-    pub fn close(holder: Holder) -> Self {
-        Self::Close { issuer: holder.issuer, serials: vec![holder.serial] }
+    pub fn close(cert: CertId) -> Self {
+        Self::Close { issuer: cert.issuer, serials: vec![cert.serial] }
     }
 
     /// The record, or nothing if there is more of anything than fits, or nobody to close.
     pub fn encode(&self) -> Option<[u8; Self::LEN]> {
         let mut record = Writer::new();
         match self {
-            Self::Raise => record.put(&[RAISE])?,
-            Self::Open(wish) => {
+            Self::Activate => record.put(&[ACTIVATE])?,
+            Self::Open(grant_request) => {
                 record.put(&[OPEN])?;
-                write_wish(&mut record, wish)?;
+                write_grant_request(&mut record, grant_request)?;
             }
             Self::Close { issuer, serials } => {
                 record.put(&[CLOSE])?;
                 record.put(issuer)?;
                 write_serials(&mut record, serials)?;
             }
-            Self::CloseBelow(issuer) => {
-                record.put(&[CLOSE_BELOW])?;
+            Self::CloseIssuer(issuer) => {
+                record.put(&[CLOSE_ISSUER])?;
                 record.put(issuer)?;
             }
-            Self::IssuerAfter(issuer) => {
-                record.put(&[ISSUER_AFTER])?;
+            Self::NextIssuer(issuer) => {
+                record.put(&[NEXT_ISSUER])?;
                 record.put(issuer)?;
             }
         }
@@ -114,43 +114,48 @@ impl Request {
 
     /// The request in these bytes, if they are exactly one.
     pub fn decode(record: &[u8]) -> Option<Self> {
-        let mut fields = Reader::new(record.first_chunk::<{ Self::LEN }>()?);
+        let mut fields = WireReader::new(record.first_chunk::<{ Self::LEN }>()?);
         let request = match fields.byte()? {
-            RAISE => Self::Raise,
-            OPEN => Self::Open(read_wish(&mut fields)?),
+            ACTIVATE => Self::Activate,
+            OPEN => Self::Open(read_grant_request(&mut fields)?),
             CLOSE => Self::Close { issuer: fields.array()?, serials: read_serials(&mut fields)? },
-            CLOSE_BELOW => Self::CloseBelow(fields.array()?),
-            ISSUER_AFTER => Self::IssuerAfter(fields.array()?),
+            CLOSE_ISSUER => Self::CloseIssuer(fields.array()?),
+            NEXT_ISSUER => Self::NextIssuer(fields.array()?),
             _ => return None,
         };
         (record.len() == Self::LEN && fields.ends()).then_some(request)
     }
 }
 
-fn write_wish<const N: usize>(record: &mut Writer<N>, wish: &Wish) -> Option<()> {
-    record.put(&[if wish.single_use { SINGLE_USE } else { 0 }])?;
-    record.put(&wish.seconds.to_be_bytes())?;
-    record.put(&wish.label.knock)?;
-    write_holder(record, &wish.label.holder)?;
-    record.padded(wish.label.name.as_bytes(), Name::MOST)?;
+fn write_grant_request<const N: usize>(
+    record: &mut Writer<N>,
+    grant_request: &GrantRequest,
+) -> Option<()> {
+    record.put(&[if grant_request.single_use { SINGLE_USE } else { 0 }])?;
+    record.put(&grant_request.seconds.to_be_bytes())?;
+    record.put(&grant_request.label.knock)?;
+    write_cert(record, &grant_request.label.cert)?;
+    record.padded(grant_request.label.name.as_bytes(), OwnerName::MAX_LEN)?;
 
-    record.put(&[u8::try_from(wish.addresses.len()).ok()?])?;
-    wish.addresses.iter().try_for_each(|address| match address {
+    record.put(&[u8::try_from(grant_request.addresses.len()).ok()?])?;
+    grant_request.addresses.iter().try_for_each(|address| match address {
         IpAddr::V4(v4) => record.put(&[&[4], &v4.octets()[..], &[0; 12]].concat()),
         IpAddr::V6(v6) => record.put(&[&[6], &v6.octets()[..]].concat()),
     })?;
-    record.skip(Wish::ADDRESSES.checked_sub(wish.addresses.len())? * ADDRESS_WIDTH)?;
+    record.skip(
+        GrantRequest::ADDRESSES.checked_sub(grant_request.addresses.len())? * ADDRESS_WIDTH,
+    )?;
 
-    record.put(&[u8::try_from(wish.services.len()).ok()?])?;
-    wish.services.iter().try_for_each(|service| {
+    record.put(&[u8::try_from(grant_request.services.len()).ok()?])?;
+    grant_request.services.iter().try_for_each(|service| {
         record.put(&[service.transport().number()])?;
         record.put(&service.first().to_be_bytes())?;
         record.put(&service.last().to_be_bytes())
     })?;
-    record.skip(Wish::SERVICES.checked_sub(wish.services.len())? * SERVICE_WIDTH)
+    record.skip(GrantRequest::SERVICES.checked_sub(grant_request.services.len())? * SERVICE_WIDTH)
 }
 
-fn read_wish(fields: &mut Reader<'_>) -> Option<Wish> {
+fn read_grant_request(fields: &mut WireReader<'_>) -> Option<GrantRequest> {
     let single_use = match fields.byte()? {
         0 => false,
         SINGLE_USE => true,
@@ -158,40 +163,40 @@ fn read_wish(fields: &mut Reader<'_>) -> Option<Wish> {
     };
     let seconds = fields.long()?;
     let knock = fields.array()?;
-    let holder = read_holder(fields)?;
-    let name = Name::new(fields.padded(Name::MOST)?)?;
-    Some(Wish {
-        addresses: fields.slots(Wish::ADDRESSES, ADDRESS_WIDTH, read_address)?,
-        services: fields.slots(Wish::SERVICES, SERVICE_WIDTH, read_service)?,
+    let cert = read_cert(fields)?;
+    let name = OwnerName::new(fields.padded(OwnerName::MAX_LEN)?)?;
+    Some(GrantRequest {
+        addresses: fields.slots(GrantRequest::ADDRESSES, ADDRESS_WIDTH, read_address)?,
+        services: fields.slots(GrantRequest::SERVICES, SERVICE_WIDTH, read_service)?,
         seconds,
         single_use,
-        label: Label { knock, holder, name },
+        label: GrantLabel { knock, cert, name },
     })
 }
 
-fn write_holder<const N: usize>(record: &mut Writer<N>, holder: &Holder) -> Option<()> {
-    record.put(&holder.issuer)?;
-    record.padded(holder.serial.as_bytes(), Serial::MOST)
+fn write_cert<const N: usize>(record: &mut Writer<N>, cert: &CertId) -> Option<()> {
+    record.put(&cert.issuer)?;
+    record.padded(cert.serial.as_bytes(), Serial::MAX_LEN)
 }
 
-fn read_holder(fields: &mut Reader<'_>) -> Option<Holder> {
-    Some(Holder { issuer: fields.array()?, serial: Serial::new(fields.padded(Serial::MOST)?)? })
+fn read_cert(fields: &mut WireReader<'_>) -> Option<CertId> {
+    Some(CertId { issuer: fields.array()?, serial: Serial::new(fields.padded(Serial::MAX_LEN)?)? })
 }
 
 fn write_serials<const N: usize>(record: &mut Writer<N>, serials: &[Serial]) -> Option<()> {
     let empty = Request::SERIALS.checked_sub(serials.len())?;
     record.put(&[u8::try_from(serials.len()).ok().filter(|count| *count > 0)?])?;
-    serials.iter().try_for_each(|serial| record.padded(serial.as_bytes(), Serial::MOST))?;
+    serials.iter().try_for_each(|serial| record.padded(serial.as_bytes(), Serial::MAX_LEN))?;
     record.skip(empty * SERIAL_WIDTH)
 }
 
-fn read_serials(fields: &mut Reader<'_>) -> Option<Vec<Serial>> {
-    let read = |slot: &mut Reader<'_>| Serial::new(slot.padded(Serial::MOST)?);
+fn read_serials(fields: &mut WireReader<'_>) -> Option<Vec<Serial>> {
+    let read = |slot: &mut WireReader<'_>| Serial::new(slot.padded(Serial::MAX_LEN)?);
     let serials = fields.slots(Request::SERIALS, SERIAL_WIDTH, read)?;
     Some(serials).filter(|serials| !serials.is_empty())
 }
 
-fn read_address(slot: &mut Reader<'_>) -> Option<IpAddr> {
+fn read_address(slot: &mut WireReader<'_>) -> Option<IpAddr> {
     match slot.byte()? {
         4 => {
             let octets = slot.array::<4>()?;
@@ -202,6 +207,6 @@ fn read_address(slot: &mut Reader<'_>) -> Option<IpAddr> {
     }
 }
 
-fn read_service(slot: &mut Reader<'_>) -> Option<PortRange> {
+fn read_service(slot: &mut WireReader<'_>) -> Option<PortRange> {
     PortRange::new(Transport::from_number(slot.byte()?)?, slot.short()?, slot.short()?)
 }

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 
-use crate::Holder;
+use crate::CertId;
 
 /// The shares, in percent of the room: 1 to 100.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,9 +34,9 @@ impl Shares {
 
 /// An IPv4 address, or the 64 bits in front of an IPv6 address: what one host, or one household, has.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Network(IpAddr);
+pub struct SourceNetwork(IpAddr);
 
-impl From<IpAddr> for Network {
+impl From<IpAddr> for SourceNetwork {
     fn from(address: IpAddr) -> Self {
         const HOST: u128 = u64::MAX as u128;
         match address.to_canonical() {
@@ -50,14 +50,14 @@ impl From<IpAddr> for Network {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Party {
     /// A certificate.
-    Certificate(Holder),
+    Certificate(CertId),
     /// Everybody with an address in it.
-    Network(Network),
+    Network(SourceNetwork),
 }
 
 /// A room, some of it taken.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct Capacity {
     /// How many places it has.
     pub size: usize,
     /// How many of them are taken.
@@ -70,7 +70,7 @@ pub struct Room {
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Lack {
+pub enum ShareExceeded {
     /// The room is full.
     Room,
     /// The certificate would have more than its share.
@@ -81,31 +81,31 @@ pub enum Lack {
     Reserved,
 }
 
-impl Room {
+impl Capacity {
     /// Whether `more` places are there for a certificate that holds `held` of them.
-    pub fn fits(&self, held: usize, more: usize) -> Result<(), Lack> {
+    pub fn fits(&self, held: usize, more: usize) -> Result<(), ShareExceeded> {
         let left = self.size.saturating_sub(self.used);
         let then = held.saturating_add(more);
         if more > left {
-            Err(Lack::Room)
+            Err(ShareExceeded::Room)
         } else if more == 0 || self.shares.certificate >= 100 {
             Ok(())
         } else if then > self.share(self.shares.certificate) {
-            Err(Lack::OfCertificate)
+            Err(ShareExceeded::OfCertificate)
         } else if left - more < self.size / 10 && then > (left / 10).max(1) {
-            Err(Lack::Reserved)
+            Err(ShareExceeded::Reserved)
         } else {
             Ok(())
         }
     }
 
     /// Whether a network that holds `held` places may have `more`.
-    pub fn fits_network(&self, held: usize, more: usize) -> Result<(), Lack> {
+    pub fn fits_network(&self, held: usize, more: usize) -> Result<(), ShareExceeded> {
         let share = self.share(self.shares.network);
         if more == 0 || self.shares.network >= 100 || held.saturating_add(more) <= share {
             Ok(())
         } else {
-            Err(Lack::OfNetwork)
+            Err(ShareExceeded::OfNetwork)
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_network_is_an_ipv4_address_or_64_bits() {
-        let network = |address: &str| Network::from(address.parse::<IpAddr>().unwrap());
+        let network = |address: &str| SourceNetwork::from(address.parse::<IpAddr>().unwrap());
         assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:0:0:1"));
         assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
@@ -165,19 +165,19 @@ mod tests {
 
     #[test]
     fn a_share_is_what_one_knock_needs_at_least_and_never_more_than_there_is() {
-        let room = |size| Room {
+        let room = |size| Capacity {
             size,
             used: 0,
             least: 128,
             shares: Shares { certificate: 20, network: 50 },
         };
         assert_eq!(room(1000).fits(0, 200), Ok(()));
-        assert_eq!(room(1000).fits(0, 201), Err(Lack::OfCertificate));
+        assert_eq!(room(1000).fits(0, 201), Err(ShareExceeded::OfCertificate));
         assert_eq!(room(1000).fits(200, 0), Ok(()), "who asks for nothing gets it");
         assert_eq!(room(1000).fits_network(499, 1), Ok(()));
-        assert_eq!(room(1000).fits_network(500, 1), Err(Lack::OfNetwork));
+        assert_eq!(room(1000).fits_network(500, 1), Err(ShareExceeded::OfNetwork));
         assert_eq!(room(300).fits(0, 128), Ok(()));
-        assert_eq!(room(100).fits(0, 101), Err(Lack::Room));
-        assert_eq!(Room { shares: Shares::WHOLE, ..room(1000) }.fits(999, 1), Ok(()));
+        assert_eq!(room(100).fits(0, 101), Err(ShareExceeded::Room));
+        assert_eq!(Capacity { shares: Shares::WHOLE, ..room(1000) }.fits(999, 1), Ok(()));
     }
 }

@@ -11,42 +11,42 @@
 
 use std::time::Duration;
 
-use crate::{Ceiling, Rules, Uptime};
+use crate::{BootInstant, Ceiling, TableSpec};
 
 /// The rules in force are on trial.
 #[derive(Clone, Debug)]
-pub struct Trial {
-    pub(crate) until: Uptime,
-    pub(crate) before: Option<(Rules, Ceiling)>,
+pub struct TrialState {
+    pub(crate) until: BootInstant,
+    pub(crate) previous: Option<(TableSpec, Ceiling)>,
 }
 
-impl Trial {
+impl TrialState {
     /// When it ends.
-    pub fn until(&self) -> Uptime {
+    pub fn until(&self) -> BootInstant {
         self.until
     }
 
     /// Whether the time for a confirmation is over.
-    pub fn is_over(&self, now: Uptime) -> bool {
+    pub fn is_over(&self, now: BootInstant) -> bool {
         self.until <= now
     }
 
     /// Whether there is nothing to go back to: the gate protected nothing before.
     pub fn is_first(&self) -> bool {
-        self.before.is_none()
+        self.previous.is_none()
     }
 
-    pub(crate) fn fallback(&self, now: Uptime) -> Fallback<'_> {
-        let before = self.before.as_ref().map(|(rules, _)| rules);
-        Fallback { before, left: self.until.since(now) }
+    pub(crate) fn rollback(&self, now: BootInstant) -> Rollback<'_> {
+        let before = self.previous.as_ref().map(|(rules, _)| rules);
+        Rollback { previous: before, remaining: self.until.since(now) }
     }
 }
 
 /// What the kernel is to go back to, and when.
 #[derive(Clone, Copy, Debug)]
-pub struct Fallback<'a> {
+pub struct Rollback<'a> {
     /// The rules from before; nothing: no packet is judged.
-    pub before: Option<&'a Rules>,
+    pub previous: Option<&'a TableSpec>,
     /// How long from now. Zero: at once.
-    pub left: Duration,
+    pub remaining: Duration,
 }

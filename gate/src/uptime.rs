@@ -8,9 +8,9 @@ use nix::time::{ClockId, clock_gettime};
 /// How long the machine has been up at some point, in nanoseconds: enough for 584 years, in half the
 /// memory of a `Duration`.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Uptime(u64);
+pub struct BootInstant(u64);
 
-impl Uptime {
+impl BootInstant {
     /// `CLOCK_BOOTTIME` now: the edge where the gate's clock is read. Everything else is told the time.
     #[expect(clippy::missing_panics_doc, reason = "the clock exists on every Linux we run on")]
     pub fn now() -> Self {
@@ -32,7 +32,7 @@ impl Uptime {
         Self(millis.saturating_mul(1_000_000))
     }
 
-    /// So many nanoseconds after boot, as [`Uptime::nanos`] has them.
+    /// So many nanoseconds after boot, as [`BootInstant::nanos`] has them.
     pub(crate) const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 
-use sknock_gate::Answer;
+use sknock_gate::Response;
 use sknock_protocol::{KnockId, Moment, Refusal, Service, Subject};
 use tracing::{info, trace, warn};
 
@@ -54,7 +54,7 @@ impl Audit {
     }
 
     /// The pipeline granted it, the gate did not open.
-    pub fn not_opened(&mut self, grant: &Grant, answer: Answer, now: Moment) {
+    pub fn not_opened(&mut self, grant: &Grant, answer: Response, now: Moment) {
         let reason = unopened(answer);
         let Some(untold) = self.known.leave(now.as_secs()) else {
             trace!(target: "audit", knock = grant.id().to_string(), reason, "not opened");
@@ -130,17 +130,17 @@ fn untold_of(untold: u64) -> Option<u64> {
 }
 
 /// Why the gate did not open.
-fn unopened(answer: Answer) -> &'static str {
+fn unopened(answer: Response) -> &'static str {
     match answer {
-        Answer::Refused(excess) => excess.name(),
-        Answer::NoCapacity => "no-capacity",
+        Response::Refused(excess) => excess.name(),
+        Response::NoCapacity => "no-capacity",
         // The others answer other questions.
-        Answer::Failed
-        | Answer::Raised
-        | Answer::Opened { .. }
-        | Answer::Closed { .. }
-        | Answer::Issuer(_)
-        | Answer::OnTrial => "failed",
+        Response::Failed
+        | Response::Activated
+        | Response::Opened { .. }
+        | Response::Closed { .. }
+        | Response::Issuer(_)
+        | Response::OnTrial => "failed",
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sknock_gate::{Claim, ClosedGrant, Label};
+use sknock_gate::{ClosedGrant, GrantLabel, NamespaceLock};
 
 use crate::audit::hex;
 use crate::grants::Which;
@@ -76,12 +76,12 @@ impl Answered {
 
 impl One {
     fn of(closed: &ClosedGrant) -> Self {
-        let ClosedGrant { way, label: Label { knock, holder, name }, was_open, cut } = closed;
+        let ClosedGrant { flow, label: GrantLabel { knock, cert, name }, was_open, cut } = closed;
         Self {
-            service: format!("{}/{}", way.transport, way.port),
-            address: way.address,
+            service: format!("{}/{}", flow.transport, flow.port),
+            address: flow.address,
             name: name.to_string(),
-            serial: holder.serial.to_string(),
+            serial: cert.serial.to_string(),
             knock: hex(knock),
             open: *was_open,
             cut: *cut,
@@ -102,11 +102,11 @@ pub enum Asked {
 
 /// Has the server close what is true of `which`, if one runs.
 pub(crate) fn ask(which: &Which) -> Asked {
-    let folder = Path::new(Claim::DIRECTORY);
-    if !Claim::holder(folder).is_ok_and(|holder| holder.is_some()) {
+    let folder = Path::new(NamespaceLock::DIRECTORY);
+    if !NamespaceLock::owner_pid(folder).is_ok_and(|holder| holder.is_some()) {
         return Asked::NoServer;
     }
-    let socket = Claim::path(folder, SOCKET).map_err(io::Error::other);
+    let socket = NamespaceLock::path(folder, SOCKET).map_err(io::Error::other);
     match socket.and_then(|socket| exchange(which, &socket)) {
         Ok(answered) => Asked::Answered(answered),
         Err(error) => Asked::Silent(error.to_string()),

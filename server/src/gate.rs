@@ -6,7 +6,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
-use sknock_gate::{Answer, Holder, Label, Name, PortRange, Request, Serial, Transport, Wish};
+use sknock_gate::{
+    CertId, GrantLabel, GrantRequest, OwnerName, PortRange, Request, Response, Serial, Transport,
+};
 use sknock_protocol::{CertificateId, IssuerId, Mark};
 
 use crate::marks;
@@ -50,7 +52,7 @@ pub struct Denied {
     /// What was asked for. Boxed, so that the good case is not copied at the bad one's size.
     pub grant: Box<Grant>,
     /// What the gate said.
-    pub answer: Answer,
+    pub answer: Response,
 }
 
 /// What came of closing what certificates by one issuer have open.
@@ -75,8 +77,8 @@ pub enum Others {
     Failed,
 }
 
-/// An issuer as the gate knows it, see [`Holder`].
-pub type GateIssuer = [u8; Holder::ISSUER];
+/// An issuer as the gate knows it, see [`CertId`].
+pub type GateIssuer = [u8; CertId::ISSUER];
 
 impl Gate {
     /// Certificates that are closed at one time, in 32 requests: they spread the cost of waking the gate
@@ -92,8 +94,8 @@ impl Gate {
     /// Says that knocks can be judged from now on, so that protection may be put up.
     ///
     /// An error means that the gate is gone.
-    pub fn raise(&mut self) -> io::Result<Answer> {
-        self.ask(&Request::Raise)
+    pub fn raise(&mut self) -> io::Result<Response> {
+        self.ask(&Request::Activate)
     }
 
     /// Has `grants` carried out, all in one transaction as far as they can be; each gets its own
@@ -103,15 +105,15 @@ impl Gate {
     pub fn open(&mut self, grants: Vec<Grant>) -> io::Result<Vec<Result<Opened, Denied>>> {
         let mut asked = Vec::with_capacity(grants.len());
         for grant in grants {
-            let record = wish(&grant).and_then(|wish| Request::Open(wish).encode());
+            let record = grant_request(&grant).and_then(|wish| Request::Open(wish).encode());
             if let Some(record) = &record {
                 self.send(record)?;
             }
             asked.push((grant, record.is_some()));
         }
         let answer = |(grant, sent)| {
-            Ok(match if sent { self.receive()? } else { Answer::Failed } {
-                Answer::Opened { seconds, clipped } => {
+            Ok(match if sent { self.receive()? } else { Response::Failed } {
+                Response::Opened { seconds, clipped } => {
                     let clipped = clipped || Grant::clipped(&grant);
                     let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
                     Ok(Opened { grant, seconds, clipped })
@@ -143,7 +145,7 @@ impl Gate {
                 asked += 1;
             }
             for _ in 0..asked {
-                done &= matches!(self.receive()?, Answer::Closed { .. });
+                done &= matches!(self.receive()?, Response::Closed { .. });
             }
         }
         Ok(done)
@@ -153,9 +155,9 @@ impl Gate {
     ///
     /// An error means that the gate is gone.
     pub fn close_below(&mut self, issuer: GateIssuer) -> io::Result<ClosedBelow> {
-        Ok(match self.ask(&Request::CloseBelow(issuer))? {
-            Answer::Closed { count: 0 } => ClosedBelow::All,
-            Answer::Closed { .. } => ClosedBelow::Some,
+        Ok(match self.ask(&Request::CloseIssuer(issuer))? {
+            Response::Closed { count: 0 } => ClosedBelow::All,
+            Response::Closed { .. } => ClosedBelow::Some,
             _ => ClosedBelow::Failed,
         })
     }
@@ -170,15 +172,15 @@ impl Gate {
         let known: BTreeSet<GateIssuer> = known.map(shortened).collect();
         let (mut last, mut others) = (GateIssuer::default(), Vec::new());
         loop {
-            match self.ask(&Request::IssuerAfter(last))? {
-                Answer::Issuer(None) => return Ok(Others::All(others)),
-                Answer::Issuer(Some(issuer)) => {
+            match self.ask(&Request::NextIssuer(last))? {
+                Response::Issuer(None) => return Ok(Others::All(others)),
+                Response::Issuer(Some(issuer)) => {
                     last = issuer;
                     if !known.contains(&issuer) {
                         others.push(issuer);
                     }
                 }
-                Answer::OnTrial => return Ok(Others::OnTrial),
+                Response::OnTrial => return Ok(Others::OnTrial),
                 _ => return Ok(Others::Failed),
             }
         }
@@ -193,8 +195,8 @@ impl Gate {
         self.receive().map(drop)
     }
 
-    fn ask(&self, request: &Request) -> io::Result<Answer> {
-        let Some(record) = request.encode() else { return Ok(Answer::Failed) };
+    fn ask(&self, request: &Request) -> io::Result<Response> {
+        let Some(record) = request.encode() else { return Ok(Response::Failed) };
         self.send(&record)?;
         self.receive()
     }
@@ -203,11 +205,11 @@ impl Gate {
         uninterrupted(|| send(self.link.as_raw_fd(), record, MsgFlags::MSG_NOSIGNAL)).map(drop)
     }
 
-    fn receive(&self) -> io::Result<Answer> {
-        let mut record = [0; Answer::LEN];
+    fn receive(&self) -> io::Result<Response> {
+        let mut record = [0; Response::LEN];
         match uninterrupted(|| recv(self.link.as_raw_fd(), &mut record, MsgFlags::empty()))? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            Answer::LEN => Answer::decode(&record)
+            Response::LEN => Response::decode(&record)
                 .ok_or_else(|| io::Error::other("the gate's answer is none of its answers")),
             _ => Err(io::Error::other("the gate's answer has the wrong length")),
         }
@@ -224,31 +226,31 @@ fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
 }
 
 /// The grant in the gate's own terms; nothing if the gate has none for it.
-fn wish(grant: &Grant) -> Option<Wish> {
+fn grant_request(grant: &Grant) -> Option<GrantRequest> {
     let services = grant.services().iter().map(|service| {
         let transport = Transport::from_number(service.transport() as u8)?;
         PortRange::new(transport, service.first(), service.last())
     });
     let mut knock = [0; 8];
     knock.copy_from_slice(&grant.id().0[..8]);
-    let holder = holder(&grant.subject().certificate)?;
-    Some(Wish {
+    let cert = cert_id(&grant.subject().certificate)?;
+    Some(GrantRequest {
         addresses: grant.claim().all().collect(),
         services: services.collect::<Option<_>>()?,
         seconds: u32::try_from(grant.lasts().as_secs()).unwrap_or(u32::MAX),
         single_use: grant.single_use(),
-        label: Label { knock, holder, name: Name::cut(&grant.subject().name) },
+        label: GrantLabel { knock, cert, name: OwnerName::truncated(&grant.subject().name) },
     })
 }
 
-fn holder(certificate: &CertificateId) -> Option<Holder> {
+fn cert_id(certificate: &CertificateId) -> Option<CertId> {
     let issuer = shortened(&certificate.issuer);
-    Some(Holder { issuer, serial: Serial::new(&certificate.serial)? })
+    Some(CertId { issuer, serial: Serial::new(&certificate.serial)? })
 }
 
 /// This issuer as the gate knows it.
 pub fn shortened(issuer: &IssuerId) -> GateIssuer {
     let mut shortened = GateIssuer::default();
-    shortened.copy_from_slice(&issuer.digest()[..Holder::ISSUER]);
+    shortened.copy_from_slice(&issuer.digest()[..CertId::ISSUER]);
     shortened
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sknock_gate::{Change, Door, Element, Error, Firewall, Label, Name};
+use sknock_gate::{Change, Firewall, FirewallError, GrantElement, GrantKey, GrantLabel, OwnerName};
 
 use crate::audit::hex;
 use crate::closing::{Answered, Asked, ask};
@@ -28,7 +28,7 @@ pub struct Which {
 /// Doors that are open, to be told to people or programs.
 #[derive(Clone, Debug)]
 pub struct Grants {
-    open: Vec<Element>,
+    open: Vec<GrantElement>,
     /// Whether there is a table that closes anything.
     protection: bool,
 }
@@ -44,15 +44,14 @@ pub struct Closed {
 
 impl Which {
     /// Whether all of it is true of a grant with this label to this address.
-    pub(crate) fn is_true_of(&self, label: &Label, from: IpAddr) -> bool {
+    pub(crate) fn is_true_of(&self, label: &GrantLabel, from: IpAddr) -> bool {
         let all = [
             self.knock.as_ref().is_none_or(|knock| same(knock, &hex(&label.knock))),
-            self.serial
-                .as_ref()
-                .is_none_or(|serial| same(serial, &label.holder.serial.to_string())),
+            self.serial.as_ref().is_none_or(|serial| same(serial, &label.cert.serial.to_string())),
             // As it stands on a door: cut and cleaned.
             self.name.as_ref().is_none_or(|name| {
-                Label { name: Name::cut(name), ..*label }.comment() == label.comment()
+                GrantLabel { name: OwnerName::truncated(name), ..*label }.comment()
+                    == label.comment()
             }),
             self.address.is_none_or(|address| address.to_canonical() == from),
         ];
@@ -67,19 +66,19 @@ fn same(wanted: &str, ours: &str) -> bool {
 }
 
 /// What is open, the first to end first.
-pub fn list() -> Result<Grants, Error> {
+pub fn list() -> Result<Grants, FirewallError> {
     let mut firewall = Firewall::open()?;
     let mut open = firewall.dump()?;
-    open.sort_by_key(|element| (element.remaining, element.door));
+    open.sort_by_key(|element| (element.remaining, element.grant_key));
     Ok(Grants { open, protection: firewall.exists()? })
 }
 
 /// Closes what is true of `which`; nothing else changes.
-pub fn close(which: &Which) -> Result<Closed, Error> {
+pub fn close(which: &Which) -> Result<Closed, FirewallError> {
     let asked = ask(which);
     let mut rest = list()?;
-    rest.open.retain(|element| which.is_true_of(&element.label, element.door.address));
-    let doors: Vec<Door> = rest.open.iter().map(|element| element.door).collect();
+    rest.open.retain(|element| which.is_true_of(&element.label, element.grant_key.address));
+    let doors: Vec<GrantKey> = rest.open.iter().map(|element| element.grant_key).collect();
     let mut firewall = Firewall::open()?;
     for some in doors.chunks(AT_ONCE) {
         firewall.change(&Change { remove: some, ..Change::default() })?;
@@ -137,16 +136,16 @@ struct Told {
 }
 
 impl Told {
-    fn of(element: &Element) -> Self {
-        let Element { door, remaining, label } = element;
+    fn of(element: &GrantElement) -> Self {
+        let GrantElement { grant_key, remaining, label } = element;
         Self {
-            service: format!("{}/{}", door.transport, door.port),
-            address: door.address,
+            service: format!("{}/{}", grant_key.transport, grant_key.port),
+            address: grant_key.address,
             seconds: (*remaining != Duration::MAX).then_some(remaining.as_secs()),
-            single_use: door.single_use,
+            single_use: grant_key.single_use,
             name: label.name.to_string(),
-            issuer: hex(&label.holder.issuer),
-            serial: label.holder.serial.to_string(),
+            issuer: hex(&label.cert.issuer),
+            serial: label.cert.serial.to_string(),
             knock: hex(&label.knock),
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
-use sknock_gate::{Claim, Firewall};
+use sknock_gate::{Firewall, NamespaceLock};
 use sknock_server::check::{self, Host};
 use sknock_server::config::Settings;
 use sknock_server::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
@@ -115,11 +115,11 @@ fn print(text: &dyn std::fmt::Display) -> bool {
 
 fn open() -> ExitCode {
     // A running server would put its table back at once.
-    let claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
+    let claim = match NamespaceLock::acquire(Path::new(NamespaceLock::DIRECTORY)) {
         Ok(claim) => claim,
         Err(error) => return failed(&error, UNAVAILABLE),
     };
-    if let Err(error) = Firewall::open().and_then(|mut firewall| firewall.lower()) {
+    if let Err(error) = Firewall::open().and_then(|mut firewall| firewall.remove()) {
         return failed(&error, FAILURE);
     }
     match parent::forget(&claim) {

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sknock_gate::{Claim, Firewall, Gate, GrantFile, Recalled, Uptime};
+use sknock_gate::{BootInstant, Firewall, Gate, GrantFile, NamespaceLock, SavedGrants};
 use tracing::{error, warn};
 
 use self::closing::CloseSocket;
@@ -63,7 +63,7 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
     settings.notes.iter().for_each(|note| warn!("{note}"));
     tell_of_knock_ports(&settings);
     // Held as long as we live: two gates would undo each other's work.
-    let claim = match Claim::take(Path::new(Claim::DIRECTORY)) {
+    let claim = match NamespaceLock::acquire(Path::new(NamespaceLock::DIRECTORY)) {
         Ok(claim) => claim,
         Err(error) => return unavailable(&error),
     };
@@ -96,7 +96,7 @@ fn tell_of_knock_ports(settings: &Settings) {
 
 /// What a trial could go back to, and what was granted, does not count any more: the administrator wants
 /// no protection.
-pub fn forget(claim: &Claim) -> io::Result<()> {
+pub fn forget(claim: &NamespaceLock) -> io::Result<()> {
     let Kept { fallbacks, grants, .. } = Kept::open(claim)?;
     fallbacks.forget();
     grants.map_or(Ok(()), |(mut file, _)| file.clear())
@@ -106,19 +106,19 @@ pub fn forget(claim: &Claim) -> io::Result<()> {
 struct Kept {
     fallbacks: Fallbacks,
     /// Nothing, if the file cannot be used.
-    grants: Option<(GrantFile, Option<Recalled>)>,
+    grants: Option<(GrantFile, Option<SavedGrants>)>,
     /// Where it is kept which revocation lists were in force, if that cannot be beside the state directory.
     marks: PathBuf,
 }
 
 /// Where we are asked to close something, if that can be.
-fn close_socket(claim: &Claim) -> Option<CloseSocket> {
+fn close_socket(claim: &NamespaceLock) -> Option<CloseSocket> {
     let told = |error: &_| warn!("`sknockd close` will not reach this server: {error}");
     CloseSocket::open(claim).inspect_err(told).ok()
 }
 
 impl Kept {
-    fn open(claim: &Claim) -> io::Result<Self> {
+    fn open(claim: &NamespaceLock) -> io::Result<Self> {
         let origin = claim.origin()?;
         let fallbacks = Fallbacks::open(claim, origin)?;
         let grants = GrantFile::open(claim, origin).inspect_err(|error| {
@@ -127,7 +127,7 @@ impl Kept {
                  then no revocation ends what they let in"
             );
         });
-        Ok(Self { fallbacks, grants: grants.ok(), marks: claim.beside("marks") })
+        Ok(Self { fallbacks, grants: grants.ok(), marks: claim.sibling("marks") })
     }
 }
 
@@ -164,12 +164,12 @@ fn assemble(
 ) -> Result<Supervisor, Stopped> {
     let Kept { fallbacks, mut grants, marks } = kept;
     let recalled = grants.as_ref().and_then(|(_, recalled)| recalled.as_ref());
-    let unconfirmed = recalled.and_then(Recalled::trial);
+    let unconfirmed = recalled.and_then(SavedGrants::trial);
     let signals = Signals::hold()?;
     let mut world = World::new(marks)?;
     let mut firewall = Firewall::open()?;
     let before = (&fallbacks, unconfirmed);
-    let start = Start::find(&mut firewall, settings, trial, before, Uptime::now())?;
+    let start = Start::find(&mut firewall, settings, trial, before, BootInstant::now())?;
     let Some(Start { settings, asked, earlier }) = start else {
         // The next start is another attempt.
         grants.as_mut().map_or(Ok(()), |(file, _)| file.clear())?;
@@ -177,10 +177,10 @@ fn assemble(
     };
     let mut gate = Gate::new(plan::rules(&settings), plan::ceiling(&settings), firewall);
     if let Some(earlier) = &earlier {
-        gate.inherit(plan::rules(earlier), plan::ceiling(earlier));
+        gate.set_previous(plan::rules(earlier), plan::ceiling(earlier));
     }
     if let Some((file, recalled)) = grants {
-        gate.write_to(file, recalled);
+        gate.save_to(file, recalled);
     }
     let watch = gate.watch()?;
     world.settle_marks(&settings);

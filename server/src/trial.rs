@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sknock_gate::{Claim, ClaimError, Error, Firewall, Uptime, Watch};
+use sknock_gate::{BootInstant, Firewall, FirewallError, NamespaceLock, NamespaceLockError, Watch};
 
 use crate::exit::{FAILURE, UNAVAILABLE, UNCONFIRMED};
 
@@ -35,7 +35,7 @@ const RELOADING: Duration = Duration::from_secs(10);
 pub fn confirm() -> Result<(), Unheard> {
     let mut firewall = Firewall::open()?;
     let mut watch = firewall.watch()?;
-    let seen = Uptime::now();
+    let seen = BootInstant::now();
     let left = firewall.trial()?;
     let Some(server) = server()? else { return Err(Unheard::NoServer { left }) };
     let over = match left {
@@ -46,11 +46,11 @@ pub fn confirm() -> Result<(), Unheard> {
     kill(server, Signal::SIGUSR1).map_err(Unheard::Deaf)?;
     let ended = |found: Option<Duration>| found.is_none();
     if !wait_until(&mut firewall, &mut watch, CONFIRMING, ended)? {
-        let over = over <= Uptime::now();
+        let over = over <= BootInstant::now();
         return Err(if over { Unheard::TooLate } else { Unheard::Silent(server) });
     }
     // Confirmed or given up, nothing is on trial any more. Before its time was over, nobody gave it up.
-    let kept = firewall.exists()? && Uptime::now() < over;
+    let kept = firewall.exists()? && BootInstant::now() < over;
     if kept { Ok(()) } else { Err(Unheard::TooLate) }
 }
 
@@ -63,12 +63,12 @@ pub fn reload(trial: Option<Duration>) -> Result<Pid, Unheard> {
     let Some(span) = trial else {
         return kill(server, Signal::SIGHUP).map(|()| server).map_err(Unheard::Deaf);
     };
-    let end = |left: Option<Duration>| left.map(|left| Uptime::now().after(left));
+    let end = |left: Option<Duration>| left.map(|left| BootInstant::now().after(left));
     let earlier = end(firewall.trial()?);
     let seconds = i32::try_from(span.as_secs()).unwrap_or(i32::MAX);
     queue::send(server, Signal::SIGHUP, seconds).map_err(Unheard::Deaf)?;
     // Another end is another trial; the same is told twice within some milliseconds.
-    let apart = |one: Uptime, other: Uptime| one.since(other).max(other.since(one));
+    let apart = |one: BootInstant, other: BootInstant| one.since(other).max(other.since(one));
     let begun = |left: Option<Duration>| match (end(left), earlier) {
         (Some(end), Some(earlier)) => apart(end, earlier) > Duration::from_millis(200),
         (end, _) => end.is_some(),
@@ -83,18 +83,18 @@ fn wait_until(
     watch: &mut Watch,
     limit: Duration,
     holds: impl Fn(Option<Duration>) -> bool,
-) -> Result<bool, Error> {
-    let end = Uptime::now().after(limit);
+) -> Result<bool, FirewallError> {
+    let end = BootInstant::now().after(limit);
     loop {
         // Whatever it was, the kernel is asked.
         watch.read();
         match firewall.trial() {
             Ok(left) if holds(left) => return Ok(true),
             // Others change the firewall all the time, and the listing was overtaken.
-            Ok(_) | Err(Error::Kernel { errno: Errno::EAGAIN, .. }) => {}
+            Ok(_) | Err(FirewallError::Kernel { errno: Errno::EAGAIN, .. }) => {}
             Err(error) => return Err(error),
         }
-        let left = end.since(Uptime::now());
+        let left = end.since(BootInstant::now());
         if left.is_zero() {
             return Ok(false);
         }
@@ -103,8 +103,8 @@ fn wait_until(
     }
 }
 
-fn server() -> Result<Option<Pid>, ClaimError> {
-    let holder = Claim::holder(Path::new(Claim::DIRECTORY))?;
+fn server() -> Result<Option<Pid>, NamespaceLockError> {
+    let holder = NamespaceLock::owner_pid(Path::new(NamespaceLock::DIRECTORY))?;
     Ok(holder.and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw))
 }
 
@@ -127,9 +127,9 @@ pub enum Unheard {
     /// The signal could not be sent.
     Deaf(Errno),
     /// The server could not be looked for.
-    Claim(ClaimError),
+    Claim(NamespaceLockError),
     /// The kernel could not be asked.
-    Firewall(Error),
+    Firewall(FirewallError),
 }
 
 impl Unheard {
@@ -143,14 +143,14 @@ impl Unheard {
     }
 }
 
-impl From<ClaimError> for Unheard {
-    fn from(error: ClaimError) -> Self {
+impl From<NamespaceLockError> for Unheard {
+    fn from(error: NamespaceLockError) -> Self {
         Self::Claim(error)
     }
 }
 
-impl From<Error> for Unheard {
-    fn from(error: Error) -> Self {
+impl From<FirewallError> for Unheard {
+    fn from(error: FirewallError) -> Self {
         Self::Firewall(error)
     }
 }

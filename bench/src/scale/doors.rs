@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use sknock_gate::{
-    Answers, Ceiling, Ending, Firewall, Gate, Happened, Hearing, Holder, Label, Name, Policy,
-    PortRange, Request, Rules, Serial, Shares, Transport, Uptime, Wish,
+    Answers, BootInstant, Ceiling, CertId, Firewall, FirewallPolicy, Gate, GrantLabel,
+    GrantRequest, KnockCapture, OnRevoke, Outcome, OwnerName, PortRange, Request, Serial, Shares,
+    TableSpec, Transport,
 };
 use sknock_protocol::DEFAULT_KNOCK_PORT;
 use sknock_tests::Namespace;
@@ -47,7 +48,7 @@ impl Doors {
     pub(super) fn of(namespace: &Namespace, gc_interval: Duration) -> Self {
         let firewall = namespace.inside(|| Firewall::open().expect("we are root"));
         let mut gate = Gate::new(rules(gc_interval), ceiling(), firewall);
-        must_not_fail(&gate.raise(Uptime::now()));
+        must_not_fail(&gate.install(BootInstant::now()));
         let open = u32::try_from(gate.live().len()).expect("as many as are permitted");
         Self { gate, open }
     }
@@ -56,7 +57,7 @@ impl Doors {
     pub(super) fn open_one(&mut self) -> Took {
         let record = record(self.open);
         self.open += 1;
-        let (happened, took) = timed(|| self.gate.handle(&record, Uptime::now()));
+        let (happened, took) = timed(|| self.gate.handle(&record, BootInstant::now()));
         must_not_fail(&happened);
         took
     }
@@ -67,21 +68,21 @@ impl Doors {
             let end = count.min(self.open + CROWD);
             let records: Vec<_> = (self.open..end).map(record).collect();
             let records: Vec<&[u8]> = records.iter().map(|record| &record[..]).collect();
-            self.gate.handle_all(&records, Uptime::now()).iter().for_each(must_not_fail);
+            self.gate.handle_batch(&records, BootInstant::now()).iter().for_each(must_not_fail);
             self.open = end;
         }
     }
 
     /// Puts all of it back.
     pub(super) fn reassert(&mut self) -> Took {
-        let (happened, took) = timed(|| self.gate.reassert(Uptime::now()));
+        let (happened, took) = timed(|| self.gate.reinstall(BootInstant::now()));
         must_not_fail(&happened);
         took
     }
 
     /// Takes another interval over, as at a reload.
     pub(super) fn reload(&mut self, gc_interval: Duration) -> Took {
-        let (rules, now) = (rules(gc_interval), Uptime::now());
+        let (rules, now) = (rules(gc_interval), BootInstant::now());
         let (happened, took) = timed(|| self.gate.reconfigure(rules, ceiling(), now));
         must_not_fail(&happened);
         took
@@ -99,15 +100,15 @@ pub(super) const ADDRESSES: &str = "10.128.0.0/9";
 fn record(number: u32) -> [u8; Request::LEN] {
     let serial = [&[0x71; 12][..], &number.to_be_bytes()].concat();
     let issuer = *b"CA01CA01CA01";
-    let wish = Wish {
+    let wish = GrantRequest {
         addresses: vec![address(number).into()],
         services: vec![door()],
         seconds: LIFETIME,
         single_use: false,
-        label: Label {
+        label: GrantLabel {
             knock: u64::from(number).to_be_bytes(),
-            holder: Holder { issuer, serial: Serial::new(&serial).expect("16 bytes") },
-            name: Name::cut(&format!("client-{number}@example.org")),
+            cert: CertId { issuer, serial: Serial::new(&serial).expect("16 bytes") },
+            name: OwnerName::truncated(&format!("client-{number}@example.org")),
         },
     };
     Request::Open(wish).encode().expect("one address, one service")
@@ -119,19 +120,19 @@ fn door() -> PortRange {
 }
 
 /// Protects one port, and hears no knocks.
-fn rules(gc_interval: Duration) -> Rules {
-    Rules {
-        policy: Policy::Drop,
+fn rules(gc_interval: Duration) -> TableSpec {
+    TableSpec {
+        policy: FirewallPolicy::Drop,
         protected: vec![door()],
         always_open: Vec::new(),
         knock_ports: Vec::new(),
         knock_lengths: (1208, 1208),
-        hearing: Hearing::Socket,
-        meter: None,
+        capture: KnockCapture::Socket,
+        source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
         capacity: 2 * MOST,
         gc_interval,
-        ending: Ending::Cut,
+        on_revoke: OnRevoke::Terminate,
     }
 }
 
@@ -146,7 +147,7 @@ fn ceiling() -> Ceiling {
     }
 }
 
-fn must_not_fail(happened: &Happened) {
-    let well = matches!(happened, Happened::Opened(_) | Happened::Raised { dropped: 0, .. });
+fn must_not_fail(happened: &Outcome) {
+    let well = matches!(happened, Outcome::Opened(_) | Outcome::Activated { dropped: 0, .. });
     assert!(well, "the gate: {happened}");
 }

@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::Uptime;
-use crate::share::{Lack, Party, Room, Shares};
+use crate::BootInstant;
+use crate::share::{Capacity, Party, ShareExceeded, Shares};
 
 /// Tokens left, in billionths. Holds ten seconds' worth, and begins full.
 #[derive(Clone, Debug, Default)]
-pub struct Bucket {
-    state: Option<(u64, Uptime)>,
-    lately: Lately,
+pub struct TokenBucket {
+    state: Option<(u64, BootInstant)>,
+    lately: RecentUse,
 }
 
 /// How many seconds' worth of tokens the bucket holds: a burst after a quiet time.
@@ -19,7 +19,7 @@ const BURST: u64 = 10;
 const TOKEN: u64 = 1_000_000_000;
 
 /// A share is so many tokens in ten seconds at least: somebody who knocks by hand is never too fast.
-const LEAST: usize = 10;
+const MIN_RATE: usize = 10;
 
 /// How fast the bucket is filled, and who may have how much.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +30,15 @@ pub struct Pace {
     pub shares: Shares,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Takes a token for `certificate` and `networks` if there is one.
     pub fn take(
         &mut self,
         pace: Pace,
         certificate: Party,
         networks: &[Party],
-        now: Uptime,
-    ) -> Result<(), Lack> {
+        now: BootInstant,
+    ) -> Result<(), ShareExceeded> {
         let full = u64::from(pace.per_second).saturating_mul(BURST * TOKEN);
         let filled = match self.state {
             None => full,
@@ -49,7 +49,7 @@ impl Bucket {
         self.state = Some((filled, now));
         let size = usize::try_from(full / TOKEN).unwrap_or(usize::MAX);
         let left = usize::try_from(filled / TOKEN).unwrap_or(usize::MAX);
-        let room = Room { size, used: size - left, least: LEAST, shares: pace.shares };
+        let room = Capacity { size, used: size - left, least: MIN_RATE, shares: pace.shares };
         room.fits(self.lately.of(&certificate, now), 1)?;
         for network in networks {
             room.fits_network(self.lately.of(network, now), 1)?;
@@ -71,14 +71,14 @@ fn tokens_in(span: Duration, per_second: u32) -> u64 {
 /// Who has had how many tokens: counted in spans of ten seconds, the one that runs and the one before,
 /// of which as much counts as lies in the last ten seconds.
 #[derive(Clone, Debug, Default)]
-struct Lately {
-    counts: HashMap<Party, Counted>,
+struct RecentUse {
+    counts: HashMap<Party, CountedParty>,
     /// How many there may be before those are looked for who have had none lately.
-    most: usize,
+    max: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Counted {
+struct CountedParty {
     span: u64,
     current: usize,
     previous: usize,
@@ -89,7 +89,7 @@ const SPAN: u64 = BURST * 1000;
 /// So many are kept without a look whether they are needed: some 50 kB.
 const FEW: usize = 512;
 
-impl Counted {
+impl CountedParty {
     fn at(self, span: u64) -> Self {
         match span.saturating_sub(self.span) {
             0 => self,
@@ -99,8 +99,8 @@ impl Counted {
     }
 }
 
-impl Lately {
-    fn of(&self, who: &Party, now: Uptime) -> usize {
+impl RecentUse {
+    fn of(&self, who: &Party, now: BootInstant) -> usize {
         let (span, into) = place(now);
         let counted = self.counts.get(who).copied().unwrap_or_default().at(span);
         let still = u64::try_from(counted.previous).unwrap_or(u64::MAX).saturating_mul(SPAN - into);
@@ -109,11 +109,11 @@ impl Lately {
 
     /// Each that is kept has had a token in the last twenty seconds, or would be one of [`FEW`], or less
     /// than half of all: so the bucket bounds the memory.
-    fn add(&mut self, who: Party, now: Uptime) {
+    fn add(&mut self, who: Party, now: BootInstant) {
         let (span, _) = place(now);
-        if self.counts.len() >= self.most {
+        if self.counts.len() >= self.max {
             self.counts.retain(|_, counted| span.saturating_sub(counted.span) < 2);
-            self.most = FEW.max(self.counts.len() * 2);
+            self.max = FEW.max(self.counts.len() * 2);
         }
         let counted = self.counts.entry(who).or_default();
         *counted = counted.at(span);
@@ -122,26 +122,26 @@ impl Lately {
 }
 
 /// In which span this moment is, and how many milliseconds of it are over.
-fn place(now: Uptime) -> (u64, u64) {
-    let millis = u64::try_from(now.since(Uptime::default()).as_millis()).unwrap_or(u64::MAX);
+fn place(now: BootInstant) -> (u64, u64) {
+    let millis = u64::try_from(now.since(BootInstant::default()).as_millis()).unwrap_or(u64::MAX);
     (millis / SPAN, millis % SPAN)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::share::Network;
-    use crate::{Holder, Serial};
+    use crate::share::SourceNetwork;
+    use crate::{CertId, Serial};
 
     fn certificate(number: u8) -> Party {
-        Party::Certificate(Holder {
-            issuer: [1; Holder::ISSUER],
+        Party::Certificate(CertId {
+            issuer: [1; CertId::ISSUER],
             serial: Serial::new(&[number]).unwrap(),
         })
     }
 
     fn network(number: u8) -> Party {
-        Party::Network(Network::from(std::net::IpAddr::from([192, 0, 2, number])))
+        Party::Network(SourceNetwork::from(std::net::IpAddr::from([192, 0, 2, number])))
     }
 
     fn pace(per_second: u32) -> Pace {
@@ -152,22 +152,22 @@ mod tests {
         Pace { per_second, shares: Shares::WHOLE }
     }
 
-    fn taken(bucket: &mut Bucket, at: u64) -> usize {
-        let now = Uptime::from_millis(at);
+    fn taken(bucket: &mut TokenBucket, at: u64) -> usize {
+        let now = BootInstant::from_millis(at);
         (0..1000).take_while(|_| bucket.take(alone(5), certificate(1), &[], now).is_ok()).count()
     }
 
     /// How many of `attempts` are let through, and why the next one is not.
     fn burst(
-        bucket: &mut Bucket,
+        bucket: &mut TokenBucket,
         who: u8,
         from: u8,
         at: u64,
         attempts: usize,
-    ) -> (usize, Option<Lack>) {
+    ) -> (usize, Option<ShareExceeded>) {
         let mut count = 0;
         for _ in 0..attempts {
-            let now = Uptime::from_millis(at);
+            let now = BootInstant::from_millis(at);
             match bucket.take(pace(10), certificate(who), &[network(from)], now) {
                 Ok(()) => count += 1,
                 Err(lack) => return (count, Some(lack)),
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn ten_seconds_worth_at_once_then_the_rate() {
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         assert_eq!(taken(&mut bucket, 1_000), 50);
         assert_eq!(taken(&mut bucket, 1_199), 0);
         assert_eq!(taken(&mut bucket, 1_200), 1);
@@ -188,9 +188,9 @@ mod tests {
 
     #[test]
     fn asking_often_does_not_starve() {
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         let step = Duration::from_micros(200);
-        let mut now = Uptime::default();
+        let mut now = BootInstant::default();
         let mut passed = 0;
         for _ in 0..50_000 {
             passed += usize::from(bucket.take(alone(5), certificate(1), &[], now).is_ok());
@@ -201,35 +201,41 @@ mod tests {
 
     #[test]
     fn no_rate_is_no_token() {
-        let later = Uptime::from_millis(1_000_000);
-        let taken = Bucket::default().take(pace(0), certificate(1), &[], later);
-        assert_eq!(taken, Err(Lack::Room));
+        let later = BootInstant::from_millis(1_000_000);
+        let taken = TokenBucket::default().take(pace(0), certificate(1), &[], later);
+        assert_eq!(taken, Err(ShareExceeded::Room));
     }
 
     #[test]
     fn one_certificate_takes_its_share_and_gets_it_again_as_time_passes() {
-        let mut bucket = Bucket::default();
-        assert_eq!(burst(&mut bucket, 1, 1, 0, 1000), (20, Some(Lack::OfCertificate)));
+        let mut bucket = TokenBucket::default();
+        assert_eq!(burst(&mut bucket, 1, 1, 0, 1000), (20, Some(ShareExceeded::OfCertificate)));
         assert_eq!(burst(&mut bucket, 2, 1, 0, 20), (20, None));
-        assert_eq!(burst(&mut bucket, 1, 1, 9_999, 1), (0, Some(Lack::OfCertificate)));
+        assert_eq!(burst(&mut bucket, 1, 1, 9_999, 1), (0, Some(ShareExceeded::OfCertificate)));
         // Half of the ten seconds before count still.
-        assert_eq!(burst(&mut bucket, 1, 1, 15_000, 1000), (10, Some(Lack::OfCertificate)));
-        assert_eq!(burst(&mut bucket, 1, 1, 60_000, 1000), (20, Some(Lack::OfCertificate)));
+        assert_eq!(
+            burst(&mut bucket, 1, 1, 15_000, 1000),
+            (10, Some(ShareExceeded::OfCertificate))
+        );
+        assert_eq!(
+            burst(&mut bucket, 1, 1, 60_000, 1000),
+            (20, Some(ShareExceeded::OfCertificate))
+        );
     }
 
     #[test]
     fn one_network_takes_its_share() {
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         for who in 1..=2 {
             assert_eq!(burst(&mut bucket, who, 1, 0, 20), (20, None));
         }
-        assert_eq!(burst(&mut bucket, 3, 1, 0, 1000), (10, Some(Lack::OfNetwork)));
+        assert_eq!(burst(&mut bucket, 3, 1, 0, 1000), (10, Some(ShareExceeded::OfNetwork)));
         assert_eq!(burst(&mut bucket, 3, 2, 0, 1), (1, None));
     }
 
     #[test]
     fn however_evenly_many_spread_their_openings_who_comes_last_is_not_kept_out() {
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         for at in (0..60_000).step_by(50) {
             for who in 1..=15 {
                 burst(&mut bucket, who, who, at, 1);
@@ -243,10 +249,10 @@ mod tests {
 
     #[test]
     fn who_has_had_nothing_lately_is_forgotten() {
-        let mut lately = Lately::default();
+        let mut lately = RecentUse::default();
         for number in 0..100_000_u32 {
             let address = std::net::IpAddr::from(number.to_be_bytes());
-            let now = Uptime::from_millis(u64::from(number) * 100);
+            let now = BootInstant::from_millis(u64::from(number) * 100);
             lately.add(Party::Network(address.into()), now);
             assert!(lately.counts.len() <= FEW, "{number}");
         }

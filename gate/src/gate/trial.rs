@@ -1,81 +1,85 @@
 //! Rules on trial: begun, confirmed, given up. Each is one transaction, and what fails changes nothing.
 
 use super::Gate;
-use crate::{Ceiling, Happened, Rules, Trial, Uptime};
+use crate::{BootInstant, Ceiling, Outcome, TableSpec, TrialState};
 
 impl Gate {
     /// What is on trial, if anything is; perhaps its time is over.
-    pub fn trial(&self) -> Option<&Trial> {
+    pub fn trial(&self) -> Option<&TrialState> {
         self.trial.as_ref()
     }
 
     /// Says what an earlier run has left in force, for a trial to go back to. Nothing changes.
-    pub fn inherit(&mut self, rules: Rules, ceiling: Ceiling) {
-        self.inherited = Some((rules, ceiling));
+    pub fn set_previous(&mut self, rules: TableSpec, ceiling: Ceiling) {
+        self.previous = Some((rules, ceiling));
     }
 
-    /// Puts up `rules` until `until`, and no longer than that unless [`Gate::confirm`] is called: the
+    /// Puts up `table_spec` until `until`, and no longer than that unless [`Gate::confirm`] is called: the
     /// kernel then goes back by itself, to what was in force before, or to no protection if nothing
     /// was known to be. A trial in a trial goes back to what was before the first.
-    pub fn try_out(
+    pub fn apply_on_trial(
         &mut self,
-        rules: Rules,
+        rules: TableSpec,
         ceiling: Ceiling,
-        until: Uptime,
-        now: Uptime,
-    ) -> Happened {
+        until: BootInstant,
+        now: BootInstant,
+    ) -> Outcome {
         let earlier = self.trial.take();
         let before = match &earlier {
-            Some(earlier) => earlier.before.clone(),
-            None if self.raised => Some((self.rules.clone(), self.ceiling.clone())),
-            None => self.inherited.clone(),
+            Some(earlier) => earlier.previous.clone(),
+            None if self.installed => Some((self.rules.clone(), self.ceiling.clone())),
+            None => self.previous.clone(),
         };
-        self.trial = Some(Trial { until, before });
-        let (rules, ceiling) = self.put_on(rules, ceiling);
-        let happened = self.raise(now);
-        if matches!(happened, Happened::Failed(_)) {
+        self.trial = Some(TrialState { until, previous: before });
+        let (rules, ceiling) = self.replace_config(rules, ceiling);
+        let outcome = self.install(now);
+        if matches!(outcome, Outcome::Failed(_)) {
             self.trial = earlier;
-            self.put_on(rules, ceiling);
+            self.replace_config(rules, ceiling);
         } else {
             self.rolled_back = false;
         }
-        happened
+        outcome
     }
 
     /// What is on trial stays from here on. Ask before whether its time is over.
-    pub fn confirm(&mut self, now: Uptime) -> Happened {
+    pub fn confirm(&mut self, now: BootInstant) -> Outcome {
         let trial = self.trial.take();
         // First: whoever sees in the kernel that it is confirmed may kill us, and start us again.
-        self.write_whole(now);
-        let happened = self.raise(now);
-        if matches!(happened, Happened::Failed(_)) {
+        self.save_all(now);
+        let outcome = self.install(now);
+        if matches!(outcome, Outcome::Failed(_)) {
             self.trial = trial;
-            self.write_whole(now);
+            self.save_all(now);
         }
-        happened
+        outcome
     }
 
     /// Puts the whole table back that was in force before the trial; grants that it does not permit
-    /// are closed. Nothing was? Then [`Gate::lower`] is what is wanted.
-    pub fn go_back(&mut self, now: Uptime) -> Happened {
-        let Some((rules, ceiling)) = self.trial.as_ref().and_then(|trial| trial.before.clone())
+    /// are closed. Nothing was? Then [`Gate::remove`] is what is wanted.
+    pub fn roll_back(&mut self, now: BootInstant) -> Outcome {
+        let Some((rules, ceiling)) = self.trial.as_ref().and_then(|trial| trial.previous.clone())
         else {
-            return self.reassert(now);
+            return self.reinstall(now);
         };
         let trial = self.trial.take();
-        let (rules, ceiling) = self.put_on(rules, ceiling);
-        let happened = self.raise(now);
-        if matches!(happened, Happened::Failed(_)) {
+        let (rules, ceiling) = self.replace_config(rules, ceiling);
+        let outcome = self.install(now);
+        if matches!(outcome, Outcome::Failed(_)) {
             self.trial = trial;
-            self.put_on(rules, ceiling);
+            self.replace_config(rules, ceiling);
         } else {
             self.rolled_back = true;
         }
-        happened
+        outcome
     }
 
     /// The configuration from here on; the one until now.
-    pub(super) fn put_on(&mut self, rules: Rules, ceiling: Ceiling) -> (Rules, Ceiling) {
+    pub(super) fn replace_config(
+        &mut self,
+        rules: TableSpec,
+        ceiling: Ceiling,
+    ) -> (TableSpec, Ceiling) {
         let rules = std::mem::replace(&mut self.rules, rules);
         (rules, std::mem::replace(&mut self.ceiling, ceiling))
     }

@@ -5,12 +5,11 @@ mod packet;
 mod raw;
 mod sets;
 
-use nftnl::Rule;
 use nftnl::expr::{Bitwise, Cmp, CmpOp, Conntrack, IcmpCode, Meta, RejectionType, ct};
 
 use super::ffi::Expr;
 use super::table::{TRIAL, kernel_name};
-use crate::{Line, Match, Verdict};
+use crate::{Match, Rule, Verdict};
 use packet::{address, clear, family, ports, protocol, tcp_flags};
 use raw::{conntrack, fib, log, lookup, meta, to_network_order};
 use sets::member;
@@ -39,8 +38,8 @@ const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
-/// Appends the expressions of `line` to `rule`.
-pub(super) fn fill(rule: &mut Rule<'_>, line: &Line) {
+/// Appends the expressions of `rule` to `rule`.
+pub(super) fn fill(rule: &mut nftnl::Rule<'_>, line: &Rule) {
     for &item in &line.matches {
         add(rule, item);
     }
@@ -64,7 +63,7 @@ pub(super) fn fill(rule: &mut Rule<'_>, line: &Line) {
     rule.add_expr(&verdict);
 }
 
-fn add(rule: &mut Rule<'_>, item: Match) {
+fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
     match item {
         Match::FromLoopback => interface(rule, &Meta::Iif, CmpOp::Eq),
         Match::NotFromLoopback => interface(rule, &Meta::Iif, CmpOp::Neq),
@@ -74,7 +73,7 @@ fn add(rule: &mut Rule<'_>, item: Match) {
         | Match::Translated
         | Match::SourceTranslated
         | Match::Reply => tracked(rule, item),
-        Match::IsV6(v6) => family(rule, v6),
+        Match::Family(v6) => family(rule, v6),
         Match::OnTrial => {
             rule.add_expr(&Meta::NfProto);
             rule.add_expr(&lookup(TRIAL));
@@ -113,15 +112,15 @@ fn add(rule: &mut Rule<'_>, item: Match) {
         | Match::ToBlocked { .. }
         | Match::In(..)
         | Match::First(..)
-        | Match::Spend(..)
+        | Match::ConsumeElement(..)
         | Match::Begun
         | Match::Begins
-        | Match::Over { .. } => member(rule, item),
+        | Match::OverRate { .. } => member(rule, item),
     }
 }
 
 /// What conntrack says of a packet.
-fn tracked(rule: &mut Rule<'_>, item: Match) {
+fn tracked(rule: &mut nftnl::Rule<'_>, item: Match) {
     match item {
         Match::Established => state(rule, ct::States::ESTABLISHED.bits()),
         Match::Untracked => state(rule, UNTRACKED),
@@ -135,28 +134,28 @@ fn tracked(rule: &mut Rule<'_>, item: Match) {
     }
 }
 
-fn status(rule: &mut Rule<'_>, bit: ct::ConntrackStatus) {
+fn status(rule: &mut nftnl::Rule<'_>, bit: ct::ConntrackStatus) {
     rule.add_expr(&Conntrack::Status);
     masked(rule, bit.bits());
 }
 
-fn is_of_type(rule: &mut Rule<'_>, of: u32, kind: u32) {
+fn is_of_type(rule: &mut nftnl::Rule<'_>, of: u32, kind: u32) {
     rule.add_expr(&fib(of));
     rule.add_expr(&Cmp::new(CmpOp::Eq, kind));
 }
 
-fn interface(rule: &mut Rule<'_>, which: &Meta, how: CmpOp) {
+fn interface(rule: &mut nftnl::Rule<'_>, which: &Meta, how: CmpOp) {
     rule.add_expr(which);
     rule.add_expr(&Cmp::new(how, LOOPBACK));
 }
 
-fn state(rule: &mut Rule<'_>, states: u32) {
+fn state(rule: &mut nftnl::Rule<'_>, states: u32) {
     rule.add_expr(&Conntrack::State);
     masked(rule, states);
 }
 
 /// Any of these bits is set.
-fn masked(rule: &mut Rule<'_>, bits: u32) {
+fn masked(rule: &mut nftnl::Rule<'_>, bits: u32) {
     rule.add_expr(&Bitwise::new(bits, 0_u32));
     rule.add_expr(&Cmp::new(CmpOp::Neq, 0_u32));
 }

@@ -14,7 +14,7 @@ use nftnl::{MsgType, NlMsg, ProtoFamily, Rule};
 use nftnl_sys as sys;
 
 use super::TABLE;
-use super::key::Key;
+use super::key::SetKey;
 
 /// A constant of the kernel's or libnftnl's interface, as the width that a call wants.
 fn narrow(constant: impl TryInto<u16>) -> u16 {
@@ -93,16 +93,16 @@ impl Expr {
 
 /// How a set is to be made.
 pub(super) struct SetShape {
-    pub(super) key: Key,
+    pub(super) key: SetKey,
     /// Whether packets change it.
     pub(super) dynamic: bool,
     pub(super) size: u32,
     /// Nothing: its elements stay.
-    pub(super) ends: Option<Ends>,
+    pub(super) ends: Option<Expiry>,
 }
 
 /// How a set's elements end.
-pub(super) struct Ends {
+pub(super) struct Expiry {
     /// For those that do not say otherwise.
     pub(super) timeout: Option<Duration>,
     pub(super) gc_interval: Duration,
@@ -218,13 +218,13 @@ impl RawSet {
     }
 
     /// Its elements, for a batch.
-    pub(super) fn elements(&self) -> Elements<'_> {
-        Elements { set: self, new: false }
+    pub(super) fn elements(&self) -> ElementsMessage<'_> {
+        ElementsMessage { set: self, new: false }
     }
 
     /// Its elements, for a batch that fails if one of them is there already.
-    pub(super) fn new_elements(&self) -> Elements<'_> {
-        Elements { set: self, new: true }
+    pub(super) fn new_elements(&self) -> ElementsMessage<'_> {
+        ElementsMessage { set: self, new: true }
     }
 
     /// Asks for all its elements.
@@ -279,14 +279,14 @@ unsafe impl NlMsg for Definition<'_> {
 }
 
 /// A message that adds a set's elements, or deletes them.
-pub(super) struct Elements<'a> {
+pub(super) struct ElementsMessage<'a> {
     set: &'a RawSet,
     new: bool,
 }
 
 // SAFETY: `add_elements` puts so few elements into a set that they fit into one attribute of 64 KiB
 // (`ELEMENTS_PER_MESSAGE`), and the longest message has a page more than that.
-unsafe impl NlMsg for Elements<'_> {
+unsafe impl NlMsg for ElementsMessage<'_> {
     unsafe fn write(&self, buffer: *mut c_void, seq: u32, what: MsgType) {
         // Without NLM_F_EXCL, adding what is there is no error.
         let exclusive = if self.new { libc::NLM_F_EXCL } else { 0 };

@@ -10,10 +10,10 @@ const INET_SERVICE: u32 = 13;
 
 /// What a set's elements are.
 #[derive(Clone, Copy)]
-pub(super) enum Key {
+pub(super) enum SetKey {
     /// Address . protocol . port.
-    Door4,
-    Door6,
+    Grant4,
+    Grant6,
     Address4,
     Address6,
     /// IPv4 or IPv6.
@@ -28,13 +28,13 @@ const TYPEOF_SYN: &[u8] = b"\x03\x3a\x00\x04\x0d\x00\x00\x00\x01\x32\x00\x14\x00
     \x01\x0c\x00\x04\x17\x00\x00\x00\x01\x04\xff\xff\xff\xff\x01\x1a\x00\x04\x07\x00\x00\x00\x01\x12\
     \x00\x04\x08\x00\x00\x00\x01\x04\x03\x00\x00\x00\x04\x04\x20\x00\x00\x00";
 
-impl Key {
+impl SetKey {
     /// nft's number for its type, and its length: each part fills a multiple of 4 bytes.
     pub(super) fn shape(self) -> (u32, u32) {
-        let door = |address| address << 12 | INET_PROTO << 6 | INET_SERVICE;
+        let grant_key = |address| address << 12 | INET_PROTO << 6 | INET_SERVICE;
         match self {
-            Self::Door4 => (door(IPV4_ADDR), 12),
-            Self::Door6 => (door(IPV6_ADDR), 24),
+            Self::Grant4 => (grant_key(IPV4_ADDR), 12),
+            Self::Grant6 => (grant_key(IPV6_ADDR), 24),
             Self::Address4 => (IPV4_ADDR, 4),
             Self::Address6 => (IPV6_ADDR, 16),
             Self::Family => (NF_PROTO, 1),

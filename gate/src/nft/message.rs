@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use libc::c_int;
 
 /// What a netlink message says in its header, and what follows it.
-pub(crate) struct Message<'a> {
+pub(crate) struct NetlinkMessage<'a> {
     pub(crate) kind: u16,
     pub(crate) flags: u16,
     pub(crate) body: &'a [u8],
@@ -21,7 +21,7 @@ const ATTRIBUTE_HEADER: usize = 4;
 /// `NFTA_SET_ELEM_LIST_SET`.
 const SET_OF_ELEMENTS: u16 = 2;
 
-impl<'a> Message<'a> {
+impl<'a> NetlinkMessage<'a> {
     /// The message in these bytes, as the kernel writes it.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (header, body) = bytes.split_first_chunk::<HEADER>()?;
@@ -38,7 +38,7 @@ impl<'a> Message<'a> {
     }
 
     /// Whether something changed while this was being dumped.
-    pub(crate) fn is_torn(&self) -> bool {
+    pub(crate) fn dump_interrupted(&self) -> bool {
         c_int::from(self.flags) & libc::NLM_F_DUMP_INTR != 0
     }
 
@@ -102,9 +102,9 @@ pub(crate) fn attribute(kind: u16, content: &[u8]) -> Vec<u8> {
 }
 
 /// A message to the kernel in the making, which asks for an acknowledgement.
-pub(crate) struct Draft(Vec<u8>);
+pub(crate) struct MessageBuilder(Vec<u8>);
 
-impl Draft {
+impl MessageBuilder {
     /// Of this kind in this subsystem of `nfnetlink`, about this resource.
     pub(crate) fn new(subsystem: c_int, kind: c_int, family: c_int, resource: u16) -> Self {
         let kind = narrow(subsystem << 8 | kind);
@@ -162,5 +162,7 @@ fn narrow(number: c_int) -> u16 {
 /// Asks for one table of the family `inet`; the answer is the table or `ENOENT`.
 pub(crate) fn table_request(table: &CStr) -> Vec<u8> {
     let (subsystem, kind) = (libc::NFNL_SUBSYS_NFTABLES, libc::NFT_MSG_GETTABLE);
-    Draft::new(subsystem, kind, libc::NFPROTO_INET, 0).with(1, table.to_bytes_with_nul()).finish()
+    MessageBuilder::new(subsystem, kind, libc::NFPROTO_INET, 0)
+        .with(1, table.to_bytes_with_nul())
+        .finish()
 }

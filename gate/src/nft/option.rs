@@ -7,20 +7,20 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::errno::Errno;
 
 /// Answers then repeat only the header of what they answer, not 64 KiB of elements.
-pub(super) fn cap_acknowledgements(socket: BorrowedFd<'_>) -> nix::Result<()> {
+pub(super) fn set_cap_ack(socket: BorrowedFd<'_>) -> nix::Result<()> {
     switch_on(socket, libc::SOL_NETLINK, libc::NETLINK_CAP_ACK)
 }
 
 /// When the socket is full, only what finds no room is lost. Otherwise the kernel would tell the
 /// reader with an error, and throw away everything until the socket is empty.
-pub(crate) fn lose_little(socket: BorrowedFd<'_>) -> nix::Result<()> {
+pub(crate) fn set_no_enobufs(socket: BorrowedFd<'_>) -> nix::Result<()> {
     switch_on(socket, libc::SOL_NETLINK, libc::NETLINK_NO_ENOBUFS)
 }
 
-/// Messages that somebody else's socket caused are heard; what `own` has caused is dropped in the kernel.
+/// Messages that somebody else's socket caused are heard; what `local_addresses` has caused is dropped in the kernel.
 ///
 /// A transaction's events come in one datagram or several, each from that one cause alone.
-pub(super) fn hear_others_only(socket: BorrowedFd<'_>, own: u32) -> nix::Result<()> {
+pub(super) fn filter_own_events(socket: BorrowedFd<'_>, own: u32) -> nix::Result<()> {
     // The port stands in every netlink header, in the host's byte order; the filter reads big-endian.
     const PORT_AT: u32 = 12;
     let own = u32::from_be_bytes(own.to_ne_bytes());

@@ -10,7 +10,7 @@ use libc::c_int;
 use nftnl::{Batch, MsgType};
 
 use super::TABLE;
-use super::message::{Draft, Message, attributes};
+use super::message::{MessageBuilder, NetlinkMessage, attributes};
 use super::socket::Netlink;
 use super::written::Written;
 use crate::{Chain, Hook};
@@ -27,27 +27,29 @@ const IN_TABLE: c_int = 1;
 
 /// The chains and sets that are there. None, if there is no table.
 #[derive(Debug, Default)]
-pub(super) struct Present {
-    chains: Vec<PresentChain>,
+pub(super) struct ExistingChains {
+    chains: Vec<ExistingChain>,
     sets: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
-struct PresentChain {
+struct ExistingChain {
     /// With its terminator.
     name: Vec<u8>,
     /// The number of the hook and the priority there, if the kernel asks it by itself.
     hook: Option<(u32, i32)>,
 }
 
-impl Present {
+impl ExistingChains {
     /// Asks the kernel.
-    pub(super) fn look(netlink: &mut Netlink) -> nix::Result<Self> {
+    pub(super) fn list(netlink: &mut Netlink) -> nix::Result<Self> {
         let listing = |kind| {
-            Draft::new(libc::NFNL_SUBSYS_NFTABLES, kind, libc::NFPROTO_INET, 0).listing().finish()
+            MessageBuilder::new(libc::NFNL_SUBSYS_NFTABLES, kind, libc::NFPROTO_INET, 0)
+                .listing()
+                .finish()
         };
         Ok(Self {
-            chains: netlink.dump(&listing(libc::NFT_MSG_GETCHAIN), PresentChain::read)?,
+            chains: netlink.dump(&listing(libc::NFT_MSG_GETCHAIN), ExistingChain::read)?,
             sets: netlink.dump(&listing(libc::NFT_MSG_GETSET), set_name)?,
         })
     }
@@ -65,7 +67,7 @@ impl Present {
     }
 }
 
-impl PresentChain {
+impl ExistingChain {
     /// What a message of a listing says, if it is about our table.
     fn read(message: &[u8]) -> Vec<Self> {
         let mut chain = None;
@@ -125,14 +127,14 @@ fn is_nameless(name: &[u8]) -> bool {
 }
 
 fn of_our_table(message: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let ours = Message::read(message).filter(|message| message.is_about(TABLE));
+    let ours = NetlinkMessage::read(message).filter(|message| message.is_about(TABLE));
     ours.into_iter().flat_map(|message| message.attributes())
 }
 
 /// Adds a message about our table, or about something in it. A name that is longer than any that the
 /// kernel has is passed over.
 fn add(batch: &mut Batch, kind: c_int, what: Option<(u16, &[u8])>) {
-    let draft = Draft::new(libc::NFNL_SUBSYS_NFTABLES, kind, libc::NFPROTO_INET, 0)
+    let draft = MessageBuilder::new(libc::NFNL_SUBSYS_NFTABLES, kind, libc::NFPROTO_INET, 0)
         .with(IN_TABLE, TABLE.to_bytes_with_nul());
     let draft = match what {
         Some((attribute, name)) => draft.with(attribute.into(), name),

@@ -13,7 +13,7 @@ use nix::sys::socket::{
     recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 
-use super::message::Message;
+use super::message::NetlinkMessage;
 use super::option;
 
 /// More than the longest message: one attribute of 64 KiB and its surroundings.
@@ -58,7 +58,7 @@ impl Netlink {
         // Without privilege over the whole machine, as in a container, the system's limit applies.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
             .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER));
-        option::cap_acknowledgements(socket.as_fd())?;
+        option::set_cap_ack(socket.as_fd())?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         let port = getsockname::<NetlinkAddr>(socket.as_raw_fd())?.pid();
         Ok(Self { socket, port, buffer: vec![0; LONGEST_MESSAGE], send_buffer: 0 })
@@ -75,13 +75,13 @@ impl Netlink {
     }
 
     /// When there is no room for a message, only that one is lost, and nobody is told.
-    pub(crate) fn lose_little(&self) -> nix::Result<()> {
-        option::lose_little(self.socket.as_fd())
+    pub(crate) fn set_no_enobufs(&self) -> nix::Result<()> {
+        option::set_no_enobufs(self.socket.as_fd())
     }
 
-    /// From here on, events that the socket with the number `own` has caused do not come in.
-    pub(crate) fn hear_others_only(&self, own: u32) -> nix::Result<()> {
-        option::hear_others_only(self.socket.as_fd(), own)
+    /// From here on, events that the socket with the number `local_addresses` has caused do not come in.
+    pub(crate) fn filter_own_events(&self, own: u32) -> nix::Result<()> {
+        option::filter_own_events(self.socket.as_fd(), own)
     }
 
     /// Only the socket, for somebody else to read.
@@ -130,8 +130,8 @@ impl Netlink {
             self.send(&[request])?;
             let (mut found, mut torn, mut ended) = (Vec::new(), false, None);
             self.receive_bytes(|bytes| {
-                let Some(message) = Message::read(bytes) else { return };
-                torn |= message.is_torn();
+                let Some(message) = NetlinkMessage::read(bytes) else { return };
+                torn |= message.dump_interrupted();
                 match message.result() {
                     Some(number) => ended = Some(Errno::from_raw(number)),
                     None => found.extend(read(bytes)),
@@ -152,7 +152,7 @@ impl Netlink {
     pub(crate) fn list(
         &mut self,
         request: &[u8],
-        mut each: impl FnMut(&Message<'_>),
+        mut each: impl FnMut(&NetlinkMessage<'_>),
     ) -> nix::Result<()> {
         self.send(&[request])?;
         let mut ended = None;
@@ -189,9 +189,9 @@ impl Netlink {
     }
 
     /// Hands over every message that is there.
-    pub(crate) fn receive(&mut self, mut each: impl FnMut(&Message<'_>)) -> nix::Result<()> {
+    pub(crate) fn receive(&mut self, mut each: impl FnMut(&NetlinkMessage<'_>)) -> nix::Result<()> {
         self.receive_bytes(|bytes| {
-            if let Some(message) = Message::read(bytes) {
+            if let Some(message) = NetlinkMessage::read(bytes) {
                 each(&message);
             }
         })

@@ -6,11 +6,11 @@ use std::time::Duration;
 use nftnl::{Batch, Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
 
 use super::expressions::{NFPROTO_IPV4, NFPROTO_IPV6};
-use super::ffi::{Ends, RawSet, SetShape};
-use super::key::Key;
-use super::present::Present;
+use super::ffi::{Expiry, RawSet, SetShape};
+use super::key::SetKey;
+use super::present::ExistingChains;
 use super::{SHORTEST, TABLE, expressions};
-use crate::{ChainName, Fallback, Meter, Rules, Set};
+use crate::{ChainName, GrantSet, Rollback, SourceLimit, TableSpec};
 
 /// The sets in which the kernel remembers who has knocked how often: IPv4, IPv6.
 pub(super) const HEARD: [&CStr; 2] = [c"heard4", c"heard6"];
@@ -34,18 +34,18 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// How long a SYN may be repeated: the kernel's retransmissions after 1, 3 and 7 s. Nothing prolongs it.
 const REPEATED_SYN: Duration = Duration::from_secs(10);
 
-/// Adds the table as `rules` describe it, in place of whatever it was; with a fallback, on trial. What is
+/// Adds the table as `table_spec` describe it, in place of whatever it was; with a fallback, on trial. What is
 /// `present` is replaced around the base chains that stay; if that is not known, or not possible, the
 /// table is removed and made again.
 pub(super) fn add(
     batch: &mut Batch,
-    rules: &Rules,
-    fallback: Option<&Fallback<'_>>,
-    present: Option<&Present>,
+    rules: &TableSpec,
+    rollback: Option<&Rollback<'_>>,
+    present: Option<&ExistingChains>,
 ) {
-    let described = match fallback {
+    let described = match rollback {
         None => rules.chains(),
-        Some(fallback) => rules.chains_on_trial(fallback.before),
+        Some(rollback) => rules.chains_on_trial(rollback.previous),
     };
     let table = Table::new(TABLE, ProtoFamily::Inet);
     // Deleting needs something to delete.
@@ -59,8 +59,8 @@ pub(super) fn add(
     for (id, set) in (1..).zip(sets(rules)) {
         batch.add(&set.with_id(id).definition(), MsgType::Add);
     }
-    if let Some(fallback) = fallback {
-        add_trial(batch, rules, fallback.left);
+    if let Some(rollback) = rollback {
+        add_trial(batch, rules, rollback.remaining);
     }
     // Lines lead to other chains, which must exist.
     let chains: Vec<Chain<'_>> = described.iter().map(|one| chain(one, &table)).collect();
@@ -100,13 +100,13 @@ pub(super) fn kernel_name(name: ChainName) -> CString {
 }
 
 /// The set has both families as long as there is time left. Its number comes after the others'.
-fn add_trial(batch: &mut Batch, rules: &Rules, left: Duration) {
+fn add_trial(batch: &mut Batch, rules: &TableSpec, left: Duration) {
     const ID: u32 = 1000;
     let shape = SetShape {
-        key: Key::Family,
+        key: SetKey::Family,
         dynamic: false,
         size: 2,
-        ends: Some(Ends { timeout: None, gc_interval: rules.gc_interval }),
+        ends: Some(Expiry { timeout: None, gc_interval: rules.gc_interval }),
     };
     batch.add(&RawSet::shaped(TRIAL, &shape).with_id(ID).definition(), MsgType::Add);
     if !left.is_zero() {
@@ -118,41 +118,44 @@ fn add_trial(batch: &mut Batch, rules: &Rules, left: Duration) {
     }
 }
 
-fn sets(rules: &Rules) -> impl Iterator<Item = RawSet> {
-    let doors = Set::ALL.map(|set| {
+fn sets(rules: &TableSpec) -> impl Iterator<Item = RawSet> {
+    let grant_keys = GrantSet::ALL.map(|set| {
         let shape = SetShape {
-            key: if set.is_v6() { Key::Door6 } else { Key::Door4 },
+            key: if set.is_v6() { SetKey::Grant6 } else { SetKey::Grant4 },
             dynamic: set.is_single_use(),
             size: rules.capacity,
-            ends: Some(Ends { timeout: None, gc_interval: rules.gc_interval }),
+            ends: Some(Expiry { timeout: None, gc_interval: rules.gc_interval }),
         };
         RawSet::shaped(set.name(), &shape)
     });
-    let cut_off = [Key::Door4, Key::Door6].into_iter().zip(CUT_OFF).map(|(key, name)| {
+    let cut_off = [SetKey::Grant4, SetKey::Grant6].into_iter().zip(CUT_OFF).map(|(key, name)| {
         let shape = SetShape { key, dynamic: false, size: rules.capacity, ends: None };
         RawSet::shaped(name, &shape)
     });
-    let heard = move |meter: Meter| {
-        [Key::Address4, Key::Address6].into_iter().zip(HEARD).map(move |(key, name)| {
+    let heard = move |source_limit: SourceLimit| {
+        [SetKey::Address4, SetKey::Address6].into_iter().zip(HEARD).map(move |(key, name)| {
             let shape = SetShape {
                 key,
                 dynamic: true,
-                size: meter.sources,
-                ends: Some(Ends { timeout: Some(meter.memory()), gc_interval: rules.gc_interval }),
+                size: source_limit.sources,
+                ends: Some(Expiry {
+                    timeout: Some(source_limit.retention()),
+                    gc_interval: rules.gc_interval,
+                }),
             };
             RawSet::shaped(name, &shape)
         })
     };
-    let ends = |timeout| Some(Ends { timeout: Some(timeout), gc_interval: rules.gc_interval });
+    let ends = |timeout| Some(Expiry { timeout: Some(timeout), gc_interval: rules.gc_interval });
     let single_use = [
-        (Key::Door4, USED[0], AT_ONCE),
-        (Key::Door6, USED[1], AT_ONCE),
-        (Key::Syn, BEGUN, REPEATED_SYN),
+        (SetKey::Grant4, USED[0], AT_ONCE),
+        (SetKey::Grant6, USED[1], AT_ONCE),
+        (SetKey::Syn, BEGUN, REPEATED_SYN),
     ]
     .map(|(key, name, time)| {
         let shape = SetShape { key, dynamic: true, size: rules.capacity, ends: ends(time) };
         RawSet::shaped(name, &shape)
     });
-    let heard = rules.meter.into_iter().flat_map(heard);
-    doors.into_iter().chain(cut_off).chain(single_use).chain(heard)
+    let heard = rules.source_limit.into_iter().flat_map(heard);
+    grant_keys.into_iter().chain(cut_off).chain(single_use).chain(heard)
 }

@@ -1,24 +1,27 @@
 //! An administrator closes doors with `nft`, and means it.
 
 use sknock_gate::{
-    Changes, Door, Ending, Gate, Happened, Label, Policy, Rules, Transport, Uptime, Watch, Way,
+    BootInstant, Changes, FirewallPolicy, FlowKey, Gate, GrantKey, GrantLabel, OnRevoke, Outcome,
+    TableSpec, Transport, Watch,
 };
 
 use crate::netns::Net;
 use crate::reach::Found::{Open, Silent};
 use crate::reach::{Site, each, listen};
 use crate::session::Talk;
-use crate::setup::{ceiling, elements, held_by, holder, once, open, raised, rules, tcp, wish};
+use crate::setup::{
+    ceiling, cert, elements, grant_request, held_by, once, open, raised, rules, tcp,
+};
 
-fn guarded(site: &Site, rules: Rules) -> (Gate, Watch) {
+fn guarded(site: &Site, rules: TableSpec) -> (Gate, Watch) {
     let gate = raised(&site.host, rules, ceiling());
     let watch = site.host.inside(|| gate.watch().unwrap());
     (gate, watch)
 }
 
-fn door(address: &str, port: u16) -> Door {
+fn grant_key(address: &str, port: u16) -> GrantKey {
     let address = address.parse().unwrap();
-    Door { address, transport: Transport::Tcp, port, single_use: false }
+    GrantKey { address, transport: Transport::Tcp, port, single_use: false }
 }
 
 fn delete(site: &Site, set: &str, address: &str, port: u16) {
@@ -26,28 +29,28 @@ fn delete(site: &Site, set: &str, address: &str, port: u16) {
 }
 
 /// As the gate's loop does; the events are there as soon as `nft` has ended.
-fn take_over(gate: &mut Gate, watch: &mut Watch) -> Happened {
-    let Changes { lost, overrun, closed, .. } = watch.read();
-    assert!(!lost && !overrun, "single doors are not the table");
-    gate.closed_by_hand(&closed, Uptime::now())
+fn take_over(gate: &mut Gate, watch: &mut Watch) -> Outcome {
+    let Changes { structure_changed, overrun, deleted, .. } = watch.read();
+    assert!(!structure_changed && !overrun, "single doors are not the table");
+    gate.handle_external_deletes(&deleted, BootInstant::now())
 }
 
 fn flush_and_put_back(site: &Site, gate: &mut Gate, watch: &mut Watch) {
     site.host.nft("flush ruleset");
-    assert!(watch.read().lost);
-    assert!(matches!(gate.reassert(Uptime::now()), Happened::Raised { .. }));
+    assert!(watch.read().structure_changed);
+    assert!(matches!(gate.reinstall(BootInstant::now()), Outcome::Activated { .. }));
 }
 
 #[test]
 fn what_was_closed_stays_closed_and_its_connections_end() {
     let site = Site::new();
-    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
-    open(&mut gate, wish(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80), tcp(81)], 600));
+    let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
+    open(&mut gate, grant_request(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80), tcp(81)], 600));
     let [ssh, web] = [22, 80].map(|port| Talk::begin(&site.client, &site.host, "10.1.0.1", port));
     let v6 = Talk::begin(&site.client, &site.host, "fd01::1", 81);
     delete(&site, "grant4", "10.1.0.2", 22);
     delete(&site, "grant6", "fd01::2", 81);
-    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(vec![(holder(1), 2)]));
+    assert_eq!(take_over(&mut gate, &mut watch), Outcome::Closed(vec![(cert(1), 2)]));
     ssh.must_be_dead();
     v6.must_be_dead();
     web.must_pass();
@@ -59,22 +62,22 @@ fn what_was_closed_stays_closed_and_its_connections_end() {
     let _ssh = listen(&site.host, 22);
     // Nobody has closed the other family's.
     assert_eq!(site.tcp(22), [[Silent, Open], [Silent; 2]]);
-    open(&mut gate, wish(&["10.1.0.2", "fd01::2"], &[tcp(22)], 600));
+    open(&mut gate, grant_request(&["10.1.0.2", "fd01::2"], &[tcp(22)], 600));
     assert_eq!(site.tcp(22), each(Open, Silent));
 }
 
 #[test]
 fn a_door_that_two_have_open_is_closed_for_both_and_other_doors_are_not() {
     let site = Site::new();
-    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
-    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
-    open(&mut gate, held_by(2, wish(&["10.1.0.2"], &[tcp(22), tcp(80)], 60)));
-    open(&mut gate, once(held_by(2, wish(&["10.1.0.2"], &[tcp(22)], 60))));
+    let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
+    open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
+    open(&mut gate, held_by(2, grant_request(&["10.1.0.2"], &[tcp(22), tcp(80)], 60)));
+    open(&mut gate, once(held_by(2, grant_request(&["10.1.0.2"], &[tcp(22)], 60))));
     let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
     site.host.nft("delete element inet sknock grant4 { 10.1.0.2 . tcp . 22 }");
-    let both = Happened::Closed(vec![(holder(1), 1), (holder(2), 1)]);
+    let both = Outcome::Closed(vec![(cert(1), 1), (cert(2), 1)]);
     assert_eq!(take_over(&mut gate, &mut watch), both);
-    let left = elements(&site.host).iter().map(|one| one.door.port).collect::<Vec<_>>();
+    let left = elements(&site.host).iter().map(|one| one.grant_key.port).collect::<Vec<_>>();
     assert_eq!(left.iter().filter(|port| **port == 80).count(), 1);
     // Who may knock once more on the same way keeps what goes on there.
     talk.must_pass();
@@ -83,54 +86,58 @@ fn a_door_that_two_have_open_is_closed_for_both_and_other_doors_are_not() {
 #[test]
 fn all_doors_of_a_set_can_be_closed_at_once() {
     let site = Site::new();
-    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
-    open(&mut gate, wish(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80)], 600));
+    let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
+    open(&mut gate, grant_request(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80)], 600));
     site.host.nft("flush set inet sknock grant4");
-    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(vec![(holder(1), 2)]));
+    assert_eq!(take_over(&mut gate, &mut watch), Outcome::Closed(vec![(cert(1), 2)]));
     flush_and_put_back(&site, &mut gate, &mut watch);
-    let mut left: Vec<Door> = elements(&site.host).iter().map(|one| one.door).collect();
+    let mut left: Vec<GrantKey> = elements(&site.host).iter().map(|one| one.grant_key).collect();
     left.sort_unstable();
-    assert_eq!(left, [door("fd01::2", 22), door("fd01::2", 80)]);
+    assert_eq!(left, [grant_key("fd01::2", 22), grant_key("fd01::2", 80)]);
 }
 
 #[test]
 fn a_table_that_goes_closes_no_door() {
     let site = Site::new();
-    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
-    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
+    open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
     for removal in ["flush ruleset", "delete table inet sknock", "flush table inet sknock"] {
         site.host.nft(removal);
-        assert_eq!(watch.read(), Changes { lost: true, ..Changes::default() }, "{removal}");
-        assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 1, dropped: 0 });
+        assert_eq!(
+            watch.read(),
+            Changes { structure_changed: true, ..Changes::default() },
+            "{removal}"
+        );
+        assert_eq!(gate.reinstall(BootInstant::now()), Outcome::Activated { open: 1, dropped: 0 });
     }
 }
 
 #[test]
 fn doors_that_are_missing_when_too_much_happened_were_closed() {
     let site = Site::new();
-    let (mut gate, _watch) = guarded(&site, rules(Policy::Drop));
-    open(&mut gate, wish(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80)], 600));
-    open(&mut gate, wish(&["10.1.0.2"], &[tcp(81)], 1));
-    open(&mut gate, once(wish(&["10.1.0.2"], &[tcp(82)], 600)));
-    assert_eq!(gate.missing(Uptime::now()), Ok(Vec::new()));
+    let (mut gate, _watch) = guarded(&site, rules(FirewallPolicy::Drop));
+    open(&mut gate, grant_request(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80)], 600));
+    open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(81)], 1));
+    open(&mut gate, once(grant_request(&["10.1.0.2"], &[tcp(82)], 600)));
+    assert_eq!(gate.missing(BootInstant::now()), Ok(Vec::new()));
     delete(&site, "grant4", "10.1.0.2", 22);
     // What has been used, or ends by itself, was not closed.
     delete(&site, "grant4", "10.1.0.2", 81);
     delete(&site, "once4", "10.1.0.2", 82);
-    assert_eq!(gate.missing(Uptime::now()), Ok(vec![door("10.1.0.2", 22)]));
+    assert_eq!(gate.missing(BootInstant::now()), Ok(vec![grant_key("10.1.0.2", 22)]));
     site.host.nft("flush ruleset");
-    assert_eq!(gate.missing(Uptime::now()), Ok(Vec::new()), "that is no door's end");
+    assert_eq!(gate.missing(BootInstant::now()), Ok(Vec::new()), "that is no door's end");
 }
 
 #[test]
 fn where_sessions_are_to_go_on_they_do_and_the_door_stays_closed() {
     let site = Site::new();
-    let lenient = Rules { ending: Ending::Close, ..rules(Policy::Drop) };
+    let lenient = TableSpec { on_revoke: OnRevoke::KeepExisting, ..rules(FirewallPolicy::Drop) };
     let (mut gate, mut watch) = guarded(&site, lenient);
-    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
     let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
     delete(&site, "grant4", "10.1.0.2", 22);
-    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(vec![(holder(1), 1)]));
+    assert_eq!(take_over(&mut gate, &mut watch), Outcome::Closed(vec![(cert(1), 1)]));
     flush_and_put_back(&site, &mut gate, &mut watch);
     assert_eq!(elements(&site.host), []);
     talk.must_pass();
@@ -139,11 +146,11 @@ fn where_sessions_are_to_go_on_they_do_and_the_door_stays_closed() {
 #[test]
 fn who_is_let_in_again_before_the_gate_knows_is_closed_too() {
     let site = Site::new();
-    let (mut gate, mut watch) = guarded(&site, rules(Policy::Drop));
-    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
+    open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
     delete(&site, "grant4", "10.1.0.2", 22);
-    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
-    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(vec![(holder(1), 1)]));
+    open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
+    assert_eq!(take_over(&mut gate, &mut watch), Outcome::Closed(vec![(cert(1), 1)]));
     assert_eq!(elements(&site.host), []);
     assert_eq!(gate.live().len(), 0);
 }
@@ -151,37 +158,37 @@ fn who_is_let_in_again_before_the_gate_knows_is_closed_too() {
 #[test]
 fn what_nobody_was_granted_is_nobodys_to_lose() {
     let net = Net::new();
-    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let mut watch = net.inside(|| gate.watch().unwrap());
     net.nft("add element inet sknock grant4 { 10.1.0.2 . tcp . 22 timeout 60s }");
     net.nft("delete element inet sknock grant4 { 10.1.0.2 . tcp . 22 }");
-    assert_eq!(take_over(&mut gate, &mut watch), Happened::Closed(Vec::new()));
-    assert_eq!(gate.severed(), None);
+    assert_eq!(take_over(&mut gate, &mut watch), Outcome::Closed(Vec::new()));
+    assert_eq!(gate.take_terminated(), None);
 }
 
 #[test]
 fn what_is_chosen_closes_and_the_same_holders_other_grant_stays() {
     let site = Site::new();
-    let (mut gate, _watch) = guarded(&site, rules(Policy::Drop));
-    open(&mut gate, wish(&["10.1.0.2"], &[tcp(22)], 600));
+    let (mut gate, _watch) = guarded(&site, rules(FirewallPolicy::Drop));
+    open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
     let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
-    let mut other = once(wish(&["10.1.0.2"], &[tcp(22)], 600));
+    let mut other = once(grant_request(&["10.1.0.2"], &[tcp(22)], 600));
     other.label.knock = *b"another1";
     open(&mut gate, other);
-    let now = Uptime::now();
-    let of = |knock: [u8; 8]| move |label: &Label, _: &Way| label.knock == knock;
-    let closed = gate.close_which(of(*b"knock-id"), now).unwrap();
+    let now = BootInstant::now();
+    let of = |knock: [u8; 8]| move |label: &GrantLabel, _: &FlowKey| label.knock == knock;
+    let closed = gate.close_matching(of(*b"knock-id"), now).unwrap();
     assert_eq!((closed.len(), closed[0].was_open, closed[0].cut), (1, true, false));
-    gate.settle();
+    gate.flush_conntrack();
     talk.must_pass();
     let left = elements(&site.host);
-    assert!(left.len() == 1 && left[0].door.single_use, "{left:?}");
+    assert!(left.len() == 1 && left[0].grant_key.single_use, "{left:?}");
     drop(gate);
-    let mut gate = raised(&site.host, rules(Policy::Drop), ceiling());
+    let mut gate = raised(&site.host, rules(FirewallPolicy::Drop), ceiling());
     assert_eq!(gate.live().len(), 1);
-    assert!(gate.close_which(of(*b"another1"), now).unwrap()[0].cut);
-    gate.settle();
+    assert!(gate.close_matching(of(*b"another1"), now).unwrap()[0].cut);
+    gate.flush_conntrack();
     assert_eq!(elements(&site.host), []);
     talk.must_be_dead();
-    assert_eq!(gate.close_which(|_, _| true, now), Ok(Vec::new()));
+    assert_eq!(gate.close_matching(|_, _| true, now), Ok(Vec::new()));
 }

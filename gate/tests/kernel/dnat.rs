@@ -1,11 +1,11 @@
 //! Ports that somebody redirects: judged as the client dialled them.
 
-use sknock_gate::{Policy, Rules};
+use sknock_gate::{FirewallPolicy, TableSpec};
 
 use crate::netns::Net;
 use crate::reach::Found::{Closed, Open};
 use crate::reach::{Site, each, listen, receive};
-use crate::setup::{ceiling, open, raised, rules, tcp, udp, wish};
+use crate::setup::{ceiling, grant_request, open, raised, rules, tcp, udp};
 
 #[test]
 fn a_redirected_port_is_closed_and_opened_as_dialled() {
@@ -15,18 +15,18 @@ fn a_redirected_port_is_closed_and_opened_as_dialled() {
         "table inet nat { chain prerouting { type nat hook prerouting priority dstnat;
            tcp dport 2222 redirect to :22; } }",
     );
-    let rules = Rules { protected: vec![tcp(2222)], ..rules(Policy::Reject) };
+    let rules = TableSpec { protected: vec![tcp(2222)], ..rules(FirewallPolicy::Reject) };
     assert_eq!(site.tcp(2222), each(Open, Open));
     let mut gate = raised(&site.host, rules, ceiling());
     assert_eq!(site.tcp(2222), each(Closed, Closed));
-    open(&mut gate, wish(&Site::CLIENT, &[tcp(2222)], 60));
+    open(&mut gate, grant_request(&Site::CLIENT, &[tcp(2222)], 60));
     assert_eq!(site.tcp(2222), each(Open, Closed));
 }
 
 /// Somebody redirects a port that nobody protects, and thinks of no knocks.
 #[test]
 fn a_protected_port_is_closed_and_opened_also_where_another_port_leads_to_it() {
-    for policy in [Policy::Reject, Policy::Drop] {
+    for policy in [FirewallPolicy::Reject, FirewallPolicy::Drop] {
         let site = Site::new();
         let (_ssh, dns) = (listen(&site.host, 22), receive(&site.host, 53));
         let found = || (site.tcp(2222), site.udp_through(5353, &dns));
@@ -35,13 +35,13 @@ fn a_protected_port_is_closed_and_opened_also_where_another_port_leads_to_it() {
                tcp dport 2222 redirect to :22;
                udp dport 5353 redirect to :53; } }",
         );
-        let rules = Rules { protected: vec![tcp(22), udp(53)], ..rules(policy) };
+        let rules = TableSpec { protected: vec![tcp(22), udp(53)], ..rules(policy) };
         assert_eq!(found(), (each(Open, Open), each(Open, Open)));
         let mut gate = raised(&site.host, rules, ceiling());
         let closed = site.tcp(22)[0][0];
         assert_ne!(closed, Open);
         assert_eq!(found(), (each(closed, closed), each(closed, closed)), "{policy:?}");
-        open(&mut gate, wish(&Site::CLIENT, &[tcp(22), udp(53)], 60));
+        open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22), udp(53)], 60));
         assert_eq!(found(), (each(Open, closed), each(Open, closed)), "{policy:?}");
     }
 }
@@ -49,7 +49,7 @@ fn a_protected_port_is_closed_and_opened_also_where_another_port_leads_to_it() {
 /// The same where all traffic is closed but to the ports that are always open.
 #[test]
 fn an_always_open_port_leads_nobody_to_one_that_is_closed() {
-    for policy in [Policy::Reject, Policy::Drop] {
+    for policy in [FirewallPolicy::Reject, FirewallPolicy::Drop] {
         let site = Site::new();
         let (_ssh, dns) = (listen(&site.host, 22), receive(&site.host, 53));
         let _open = listen(&site.host, 23);
@@ -61,12 +61,12 @@ fn an_always_open_port_leads_nobody_to_one_that_is_closed() {
                udp dport 5353 redirect to :53; } }",
         );
         let always_open = vec![tcp(2222), tcp(2323), tcp(23), udp(5353)];
-        let mut gate = raised(&site.host, Rules { always_open, ..rules(policy) }, ceiling());
+        let mut gate = raised(&site.host, TableSpec { always_open, ..rules(policy) }, ceiling());
         let closed = site.tcp(22)[0][0];
         assert_ne!(closed, Open);
         assert_eq!(found(), (each(closed, closed), each(closed, closed)), "{policy:?}");
         assert_eq!(site.tcp(2323), each(Open, Open), "both ports are always open");
-        open(&mut gate, wish(&Site::CLIENT, &[tcp(22), udp(53)], 60));
+        open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22), udp(53)], 60));
         assert_eq!(found(), (each(Open, closed), each(Open, closed)), "{policy:?}");
     }
 }
@@ -90,18 +90,18 @@ fn a_port_published_from_a_container_is_closed_and_opened_as_dialled() {
            tcp dport 8080 dnat ip to 172.17.0.2:80;
            tcp dport 8080 dnat ip6 to [fd17::2]:80; } }",
     );
-    for policy in [Policy::Reject, Policy::Drop] {
+    for policy in [FirewallPolicy::Reject, FirewallPolicy::Drop] {
         assert_eq!(site.tcp(8080), each(Open, Open));
         let mut gate = raised(&site.host, rules(policy), ceiling());
         let (closed_to_all, closed_to_stranger) = (site.tcp(8080), {
-            open(&mut gate, wish(&Site::CLIENT, &[tcp(8080)], 60));
+            open(&mut gate, grant_request(&Site::CLIENT, &[tcp(8080)], 60));
             site.tcp(8080)
         });
         let closed = closed_to_all[0][0];
         assert_ne!(closed, Open);
         assert_eq!(closed_to_all, each(closed, closed));
         assert_eq!(closed_to_stranger, each(Open, closed));
-        gate.lower().unwrap();
+        gate.remove().unwrap();
     }
 }
 
@@ -114,7 +114,7 @@ fn transit_is_not_ours_to_close() {
     site.stranger.route_by("10.2.0.1");
     site.stranger.route_by("fd02::1");
     let _web = listen(&site.stranger, 80);
-    let _gate = raised(&site.host, rules(Policy::Drop), ceiling());
+    let _gate = raised(&site.host, rules(FirewallPolicy::Drop), ceiling());
     for stranger in ["10.2.0.2", "fd02::2"] {
         assert_eq!(crate::reach::tcp(&site.client, stranger, 80), Open);
     }

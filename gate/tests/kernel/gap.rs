@@ -1,24 +1,24 @@
 //! Somebody removes the table, strangers come in, the table is put back.
 
-use sknock_gate::{Gate, Happened, Policy, Rules, Uptime};
+use sknock_gate::{BootInstant, FirewallPolicy, Gate, Outcome, TableSpec};
 
 use crate::netns::Net;
 use crate::reach::Site;
 use crate::session::{Flow, Talk};
-use crate::setup::{ceiling, held_by, once, open, raised, rules, tcp, udp, wish};
+use crate::setup::{ceiling, grant_request, held_by, once, open, raised, rules, tcp, udp};
 
-fn hidden() -> Rules {
+fn hidden() -> TableSpec {
     let protected = vec![tcp(22), tcp(23), udp(53), udp(54)];
-    Rules { protected, ..rules(Policy::Reject) }
+    TableSpec { protected, ..rules(FirewallPolicy::Reject) }
 }
 
 /// Removes the table, has `meanwhile` happen, and puts it back.
 fn gap<T>(net: &Net, gate: &mut Gate, meanwhile: impl FnOnce() -> T) -> T {
     net.nft("flush ruleset");
-    let happened = meanwhile();
-    let back = gate.reassert(Uptime::now());
-    assert!(matches!(back, Happened::Raised { .. }), "{back}");
-    happened
+    let outcome = meanwhile();
+    let back = gate.reinstall(BootInstant::now());
+    assert!(matches!(back, Outcome::Activated { .. }), "{back}");
+    outcome
 }
 
 /// Somebody else asks for states of connections, as most firewalls do: then the kernel tracks them also
@@ -33,7 +33,7 @@ fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
     track(&site.host);
     let old = Site::HOST.map(|host| Talk::begin(&site.client, &site.host, host, 22));
     let mut gate = raised(&site.host, hidden(), ceiling());
-    open(&mut gate, wish(&Site::CLIENT, &[tcp(23), udp(54)], 600));
+    open(&mut gate, grant_request(&Site::CLIENT, &[tcp(23), udp(54)], 600));
     let granted = Site::HOST.map(|host| Talk::begin(&site.client, &site.host, host, 23));
     let fed = Site::HOST.map(|host| Flow::begin(&site.client, &site.host, host, 54));
     for round in 0..3 {
@@ -51,12 +51,12 @@ fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
         talks.iter().for_each(Talk::must_be_dead);
         [&old, &granted, &open].into_iter().flatten().for_each(Talk::must_pass);
         fed.iter().for_each(Flow::must_pass);
-        let severed = gate.severed().expect("it is told");
-        assert_eq!(severed.connections, 4, "{severed}");
-        assert_eq!(severed.ways.len(), if round == 0 { 4 } else { 0 }, "they stay cut off");
+        let terminated = gate.take_terminated().expect("it is told");
+        assert_eq!(terminated.connections, 4, "{terminated}");
+        assert_eq!(terminated.flows.len(), if round == 0 { 4 } else { 0 }, "they stay cut off");
     }
     // And whoever was cut off knocks like anybody else.
-    open(&mut gate, held_by(2, wish(&["10.2.0.2", "fd02::2"], &[tcp(22)], 600)));
+    open(&mut gate, held_by(2, grant_request(&["10.2.0.2", "fd02::2"], &[tcp(22)], 600)));
     let talk = Talk::begin(&site.stranger, &site.host, "10.2.0.1", 22);
     talk.must_pass();
 }
@@ -65,7 +65,7 @@ fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
 fn tcp_through_a_gap_is_cut_off_where_nobody_else_tracks() {
     let site = Site::new();
     let mut gate = raised(&site.host, hidden(), ceiling());
-    open(&mut gate, wish(&Site::CLIENT, &[tcp(23)], 600));
+    open(&mut gate, grant_request(&Site::CLIENT, &[tcp(23)], 600));
     let granted = Talk::begin(&site.client, &site.host, "10.1.0.1", 23);
     let (_listens, stranger) = gap(&site.host, &mut gate, || {
         let listener = crate::reach::listen(&site.host, 22);
@@ -81,8 +81,8 @@ fn tcp_through_a_gap_is_cut_off_where_nobody_else_tracks() {
 fn a_host_that_closes_everything_keeps_its_own_connections_through_gaps() {
     let site = Site::new();
     track(&site.host);
-    let mut gate = raised(&site.host, rules(Policy::Drop), ceiling());
-    open(&mut gate, once(wish(&Site::CLIENT, &[tcp(22)], 600)));
+    let mut gate = raised(&site.host, rules(FirewallPolicy::Drop), ceiling());
+    open(&mut gate, once(grant_request(&Site::CLIENT, &[tcp(22)], 600)));
     let ssh = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
     let (out, flow) = gap(&site.host, &mut gate, || {
         track(&site.host);
@@ -94,18 +94,18 @@ fn a_host_that_closes_everything_keeps_its_own_connections_through_gaps() {
     ssh.must_pass();
     let inside = Talk::begin(&site.host, &site.host, "10.1.0.1", 99);
     inside.must_pass();
-    assert_eq!(gate.severed(), None);
+    assert_eq!(gate.take_terminated(), None);
 }
 
 #[test]
 fn what_a_reload_finds_is_older_than_any_later_gap() {
     let site = Site::new();
     track(&site.host);
-    let lenient = Rules { protected: vec![tcp(23)], ..rules(Policy::Reject) };
+    let lenient = TableSpec { protected: vec![tcp(23)], ..rules(FirewallPolicy::Reject) };
     let mut gate = raised(&site.host, lenient, ceiling());
     let ssh = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
-    let _ = gate.reconfigure(hidden(), ceiling(), Uptime::now());
+    let _ = gate.reconfigure(hidden(), ceiling(), BootInstant::now());
     gap(&site.host, &mut gate, || track(&site.host));
     ssh.must_pass();
-    assert_eq!(gate.severed(), None);
+    assert_eq!(gate.take_terminated(), None);
 }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sknock_gate::{Fallback, Firewall, Hearing, Meter, Policy, Rules, Transport};
+use sknock_gate::{
+    Firewall, FirewallPolicy, KnockCapture, Rollback, SourceLimit, TableSpec, Transport,
+};
 
 use crate::netns::Net;
 use crate::setup::{range, rules, tcp, udp};
@@ -11,25 +13,25 @@ use crate::setup::{range, rules, tcp, udp};
 const LONG: Duration = Duration::from_secs(600);
 
 /// Descriptions that differ in all that a configuration can change.
-fn several() -> Vec<Rules> {
-    let copied = Rules {
+fn several() -> Vec<TableSpec> {
+    let copied = TableSpec {
         knock_ports: vec![udp(5000), range(Transport::Udp, 10000, 60000)],
-        hearing: Hearing::Log { group: 5344 },
-        meter: Some(Meter { per_second: 20, burst: 100, sources: 4096 }),
-        ..rules(Policy::Drop)
+        capture: KnockCapture::Log { group: 5344 },
+        source_limit: Some(SourceLimit { per_second: 20, burst: 100, sources: 4096 }),
+        ..rules(FirewallPolicy::Drop)
     };
     vec![
-        rules(Policy::Reject),
-        Rules { protected: vec![tcp(22)], capacity: 64, ..rules(Policy::Drop) },
-        rules(Policy::None),
+        rules(FirewallPolicy::Reject),
+        TableSpec { protected: vec![tcp(22)], capacity: 64, ..rules(FirewallPolicy::Drop) },
+        rules(FirewallPolicy::None),
         copied.clone(),
-        Rules { knock_ports: Vec::new(), ..rules(Policy::None) },
-        Rules { meter: None, ..copied },
+        TableSpec { knock_ports: Vec::new(), ..rules(FirewallPolicy::None) },
+        TableSpec { source_limit: None, ..copied },
     ]
 }
 
-fn raise(net: &Net, rules: &Rules) {
-    net.inside(|| Firewall::open().unwrap().raise(rules, &[], &[])).unwrap();
+fn raise(net: &Net, rules: &TableSpec) {
+    net.inside(|| Firewall::open().unwrap().install(rules, &[], &[])).unwrap();
 }
 
 fn listed(net: &Net) -> String {
@@ -41,7 +43,7 @@ fn blocks(listing: &str) -> BTreeSet<&str> {
     listing.split_terminator("\n\n").map(|block| block.trim_matches(['\n', '}'])).collect()
 }
 
-fn as_if_new(rules: &Rules) -> String {
+fn as_if_new(rules: &TableSpec) -> String {
     let net = Net::new();
     raise(&net, rules);
     listed(&net)
@@ -54,7 +56,7 @@ fn inner(listing: &str) -> String {
 }
 
 #[track_caller]
-fn is_as_if_new(net: &Net, rules: &Rules, what: &str) {
+fn is_as_if_new(net: &Net, rules: &TableSpec, what: &str) {
     let (found, wanted) = (inner(&listed(net)), inner(&as_if_new(rules)));
     assert_eq!(blocks(&found), blocks(&wanted), "{what}");
 }
@@ -91,7 +93,7 @@ fn base_chains_stay_when_another_description_takes_over() {
 #[test]
 fn base_chains_stay_from_before_a_trial_to_its_end() {
     let (net, mut before) = (Net::new(), BTreeMap::new());
-    let [old, new] = [rules(Policy::Reject), rules(Policy::Drop)];
+    let [old, new] = [rules(FirewallPolicy::Reject), rules(FirewallPolicy::Drop)];
     let mut stays = || {
         let now = base_chains(&net);
         for (name, number) in &before {
@@ -101,8 +103,8 @@ fn base_chains_stay_from_before_a_trial_to_its_end() {
     };
     raise(&net, &old);
     stays();
-    let fallback = Fallback { before: Some(&old), left: LONG };
-    net.inside(|| Firewall::open().unwrap().raise_on_trial(&new, fallback, &[], &[])).unwrap();
+    let rollback = Rollback { previous: Some(&old), remaining: LONG };
+    net.inside(|| Firewall::open().unwrap().install_on_trial(&new, rollback, &[], &[])).unwrap();
     stays();
     raise(&net, &new);
     stays();
@@ -133,7 +135,7 @@ fn what_others_have_done_to_the_table_is_undone() {
         "add table inet sknock { flags dormant; }",
     ] {
         let net = Net::new();
-        let rules = rules(Policy::Reject);
+        let rules = rules(FirewallPolicy::Reject);
         raise(&net, &rules);
         net.run("nft", &[done]);
         raise(&net, &rules);

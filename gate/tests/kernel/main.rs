@@ -1,16 +1,16 @@
 //! The gate against the real kernel, as root, each test in network namespaces of its own. They are
 //! held by descriptors only, so they are gone with the test, however it ends.
 
+mod batch;
+mod blocking;
 mod by_hand;
-mod claim;
-mod crowd;
-mod cutting;
+mod capture;
 mod dnat;
 mod gap;
 mod grants;
-mod hearing;
 mod in_place;
 mod model;
+mod namespace_lock;
 mod netns;
 mod packets;
 mod process;

@@ -6,10 +6,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sknock_gate::{Answer, Ceiling, Door, Gate, Happened, Holder, Policy, Request, Uptime, Watch};
+use sknock_gate::{
+    BootInstant, Ceiling, CertId, FirewallPolicy, Gate, GrantKey, Outcome, Request, Response, Watch,
+};
 
 use crate::netns::Net;
-use crate::setup::{ask, begun, ceiling, elements, held_by, holder, range, rules, tcp, wish};
+use crate::setup::{
+    ask, begun, ceiling, cert, elements, grant_request, held_by, range, rules, tcp,
+};
 
 const ADDRESSES: [&str; 3] = ["192.0.2.7", "192.0.2.8", "2001:db8::7"];
 
@@ -32,14 +36,14 @@ enum Event {
 const FLUSHES: [&str; 3] =
     ["flush ruleset", "delete table inet sknock", "flush chain inet sknock input"];
 
-fn opening() -> impl Strategy<Value = (u8, usize, u16, u32)> {
+fn grant() -> impl Strategy<Value = (u8, usize, u16, u32)> {
     (0..3_u8, 0..3_usize, 1..6_u16, 2..50_u32)
 }
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => opening().prop_map(|(who, from, port, minutes)| Event::Open(who, from, port, minutes)),
-        2 => prop::collection::vec(opening(), 0..6).prop_map(Event::Crowd),
+        6 => grant().prop_map(|(who, from, port, minutes)| Event::Open(who, from, port, minutes)),
+        2 => prop::collection::vec(grant(), 0..6).prop_map(Event::Crowd),
         2 => (0..3_u8).prop_map(Event::Close),
         1 => prop::collection::vec(any::<u8>(), 0..300).prop_map(Event::Garbage),
         2 => (0..FLUSHES.len()).prop_map(Event::Flush),
@@ -56,7 +60,7 @@ struct World<'n> {
     gate: Gate,
     watch: Watch,
     limit: u16,
-    model: BTreeMap<(Door, Holder), Uptime>,
+    model: BTreeMap<(GrantKey, CertId), BootInstant>,
 }
 
 fn permitting(limit: u16) -> Ceiling {
@@ -65,9 +69,9 @@ fn permitting(limit: u16) -> Ceiling {
 }
 
 fn begin(net: &Net, limit: u16) -> (Gate, Watch) {
-    let mut gate = begun(net, rules(Policy::Drop), permitting(limit));
+    let mut gate = begun(net, rules(FirewallPolicy::Drop), permitting(limit));
     let watch = net.inside(|| gate.watch().unwrap());
-    assert_eq!(ask(&mut gate, &Request::Raise), Answer::Raised);
+    assert_eq!(ask(&mut gate, &Request::Activate), Response::Activated);
     (gate, watch)
 }
 
@@ -80,19 +84,19 @@ impl<'n> World<'n> {
 
     fn request(one: (u8, usize, u16, u32)) -> Request {
         let (who, from, port, minutes) = one;
-        Request::Open(held_by(who, wish(&[ADDRESSES[from]], &[tcp(port)], minutes * 60)))
+        Request::Open(held_by(who, grant_request(&[ADDRESSES[from]], &[tcp(port)], minutes * 60)))
     }
 
-    fn expect(&mut self, one: (u8, usize, u16, u32), answer: Answer) {
+    fn expect(&mut self, one: (u8, usize, u16, u32), answer: Response) {
         let (who, from, port, minutes) = one;
         let permitted = port < self.limit;
-        assert_eq!(matches!(answer, Answer::Opened { .. }), permitted, "{answer:?}");
+        assert_eq!(matches!(answer, Response::Opened { .. }), permitted, "{answer:?}");
         if permitted {
             let address = ADDRESSES[from].parse().unwrap();
             let transport = sknock_gate::Transport::Tcp;
-            let door = Door { address, transport, port, single_use: false };
-            let until = Uptime::now().after(Duration::from_secs(u64::from(minutes) * 60));
-            let open = self.model.entry((door, holder(who))).or_insert(until);
+            let grant_key = GrantKey { address, transport, port, single_use: false };
+            let until = BootInstant::now().after(Duration::from_secs(u64::from(minutes) * 60));
+            let open = self.model.entry((grant_key, cert(who))).or_insert(until);
             *open = (*open).max(until);
         }
     }
@@ -108,20 +112,20 @@ impl<'n> World<'n> {
                 let records: Vec<_> =
                     all.iter().map(|one| Self::request(*one).encode().unwrap()).collect();
                 let records: Vec<&[u8]> = records.iter().map(<[u8; _]>::as_slice).collect();
-                let happened = self.gate.handle_all(&records, Uptime::now());
-                for (one, happened) in all.iter().zip(happened) {
-                    self.expect(*one, happened.answer());
+                let outcome = self.gate.handle_batch(&records, BootInstant::now());
+                for (one, outcome) in all.iter().zip(outcome) {
+                    self.expect(*one, outcome.response());
                 }
             }
             Event::Close(who) => {
-                let held = self.model.keys().filter(|(_, other)| *other == holder(*who)).count();
-                let answer = ask(&mut self.gate, &Request::close(holder(*who)));
-                assert_eq!(answer, Answer::Closed { count: u32::try_from(held).unwrap() });
-                self.model.retain(|(_, other), _| *other != holder(*who));
+                let held = self.model.keys().filter(|(_, other)| *other == cert(*who)).count();
+                let answer = ask(&mut self.gate, &Request::close(cert(*who)));
+                assert_eq!(answer, Response::Closed { count: u32::try_from(held).unwrap() });
+                self.model.retain(|(_, other), _| *other != cert(*who));
             }
             Event::Garbage(bytes) => {
-                let happened = self.gate.handle(bytes, Uptime::now());
-                assert!(matches!(happened, Happened::Refused { .. }), "{happened}");
+                let outcome = self.gate.handle(bytes, BootInstant::now());
+                assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome}");
             }
             Event::Flush(which) => self.flush(FLUSHES[*which]),
             Event::Reload(limit) => self.reload(*limit),
@@ -132,18 +136,18 @@ impl<'n> World<'n> {
 
     fn flush(&mut self, command: &str) {
         self.net.nft(command);
-        assert!(self.watch.read().lost, "{command}");
-        let happened = self.gate.reassert(Uptime::now());
-        assert_eq!(happened, Happened::Raised { open: self.model.len(), dropped: 0 });
+        assert!(self.watch.read().structure_changed, "{command}");
+        let outcome = self.gate.reinstall(BootInstant::now());
+        assert_eq!(outcome, Outcome::Activated { open: self.model.len(), dropped: 0 });
         assert!(self.net.table().contains("\t\tdrop\n"));
     }
 
     fn reload(&mut self, limit: u16) {
         self.limit = limit;
-        self.model.retain(|(door, _), _| door.port < limit);
-        let rules = rules(Policy::Drop);
-        let happened = self.gate.reconfigure(rules, permitting(limit), Uptime::now());
-        assert!(matches!(happened, Happened::Raised { .. }), "{happened}");
+        self.model.retain(|(grant_key, _), _| grant_key.port < limit);
+        let rules = rules(FirewallPolicy::Drop);
+        let outcome = self.gate.reconfigure(rules, permitting(limit), BootInstant::now());
+        assert!(matches!(outcome, Outcome::Activated { .. }), "{outcome}");
     }
 
     /// All claims outlive it.
@@ -152,14 +156,16 @@ impl<'n> World<'n> {
     }
 
     fn check(&self) {
-        let now = Uptime::now();
+        let now = BootInstant::now();
         let seen = elements(self.net);
-        let doors: BTreeSet<Door> = seen.iter().map(|element| element.door).collect();
-        let expected: BTreeSet<Door> = self.model.keys().map(|(door, _)| *door).collect();
-        assert_eq!((seen.len(), &doors), (doors.len(), &expected));
+        let grant_keys: BTreeSet<GrantKey> = seen.iter().map(|element| element.grant_key).collect();
+        let expected: BTreeSet<GrantKey> =
+            self.model.keys().map(|(grant_key, _)| *grant_key).collect();
+        assert_eq!((seen.len(), &grant_keys), (grant_keys.len(), &expected));
         for element in seen {
-            let claims = self.model.iter().filter(|((door, _), _)| *door == element.door);
-            let until = claims.map(|(_, until)| *until).max().expect("it is held");
+            let entries =
+                self.model.iter().filter(|((grant_key, _), _)| *grant_key == element.grant_key);
+            let until = entries.map(|(_, until)| *until).max().expect("it is held");
             let left = until.since(now);
             assert!(element.remaining <= left + SLACK && element.remaining + SLACK >= left);
         }

@@ -4,10 +4,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, raise};
-use sknock_gate::{Firewall, Gate, Policy, Request};
+use sknock_gate::{Firewall, FirewallPolicy, Gate, Request};
 
 use crate::netns::{Net, until};
-use crate::setup::{ceiling, elements, open, rules, tcp, tell, wish};
+use crate::setup::{ceiling, elements, grant_request, open, rules, tcp, tell};
 
 const CHILD: &str = "SKNOCK_GATE_TEST_CHILD";
 
@@ -29,9 +29,9 @@ fn grants_end_on_time_and_protection_stays_after_kill_9() {
 
 /// In a process that was started in the test's namespace.
 fn die_with_an_open_door() -> ! {
-    let mut gate = Gate::new(rules(Policy::Drop), ceiling(), Firewall::open().unwrap());
-    let _ = tell(&mut gate, &Request::Raise);
-    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22)], 2));
+    let mut gate = Gate::new(rules(FirewallPolicy::Drop), ceiling(), Firewall::open().unwrap());
+    let _ = tell(&mut gate, &Request::Activate);
+    open(&mut gate, grant_request(&["192.0.2.7"], &[tcp(22)], 2));
     raise(Signal::SIGKILL).unwrap();
     unreachable!("killed");
 }

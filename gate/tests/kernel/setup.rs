@@ -4,9 +4,9 @@ use std::fs::File;
 use std::time::Duration;
 
 use sknock_gate::{
-    Answer, Answers, Ceiling, Element, Ending, Firewall, Gate, GrantFile, Happened, Hearing,
-    Holder, Label, Name, Origin, Policy, PortRange, Recalled, Request, Rules, Serial, Shares,
-    Transport, Uptime, Wish,
+    Answers, BootInstant, Ceiling, CertId, Firewall, FirewallPolicy, Gate, GrantElement, GrantFile,
+    GrantLabel, GrantRequest, KnockCapture, OnRevoke, Origin, Outcome, OwnerName, PortRange,
+    Request, Response, SavedGrants, Serial, Shares, TableSpec, Transport,
 };
 
 use crate::netns::Net;
@@ -24,17 +24,17 @@ pub(crate) fn range(transport: Transport, first: u16, last: u16) -> PortRange {
 }
 
 /// All traffic, knocks on udp/5000.
-pub(crate) fn rules(policy: Policy) -> Rules {
-    Rules {
+pub(crate) fn rules(policy: FirewallPolicy) -> TableSpec {
+    TableSpec {
         policy,
         protected: vec![],
         always_open: vec![],
         knock_ports: vec![udp(5000)],
         knock_lengths: (1208, 1208),
-        hearing: Hearing::Socket,
-        meter: None,
+        capture: KnockCapture::Socket,
+        source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
-        ending: Ending::Cut,
+        on_revoke: OnRevoke::Terminate,
         capacity: 512,
         gc_interval: Duration::from_secs(2),
     }
@@ -52,35 +52,43 @@ pub(crate) fn ceiling() -> Ceiling {
 }
 
 /// Somebody with this serial number.
-pub(crate) fn holder(serial: u8) -> Holder {
-    Holder { issuer: [0xca; Holder::ISSUER], serial: Serial::new(&[serial]).unwrap() }
+pub(crate) fn cert(serial: u8) -> CertId {
+    CertId { issuer: [0xca; CertId::ISSUER], serial: Serial::new(&[serial]).unwrap() }
 }
 
 /// A wish of holder 1.
-pub(crate) fn wish(addresses: &[&str], services: &[PortRange], seconds: u32) -> Wish {
-    Wish {
+pub(crate) fn grant_request(
+    addresses: &[&str],
+    services: &[PortRange],
+    seconds: u32,
+) -> GrantRequest {
+    GrantRequest {
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         services: services.to_vec(),
         seconds,
         single_use: false,
-        label: Label { knock: *b"knock-id", holder: holder(1), name: Name::cut("alice") },
+        label: GrantLabel {
+            knock: *b"knock-id",
+            cert: cert(1),
+            name: OwnerName::truncated("alice"),
+        },
     }
 }
 
 /// The same, of somebody else.
-pub(crate) fn held_by(serial: u8, mut wish: Wish) -> Wish {
-    wish.label.holder = holder(serial);
-    wish
+pub(crate) fn held_by(serial: u8, mut grant_request: GrantRequest) -> GrantRequest {
+    grant_request.label.cert = cert(serial);
+    grant_request
 }
 
 /// The same, for one connection.
-pub(crate) fn once(mut wish: Wish) -> Wish {
-    wish.single_use = true;
-    wish
+pub(crate) fn once(mut grant_request: GrantRequest) -> GrantRequest {
+    grant_request.single_use = true;
+    grant_request
 }
 
 /// The files in which the gates of `net` write down what they grant, and what is there.
-pub(crate) fn grant_file(net: &Net) -> (GrantFile, Option<Recalled>) {
+pub(crate) fn grant_file(net: &Net) -> (GrantFile, Option<SavedGrants>) {
     let open = |name| {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
@@ -91,38 +99,38 @@ pub(crate) fn grant_file(net: &Net) -> (GrantFile, Option<Recalled>) {
 }
 
 /// A gate in `net` that begins, where perhaps an earlier one was.
-pub(crate) fn begun(net: &Net, rules: Rules, ceiling: Ceiling) -> Gate {
+pub(crate) fn begun(net: &Net, rules: TableSpec, ceiling: Ceiling) -> Gate {
     let mut gate = Gate::new(rules, ceiling, net.inside(|| Firewall::open().unwrap()));
-    let (file, recalled) = grant_file(net);
-    gate.write_to(file, recalled);
+    let (file, saved) = grant_file(net);
+    gate.save_to(file, saved);
     gate
 }
 
 /// A gate in `net` with its protection up.
-pub(crate) fn raised(net: &Net, rules: Rules, ceiling: Ceiling) -> Gate {
+pub(crate) fn raised(net: &Net, rules: TableSpec, ceiling: Ceiling) -> Gate {
     let mut gate = begun(net, rules, ceiling);
-    assert_eq!(ask(&mut gate, &Request::Raise), Answer::Raised);
+    assert_eq!(ask(&mut gate, &Request::Activate), Response::Activated);
     gate
 }
 
 /// Asks as the network process does: bytes in, bytes out.
-pub(crate) fn ask(gate: &mut Gate, request: &Request) -> Answer {
-    Answer::decode(&tell(gate, request).answer().encode()).unwrap()
+pub(crate) fn ask(gate: &mut Gate, request: &Request) -> Response {
+    Response::decode(&tell(gate, request).response().encode()).unwrap()
 }
 
 /// The same, but what happened.
-pub(crate) fn tell(gate: &mut Gate, request: &Request) -> Happened {
-    gate.handle(&request.encode().unwrap(), Uptime::now())
+pub(crate) fn tell(gate: &mut Gate, request: &Request) -> Outcome {
+    gate.handle(&request.encode().unwrap(), BootInstant::now())
 }
 
 /// Opens, and it must.
-pub(crate) fn open(gate: &mut Gate, wish: Wish) {
-    let seconds = wish.seconds;
-    let answer = ask(gate, &Request::Open(wish));
-    assert_eq!(answer, Answer::Opened { seconds, clipped: false });
+pub(crate) fn open(gate: &mut Gate, grant_request: GrantRequest) {
+    let seconds = grant_request.seconds;
+    let answer = ask(gate, &Request::Open(grant_request));
+    assert_eq!(answer, Response::Opened { seconds, clipped: false });
 }
 
 /// What the kernel has open in `net`.
-pub(crate) fn elements(net: &Net) -> Vec<Element> {
+pub(crate) fn elements(net: &Net) -> Vec<GrantElement> {
     net.inside(|| Firewall::open().unwrap().dump().unwrap())
 }

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Chain, Firewall, Gate, Hearing, Line, Meter, Policy, Rules, Transport};
+use sknock_gate::{
+    Chain, Firewall, FirewallPolicy, Gate, KnockCapture, Rule, SourceLimit, TableSpec, Transport,
+};
 
 use crate::netns::Net;
 use crate::setup::{
-    ask, ceiling, elements, held_by, once, open, raised, range, rules, tcp, udp, wish,
+    ask, ceiling, elements, grant_request, held_by, once, open, raised, range, rules, tcp, udp,
 };
 
 /// What nft prints of a chain is what the description says.
-pub(crate) fn has_lines(table: &str, chain: &str, lines: &[Line]) {
+pub(crate) fn has_lines(table: &str, chain: &str, lines: &[Rule]) {
     let header = format!("chain {chain} {{");
     let printed = table.lines().map(str::trim).skip_while(|line| **line != header).skip(1);
     let mut printed = printed.skip_while(|line| line.starts_with("type filter hook"));
@@ -19,9 +21,9 @@ pub(crate) fn has_lines(table: &str, chain: &str, lines: &[Line]) {
     }
 }
 
-fn listed(rules: &Rules) -> String {
+fn listed(rules: &TableSpec) -> String {
     let net = Net::new();
-    net.inside(|| Firewall::open().unwrap().raise(rules, &[], &[]).unwrap());
+    net.inside(|| Firewall::open().unwrap().install(rules, &[], &[]).unwrap());
     let text = net.table();
     for Chain { name, lines, .. } in rules.chains() {
         has_lines(&text, &name.to_string(), &lines);
@@ -35,57 +37,57 @@ fn listed(rules: &Rules) -> String {
 
 #[test]
 fn all_traffic_rejected() {
-    let rules = Rules { always_open: vec![tcp(22)], ..rules(Policy::Reject) };
+    let rules = TableSpec { always_open: vec![tcp(22)], ..rules(FirewallPolicy::Reject) };
     assert_eq!(listed(&rules), include_str!("golden/all_rejected.nft"));
 }
 
 #[test]
 fn all_traffic_dropped() {
-    assert_eq!(listed(&rules(Policy::Drop)), include_str!("golden/all_dropped.nft"));
+    assert_eq!(listed(&rules(FirewallPolicy::Drop)), include_str!("golden/all_dropped.nft"));
 }
 
 #[test]
 fn only_protected_ports_rejected() {
-    let rules = Rules {
+    let rules = TableSpec {
         protected: vec![tcp(22), range(Transport::Tcp, 8000, 8010), udp(53)],
         always_open: vec![tcp(443), range(Transport::Udp, 100, 200)],
         knock_ports: vec![udp(5000), range(Transport::Udp, 6000, 6001)],
         knock_lengths: (700, 1208),
         capacity: 4096,
         gc_interval: Duration::from_secs(1),
-        ..rules(Policy::Reject)
+        ..rules(FirewallPolicy::Reject)
     };
     assert_eq!(listed(&rules), include_str!("golden/protected_rejected.nft"));
 }
 
 #[test]
 fn only_protected_ports_dropped() {
-    let rules = Rules { protected: vec![tcp(22), udp(53)], ..rules(Policy::Drop) };
+    let rules = TableSpec { protected: vec![tcp(22), udp(53)], ..rules(FirewallPolicy::Drop) };
     assert_eq!(listed(&rules), include_str!("golden/protected_dropped.nft"));
 }
 
 #[test]
 fn no_policy_closes_nothing_but_the_knock_port_to_others() {
-    assert_eq!(listed(&rules(Policy::None)), include_str!("golden/no_policy.nft"));
+    assert_eq!(listed(&rules(FirewallPolicy::None)), include_str!("golden/no_policy.nft"));
 }
 
 #[test]
 fn knocks_are_copied_before_anything_is_denied() {
-    let rules = Rules {
+    let rules = TableSpec {
         knock_ports: vec![udp(5000), range(Transport::Udp, 10000, 60000)],
-        hearing: Hearing::Log { group: 5344 },
-        meter: Some(Meter { per_second: 20, burst: 100, sources: 4096 }),
-        ..rules(Policy::Drop)
+        capture: KnockCapture::Log { group: 5344 },
+        source_limit: Some(SourceLimit { per_second: 20, burst: 100, sources: 4096 }),
+        ..rules(FirewallPolicy::Drop)
     };
     assert_eq!(listed(&rules), include_str!("golden/copied.nft"));
 }
 
 #[test]
 fn a_socket_hears_nothing_but_knocks() {
-    let rules = Rules {
+    let rules = TableSpec {
         protected: vec![tcp(22)],
-        meter: Some(Meter { per_second: 1000, burst: 5000, sources: 4096 }),
-        ..rules(Policy::Drop)
+        source_limit: Some(SourceLimit { per_second: 1000, burst: 5000, sources: 4096 }),
+        ..rules(FirewallPolicy::Drop)
     };
     assert_eq!(listed(&rules), include_str!("golden/metered.nft"));
 }
@@ -93,13 +95,13 @@ fn a_socket_hears_nothing_but_knocks() {
 #[test]
 fn grants_are_legible() {
     let net = Net::new();
-    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
-    open(&mut gate, wish(&["192.0.2.7", "2001:db8::7"], &[tcp(22), udp(53)], 600));
-    open(&mut gate, once(held_by(0xab, wish(&["2001:db8::8"], &[tcp(80)], 600))));
+    let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
+    open(&mut gate, grant_request(&["192.0.2.7", "2001:db8::7"], &[tcp(22), udp(53)], 600));
+    open(&mut gate, once(held_by(0xab, grant_request(&["2001:db8::8"], &[tcp(80)], 600))));
     let table = net.table();
     let label = "comment \"k=6b6e6f636b2d6964 i=cacacacacacacacacacacaca s=01 n=alice\"";
-    for door in ["192.0.2.7 . tcp . 22", "192.0.2.7 . udp . 53", "2001:db8::7 . tcp . 22"] {
-        let line = table.lines().find(|line| line.contains(door)).expect(door);
+    for grant_key in ["192.0.2.7 . tcp . 22", "192.0.2.7 . udp . 53", "2001:db8::7 . tcp . 22"] {
+        let line = table.lines().find(|line| line.contains(grant_key)).expect(grant_key);
         assert!(line.contains("timeout 10m expires "), "{line}");
         assert!(line.contains(label), "{line}");
     }
@@ -118,13 +120,13 @@ fn nobody_elses_table_changes() {
          table ip sknock { chain deny { ip saddr 192.0.2.9 drop; } }",
     );
     let before = net.run("nft", &["-a", "list", "ruleset"]);
-    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
-    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22)], 600));
-    ask(&mut gate, &sknock_gate::Request::Raise);
+    let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
+    open(&mut gate, grant_request(&["192.0.2.7"], &[tcp(22)], 600));
+    ask(&mut gate, &sknock_gate::Request::Activate);
     let during = net.run("nft", &["-a", "list", "ruleset"]);
     assert_ne!(before, during);
     assert!(during.starts_with(&before), "ours is listed last, as the youngest:\n{during}");
-    gate.lower().unwrap();
+    gate.remove().unwrap();
     assert_eq!(net.run("nft", &["-a", "list", "ruleset"]), before);
 }
 
@@ -132,20 +134,20 @@ fn nobody_elses_table_changes() {
 fn lowering_what_is_not_there_is_no_error() {
     let net = Net::new();
     let mut firewall = net.inside(|| Firewall::open().unwrap());
-    firewall.lower().unwrap();
-    firewall.raise(&rules(Policy::Drop), &[], &[]).unwrap();
+    firewall.remove().unwrap();
+    firewall.install(&rules(FirewallPolicy::Drop), &[], &[]).unwrap();
     assert_eq!(net.run("nft", &["list", "tables"]), "table inet sknock\n");
-    firewall.lower().unwrap();
+    firewall.remove().unwrap();
     assert_eq!(net.run("nft", &["list", "tables"]), "");
-    firewall.lower().unwrap();
+    firewall.remove().unwrap();
 }
 
 #[test]
 fn a_hundred_thousand_bytes_of_rules_go_up_at_once() {
     let net = Net::new();
     let protected: Vec<_> = (1..=2000).map(|n| tcp(n * 30)).collect();
-    let rules = Rules { protected, ..rules(Policy::Reject) };
-    net.inside(|| Firewall::open().unwrap().raise(&rules, &[], &[]).unwrap());
+    let rules = TableSpec { protected, ..rules(FirewallPolicy::Reject) };
+    net.inside(|| Firewall::open().unwrap().install(&rules, &[], &[]).unwrap());
     let table = net.table();
     let judged = table.lines().filter(|line| line.contains("tcp dport") && line.contains("judge"));
     assert_eq!(judged.count(), 2000);
@@ -154,23 +156,24 @@ fn a_hundred_thousand_bytes_of_rules_go_up_at_once() {
 #[test]
 fn contradictory_rules_change_nothing() {
     let net = Net::new();
-    let mut gate = raised(&net, rules(Policy::Drop), ceiling());
+    let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let before = net.table();
-    let nonsense = Rules { protected: vec![tcp(22)], ..rules(Policy::None) };
-    let happened = gate.reconfigure(nonsense, ceiling(), sknock_gate::Uptime::now());
-    assert!(happened.to_string().contains("protects nothing"), "{happened}");
+    let nonsense = TableSpec { protected: vec![tcp(22)], ..rules(FirewallPolicy::None) };
+    let outcome = gate.reconfigure(nonsense, ceiling(), sknock_gate::BootInstant::now());
+    assert!(outcome.to_string().contains("protects nothing"), "{outcome}");
     assert_eq!(net.table(), before);
-    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22)], 600));
+    open(&mut gate, grant_request(&["192.0.2.7"], &[tcp(22)], 600));
 }
 
 #[test]
 fn a_new_configuration_keeps_what_it_permits() {
     let net = Net::new();
-    let mut gate: Gate = raised(&net, rules(Policy::Drop), ceiling());
-    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22), tcp(80)], 600));
+    let mut gate: Gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
+    open(&mut gate, grant_request(&["192.0.2.7"], &[tcp(22), tcp(80)], 600));
     let narrower = sknock_gate::Ceiling { services: vec![tcp(22)], ..ceiling() };
-    let happened = gate.reconfigure(rules(Policy::Reject), narrower, sknock_gate::Uptime::now());
-    assert_eq!(happened, sknock_gate::Happened::Raised { open: 1, dropped: 1 });
+    let outcome =
+        gate.reconfigure(rules(FirewallPolicy::Reject), narrower, sknock_gate::BootInstant::now());
+    assert_eq!(outcome, sknock_gate::Outcome::Activated { open: 1, dropped: 1 });
     let table = net.table();
     assert!(table.contains("192.0.2.7 . tcp . 22") && table.contains("reject"), "{table}");
     assert_eq!(elements(&net).len(), 1);

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Ceiling, Chain, Fallback, Firewall, Gate, Happened, Hearing, Policy, Rules, Transport, Uptime,
+    BootInstant, Ceiling, Chain, Firewall, FirewallPolicy, Gate, KnockCapture, Outcome, Rollback,
+    TableSpec, Transport,
 };
 
 use crate::netns::{Net, until};
 use crate::reach::Found::{Closed, Open};
 use crate::reach::{Site, each, listen, udp as reach_udp};
-use crate::setup::{ceiling, elements, open, raised, range, rules, tcp, udp, wish};
+use crate::setup::{ceiling, elements, grant_request, open, raised, range, rules, tcp, udp};
 use crate::table::has_lines;
 
 /// Short, and long enough to look at something first on a busy machine.
@@ -17,19 +18,19 @@ const SHORT: Duration = Duration::from_secs(3);
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(600);
 
-fn hidden(ports: &[u16]) -> Rules {
+fn hidden(ports: &[u16]) -> TableSpec {
     let protected = ports.iter().map(|&port| tcp(port)).collect();
-    Rules { protected, ..rules(Policy::Reject) }
+    TableSpec { protected, ..rules(FirewallPolicy::Reject) }
 }
 
-fn try_out(gate: &mut Gate, rules: Rules, span: Duration) {
-    let now = Uptime::now();
-    let happened = gate.try_out(rules, ceiling(), now.after(span), now);
-    assert!(matches!(happened, Happened::Raised { .. }), "{happened}");
+fn try_out(gate: &mut Gate, rules: TableSpec, span: Duration) {
+    let now = BootInstant::now();
+    let outcome = gate.apply_on_trial(rules, ceiling(), now.after(span), now);
+    assert!(matches!(outcome, Outcome::Activated { .. }), "{outcome}");
 }
 
 fn unraised(net: &Net) -> Gate {
-    Gate::new(rules(Policy::None), ceiling(), net.inside(|| Firewall::open().unwrap()))
+    Gate::new(rules(FirewallPolicy::None), ceiling(), net.inside(|| Firewall::open().unwrap()))
 }
 
 /// What the kernel says is left of a trial.
@@ -45,8 +46,9 @@ fn listed(net: &Net) -> String {
 #[test]
 fn a_first_trial_falls_back_to_nothing() {
     let net = Net::new();
-    let fallback = Fallback { before: None, left: LONG };
-    let firewall = || Firewall::open().unwrap().raise_on_trial(&hidden(&[22]), fallback, &[], &[]);
+    let rollback = Rollback { previous: None, remaining: LONG };
+    let firewall =
+        || Firewall::open().unwrap().install_on_trial(&hidden(&[22]), rollback, &[], &[]);
     net.inside(firewall).unwrap();
     assert_eq!(listed(&net), include_str!("golden/trial_first.nft"));
     let table = net.table();
@@ -59,9 +61,10 @@ fn a_first_trial_falls_back_to_nothing() {
 fn a_later_trial_falls_back_to_the_rules_from_before() {
     let net = Net::new();
     let before = hidden(&[22, 80]);
-    let new = Rules { hearing: Hearing::Log { group: 5344 }, ..rules(Policy::Drop) };
-    let fallback = Fallback { before: Some(&before), left: LONG };
-    net.inside(|| Firewall::open().unwrap().raise_on_trial(&new, fallback, &[], &[])).unwrap();
+    let new =
+        TableSpec { capture: KnockCapture::Log { group: 5344 }, ..rules(FirewallPolicy::Drop) };
+    let rollback = Rollback { previous: Some(&before), remaining: LONG };
+    net.inside(|| Firewall::open().unwrap().install_on_trial(&new, rollback, &[], &[])).unwrap();
     assert_eq!(listed(&net), include_str!("golden/trial_later.nft"));
     for Chain { name, lines, .. } in new.chains_on_trial(Some(&before)) {
         has_lines(&listed(&net), &name.to_string(), &lines);
@@ -73,8 +76,8 @@ fn unconfirmed_the_kernel_opens_again_with_nobody_alive() {
     let site = Site::new();
     let _ssh = listen(&site.host, 22);
     let mut gate = unraised(&site.host);
-    try_out(&mut gate, rules(Policy::Reject), SHORT);
-    open(&mut gate, wish(&Site::CLIENT, &[tcp(22)], 600));
+    try_out(&mut gate, rules(FirewallPolicy::Reject), SHORT);
+    open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22)], 600));
     assert_eq!(site.tcp(22), each(Open, Closed));
     drop(gate);
     until("the trial is over", || left(&site.host) == Some(Duration::ZERO));
@@ -88,7 +91,7 @@ fn unconfirmed_the_kernel_judges_by_the_rules_from_before_with_nobody_alive() {
     let _services = [22, 80, 443].map(|port| listen(&site.host, port));
     let seen = || [22, 80, 443].map(|port| site.tcp(port));
     let mut gate = raised(&site.host, hidden(&[22, 443]), ceiling());
-    open(&mut gate, wish(&Site::CLIENT, &[tcp(443)], 600));
+    open(&mut gate, grant_request(&Site::CLIENT, &[tcp(443)], 600));
     assert_eq!(seen(), [each(Closed, Closed), each(Open, Open), each(Open, Closed)]);
     try_out(&mut gate, hidden(&[80, 443]), SHORT);
     assert_eq!(seen(), [each(Open, Open), each(Closed, Closed), each(Open, Closed)]);
@@ -103,15 +106,15 @@ fn knocks_reach_a_socket_by_the_rules_on_trial_only() {
     let [old, new] = [5000, 5001].map(|port| crate::reach::receive(&site.host, port));
     let knock = [0; 1200];
     let found = |service| reach_udp(&site.client, Site::HOST[0], service, &knock);
-    let mut gate = raised(&site.host, rules(Policy::Reject), ceiling());
+    let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
     assert_eq!([found(&old), found(&new)], [Open, Closed]);
-    let moved = Rules { knock_ports: vec![udp(5001)], ..rules(Policy::Reject) };
+    let moved = TableSpec { knock_ports: vec![udp(5001)], ..rules(FirewallPolicy::Reject) };
     try_out(&mut gate, moved, SHORT);
     assert_eq!([found(&old), found(&new)], [Closed, Open]);
     until("the trial is over", || left(&site.host) == Some(Duration::ZERO));
     assert_eq!([found(&old), found(&new)], [Closed, Closed]);
-    let happened = gate.go_back(Uptime::now());
-    assert_eq!(happened, Happened::Raised { open: 0, dropped: 0 });
+    let outcome = gate.roll_back(BootInstant::now());
+    assert_eq!(outcome, Outcome::Activated { open: 0, dropped: 0 });
     assert_eq!([found(&old), found(&new)], [Open, Closed]);
 }
 
@@ -119,12 +122,12 @@ fn knocks_reach_a_socket_by_the_rules_on_trial_only() {
 fn confirmed_nothing_is_left_that_could_end() {
     let (net, plain) = (Net::new(), Net::new());
     let mut gate = unraised(&net);
-    try_out(&mut gate, rules(Policy::Drop), LONG);
-    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22)], 600));
+    try_out(&mut gate, rules(FirewallPolicy::Drop), LONG);
+    open(&mut gate, grant_request(&["192.0.2.7"], &[tcp(22)], 600));
     assert!(gate.trial().unwrap().is_first() && left(&net).unwrap() > Duration::ZERO);
-    assert_eq!(gate.confirm(Uptime::now()), Happened::Raised { open: 1, dropped: 0 });
+    assert_eq!(gate.confirm(BootInstant::now()), Outcome::Activated { open: 1, dropped: 0 });
     assert!(gate.trial().is_none() && left(&net).is_none());
-    let _other = raised(&plain, rules(Policy::Drop), ceiling());
+    let _other = raised(&plain, rules(FirewallPolicy::Drop), ceiling());
     assert_eq!(listed(&net), listed(&plain));
     assert_eq!(elements(&net).len(), 1);
 }
@@ -136,9 +139,9 @@ fn a_trial_given_up_leaves_the_table_and_the_ceiling_from_before() {
     let mut gate = raised(&net, hidden(&[22]), narrow);
     let before = listed(&net);
     try_out(&mut gate, hidden(&[22, 80]), LONG);
-    open(&mut gate, wish(&["192.0.2.7"], &[tcp(22), tcp(80)], 600));
+    open(&mut gate, grant_request(&["192.0.2.7"], &[tcp(22), tcp(80)], 600));
     assert_ne!(listed(&net), before);
-    assert_eq!(gate.go_back(Uptime::now()), Happened::Raised { open: 1, dropped: 1 });
+    assert_eq!(gate.roll_back(BootInstant::now()), Outcome::Activated { open: 1, dropped: 1 });
     assert_eq!(listed(&net), before);
     assert!(gate.trial().is_none());
 }
@@ -147,16 +150,16 @@ fn a_trial_given_up_leaves_the_table_and_the_ceiling_from_before() {
 fn neither_a_flush_nor_a_reload_gives_a_trial_more_time() {
     let net = Net::new();
     let mut gate = raised(&net, hidden(&[22]), ceiling());
-    let begun = Uptime::now();
-    let happened = gate.try_out(hidden(&[80]), ceiling(), begun.after(LONG), begun);
-    assert!(matches!(happened, Happened::Raised { .. }), "{happened}");
+    let begun = BootInstant::now();
+    let outcome = gate.apply_on_trial(hidden(&[80]), ceiling(), begun.after(LONG), begun);
+    assert!(matches!(outcome, Outcome::Activated { .. }), "{outcome}");
     let later = begun.after(Duration::from_secs(500));
     let less = Duration::from_secs(100);
     net.nft("flush ruleset");
-    assert!(matches!(gate.reassert(later), Happened::Raised { .. }));
+    assert!(matches!(gate.reinstall(later), Outcome::Activated { .. }));
     assert!(left(&net).unwrap() <= less && left(&net).unwrap() > Duration::ZERO);
-    let range = Rules { protected: vec![range(Transport::Tcp, 80, 90)], ..hidden(&[]) };
-    assert!(matches!(gate.reconfigure(range, ceiling(), later), Happened::Raised { .. }));
+    let range = TableSpec { protected: vec![range(Transport::Tcp, 80, 90)], ..hidden(&[]) };
+    assert!(matches!(gate.reconfigure(range, ceiling(), later), Outcome::Activated { .. }));
     assert!(left(&net).unwrap() <= less && left(&net).unwrap() > Duration::ZERO);
     let table = listed(&net);
     for line in ["tcp dport 80-90 goto trial_judge", "tcp dport 22 goto judge"] {
@@ -164,7 +167,7 @@ fn neither_a_flush_nor_a_reload_gives_a_trial_more_time() {
     }
     // Late, but before the gate has noticed that the time is over.
     net.nft("flush ruleset");
-    assert!(matches!(gate.reassert(begun.after(LONG)), Happened::Raised { .. }));
+    assert!(matches!(gate.reinstall(begun.after(LONG)), Outcome::Activated { .. }));
     assert_eq!(left(&net), Some(Duration::ZERO));
 }
 
@@ -176,7 +179,7 @@ fn a_trial_in_a_trial_goes_back_to_what_was_before_both() {
     try_out(&mut gate, hidden(&[80]), LONG);
     try_out(&mut gate, hidden(&[443]), LONG);
     assert!(!gate.trial().unwrap().is_first());
-    let _ = gate.go_back(Uptime::now());
+    let _ = gate.roll_back(BootInstant::now());
     assert_eq!(listed(&net), before);
 }
 
@@ -185,12 +188,12 @@ fn rules_that_the_gate_refuses_do_not_come_on_trial() {
     let net = Net::new();
     let mut gate = raised(&net, hidden(&[22]), ceiling());
     let before = listed(&net);
-    let nonsense = Rules { protected: vec![tcp(22)], ..rules(Policy::None) };
-    let now = Uptime::now();
-    let happened = gate.try_out(nonsense, ceiling(), now.after(LONG), now);
-    assert!(matches!(happened, Happened::Failed(_)), "{happened}");
+    let nonsense = TableSpec { protected: vec![tcp(22)], ..rules(FirewallPolicy::None) };
+    let now = BootInstant::now();
+    let outcome = gate.apply_on_trial(nonsense, ceiling(), now.after(LONG), now);
+    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome}");
     assert!(gate.trial().is_none());
-    assert!(matches!(gate.reassert(now), Happened::Raised { .. }));
+    assert!(matches!(gate.reinstall(now), Outcome::Activated { .. }));
     assert_eq!(listed(&net), before);
 }
 
@@ -198,6 +201,6 @@ fn rules_that_the_gate_refuses_do_not_come_on_trial() {
 fn without_a_trial_the_kernel_has_none() {
     let net = Net::new();
     assert_eq!(left(&net), None);
-    let _gate = raised(&net, rules(Policy::Drop), ceiling());
+    let _gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     assert_eq!(left(&net), None);
 }

@@ -1,16 +1,16 @@
 //! Somebody else changes the firewall.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sknock_gate::{Gate, Happened, Policy, Request, Uptime, Watch};
+use sknock_gate::{BootInstant, FirewallPolicy, Gate, Outcome, Request, Watch};
 
 use crate::netns::Net;
-use crate::setup::{ask, ceiling, elements, holder, once, open, raised, rules, tcp, wish};
+use crate::setup::{ask, ceiling, cert, elements, grant_request, once, open, raised, rules, tcp};
 
 const ALICE: &str = "192.0.2.7";
 
 fn guarded(net: &Net) -> (Gate, Watch) {
-    let mut gate = raised(net, rules(Policy::Drop), ceiling());
-    open(&mut gate, wish(&[ALICE, "2001:db8::7"], &[tcp(22)], 600));
+    let mut gate = raised(net, rules(FirewallPolicy::Drop), ceiling());
+    open(&mut gate, grant_request(&[ALICE, "2001:db8::7"], &[tcp(22)], 600));
     let watch = net.inside(|| gate.watch().unwrap());
     (gate, watch)
 }
@@ -19,7 +19,7 @@ fn guarded(net: &Net) -> (Gate, Watch) {
 fn lost(watch: &mut Watch) -> bool {
     let mut ready = [PollFd::new(watch.fd(), PollFlags::POLLIN)];
     assert_eq!(poll(&mut ready, PollTimeout::from(5000_u16)), Ok(1), "an event");
-    watch.read().lost
+    watch.read().structure_changed
 }
 
 fn without_times(table: &str) -> String {
@@ -35,13 +35,13 @@ fn after_a_flush_table_and_grants_are_back() {
     net.nft("flush ruleset");
     assert_eq!(net.nft("list ruleset"), "");
     assert!(lost(&mut watch));
-    assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 2, dropped: 0 });
+    assert_eq!(gate.reinstall(BootInstant::now()), Outcome::Activated { open: 2, dropped: 0 });
     assert_eq!(without_times(&net.table()), without_times(&before));
-    assert!(!watch.read().lost, "our own doing");
+    assert!(!watch.read().structure_changed, "our own doing");
     // It is the same gate with the same grants.
     assert_eq!(
-        ask(&mut gate, &Request::close(holder(1))),
-        sknock_gate::Answer::Closed { count: 2 }
+        ask(&mut gate, &Request::close(cert(1))),
+        sknock_gate::Response::Closed { count: 2 }
     );
     assert!(elements(&net).is_empty());
 }
@@ -61,7 +61,7 @@ fn every_change_to_the_table_is_seen_and_undone() {
     ] {
         net.nft(change);
         assert!(lost(&mut watch), "{change}");
-        assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 2, dropped: 0 });
+        assert_eq!(gate.reinstall(BootInstant::now()), Outcome::Activated { open: 2, dropped: 0 });
         assert_eq!(without_times(&net.table()), before, "{change}");
     }
 }
@@ -70,7 +70,7 @@ fn every_change_to_the_table_is_seen_and_undone() {
 fn other_tables_and_single_grants_are_not_ours_to_undo() {
     let net = Net::new();
     let (mut gate, mut watch) = guarded(&net);
-    open(&mut gate, wish(&[ALICE], &[tcp(80)], 600));
+    open(&mut gate, grant_request(&[ALICE], &[tcp(80)], 600));
     net.nft("table ip sknock { chain deny { drop; } }");
     net.nft("table inet sknocks { chain deny { drop; } }");
     assert!(!lost(&mut watch));
@@ -106,9 +106,9 @@ fn too_many_events_to_be_told_of_count_as_a_change() {
 fn our_own_doing_does_not_wake_the_watch() {
     let net = Net::new();
     let (mut gate, watch) = guarded(&net);
-    open(&mut gate, wish(&["192.0.2.8"], &[tcp(22)], 600));
-    open(&mut gate, wish(&["192.0.2.8"], &[tcp(22)], 900));
-    assert_eq!(ask(&mut gate, &Request::Raise), sknock_gate::Answer::Raised);
+    open(&mut gate, grant_request(&["192.0.2.8"], &[tcp(22)], 600));
+    open(&mut gate, grant_request(&["192.0.2.8"], &[tcp(22)], 900));
+    assert_eq!(ask(&mut gate, &Request::Activate), sknock_gate::Response::Activated);
     assert!(!heard(&watch));
     net.nft("add table inet other");
     assert!(heard(&watch));
@@ -131,15 +131,15 @@ fn watch_overran(watch: &Watch) -> bool {
 fn single_use_does_not_come_back_when_it_may_have_been_used() {
     let net = Net::new();
     let (mut gate, mut watch) = guarded(&net);
-    open(&mut gate, once(wish(&[ALICE], &[tcp(80)], 600)));
+    open(&mut gate, once(grant_request(&[ALICE], &[tcp(80)], 600)));
     // The kernel still has it: it stays.
     net.nft("add chain inet sknock other");
     assert!(lost(&mut watch));
-    assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 3, dropped: 0 });
+    assert_eq!(gate.reinstall(BootInstant::now()), Outcome::Activated { open: 3, dropped: 0 });
     net.nft("flush ruleset");
     assert!(lost(&mut watch));
-    assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 2, dropped: 1 });
-    assert!(elements(&net).iter().all(|element| !element.door.single_use));
+    assert_eq!(gate.reinstall(BootInstant::now()), Outcome::Activated { open: 2, dropped: 1 });
+    assert!(elements(&net).iter().all(|element| !element.grant_key.single_use));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_knock_right_after_a_flush_opens_and_protects() {
     let net = Net::new();
     let (mut gate, _watch) = guarded(&net);
     net.nft("flush ruleset");
-    open(&mut gate, wish(&["192.0.2.8"], &[tcp(22)], 600));
+    open(&mut gate, grant_request(&["192.0.2.8"], &[tcp(22)], 600));
     assert_eq!(elements(&net).len(), 3);
     assert!(net.table().contains("drop"));
 }
@@ -156,17 +156,17 @@ fn a_knock_right_after_a_flush_opens_and_protects() {
 fn a_large_table_of_our_own_is_not_taken_for_somebody_elses_change() {
     let net = Net::new();
     let wide = sknock_gate::Ceiling { live: 70_000, per_second: 100_000, ..ceiling() };
-    let large = sknock_gate::Rules { capacity: 140_000, ..rules(Policy::Drop) };
+    let large = sknock_gate::TableSpec { capacity: 140_000, ..rules(FirewallPolicy::Drop) };
     let mut gate = raised(&net, large, wide);
     for host in 0..1_000_u32 {
         let address = std::net::Ipv4Addr::from(0x0a00_0000 + host).to_string();
         let ports = crate::setup::range(sknock_gate::Transport::Tcp, 1, 60);
-        open(&mut gate, wish(&[&address], &[ports], 600));
+        open(&mut gate, grant_request(&[&address], &[ports], 600));
     }
     let mut watch = net.inside(|| gate.watch().unwrap());
     net.nft("flush ruleset");
     assert!(lost(&mut watch));
-    assert_eq!(gate.reassert(Uptime::now()), Happened::Raised { open: 60_000, dropped: 0 });
+    assert_eq!(gate.reinstall(BootInstant::now()), Outcome::Activated { open: 60_000, dropped: 0 });
     assert!(!heard(&watch), "our own doing, of which the kernel tells nothing");
     net.nft("flush ruleset");
     assert!(lost(&mut watch));

@@ -2,26 +2,29 @@
 
 use std::net::IpAddr;
 
-use sknock_gate::{Bucket, Ceiling, Excess, Live, MOST_PORTS, Opening, PortRange, Uptime, Wish};
+use sknock_gate::{
+    ApprovedGrant, BootInstant, Ceiling, DenyReason, GrantRequest, GrantTable, MAX_PORTS,
+    PortRange, TokenBucket,
+};
 
-use crate::{ceiling, tcp, udp, wish};
+use crate::{ceiling, grant_request, tcp, udp};
 
-const NOW: Uptime = Uptime::from_millis(5_000);
+const NOW: BootInstant = BootInstant::from_millis(5_000);
 const ALICE: &str = "192.0.2.7";
 
-fn check(wish: &Wish) -> Result<Opening, Excess> {
-    ceiling().check(wish, &Live::default(), &mut Bucket::default(), NOW)
+fn check(grant_request: &GrantRequest) -> Result<ApprovedGrant, DenyReason> {
+    ceiling().check(grant_request, &GrantTable::default(), &mut TokenBucket::default(), NOW)
 }
 
 #[test]
 fn what_is_within_bounds_is_opened_as_wished() {
-    let wish = wish(&[ALICE, "2001:db8::7"], &[tcp(1000, 1002), udp(53, 53)]);
-    let opening = check(&wish).unwrap();
-    assert_eq!((opening.seconds(), opening.clipped(), opening.single_use()), (30, false, false));
-    assert_eq!(opening.addresses(), wish.addresses);
-    assert_eq!(opening.services(), wish.services);
-    assert_eq!(opening.label(), &wish.label);
-    assert_eq!(opening.doors().count(), 8);
+    let grant_request = grant_request(&[ALICE, "2001:db8::7"], &[tcp(1000, 1002), udp(53, 53)]);
+    let grant = check(&grant_request).unwrap();
+    assert_eq!((grant.seconds(), grant.clipped(), grant.single_use()), (30, false, false));
+    assert_eq!(grant.addresses(), grant_request.addresses);
+    assert_eq!(grant.services(), grant_request.services);
+    assert_eq!(grant.label(), &grant_request.label);
+    assert_eq!(grant.grant_keys().count(), 8);
 }
 
 #[test]
@@ -42,24 +45,28 @@ fn impossible_addresses_are_refused() {
         "::ffff:192.0.2.7",
         "::ffff:127.0.0.1",
     ] {
-        assert_eq!(check(&wish(&[address], &[udp(53, 53)])), Err(Excess::Address), "{address}");
+        assert_eq!(
+            check(&grant_request(&[address], &[udp(53, 53)])),
+            Err(DenyReason::Address),
+            "{address}"
+        );
         let other = if address.contains(':') { ALICE } else { "2001:db8::7" };
-        let second = wish(&[other, address], &[udp(53, 53)]);
-        assert_eq!(check(&second), Err(Excess::Address), "second {address}");
+        let second = grant_request(&[other, address], &[udp(53, 53)]);
+        assert_eq!(check(&second), Err(DenyReason::Address), "second {address}");
     }
     for address in ["10.0.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", "2001:db8::1"] {
-        assert!(check(&wish(&[address], &[udp(53, 53)])).is_ok(), "{address}");
+        assert!(check(&grant_request(&[address], &[udp(53, 53)])).is_ok(), "{address}");
     }
 }
 
 #[test]
 fn no_address_or_two_of_a_family_are_refused() {
     for addresses in [&[][..], &[ALICE, "192.0.2.8"], &["2001:db8::1", "2001:db8::2"]] {
-        assert_eq!(check(&wish(addresses, &[udp(53, 53)])), Err(Excess::Address));
+        assert_eq!(check(&grant_request(addresses, &[udp(53, 53)])), Err(DenyReason::Address));
     }
-    let mut three = wish(&[ALICE, "2001:db8::1"], &[udp(53, 53)]);
+    let mut three = grant_request(&[ALICE, "2001:db8::1"], &[udp(53, 53)]);
     three.addresses.push(IpAddr::from([192, 0, 2, 8]));
-    assert_eq!(check(&three), Err(Excess::Address));
+    assert_eq!(check(&three), Err(DenyReason::Address));
 }
 
 #[test]
@@ -71,55 +78,63 @@ fn services_beyond_the_ceiling_are_refused_as_a_whole() {
         &[tcp(1999, 2000)],
         &[tcp(1000, 1000), tcp(22, 22)],
     ] {
-        assert_eq!(check(&wish(&[ALICE], services)), Err(Excess::Service), "{services:?}");
+        assert_eq!(
+            check(&grant_request(&[ALICE], services)),
+            Err(DenyReason::Service),
+            "{services:?}"
+        );
     }
 }
 
 #[test]
 fn a_service_may_span_neighbouring_permissions() {
     let split = Ceiling { services: vec![tcp(1, 10), tcp(11, 20)], ..ceiling() };
-    let wish = wish(&[ALICE], &[tcp(5, 15)]);
-    assert!(split.check(&wish, &Live::default(), &mut Bucket::default(), NOW).is_ok());
+    let grant_request = grant_request(&[ALICE], &[tcp(5, 15)]);
+    assert!(
+        split
+            .check(&grant_request, &GrantTable::default(), &mut TokenBucket::default(), NOW)
+            .is_ok()
+    );
 }
 
 #[test]
 fn sixty_four_ports_are_the_most() {
-    let most = u16::try_from(MOST_PORTS).unwrap();
+    let max = u16::try_from(MAX_PORTS).unwrap();
     assert_eq!(
-        check(&wish(&[ALICE], &[tcp(1000, 999 + most)])).unwrap().doors().count(),
-        MOST_PORTS
+        check(&grant_request(&[ALICE], &[tcp(1000, 999 + max)])).unwrap().grant_keys().count(),
+        MAX_PORTS
     );
-    let both = check(&wish(&[ALICE, "2001:db8::7"], &[tcp(1000, 999 + most)])).unwrap();
-    assert_eq!(both.doors().count(), 2 * MOST_PORTS);
-    for services in [&[tcp(1000, 1000 + most)][..], &[tcp(1, 65535); 16], &[]] {
-        assert_eq!(check(&wish(&[ALICE], services)), Err(Excess::Ports));
+    let both = check(&grant_request(&[ALICE, "2001:db8::7"], &[tcp(1000, 999 + max)])).unwrap();
+    assert_eq!(both.grant_keys().count(), 2 * MAX_PORTS);
+    for services in [&[tcp(1000, 1000 + max)][..], &[tcp(1, 65535); 16], &[]] {
+        assert_eq!(check(&grant_request(&[ALICE], services)), Err(DenyReason::Ports));
     }
 }
 
 #[test]
 fn a_port_that_is_named_twice_is_one_door() {
-    let opening = check(&wish(&[ALICE], &[tcp(1000, 1005), tcp(1003, 1008)])).unwrap();
-    assert_eq!(opening.doors().count(), 9);
+    let grant = check(&grant_request(&[ALICE], &[tcp(1000, 1005), tcp(1003, 1008)])).unwrap();
+    assert_eq!(grant.grant_keys().count(), 9);
 }
 
 #[test]
 fn single_use_is_for_single_tcp_ports() {
     let once = |services: &[PortRange]| {
-        check(&Wish { single_use: true, ..wish(&[ALICE], services) })
-            .map(|opening| opening.single_use())
+        check(&GrantRequest { single_use: true, ..grant_request(&[ALICE], services) })
+            .map(|grant| grant.single_use())
     };
     assert_eq!(once(&[tcp(1000, 1000), tcp(1001, 1001)]), Ok(true));
-    assert_eq!(once(&[tcp(1000, 1001)]), Err(Excess::SingleUse));
-    assert_eq!(once(&[tcp(1000, 1000), udp(53, 53)]), Err(Excess::SingleUse));
+    assert_eq!(once(&[tcp(1000, 1001)]), Err(DenyReason::SingleUse));
+    assert_eq!(once(&[tcp(1000, 1000), udp(53, 53)]), Err(DenyReason::SingleUse));
 }
 
 #[test]
 fn a_lifetime_is_clipped_and_none_is_refused() {
     let lasting = |seconds| {
-        check(&Wish { seconds, ..wish(&[ALICE], &[udp(53, 53)]) })
-            .map(|opening| (opening.seconds(), opening.clipped()))
+        check(&GrantRequest { seconds, ..grant_request(&[ALICE], &[udp(53, 53)]) })
+            .map(|grant| (grant.seconds(), grant.clipped()))
     };
-    assert_eq!(lasting(0), Err(Excess::Lifetime));
+    assert_eq!(lasting(0), Err(DenyReason::Lifetime));
     assert_eq!(lasting(60), Ok((60, false)));
     assert_eq!(lasting(61), Ok((60, true)));
     assert_eq!(lasting(u32::MAX), Ok((60, true)));
@@ -128,28 +143,30 @@ fn a_lifetime_is_clipped_and_none_is_refused() {
 #[test]
 fn live_doors_are_bounded_and_renewing_is_not_adding() {
     let ceiling = Ceiling { live: 10, ..ceiling() };
-    let (mut live, mut bucket) = (Live::default(), Bucket::default());
-    let eight = wish(&[ALICE], &[tcp(1000, 1007)]);
+    let (mut live, mut bucket) = (GrantTable::default(), TokenBucket::default());
+    let eight = grant_request(&[ALICE], &[tcp(1000, 1007)]);
     live.record(&ceiling.check(&eight, &live, &mut bucket, NOW).unwrap(), NOW);
-    let mut check = |wish: &Wish| ceiling.check(wish, &live, &mut bucket, NOW).map(drop);
+    let mut check = |grant_request: &GrantRequest| {
+        ceiling.check(grant_request, &live, &mut bucket, NOW).map(drop)
+    };
     assert_eq!(check(&eight), Ok(()));
-    assert_eq!(check(&wish(&[ALICE], &[tcp(1006, 1009)])), Ok(()));
-    assert_eq!(check(&wish(&[ALICE], &[tcp(1006, 1010)])), Err(Excess::Live));
-    assert_eq!(check(&wish(&["192.0.2.8"], &[tcp(1000, 1002)])), Err(Excess::Live));
+    assert_eq!(check(&grant_request(&[ALICE], &[tcp(1006, 1009)])), Ok(()));
+    assert_eq!(check(&grant_request(&[ALICE], &[tcp(1006, 1010)])), Err(DenyReason::Live));
+    assert_eq!(check(&grant_request(&["192.0.2.8"], &[tcp(1000, 1002)])), Err(DenyReason::Live));
 }
 
 #[test]
 fn too_many_in_a_short_time_are_refused_and_refusals_cost_nothing() {
-    let (live, mut bucket) = (Live::default(), Bucket::default());
+    let (live, mut bucket) = (GrantTable::default(), TokenBucket::default());
     let mut check = |services: &[PortRange], now| {
-        ceiling().check(&wish(&[ALICE], services), &live, &mut bucket, now).map(drop)
+        ceiling().check(&grant_request(&[ALICE], services), &live, &mut bucket, now).map(drop)
     };
     for _ in 0..100 {
         assert_eq!(check(&[udp(53, 53)], NOW), Ok(()));
-        assert_eq!(check(&[tcp(22, 22)], NOW), Err(Excess::Service));
+        assert_eq!(check(&[tcp(22, 22)], NOW), Err(DenyReason::Service));
     }
-    assert_eq!(check(&[udp(53, 53)], NOW), Err(Excess::Rate));
-    let later = Uptime::from_millis(5_100);
+    assert_eq!(check(&[udp(53, 53)], NOW), Err(DenyReason::Rate));
+    let later = BootInstant::from_millis(5_100);
     assert_eq!(check(&[udp(53, 53)], later), Ok(()));
-    assert_eq!(check(&[udp(53, 53)], later), Err(Excess::Rate));
+    assert_eq!(check(&[udp(53, 53)], later), Err(DenyReason::Rate));
 }

@@ -1,14 +1,16 @@
 //! The gate's decisions, without a kernel.
 
+mod blocking;
 mod ceiling;
-mod cutting;
-mod live;
+mod grants;
 mod model;
 mod requests;
-mod rules;
 mod shares;
+mod table_spec;
 
-use sknock_gate::{Ceiling, Holder, Label, Name, PortRange, Serial, Shares, Transport, Wish};
+use sknock_gate::{
+    Ceiling, CertId, GrantLabel, GrantRequest, OwnerName, PortRange, Serial, Shares, Transport,
+};
 use std::time::Duration;
 
 fn tcp(first: u16, last: u16) -> PortRange {
@@ -30,16 +32,16 @@ fn ceiling() -> Ceiling {
     }
 }
 
-fn wish(addresses: &[&str], services: &[PortRange]) -> Wish {
-    Wish {
+fn grant_request(addresses: &[&str], services: &[PortRange]) -> GrantRequest {
+    GrantRequest {
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         services: services.to_vec(),
         seconds: 30,
         single_use: false,
-        label: Label {
+        label: GrantLabel {
             knock: *b"12345678",
-            holder: Holder { issuer: *b"CA01CA01CA01", serial: Serial::new(&[7, 0, 9]).unwrap() },
-            name: Name::cut("alice"),
+            cert: CertId { issuer: *b"CA01CA01CA01", serial: Serial::new(&[7, 0, 9]).unwrap() },
+            name: OwnerName::truncated("alice"),
         },
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sknock_gate::{
-    Bucket, Ceiling, Door, Excess, Holder, Live, Opening, PortRange, Serial, Uptime, Wish,
+    ApprovedGrant, BootInstant, Ceiling, CertId, DenyReason, GrantKey, GrantRequest, GrantTable,
+    PortRange, Serial, TokenBucket,
 };
 
-use crate::{ceiling, tcp, wish};
+use crate::{ceiling, grant_request, tcp};
 
 const ADDRESSES: [&str; 3] = ["192.0.2.7", "192.0.2.8", "2001:db8::7"];
 
@@ -43,8 +44,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn holder(serial: u8) -> Holder {
-    Holder { issuer: *b"CA01CA01CA01", serial: Serial::new(&[serial]).unwrap() }
+fn cert(serial: u8) -> CertId {
+    CertId { issuer: *b"CA01CA01CA01", serial: Serial::new(&[serial]).unwrap() }
 }
 
 fn permitting(limit: u16) -> Ceiling {
@@ -59,83 +60,93 @@ fn permitting(limit: u16) -> Ceiling {
 }
 
 struct World {
-    now: Uptime,
+    now: BootInstant,
     ceiling: Ceiling,
-    live: Live,
+    live: GrantTable,
     /// Who holds which door until when.
-    model: BTreeMap<(Door, Holder), Uptime>,
+    model: BTreeMap<(GrantKey, CertId), BootInstant>,
 }
 
 impl World {
     fn new() -> Self {
-        let (live, model) = (Live::default(), BTreeMap::new());
-        Self { now: Uptime::from_millis(5_000), ceiling: permitting(1010), live, model }
+        let (live, model) = (GrantTable::default(), BTreeMap::new());
+        Self { now: BootInstant::from_millis(5_000), ceiling: permitting(1010), live, model }
     }
 
-    fn permits(&self, door: Door) -> bool {
-        self.ceiling.services.iter().any(|range| range.contains(door.transport, door.port))
+    fn permits(&self, grant_key: GrantKey) -> bool {
+        self.ceiling
+            .services
+            .iter()
+            .any(|range| range.contains(grant_key.transport, grant_key.port))
     }
 
     /// How long each door is open for anybody.
-    fn expected(&self) -> BTreeMap<Door, Uptime> {
-        let mut doors = BTreeMap::new();
-        for ((door, _), until) in &self.model {
-            let longest = doors.entry(*door).or_insert(*until);
+    fn expected(&self) -> BTreeMap<GrantKey, BootInstant> {
+        let mut grant_keys = BTreeMap::new();
+        for ((grant_key, _), until) in &self.model {
+            let longest = grant_keys.entry(*grant_key).or_insert(*until);
             *longest = (*longest).max(*until);
         }
-        doors
+        grant_keys
     }
 
     fn open(&mut self, who: u8, from: usize, range: PortRange, seconds: u32, single_use: bool) {
-        let mut wish = Wish { seconds, single_use, ..wish(&[ADDRESSES[from]], &[range]) };
-        wish.label.holder = holder(who);
-        let checked = self.ceiling.check(&wish, &self.live, &mut Bucket::default(), self.now);
-        let doors = range.ports().map(|port| Door {
-            address: wish.addresses[0],
+        let mut grant_request =
+            GrantRequest { seconds, single_use, ..grant_request(&[ADDRESSES[from]], &[range]) };
+        grant_request.label.cert = cert(who);
+        let checked =
+            self.ceiling.check(&grant_request, &self.live, &mut TokenBucket::default(), self.now);
+        let grant_keys = range.ports().map(|port| GrantKey {
+            address: grant_request.addresses[0],
             transport: range.transport(),
             port,
             single_use,
         });
-        let doors: Vec<Door> = doors.collect();
-        let more = doors.iter().filter(|door| !self.model.contains_key(&(**door, holder(who))));
+        let grant_keys: Vec<GrantKey> = grant_keys.collect();
+        let more = grant_keys
+            .iter()
+            .filter(|grant_key| !self.model.contains_key(&(**grant_key, cert(who))));
         let expected = if single_use && range.width() > 1 {
-            Err(Excess::SingleUse)
-        } else if !doors.iter().all(|door| self.permits(*door)) {
-            Err(Excess::Service)
+            Err(DenyReason::SingleUse)
+        } else if !grant_keys.iter().all(|grant_key| self.permits(*grant_key)) {
+            Err(DenyReason::Service)
         } else if self.model.len() + more.count() > LIVE {
-            Err(Excess::Live)
+            Err(DenyReason::Live)
         } else {
             Ok(seconds.min(30))
         };
-        assert_eq!(checked.as_ref().map(Opening::seconds).map_err(|one| *one), expected);
-        let Ok(opening) = checked else { return };
+        assert_eq!(checked.as_ref().map(ApprovedGrant::seconds).map_err(|one| *one), expected);
+        let Ok(grant) = checked else { return };
 
         let before = self.expected();
-        let until = self.now.after(Duration::from_secs(opening.seconds().into()));
-        for element in self.live.plan(&opening, self.now) {
-            let open = before.get(&element.door).copied().unwrap_or(until).max(until);
+        let until = self.now.after(Duration::from_secs(grant.seconds().into()));
+        for element in self.live.elements_for(&grant, self.now) {
+            let open = before.get(&element.grant_key).copied().unwrap_or(until).max(until);
             assert_eq!(element.remaining, open.since(self.now), "never shorter than it was");
         }
         assert_eq!(
-            self.live.is_news(&opening),
-            doors.iter().all(|door| !before.contains_key(door))
+            self.live.is_new(&grant),
+            grant_keys.iter().all(|grant_key| !before.contains_key(grant_key))
         );
-        self.live.record(&opening, self.now);
-        for door in doors {
-            let open = self.model.entry((door, holder(who))).or_insert(until);
+        self.live.record(&grant, self.now);
+        for grant_key in grant_keys {
+            let open = self.model.entry((grant_key, cert(who))).or_insert(until);
             *open = (*open).max(until);
         }
     }
 
     fn close(&mut self, who: u8) {
-        let (stay, close) = self.live.plan_close(&holder(who), self.now);
-        let held = self.model.keys().filter(|(_, other)| *other == holder(who)).count();
-        assert_eq!((stay.len() + close.len(), self.live.forget(&holder(who))), (held, held));
-        self.model.retain(|(_, other), _| *other != holder(who));
+        let (stay, close) = self.live.plan_close(&cert(who), self.now);
+        let held = self.model.keys().filter(|(_, other)| *other == cert(who)).count();
+        assert_eq!((stay.len() + close.len(), self.live.remove_cert(&cert(who))), (held, held));
+        self.model.retain(|(_, other), _| *other != cert(who));
         let left = self.expected();
-        assert!(close.iter().all(|door| !left.contains_key(door)), "somebody else holds it");
+        assert!(
+            close.iter().all(|grant_key| !left.contains_key(grant_key)),
+            "somebody else holds it"
+        );
         for element in stay {
-            assert_eq!(element.remaining, left[&element.door].since(self.now));
+            assert_eq!(element.remaining, left[&element.grant_key].since(self.now));
         }
     }
 
@@ -144,26 +155,29 @@ impl World {
         let mut count = 0;
         let mut seen = self.live.elements(self.now);
         seen.retain(|element| {
-            count += usize::from(element.door.single_use);
-            !element.door.single_use || count % lost != 0
+            count += usize::from(element.grant_key.single_use);
+            !element.grant_key.single_use || count % lost != 0
         });
         let before = self.model.len();
-        let dropped = self.live.narrow(&seen, &self.ceiling, self.now).len();
-        let has = |door: &Door| seen.iter().any(|element| element.door == *door);
+        let dropped = self.live.retain_allowed(&seen, &self.ceiling, self.now).len();
+        let has = |grant_key: &GrantKey| seen.iter().any(|element| element.grant_key == *grant_key);
         let model = std::mem::take(&mut self.model);
-        let stays = |door: &Door| self.permits(*door) && (!door.single_use || has(door));
-        self.model = model.into_iter().filter(|((door, _), _)| stays(door)).collect();
+        let stays = |grant_key: &GrantKey| {
+            self.permits(*grant_key) && (!grant_key.single_use || has(grant_key))
+        };
+        self.model = model.into_iter().filter(|((grant_key, _), _)| stays(grant_key)).collect();
         assert_eq!(dropped, before - self.model.len());
     }
 
     /// The kernel has all doors, and the grant file all claims on them.
     fn restart(&mut self, limit: u16) {
         let known = std::mem::take(&mut self.live);
-        let open = known.elements(self.now).iter().map(|element| element.door).collect();
+        let open = known.elements(self.now).iter().map(|element| element.grant_key).collect();
         self.ceiling = permitting(limit);
-        let left = self.live.adopt(&known, &open, &self.ceiling, self.now).len();
+        let left = self.live.restore(&known, &open, &self.ceiling, self.now).len();
         let (model, before) = (std::mem::take(&mut self.model), known.len());
-        self.model = model.into_iter().filter(|((door, _), _)| self.permits(*door)).collect();
+        self.model =
+            model.into_iter().filter(|((grant_key, _), _)| self.permits(*grant_key)).collect();
         assert_eq!(left, before - self.model.len());
     }
 
@@ -187,13 +201,13 @@ impl World {
         assert_eq!(self.live.len(), self.model.len());
         assert!(self.live.len() <= LIVE);
         let elements = self.live.elements(self.now);
-        let found: BTreeMap<Door, Duration> =
-            elements.iter().map(|element| (element.door, element.remaining)).collect();
+        let found: BTreeMap<GrantKey, Duration> =
+            elements.iter().map(|element| (element.grant_key, element.remaining)).collect();
         assert_eq!(found.len(), elements.len(), "each door once");
-        let expected: BTreeMap<Door, Duration> = self
+        let expected: BTreeMap<GrantKey, Duration> = self
             .expected()
             .into_iter()
-            .map(|(door, until)| (door, until.since(self.now)))
+            .map(|(grant_key, until)| (grant_key, until.since(self.now)))
             .collect();
         assert_eq!(found, expected);
     }

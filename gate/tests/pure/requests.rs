@@ -1,32 +1,32 @@
 //! Records: what is written is read back, and nothing else is read at all.
 
-use sknock_gate::{Answer, Excess, Holder, Name, Request, Serial, Wish};
+use sknock_gate::{CertId, DenyReason, GrantRequest, OwnerName, Request, Response, Serial};
 
-use crate::{tcp, udp, wish};
+use crate::{grant_request, tcp, udp};
 
 fn samples() -> Vec<Request> {
-    let full = Wish {
+    let full = GrantRequest {
         seconds: u32::MAX,
         single_use: true,
-        ..wish(&["192.0.2.7", "2001:db8::7"], &[tcp(1, 65535); 16])
+        ..grant_request(&["192.0.2.7", "2001:db8::7"], &[tcp(1, 65535); 16])
     };
     let mut longest = full.clone();
-    longest.label.name = Name::cut(&"n".repeat(64));
-    longest.label.holder.serial = Serial::new(&[0xff; 20]).unwrap();
+    longest.label.name = OwnerName::truncated(&"n".repeat(64));
+    longest.label.cert.serial = Serial::new(&[0xff; 20]).unwrap();
     vec![
-        Request::Raise,
-        Request::Open(wish(&["2001:db8::7"], &[udp(53, 53)])),
+        Request::Activate,
+        Request::Open(grant_request(&["2001:db8::7"], &[udp(53, 53)])),
         Request::Open(full),
         Request::Open(longest.clone()),
-        Request::close(longest.label.holder),
+        Request::close(longest.label.cert),
         Request::Close {
             issuer: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
             serials: vec![serial(20), serial(0), serial(7)],
         },
-        Request::Close { issuer: [0; Holder::ISSUER], serials: vec![serial(20); Request::SERIALS] },
-        Request::CloseBelow([7; Holder::ISSUER]),
-        Request::IssuerAfter([7; Holder::ISSUER]),
-        Request::close(Holder { issuer: [0; Holder::ISSUER], serial: Serial::new(&[]).unwrap() }),
+        Request::Close { issuer: [0; CertId::ISSUER], serials: vec![serial(20); Request::SERIALS] },
+        Request::CloseIssuer([7; CertId::ISSUER]),
+        Request::NextIssuer([7; CertId::ISSUER]),
+        Request::close(CertId { issuer: [0; CertId::ISSUER], serial: Serial::new(&[]).unwrap() }),
     ]
 }
 
@@ -61,7 +61,7 @@ fn any_altered_byte_is_another_request_or_none() {
 
 #[test]
 fn another_length_is_no_request() {
-    let record = Request::Raise.encode().unwrap();
+    let record = Request::Activate.encode().unwrap();
     assert_eq!(Request::decode(&[]), None);
     assert_eq!(Request::decode(&record[..Request::LEN - 1]), None);
     assert_eq!(Request::decode(&[&record[..], &[0]].concat()), None);
@@ -79,12 +79,12 @@ fn padding_must_be_zero() {
 #[test]
 fn a_wish_that_does_not_fit_is_not_written() {
     let too_many = [
-        wish(&["192.0.2.7", "192.0.2.8", "192.0.2.9"], &[tcp(1, 1)]),
-        wish(&["192.0.2.7"], &[tcp(1, 1); 17]),
-        wish(&["192.0.2.7"], &[tcp(1, 1); 300]),
+        grant_request(&["192.0.2.7", "192.0.2.8", "192.0.2.9"], &[tcp(1, 1)]),
+        grant_request(&["192.0.2.7"], &[tcp(1, 1); 17]),
+        grant_request(&["192.0.2.7"], &[tcp(1, 1); 300]),
     ];
-    for wish in too_many {
-        assert_eq!(Request::Open(wish).encode(), None);
+    for grant_request in too_many {
+        assert_eq!(Request::Open(grant_request).encode(), None);
     }
 }
 
@@ -92,9 +92,9 @@ fn a_wish_that_does_not_fit_is_not_written() {
 fn nobody_or_too_many_to_close_is_not_written() {
     for count in [0, Request::SERIALS + 1, 300] {
         let serials = vec![serial(1); count];
-        assert_eq!(Request::Close { issuer: [0; Holder::ISSUER], serials }.encode(), None);
+        assert_eq!(Request::Close { issuer: [0; CertId::ISSUER], serials }.encode(), None);
     }
-    let mut record = Request::CloseBelow([0; Holder::ISSUER]).encode().unwrap();
+    let mut record = Request::CloseIssuer([0; CertId::ISSUER]).encode().unwrap();
     record[0] = 3;
     assert_eq!(Request::decode(&record), None, "nobody to close is no request");
 }
@@ -102,35 +102,35 @@ fn nobody_or_too_many_to_close_is_not_written() {
 #[test]
 fn an_answer_is_read_back_and_nothing_else_is() {
     let mut answers = vec![
-        Answer::Raised,
-        Answer::Opened { seconds: 0x0102_0304, clipped: true },
-        Answer::Opened { seconds: 1, clipped: false },
-        Answer::Closed { count: 7 },
-        Answer::NoCapacity,
-        Answer::Failed,
-        Answer::OnTrial,
-        Answer::Issuer(None),
-        Answer::Issuer(Some([0; Holder::ISSUER])),
-        Answer::Issuer(Some([7; Holder::ISSUER])),
+        Response::Activated,
+        Response::Opened { seconds: 0x0102_0304, clipped: true },
+        Response::Opened { seconds: 1, clipped: false },
+        Response::Closed { count: 7 },
+        Response::NoCapacity,
+        Response::Failed,
+        Response::OnTrial,
+        Response::Issuer(None),
+        Response::Issuer(Some([0; CertId::ISSUER])),
+        Response::Issuer(Some([7; CertId::ISSUER])),
     ];
     let excesses = (0..=u8::MAX).filter_map(|code| {
-        let mut record = [0; Answer::LEN];
+        let mut record = [0; Response::LEN];
         record[..2].copy_from_slice(&[4, code]);
-        Answer::decode(&record)
+        Response::decode(&record)
     });
     answers.extend(excesses);
-    assert!(answers.contains(&Answer::Refused(Excess::Rate)));
+    assert!(answers.contains(&Response::Refused(DenyReason::Rate)));
     assert_eq!(answers.len(), 10 + 15);
     for answer in answers {
         let record = answer.encode();
-        assert_eq!(Answer::decode(&record), Some(answer));
+        assert_eq!(Response::decode(&record), Some(answer));
         for at in 0..record.len() {
             let mut altered = record;
             altered[at] ^= 0x80;
-            if let Some(other) = Answer::decode(&altered) {
+            if let Some(other) = Response::decode(&altered) {
                 assert_ne!(other, answer);
             }
         }
-        assert_eq!(Answer::decode(&record[1..]), None);
+        assert_eq!(Response::decode(&record[1..]), None);
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sknock_gate::{
-    Bucket, Ceiling, Excess, Holder, Live, Network, Party, PortRange, Serial, Shares, Uptime, Wish,
+    BootInstant, Ceiling, CertId, DenyReason, GrantRequest, GrantTable, Party, PortRange, Serial,
+    Shares, SourceNetwork, TokenBucket,
 };
 
-use crate::{ceiling, tcp, wish};
+use crate::{ceiling, grant_request, tcp};
 
 const SIZE: usize = 2000;
 const USUAL: Shares = Shares { certificate: 20, network: 50 };
@@ -18,8 +19,8 @@ fn sharing() -> Ceiling {
     Ceiling { services, live: SIZE, per_second: 1_000, shares: USUAL, ..ceiling() }
 }
 
-fn holder(number: u16) -> Holder {
-    Holder { issuer: *b"CA01CA01CA01", serial: Serial::new(&number.to_be_bytes()).unwrap() }
+fn cert(number: u16) -> CertId {
+    CertId { issuer: *b"CA01CA01CA01", serial: Serial::new(&number.to_be_bytes()).unwrap() }
 }
 
 /// An address of host `host` in the IPv6 network number `network`.
@@ -30,38 +31,43 @@ fn host(network: u16, host: u64) -> IpAddr {
 
 struct Gate {
     ceiling: Ceiling,
-    live: Live,
-    bucket: Bucket,
-    now: Uptime,
+    live: GrantTable,
+    bucket: TokenBucket,
+    now: BootInstant,
 }
 
 impl Gate {
     fn new() -> Self {
-        let now = Uptime::from_millis(5_000);
-        Self { ceiling: sharing(), live: Live::default(), bucket: Bucket::default(), now }
+        let now = BootInstant::from_millis(5_000);
+        Self {
+            ceiling: sharing(),
+            live: GrantTable::default(),
+            bucket: TokenBucket::default(),
+            now,
+        }
     }
 
-    fn open(&mut self, who: u16, address: IpAddr, ports: PortRange) -> Result<(), Excess> {
-        let mut wish = Wish { seconds: 60, ..wish(&[], &[ports]) };
-        wish.addresses.push(address);
-        wish.label.holder = holder(who);
-        let opening = self.ceiling.check(&wish, &self.live, &mut self.bucket, self.now)?;
-        self.live.record(&opening, self.now);
+    fn open(&mut self, who: u16, address: IpAddr, ports: PortRange) -> Result<(), DenyReason> {
+        let mut grant_request = GrantRequest { seconds: 60, ..grant_request(&[], &[ports]) };
+        grant_request.addresses.push(address);
+        grant_request.label.cert = cert(who);
+        let grant = self.ceiling.check(&grant_request, &self.live, &mut self.bucket, self.now)?;
+        self.live.record(&grant, self.now);
         Ok(())
     }
 
     fn held(&self, who: u16) -> usize {
-        self.live.held(&Party::Certificate(holder(who)))
+        self.live.held(&Party::Certificate(cert(who)))
     }
 
     /// Opens one door after the other at new addresses, until there is none to be had.
-    fn fill(&mut self, who: u16, network: u16) -> Excess {
+    fn fill(&mut self, who: u16, network: u16) -> DenyReason {
         for number in 0.. {
             // Slowly, so that the rate plays no part; doors stay open for a minute.
             self.now = self.now.after(Duration::from_millis(4));
             let address = host(network, number << 16 | u64::from(who));
-            if let Err(excess) = self.open(who, address, tcp(22, 22)) {
-                return excess;
+            if let Err(deny_reason) = self.open(who, address, tcp(22, 22)) {
+                return deny_reason;
             }
         }
         unreachable!("the room is bounded")
@@ -71,9 +77,9 @@ impl Gate {
 #[test]
 fn one_certificate_gets_its_share_and_no_more() {
     let mut gate = Gate::new();
-    assert_eq!(gate.fill(1, 1), Excess::ShareOfCertificate);
+    assert_eq!(gate.fill(1, 1), DenyReason::ShareOfCertificate);
     assert_eq!(gate.held(1), SIZE / 5);
-    assert_eq!(gate.open(1, host(2, 1), tcp(22, 22)), Err(Excess::ShareOfCertificate));
+    assert_eq!(gate.open(1, host(2, 1), tcp(22, 22)), Err(DenyReason::ShareOfCertificate));
     assert_eq!(gate.open(1, host(1, 1), tcp(22, 22)), Ok(()), "what it has can be renewed");
     assert_eq!(gate.open(2, host(1, 1), tcp(22, 85)), Ok(()), "and others get in");
 }
@@ -82,12 +88,12 @@ fn one_certificate_gets_its_share_and_no_more() {
 fn one_network_gets_its_share_and_no_more() {
     let mut gate = Gate::new();
     for who in 1..=2 {
-        assert_eq!(gate.fill(who, 1), Excess::ShareOfCertificate);
+        assert_eq!(gate.fill(who, 1), DenyReason::ShareOfCertificate);
     }
-    assert_eq!(gate.fill(3, 1), Excess::ShareOfNetwork);
-    let network = Party::Network(Network::from(host(1, 9)));
+    assert_eq!(gate.fill(3, 1), DenyReason::ShareOfNetwork);
+    let network = Party::Network(SourceNetwork::from(host(1, 9)));
     assert_eq!(gate.live.held(&network), SIZE / 2);
-    assert_eq!(gate.open(4, host(1, 1), tcp(23, 23)), Err(Excess::ShareOfNetwork));
+    assert_eq!(gate.open(4, host(1, 1), tcp(23, 23)), Err(DenyReason::ShareOfNetwork));
     assert_eq!(gate.open(4, host(2, 1), tcp(23, 23)), Ok(()));
 }
 
@@ -95,15 +101,15 @@ fn one_network_gets_its_share_and_no_more() {
 fn of_the_last_tenth_those_get_something_who_hold_least() {
     let mut gate = Gate::new();
     for who in 1..=4 {
-        assert_eq!(gate.fill(who, who), Excess::ShareOfCertificate);
+        assert_eq!(gate.fill(who, who), DenyReason::ShareOfCertificate);
     }
     // The fifth is stopped where the last tenth begins.
-    assert_eq!(gate.fill(5, 5), Excess::Reserved);
+    assert_eq!(gate.fill(5, 5), DenyReason::Reserved);
     assert_eq!(gate.live.len(), SIZE * 9 / 10);
     // The next ones get a tenth of what is left: 20 of 200, 18 of 180 ...
     let got: Vec<usize> = (6..=10)
         .map(|who| {
-            assert_eq!(gate.fill(who, who), Excess::Reserved);
+            assert_eq!(gate.fill(who, who), DenyReason::Reserved);
             gate.held(who)
         })
         .collect();
@@ -116,8 +122,8 @@ fn of_the_last_tenth_those_get_something_who_hold_least() {
 fn what_ends_is_counted_for_nobody_any_more() {
     let mut gate = Gate::new();
     let _ = gate.fill(1, 1);
-    assert_eq!(gate.live.forget(&holder(1)), SIZE / 5);
-    let network = Party::Network(Network::from(host(1, 1)));
+    assert_eq!(gate.live.remove_cert(&cert(1)), SIZE / 5);
+    let network = Party::Network(SourceNetwork::from(host(1, 1)));
     assert_eq!((gate.held(1), gate.live.held(&network)), (0, 0));
     let _ = gate.fill(1, 1);
     gate.now = gate.now.after(Duration::from_secs(61));
@@ -130,13 +136,13 @@ fn one_certificate_gets_its_share_of_the_rate_and_no_more() {
     let mut gate = Gate::new();
     gate.ceiling.per_second = 10;
     let mut opened = 0;
-    let excess = loop {
+    let deny_reason = loop {
         match gate.open(1, host(1, 1), tcp(22, 22)) {
             Ok(()) => opened += 1,
-            Err(excess) => break excess,
+            Err(deny_reason) => break deny_reason,
         }
     };
-    assert_eq!((opened, excess), (20, Excess::RateOfCertificate));
+    assert_eq!((opened, deny_reason), (20, DenyReason::RateOfCertificate));
     assert_eq!(gate.open(2, host(1, 2), tcp(22, 22)), Ok(()));
 }
 
@@ -147,11 +153,11 @@ proptest! {
     /// nothing gets in with the largest wish, also from their network.
     #[test]
     fn who_holds_nothing_gets_in_beside_two_who_take_all_they_can(
-        wishes in prop::collection::vec((0..2_u16, 0..3_u16, 0..8_u64, 1..900_u16, 1..=64_u16, 0..40_u64), 1..200),
+        grant_requests in prop::collection::vec((0..2_u16, 0..3_u16, 0..8_u64, 1..900_u16, 1..=64_u16, 0..40_u64), 1..200),
         from in 0..3_u16,
     ) {
         let mut gate = Gate::new();
-        for (who, network, number, first, width, later) in wishes {
+        for (who, network, number, first, width, later) in grant_requests {
             gate.now = gate.now.after(Duration::from_millis(later));
             let _ = gate.live.expire(gate.now);
             let _ = gate.open(who, host(network, number), tcp(first, first + width - 1));
@@ -162,16 +168,16 @@ proptest! {
 
     /// With however many certificates: in the last tenth nobody gets more than a tenth of what was left.
     #[test]
-    fn nobody_fills_the_last_tenth(wishes in prop::collection::vec((0..40_u16, 0..30_u64, 1..=64_u16), 1..200)) {
+    fn nobody_fills_the_last_tenth(grant_requests in prop::collection::vec((0..40_u16, 0..30_u64, 1..=64_u16), 1..200)) {
         let mut gate = Gate::new();
-        for (who, number, width) in wishes {
+        for (who, number, width) in grant_requests {
             let (left, before) = (SIZE - gate.live.len(), gate.held(who));
             let opened = gate.open(who, host(who, number), tcp(1, width));
             let more = gate.held(who) - before;
             if more > 0 && left - more < SIZE / 10 {
                 prop_assert!(gate.held(who) <= (left / 10).max(1), "{} of {left}", gate.held(who));
             }
-            if left > 0 && opened == Err(Excess::Live) {
+            if left > 0 && opened == Err(DenyReason::Live) {
                 prop_assert!(usize::from(width) > left);
             }
         }

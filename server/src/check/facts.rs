@@ -1,6 +1,6 @@
 //! What is so because of several keys or of defaults, in words, whether or not anything is wrong.
 
-use sknock_gate::Meter;
+use sknock_gate::SourceLimit;
 
 use super::unknown::Unknown;
 use crate::config::{Intake, Settings};
@@ -27,7 +27,7 @@ pub(super) fn gather(settings: &Settings, unknown: &Unknown) -> Vec<String> {
     };
     let limit = match meter(knocks) {
         None => "any number from one source".to_owned(),
-        Some(Meter { per_second, burst, .. }) => format!(
+        Some(SourceLimit { per_second, burst, .. }) => format!(
             "{per_second} a second of one address (IPv6: of one network of 64 bits), {burst} at once"
         ),
     };

@@ -27,7 +27,7 @@ use walk::{Judgement, Place, Walk};
 pub(super) const MOST_OF_A_RULESET: u64 = 32 << 20;
 
 /// Where the kernel copies knocks for NFLOG: who drops them earlier is in the way, later not.
-const HEARS_AT: i64 = sknock_gate::Rules::KNOCKS_PRIORITY as i64;
+const HEARS_AT: i64 = sknock_gate::TableSpec::KNOCKS_PRIORITY as i64;
 
 /// Each port of a range costs a walk through all rules.
 const MOST_APART: usize = 64;

@@ -7,7 +7,7 @@ use std::{fs, thread};
 
 use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, unshare};
-use sknock_gate::{Error, Firewall, listen};
+use sknock_gate::{Firewall, FirewallError, bind_group};
 use sknock_protocol::Service;
 
 use super::others::{self, MOST_OF_A_RULESET};
@@ -50,7 +50,7 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
         }
     }
     match try_kernel(settings) {
-        Ok(Ok(()) | Err(Error::Rules(_))) => {} // the configuration's problem, already told
+        Ok(Ok(()) | Err(FirewallError::Rules(_))) => {} // the configuration's problem, already told
         Ok(Err(error)) => host.unsupported.push(error.to_string()),
         Err(error) => host.unlooked.push(format!("whether the kernel can do all: {error}")),
     }
@@ -135,14 +135,14 @@ fn old_tables() -> Option<String> {
 }
 
 /// Builds the very table where nobody is. The outer error: there is no such place.
-fn try_kernel(settings: &Settings) -> io::Result<Result<(), Error>> {
+fn try_kernel(settings: &Settings) -> io::Result<Result<(), FirewallError>> {
     let rules = plan::rules(settings);
     let group = (settings.knocks.intake == Intake::Nflog).then_some(settings.knocks.group);
     let attempt = move || {
         unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
         let raise = || {
-            Firewall::open()?.raise(&rules, &[], &[])?;
-            group.map_or(Ok(()), |group| listen(group).map(drop))
+            Firewall::open()?.install(&rules, &[], &[])?;
+            group.map_or(Ok(()), |group| bind_group(group).map(drop))
         };
         Ok(raise())
     };

@@ -9,7 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use sknock_gate::Answer;
+use sknock_gate::Response;
 use sknock_protocol::Verifier;
 use tracing::error;
 
@@ -105,7 +105,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
 
 fn protect(gate: &mut Gate) -> Result<(), Box<dyn Error>> {
     match gate.raise()? {
-        Answer::Raised => Ok(()),
+        Response::Activated => Ok(()),
         answer => Err(format!("the gate did not put up the protection ({answer:?})").into()),
     }
 }

@@ -26,7 +26,7 @@ pub struct KnockLog {
 }
 
 impl KnockLog {
-    /// Takes over the socket of a group that somebody [listens](sknock_gate::listen) to.
+    /// Takes over the socket of a group that somebody [listens](sknock_gate::bind_group) to.
     pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
         let losses = Arc::new(Losses::of(descriptor.as_fd())?);
         Ok(Self { descriptor: Arc::new(descriptor), losses })

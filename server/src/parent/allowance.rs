@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use sknock_gate::Uptime;
+use sknock_gate::BootInstant;
 
 /// Lines a second besides one for each grant: refusals of known clients have 110 a second for each
 /// thread (`audit.rs`), lists and errors a few.
@@ -27,7 +27,7 @@ pub(crate) struct Allowance {
     bytes: Bucket,
     dropped: u64,
     /// When it was last told how many were dropped.
-    told: Option<Uptime>,
+    told: Option<BootInstant>,
 }
 
 /// What was dropped, and why.
@@ -57,7 +57,7 @@ impl Allowance {
     }
 
     /// Whether a line of this many bytes may be passed on. If not, it is counted as dropped.
-    pub(crate) fn grants(&mut self, length: usize, now: Uptime) -> bool {
+    pub(crate) fn grants(&mut self, length: usize, now: BootInstant) -> bool {
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         let fits = self.lines.has(1, now) && self.bytes.has(length, now);
         if fits {
@@ -70,13 +70,13 @@ impl Allowance {
     }
 
     /// What was dropped since it was last told, once in ten seconds.
-    pub(crate) fn excess(&mut self, now: Uptime) -> Option<Excess> {
+    pub(crate) fn excess(&mut self, now: BootInstant) -> Option<Excess> {
         let waits = self.told.is_some_and(|told| now.since(told) < PERIOD);
         if waits { None } else { self.last_excess(now) }
     }
 
     /// What was dropped since it was last told.
-    pub(crate) fn last_excess(&mut self, now: Uptime) -> Option<Excess> {
+    pub(crate) fn last_excess(&mut self, now: BootInstant) -> Option<Excess> {
         if self.dropped == 0 {
             return None;
         }
@@ -92,7 +92,7 @@ struct Bucket {
     per_second: u64,
     /// In billionths of a token.
     left: u64,
-    filled: Option<Uptime>,
+    filled: Option<BootInstant>,
 }
 
 const TOKEN: u64 = 1_000_000_000;
@@ -102,7 +102,7 @@ impl Bucket {
         Self { per_second, left: full(per_second), filled: None }
     }
 
-    fn has(&mut self, count: u64, now: Uptime) -> bool {
+    fn has(&mut self, count: u64, now: BootInstant) -> bool {
         let span = self.filled.map_or(Duration::ZERO, |filled| now.since(filled));
         let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         let more = nanos.saturating_mul(self.per_second);
@@ -125,11 +125,15 @@ fn full(per_second: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn at(millis: u64) -> Uptime {
-        Uptime::from_millis(1_000_000 + millis)
+    fn at(millis: u64) -> BootInstant {
+        BootInstant::from_millis(1_000_000 + millis)
     }
 
-    fn passed(allowance: &mut Allowance, (count, length): (usize, usize), now: Uptime) -> usize {
+    fn passed(
+        allowance: &mut Allowance,
+        (count, length): (usize, usize),
+        now: BootInstant,
+    ) -> usize {
         (0..count).filter(|_| allowance.grants(length, now)).count()
     }
 

@@ -9,7 +9,7 @@ use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use sknock_gate::Uptime;
+use sknock_gate::BootInstant;
 
 use super::allowance::Allowance;
 use crate::log;
@@ -47,7 +47,7 @@ impl ChildLog {
     }
 
     /// Passes on what is there, some of it if it is much. `false` at the end: nobody has the other end.
-    pub(crate) fn pass_on(&mut self, allowance: &mut Allowance, now: Uptime) -> bool {
+    pub(crate) fn pass_on(&mut self, allowance: &mut Allowance, now: BootInstant) -> bool {
         let lines = self.read();
         let granted = lines_of(lines.as_deref().unwrap_or_default())
             .filter(|line| allowance.grants(line.len(), now));
@@ -57,7 +57,7 @@ impl ChildLog {
 
     /// Passes on what is left when the process has ended: the last lines, and of those before them what is
     /// granted.
-    pub(crate) fn finish(&mut self, allowance: &mut Allowance, now: Uptime) {
+    pub(crate) fn finish(&mut self, allowance: &mut Allowance, now: BootInstant) {
         let mut left = Vec::new();
         // As much as a pipe holds, however large somebody has made it.
         for _ in 0..64 {
@@ -141,7 +141,7 @@ mod tests {
         use std::io::Write;
 
         let (mut log, mut theirs) = ChildLog::new().unwrap();
-        let (mut allowance, now) = (Allowance::of(1), Uptime::default());
+        let (mut allowance, now) = (Allowance::of(1), BootInstant::default());
         // More than a pipe holds, many times over.
         let line = "x".repeat(1023) + "\n";
         for _ in 0..20_000 {
@@ -160,7 +160,7 @@ mod tests {
         use std::io::Write;
 
         let (mut log, mut theirs) = ChildLog::new().unwrap();
-        let (mut allowance, now) = (Allowance::of(1), Uptime::default());
+        let (mut allowance, now) = (Allowance::of(1), BootInstant::default());
         while allowance.grants(1, now) {}
         let _ = allowance.excess(now);
         theirs.write_all(&b"one of many\n".repeat(50)).unwrap();

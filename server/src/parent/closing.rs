@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use sknock_gate::Claim;
+use sknock_gate::NamespaceLock;
 
 use crate::closing::{Answered, LARGEST, SOCKET};
 use crate::grants::Which;
@@ -18,8 +18,8 @@ pub(crate) struct CloseSocket(UnixDatagram);
 
 impl CloseSocket {
     /// Opens it beside `claim`, in place of what an earlier run has left.
-    pub(crate) fn open(claim: &Claim) -> io::Result<Self> {
-        let path = claim.beside(SOCKET);
+    pub(crate) fn open(claim: &NamespaceLock) -> io::Result<Self> {
+        let path = claim.sibling(SOCKET);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -90,7 +90,7 @@ impl Way {
     fn restore(self, socket: BorrowedFd<'_>) -> bool {
         match self {
             Self::Port(_) => KnockSocket::restore(socket),
-            Self::Group(group) => sknock_gate::restore_listener(socket)
+            Self::Group(group) => sknock_gate::rebind_group(socket)
                 .inspect_err(|error| {
                     warn!("NFLOG group {group}: cannot restore its socket: {error}");
                 })
@@ -121,7 +121,7 @@ impl Way {
                 )
             }
             Self::Group(group) => {
-                sknock_gate::listen(group).map_err(|error| format!("nflogGroup: {error}"))
+                sknock_gate::bind_group(group).map_err(|error| format!("nflogGroup: {error}"))
             }
         }
     }

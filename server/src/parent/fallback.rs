@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
-use sknock_gate::{Claim, Origin};
+use sknock_gate::{NamespaceLock, Origin};
 use sknock_storage::{Content, Slots, Stored, remove};
 use tracing::warn;
 
@@ -26,8 +26,8 @@ pub(crate) struct Fallbacks {
 
 impl Fallbacks {
     /// Opens them beside `claim`.
-    pub(crate) fn open(claim: &Claim, origin: Origin) -> io::Result<Self> {
-        let open = |name| Fallback::open(&claim.beside(name), origin);
+    pub(crate) fn open(claim: &NamespaceLock, origin: Origin) -> io::Result<Self> {
+        let open = |name| Fallback::open(&claim.sibling(name), origin);
         Ok(Self { before: open("before")?, confirmed: open("confirmed")? })
     }
 

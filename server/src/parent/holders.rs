@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nix::unistd::Uid;
-use sknock_gate::{Bound, Uptime};
+use sknock_gate::{BootInstant, Bound};
 use tracing::{info, warn};
 
 use crate::config::{Intake, Settings};
@@ -21,7 +21,7 @@ const NAMED: usize = 4;
 /// Looks for them, and tells of each once.
 #[derive(Debug, Default)]
 pub(crate) struct Holders {
-    due: Uptime,
+    due: BootInstant,
     /// By their inode.
     known: BTreeSet<u64>,
 }
@@ -29,11 +29,11 @@ pub(crate) struct Holders {
 impl Holders {
     /// Look at the next opportunity.
     pub(crate) fn look_soon(&mut self) {
-        self.due = Uptime::default();
+        self.due = BootInstant::default();
     }
 
     /// Looks, if it is time to. Sockets of `own` are answers on their way.
-    pub(crate) fn look(&mut self, settings: &Settings, own: Option<Uid>, now: Uptime) {
+    pub(crate) fn look(&mut self, settings: &Settings, own: Option<Uid>, now: BootInstant) {
         if now < self.due {
             return;
         }

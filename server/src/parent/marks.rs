@@ -10,7 +10,7 @@ mod store;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sknock_gate::Uptime;
+use sknock_gate::BootInstant;
 use sknock_protocol::{FUTURE_SLACK, Moment};
 use tracing::{info, warn};
 
@@ -35,7 +35,7 @@ pub(crate) struct Keeper {
     store: Option<Store>,
     /// Since when something is not on the disk.
     unsaved: bool,
-    saved: Option<Uptime>,
+    saved: Option<BootInstant>,
     untold: Rate,
     failing: bool,
 }
@@ -118,14 +118,14 @@ impl Keeper {
     }
 
     /// Says why a report counts for nothing; not as often as somebody may like.
-    pub(crate) fn tell(&mut self, why: Unfit, now: Uptime) {
-        if let Some(untold) = self.untold.leave(now.since(Uptime::default()).as_secs()) {
+    pub(crate) fn tell(&mut self, why: Unfit, now: BootInstant) {
+        if let Some(untold) = self.untold.leave(now.since(BootInstant::default()).as_secs()) {
             warn!(untold, "the network process reports a revocation list: {why}");
         }
     }
 
     /// Writes down what is not yet, unless that was done just now.
-    pub(crate) fn save(&mut self, now: Uptime) {
+    pub(crate) fn save(&mut self, now: BootInstant) {
         let early = self.saved.is_some_and(|saved| now.since(saved) < PAUSE);
         let Some(store) = self.store.as_mut().filter(|_| self.unsaved && !early) else { return };
         let entries: Vec<Entry> =
@@ -242,7 +242,7 @@ mod tests {
         let mut keeper = Keeper::default();
         keeper.settle(&state, &instead);
         keeper.take(&report(1, 100, 5), false, NOW).unwrap();
-        keeper.save(Uptime::from_millis(0));
+        keeper.save(BootInstant::from_millis(0));
         let (before, saved) = (keeper.entries(), on_disk());
         assert_eq!(saved.len(), 1);
         for (seconds, confirmed) in [(1, false), (2, true)] {
@@ -250,14 +250,14 @@ mod tests {
             assert_eq!(keeper.take(&report(1, 200, 5), true, NOW), Ok(false));
             assert_eq!(keeper.take(&report(1, 150, 5), false, NOW), Ok(false), "older than those");
             assert_ne!(keeper.entries(), before, "it counts in the trial");
-            keeper.save(Uptime::from_millis(seconds * 1000));
+            keeper.save(BootInstant::from_millis(seconds * 1000));
             assert_eq!(on_disk(), saved);
             if confirmed {
                 keeper.confirm();
             } else {
                 keeper.roll_back();
             }
-            keeper.save(Uptime::from_millis(seconds * 1000 + 500));
+            keeper.save(BootInstant::from_millis(seconds * 1000 + 500));
             assert_eq!(keeper.entries() != before, confirmed);
             assert_eq!(on_disk() != saved, confirmed);
         }
@@ -270,7 +270,7 @@ mod tests {
         let mut first = Keeper::default();
         first.settle(&state, &instead);
         first.take(&report(1, 100, 5), false, NOW).unwrap();
-        first.save(Uptime::default());
+        first.save(BootInstant::default());
         let mut next = Keeper::default();
         next.settle(&state, &instead);
         assert_eq!(next.entries(), first.entries());
@@ -280,7 +280,7 @@ mod tests {
         let mut other = Keeper::default();
         other.settle(&blocked, &instead);
         other.take(&report(2, 100, 5), false, NOW).unwrap();
-        other.save(Uptime::default());
+        other.save(BootInstant::default());
         next.settle(&blocked, &instead);
         assert_eq!(next.entries().len(), 2, "both count");
     }

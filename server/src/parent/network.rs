@@ -12,7 +12,7 @@ use caps::Capability;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 
-use sknock_gate::Uptime;
+use sknock_gate::BootInstant;
 
 pub(super) use self::question::EVERY as QUESTION;
 use self::question::Question;
@@ -40,9 +40,9 @@ pub(crate) struct Network {
     child: Child,
     stage: Stage,
     /// Since when a link or the orders are gone.
-    astray: Option<Uptime>,
+    astray: Option<BootInstant>,
     /// Since when it is listened to: since its start.
-    known: Option<Uptime>,
+    known: Option<BootInstant>,
     question: Question,
     /// What the names of the files that it may read meant at its start.
     pub(crate) granted: Meanings,
@@ -56,7 +56,7 @@ enum Stage {
     Started,
     Prepared,
     Begun,
-    Finishing(Uptime),
+    Finishing(BootInstant),
 }
 
 /// What a network process is given, besides its settings and the way to us.
@@ -143,7 +143,7 @@ impl Network {
     ///
     /// One that stays readable for ever, closed or full of what nobody asked for, would keep us busy
     /// for ever. So the first thing that no network process of ours says is the last that is heard.
-    pub(crate) fn listen(&mut self, allowance: &mut Allowance, now: Uptime) {
+    pub(crate) fn listen(&mut self, allowance: &mut Allowance, now: BootInstant) {
         self.known.get_or_insert(now);
         if self.log.as_mut().is_some_and(|log| !log.pass_on(allowance, now)) {
             self.log = None;
@@ -176,7 +176,7 @@ impl Network {
     }
 
     /// Asks it whether its workers turn, if it is time. For who judges knocks; others cannot answer.
-    pub(crate) fn ask(&mut self, now: Uptime) {
+    pub(crate) fn ask(&mut self, now: BootInstant) {
         if self.question.is_due(now) {
             self.order(Order::Answer);
         }
@@ -193,7 +193,7 @@ impl Network {
     }
 
     /// Whether it was started more than `span` ago.
-    pub(crate) fn is_late(&self, now: Uptime, span: Duration) -> bool {
+    pub(crate) fn is_late(&self, now: BootInstant, span: Duration) -> bool {
         self.known.is_some_and(|known| now.since(known) > span)
     }
 
@@ -224,7 +224,7 @@ impl Network {
     }
 
     /// Has it finish, if it was not told before.
-    pub(crate) fn finish(&mut self, now: Uptime) {
+    pub(crate) fn finish(&mut self, now: BootInstant) {
         if !self.is_finishing() {
             self.stage = Stage::Finishing(now);
             self.order(Order::Finish);
@@ -238,7 +238,7 @@ impl Network {
 
     /// Whether it should have ended more than `span` ago: it was told to, or a line is gone, and none
     /// of ours lives without.
-    pub(crate) fn is_overdue(&self, now: Uptime, span: Duration) -> bool {
+    pub(crate) fn is_overdue(&self, now: BootInstant, span: Duration) -> bool {
         let since = match self.stage {
             Stage::Finishing(since) => Some(since),
             _ => self.astray,
@@ -255,7 +255,11 @@ impl Network {
     }
 
     /// How the process ended, if it has.
-    pub(crate) fn ended(&mut self, allowance: &mut Allowance, now: Uptime) -> Option<ExitStatus> {
+    pub(crate) fn ended(
+        &mut self,
+        allowance: &mut Allowance,
+        now: BootInstant,
+    ) -> Option<ExitStatus> {
         let status = self.child.try_wait().ok().flatten()?;
         // Its last words come before what is said of its end.
         if let Some(mut log) = self.log.take() {

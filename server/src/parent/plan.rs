@@ -4,34 +4,37 @@
 use std::time::Duration;
 
 use nix::unistd::geteuid;
-use sknock_gate::{Answers, Ceiling, Ending, Hearing, Meter, Policy, PortRange, Rules, Transport};
+use sknock_gate::{
+    Answers, Ceiling, FirewallPolicy, KnockCapture, OnRevoke, PortRange, SourceLimit, TableSpec,
+    Transport,
+};
 use sknock_protocol::{ANSWER_LENGTH, Service, v1, v2};
 
 use super::privilege::Account;
-use crate::config::{FirewallPolicy, Intake, Knocks, OnRevoke, Settings};
+use crate::config::{self, Intake, Knocks, Settings};
 
 /// What the table looks like.
-pub(crate) fn rules(settings: &Settings) -> Rules {
+pub(crate) fn rules(settings: &Settings) -> TableSpec {
     let firewall = &settings.firewall;
-    Rules {
+    TableSpec {
         policy: match firewall.policy {
-            FirewallPolicy::None => Policy::None,
-            FirewallPolicy::Reject => Policy::Reject,
-            FirewallPolicy::Drop => Policy::Drop,
+            config::FirewallPolicy::None => FirewallPolicy::None,
+            config::FirewallPolicy::Reject => FirewallPolicy::Reject,
+            config::FirewallPolicy::Drop => FirewallPolicy::Drop,
         },
         protected: ranges(&firewall.protected),
         always_open: ranges(&firewall.always_open),
         knock_ports: ranges(&settings.knocks.ports),
         knock_lengths: knock_lengths(settings),
-        hearing: match settings.knocks.intake {
-            Intake::Socket => Hearing::Socket,
-            Intake::Nflog => Hearing::Log { group: settings.knocks.group },
+        capture: match settings.knocks.intake {
+            Intake::Socket => KnockCapture::Socket,
+            Intake::Nflog => KnockCapture::Log { group: settings.knocks.group },
         },
-        meter: meter(&settings.knocks),
+        source_limit: meter(&settings.knocks),
         answers: Answers { udp_length: with_header(ANSWER_LENGTH), user: answers(settings) },
-        ending: match settings.revocation.ending {
-            OnRevoke::Cut => Ending::Cut,
-            OnRevoke::Close => Ending::Close,
+        on_revoke: match settings.revocation.ending {
+            config::OnRevoke::Cut => OnRevoke::Terminate,
+            config::OnRevoke::Close => OnRevoke::KeepExisting,
         },
         capacity: settings.grants.live.saturating_mul(2),
         gc_interval: Duration::from_secs(2),
@@ -45,11 +48,11 @@ fn answers(settings: &Settings) -> u32 {
 }
 
 /// How many knocks of one source count.
-pub(crate) fn meter(knocks: &Knocks) -> Option<Meter> {
+pub(crate) fn meter(knocks: &Knocks) -> Option<SourceLimit> {
     let per_second = knocks.per_source;
     // Five seconds' worth at one time: many people may be behind one address.
     let burst = per_second.saturating_mul(5);
-    (per_second > 0).then_some(Meter { per_second, burst, sources: SOURCES })
+    (per_second > 0).then_some(SourceLimit { per_second, burst, sources: SOURCES })
 }
 
 /// How many sources of each family the kernel remembers for six seconds; takes 13 MB when full.
@@ -62,7 +65,7 @@ pub(crate) fn ceiling(settings: &Settings) -> Ceiling {
         [] => all_ports().collect(),
         some => ranges(some),
     };
-    for knocks in rules(settings).for_knocks_only() {
+    for knocks in rules(settings).dedicated_knock_ports() {
         services = services.iter().flat_map(|service| service.without(knocks)).collect();
     }
     Ceiling {
@@ -78,9 +81,11 @@ pub(crate) fn ceiling(settings: &Settings) -> Ceiling {
 pub(crate) fn summary(settings: &Settings) -> String {
     let firewall = &settings.firewall;
     let policy = match firewall.policy {
-        FirewallPolicy::None => return "firewallPolicy = none: nothing is closed".to_owned(),
-        FirewallPolicy::Reject => "reject",
-        FirewallPolicy::Drop => "drop",
+        config::FirewallPolicy::None => {
+            return "firewallPolicy = none: nothing is closed".to_owned();
+        }
+        config::FirewallPolicy::Reject => "reject",
+        config::FirewallPolicy::Drop => "drop",
     };
     let list = |services: &[Service]| {
         services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

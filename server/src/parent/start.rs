@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Error, Firewall, Uptime};
+use sknock_gate::{BootInstant, Firewall, FirewallError};
 use tracing::{error, warn};
 
 use super::fallback::Fallbacks;
@@ -30,9 +30,9 @@ impl Start {
         firewall: &mut Firewall,
         settings: Settings,
         trial: Option<Duration>,
-        (fallbacks, unconfirmed): (&Fallbacks, Option<Uptime>),
-        now: Uptime,
-    ) -> Result<Option<Self>, Error> {
+        (fallbacks, unconfirmed): (&Fallbacks, Option<BootInstant>),
+        now: BootInstant,
+    ) -> Result<Option<Self>, FirewallError> {
         if let Some(before) = fallbacks.before.kept(&settings) {
             warn!(
                 "an earlier run was cut off before anybody had confirmed a trial: going on with the \
@@ -58,7 +58,7 @@ impl Start {
                     "an earlier run was on trial, and nobody has confirmed it: protection is \
                      removed, and nothing is started. To try again, start again"
                 );
-                firewall.lower()?;
+                firewall.remove()?;
                 return Ok(None);
             }
             Some(left) => {

@@ -16,7 +16,7 @@ use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sknock_gate::{Gate, Happened, Uptime, Watch};
+use sknock_gate::{BootInstant, Gate, Outcome, Watch};
 use tracing::{error, info, warn};
 
 use self::names::Names;
@@ -48,7 +48,7 @@ pub(crate) struct Supervisor {
     pub(crate) signals: Signals,
     pub(crate) notify: Notify,
     /// When systemd was told last that all is well.
-    vouched: Uptime,
+    vouched: BootInstant,
     closing: Option<CloseSocket>,
     trial: Trial,
     current: Option<Network>,
@@ -56,7 +56,7 @@ pub(crate) struct Supervisor {
     /// Whether protection has been up since we started.
     protected: bool,
     /// When to put the table back that somebody has changed.
-    mend: Option<Uptime>,
+    mend: Option<BootInstant>,
     again: Again,
     names: Names,
     holders: Holders,
@@ -72,12 +72,12 @@ pub(crate) struct Supervisor {
 #[derive(Debug, Default)]
 struct Again {
     failures: u32,
-    due: Option<Uptime>,
+    due: Option<BootInstant>,
 }
 
 impl Again {
     /// Half a second, then twice as long each time, up to half a minute.
-    fn schedule(&mut self, now: Uptime) {
+    fn schedule(&mut self, now: BootInstant) {
         let wait = Duration::from_millis(500) * 2u32.pow(self.failures.min(6));
         self.failures = self.failures.saturating_add(1);
         self.due = Some(now.after(wait));
@@ -107,7 +107,7 @@ impl Supervisor {
             watch,
             signals,
             notify: Notify::of_environment(),
-            vouched: Uptime::default(),
+            vouched: BootInstant::default(),
             closing: None,
             trial,
             current: None,
@@ -118,7 +118,7 @@ impl Supervisor {
             names: Names::default(),
             holders: Holders::default(),
             renewed: false,
-            suspended: Suspended::begin(Uptime::suspended()),
+            suspended: Suspended::begin(BootInstant::suspended()),
         }
     }
 
@@ -131,7 +131,7 @@ impl Supervisor {
     pub(crate) fn run(mut self) -> ExitCode {
         loop {
             self.wait();
-            let now = Uptime::now();
+            let now = BootInstant::now();
             while let Some(wanted) = self.signals.next() {
                 match wanted {
                     Wanted::Stop => return self.stop(),
@@ -168,20 +168,20 @@ impl Supervisor {
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
         let due = self.mend.into_iter().chain(self.trial_due()).min();
-        let idle = due.map_or(ROUND, |due| due.since(Uptime::now()).min(ROUND));
+        let idle = due.map_or(ROUND, |due| due.since(BootInstant::now()).min(ROUND));
         let timeout = PollTimeout::try_from(idle).unwrap_or(PollTimeout::ZERO);
         // An error wakes us like anything else; there is always something to look after.
         let _ = poll(&mut polled, timeout);
     }
 
-    fn listen(&mut self, now: Uptime) {
+    fn listen(&mut self, now: BootInstant) {
         for network in self.current.iter_mut().chain(&mut self.next) {
             network.listen(&mut self.allowance, now);
         }
     }
 
     /// Notices ends, and decides what follows.
-    fn bury(&mut self, now: Uptime) -> Option<ExitCode> {
+    fn bury(&mut self, now: BootInstant) -> Option<ExitCode> {
         if let Some(status) =
             self.next.as_mut().and_then(|next| next.ended(&mut self.allowance, now))
         {
@@ -211,12 +211,12 @@ impl Supervisor {
         None
     }
 
-    fn look_after(&mut self, now: Uptime) {
+    fn look_after(&mut self, now: BootInstant) {
         self.stand_guard(now);
-        self.resume(now, Uptime::suspended());
+        self.resume(now, BootInstant::suspended());
         self.world.marks.save(now);
         self.clerk.gate.expire(now);
-        self.clerk.gate.write_down(now);
+        self.clerk.gate.save(now);
         self.tell_of_trial(now);
         self.allowance.excess(now).into_iter().for_each(tell_of_excess);
         log::catch_up();
@@ -238,17 +238,17 @@ impl Supervisor {
     }
 
     /// Puts everything back that somebody else has removed; if that fails, again in the next round.
-    fn stand_guard(&mut self, now: Uptime) {
+    fn stand_guard(&mut self, now: BootInstant) {
         // Always read: or it stays readable, and we never sleep.
         let changes = self.watch.read();
         self.clerk.heed(&changes, now);
-        if (changes.lost || changes.overrun) && self.protected {
+        if (changes.structure_changed || changes.overrun) && self.protected {
             self.mend.get_or_insert(now);
         }
         if self.mend.is_none_or(|due| now < due) {
             return;
         }
-        if let Happened::Failed(error) = self.clerk.gate.reassert(now) {
+        if let Outcome::Failed(error) = self.clerk.gate.reinstall(now) {
             error!("our table was removed and cannot be put back: {error}; trying again");
             self.mend = Some(now.after(ROUND));
         } else {
@@ -292,7 +292,7 @@ impl Supervisor {
         info!("stopping");
         self.notify.stopping();
         self.finish();
-        if let Some(code) = self.stop_trial(Uptime::now()) {
+        if let Some(code) = self.stop_trial(BootInstant::now()) {
             return code;
         }
         if self.settings.firewall.on_exit == OnExit::Open {
@@ -307,30 +307,30 @@ impl Supervisor {
         if let Some(mut next) = self.next.take() {
             next.kill();
         }
-        let end = Uptime::now().after(FINISH);
+        let end = BootInstant::now().after(FINISH);
         if let Some(current) = &mut self.current {
-            current.finish(Uptime::now());
+            current.finish(BootInstant::now());
         }
         // What it has granted by now still wants to be opened.
         loop {
-            let (now, allowance) = (Uptime::now(), &mut self.allowance);
+            let (now, allowance) = (BootInstant::now(), &mut self.allowance);
             let current = self.current.as_mut();
             if now >= end || current.is_none_or(|one| one.ended(allowance, now).is_some()) {
                 break;
             }
             self.wait();
-            self.serve(Uptime::now());
-            self.listen(Uptime::now());
+            self.serve(BootInstant::now());
+            self.listen(BootInstant::now());
             while self.signals.next().is_some() {}
         }
         if let Some(mut current) = self.current.take() {
             current.kill();
         }
-        self.allowance.last_excess(Uptime::now()).into_iter().for_each(tell_of_excess);
+        self.allowance.last_excess(BootInstant::now()).into_iter().for_each(tell_of_excess);
     }
 
     fn lower(&mut self) -> ExitCode {
-        match self.clerk.gate.lower() {
+        match self.clerk.gate.remove() {
             Ok(()) => {
                 self.trial.forget();
                 info!("stopped; protection is removed");

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-use sknock_gate::{Lack, Network, Room, Shares, Tally};
+use sknock_gate::{Capacity, ShareExceeded, Shares, SourceNetwork, Tally};
 use sknock_protocol::{CertificateId, VerifiedKnock};
 
 use super::Used;
@@ -77,7 +77,7 @@ impl Sharing {
     pub(super) fn owner(&self, sender: &Sender<'_>) -> Owner {
         Owner {
             certificate: self.hasher.hash_one((0_u8, sender.certificate)),
-            network: self.hasher.hash_one((1_u8, Network::from(sender.address))),
+            network: self.hasher.hash_one((1_u8, SourceNetwork::from(sender.address))),
         }
     }
 
@@ -86,7 +86,7 @@ impl Sharing {
         let Ok(mut taken) = self.taken.lock() else { return Err(Used::Unwritten) };
         if let Some(Owner { certificate, network }) = owner {
             let Self { size, least, shares, .. } = *self;
-            let room = Room { size, used: taken.places, least, shares };
+            let room = Capacity { size, used: taken.places, least, shares };
             let held = (taken.each.of(&certificate), taken.each.of(&network));
             room.fits(held.0, 1).and_then(|()| room.fits_network(held.1, 1)).map_err(used)?;
             taken.each.add(certificate);
@@ -109,11 +109,11 @@ impl Sharing {
     }
 }
 
-fn used(lack: Lack) -> Used {
+fn used(lack: ShareExceeded) -> Used {
     match lack {
-        Lack::Room => Used::Full,
-        Lack::OfCertificate => Used::ShareOfCertificate,
-        Lack::OfNetwork => Used::ShareOfNetwork,
-        Lack::Reserved => Used::Reserved,
+        ShareExceeded::Room => Used::Full,
+        ShareExceeded::OfCertificate => Used::ShareOfCertificate,
+        ShareExceeded::OfNetwork => Used::ShareOfNetwork,
+        ShareExceeded::Reserved => Used::Reserved,
     }
 }

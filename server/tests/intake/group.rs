@@ -11,23 +11,24 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
 use nix::sys::socket::{bind, recv, send, socket};
 use sknock_gate::{
-    Answers, Ending, Firewall, Hearing, Policy, PortRange, Rules, Transport, listen,
+    Answers, Firewall, FirewallPolicy, KnockCapture, OnRevoke, PortRange, TableSpec, Transport,
+    bind_group,
 };
 use sknock_server::intake::{packet, packet_in};
 
 const GROUP: u16 = 7;
 
-fn rules() -> Rules {
-    Rules {
-        policy: Policy::None,
+fn rules() -> TableSpec {
+    TableSpec {
+        policy: FirewallPolicy::None,
         protected: vec![],
         always_open: vec![],
         knock_ports: vec![PortRange::one(Transport::Udp, 5000).unwrap()],
         knock_lengths: (13, 13),
-        hearing: Hearing::Log { group: GROUP },
-        meter: None,
+        capture: KnockCapture::Log { group: GROUP },
+        source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
-        ending: Ending::Cut,
+        on_revoke: OnRevoke::Terminate,
         capacity: 16,
         gc_interval: Duration::from_secs(1),
     }
@@ -71,8 +72,8 @@ fn ask(group: &OwnedFd, number: u16, command: u8) -> Errno {
 #[test]
 fn who_has_no_privilege_can_hear_and_nothing_else() {
     alone(|| {
-        let group = listen(GROUP).unwrap();
-        Firewall::open().unwrap().raise(&rules(), &[], &[]).unwrap();
+        let group = bind_group(GROUP).unwrap();
+        Firewall::open().unwrap().install(&rules(), &[], &[]).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let knock = || drop(sender.send_to(b"knock", "127.0.0.1:5000"));
         knock();
@@ -100,8 +101,8 @@ fn who_has_no_privilege_can_hear_and_nothing_else() {
 #[test]
 fn what_waits_is_there_for_the_next_reader() {
     alone(|| {
-        let group = listen(GROUP).unwrap();
-        Firewall::open().unwrap().raise(&rules(), &[], &[]).unwrap();
+        let group = bind_group(GROUP).unwrap();
+        Firewall::open().unwrap().install(&rules(), &[], &[]).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let first = group.try_clone().unwrap();
         for knock in [b"knoc1", b"knoc2"] {

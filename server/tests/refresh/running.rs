@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use sknock_gate::{Answer, Request};
+use sknock_gate::{Request, Response};
 use sknock_server::gate::Gate;
 use sknock_server::marks;
 use sknock_server::refresh::Patience;
@@ -33,15 +33,15 @@ fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>, mut failures: usize) {
     let mut record = [0; Request::LEN];
     while recv(link.as_raw_fd(), &mut record, MsgFlags::empty()).is_ok_and(|length| length > 0) {
         if marks::is_report(&record) {
-            let answer = Answer::Raised.encode();
+            let answer = Response::Activated.encode();
             send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
             continue;
         }
         let serials = match Request::decode(&record) {
             Some(Request::Close { serials, .. }) => serials,
             // Nobody has anything open whose issuer is not known.
-            Some(Request::IssuerAfter(_)) => {
-                let answer = Answer::Issuer(None).encode();
+            Some(Request::NextIssuer(_)) => {
+                let answer = Response::Issuer(None).encode();
                 send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
                 continue;
             }
@@ -50,7 +50,7 @@ fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>, mut failures: usize) {
         for serial in serials {
             let _ = told.send(serial.as_bytes().to_vec());
         }
-        let answer = if failures > 0 { Answer::Failed } else { Answer::Closed { count: 0 } };
+        let answer = if failures > 0 { Response::Failed } else { Response::Closed { count: 0 } };
         failures = failures.saturating_sub(1);
         let answer = answer.encode();
         send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();

@@ -7,7 +7,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
-use sknock_gate::{Answer, Request};
+use sknock_gate::{Request, Response};
 use sknock_protocol::v2::{ClaimedAddress, Wish};
 use sknock_protocol::{Encapsulation, Moment, Revocation, RevocationLists};
 use sknock_server::audit::Audit;
@@ -46,7 +46,7 @@ fn gate() -> (Gate, mpsc::Receiver<Request>) {
             .is_ok_and(|length| length > 0)
         {
             told.send(Request::decode(&record).unwrap()).unwrap();
-            let answer = Answer::Opened { seconds: 15, clipped: false }.encode();
+            let answer = Response::Opened { seconds: 15, clipped: false }.encode();
             send(theirs.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
         }
     });

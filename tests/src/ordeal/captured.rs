@@ -1,6 +1,8 @@
 //! A captured network process asks the gate for everything, and for nothing that makes sense.
 
-use sknock_gate::{Answer, Holder, Label, Name, PortRange, Request, Serial, Transport, Wish};
+use sknock_gate::{
+    CertId, GrantLabel, GrantRequest, OwnerName, PortRange, Request, Response, Serial, Transport,
+};
 
 use crate::wait::{Stopwatch, until};
 use crate::{Authority, Captive, Chance, Daemon, Echo, Ledger, World, process};
@@ -35,7 +37,7 @@ pub fn requests(records: u32) {
         }
         let link = &captive.links[number as usize % captive.links.len()];
         let answer = Captive::ask(link, &record(&mut chance)).expect("each record is answered");
-        tally.count(Answer::decode(&answer).expect("by an answer"));
+        tally.count(Response::decode(&answer).expect("by an answer"));
     }
     let span = watch.span();
     let doors = world.gateway.doors();
@@ -63,11 +65,11 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, answer: Answer) {
+    fn count(&mut self, answer: Response) {
         let which = match answer {
-            Answer::Opened { .. } => &mut self.opened,
-            Answer::Closed { .. } => &mut self.closed,
-            Answer::Refused(_) => &mut self.refused,
+            Response::Opened { .. } => &mut self.opened,
+            Response::Closed { .. } => &mut self.closed,
+            Response::Refused(_) => &mut self.refused,
             _ => &mut self.others,
         };
         *which += 1;
@@ -77,10 +79,10 @@ impl Tally {
 /// Anything: a request of each kind, one that is damaged, or bytes.
 fn record(chance: &mut Chance) -> Vec<u8> {
     let request = match chance.below(8) {
-        0 => Request::Raise,
+        0 => Request::Activate,
         // It takes so much with it, and has the kernel look for connections, that little else would happen.
-        1 if chance.once_in(20) => Request::CloseBelow(holder(chance).issuer),
-        1 if chance.once_in(4) => Request::IssuerAfter(holder(chance).issuer),
+        1 if chance.once_in(20) => Request::CloseIssuer(holder(chance).issuer),
+        1 if chance.once_in(4) => Request::NextIssuer(holder(chance).issuer),
         1 => revoked(chance),
         2 => return garbage(chance),
         _ => Request::Open(wish(chance)),
@@ -99,10 +101,10 @@ fn garbage(chance: &mut Chance) -> Vec<u8> {
     chance.bytes(usize::try_from(length).expect("it is small"))
 }
 
-fn holder(chance: &mut Chance) -> Holder {
+fn holder(chance: &mut Chance) -> CertId {
     let [serial, ..] = chance.number().to_be_bytes();
-    Holder {
-        issuer: [serial % 3; Holder::ISSUER],
+    CertId {
+        issuer: [serial % 3; CertId::ISSUER],
         serial: Serial::new(&[serial]).expect("it is short"),
     }
 }
@@ -113,7 +115,7 @@ fn revoked(chance: &mut Chance) -> Request {
     Request::Close { issuer, serials }
 }
 
-fn wish(chance: &mut Chance) -> Wish {
+fn wish(chance: &mut Chance) -> GrantRequest {
     let any = chance.number().to_be_bytes();
     let address = match chance.below(4) {
         0 => [any[0], any[1], any[2], any[3]].into(),
@@ -128,12 +130,12 @@ fn wish(chance: &mut Chance) -> Wish {
     let last = if chance.once_in(4) { first.saturating_add(any[7].into()) } else { first };
     let transport = if chance.once_in(4) { Transport::Udp } else { Transport::Tcp };
     let knock = chance.number().to_be_bytes();
-    let name = Name::cut(&String::from_utf8_lossy(&chance.bytes(20)));
-    Wish {
+    let name = OwnerName::truncated(&String::from_utf8_lossy(&chance.bytes(20)));
+    GrantRequest {
         addresses: vec![address],
         services: vec![PortRange::new(transport, first, last).expect("first is not behind last")],
         seconds: u32::try_from(chance.below(1 << 32)).expect("it is below") >> chance.below(32),
         single_use: chance.once_in(4),
-        label: Label { knock, holder: holder(chance), name },
+        label: GrantLabel { knock, cert: holder(chance), name },
     }
 }

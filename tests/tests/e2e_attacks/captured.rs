@@ -1,6 +1,6 @@
 //! Somebody has captured the network process and speaks in its name.
 
-use sknock_gate::{Answer, Request};
+use sknock_gate::{Request, Response};
 use sknock_tests::wait::some;
 use sknock_tests::{Authority, Captive, Chance, Daemon, Echo, Ledger, World, ordeal, process};
 
@@ -53,7 +53,7 @@ fn who_reports_what_nobody_asked_for_is_ended() {
 #[test]
 fn who_never_reads_an_answer_is_ended() {
     is_ended_and_replaced(|captive| {
-        let raise = Request::Raise.encode().unwrap();
+        let raise = Request::Activate.encode().unwrap();
         for link in &captive.links {
             while Captive::say(link, &raise) != Err(nix::errno::Errno::EPIPE) {}
         }
@@ -66,7 +66,7 @@ fn who_sends_half_a_record_nothing_or_too_much_is_answered_or_ended() {
         let [link, ..] = captive.links.as_slice() else { panic!("no link") };
         for length in [1, Request::LEN - 1, Request::LEN + 1, 60_000] {
             let answer = Captive::ask(link, &vec![0; length]).expect("an answer");
-            assert!(matches!(Answer::decode(&answer), Some(Answer::Refused(_))), "{length}");
+            assert!(matches!(Response::decode(&answer), Some(Response::Refused(_))), "{length}");
         }
         assert_eq!(Captive::ask(link, &[]), None, "an empty record is how a line ends");
     });
@@ -88,8 +88,8 @@ fn who_was_not_told_to_begin_cannot_have_the_protection_changed() {
     });
     daemon.wait_since(mark, "network process started");
     let next = Captive::take(next);
-    let answer = Captive::ask(&next.links[0], &Request::Raise.encode().unwrap()).unwrap();
-    assert_eq!(Answer::decode(&answer), Some(Answer::Failed));
+    let answer = Captive::ask(&next.links[0], &Request::Activate.encode().unwrap()).unwrap();
+    assert_eq!(Response::decode(&answer), Some(Response::Failed));
     assert!(process::runs(old.pid()), "it is still there");
 
     next.release();

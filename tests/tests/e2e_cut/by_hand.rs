@@ -192,7 +192,10 @@ fn a_door_by_hand_closes_as_well_and_who_does_not_answer_is_named() {
     assert_eq!(scene.world.gateway.doors(), []);
     scene.open("mallory", &["tcp/22"]);
     let socket = scene.world.gateway.inside(|| {
-        sknock_gate::Claim::path(std::path::Path::new(sknock_gate::Claim::DIRECTORY), "close")
+        sknock_gate::NamespaceLock::path(
+            std::path::Path::new(sknock_gate::NamespaceLock::DIRECTORY),
+            "close",
+        )
     });
     std::fs::remove_file(socket.unwrap()).unwrap();
     let said = sknockd(&scene, &["close", "--name", "mallory"]).unwrap_err();

@@ -44,7 +44,7 @@ fn root_starts_by_hand_where_the_unit_has_run_and_closes_what_was_opened() {
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
     // As the unit leaves its folder.
-    let (mounts, run) = (Mounts::new(), Path::new(sknock_gate::Claim::DIRECTORY));
+    let (mounts, run) = (Mounts::new(), Path::new(sknock_gate::NamespaceLock::DIRECTORY));
     mounts.disk(run, 1 << 20);
     mounts.inside(|| {
         fs::set_permissions(run, Permissions::from_mode(0o755)).unwrap();

@@ -67,7 +67,7 @@ pub(crate) fn as_the_unit<'w>(
         fs::create_dir(daemon.file(folder)).unwrap();
         ours(&daemon.file(folder));
     }
-    let (mounts, run) = (Mounts::new(), Path::new(sknock_gate::Claim::DIRECTORY));
+    let (mounts, run) = (Mounts::new(), Path::new(sknock_gate::NamespaceLock::DIRECTORY));
     mounts.disk(run, 1 << 20);
     mounts.inside(|| {
         fs::set_permissions(run, fs::Permissions::from_mode(0o755)).unwrap();

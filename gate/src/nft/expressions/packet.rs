@@ -40,10 +40,10 @@ pub(super) fn ports(rule: &mut Rule<'_>, item: Match) {
             rule.add_expr(&DESTINATION);
             rule.add_expr(&Cmp::new(CmpOp::Neq, &port.to_be_bytes()[..]));
         }
-        Match::UdpLength((least, most)) => between(rule, LENGTH, least, most),
-        Match::UdpOfLength((least, most)) => {
+        Match::UdpLength((least, max)) => between(rule, LENGTH, least, max),
+        Match::UdpOfLength((least, max)) => {
             protocol(rule, udp);
-            between(rule, LENGTH, least, most);
+            between(rule, LENGTH, least, max);
         }
         _ => unreachable!("{item:?} is not about ports"),
     }

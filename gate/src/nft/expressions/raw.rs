@@ -5,7 +5,7 @@ use std::ffi::CStr;
 
 use nftnl_sys as sys;
 
-use crate::Meter;
+use crate::SourceLimit;
 use crate::nft::ffi::{Attribute, Expr};
 use crate::nft::table::{HEARD, USED};
 
@@ -64,8 +64,8 @@ pub(super) fn first(v6: bool) -> Expr {
     dynset(ADD, USED[usize::from(v6)], Some(limit((1, DAY), 1, 0)))
 }
 
-pub(super) fn over(v6: bool, meter: Meter) -> Expr {
-    let limit = limit((meter.per_second.into(), 1), meter.burst, OVER);
+pub(super) fn over(v6: bool, source_limit: SourceLimit) -> Expr {
+    let limit = limit((source_limit.per_second.into(), 1), source_limit.burst, OVER);
     dynset(UPDATE, HEARD[usize::from(v6)], Some(limit))
 }
 

@@ -31,7 +31,7 @@ pub(super) fn member(rule: &mut Rule<'_>, item: Match) {
             key(rule, set.is_v6(), port, false);
             rule.add_expr(&first(set.is_v6()));
         }
-        Match::Spend(set, port) => {
+        Match::ConsumeElement(set, port) => {
             key(rule, set.is_v6(), port, false);
             rule.add_expr(&change(DELETE, set.name()));
         }
@@ -43,10 +43,10 @@ pub(super) fn member(rule: &mut Rule<'_>, item: Match) {
             begun(rule);
             rule.add_expr(&change(ADD, BEGUN));
         }
-        Match::Over { v6, meter } => {
+        Match::OverRate { v6, source_limit } => {
             family(rule, v6);
             source(rule, v6);
-            rule.add_expr(&over(v6, meter));
+            rule.add_expr(&over(v6, source_limit));
         }
         _ => unreachable!("{item:?} is not about a set"),
     }

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use sknock_gate::Uptime;
+use sknock_gate::BootInstant;
 
 /// One question at a time: who does not answer it is not asked another one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Question {
     /// When it was put last, or put off as it still waits for its answer.
-    put: Uptime,
+    put: BootInstant,
     /// How often in a row it was put off. Not a time: what stops us too, like a machine that sleeps,
     /// must not count against the other.
     put_off: u32,
@@ -25,7 +25,7 @@ const HOPELESS: u32 = 10;
 
 impl Question {
     /// Whether to put it now.
-    pub(super) fn is_due(&mut self, now: Uptime) -> bool {
+    pub(super) fn is_due(&mut self, now: BootInstant) -> bool {
         if now.since(self.put) < EVERY {
             return false;
         }
@@ -62,8 +62,8 @@ impl Question {
 mod tests {
     use super::*;
 
-    const fn at(seconds: u64) -> Uptime {
-        Uptime::from_millis(seconds * 1000)
+    const fn at(seconds: u64) -> BootInstant {
+        BootInstant::from_millis(seconds * 1000)
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sknock_gate::Uptime;
+use sknock_gate::BootInstant;
 use tracing::info;
 
 use super::Supervisor;
@@ -14,7 +14,7 @@ use crate::readable::Meanings;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// When to look next.
-    due: Uptime,
+    due: BootInstant,
     /// What differs from what the current process was granted, at the last look.
     seen: Option<Meanings>,
     /// How many looks in a row have each seen something else.
@@ -43,7 +43,7 @@ impl Names {
 
 impl Supervisor {
     /// Starts another process if a name means another file than for the current one.
-    pub(super) fn follow_names(&mut self, now: Uptime) {
+    pub(super) fn follow_names(&mut self, now: BootInstant) {
         if self.next.is_some() || now < self.names.due {
             return;
         }

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
-use sknock_gate::{Answer, Changes, Gate, Happened, Request, Uptime};
+use sknock_gate::{BootInstant, Changes, Gate, Outcome, Request, Response};
 use tracing::{error, info, warn};
 
 use super::Supervisor;
@@ -24,11 +24,11 @@ const CROWD: usize = 64;
 
 impl Supervisor {
     /// Serves what waits, one record from each link in turn, so that none keeps the others waiting.
-    pub(super) fn serve(&mut self, now: Uptime) {
+    pub(super) fn serve(&mut self, now: BootInstant) {
         if let Some(Network { links, .. }) = &mut self.current {
             let Gathered { raises, reports, others } = gather(links);
             // It is up. To build the table again and again would only cost time.
-            reply(links, &raises, |_| Answer::Failed);
+            reply(links, &raises, |_| Response::Failed);
             let on_trial = self.clerk.gate.trial().is_some();
             if note(&mut self.world.marks, links, &reports, on_trial, now) {
                 self.next.iter_mut().for_each(Network::outdate);
@@ -45,11 +45,11 @@ impl Supervisor {
             if begun && !raises.is_empty() {
                 let running = self.protected.then_some(&self.settings);
                 let answer = self.trial.raise(&mut self.clerk, settings, running, now);
-                is_up = answer == Answer::Raised;
+                is_up = answer == Response::Activated;
                 reply(links, &raises, |_| answer);
             } else {
                 // Somebody else is at work, or nobody has the state directory.
-                reply(links, &raises, |_| Answer::Failed);
+                reply(links, &raises, |_| Response::Failed);
             }
             self.clerk.handle(links, &others, now);
         }
@@ -60,7 +60,7 @@ impl Supervisor {
     }
 
     /// Closes what `sknockd close` has asked for since we looked last, and says what that was.
-    pub(super) fn close_what_is_asked(&mut self, now: Uptime) {
+    pub(super) fn close_what_is_asked(&mut self, now: BootInstant) {
         let Some(closing) = &self.closing else { return };
         // One in each round: knocks go on.
         if let Some((which, from)) = closing.next() {
@@ -74,7 +74,7 @@ impl Supervisor {
     }
 
     /// The next network process is the current one from here on.
-    fn promote(&mut self, now: Uptime) {
+    fn promote(&mut self, now: BootInstant) {
         if let Some(next) = self.next.take() {
             self.settings = next.settings.clone();
             self.allowance.adapt(self.settings.grants.per_second);
@@ -112,19 +112,21 @@ impl Clerk {
 
     /// Serves records from `links`, each with its answer. Only then it is told: a log line takes as
     /// long as opening the door.
-    fn handle(&mut self, links: &mut [Link], records: &[Record], now: Uptime) {
+    fn handle(&mut self, links: &mut [Link], records: &[Record], now: BootInstant) {
         let bytes: Vec<&[u8]> = records.iter().map(Record::bytes).collect();
-        let happened = self.gate.handle_all(&bytes, now);
-        reply(links, records, |place| happened.get(place).map_or(Answer::Failed, Happened::answer));
+        let happened = self.gate.handle_batch(&bytes, now);
+        reply(links, records, |place| {
+            happened.get(place).map_or(Response::Failed, Outcome::response)
+        });
         together(|| happened.iter().for_each(|one| self.tell(one, now)));
-        self.gate.settle();
+        self.gate.flush_conntrack();
         self.tell_of_the_rest();
     }
 
-    fn close(&mut self, which: &Which, now: Uptime) -> Answered {
-        match self.gate.close_which(|label, way| which.is_true_of(label, way.address), now) {
+    fn close(&mut self, which: &Which, now: BootInstant) -> Answered {
+        match self.gate.close_matching(|label, way| which.is_true_of(label, way.address), now) {
             Ok(closed) => {
-                self.gate.settle();
+                self.gate.flush_conntrack();
                 let answered = Answered::of(&closed, self.tell_of_cuts());
                 if !closed.is_empty() {
                     info!(target: "gate", by = "hand", "{}", answered.summary());
@@ -140,21 +142,21 @@ impl Clerk {
 
     /// Takes over which doors somebody else has closed, as far as that is known. Not known: they come
     /// back with the table.
-    pub(super) fn heed(&mut self, changes: &Changes, now: Uptime) {
+    pub(super) fn heed(&mut self, changes: &Changes, now: BootInstant) {
         self.heed_closed(changes, now);
         if changes.overrun {
             self.gate.end_single_use(now);
         }
-        if !changes.put.is_empty()
-            && let Err(error) = self.gate.put_by_others(&changes.put, now)
+        if !changes.added.is_empty()
+            && let Err(error) = self.gate.report_added_externally(&changes.added, now)
         {
             error!(target: "gate", "what others have opened cannot be closed: {error}");
         }
         self.tell_of_the_rest();
     }
 
-    fn heed_closed(&mut self, changes: &Changes, now: Uptime) {
-        let mut closed = changes.closed.clone();
+    fn heed_closed(&mut self, changes: &Changes, now: BootInstant) {
+        let mut closed = changes.deleted.clone();
         if changes.overrun {
             match self.gate.missing(now) {
                 Ok(doors) => closed.extend(doors),
@@ -164,29 +166,29 @@ impl Clerk {
         if closed.is_empty() {
             return;
         }
-        match self.gate.closed_by_hand(&closed, now) {
-            Happened::Closed(closed) if closed.is_empty() => {}
-            closed @ Happened::Closed(_) => info!(target: "gate", by = "hand", "{closed}"),
+        match self.gate.handle_external_deletes(&closed, now) {
+            Outcome::Closed(closed) if closed.is_empty() => {}
+            closed @ Outcome::Closed(_) => info!(target: "gate", by = "hand", "{closed}"),
             other => self.tell(&other, now),
         }
     }
 
     /// Puts up the protection that `settings` ask for, in one transaction.
-    pub(super) fn raise(&mut self, settings: &Settings, up: bool, now: Uptime) -> Answer {
+    pub(super) fn raise(&mut self, settings: &Settings, up: bool, now: BootInstant) -> Response {
         let changed = self.gate.reconfigure(plan::rules(settings), plan::ceiling(settings), now);
-        let happened = if up { changed } else { self.gate.raise(now) };
+        let happened = if up { changed } else { self.gate.install(now) };
         self.tell(&happened, now);
         self.tell_of_the_rest();
-        happened.answer()
+        happened.response()
     }
 
     /// Whose connections have ended that the gate let in, or that came in without it; what was removed
     /// that nobody was granted; whether grants are written down.
     pub(super) fn tell_of_the_rest(&mut self) {
-        if let Some(unknown) = self.gate.unknown() {
+        if let Some(unknown) = self.gate.take_unknown() {
             warn!(target: "gate", "{unknown}");
         }
-        if let Some(error) = self.gate.unwritten() {
+        if let Some(error) = self.gate.save_error() {
             error!(
                 target: "gate",
                 "grants cannot be written down: {error}; a restart now would close them"
@@ -197,7 +199,7 @@ impl Clerk {
 
     /// How many connections were ended.
     fn tell_of_cuts(&mut self) -> usize {
-        let Some(severed) = self.gate.severed() else { return 0 };
+        let Some(severed) = self.gate.take_terminated() else { return 0 };
         if severed.failed.is_some() {
             warn!(target: "gate", "{severed}");
         } else {
@@ -207,15 +209,17 @@ impl Clerk {
     }
 
     /// Every opening is told here too, whatever the network process says of it.
-    pub(super) fn tell(&mut self, happened: &Happened, now: Uptime) {
+    pub(super) fn tell(&mut self, happened: &Outcome, now: BootInstant) {
         match happened {
             // Whole revocation lists are closed entry by entry; most never had a grant.
-            Happened::Closed(closed) if closed.is_empty() => {}
-            Happened::ClosedBelow { holders: 0, .. } | Happened::Issuer(_) | Happened::OnTrial => {}
-            Happened::Failed(_) => error!(target: "gate", "{happened}"),
+            Outcome::Closed(closed) if closed.is_empty() => {}
+            Outcome::ClosedIssuer { certs: 0, .. } | Outcome::Issuer(_) | Outcome::OnTrial => {}
+            Outcome::Failed(_) => error!(target: "gate", "{happened}"),
             // A captured network process may ask as often as it likes, but not fill the disk.
-            Happened::Refused { .. } | Happened::NoCapacity(_) => {
-                if let Some(untold) = self.refusals.leave(now.since(Uptime::default()).as_secs()) {
+            Outcome::Refused { .. } | Outcome::NoCapacity(_) => {
+                if let Some(untold) =
+                    self.refusals.leave(now.since(BootInstant::default()).as_secs())
+                {
                     warn!(target: "gate", untold, "{happened}");
                 }
             }
@@ -245,7 +249,7 @@ impl Record {
     }
 
     fn is_raise(&self) -> bool {
-        Request::decode(self.bytes()) == Some(Request::Raise)
+        Request::decode(self.bytes()) == Some(Request::Activate)
     }
 }
 
@@ -284,7 +288,7 @@ fn note(
     links: &mut [Link],
     reports: &[Record],
     on_trial: bool,
-    now: Uptime,
+    now: BootInstant,
 ) -> bool {
     if reports.is_empty() {
         return false;
@@ -294,8 +298,8 @@ fn note(
         reports.iter().map(|report| marks.take(report.bytes(), on_trial, wall)).collect();
     marks.save(now);
     reply(links, reports, |place| match taken.get(place) {
-        Some(Ok(_)) => Answer::Raised,
-        _ => Answer::Failed,
+        Some(Ok(_)) => Response::Activated,
+        _ => Response::Failed,
     });
     for why in taken.iter().filter_map(|one| one.err()) {
         marks.tell(why, now);
@@ -318,7 +322,7 @@ fn take(links: &mut [Link], link: usize) -> Option<Record> {
 }
 
 /// Sends every record its answer.
-fn reply(links: &mut [Link], records: &[Record], mut answer: impl FnMut(usize) -> Answer) {
+fn reply(links: &mut [Link], records: &[Record], mut answer: impl FnMut(usize) -> Response) {
     for (place, record) in records.iter().enumerate() {
         let Some(slot) = links.get_mut(record.link) else { continue };
         let Some(link) = slot else { continue };

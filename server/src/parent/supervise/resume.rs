@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sknock_gate::{Happened, Uptime};
+use sknock_gate::{BootInstant, Outcome};
 use tracing::{error, info};
 
 use super::Supervisor;
@@ -28,11 +28,11 @@ impl Suspended {
 
 impl Supervisor {
     /// Puts the table up once more after the machine was suspended; if that fails, again in the next round.
-    pub(super) fn resume(&mut self, now: Uptime, suspended: Duration) {
+    pub(super) fn resume(&mut self, now: BootInstant, suspended: Duration) {
         if !self.protected || !self.suspended.has_grown(suspended) {
             return;
         }
-        if let Happened::Failed(error) = self.clerk.gate.raise(now) {
+        if let Outcome::Failed(error) = self.clerk.gate.install(now) {
             error!("suspended meanwhile, and grants cannot be shortened: {error}; trying again");
             return;
         }
@@ -55,7 +55,7 @@ mod tests {
             !before.has_grown(Duration::from_millis(100_150)),
             "clocks read one after the other"
         );
-        let started = Suspended::begin(Uptime::suspended());
-        assert!(!started.has_grown(Uptime::suspended()), "this machine is awake");
+        let started = Suspended::begin(BootInstant::suspended());
+        assert!(!started.has_grown(BootInstant::suspended()), "this machine is awake");
     }
 }

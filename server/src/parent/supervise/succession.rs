@@ -1,6 +1,6 @@
 //! When one network process follows another.
 
-use sknock_gate::Uptime;
+use sknock_gate::BootInstant;
 use tracing::{error, info};
 
 use super::Supervisor;
@@ -8,7 +8,7 @@ use super::Supervisor;
 impl Supervisor {
     /// A prepared process begins as soon as the state directory is free, and if it knows of the newest
     /// revocation lists: the one before it may have taken one meanwhile.
-    pub(super) fn move_on(&mut self, now: Uptime) {
+    pub(super) fn move_on(&mut self, now: BootInstant) {
         let Some(next) = self.next.as_mut().filter(|next| next.is_prepared()) else { return };
         match &mut self.current {
             // Whoever takes lists without end does not stay by that.
@@ -19,7 +19,7 @@ impl Supervisor {
     }
 
     /// Starts the process on its way once more, with the newest marks, and files that are opened now.
-    fn renew(&mut self, now: Uptime) {
+    fn renew(&mut self, now: BootInstant) {
         let Some(mut next) = self.next.take() else { return };
         next.kill();
         self.renewed = true;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sknock_gate::{Answer, Uptime};
+use sknock_gate::{BootInstant, Response};
 use tracing::{error, info, warn};
 
 use super::records::Clerk;
@@ -20,7 +20,7 @@ pub(crate) enum Asked {
     /// For so long from then on.
     For(Duration),
     /// An earlier run has begun it: not longer than that.
-    Until(Uptime),
+    Until(BootInstant),
 }
 
 /// What the supervisor knows of trials. Whether there is one, the gate knows.
@@ -33,7 +33,7 @@ pub(crate) struct Trial {
     /// What an earlier run has left in force, until something is put up.
     earlier: Option<Settings>,
     /// When to try again to go back.
-    again: Option<Uptime>,
+    again: Option<BootInstant>,
     /// The seconds that were told last.
     told: u128,
     fallbacks: Fallbacks,
@@ -61,12 +61,12 @@ impl Trial {
         clerk: &mut Clerk,
         new: &Settings,
         running: Option<&Settings>,
-        now: Uptime,
-    ) -> Answer {
+        now: BootInstant,
+    ) -> Response {
         let tried_already = clerk.gate.trial().is_some();
         let Some(asked) = self.asked else {
             let answer = clerk.raise(new, running.is_some(), now);
-            if answer == Answer::Raised && !tried_already {
+            if answer == Response::Activated && !tried_already {
                 if running.is_some_and(|running| running != new) {
                     self.fallbacks.before.forget();
                 }
@@ -81,12 +81,12 @@ impl Trial {
         let kept = running.or(self.earlier.as_ref()).filter(|_| !tried_already);
         if let Some(Err(error)) = kept.map(|settings| self.fallbacks.before.keep(settings)) {
             error!("what to go back to cannot be written down: {error}; so nothing comes on trial");
-            return Answer::Failed;
+            return Response::Failed;
         }
-        let happened = clerk.gate.try_out(plan::rules(new), plan::ceiling(new), until, now);
+        let happened = clerk.gate.apply_on_trial(plan::rules(new), plan::ceiling(new), until, now);
         clerk.tell(&happened, now);
-        let answer = happened.answer();
-        if answer == Answer::Raised {
+        let answer = happened.response();
+        if answer == Response::Activated {
             self.asked = None;
             self.before = kept.cloned().or(self.before.take());
             self.earlier = None;
@@ -96,18 +96,18 @@ impl Trial {
 }
 
 /// Rounded up.
-fn seconds_left(trial: &sknock_gate::Trial, now: Uptime) -> u128 {
+fn seconds_left(trial: &sknock_gate::TrialState, now: BootInstant) -> u128 {
     trial.until().since(now).as_millis().div_ceil(1000)
 }
 
 impl Supervisor {
     /// When a trial wants us back at the latest.
-    pub(super) fn trial_due(&self) -> Option<Uptime> {
+    pub(super) fn trial_due(&self) -> Option<BootInstant> {
         let inherited = match self.trial.asked {
             Some(Asked::Until(until)) => Some(until),
             _ => None,
         };
-        let running = self.clerk.gate.trial().map(sknock_gate::Trial::until);
+        let running = self.clerk.gate.trial().map(sknock_gate::TrialState::until);
         let due = inherited.into_iter().chain(running).min();
         due.max(due.and(self.trial.again))
     }
@@ -121,7 +121,7 @@ impl Supervisor {
     }
 
     /// What the service manager shows.
-    pub(super) fn status(&self, now: Uptime) -> String {
+    pub(super) fn status(&self, now: BootInstant) -> String {
         match self.clerk.gate.trial() {
             None => "protecting; knocks are judged".to_owned(),
             Some(trial) => {
@@ -132,7 +132,7 @@ impl Supervisor {
     }
 
     /// Counts down, for who looks.
-    pub(super) fn tell_of_trial(&mut self, now: Uptime) {
+    pub(super) fn tell_of_trial(&mut self, now: BootInstant) {
         let Some(trial) = self.clerk.gate.trial() else { return };
         let left = seconds_left(trial, now);
         if self.trial.told != left {
@@ -142,7 +142,7 @@ impl Supervisor {
     }
 
     /// What is on trial stays. Too late is too late: the kernel has gone back already.
-    pub(super) fn confirm(&mut self, now: Uptime) {
+    pub(super) fn confirm(&mut self, now: BootInstant) {
         match self.clerk.gate.trial() {
             None => return warn!("nothing is on trial, so there is nothing to confirm"),
             Some(trial) if trial.is_over(now) => return,
@@ -152,7 +152,7 @@ impl Supervisor {
         self.trial.fallbacks.before.forget();
         let happened = self.clerk.gate.confirm(now);
         self.clerk.tell(&happened, now);
-        if happened.answer() == Answer::Raised {
+        if happened.response() == Response::Activated {
             self.trial.before = None;
             self.trial.fallbacks.settle(&self.settings);
             self.world.marks.confirm();
@@ -172,7 +172,7 @@ impl Supervisor {
     }
 
     /// Goes back if nobody has confirmed in time; after a first start, that is the end.
-    pub(super) fn end_trial(&mut self, now: Uptime) -> Option<ExitCode> {
+    pub(super) fn end_trial(&mut self, now: BootInstant) -> Option<ExitCode> {
         if self.trial_due().is_none_or(|due| now < due) {
             return None;
         }
@@ -192,7 +192,7 @@ impl Supervisor {
              `sknockd check`, say why"
         );
         self.notify.stopping();
-        if let Err(error) = self.clerk.gate.lower() {
+        if let Err(error) = self.clerk.gate.remove() {
             error!("the table cannot be removed: {error}; the kernel has opened it already");
         }
         self.trial.forget();
@@ -201,10 +201,10 @@ impl Supervisor {
     }
 
     /// As a reload to the settings from before, but for the table, which comes first.
-    fn go_back(&mut self, before: Settings, now: Uptime) {
-        let happened = self.clerk.gate.go_back(now);
+    fn go_back(&mut self, before: Settings, now: BootInstant) {
+        let happened = self.clerk.gate.roll_back(now);
         self.clerk.tell(&happened, now);
-        if happened.answer() != Answer::Raised {
+        if happened.response() != Response::Activated {
             // The kernel goes by the rules from before already.
             self.trial.again = Some(now.after(ROUND));
             return;
@@ -229,15 +229,15 @@ impl Supervisor {
     }
 
     /// An order to stop is no confirmation. What to do about the table; whether it was about a trial.
-    pub(super) fn stop_trial(&mut self, now: Uptime) -> Option<ExitCode> {
-        let trial = self.clerk.gate.trial().map(sknock_gate::Trial::is_first);
+    pub(super) fn stop_trial(&mut self, now: BootInstant) -> Option<ExitCode> {
+        let trial = self.clerk.gate.trial().map(sknock_gate::TrialState::is_first);
         self.trial.fallbacks.before.forget();
         if trial? {
             warn!("stopped before anybody has confirmed: protection is removed");
             return Some(self.lower());
         }
         warn!("stopped before anybody has confirmed: back to the rules from before");
-        let happened = self.clerk.gate.go_back(now);
+        let happened = self.clerk.gate.roll_back(now);
         self.clerk.tell(&happened, now);
         if let Some(before) = self.trial.before.take() {
             self.settings = before;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sknock_gate::Uptime;
+use sknock_gate::BootInstant;
 use tracing::error;
 
 use super::Supervisor;
@@ -17,7 +17,7 @@ const START: Duration = Duration::from_secs(180);
 
 impl Supervisor {
     /// Asks, tells, and ends who does not answer.
-    pub(super) fn keep_vigil(&mut self, now: Uptime) {
+    pub(super) fn keep_vigil(&mut self, now: BootInstant) {
         let asked = self.current.as_mut().filter(|current| !current.is_finishing());
         let well = match asked {
             Some(current) => {

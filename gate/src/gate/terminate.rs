@@ -1,0 +1,289 @@
+//! The gate ends connections: of grants that are closed before their time, and of whoever came in
+//! through a gap in the protection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Gate;
+use crate::grant_file::event::SavedEvent;
+use crate::{
+    ApprovedGrant, BlockedFlows, BootInstant, CertId, Change, FirewallError, FirewallPolicy,
+    FlowKey, GrantElement, GrantKey, GrantLabel, GrantTable, OnRevoke, Outcome, TableSpec,
+};
+
+impl Gate {
+    /// Moves what has ended by itself to what was granted once: its connections go on. Every request
+    /// does that first; whoever does it in quiet times, too, spares the first request after them to
+    /// do all of it.
+    pub fn expire(&mut self, now: BootInstant) {
+        for (label, grant_key) in self.grants.expire(now) {
+            self.remember_expired(label, &grant_key);
+        }
+    }
+
+    /// A grant has ended, and what went through goes on.
+    pub(super) fn remember_expired(&mut self, label: GrantLabel, grant_key: &GrantKey) {
+        if self.rules.on_revoke == OnRevoke::Terminate {
+            self.expired.insert(
+                label,
+                grant_key.flow(),
+                self.ceiling.live,
+                self.ceiling.live_of_one(),
+            );
+        }
+    }
+
+    /// Whether a connection on this way needs a grant. Only such may be cut: to be kept off a port that
+    /// is open to everybody else would be a lock-out. While rules are on trial, those from before count,
+    /// too: the kernel may go back to them at any time, and would keep the cuts.
+    pub(super) fn is_blockable(&self, flow: &FlowKey) -> bool {
+        let closes = |rules: &TableSpec| rules.requires_grant(flow.transport, flow.port);
+        let before = self.trial.as_ref().map(|trial| &trial.previous);
+        let still =
+            before.is_none_or(|before| before.as_ref().is_some_and(|(rules, _)| closes(rules)));
+        closes(&self.rules) && still
+    }
+
+    /// On which ways all connections are to end with what `cert` has open, or had. Not where somebody
+    /// else is let in, nor where nobody needs a grant.
+    fn flows_to_block(&self, cert: &CertId, closing: &[GrantKey]) -> Vec<FlowKey> {
+        if self.rules.on_revoke == OnRevoke::KeepExisting {
+            return Vec::new();
+        }
+        let mut flows = self.expired.flows_of(cert);
+        flows.extend(closing.iter().map(GrantKey::flow));
+        let ends =
+            |flow: &FlowKey| self.is_blockable(flow) && !self.grants.is_held(flow, Some(cert));
+        flows.into_iter().filter(ends).collect()
+    }
+
+    /// Closes doors of `cert`, and cuts what goes through them, in one transaction.
+    pub(super) fn close_and_block(
+        &mut self,
+        cert: &CertId,
+        (stay, close): (&[GrantElement], &[GrantKey]),
+    ) -> Result<(), FirewallError> {
+        let flows = self.flows_to_block(cert, close);
+        self.block_or_close(&flows, Change { add: stay, remove: close, ..Change::default() })
+    }
+
+    /// Somebody else has closed these doors in the kernel, and means it: they do not come back with the
+    /// table, and what goes through them ends. Whose they were, and how many each had. Doors that
+    /// nobody holds are left out.
+    pub fn handle_external_deletes(
+        &mut self,
+        grant_keys: &[GrantKey],
+        now: BootInstant,
+    ) -> Outcome {
+        self.expire(now);
+        let (mut closed, mut held) = (BTreeMap::<CertId, usize>::new(), Vec::new());
+        for grant_key in grant_keys {
+            let labels = self.grants.remove_key(grant_key);
+            if !labels.is_empty() {
+                held.push(*grant_key);
+                self.note(&SavedEvent::ClosedKey(*grant_key));
+            }
+            for label in labels {
+                *closed.entry(label.cert).or_default() += 1;
+            }
+        }
+        let ends = |flow: &FlowKey| {
+            self.rules.on_revoke == OnRevoke::Terminate
+                && self.is_blockable(flow)
+                && !self.grants.is_held(flow, None)
+        };
+        let flows: BTreeSet<FlowKey> = held.iter().map(GrantKey::flow).filter(ends).collect();
+        let flows: Vec<FlowKey> = flows.into_iter().collect();
+        // Closed once more, if somebody was let in again before we were told.
+        let grant_keys = Change { remove: &held, ..Change::default() };
+        match self.block_or_close(&flows, grant_keys) {
+            Err(error) if !error.not_found() => return Outcome::Failed(error),
+            _ => {}
+        }
+        self.save(now);
+        self.flush_conntrack();
+        Outcome::Closed(closed.into_iter().collect())
+    }
+
+    /// Doors that should be open and that the kernel does not have, so that somebody must have closed
+    /// them. None if the table itself is gone. Those for single use may have been used, and what ends
+    /// within a second may have ended.
+    pub fn missing(&mut self, now: BootInstant) -> Result<Vec<GrantKey>, FirewallError> {
+        if !self.installed || !self.firewall.exists()? {
+            return Ok(Vec::new());
+        }
+        let open: BTreeSet<GrantKey> =
+            self.firewall.dump()?.iter().map(|one| one.grant_key).collect();
+        let lasting = self.grants.elements(now.after(Duration::from_secs(1)));
+        let grant_keys = lasting.into_iter().map(|element| element.grant_key);
+        Ok(grant_keys
+            .filter(|grant_key| !grant_key.single_use && !open.contains(grant_key))
+            .collect())
+    }
+
+    /// Cuts `flows` in one transaction with `grant_keys`; those alone, if there is no room for more cuts.
+    pub(super) fn block_or_close(
+        &mut self,
+        flows: &[FlowKey],
+        grant_keys: Change<'_>,
+    ) -> Result<(), FirewallError> {
+        match self.block(flows, grant_keys, self.ceiling.live) {
+            // By hand: our own are far fewer. What was granted closes all the same.
+            Err(error) if error.is_full() => {
+                self.terminated.fail(error);
+                self.firewall.change(&grant_keys)
+            }
+            done => done,
+        }
+    }
+
+    /// Cuts `flows` in one transaction with `grant_keys`. To keep within `max`, the oldest cuts end.
+    fn block(
+        &mut self,
+        flows: &[FlowKey],
+        grant_keys: Change<'_>,
+        max: usize,
+    ) -> Result<(), FirewallError> {
+        let new: Vec<FlowKey> =
+            flows.iter().filter(|flow| !self.blocked.contains(flow)).copied().collect();
+        let oldest = self.blocked.add(&new, max);
+        let change = Change { block: flows, unblock: &oldest, ..grant_keys };
+        match self.firewall.change(&change) {
+            // A table that is gone gets all cuts when it is put back.
+            Err(error) if !error.not_found() => {
+                self.blocked.remove(&new);
+                self.blocked.add(&oldest, max);
+                return Err(error);
+            }
+            _ => {}
+        }
+        for flow in &new {
+            self.note(&SavedEvent::Blocked(*flow));
+        }
+        for flow in &oldest {
+            self.note(&SavedEvent::Unblocked(*flow));
+        }
+        self.terminated.note(&new);
+        self.pending_flush.extend(flows);
+        Ok(())
+    }
+
+    /// The ways of this opening that are cut: it opens them again.
+    pub(super) fn unblocked_by(&self, grant: &ApprovedGrant) -> Vec<FlowKey> {
+        if self.blocked.is_empty() {
+            return Vec::new();
+        }
+        let flows: BTreeSet<FlowKey> =
+            grant.grant_keys().map(|grant_key| grant_key.flow()).collect();
+        flows.into_iter().filter(|flow| self.blocked.contains(flow)).collect()
+    }
+
+    /// Remembers that this is in the kernel, and cut no more.
+    pub(super) fn mark_opened(&mut self, grant: &ApprovedGrant, freed: &[FlowKey]) {
+        self.blocked.remove(freed);
+        grant.grant_keys().for_each(|grant_key| self.baseline.grant(grant_key.flow()));
+    }
+
+    /// What is cut once the table is put up anew with `grants` in it: what was, what an earlier run has
+    /// `remaining`, and the ways of doors that are `disallowed` from now on. Nobody is cut off who is let in,
+    /// nor where nobody needs a grant.
+    pub(super) fn next_blocklist(
+        &self,
+        live: &GrantTable,
+        left: &[FlowKey],
+        forbidden: &[GrantKey],
+    ) -> BlockedFlows {
+        let mut blocked = self.blocked.clone();
+        blocked.add(left, self.ceiling.live);
+        // What is on trial may be taken back; a connection would not come back.
+        if self.rules.on_revoke == OnRevoke::Terminate && self.trial.is_none() {
+            let on_trial = self.forbidden_on_trial.iter().copied();
+            let on_trial = on_trial.filter(|flow| !self.ceiling.permits(flow.transport, flow.port));
+            let flows: Vec<FlowKey> =
+                forbidden.iter().map(GrantKey::flow).chain(on_trial).collect();
+            blocked.add(&flows, self.ceiling.live);
+        }
+        blocked.retain(|flow| self.is_blockable(flow) && !live.is_held(flow, None));
+        blocked
+    }
+
+    /// Remembers what the rules in force forbid while they are on trial. After that it is cut, or allowed again.
+    pub(super) fn note_forbidden(&mut self, forbidden: &[GrantKey]) {
+        if self.trial.is_some() {
+            self.forbidden_on_trial.extend(forbidden.iter().map(GrantKey::flow));
+        } else {
+            self.forbidden_on_trial.clear();
+        }
+    }
+
+    /// Takes these over, now that they are in the kernel.
+    pub(super) fn commit_blocked(&mut self, blocked: BlockedFlows, left: &[FlowKey]) {
+        let new: Vec<FlowKey> = blocked.all().filter(|flow| !self.blocked.contains(flow)).collect();
+        let news: Vec<FlowKey> = new.iter().filter(|flow| !left.contains(flow)).copied().collect();
+        self.terminated.note(&news);
+        self.pending_flush.extend(new);
+        self.blocked = blocked;
+    }
+
+    /// Has the kernel forget connections that were cut: looks through all that it knows, if any were.
+    /// Until then, and if it fails, nothing passes on them anyway; without it, they would go on once
+    /// somebody is granted the same way.
+    pub fn flush_conntrack(&mut self) {
+        let mut pending_flush = std::mem::take(&mut self.pending_flush);
+        pending_flush.retain(|flow| self.blocked.contains(flow));
+        if !pending_flush.is_empty() {
+            match self.firewall.flush_conntrack(&pending_flush) {
+                Ok(connections) => self.terminated.connections += connections,
+                Err(error) => self.terminated.fail(error),
+            }
+        }
+        if self.baseline.is_full(self.ceiling.live) {
+            self.snapshot_baseline();
+        }
+    }
+
+    /// Remembers which connections are there, as nobody can have begun one without a right to.
+    pub(super) fn snapshot_baseline(&mut self) {
+        self.baseline.begin(None);
+        if self.rules.policy == FirewallPolicy::None {
+            return;
+        }
+        let max = self.ceiling.live.max(MIN_BASELINE);
+        match self.firewall.connected(&self.rules, |_| true, max) {
+            Ok(found) => self.baseline.begin(Some(found)),
+            Err(error) => self.terminated.fail(error),
+        }
+    }
+
+    /// Protection was gone, and is back: whoever came in meanwhile, and never had a right to, is cut
+    /// off. In doubt, a connection is older than the gap.
+    pub(super) fn block_unauthorised_after_flush(&mut self) {
+        if self.rules.policy == FirewallPolicy::None || !self.baseline.is_known() {
+            return;
+        }
+        if let Err(error) = self.block_unknown_flows() {
+            self.terminated.fail(error);
+        }
+    }
+
+    fn block_unknown_flows(&mut self) -> Result<(), FirewallError> {
+        let Self { rules, grants: live, baseline, firewall, .. } = self;
+        let strange = |flow: &FlowKey| {
+            let known = baseline.contains(flow) || live.is_held(flow, None);
+            // Who knocked meanwhile is no stranger, and would not get an answer.
+            !known && !rules.captures(flow.transport, flow.port) && !flow.address.is_loopback()
+        };
+        let strangers = firewall.connected(rules, strange, MAX_UNKNOWN_FLOWS)?;
+        // They may be forged: they must not drive out those who were revoked.
+        let room = self.ceiling.live.saturating_sub(self.blocked.len());
+        let flows: Vec<FlowKey> =
+            strangers.into_iter().filter(|flow| self.is_blockable(flow)).take(room).collect();
+        self.block(&flows, Change::default(), self.ceiling.live)
+    }
+}
+
+/// However few grants there may be, a host has connections: so many ways take about 1 MB.
+const MIN_BASELINE: usize = 10_000;
+
+/// So many who came in through a gap are looked at, at most; more than that, and none is cut off.
+const MAX_UNKNOWN_FLOWS: usize = 100_000;

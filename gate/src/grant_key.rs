@@ -1,0 +1,116 @@
+//! One door: one address, one port. And the four kernel sets that doors live in.
+
+use std::ffi::CStr;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::{FlowKey, GrantLabel, Transport};
+
+/// One address may reach one port.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct GrantKey {
+    /// Who may.
+    pub address: IpAddr,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Destination port, as the client dials it.
+    pub port: u16,
+    /// Whether the first connection uses it up.
+    pub single_use: bool,
+}
+
+/// A door as the kernel is to hold it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct GrantElement {
+    /// Which.
+    pub grant_key: GrantKey,
+    /// For how long from now.
+    pub remaining: Duration,
+    /// What stands on it.
+    pub label: GrantLabel,
+}
+
+/// A set of doors in the kernel's table. The key is address . protocol . port.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum GrantSet {
+    /// IPv4, until it expires.
+    Grant4,
+    /// IPv6, until it expires.
+    Grant6,
+    /// IPv4, until its first connection or until it expires.
+    Once4,
+    /// IPv6, until its first connection or until it expires.
+    Once6,
+}
+
+impl GrantSet {
+    /// All sets of the table.
+    pub const ALL: [Self; 4] = [Self::Grant4, Self::Grant6, Self::Once4, Self::Once6];
+
+    /// Its name in the kernel.
+    pub fn name(self) -> &'static CStr {
+        match self {
+            Self::Grant4 => c"grant4",
+            Self::Grant6 => c"grant6",
+            Self::Once4 => c"once4",
+            Self::Once6 => c"once6",
+        }
+    }
+
+    /// Whether its addresses are IPv6.
+    pub fn is_v6(self) -> bool {
+        matches!(self, Self::Grant6 | Self::Once6)
+    }
+
+    /// Whether a connection uses its doors up.
+    pub fn is_single_use(self) -> bool {
+        matches!(self, Self::Once4 | Self::Once6)
+    }
+}
+
+impl GrantKey {
+    /// The set that holds it.
+    pub fn set(&self) -> GrantSet {
+        match (self.address, self.single_use) {
+            (IpAddr::V4(_), false) => GrantSet::Grant4,
+            (IpAddr::V6(_), false) => GrantSet::Grant6,
+            (IpAddr::V4(_), true) => GrantSet::Once4,
+            (IpAddr::V6(_), true) => GrantSet::Once6,
+        }
+    }
+
+    /// Where it leads from and to, whatever it is for.
+    pub fn flow(&self) -> FlowKey {
+        FlowKey { address: self.address, transport: self.transport, port: self.port }
+    }
+
+    /// Its key there.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        self.flow().key()
+    }
+
+    /// The door with this key in `set`, if it is a key that we would write.
+    pub(crate) fn from_key(set: GrantSet, key: &[u8]) -> Option<Self> {
+        let FlowKey { address, transport, port } = FlowKey::from_key(set.is_v6(), key)?;
+        Some(Self { address, transport, port, single_use: set.is_single_use() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back() {
+        for (address, single_use) in [("192.0.2.7", false), ("2001:db8::7", true)] {
+            let grant_key = GrantKey {
+                address: address.parse().unwrap(),
+                transport: Transport::Udp,
+                port: 0x1234,
+                single_use,
+            };
+            assert_eq!(GrantKey::from_key(grant_key.set(), &grant_key.key()), Some(grant_key));
+            assert_eq!(GrantKey::from_key(grant_key.set(), &grant_key.key()[1..]), None);
+        }
+    }
+}

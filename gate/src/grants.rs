@@ -1,0 +1,287 @@
+//! What is open, in memory: enough to put it back when somebody flushed it, never to shorten what is
+//! longer, and to close what a certificate holds. No system call; time is a parameter.
+
+mod index;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub(crate) use self::index::GrantEntry;
+use self::index::GrantIndex;
+use crate::{
+    ApprovedGrant, BootInstant, Ceiling, CertId, FlowKey, GrantElement, GrantKey, GrantLabel,
+    GrantSet, Party,
+};
+
+/// Open doors, each with everyone who holds it. Two certificates behind one address hold the same
+/// door: the kernel has one element, open as long as the longer of them, and revoking one leaves the
+/// other what it was granted.
+#[derive(Clone, Debug, Default)]
+pub struct GrantTable(GrantIndex);
+
+impl GrantTable {
+    /// How many doors are open, each counted once for every holder. After [`GrantTable::expire`] exact.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets what has ended, and says what that was; the kernel has closed it by itself.
+    pub fn expire(&mut self, now: BootInstant) -> Vec<(GrantLabel, GrantKey)> {
+        let ended = std::iter::from_fn(|| self.0.take_ended(now));
+        ended.map(|entry| (entry.label, entry.grant_key)).collect()
+    }
+
+    /// All claims, those on one door one after the other.
+    pub(crate) fn index(&self) -> impl Iterator<Item = &GrantEntry> {
+        self.0.iter()
+    }
+
+    /// Whether anybody holds this door.
+    pub(crate) fn has(&self, grant_key: &GrantKey) -> bool {
+        self.0.on(grant_key).next().is_some()
+    }
+
+    /// This door as the kernel should have it now.
+    pub(crate) fn element(&self, grant_key: &GrantKey, now: BootInstant) -> Option<GrantElement> {
+        self.longest(grant_key, None).map(|entry| entry.element(now))
+    }
+
+    /// Whether anybody but `except` may use this way, once or more often.
+    pub fn is_held(&self, flow: &FlowKey, except: Option<&CertId>) -> bool {
+        flow.grant_keys().iter().any(|grant_key| self.longest(grant_key, except).is_some())
+    }
+
+    /// The doors that are open and that `ceiling` forbids.
+    pub(crate) fn disallowed(&self, ceiling: &Ceiling) -> Vec<GrantKey> {
+        let grant_keys = self.0.iter().map(|entry| entry.grant_key);
+        grant_keys
+            .filter(|grant_key| !ceiling.permits(grant_key.transport, grant_key.port))
+            .collect()
+    }
+
+    /// How many more doors this opening adds for one of its addresses: what its holder has open
+    /// already is only renewed.
+    pub fn additional(&self, grant: &ApprovedGrant, address: IpAddr) -> usize {
+        let cert = grant.label().cert;
+        let grant_keys = grant.grant_keys().filter(|grant_key| grant_key.address == address);
+        grant_keys.filter(|grant_key| self.0.find(grant_key, &cert).is_none()).count()
+    }
+
+    /// How many doors a certificate or a network has open, each counted once for every holder.
+    pub fn held(&self, party: &Party) -> usize {
+        self.0.held(party)
+    }
+
+    /// The elements that this opening needs in the kernel. None is shorter than what is open there.
+    pub fn elements_for(&self, grant: &ApprovedGrant, now: BootInstant) -> Vec<GrantElement> {
+        let longer = |wanted: GrantEntry| match self.longest(&wanted.grant_key, None) {
+            Some(open) if open.until > wanted.until => open.element(now),
+            _ => wanted.element(now),
+        };
+        entries(grant, now).map(longer).collect()
+    }
+
+    /// Whether none of this opening's doors is open for anyone.
+    pub fn is_new(&self, grant: &ApprovedGrant) -> bool {
+        grant.grant_keys().all(|grant_key| self.0.on(&grant_key).next().is_none())
+    }
+
+    /// Remembers an opening that is in the kernel.
+    pub fn record(&mut self, grant: &ApprovedGrant, now: BootInstant) {
+        entries(grant, now).for_each(|entry| self.keep(entry));
+    }
+
+    /// Forgets an opening that was recorded as news and did not get into the kernel.
+    pub(crate) fn undo(&mut self, grant: &ApprovedGrant) {
+        let cert = grant.label().cert;
+        for grant_key in grant.grant_keys() {
+            self.0.take(&grant_key, &cert);
+        }
+    }
+
+    /// What closing everything of `cert` means for the kernel: doors to remove, and doors that
+    /// somebody else holds as well, with what those have left.
+    pub fn plan_close(
+        &self,
+        cert: &CertId,
+        now: BootInstant,
+    ) -> (Vec<GrantElement>, Vec<GrantKey>) {
+        let mut stay = Vec::new();
+        let mut close = Vec::new();
+        for grant_key in self.keys_of(cert) {
+            match self.longest(&grant_key, Some(cert)) {
+                Some(other) => stay.push(other.element(now)),
+                None => close.push(grant_key),
+            }
+        }
+        (stay, close)
+    }
+
+    fn keys_of(&self, cert: &CertId) -> impl Iterator<Item = GrantKey> {
+        self.0.of(cert).map(|entry| entry.grant_key)
+    }
+
+    /// Somebody who has a door open with a certificate by this issuer.
+    pub(crate) fn any_cert_of_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<CertId> {
+        self.0.any_cert_of_issuer(issuer)
+    }
+
+    /// The next issuer, in the order of their bytes, of anybody who has a door open.
+    pub(crate) fn next_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<[u8; CertId::ISSUER]> {
+        self.0.next_issuer(issuer)
+    }
+
+    /// Forgets everything of `cert`; how many doors that were.
+    pub fn remove_cert(&mut self, cert: &CertId) -> usize {
+        let grant_keys: Vec<GrantKey> = self.keys_of(cert).collect();
+        for grant_key in &grant_keys {
+            self.0.take(grant_key, cert);
+        }
+        grant_keys.len()
+    }
+
+    /// Forgets all claims on `grant_key`; whose they were.
+    pub fn remove_key(&mut self, grant_key: &GrantKey) -> Vec<GrantLabel> {
+        let labels: Vec<GrantLabel> = self.0.on(grant_key).map(|entry| entry.label).collect();
+        for label in &labels {
+            self.0.take(grant_key, &label.cert);
+        }
+        labels
+    }
+
+    /// Forgets what `cert` has on this way, once or more often; what that was.
+    pub(crate) fn remove_on_key(&mut self, flow: &FlowKey, cert: &CertId) -> Vec<GrantEntry> {
+        flow.grant_keys()
+            .into_iter()
+            .filter_map(|grant_key| self.0.take(&grant_key, cert))
+            .collect()
+    }
+
+    /// Whether `cert` has anything open.
+    pub fn contains(&self, cert: &CertId) -> bool {
+        self.0.of(cert).next().is_some()
+    }
+
+    /// Takes over those claims of an earlier run whose doors the kernel still has `open`: not what the
+    /// ceiling forbids today, nothing longer than its longest, the longest first if they are too many.
+    /// Those that were not taken over.
+    pub fn restore(
+        &mut self,
+        known: &Self,
+        open: &BTreeSet<GrantKey>,
+        ceiling: &Ceiling,
+        now: BootInstant,
+    ) -> Vec<(GrantLabel, GrantKey)> {
+        let permitted = |grant_key: &GrantKey| ceiling.permits(grant_key.transport, grant_key.port);
+        let fits =
+            |entry: &&GrantEntry| open.contains(&entry.grant_key) && permitted(&entry.grant_key);
+        let (mut kept, mut left): (Vec<&GrantEntry>, Vec<&GrantEntry>) =
+            known.index().partition(fits);
+        kept.sort_by_key(|entry| std::cmp::Reverse(entry.until));
+        left.extend(kept.split_off(kept.len().min(ceiling.live.saturating_sub(self.len()))));
+        for entry in kept {
+            let until = entry.until.min(now.after(ceiling.longest));
+            self.keep(GrantEntry { until, ..*entry });
+        }
+        left.into_iter().map(|entry| (entry.label, entry.grant_key)).collect()
+    }
+
+    /// Forgets what `ceiling` forbids, and single-use doors that are not among those `seen` in the
+    /// kernel: they may have been used. What that was. Nothing else is open for longer than the ceiling's
+    /// longest from `now` on.
+    pub fn retain_allowed(
+        &mut self,
+        seen: &[GrantElement],
+        ceiling: &Ceiling,
+        now: BootInstant,
+    ) -> Vec<(GrantLabel, GrantKey)> {
+        let unused: BTreeSet<GrantKey> = seen.iter().map(|element| element.grant_key).collect();
+        let stays = |grant_key: &GrantKey| {
+            ceiling.permits(grant_key.transport, grant_key.port)
+                && (!grant_key.single_use || unused.contains(grant_key))
+        };
+        let gone = self.0.iter().filter(|entry| !stays(&entry.grant_key));
+        let gone: Vec<_> = gone.map(|entry| (entry.label, entry.grant_key)).collect();
+        for (label, grant_key) in &gone {
+            self.0.take(grant_key, &label.cert);
+        }
+        let latest = now.after(ceiling.longest);
+        let long: Vec<GrantEntry> =
+            self.0.iter().filter(|entry| entry.until > latest).copied().collect();
+        for entry in long {
+            self.0.take(&entry.grant_key, &entry.label.cert);
+            self.keep(GrantEntry { until: latest, ..entry });
+        }
+        gone
+    }
+
+    /// All that the kernel should have now, each door once.
+    pub fn elements(&self, now: BootInstant) -> Vec<GrantElement> {
+        let mut elements: Vec<GrantElement> = Vec::with_capacity(self.len());
+        for entry in self.0.iter().filter(|entry| entry.until > now) {
+            let element = entry.element(now);
+            match elements.last_mut() {
+                Some(last) if last.grant_key == entry.grant_key => {
+                    if last.remaining < element.remaining {
+                        *last = element;
+                    }
+                }
+                _ => elements.push(element),
+            }
+        }
+        elements
+    }
+
+    /// How many doors `set` holds for somebody.
+    pub fn count(&self, set: GrantSet) -> usize {
+        self.0.iter().filter(|entry| entry.grant_key.set() == set).count()
+    }
+
+    /// The longest claim on `grant_key`, of anyone but `except`.
+    fn longest(&self, grant_key: &GrantKey, except: Option<&CertId>) -> Option<&GrantEntry> {
+        self.longest_of(grant_key, |entry| Some(&entry.label.cert) != except)
+    }
+
+    /// The longest of those claims on `grant_key` that `counts` is true of.
+    pub(crate) fn longest_of(
+        &self,
+        grant_key: &GrantKey,
+        counts: impl FnMut(&&GrantEntry) -> bool,
+    ) -> Option<&GrantEntry> {
+        self.0.on(grant_key).filter(counts).max_by_key(|entry| entry.until)
+    }
+
+    /// Remembers a claim, unless its holder has a longer one on the same door.
+    pub(crate) fn keep(&mut self, entry: GrantEntry) {
+        let cert = entry.label.cert;
+        let open = self.0.find(&entry.grant_key, &cert);
+        if open.is_some_and(|open| open.until >= entry.until) {
+            return;
+        }
+        self.0.take(&entry.grant_key, &cert);
+        self.0.insert(entry);
+    }
+}
+
+impl GrantEntry {
+    /// As the kernel should have it now.
+    pub(crate) fn element(&self, now: BootInstant) -> GrantElement {
+        GrantElement {
+            grant_key: self.grant_key,
+            remaining: self.until.since(now),
+            label: self.label,
+        }
+    }
+}
+
+/// What an opening is, claim by claim.
+pub(crate) fn entries(grant: &ApprovedGrant, now: BootInstant) -> impl Iterator<Item = GrantEntry> {
+    let until = now.after(Duration::from_secs(grant.seconds().into()));
+    grant.grant_keys().map(move |grant_key| GrantEntry { grant_key, until, label: *grant.label() })
+}

@@ -1,0 +1,96 @@
+//! How connections are ended that were let in once: what the table does with who was cut off. Pure.
+//!
+//! To delete a connection from the kernel's table of connections is not enough: the server's next
+//! packet would enter it again, the other way round, and the client's would belong to it. So who was
+//! cut off is kept out in both directions, before it is asked what is established.
+
+use super::chain::Part;
+use super::judge::Port;
+use super::rule::{Match, PortOf, Rule, Verdict};
+use crate::{FirewallPolicy, PortRange, TableSpec, Transport};
+
+/// What becomes of connections when a grant is closed before its time is over.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnRevoke {
+    /// They end.
+    #[default]
+    Terminate,
+    /// They go on; new ones are refused.
+    KeepExisting,
+}
+
+/// Ports that a host gets answers of DHCP at, from servers that it never asked by that address.
+const DHCP: [u16; 2] = [68, 546];
+
+impl TableSpec {
+    /// Whether a connection to this port needs a grant. Only such may be cut: to be kept off a port
+    /// that is open to everybody else would be a lock-out.
+    pub fn requires_grant(&self, transport: Transport, port: u16) -> bool {
+        let here = |one: &PortRange| one.contains(transport, port);
+        let protected = self.protected.is_empty() || self.protected.iter().any(here);
+        let dhcp = transport == Transport::Udp && DHCP.contains(&port);
+        let open = self.always_open.iter().any(here) || self.dedicated_knock_ports().any(here);
+        self.policy != FirewallPolicy::None && protected && !open && !dhcp
+    }
+
+    /// Whether knocks arrive at this port, perhaps among other things.
+    pub(crate) fn captures(&self, transport: Transport, port: u16) -> bool {
+        self.knock_ports.iter().any(|ports| ports.contains(transport, port))
+    }
+
+    /// Sends packets of blocked flows to `block_in`, before anything else is asked of them.
+    pub(super) fn blocked(port: Port) -> Vec<Rule> {
+        let line = |(v6, port)| Rule::goto([Match::Blocked { v6, port }], Part::BlockIn);
+        families(port).map(line).collect()
+    }
+
+    /// The chain `block_in`.
+    pub(super) fn block_in(&self) -> Vec<Rule> {
+        self.as_closed()
+    }
+
+    /// The base chain `output`: what leaves for a blocked flow.
+    pub(super) fn output() -> Vec<Rule> {
+        let mut chain = vec![
+            Rule::accept([Match::IntoLoopback]),
+            Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack),
+        ];
+        chain.extend(Self::to_blocked(Port::Own));
+        chain
+    }
+
+    /// The chain `translated_back`.
+    pub(super) fn translated_back() -> Vec<Rule> {
+        Self::to_blocked(Port::Dialled)
+    }
+
+    /// The base chain `postrouting`: what this host sends on in its own name.
+    pub(super) fn postrouting() -> Vec<Rule> {
+        vec![Rule::goto([Match::SourceTranslated], Part::Masqueraded)]
+    }
+
+    /// The chain `masqueraded`: a host behind this one, whose port was published, sends first after its
+    /// entry in conntrack was deleted. Its packet would begin a flow that the client belongs to.
+    pub(super) fn masqueraded() -> Vec<Rule> {
+        let line = |(v6, port)| {
+            Rule::goto([Match::ToBlocked { v6, port }, Match::FromLocal], Part::BlockOut)
+        };
+        families(Port::Own).map(line).collect()
+    }
+
+    fn to_blocked(port: Port) -> Vec<Rule> {
+        let line = |(v6, port)| Rule::goto([Match::ToBlocked { v6, port }], Part::BlockOut);
+        families(port).map(line).collect()
+    }
+
+    /// The chain `block_out`: all but resets, which are our own answers too.
+    pub(super) fn block_out() -> Vec<Rule> {
+        vec![Rule::new([Match::TcpReset], Verdict::Return), Rule::new([], Verdict::Drop)]
+    }
+}
+
+fn families(port: Port) -> impl Iterator<Item = (bool, PortOf)> {
+    [false, true]
+        .into_iter()
+        .flat_map(move |v6| port.each().into_iter().map(move |port| (v6, port)))
+}

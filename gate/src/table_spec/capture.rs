@@ -1,0 +1,179 @@
+//! How knocks get from the network to whoever judges them, and how many one source may send. Pure.
+//!
+//! The base chain `knocks` finds datagrams of a knock's length at a knock port before conntrack does.
+//! With NFLOG it copies them; for a socket it marks them as untracked, and `input` lets only such
+//! through to the socket. Neither they nor our answers leave an entry in conntrack: an entry would let
+//! the client reach whatever service is at that port later.
+
+use std::time::Duration;
+
+use super::chain::Part;
+use super::rule::{Match, Rule, Verdict};
+use crate::{FirewallPolicy, PortRange, TableSpec};
+
+/// How knocks reach the network process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KnockCapture {
+    /// They are let through to a bound UDP socket.
+    Socket,
+    /// The kernel hands a copy to this NFLOG group, and then treats the knock like any datagram at a
+    /// port where nobody listens. It is not let through anywhere.
+    Log {
+        /// Whoever [listens to the group](crate::listen) gets the copies.
+        group: u16,
+    },
+}
+
+/// How many knocks one source may send: an IPv4 address, or an IPv6 network of 64 bits.
+///
+/// Sources are not proven here, so the limit is what somebody must spend who wants to silence a
+/// client by forging its address. When so many sources are remembered that no more fit in, the
+/// others go unmetered: forged ones cannot crowd honest ones out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SourceLimit {
+    /// In the long run; at least 1.
+    pub per_second: u32,
+    /// At one time; at least 1.
+    pub burst: u32,
+    /// How many sources of each family are remembered; each takes about 200 bytes of the kernel's
+    /// memory.
+    pub sources: u32,
+}
+
+impl SourceLimit {
+    /// For how long a source is remembered after its last knock: longer than an empty meter takes to
+    /// fill up, or forgetting would be a gain.
+    pub fn retention(&self) -> Duration {
+        let refill = self.burst.div_ceil(self.per_second.max(1));
+        Duration::from_secs(u64::from(refill) + 1)
+    }
+}
+
+/// What answers to knocks look like when they leave.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Answers {
+    /// The UDP header's length field, which counts the header.
+    pub udp_length: u16,
+    /// The user who sends them.
+    pub user: u32,
+}
+
+/// Where names are asked for, by the same user.
+const DNS: u16 = 53;
+
+impl TableSpec {
+    /// Where knocks are captured: after fragments are put together, before conntrack.
+    pub const KNOCKS_PRIORITY: i32 = libc::NF_IP_PRI_RAW;
+
+    /// The base chain `knocks`.
+    ///
+    /// Only here the routing table is asked which addresses are ours. One that it does not know costs
+    /// its knock; nothing is let in by it.
+    pub(super) fn knocks(&self) -> Vec<Rule> {
+        self.knock_ports.iter().flat_map(|&ports| self.knocks_at(ports)).collect()
+    }
+
+    fn knocks_at(&self, ports: PortRange) -> Vec<Rule> {
+        let here = Match::Ports(ports);
+        let knock = [here, Match::UdpLength(self.knock_lengths), Match::ToLocal];
+        let mut lines = vec![Rule::new(knock, Verdict::Jump(Part::KnockMeter.into()))];
+        if !self.is_dedicated_knock_port(ports) {
+            return lines;
+        }
+        if self.policy == FirewallPolicy::Drop && self.covers(ports) {
+            // `input` would drop it too; here it costs less.
+            lines.push(Rule::new([Match::NotFromLoopback, here, Match::ToLocal], Verdict::Drop));
+        }
+        lines
+    }
+
+    /// The chain `knock_meter`: a source that has sent too many is treated as if it did not knock.
+    pub(super) fn knock_meter(&self) -> Vec<Rule> {
+        let mut chain = Vec::new();
+        if let Some(source_limit) = self.source_limit {
+            // A program of this host may send from any address: it must not use up a client's rate.
+            let over = |v6| {
+                Rule::new(
+                    [Match::NotFromLoopback, Match::OverRate { v6, source_limit }],
+                    Verdict::Return,
+                )
+            };
+            chain.extend([false, true].map(over));
+        }
+        match self.capture {
+            KnockCapture::Socket => {
+                chain.push(Rule::new([], Verdict::Untrack));
+                chain.push(Rule::accept([]));
+            }
+            KnockCapture::Log { group } => {
+                let snaplen = self.snaplen();
+                chain.push(Rule::new([], Verdict::Log { group, snaplen }));
+            }
+        }
+        chain
+    }
+
+    /// The lines of `input` for ports at which only knocks have any business.
+    pub(super) fn at_knock_ports(&self) -> Vec<Rule> {
+        let knock = Match::UdpLength(self.knock_lengths);
+        let line = |&ports: &PortRange| match (self.capture, self.covers(ports)) {
+            (KnockCapture::Socket, true) => Rule::goto([Match::Ports(ports)], Part::Knock),
+            (KnockCapture::Socket, false) => {
+                Rule::goto([Match::Ports(ports)], Part::KnockUnprotected)
+            }
+            (KnockCapture::Log { .. }, true) => Rule::goto([Match::Ports(ports)], Part::Refuse),
+            // Nothing listens there. What is refused here leaves no entry in conntrack, and what the
+            // kernel itself would refuse does. Untracked, no error would come back through a firewall
+            // that goes by states, nor for some packets with IP options, as it does at other ports.
+            (KnockCapture::Log { .. }, false) => {
+                Rule::goto([Match::Ports(ports), knock], Part::KnockUnprotected)
+            }
+        };
+        self.dedicated_knock_ports().map(line).collect()
+    }
+
+    /// The chain `knock`, with a socket at a port that the policy closes.
+    pub(super) fn knock(&self) -> Vec<Rule> {
+        vec![self.to_socket(), Rule::goto([], Part::Refuse)]
+    }
+
+    /// The chain `knock_unprotected`, at a port that the policy leaves open: what is not for a socket of
+    /// ours finds it closed.
+    pub(super) fn knock_unprotected(&self) -> Vec<Rule> {
+        let mut chain =
+            vec![Rule::new([Match::NotToHost], Verdict::Drop), Rule::new([], Verdict::Unreachable)];
+        if self.capture == KnockCapture::Socket {
+            chain.insert(0, self.to_socket());
+        }
+        chain
+    }
+
+    fn to_socket(&self) -> Rule {
+        Rule::accept([Match::Untracked, Match::UdpOfLength(self.knock_lengths)])
+    }
+
+    /// The base chain `answers`. In a range of knock ports there may be other services, so there
+    /// only what looks like an answer is meant.
+    pub(super) fn answers(&self) -> Vec<Rule> {
+        let mut chain = vec![Rule::accept([Match::IntoLoopback])];
+        let Answers { udp_length, user } = self.answers;
+        for &ports in &self.knock_ports {
+            let from = Match::FromPorts(ports);
+            let line = if self.is_dedicated_knock_port(ports) {
+                Rule::new([from], Verdict::Untrack)
+            } else {
+                let length = Match::UdpLength((udp_length, udp_length));
+                let answer = [from, length, Match::UdpNotTo(DNS), Match::SentBy { user }];
+                Rule::new(answer, Verdict::Untrack)
+            };
+            chain.push(line);
+        }
+        chain
+    }
+
+    /// How much of a packet is copied: the longest knock behind the longest IP header, which is that
+    /// of IPv4 with all options.
+    fn snaplen(&self) -> u32 {
+        u32::from(self.knock_lengths.1) + 60
+    }
+}

@@ -1,0 +1,144 @@
+//! What is delivered to this host: judged in `input`, where the kernel has decided that it is, whatever
+//! address it was sent to. Pure.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::chain::Part;
+use super::judge::Port;
+use super::rule::{Match, Rule, Verdict};
+use crate::{FirewallPolicy, TableSpec, Transport};
+
+/// IP protocol numbers.
+const ICMP: u8 = 1;
+const DCCP: u8 = 33;
+const ICMPV6: u8 = 58;
+const SCTP: u8 = 132;
+const UDPLITE: u8 = 136;
+
+/// Where a DHCP client finds servers, in IPv6 (RFC 8415, 7.1).
+const DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+/// Where hosts ask for names on their link (RFC 6762, 3).
+const MDNS4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+const MDNS6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
+
+impl TableSpec {
+    /// The base chain `input`.
+    ///
+    /// A SYN is sent off before conntrack is asked: an entry outlives its connection, and a SYN on
+    /// it counts as established.
+    pub(super) fn input(&self) -> Vec<Rule> {
+        let mut chain = vec![Rule::accept([Match::FromLoopback])];
+        chain.extend(self.at_knock_ports());
+        if self.policy == FirewallPolicy::None {
+            return chain;
+        }
+        // What is let in as dialled ends there. A port that nobody protects may lead to one that is.
+        chain.push(Rule::new([Match::Translated], Verdict::Jump(Part::Translated.into())));
+        chain.extend(Self::blocked(Port::Own));
+        chain.extend([
+            Rule::goto([Match::Syn], Part::TcpSyn),
+            Rule::accept([Match::Established]),
+            Rule::goto([tcp()], Part::TcpMidstream),
+        ]);
+        if self.protected.is_empty() {
+            chain.extend(other_than_tcp());
+        } else {
+            chain.extend(self.beyond_protected(Transport::Udp));
+            chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Granted));
+        }
+        chain
+    }
+
+    /// The chain `tcp_syn`.
+    pub(super) fn tcp_syn(&self) -> Vec<Rule> {
+        let mut chain = self.beyond_protected(Transport::Tcp);
+        chain.extend(self.needs_grant(Port::Own, Transport::Tcp, Part::Judge));
+        chain
+    }
+
+    /// The chain `tcp_midstream`: conntrack has lost the entry, or was told not to track. The kernel's
+    /// own table of connections decides, as without a firewall.
+    pub(super) fn tcp_midstream(&self) -> Vec<Rule> {
+        let mut chain = self.beyond_protected(Transport::Tcp);
+        chain.push(Rule::accept([Match::OfOpenSocket]));
+        chain.extend(self.needs_grant(Port::Own, Transport::Tcp, Part::Granted));
+        chain
+    }
+
+    /// The chain `udp_all`, where all traffic is closed. DHCP and mDNS are exceptions: answers that
+    /// belong to no flow, and questions to everybody on the link.
+    pub(super) fn udp_all(&self) -> Vec<Rule> {
+        let mut chain = vec![
+            Rule::accept([Match::Family(false), Match::UdpBetween { from: 67, to: 68 }]),
+            Rule::accept([Match::Family(true), Match::UdpBetween { from: 547, to: 546 }]),
+            Rule::accept([
+                Match::ToV4(Ipv4Addr::BROADCAST),
+                Match::UdpBetween { from: 68, to: 67 },
+            ]),
+            Rule::accept([Match::ToV6(DHCP_SERVERS), Match::UdpTo(547)]),
+            Rule::accept([Match::ToV4(MDNS4), Match::UdpTo(5353)]),
+            Rule::accept([Match::ToV6(MDNS6), Match::UdpTo(5353)]),
+        ];
+        chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Granted));
+        chain
+    }
+
+    /// The base chain `forward`: only ports that somebody publishes are ours to judge.
+    pub(super) fn forward() -> Vec<Rule> {
+        vec![Rule::goto([Match::Translated], Part::Translated)]
+    }
+
+    /// The chain `translated`, from `input` and from `forward`. What it does not end is judged by its own
+    /// port in `input`; in `forward` that port is another host's.
+    pub(super) fn translated(&self) -> Vec<Rule> {
+        let mut chain = vec![
+            // By its own port: the flow was dialled from here to somebody else's.
+            Rule::goto([Match::Syn, Match::Reply], Part::TcpSyn),
+            Rule::goto([Match::Reply], Part::TranslatedBack),
+        ];
+        chain.extend(Self::blocked(Port::Dialled));
+        chain.extend([
+            Rule::goto([Match::Syn], Part::TranslatedSyn),
+            Rule::accept([Match::Established]),
+            icmp(false),
+            icmp(true),
+            Rule::accept([tcp(), Match::OfOpenSocket]),
+        ]);
+        let dialled = |transport, part| self.needs_grant(Port::Dialled, transport, part);
+        chain.extend(dialled(Transport::Tcp, Part::TranslatedGranted));
+        chain.extend(dialled(Transport::Udp, Part::TranslatedGranted));
+        if self.protected.is_empty() {
+            chain.push(Rule::goto([], Part::Refuse));
+        }
+        chain
+    }
+
+    /// The chain `translated_syn`.
+    pub(super) fn translated_syn(&self) -> Vec<Rule> {
+        self.needs_grant(Port::Dialled, Transport::Tcp, Part::TranslatedJudge)
+    }
+}
+
+fn tcp() -> Match {
+    Match::Protocol(Transport::Tcp.number())
+}
+
+/// Each family has an ICMP of its own. The number of the other's is one that this host does not speak.
+fn icmp(v6: bool) -> Rule {
+    Rule::accept([Match::Protocol(if v6 { ICMPV6 } else { ICMP }), Match::Family(v6)])
+}
+
+/// Where all traffic is closed: ICMP passes, and so do protocols without ports that routers and hosts
+/// speak on their link (IGMP, OSPF, VRRP). A protocol with ports is a service.
+fn other_than_tcp() -> Vec<Rule> {
+    let mut lines = vec![
+        icmp(false),
+        icmp(true),
+        Rule::goto([Match::Protocol(Transport::Udp.number())], Part::Udp),
+    ];
+    let with_ports = [UDPLITE, DCCP, SCTP];
+    lines.extend(with_ports.map(|number| Rule::goto([Match::Protocol(number)], Part::Refuse)));
+    lines.extend([false, true].map(|v6| Rule::accept([Match::ToMulticast { v6 }])));
+    lines.push(Rule::goto([], Part::Refuse));
+    lines
+}

@@ -1,0 +1,101 @@
+//! Who may begin a connection: a packet that conntrack calls new, or a SYN whatever conntrack calls it,
+//! needs a grant of its own. Pure.
+//!
+//! The same is asked twice: by a packet's own port, and by the port as dialled where somebody has
+//! translated it. nft 1.0.6 reads `ct original proto-dst` only after `meta l4proto tcp` or `udp`, so
+//! there each line stands for both: what `nft list` prints must load.
+
+use super::chain::Part;
+use super::rule::{Match, PortOf, Rule, Verdict};
+use crate::{GrantSet, PortRange, TableSpec, Transport};
+
+/// By the packet's own port, or by the port as dialled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Port {
+    Own,
+    Dialled,
+}
+
+impl Port {
+    pub(super) fn each(self) -> Vec<PortOf> {
+        match self {
+            Self::Own => vec![PortOf::Packet],
+            Self::Dialled => [Transport::Tcp, Transport::Udp].map(PortOf::Original).to_vec(),
+        }
+    }
+
+    fn of_tcp(self) -> PortOf {
+        match self {
+            Self::Own => PortOf::Packet,
+            Self::Dialled => PortOf::Original(Transport::Tcp),
+        }
+    }
+
+    fn within(self, ports: PortRange) -> Match {
+        match self {
+            Self::Own => Match::Ports(ports),
+            Self::Dialled => Match::OriginalPorts(ports),
+        }
+    }
+
+    fn granted(self) -> Part {
+        match self {
+            Self::Own => Part::Granted,
+            Self::Dialled => Part::TranslatedGranted,
+        }
+    }
+}
+
+impl TableSpec {
+    /// Sends to `target` what needs a grant, of this transport. What is left is accepted, or judged by its
+    /// own port, where only some ports are protected.
+    pub(super) fn needs_grant(&self, port: Port, transport: Transport, target: Part) -> Vec<Rule> {
+        let of = |ranges: &[PortRange]| {
+            let ours = ranges.iter().filter(|range| range.transport() == transport);
+            ours.map(|&range| port.within(range)).collect::<Vec<_>>()
+        };
+        if !self.protected.is_empty() {
+            let protected = of(&self.protected).into_iter();
+            return protected.map(|ports| Rule::goto([ports], target)).collect();
+        }
+        let open = match port {
+            Port::Own => Verdict::Accept,
+            // Back to `input`, where its own port is judged, which may need a grant.
+            Port::Dialled => Verdict::Return,
+        };
+        let always_open = of(&self.always_open).into_iter();
+        let mut lines: Vec<Rule> = always_open.map(|ports| Rule::new([ports], open)).collect();
+        lines.push(Rule::goto([Match::Protocol(transport.number())], target));
+        lines
+    }
+
+    /// Asks for any grant: of TCP, as grants for single use are. A SYN that repeats the one that used up
+    /// such a grant passes: its answer may have been lost.
+    pub(super) fn judge(port: Port) -> Vec<Rule> {
+        let mut chain = vec![Rule::accept([Match::Begun])];
+        chain.extend([GrantSet::Once4, GrantSet::Once6].map(|set| {
+            let port = port.of_tcp();
+            let matches =
+                [Match::In(set, port), Match::First(set, port), Match::ConsumeElement(set, port)];
+            Rule::goto(matches, Part::Admit)
+        }));
+        chain.push(Rule::goto([], port.granted()));
+        chain
+    }
+
+    /// Asks for a grant that is not for single use.
+    pub(super) fn granted(port: Port) -> Vec<Rule> {
+        let mut chain: Vec<Rule> = [GrantSet::Grant4, GrantSet::Grant6]
+            .into_iter()
+            .flat_map(|set| port.each().into_iter().map(move |port| Match::In(set, port)))
+            .map(|item| Rule::accept([item]))
+            .collect();
+        chain.push(Rule::goto([], Part::Refuse));
+        chain
+    }
+
+    /// Admits what was first. Without room to remember it, a repetition is refused.
+    pub(super) fn admit() -> Vec<Rule> {
+        vec![Rule::accept([Match::Begins]), Rule::new([], Verdict::Accept)]
+    }
+}
