@@ -21,7 +21,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// In the client's namespace, to the port of knocks; [`Self::hears`] waits for `patience` at most.
+    /// In the client's namespace, to the port of knocks; [`Self::hears`] waits for `timeouts` at most.
     pub(crate) fn of(world: &World, patience: Duration) -> Self {
         Self::to(world, GATEWAY, patience)
     }

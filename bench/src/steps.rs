@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sknock_protocol::{
-    Anchors, Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, Verifier,
+    Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, TrustStore, Verifier,
 };
-use sknock_server::dismissed::Dismissed;
 use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
+use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, admit};
 use sknock_tests::wait::now;
 use sknock_tests::{Namespace, PASSWORD};
@@ -118,17 +118,20 @@ fn pipeline<R: ReplayStore>(site: &Site, replay: R) -> Pipeline<R> {
     let bundle = std::fs::read(site.authority.file("gate.pfx")).expect("we have made it");
     let bundle = Bundle::open(&bundle, PASSWORD).expect("we have made it");
     let key = ServerKey::from_bundle(&bundle).expect("a server's key");
-    let anchors = Anchors::new(bundle.authorities(), 10_000).expect("our authority");
+    let anchors = TrustStore::new(bundle.authorities(), 10_000).expect("our authority");
     let list = RevocationList::verify(&site.authority.crl(), &anchors).expect("its list");
-    let rules =
-        sknock_protocol::Rules { window: WINDOW, unsigned_address: true, second_address: false };
+    let rules = sknock_protocol::KnockRules {
+        window: WINDOW,
+        unsigned_address: true,
+        second_address: false,
+    };
     let lists = RevocationLists::new(WINDOW).with(list);
     Pipeline {
         verifier: Arc::new(Verifier::new(key, anchors, rules)),
         revocation: Arc::new(InForce::new(Revocation::Lists(lists))),
         replay,
         policy: Policy::new(None, WINDOW, WINDOW),
-        dismissed: Dismissed::default(),
+        refused_knocks: RefusedKnocks::default(),
     }
 }
 

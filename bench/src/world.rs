@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use sknock_protocol::v2::{self, ClaimedAddress, DATAGRAM_LENGTH, Wish};
+use sknock_protocol::v2::{self, ClaimedAddress, DATAGRAM_LENGTH, KnockRequest};
 use sknock_protocol::{Identity, ServerCertificate, Service};
 use sknock_tests::wait::now;
 use sknock_tests::{Authority, Config, Daemon, World};
@@ -96,7 +96,7 @@ impl Site {
 
     /// The same of somebody else.
     pub(crate) fn knock_of(&self, client: &Identity, answer: bool) -> Packet {
-        let wish = Wish {
+        let wish = KnockRequest {
             stamp: now(),
             lifetime: NonZeroU16::new(60),
             single_use: false,

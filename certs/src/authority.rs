@@ -6,21 +6,21 @@
 
 use std::path::PathBuf;
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
 use crate::ca::Ca;
 use crate::crl::{self, Crl, Reason};
-use crate::folder::Folder;
-use crate::register::{Entry, Register, Revocation};
+use crate::folder::OutputFolder;
+use crate::register::{Register, RegisterEntry, RegisteredRevocation};
 use crate::validity::{DAY, whole_second};
-use crate::{Error, clock};
+use crate::{AuthorityError, clock};
 
 /// A certificate authority in a folder.
 ///
 /// Holds no lock and no copy of the register between calls, so any number of them, in any number of
 /// processes, may work on one folder.
 pub struct Authority {
-    pub(crate) folder: Folder,
+    pub(crate) folder: OutputFolder,
     pub(crate) ca: Ca,
 }
 
@@ -28,7 +28,7 @@ pub struct Authority {
 #[derive(Clone, Debug)]
 pub struct Revoked {
     /// What the register says of it.
-    pub entry: Entry,
+    pub entry: RegisterEntry,
     /// It had been revoked before; the earlier date and reason stay.
     pub already: bool,
     /// The list that says so.
@@ -42,12 +42,12 @@ impl Authority {
     }
 
     /// The end of its certificate, which no other outlives.
-    pub fn not_after(&self) -> Moment {
+    pub fn not_after(&self) -> Timestamp {
         self.ca.not_after
     }
 
     /// Whole days of 24 hours until then.
-    pub fn days_left(&self, now: Moment) -> u32 {
+    pub fn days_left(&self, now: Timestamp) -> u32 {
         let seconds = self.ca.not_after.as_secs().saturating_sub(now.as_secs());
         u32::try_from(seconds / DAY).unwrap_or(u32::MAX)
     }
@@ -68,16 +68,25 @@ impl Authority {
     /// It is recorded whatever the clock says and whatever else is wrong with the list.
     ///
     /// # Errors
-    /// [`Error::Unknown`], [`Error::Ambiguous`] if there is no one such certificate;
-    /// [`Error::NotPublished`] if it is revoked in the register only.
-    pub fn revoke(&self, which: &str, reason: Reason, now: Moment) -> Result<Revoked, Error> {
+    /// [`AuthorityError::Unknown`], [`AuthorityError::Ambiguous`] if there is no one such certificate;
+    /// [`AuthorityError::NotPublished`] if it is revoked in the register only.
+    pub fn revoke(
+        &self,
+        which: &str,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<Revoked, AuthorityError> {
         let now = whole_second(now);
         let _lock = self.folder.lock()?;
         let mut register = Register::load(&self.folder)?;
         let place = register.find(which, now)?;
         let already = register.certificates[place].revoked.is_some();
         let at = clock::recordable(now);
-        register.certificates[place].revoked.get_or_insert(Revocation { at, reason, list: None });
+        register.certificates[place].revoked.get_or_insert(RegisteredRevocation {
+            at,
+            reason,
+            list: None,
+        });
         let (last, days) = (register.crl, register.crl.days);
         let next = self.is_published(&register).and_then(|_| self.next_list(&last, days, now));
         let dated = next.map(|next| register.advance(next));
@@ -92,9 +101,9 @@ impl Authority {
     /// certificates or not.
     ///
     /// # Errors
-    /// Among others [`Error::ClockBehind`] if the last list is from the future, and
-    /// [`Error::NotPublished`] if it is made in the register only.
-    pub fn crl(&self, days: u32, now: Moment) -> Result<Crl, Error> {
+    /// Among others [`AuthorityError::ClockBehind`] if the last list is from the future, and
+    /// [`AuthorityError::NotPublished`] if it is made in the register only.
+    pub fn crl(&self, days: u32, now: Timestamp) -> Result<Crl, AuthorityError> {
         let now = whole_second(now);
         self.issue_list(now, |last| self.next_list(last, days, now))
     }
@@ -103,8 +112,12 @@ impl Authority {
     /// `now`. Servers that have taken that last list do not take this one until they forget it.
     ///
     /// # Errors
-    /// As [`Authority::crl`], without [`Error::ClockBehind`].
-    pub fn crl_after_clock_was_ahead(&self, days: u32, now: Moment) -> Result<Crl, Error> {
+    /// As [`Authority::crl`], without [`AuthorityError::ClockBehind`].
+    pub fn crl_after_clock_was_ahead(
+        &self,
+        days: u32,
+        now: Timestamp,
+    ) -> Result<Crl, AuthorityError> {
         let now = whole_second(now);
         self.issue_list(now, |last| {
             clock::since(&self.ca, now)?;
@@ -115,9 +128,9 @@ impl Authority {
 
     fn issue_list(
         &self,
-        now: Moment,
-        next: impl FnOnce(&Crl) -> Result<Crl, Error>,
-    ) -> Result<Crl, Error> {
+        now: Timestamp,
+        next: impl FnOnce(&Crl) -> Result<Crl, AuthorityError>,
+    ) -> Result<Crl, AuthorityError> {
         let _lock = self.folder.lock()?;
         let mut register = Register::load(&self.folder)?;
         let next = next(&register.crl)?;
@@ -130,28 +143,28 @@ impl Authority {
 
     /// Publishes the list. What else an interrupted run has left is finished if possible; if not, the
     /// commands say so that need it, and nobody thinks that there is no new list.
-    fn complete_list(&self, register: &mut Register, now: Moment) -> Result<(), Error> {
+    fn complete_list(&self, register: &mut Register, now: Timestamp) -> Result<(), AuthorityError> {
         self.publish(register, now)?;
         let _ = self.finish_files(register);
         Ok(())
     }
 
     /// Writes the register. If that is in doubt, it is not gone on, but the error says what may be.
-    fn record(&self, register: &Register) -> Result<(), Error> {
+    fn record(&self, register: &Register) -> Result<(), AuthorityError> {
         register.save(&self.folder).map_err(|source| match source {
-            Error::NotSynced { .. } => self.not_published(source),
+            AuthorityError::NotSynced { .. } => self.not_published(source),
             other => other,
         })
     }
 
     /// The latest revocation list.
-    pub fn latest_crl(&self) -> Result<Crl, Error> {
+    pub fn latest_crl(&self) -> Result<Crl, AuthorityError> {
         Ok(Register::load(&self.folder)?.crl)
     }
 
     /// All certificates that were ever issued, the oldest first. [`Authority::settle`] first, for the
     /// published list to say the same.
-    pub fn list(&self) -> Result<Vec<Entry>, Error> {
+    pub fn list(&self) -> Result<Vec<RegisterEntry>, AuthorityError> {
         Ok(Register::load(&self.folder)?.certificates)
     }
 }

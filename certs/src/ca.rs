@@ -4,16 +4,16 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SerialNumber,
 };
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 use x509_parser::prelude::{ASN1Time, FromDer, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::folder::Folder;
-use crate::key::Key;
+use crate::folder::OutputFolder;
+use crate::key::SigningKey;
 use crate::name::MAX_LENGTH;
 use crate::ownership::Guarded;
-use crate::validity::{Validity, calendar};
-use crate::{Error, Serial};
+use crate::validity::{ValidityPeriod, calendar};
+use crate::{AuthorityError, RandomSerial};
 
 /// The private key: PKCS#8 in PEM.
 pub(crate) const KEY_FILE: &str = "ca.key";
@@ -24,14 +24,14 @@ pub(crate) const PEM_FILE: &str = "ca.pem";
 
 /// A key that signs, and the certificate that says so.
 pub(crate) struct Ca {
-    pub(crate) key: Key,
+    pub(crate) key: SigningKey,
     pub(crate) certificate: Vec<u8>,
     /// The common name.
     pub(crate) name: String,
     /// The subject key identifier, by which certificates and lists name their signer.
     pub(crate) key_id: Vec<u8>,
-    pub(crate) not_before: Moment,
-    pub(crate) not_after: Moment,
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
 }
 
 impl Ca {
@@ -42,14 +42,14 @@ impl Ca {
     /// Beside it comes the certificate in PEM.
     pub(crate) fn generate(
         name: Option<&str>,
-        validity: Validity,
-    ) -> Result<(Self, String), Error> {
-        let serial = Serial::random()?;
+        validity: ValidityPeriod,
+    ) -> Result<(Self, String), AuthorityError> {
+        let serial = RandomSerial::random()?;
         let name = match name {
             Some(name) => checked(name)?,
             None => format!("sKnock CA {}", &serial.to_string()[..8]),
         };
-        let key = Key::generate()?;
+        let key = SigningKey::generate()?;
         let mut params = CertificateParams::default();
         params.serial_number = Some(SerialNumber::from_slice(serial.as_bytes()));
         params.not_before = calendar(validity.not_before)?;
@@ -57,7 +57,7 @@ impl Ca {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.distinguished_name.push(DnType::CommonName, name.as_str());
-        let certificate = params.self_signed(key.pair()).map_err(Error::certificate)?;
+        let certificate = params.self_signed(key.pair()).map_err(AuthorityError::certificate)?;
         let ca = Self {
             certificate: certificate.der().to_vec(),
             name,
@@ -70,13 +70,15 @@ impl Ca {
     }
 
     /// The authority that lives in `folder`.
-    pub(crate) fn load(folder: &Folder) -> Result<Self, Error> {
-        let damaged =
-            |file, what: &str| Error::Damaged { path: folder.file(file), what: what.to_owned() };
+    pub(crate) fn load(folder: &OutputFolder) -> Result<Self, AuthorityError> {
+        let damaged = |file, what: &str| AuthorityError::Damaged {
+            path: folder.file(file),
+            what: what.to_owned(),
+        };
         let pem = Zeroizing::new(folder.read(KEY_FILE, Guarded::Reading)?);
         let key = std::str::from_utf8(&pem)
             .ok()
-            .and_then(Key::from_pem)
+            .and_then(SigningKey::from_pem)
             .ok_or_else(|| damaged(KEY_FILE, "no P-256 key in PEM"))?;
         let certificate = folder.read(CERTIFICATE_FILE, Guarded::Writing)?;
         let facts = Facts::read(&certificate)
@@ -89,15 +91,19 @@ impl Ca {
     }
 
     /// Whoever signs certificates and revocation lists here.
-    pub(crate) fn issuer(&self) -> Result<Issuer<'static, &KeyPair>, Error> {
+    pub(crate) fn issuer(&self) -> Result<Issuer<'static, &KeyPair>, AuthorityError> {
         Issuer::from_ca_cert_der(&self.certificate.as_slice().into(), self.key.pair())
-            .map_err(Error::certificate)
+            .map_err(AuthorityError::certificate)
     }
 
     /// Certifies what `params` say of the holder of `key`.
-    pub(crate) fn certify(&self, params: &CertificateParams, key: &Key) -> Result<Vec<u8>, Error> {
+    pub(crate) fn certify(
+        &self,
+        params: &CertificateParams,
+        key: &SigningKey,
+    ) -> Result<Vec<u8>, AuthorityError> {
         let certificate =
-            params.signed_by(key.pair(), &self.issuer()?).map_err(Error::certificate)?;
+            params.signed_by(key.pair(), &self.issuer()?).map_err(AuthorityError::certificate)?;
         Ok(certificate.der().to_vec())
     }
 }
@@ -106,8 +112,8 @@ impl Ca {
 struct Facts {
     name: String,
     key_id: Vec<u8>,
-    not_before: Moment,
-    not_after: Moment,
+    not_before: Timestamp,
+    not_after: Timestamp,
     public_key: Vec<u8>,
 }
 
@@ -121,7 +127,8 @@ impl Facts {
             }
         })?;
         let name = certificate.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
-        let seconds = |date: ASN1Time| u64::try_from(date.timestamp()).ok().map(Moment::from_secs);
+        let seconds =
+            |date: ASN1Time| u64::try_from(date.timestamp()).ok().map(Timestamp::from_secs);
         let not_before = seconds(certificate.validity().not_before)?;
         let not_after = seconds(certificate.validity().not_after)?;
         let public_key = certificate.public_key().subject_public_key.data.to_vec();
@@ -136,10 +143,10 @@ impl Facts {
 }
 
 /// A common name of 1 to 64 characters (RFC 5280, A.1, `ub-common-name`) that can be printed.
-fn checked(name: &str) -> Result<String, Error> {
+fn checked(name: &str) -> Result<String, AuthorityError> {
     let fits = (1..=MAX_LENGTH).contains(&name.chars().count());
     if !fits || name.trim().is_empty() || name.chars().any(char::is_control) {
-        return Err(Error::AuthorityName { name: name.escape_debug().to_string() });
+        return Err(AuthorityError::AuthorityName { name: name.escape_debug().to_string() });
     }
     Ok(name.to_owned())
 }

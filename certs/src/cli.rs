@@ -12,19 +12,19 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::json;
-use sknock_certs::{Authority, Error, Name};
-use sknock_protocol::{Moment, Service};
+use sknock_certs::{Authority, AuthorityError, CertificateName};
+use sknock_protocol::{Service, Timestamp};
 
 pub(crate) use args::Args;
-use args::{Command, Password};
+use args::{AuthorityCommand, PasswordArgument};
 use password::PasswordError;
-use report::Report;
+use report::CommandReport;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum CommandFailure {
     #[error(transparent)]
-    Authority(#[from] Error),
+    Authority(#[from] AuthorityError),
     #[error(transparent)]
     Password(#[from] PasswordError),
 }
@@ -46,14 +46,15 @@ pub(crate) fn misread(error: clap::Error) -> clap::Error {
 }
 
 /// Does what the arguments say and tells about it: 0 if it was done, 1 if not, 2 if they make no sense.
-pub(crate) fn run(args: &Args, now: Moment) -> ExitCode {
+pub(crate) fn run(args: &Args, now: Timestamp) -> ExitCode {
     let Some(dir) = &args.dir else {
         wrong_usage(
             ErrorKind::MissingRequiredArgument,
             "the authority's folder is missing: --dir DIR",
         )
     };
-    let has_password = matches!(args.command, Command::Server { .. } | Command::Client { .. });
+    let has_password =
+        matches!(args.command, AuthorityCommand::Server { .. } | AuthorityCommand::Client { .. });
     if args.password_file.is_some() && !has_password {
         wrong_usage(
             ErrorKind::ArgumentConflict,
@@ -62,7 +63,7 @@ pub(crate) fn run(args: &Args, now: Moment) -> ExitCode {
     }
     let outcome = execute(&args.command, dir, args.password_file.as_deref(), now);
     let (text, json, code) = match outcome {
-        Ok(Report { text, json }) => (text, json, ExitCode::SUCCESS),
+        Ok(CommandReport { text, json }) => (text, json, ExitCode::SUCCESS),
         Err(failure) => {
             complain(&failure.to_string());
             (String::new(), json!({ "error": failure.to_string() }), ExitCode::FAILURE)
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &Args, now: Moment) -> ExitCode {
         // Who reads no further (`| head`) wants no more of it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
         // To tell is all that this was to do.
-        Err(error) if matches!(args.command, Command::List) => {
+        Err(error) if matches!(args.command, AuthorityCommand::List) => {
             complain(&format!("cannot write to standard output: {error}"));
             ExitCode::FAILURE
         }
@@ -97,14 +98,14 @@ fn complain(what: &str) {
 }
 
 fn execute(
-    command: &Command,
+    command: &AuthorityCommand,
     dir: &Path,
     password_file: Option<&Path>,
-    now: Moment,
-) -> Result<Report, Failure> {
+    now: Timestamp,
+) -> Result<CommandReport, CommandFailure> {
     // opened before any prompt, so that nobody types a password in vain
     let open = || Authority::open(dir);
-    let obtain = |name: &Name, password: &Password| {
+    let obtain = |name: &CertificateName, password: &PasswordArgument| {
         let file = password.file.as_deref().or(password_file);
         password::obtain(file, &format!("{name}.pfx"))
     };
@@ -112,25 +113,25 @@ fn execute(
         asked.unwrap_or_else(|| authority.days_left(now).clamp(1, most))
     };
     Ok(match command {
-        Command::Init { name, days } => {
+        AuthorityCommand::Init { name, days } => {
             let authority = Authority::init(dir, name.as_deref(), *days, now)?;
             report::init(&authority, &authority.latest_crl()?)
         }
-        Command::Server { name, days: asked, password } => {
+        AuthorityCommand::Server { name, days: asked, password } => {
             let authority = open()?;
             let (password, days) = (obtain(name, password)?, days(&authority, *asked, SERVER_DAYS));
             report::issued(&authority.server(name.as_str(), days, &password, now)?)
         }
-        Command::Client { name, allow, days: asked, password } => {
+        AuthorityCommand::Client { name, allow, days: asked, password } => {
             let authority = open()?;
             let (password, days) = (obtain(name, password)?, days(&authority, *asked, CLIENT_DAYS));
             report::issued(&authority.client(name.as_str(), allow, days, &password, now)?)
         }
-        Command::Revoke { which, reason } => {
+        AuthorityCommand::Revoke { which, reason } => {
             let authority = open()?;
             report::revoked(&authority, &authority.revoke(which, *reason, now)?)
         }
-        Command::Crl { days, clock_was_ahead } => {
+        AuthorityCommand::Crl { days, clock_was_ahead } => {
             let authority = open()?;
             let days = days.map_or_else(|| authority.latest_crl().map(|last| last.days), Ok)?;
             let list = if *clock_was_ahead {
@@ -140,7 +141,7 @@ fn execute(
             };
             report::crl(&authority, &list)
         }
-        Command::List => {
+        AuthorityCommand::List => {
             let authority = open()?;
             authority.settle(now)?;
             report::list(&authority, &authority.list()?, now)

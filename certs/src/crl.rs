@@ -6,13 +6,13 @@ use rcgen::{
     CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
 };
 use serde::{Deserialize, Serialize};
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::ca::Ca;
-use crate::register::{Entry, Register};
+use crate::register::{Register, RegisterEntry};
 use crate::validity::{calendar, in_days, text};
-use crate::{Error, Revocation};
+use crate::{AuthorityError, RegisteredRevocation};
 
 /// For how long the first list is valid, in days.
 pub const DEFAULT_CRL_DAYS: u32 = 30;
@@ -28,29 +28,29 @@ pub struct Crl {
     pub number: u64,
     /// When it was issued. Never before an earlier issue, for no server would take it then.
     #[serde(with = "text")]
-    pub this_update: Moment,
+    pub this_update: Timestamp,
     /// By when there must be a new one.
     #[serde(with = "text")]
-    pub next_update: Moment,
+    pub next_update: Timestamp,
     /// For how many days it was issued.
     pub days: u32,
 }
 
 impl Crl {
     /// The first issue.
-    pub(crate) fn first(now: Moment) -> Result<Self, Error> {
+    pub(crate) fn first(now: Timestamp) -> Result<Self, AuthorityError> {
         let (number, days) = (1, DEFAULT_CRL_DAYS);
         Ok(Self { number, this_update: now, next_update: in_days(days, now)?, days })
     }
 
     /// The issue after this one, valid for `days` from `this_update`.
-    pub(crate) fn next(&self, days: u32, this_update: Moment) -> Result<Self, Error> {
-        let number = self.number.checked_add(1).ok_or(Error::LastNumber)?;
+    pub(crate) fn next(&self, days: u32, this_update: Timestamp) -> Result<Self, AuthorityError> {
+        let number = self.number.checked_add(1).ok_or(AuthorityError::LastNumber)?;
         Ok(Self { number, this_update, next_update: in_days(days, this_update)?, days })
     }
 
     /// The list in DER: the register's revoked certificates, signed.
-    pub(crate) fn sign(&self, register: &Register, ca: &Ca) -> Result<Vec<u8>, Error> {
+    pub(crate) fn sign(&self, register: &Register, ca: &Ca) -> Result<Vec<u8>, AuthorityError> {
         let params = CertificateRevocationListParams {
             this_update: calendar(self.this_update)?,
             next_update: calendar(self.next_update)?,
@@ -60,8 +60,10 @@ impl Crl {
             key_identifier_method: KeyIdMethod::PreSpecified(ca.key_id.clone()),
         };
         let list = params.signed_by(&ca.issuer()?);
-        list.map(|list| list.der().to_vec())
-            .map_err(|error| Error::Encoding { what: "revocation list", why: error.to_string() })
+        list.map(|list| list.der().to_vec()).map_err(|error| AuthorityError::Encoding {
+            what: "revocation list",
+            why: error.to_string(),
+        })
     }
 }
 
@@ -80,7 +82,7 @@ impl Published {
     /// Compares the content of the file with what is `wanted`, which has this number. The signatures
     /// are different ones each time; all else of one number is the same.
     pub(crate) fn compare(file: &[u8], wanted: &[u8], number: u64, ca: &Ca) -> Self {
-        let (Some(found), Some(wanted)) = (Signed::read(file), Signed::read(wanted)) else {
+        let (Some(found), Some(wanted)) = (CrlParts::read(file), CrlParts::read(wanted)) else {
             return Self::Behind;
         };
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, ca.key.pair().public_key_raw());
@@ -96,13 +98,13 @@ impl Published {
 }
 
 /// The parts of a list.
-struct Signed {
+struct CrlParts {
     content: Vec<u8>,
     number: Option<u64>,
     signature: Vec<u8>,
 }
 
-impl Signed {
+impl CrlParts {
     fn read(der: &[u8]) -> Option<Self> {
         let (rest, list) = CertificateRevocationList::from_der(der).ok()?;
         rest.is_empty().then(|| Self {
@@ -113,7 +115,9 @@ impl Signed {
     }
 }
 
-fn listed((entry, revocation): (&Entry, &Revocation)) -> Result<RevokedCertParams, Error> {
+fn listed(
+    (entry, revocation): (&RegisterEntry, &RegisteredRevocation),
+) -> Result<RevokedCertParams, AuthorityError> {
     Ok(RevokedCertParams {
         serial_number: SerialNumber::from_slice(entry.serial.as_bytes()),
         revocation_time: calendar(revocation.at)?,
@@ -158,17 +162,17 @@ impl Reason {
 mod tests {
     use super::*;
 
-    const NOW: Moment = Moment::from_secs(1_800_000_000);
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     #[test]
     fn numbers_rise_and_end() {
         let first = Crl::first(NOW).unwrap();
         assert_eq!((first.number, first.this_update), (1, NOW));
-        assert_eq!(first.next_update, Moment::from_secs(NOW.as_secs() + 30 * 86_400));
-        let later = Moment::from_secs(NOW.as_secs() + 1);
+        assert_eq!(first.next_update, Timestamp::from_secs(NOW.as_secs() + 30 * 86_400));
+        let later = Timestamp::from_secs(NOW.as_secs() + 1);
         let second = first.next(1, later).unwrap();
         assert_eq!((second.number, second.this_update), (2, later));
         let last = Crl { number: u64::MAX, ..first };
-        assert!(matches!(last.next(1, NOW), Err(Error::LastNumber)));
+        assert!(matches!(last.next(1, NOW), Err(AuthorityError::LastNumber)));
     }
 }

@@ -3,14 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
-use crate::{Kind, MAX_CLIENT_CERTIFICATE, MAX_DAYS, Serial, date};
+use crate::{CertificateKind, MAX_CLIENT_CERTIFICATE, MAX_DAYS, RandomSerial, date};
 
 /// Why the authority did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
-pub enum Error {
+pub enum AuthorityError {
     #[error("cannot {doing} {}: {source}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
     #[error("{source}; {} has its new content, but may lose it when the power fails", path.display())]
@@ -62,7 +62,7 @@ pub enum Error {
         "the authority's certificate ended on {}, and the clock says {}; set the clock, or if it is \
          right, make a new authority in another folder", date(*at), date(*now)
     )]
-    AuthorityExpired { at: Moment, now: Moment },
+    AuthorityExpired { at: Timestamp, now: Timestamp },
     #[error("'{name}' cannot be a name: {why}")]
     Name { name: String, why: &'static str },
     #[error("'{name}' cannot be the authority's name: use 1 to 64 printable characters")]
@@ -71,9 +71,9 @@ pub enum Error {
         "'{name}' has a certificate until {} (serial {serial}); revoke it first, or choose another \
          name to have both for a while", date(*until)
     )]
-    NameTaken { name: String, serial: Serial, until: Moment },
+    NameTaken { name: String, serial: RandomSerial, until: Timestamp },
     #[error("'{name}' was the name of a {kind}; choose another one")]
-    NameOfOtherKind { name: String, kind: Kind },
+    NameOfOtherKind { name: String, kind: CertificateKind },
     #[error("{} exists, and no certificate of that name was ever issued; move it away", path.display())]
     StrayFile { path: PathBuf },
     #[error("a client needs something to open; name at least one service, such as tcp/22")]
@@ -88,17 +88,17 @@ pub enum Error {
     #[error("the clock is wrong, or the end is too far away; dates end with the year 9999")]
     Clock,
     #[error("the clock says {}, which is before this program was written; set it", date(*now))]
-    ClockUnset { now: Moment },
+    ClockUnset { now: Timestamp },
     #[error(
         "the clock says {}, and the authority was made on {}; set the clock, or if it was wrong \
          then, make a new authority in another folder", date(*now), date(*made)
     )]
-    ClockBeforeAuthority { now: Moment, made: Moment },
+    ClockBeforeAuthority { now: Timestamp, made: Timestamp },
     #[error(
         "the clock says {}, and the last revocation list is from {}: set the clock; or if it was \
          ahead then and is right now, run: crl --clock-was-ahead", date(*now), date(*last)
     )]
-    ClockBehind { now: Moment, last: Moment },
+    ClockBehind { now: Timestamp, last: Timestamp },
     #[error(
         "register.json has the greatest number of a list that there is; restore it from a backup, or \
          correct the number: servers go by the date first"
@@ -112,12 +112,12 @@ pub enum Error {
         "'{which}' has several valid certificates; name one by its serial number: {}",
         join(serials)
     )]
-    Ambiguous { which: String, serials: Vec<Serial> },
+    Ambiguous { which: String, serials: Vec<RandomSerial> },
     #[error(
         "{source}; certificate {serial} is in the register, but its files may not be in place: put that \
          right, and the next command puts them there; or revoke it by that number"
     )]
-    NotDelivered { serial: Serial, source: Box<Self> },
+    NotDelivered { serial: RandomSerial, source: Box<Self> },
     #[error(
         "{source}; all is recorded in the register, but {} does not say so yet: put that right, then \
          run crl", path.display()
@@ -129,13 +129,13 @@ pub enum Error {
     Encoding { what: &'static str, why: String },
 }
 
-impl Error {
+impl AuthorityError {
     #[expect(clippy::needless_pass_by_value, reason = "map_err takes it by name")]
     pub(crate) fn certificate(error: rcgen::Error) -> Self {
         Self::Encoding { what: "certificate", why: error.to_string() }
     }
 }
 
-fn join(serials: &[Serial]) -> String {
-    serials.iter().map(Serial::to_string).collect::<Vec<_>>().join(", ")
+fn join(serials: &[RandomSerial]) -> String {
+    serials.iter().map(RandomSerial::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,7 @@
 //! What the register says and the other files do not yet, be it that a run was killed in between or that
 //! a disk was full: every command begins or ends with making it true.
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
 use crate::authority::Authority;
 use crate::crl::{self, Crl, Published};
@@ -9,17 +9,17 @@ use crate::folder::Access;
 use crate::ownership::Guarded;
 use crate::register::Register;
 use crate::validity::whole_second;
-use crate::{Entry, Error, Name, clock, init};
+use crate::{AuthorityError, CertificateName, RegisterEntry, clock, init};
 
 impl Authority {
     /// Finishes what interrupted runs have begun, and tells whether the clock can be right. Every other
     /// method does so by itself, but for those that only read.
     ///
     /// # Errors
-    /// [`Error::NotPublished`] if something is revoked, and the published list does not say so;
-    /// [`Error::NotDelivered`] if a certificate is in the register without its files;
-    /// [`Error::OldRegister`]; those of a clock that is wrong.
-    pub fn settle(&self, now: Moment) -> Result<(), Error> {
+    /// [`AuthorityError::NotPublished`] if something is revoked, and the published list does not say so;
+    /// [`AuthorityError::NotDelivered`] if a certificate is in the register without its files;
+    /// [`AuthorityError::OldRegister`]; those of a clock that is wrong.
+    pub fn settle(&self, now: Timestamp) -> Result<(), AuthorityError> {
         let now = whole_second(now);
         let _lock = self.folder.lock()?;
         let mut register = Register::load(&self.folder)?;
@@ -28,24 +28,32 @@ impl Authority {
     }
 
     /// Has the published list and the holders' files be what the register says. The lock is held.
-    pub(crate) fn finish(&self, register: &mut Register, now: Moment) -> Result<(), Error> {
+    pub(crate) fn finish(
+        &self,
+        register: &mut Register,
+        now: Timestamp,
+    ) -> Result<(), AuthorityError> {
         let published = self.publish(register, now);
         let files = self.finish_files(register);
         published.and(files)
     }
 
     /// Has the holders' files be what the register says, and nothing under passing names.
-    pub(crate) fn finish_files(&self, register: &mut Register) -> Result<(), Error> {
+    pub(crate) fn finish_files(&self, register: &mut Register) -> Result<(), AuthorityError> {
         self.deliver(register)?;
         let is_holders = |name: &str| {
             let stem = name.strip_suffix(".pfx").or_else(|| name.strip_suffix(".cer"));
-            stem.is_some_and(|stem| stem.parse::<Name>().is_ok())
+            stem.is_some_and(|stem| stem.parse::<CertificateName>().is_ok())
         };
         self.folder.discard_left(|name| init::FILES.contains(&name) || is_holders(name))
     }
 
     /// Has the published list be what the register says.
-    pub(crate) fn publish(&self, register: &mut Register, now: Moment) -> Result<(), Error> {
+    pub(crate) fn publish(
+        &self,
+        register: &mut Register,
+        now: Timestamp,
+    ) -> Result<(), AuthorityError> {
         let mut publish = || {
             let mut is_there = self.is_published(register)?;
             if register.has_unlisted() {
@@ -67,9 +75,9 @@ impl Authority {
     /// Whether the published list is the one that the register has as its latest.
     ///
     /// # Errors
-    /// [`Error::OldRegister`] if it is a later one: the register was restored from a backup, and would
+    /// [`AuthorityError::OldRegister`] if it is a later one: the register was restored from a backup, and would
     /// use its numbers once more.
-    pub(crate) fn is_published(&self, register: &Register) -> Result<bool, Error> {
+    pub(crate) fn is_published(&self, register: &Register) -> Result<bool, AuthorityError> {
         let Some(file) = self.folder.read_if_any(crl::FILE, Guarded::Writing)? else {
             return Ok(false);
         };
@@ -79,36 +87,41 @@ impl Authority {
             Published::Same => Ok(true),
             Published::Behind => Ok(false),
             Published::Ahead(published) => {
-                Err(Error::OldRegister { path: self.crl_file(), published, known })
+                Err(AuthorityError::OldRegister { path: self.crl_file(), published, known })
             }
         }
     }
 
     /// The list after `last`, made now: never dated before it, for no server would take it then.
-    pub(crate) fn next_list(&self, last: &Crl, days: u32, now: Moment) -> Result<Crl, Error> {
+    pub(crate) fn next_list(
+        &self,
+        last: &Crl,
+        days: u32,
+        now: Timestamp,
+    ) -> Result<Crl, AuthorityError> {
         clock::check(&self.ca, last, now)?;
         self.must_not_have_ended(now)?;
         last.next(days, last.this_update.max(now))
     }
 
-    pub(crate) fn must_not_have_ended(&self, now: Moment) -> Result<(), Error> {
+    pub(crate) fn must_not_have_ended(&self, now: Timestamp) -> Result<(), AuthorityError> {
         let at = self.ca.not_after;
-        if at < now { Err(Error::AuthorityExpired { at, now }) } else { Ok(()) }
+        if at < now { Err(AuthorityError::AuthorityExpired { at, now }) } else { Ok(()) }
     }
 
-    pub(crate) fn not_published(&self, source: Error) -> Error {
-        Error::NotPublished { path: self.crl_file(), source: Box::new(source) }
+    pub(crate) fn not_published(&self, source: AuthorityError) -> AuthorityError {
+        AuthorityError::NotPublished { path: self.crl_file(), source: Box::new(source) }
     }
 
     /// Gives the files of a certificate their names.
-    pub(crate) fn put_in_place(&self, entry: &Entry) -> Result<(), Error> {
+    pub(crate) fn put_in_place(&self, entry: &RegisterEntry) -> Result<(), AuthorityError> {
         let files = entry.files();
         self.folder.publish_left(files.iter().map(String::as_str))
     }
 
     /// Gives the files of the latest certificate their names. The register says whose they are as long
     /// as that may not be done, so that a pair is never of two certificates.
-    pub(crate) fn deliver(&self, register: &mut Register) -> Result<(), Error> {
+    pub(crate) fn deliver(&self, register: &mut Register) -> Result<(), AuthorityError> {
         let Some(serial) = register.undelivered else { return Ok(()) };
         let mut deliver = || {
             let mut entries = register.certificates.iter();
@@ -118,6 +131,7 @@ impl Authority {
             register.undelivered = None;
             register.save(&self.folder)
         };
-        deliver().map_err(|source| Error::NotDelivered { serial, source: Box::new(source) })
+        deliver()
+            .map_err(|source| AuthorityError::NotDelivered { serial, source: Box::new(source) })
     }
 }

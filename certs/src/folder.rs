@@ -6,9 +6,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
-use sknock_storage::{Draft, Follow, PASSING, open_regular, publish_left, remove, sync_folder};
+use sknock_storage::{
+    Follow, PASSING, PendingFile, open_regular, publish_left, remove, sync_folder,
+};
 
-use crate::Error;
+use crate::AuthorityError;
 use crate::ownership::{self, Guarded};
 
 /// Others may open a published file whose name they know, such as a web server `crl.der`, but may
@@ -28,18 +30,18 @@ pub(crate) enum Access {
 
 /// A folder that files are published in.
 #[derive(Clone, Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct OutputFolder(PathBuf);
 
 /// No other process changes the folder while this lives.
 pub(crate) struct Lock {
     _held: Flock<File>,
 }
 
-impl Folder {
+impl OutputFolder {
     /// A folder that is there, is ours, and that nobody else may write to.
-    pub(crate) fn existing(path: &Path, wanted: &str) -> Result<Self, Error> {
+    pub(crate) fn existing(path: &Path, wanted: &str) -> Result<Self, AuthorityError> {
         let found = fs::metadata(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => Error::NoAuthority { path: path.join(wanted) },
+            io::ErrorKind::NotFound => AuthorityError::NoAuthority { path: path.join(wanted) },
             _ => failed("look at", path, source),
         })?;
         ownership::check_folder(path, &found)?;
@@ -47,7 +49,7 @@ impl Folder {
     }
 
     /// A folder that is made if there is none. One that exists keeps its mode.
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn create(path: &Path) -> Result<Self, AuthorityError> {
         let make = || match fs::create_dir(path) {
             // whatever the umask, as with the files
             Ok(()) => fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
@@ -75,7 +77,7 @@ impl Folder {
     /// Waits until nobody else changes the folder: each change takes milliseconds.
     ///
     /// The folder itself is locked: a file for that purpose could be removed or replaced.
-    pub(crate) fn lock(&self) -> Result<Lock, Error> {
+    pub(crate) fn lock(&self) -> Result<Lock, AuthorityError> {
         let path = &self.0;
         let identity = |found: &Metadata| (found.dev(), found.ino());
         loop {
@@ -98,9 +100,9 @@ impl Folder {
     }
 
     /// The content of a file that belongs to an authority.
-    pub(crate) fn read(&self, name: &str, guarded: Guarded) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read(&self, name: &str, guarded: Guarded) -> Result<Vec<u8>, AuthorityError> {
         let path = self.file(name);
-        self.read_if_any(name, guarded)?.ok_or(Error::NoAuthority { path })
+        self.read_if_any(name, guarded)?.ok_or(AuthorityError::NoAuthority { path })
     }
 
     /// The content of a file, if there is one. A link, a FIFO and the like are refused, and so is a file
@@ -109,7 +111,7 @@ impl Folder {
         &self,
         name: &str,
         guarded: Guarded,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    ) -> Result<Option<Vec<u8>>, AuthorityError> {
         let path = self.file(name);
         let Some(found) = self.look(name)? else { return Ok(None) };
         ownership::check_file(&path, &found, guarded)?;
@@ -121,7 +123,7 @@ impl Folder {
         read().map_err(|source| failed("read", &path, source))
     }
 
-    fn look(&self, name: &str) -> Result<Option<Metadata>, Error> {
+    fn look(&self, name: &str) -> Result<Option<Metadata>, AuthorityError> {
         let path = self.file(name);
         match path.symlink_metadata() {
             Ok(found) => Ok(Some(found)),
@@ -136,7 +138,7 @@ impl Folder {
         name: &str,
         content: &[u8],
         access: Access,
-    ) -> Result<Prepared, Error> {
+    ) -> Result<PreparedFile, AuthorityError> {
         let path = self.file(name);
         let before = self.look(name)?;
         if let Some(before) = &before {
@@ -144,7 +146,7 @@ impl Folder {
         }
         let write = || {
             // made with mode 0600, which is then widened whatever the umask
-            let mut draft = Draft::begin(&path, 0o600)?;
+            let mut draft = PendingFile::begin(&path, 0o600)?;
             match &before {
                 Some(before) if access != Access::Secret => {
                     if draft.file().metadata()?.gid() != before.gid() {
@@ -158,19 +160,23 @@ impl Folder {
             draft.write_all(content)?;
             draft.prepare()
         };
-        write().map(Prepared).map_err(|source| failed("write", &path, source))
+        write().map(PreparedFile).map_err(|source| failed("write", &path, source))
     }
 
     /// Gives prepared files their names, one after the other, for good.
     ///
     /// # Errors
-    /// [`Error::NotSynced`] if all have them, but nobody knows whether for good.
-    pub(crate) fn publish(&self, files: impl IntoIterator<Item = Prepared>) -> Result<(), Error> {
+    /// [`AuthorityError::NotSynced`] if all have them, but nobody knows whether for good.
+    pub(crate) fn publish(
+        &self,
+        files: impl IntoIterator<Item = PreparedFile>,
+    ) -> Result<(), AuthorityError> {
         for file in files {
             let path = file.0.path().to_owned();
             file.0.publish().map_err(|source| failed("write", &path, source))?;
         }
-        let doubtful = |source| Error::NotSynced { path: self.0.clone(), source: Box::new(source) };
+        let doubtful =
+            |source| AuthorityError::NotSynced { path: self.0.clone(), source: Box::new(source) };
         self.sync().map_err(doubtful)
     }
 
@@ -179,7 +185,7 @@ impl Folder {
     pub(crate) fn publish_left<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), AuthorityError> {
         for name in names {
             let path = self.file(name);
             publish_left(&path).map_err(|source| failed("write", &path, source))?;
@@ -188,12 +194,12 @@ impl Folder {
     }
 
     /// Has the names in the folder survive a power loss.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
+    pub(crate) fn sync(&self) -> Result<(), AuthorityError> {
         sync_folder(&self.0).map_err(|source| failed("write", &self.0, source))
     }
 
     /// Removes a file for good; it is no error if there is none.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), AuthorityError> {
         let path = self.file(name);
         remove(&path).map_err(|source| failed("remove", &path, source))?;
         self.sync()
@@ -201,7 +207,7 @@ impl Folder {
 
     /// Removes what interrupted runs have left under passing names: of those files that `ours` says are
     /// the authority's.
-    pub(crate) fn discard_left(&self, ours: impl Fn(&str) -> bool) -> Result<(), Error> {
+    pub(crate) fn discard_left(&self, ours: impl Fn(&str) -> bool) -> Result<(), AuthorityError> {
         let entries = fs::read_dir(&self.0).map_err(|source| failed("list", &self.0, source))?;
         for entry in entries.flatten() {
             let name = entry.file_name().into_string().unwrap_or_default();
@@ -221,15 +227,15 @@ fn parent(path: &Path) -> PathBuf {
 }
 
 /// A file that is whole and on the disk, but has no name yet; dropped, it is gone.
-pub(crate) struct Prepared(sknock_storage::Prepared);
+pub(crate) struct PreparedFile(sknock_storage::Prepared);
 
-impl Prepared {
-    /// Leaves it for [`Folder::publish_left`], be it in another run.
+impl PreparedFile {
+    /// Leaves it for [`OutputFolder::publish_left`], be it in another run.
     pub(crate) fn leave(self) {
         self.0.leave();
     }
 }
 
-fn failed(doing: &'static str, path: &Path, source: io::Error) -> Error {
-    Error::File { doing, path: path.to_owned(), source }
+fn failed(doing: &'static str, path: &Path, source: io::Error) -> AuthorityError {
+    AuthorityError::File { doing, path: path.to_owned(), source }
 }

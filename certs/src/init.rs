@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
 use crate::authority::Authority;
 use crate::ca::{self, Ca};
 use crate::crl::{self, Crl};
-use crate::folder::{Access, Folder};
+use crate::folder::{Access, OutputFolder};
 use crate::ownership::Guarded;
 use crate::register::{self, Register};
-use crate::validity::{Validity, whole_second};
-use crate::{Error, clock};
+use crate::validity::{ValidityPeriod, whole_second};
+use crate::{AuthorityError, clock};
 
 /// Is there while an authority is being made. What else is there then was never used.
 const MARK: &str = "init.unfinished";
@@ -27,20 +27,25 @@ impl Authority {
     /// an interrupted `init` has left is replaced.
     ///
     /// # Errors
-    /// [`Error::Exists`] if any file of an authority lies there; nothing is changed then. Among others
-    /// [`Error::FolderOfOther`], [`Error::ClockUnset`].
-    pub fn init(dir: &Path, name: Option<&str>, days: u32, now: Moment) -> Result<Self, Error> {
+    /// [`AuthorityError::Exists`] if any file of an authority lies there; nothing is changed then. Among others
+    /// [`AuthorityError::FolderOfOther`], [`AuthorityError::ClockUnset`].
+    pub fn init(
+        dir: &Path,
+        name: Option<&str>,
+        days: u32,
+        now: Timestamp,
+    ) -> Result<Self, AuthorityError> {
         let now = whole_second(now);
         clock::possible(now)?;
-        let (ca, pem) = Ca::generate(name, Validity::of(days, now)?)?;
-        let folder = Folder::create(dir)?;
+        let (ca, pem) = Ca::generate(name, ValidityPeriod::of(days, now)?)?;
+        let folder = OutputFolder::create(dir)?;
         let _lock = folder.lock()?;
         if folder.has(MARK) {
             for file in FILES {
                 folder.remove(file)?;
             }
         } else if let Some(file) = FILES.into_iter().find(|file| folder.has(file)) {
-            return Err(Error::Exists { path: folder.file(file) });
+            return Err(AuthorityError::Exists { path: folder.file(file) });
         }
         let crl = Crl::first(now)?;
         let register = Register::new(crl);
@@ -60,12 +65,12 @@ impl Authority {
     /// The authority that lives in `dir`.
     ///
     /// # Errors
-    /// [`Error::NoAuthority`], [`Error::Unfinished`]; [`Error::FolderOfOther`], [`Error::OpenToOthers`]
+    /// [`AuthorityError::NoAuthority`], [`AuthorityError::Unfinished`]; [`AuthorityError::FolderOfOther`], [`AuthorityError::OpenToOthers`]
     /// and the like if others could have changed it, or we would change what is theirs.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
-        let folder = Folder::existing(dir, ca::KEY_FILE)?;
+    pub fn open(dir: &Path) -> Result<Self, AuthorityError> {
+        let folder = OutputFolder::existing(dir, ca::KEY_FILE)?;
         if folder.has(MARK) {
-            return Err(Error::Unfinished { path: dir.to_owned() });
+            return Err(AuthorityError::Unfinished { path: dir.to_owned() });
         }
         let ca = Ca::load(&folder)?;
         // Servers are given it. It is not needed here, but nobody else may have changed it.

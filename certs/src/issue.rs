@@ -2,20 +2,20 @@
 
 use std::path::PathBuf;
 
-use sknock_protocol::{Moment, Service};
+use sknock_protocol::{Service, Timestamp};
 
 use crate::authority::Authority;
 use crate::folder::Access;
-use crate::key::Key;
-use crate::register::{Entry, Kind, Register};
-use crate::validity::{Validity, whole_second};
-use crate::{Error, Name, Serial, clock, leaf, pfx};
+use crate::key::SigningKey;
+use crate::register::{CertificateKind, Register, RegisterEntry};
+use crate::validity::{ValidityPeriod, whole_second};
+use crate::{AuthorityError, CertificateName, RandomSerial, clock, leaf, pfx};
 
 /// A certificate that was just issued.
 #[derive(Clone, Debug)]
 pub struct Issued {
     /// What the register says of it.
-    pub entry: Entry,
+    pub entry: RegisterEntry,
     /// It ends with the authority's certificate, earlier than asked for.
     pub clipped: bool,
     /// The file with key, certificate and the authority's certificate. Only its owner may read it.
@@ -28,64 +28,65 @@ impl Authority {
     /// Issues a server's key and certificate: `NAME.pfx` and `NAME.cer`.
     ///
     /// # Errors
-    /// Among others [`Error::NameTaken`] while a certificate of that name is valid.
+    /// Among others [`AuthorityError::NameTaken`] while a certificate of that name is valid.
     pub fn server(
         &self,
         name: &str,
         days: u32,
         password: &str,
-        now: Moment,
-    ) -> Result<Issued, Error> {
-        self.issue(name, Kind::Server, &[], days, password, whole_second(now))
+        now: Timestamp,
+    ) -> Result<Issued, AuthorityError> {
+        self.issue(name, CertificateKind::Server, &[], days, password, whole_second(now))
     }
 
     /// Issues a client's key and certificate, which allows it to open `services`: `NAME.pfx`.
     ///
     /// # Errors
-    /// Among others [`Error::TooLarge`] if the certificate would not fit into a knock, and
-    /// [`Error::NameTaken`] while a certificate of that name is valid.
+    /// Among others [`AuthorityError::TooLarge`] if the certificate would not fit into a knock, and
+    /// [`AuthorityError::NameTaken`] while a certificate of that name is valid.
     pub fn client(
         &self,
         name: &str,
         services: &[Service],
         days: u32,
         password: &str,
-        now: Moment,
-    ) -> Result<Issued, Error> {
+        now: Timestamp,
+    ) -> Result<Issued, AuthorityError> {
         let mut distinct = services.to_vec();
         distinct.sort_unstable();
         distinct.dedup();
         if distinct.is_empty() {
-            return Err(Error::NoServices);
+            return Err(AuthorityError::NoServices);
         }
-        self.issue(name, Kind::Client, &distinct, days, password, whole_second(now))
+        self.issue(name, CertificateKind::Client, &distinct, days, password, whole_second(now))
     }
 
     fn issue(
         &self,
         name: &str,
-        kind: Kind,
+        kind: CertificateKind,
         services: &[Service],
         days: u32,
         password: &str,
-        now: Moment,
-    ) -> Result<Issued, Error> {
-        let name: Name = name.parse()?;
+        now: Timestamp,
+    ) -> Result<Issued, AuthorityError> {
+        let name: CertificateName = name.parse()?;
         let _lock = self.folder.lock()?;
         let mut register = Register::load(&self.folder)?;
         clock::check(&self.ca, &register.crl, now)?;
         self.finish(&mut register, now)?;
-        let validity = Validity::within(self.ca.not_after, days, now)?;
+        let validity = ValidityPeriod::within(self.ca.not_after, days, now)?;
         let known = register.claim(&name, kind, now)?;
         if !known
             && let Some(stray) =
                 [name.file("pfx"), name.file("cer")].into_iter().find(|file| self.folder.has(file))
         {
-            return Err(Error::StrayFile { path: self.folder.file(&stray) });
+            return Err(AuthorityError::StrayFile { path: self.folder.file(&stray) });
         }
-        let Validity { not_before, not_after, clipped } = validity;
-        let (serial, services) = (Serial::random()?, services.to_vec());
-        let entry = Entry { serial, name, kind, services, not_before, not_after, revoked: None };
+        let ValidityPeriod { not_before, not_after, clipped } = validity;
+        let (serial, services) = (RandomSerial::random()?, services.to_vec());
+        let entry =
+            RegisterEntry { serial, name, kind, services, not_before, not_after, revoked: None };
         self.make(&mut register, &entry, password)?;
 
         let mut files = entry.files().into_iter().map(|file| self.folder.file(&file));
@@ -95,8 +96,13 @@ impl Authority {
 
     /// Makes what `entry` says. First the files are on the disk under passing names, then it is in the
     /// register, then they get their names: killed in between, [`Authority::deliver`] does the rest.
-    fn make(&self, register: &mut Register, entry: &Entry, password: &str) -> Result<(), Error> {
-        let key = Key::generate()?;
+    fn make(
+        &self,
+        register: &mut Register,
+        entry: &RegisterEntry,
+        password: &str,
+    ) -> Result<(), AuthorityError> {
+        let key = SigningKey::generate()?;
         let certificate = leaf::certify(entry, &key, &self.ca)?;
         let pfx = pfx::seal(entry, &key, &certificate, &self.ca.certificate, password)?;
         let contents = [(&pfx, Access::Secret), (&certificate, Access::Public)];
@@ -110,7 +116,7 @@ impl Authority {
         register.certificates.push(entry.clone());
         register.undelivered = Some(entry.serial);
         let saved = register.save(&self.folder);
-        if !matches!(saved, Ok(()) | Err(Error::NotSynced { .. })) {
+        if !matches!(saved, Ok(()) | Err(AuthorityError::NotSynced { .. })) {
             return saved;
         }
         for file in prepared {
@@ -119,7 +125,7 @@ impl Authority {
         let serial = entry.serial;
         saved
             .and_then(|()| self.put_in_place(entry))
-            .map_err(|source| Error::NotDelivered { serial, source: Box::new(source) })?;
+            .map_err(|source| AuthorityError::NotDelivered { serial, source: Box::new(source) })?;
         // If this cannot be written, the next command does it, and there is nothing more to do then.
         let _ = self.deliver(register);
         Ok(())

@@ -3,16 +3,16 @@
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::Error;
+use crate::AuthorityError;
 
 /// A key pair, ECDSA with SHA-256 on P-256.
-pub(crate) struct Key(KeyPair);
+pub(crate) struct SigningKey(KeyPair);
 
-impl Key {
-    pub(crate) fn generate() -> Result<Self, Error> {
+impl SigningKey {
+    pub(crate) fn generate() -> Result<Self, AuthorityError> {
         KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
             .map(Self)
-            .map_err(|error| Error::Encoding { what: "key", why: error.to_string() })
+            .map_err(|error| AuthorityError::Encoding { what: "key", why: error.to_string() })
     }
 
     /// Reads PKCS#8 in PEM; nothing if it is no such key, or on another curve.
@@ -35,7 +35,7 @@ impl Key {
     }
 }
 
-impl Drop for Key {
+impl Drop for SigningKey {
     fn drop(&mut self) {
         self.0.zeroize();
     }

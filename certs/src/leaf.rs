@@ -9,10 +9,10 @@ use rcgen::{
 use sknock_protocol::{Service, authorization};
 
 use crate::ca::Ca;
-use crate::key::Key;
+use crate::key::SigningKey;
 use crate::name::is_dns_name;
 use crate::validity::calendar;
-use crate::{Entry, Error, Kind, Name};
+use crate::{AuthorityError, CertificateKind, CertificateName, RegisterEntry};
 
 /// Bytes that a client's certificate may take in DER, so that it fits into every knock.
 ///
@@ -21,30 +21,34 @@ use crate::{Entry, Error, Kind, Name};
 pub const MAX_CLIENT_CERTIFICATE: usize = 1044 - 35 - 81 - 72;
 
 /// The certificate, in DER, that says of the holder of `key` what `entry` says.
-pub(crate) fn certify(entry: &Entry, key: &Key, ca: &Ca) -> Result<Vec<u8>, Error> {
+pub(crate) fn certify(
+    entry: &RegisterEntry,
+    key: &SigningKey,
+    ca: &Ca,
+) -> Result<Vec<u8>, AuthorityError> {
     let mut params = params(entry)?;
     match entry.kind {
-        Kind::Server => {
+        CertificateKind::Server => {
             params.key_usages =
                 vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyAgreement];
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             params.subject_alt_names = host(&entry.name)?.into_iter().collect();
         }
-        Kind::Client => {
+        CertificateKind::Client => {
             params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
             params.subject_alt_names = allowance(&entry.services)?;
         }
     }
     let certificate = ca.certify(&params, key)?;
-    if entry.kind == Kind::Client && certificate.len() > MAX_CLIENT_CERTIFICATE {
-        return Err(Error::TooLarge { size: certificate.len() });
+    if entry.kind == CertificateKind::Client && certificate.len() > MAX_CLIENT_CERTIFICATE {
+        return Err(AuthorityError::TooLarge { size: certificate.len() });
     }
     Ok(certificate)
 }
 
 /// What all holders have in common.
-fn params(entry: &Entry) -> Result<CertificateParams, Error> {
+fn params(entry: &RegisterEntry) -> Result<CertificateParams, AuthorityError> {
     let mut params = CertificateParams::default();
     params.serial_number = Some(SerialNumber::from_slice(entry.serial.as_bytes()));
     params.not_before = calendar(entry.not_before)?;
@@ -57,24 +61,27 @@ fn params(entry: &Entry) -> Result<CertificateParams, Error> {
 }
 
 /// The server's name as an address or a DNS name, if it is one.
-fn host(name: &Name) -> Result<Option<SanType>, Error> {
+fn host(name: &CertificateName) -> Result<Option<SanType>, AuthorityError> {
     if let Ok(address) = name.as_str().parse::<Ipv4Addr>() {
         return Ok(Some(SanType::IpAddress(address.into())));
     }
     let dns = is_dns_name(name.as_str()).then(|| name.as_str().try_into().map(SanType::DnsName));
-    dns.transpose().map_err(Error::certificate)
+    dns.transpose().map_err(AuthorityError::certificate)
 }
 
 /// What a client may open, in both forms that servers read: the original's, which must come first
 /// for the original to find it, and URIs, which can say ranges too.
-fn allowance(services: &[Service]) -> Result<Vec<SanType>, Error> {
+fn allowance(services: &[Service]) -> Result<Vec<SanType>, AuthorityError> {
     let single_ports = authorization::other_name_text(services);
     let original = (!single_ports.is_empty()).then(|| {
         let kind = authorization::OTHER_NAME_OID.to_vec();
         Ok(SanType::OtherName((kind, OtherNameValue::Utf8String(single_ports))))
     });
     let uris = services.iter().map(|service| {
-        authorization::uri(service).try_into().map(SanType::URI).map_err(Error::certificate)
+        authorization::uri(service)
+            .try_into()
+            .map(SanType::URI)
+            .map_err(AuthorityError::certificate)
     });
     original.into_iter().chain(uris).collect()
 }

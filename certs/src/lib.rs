@@ -58,10 +58,10 @@ mod validity;
 
 pub use authority::{Authority, Revoked};
 pub use crl::{Crl, DEFAULT_CRL_DAYS, Reason};
-pub use error::Error;
+pub use error::AuthorityError;
 pub use issue::Issued;
 pub use leaf::MAX_CLIENT_CERTIFICATE;
-pub use name::Name;
-pub use register::{Entry, Kind, Revocation, State};
-pub use serial::Serial;
+pub use name::CertificateName;
+pub use register::{CertificateKind, CertificateState, RegisterEntry, RegisteredRevocation};
+pub use serial::RandomSerial;
 pub use validity::{MAX_DAYS, date};

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
 fn main() -> ExitCode {
     heed_no_file_size();
@@ -25,8 +25,8 @@ fn heed_no_file_size() {
 }
 
 /// The time of this run: one for everything it does. A clock before 1970 counts as 1970.
-fn now() -> Moment {
+fn now() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "the program's one look at the clock")]
     let clock = SystemTime::now();
-    clock.duration_since(UNIX_EPOCH).map_or(Moment::EPOCH, |span| Moment::EPOCH.after(span))
+    clock.duration_since(UNIX_EPOCH).map_or(Timestamp::EPOCH, |span| Timestamp::EPOCH.after(span))
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::AuthorityError;
 
 /// Characters in a name: X.520's upper bound for a common name (RFC 5280, A.1, `ub-common-name`).
 pub(crate) const MAX_LENGTH: usize = 64;
@@ -19,9 +19,9 @@ const RESERVED: [&str; 3] = ["ca", "crl", "register"];
 /// and none of `ca`, `crl`, `register`. It becomes the common name and the name of the files.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct CertificateName(String);
 
-impl Name {
+impl CertificateName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -33,11 +33,12 @@ impl Name {
     }
 }
 
-impl FromStr for Name {
-    type Err = Error;
+impl FromStr for CertificateName {
+    type Err = AuthorityError;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let refused = |why| Err(Error::Name { name: text.escape_default().to_string(), why });
+    fn from_str(text: &str) -> Result<Self, AuthorityError> {
+        let refused =
+            |why| Err(AuthorityError::Name { name: text.escape_default().to_string(), why });
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@".contains(&byte);
         if text.is_empty() {
             refused("it is empty")
@@ -55,22 +56,22 @@ impl FromStr for Name {
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for CertificateName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl TryFrom<String> for Name {
-    type Error = Error;
+impl TryFrom<String> for CertificateName {
+    type Error = AuthorityError;
 
-    fn try_from(text: String) -> Result<Self, Error> {
+    fn try_from(text: String) -> Result<Self, AuthorityError> {
         text.parse()
     }
 }
 
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
+impl From<CertificateName> for String {
+    fn from(name: CertificateName) -> Self {
         name.0
     }
 }
@@ -97,14 +98,17 @@ mod tests {
     fn names_are_safe_as_file_names() {
         for name in ["alice", "a", "bob@laptop", "gate.example.org", "_x", "x..y", "CAro", "9", "@"]
         {
-            assert_eq!(name.parse::<Name>().unwrap().as_str(), name);
+            assert_eq!(name.parse::<CertificateName>().unwrap().as_str(), name);
         }
         let long = "x".repeat(65);
         for name in [
             "", ".", "..", ".hidden", "-f", "a/b", "../a", "a b", "a\n", "é", "ca", "CRL",
             "register", &long,
         ] {
-            assert!(matches!(name.parse::<Name>(), Err(Error::Name { .. })), "{name:?}");
+            assert!(
+                matches!(name.parse::<CertificateName>(), Err(AuthorityError::Name { .. })),
+                "{name:?}"
+            );
         }
     }
 

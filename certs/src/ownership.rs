@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{Uid, User, geteuid};
 
-use crate::Error;
+use crate::AuthorityError;
 
 /// Bits of a mode: others may write.
 const WRITE: u32 = 0o022;
@@ -28,10 +28,13 @@ pub(crate) enum Guarded {
 /// may put files there.
 ///
 /// # Errors
-/// [`Error::FolderOfOther`], [`Error::OpenToOthers`].
-pub(crate) fn check_folder(path: &Path, found: &Metadata) -> Result<(), Error> {
+/// [`AuthorityError::FolderOfOther`], [`AuthorityError::OpenToOthers`].
+pub(crate) fn check_folder(path: &Path, found: &Metadata) -> Result<(), AuthorityError> {
     if found.uid() != geteuid().as_raw() {
-        return Err(Error::FolderOfOther { path: path.to_owned(), owner: name(found.uid()) });
+        return Err(AuthorityError::FolderOfOther {
+            path: path.to_owned(),
+            owner: name(found.uid()),
+        });
     }
     check_mode(path, found, Guarded::Writing)
 }
@@ -39,23 +42,27 @@ pub(crate) fn check_folder(path: &Path, found: &Metadata) -> Result<(), Error> {
 /// A file must be ours as well, and regular.
 ///
 /// # Errors
-/// [`Error::Link`], [`Error::NoFile`], [`Error::FileOfOther`], [`Error::OpenToOthers`].
-pub(crate) fn check_file(path: &Path, found: &Metadata, guarded: Guarded) -> Result<(), Error> {
+/// [`AuthorityError::Link`], [`AuthorityError::NoFile`], [`AuthorityError::FileOfOther`], [`AuthorityError::OpenToOthers`].
+pub(crate) fn check_file(
+    path: &Path,
+    found: &Metadata,
+    guarded: Guarded,
+) -> Result<(), AuthorityError> {
     let path_buf = || path.to_owned();
     let ours = geteuid().as_raw();
     if found.is_symlink() {
-        Err(Error::Link { path: path_buf() })
+        Err(AuthorityError::Link { path: path_buf() })
     } else if !found.is_file() {
-        Err(Error::NoFile { path: path_buf() })
+        Err(AuthorityError::NoFile { path: path_buf() })
     } else if found.uid() != ours {
         let (owner, ours) = (found.uid(), name(ours));
-        Err(Error::FileOfOther { path: path_buf(), owner: name(owner), ours })
+        Err(AuthorityError::FileOfOther { path: path_buf(), owner: name(owner), ours })
     } else {
         check_mode(path, found, guarded)
     }
 }
 
-fn check_mode(path: &Path, found: &Metadata, guarded: Guarded) -> Result<(), Error> {
+fn check_mode(path: &Path, found: &Metadata, guarded: Guarded) -> Result<(), AuthorityError> {
     let (bits, what, remedy) = match guarded {
         Guarded::Writing => (WRITE, "write to it", "go-w"),
         Guarded::Reading => (ANY, "read it or write to it", "go-rwx"),
@@ -64,7 +71,7 @@ fn check_mode(path: &Path, found: &Metadata, guarded: Guarded) -> Result<(), Err
         return Ok(());
     }
     let mode = found.mode() & 0o7777;
-    Err(Error::OpenToOthers { path: path.to_owned(), mode, what, remedy })
+    Err(AuthorityError::OpenToOthers { path: path.to_owned(), mode, what, remedy })
 }
 
 /// A user's name, or `#` and the number, both as sudo takes them.

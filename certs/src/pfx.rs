@@ -6,8 +6,8 @@ use p12_keystore::{
     PrivateKeyChain,
 };
 
-use crate::key::Key;
-use crate::{Entry, Error};
+use crate::key::SigningKey;
+use crate::{AuthorityError, RegisterEntry};
 
 /// Rounds of PBKDF2 and of the MAC's key derivation. A client opens its file at every knock, so this
 /// is a delay as much as a defence: some 50 times openssl's own 2048, and still a fraction of a second.
@@ -17,15 +17,17 @@ const ITERATIONS: u32 = 100_000;
 ///
 /// It holds the key, the `certificate` that `entry` is about, and the authority's (both DER).
 pub(crate) fn seal(
-    entry: &Entry,
-    key: &Key,
+    entry: &RegisterEntry,
+    key: &SigningKey,
     certificate: &[u8],
     authority: &[u8],
     password: &str,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Vec<u8>, AuthorityError> {
     check(password)?;
-    let encoding =
-        |error: KeystoreError| Error::Encoding { what: "PKCS#12 file", why: error.to_string() };
+    let encoding = |error: KeystoreError| AuthorityError::Encoding {
+        what: "PKCS#12 file",
+        why: error.to_string(),
+    };
     let chain = PrivateKeyChain::new(
         entry.serial.as_bytes(),
         PrivateKey::from_der(key.pkcs8()).map_err(encoding)?,
@@ -47,7 +49,7 @@ pub(crate) fn seal(
 }
 
 /// Refuses what other programs could not type, read from a file's first line, or encode.
-pub(crate) fn check(password: &str) -> Result<(), Error> {
+pub(crate) fn check(password: &str) -> Result<(), AuthorityError> {
     let why = if password.is_empty() {
         "it is empty"
     } else if password.chars().any(char::is_control) {
@@ -58,7 +60,7 @@ pub(crate) fn check(password: &str) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::Password { why })
+    Err(AuthorityError::Password { why })
 }
 
 #[cfg(test)]
@@ -68,7 +70,10 @@ mod tests {
     #[test]
     fn passwords_that_others_could_not_use_are_refused() {
         for password in ["", "a\nb", "a\tb", "\0", "\u{1f511}"] {
-            assert!(matches!(check(password), Err(Error::Password { .. })), "{password:?}");
+            assert!(
+                matches!(check(password), Err(AuthorityError::Password { .. })),
+                "{password:?}"
+            );
         }
         for password in [" ", r#"back\slash "quote" ' ; % €"#] {
             assert!(check(password).is_ok(), "{password:?}");

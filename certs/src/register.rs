@@ -4,13 +4,13 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sknock_protocol::{Moment, Service};
+use sknock_protocol::{Service, Timestamp};
 
 use crate::crl::Crl;
-use crate::folder::{Access, Folder, Prepared};
+use crate::folder::{Access, OutputFolder, PreparedFile};
 use crate::ownership::Guarded;
 use crate::validity::text;
-use crate::{Error, Name, Reason, Serial};
+use crate::{AuthorityError, CertificateName, RandomSerial, Reason};
 
 /// The register's file.
 pub(crate) const FILE: &str = "register.json";
@@ -21,14 +21,14 @@ const VERSION: u8 = 1;
 /// What a certificate is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum CertificateKind {
     /// It is knocked at.
     Server,
     /// It knocks.
     Client,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for CertificateKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Server => "server",
@@ -40,10 +40,10 @@ impl fmt::Display for Kind {
 /// That a certificate was revoked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Revocation {
+pub struct RegisteredRevocation {
     /// Since when.
     #[serde(with = "text")]
-    pub at: Moment,
+    pub at: Timestamp,
     /// Why.
     pub reason: Reason,
     /// The number of the first list that says so. None while it is recorded only.
@@ -52,7 +52,7 @@ pub struct Revocation {
 
 /// Whether a certificate is believed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
+pub enum CertificateState {
     /// It is.
     Valid,
     /// Not yet: the clock was ahead when it was made, or is behind now.
@@ -63,7 +63,7 @@ pub enum State {
     Revoked,
 }
 
-impl fmt::Display for State {
+impl fmt::Display for CertificateState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Valid => "valid",
@@ -77,50 +77,50 @@ impl fmt::Display for State {
 /// One certificate.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Entry {
+pub struct RegisterEntry {
     /// Which one; unique.
-    pub serial: Serial,
+    pub serial: RandomSerial,
     /// Its holder; several may have had the same name, one after the other.
-    pub name: Name,
+    pub name: CertificateName,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: CertificateKind,
     /// What it allows to open; empty for a server.
     #[serde(with = "services")]
     pub services: Vec<Service>,
     /// From when on it is valid.
     #[serde(with = "text")]
-    pub not_before: Moment,
+    pub not_before: Timestamp,
     /// The last moment at which it is valid.
     #[serde(with = "text")]
-    pub not_after: Moment,
+    pub not_after: Timestamp,
     /// Whether it was revoked.
-    pub revoked: Option<Revocation>,
+    pub revoked: Option<RegisteredRevocation>,
 }
 
-impl Entry {
+impl RegisterEntry {
     /// Whether it is believed at `now`. What is revoked stays so, expired or not.
-    pub fn state(&self, now: Moment) -> State {
+    pub fn state(&self, now: Timestamp) -> CertificateState {
         if self.revoked.is_some() {
-            State::Revoked
+            CertificateState::Revoked
         } else if self.not_after < now {
-            State::Expired
+            CertificateState::Expired
         } else if self.not_before > now {
-            State::NotYet
+            CertificateState::NotYet
         } else {
-            State::Valid
+            CertificateState::Valid
         }
     }
 
     /// Whether it is believed at `now`, or will be.
-    fn is_live(&self, now: Moment) -> bool {
-        matches!(self.state(now), State::Valid | State::NotYet)
+    fn is_live(&self, now: Timestamp) -> bool {
+        matches!(self.state(now), CertificateState::Valid | CertificateState::NotYet)
     }
 
     /// The files of its holder.
     pub(crate) fn files(&self) -> Vec<String> {
         match self.kind {
-            Kind::Server => vec![self.name.file("pfx"), self.name.file("cer")],
-            Kind::Client => vec![self.name.file("pfx")],
+            CertificateKind::Server => vec![self.name.file("pfx"), self.name.file("cer")],
+            CertificateKind::Client => vec![self.name.file("pfx")],
         }
     }
 }
@@ -133,9 +133,9 @@ pub(crate) struct Register {
     /// The latest revocation list, published or about to be.
     pub(crate) crl: Crl,
     /// The certificate whose files lie under passing names, until they have their own.
-    pub(crate) undelivered: Option<Serial>,
+    pub(crate) undelivered: Option<RandomSerial>,
     /// In the order of their making.
-    pub(crate) certificates: Vec<Entry>,
+    pub(crate) certificates: Vec<RegisterEntry>,
 }
 
 impl Register {
@@ -144,8 +144,8 @@ impl Register {
         Self { version: VERSION, crl, undelivered: None, certificates: Vec::new() }
     }
 
-    pub(crate) fn load(folder: &Folder) -> Result<Self, Error> {
-        let damaged = |what| Error::Damaged { path: folder.file(FILE), what };
+    pub(crate) fn load(folder: &OutputFolder) -> Result<Self, AuthorityError> {
+        let damaged = |what| AuthorityError::Damaged { path: folder.file(FILE), what };
         let register: Self = serde_json::from_slice(&folder.read(FILE, Guarded::Writing)?)
             .map_err(|error| damaged(format!("no register ({error})")))?;
         if register.version != VERSION {
@@ -158,9 +158,10 @@ impl Register {
     }
 
     /// The file, still to be published.
-    pub(crate) fn prepare(&self, folder: &Folder) -> Result<Prepared, Error> {
-        let mut json = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::Encoding { what: "register", why: error.to_string() })?;
+    pub(crate) fn prepare(&self, folder: &OutputFolder) -> Result<PreparedFile, AuthorityError> {
+        let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
+            AuthorityError::Encoding { what: "register", why: error.to_string() }
+        })?;
         json.push(b'\n');
         folder.prepare(FILE, &json, Access::Private)
     }
@@ -168,15 +169,15 @@ impl Register {
     /// Writes the file.
     ///
     /// # Errors
-    /// [`Error::NotSynced`] if it is written, but nobody knows whether for good; after any other error it is
+    /// [`AuthorityError::NotSynced`] if it is written, but nobody knows whether for good; after any other error it is
     /// as it was.
-    pub(crate) fn save(&self, folder: &Folder) -> Result<(), Error> {
+    pub(crate) fn save(&self, folder: &OutputFolder) -> Result<(), AuthorityError> {
         folder.publish([self.prepare(folder)?])
     }
 
     /// What the latest list says: all certificates that were revoked when it was made, also those that
     /// have ended, for a list that forgets them early gains nothing.
-    pub(crate) fn listed(&self) -> impl Iterator<Item = (&Entry, &Revocation)> {
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (&RegisterEntry, &RegisteredRevocation)> {
         let revoked =
             self.certificates.iter().filter_map(|entry| Some((entry, entry.revoked.as_ref()?)));
         revoked.filter(|(_, revocation)| revocation.list.is_some())
@@ -200,16 +201,24 @@ impl Register {
     ///
     /// A name is free again when all its certificates are revoked or expired, but it never changes
     /// from server to client or back: files of both would lie side by side.
-    pub(crate) fn claim(&self, name: &Name, kind: Kind, now: Moment) -> Result<bool, Error> {
+    pub(crate) fn claim(
+        &self,
+        name: &CertificateName,
+        kind: CertificateKind,
+        now: Timestamp,
+    ) -> Result<bool, AuthorityError> {
         let mut before = self.certificates.iter().filter(|entry| entry.name == *name).peekable();
         let known = before.peek().is_some();
         for entry in before {
             if entry.kind != kind {
-                return Err(Error::NameOfOtherKind { name: name.to_string(), kind: entry.kind });
+                return Err(AuthorityError::NameOfOtherKind {
+                    name: name.to_string(),
+                    kind: entry.kind,
+                });
             }
             if entry.is_live(now) {
                 let (serial, until) = (entry.serial, entry.not_after);
-                return Err(Error::NameTaken { name: name.to_string(), serial, until });
+                return Err(AuthorityError::NameTaken { name: name.to_string(), serial, until });
             }
         }
         Ok(known)
@@ -218,7 +227,7 @@ impl Register {
     /// Where the certificate is that `which` means: the one with that serial number, else the valid
     /// one of that name, else the latest of that name. That one may only seem to have ended, if the clock is
     /// ahead.
-    pub(crate) fn find(&self, which: &str, now: Moment) -> Result<usize, Error> {
+    pub(crate) fn find(&self, which: &str, now: Timestamp) -> Result<usize, AuthorityError> {
         let all = || self.certificates.iter().enumerate();
         if let Ok(serial) = which.parse()
             && let Some((place, _)) = all().find(|(_, entry)| entry.serial == serial)
@@ -231,10 +240,10 @@ impl Register {
         match valid[..] {
             [(place, _)] => Ok(place),
             [] => match named().next_back() {
-                None => Err(Error::Unknown { which }),
+                None => Err(AuthorityError::Unknown { which }),
                 Some((place, _)) => Ok(place),
             },
-            _ => Err(Error::Ambiguous {
+            _ => Err(AuthorityError::Ambiguous {
                 which,
                 serials: valid.iter().map(|(_, entry)| entry.serial).collect(),
             }),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::AuthorityError;
 
 /// Bytes in a serial number: RFC 5280 (4.1.2.2) allows 20.
 const LENGTH: usize = 16;
@@ -15,16 +15,16 @@ const LENGTH: usize = 16;
 /// That makes it positive and of one length in DER and in hex; 126 bits are random.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Serial([u8; LENGTH]);
+pub struct RandomSerial([u8; LENGTH]);
 
-impl Serial {
+impl RandomSerial {
     /// A new one.
     ///
     /// # Errors
-    /// [`Error::Random`] if the system has no random numbers.
-    pub(crate) fn random() -> Result<Self, Error> {
+    /// [`AuthorityError::Random`] if the system has no random numbers.
+    pub(crate) fn random() -> Result<Self, AuthorityError> {
         let mut bytes = [0; LENGTH];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Random)?;
+        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| AuthorityError::Random)?;
         bytes[0] = bytes[0] & 0x7f | 0x40;
         Ok(Self(bytes))
     }
@@ -35,7 +35,7 @@ impl Serial {
     }
 }
 
-impl fmt::Display for Serial {
+impl fmt::Display for RandomSerial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Serial {
 #[error("a serial number is 32 hexadecimal digits")]
 pub struct NotASerial;
 
-impl FromStr for Serial {
+impl FromStr for RandomSerial {
     type Err = NotASerial;
 
     /// Reads 32 hexadecimal digits of either case; colons between them, as openssl prints, are fine.
@@ -66,7 +66,7 @@ impl FromStr for Serial {
     }
 }
 
-impl TryFrom<String> for Serial {
+impl TryFrom<String> for RandomSerial {
     type Error = NotASerial;
 
     fn try_from(text: String) -> Result<Self, NotASerial> {
@@ -74,8 +74,8 @@ impl TryFrom<String> for Serial {
     }
 }
 
-impl From<Serial> for String {
-    fn from(serial: Serial) -> Self {
+impl From<RandomSerial> for String {
+    fn from(serial: RandomSerial) -> Self {
         serial.to_string()
     }
 }
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn serials_are_positive_of_one_length_and_differ() {
-        let serials: Vec<Serial> = (0..64).map(|_| Serial::random().unwrap()).collect();
+        let serials: Vec<RandomSerial> = (0..64).map(|_| RandomSerial::random().unwrap()).collect();
         assert!(serials.iter().all(|serial| (0x40..0x80).contains(&serial.0[0])));
         let distinct: std::collections::BTreeSet<_> = serials.iter().collect();
         assert_eq!(distinct.len(), serials.len());
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn text_and_serial_agree() {
-        let serial = Serial::random().unwrap();
+        let serial = RandomSerial::random().unwrap();
         let text = serial.to_string();
         let colons = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
         let colons = colons.collect::<Vec<_>>().join(":").to_uppercase();
@@ -110,7 +110,7 @@ mod tests {
             &format!("{text}00"),
             &text.replace(&text[..1], "g"),
         ] {
-            assert_eq!(wrong.parse::<Serial>(), Err(NotASerial), "{wrong:?}");
+            assert_eq!(wrong.parse::<RandomSerial>(), Err(NotASerial), "{wrong:?}");
         }
     }
 }

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use sknock::{Address, Dialect, Family, Service};
+use sknock::{Address, Family, Protocol, Service};
 
 use crate::{help, misread, values};
 
 /// What to do, in whichever form it was asked for.
 #[derive(Debug)]
 pub(crate) struct Task {
-    pub(crate) options: Options,
+    pub(crate) options: KnockArguments,
     pub(crate) host: String,
     pub(crate) goal: Goal,
 }
@@ -33,16 +33,16 @@ pub(crate) enum Goal {
 #[command(override_usage = help::USAGE, after_long_help = help::FILES)]
 struct Words {
     #[command(subcommand)]
-    command: Command,
+    command: ClientCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum ClientCommand {
     /// Ask a host to open services for this machine
     #[command(long_about = help::KNOCK, after_long_help = help::FILES)]
     Knock {
         #[command(flatten)]
-        options: Options,
+        options: KnockArguments,
         /// The server's name or address
         #[arg(value_parser = values::host)]
         host: String,
@@ -54,7 +54,7 @@ enum Command {
     #[command(long_about = help::CONNECT, after_long_help = help::FILES)]
     Connect {
         #[command(flatten)]
-        options: Options,
+        options: KnockArguments,
         /// The server's name or address
         #[arg(value_parser = values::host)]
         host: String,
@@ -69,7 +69,7 @@ enum Command {
 #[command(name = "sknock", version, max_term_width = 100, override_usage = help::USAGE)]
 struct ShortForm {
     #[command(flatten)]
-    options: Options,
+    options: KnockArguments,
     /// The port to open
     #[arg(short, long, value_parser = values::port)]
     port: u16,
@@ -84,7 +84,7 @@ struct ShortForm {
 /// How to knock. The same in every form.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch that the user turns")]
-pub(crate) struct Options {
+pub(crate) struct KnockArguments {
     /// Your key and certificate, PKCS#12
     #[arg(long, value_name = "FILE", env = "SKNOCK_IDENTITY")]
     pub(crate) identity: Option<PathBuf>,
@@ -100,7 +100,7 @@ pub(crate) struct Options {
     pub(crate) knock_port: Option<u16>,
     /// The protocol to knock with; v1 is for servers of the original sKnock 1.0, which never answer
     #[arg(long, value_name = "v1|v2", env = "SKNOCK_PROTOCOL", default_value = "v2")]
-    pub(crate) protocol: Dialect,
+    pub(crate) protocol: Protocol,
     /// Whom to open for: an address, 'source' (wherever the knock arrives from, for use behind a
     /// NAT), or 'auto'
     #[arg(long, value_name = "IP|source|auto", default_value = "auto", value_parser = address)]
@@ -131,7 +131,7 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 }
 
-impl Options {
+impl KnockArguments {
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout.into())
     }
@@ -156,10 +156,10 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Task, clap::Error> {
     }
     let parsed = Words::try_parse_from(words);
     Ok(match parsed.map_err(|error| misread::with_short_options(words, error))?.command {
-        Command::Knock { options, host, services } => {
+        ClientCommand::Knock { options, host, services } => {
             Task { options, host, goal: Goal::Knock(services) }
         }
-        Command::Connect { options, host, port } => {
+        ClientCommand::Connect { options, host, port } => {
             Task { options, host, goal: Goal::Connect(port) }
         }
     })
@@ -227,7 +227,7 @@ mod tests {
         .unwrap();
         assert_eq!(host, "gw");
         assert_eq!(options.family(), Family::V6);
-        assert_eq!((options.knock_port, options.protocol), (Some(7), Dialect::V2));
+        assert_eq!((options.knock_port, options.protocol), (Some(7), Protocol::V2));
         assert_eq!(options.address, Address::Ip("2001:db8::1".parse().unwrap()));
         assert_eq!(options.lifetime.map(NonZeroU16::get), Some(9));
         assert_eq!((options.attempts, options.timeout()), (2, Duration::from_secs(4)));
@@ -238,7 +238,7 @@ mod tests {
     fn the_originals_protocol_is_chosen_in_every_form() {
         for line in ["sknock knock --protocol v1 gw tcp/22", "sknock -4 -p 22 --protocol v1 gw"] {
             let options = parsed(line).unwrap().options;
-            assert_eq!((options.knock_port, options.protocol), (None, Dialect::V1), "{line}");
+            assert_eq!((options.knock_port, options.protocol), (None, Protocol::V1), "{line}");
         }
     }
 

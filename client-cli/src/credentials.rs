@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sknock::{BundleError, CredentialError, Identity, ServerCertificate, places};
+use sknock::{BundleError, CredentialError, Identity, ServerCertificate, paths};
 
 use crate::arguments::Task;
 use crate::failure::Failure;
@@ -13,13 +13,13 @@ pub(crate) fn load(task: &Task) -> Result<(Identity, ServerCertificate), Failure
     let options = &task.options;
     let identity =
         named_or_in_place(options.identity.as_ref(), "identity", "SKNOCK_IDENTITY", || {
-            Some(places::folder()?.join("identity.pfx"))
+            Some(paths::folder()?.join("identity.pfx"))
         })?;
     let certificate = named_or_in_place(
         options.server_cert.as_ref(),
         "server-cert",
         "SKNOCK_SERVER_CERT",
-        || Some(places::server_certificate(&places::folder()?, &task.host)),
+        || Some(paths::server_certificate(&paths::folder()?, &task.host)),
     )?;
     let server = sknock::open_server_certificate(certificate)?;
     let password = password::find(options.password_file.as_deref(), &identity)?;

@@ -1,6 +1,6 @@
 //! What is worth a note although it worked: it may not work the next time.
 
-use sknock::{Dialect, Doubt, Opened, Verified};
+use sknock::{Doubt, OpenPort, Protocol, Verified};
 
 use crate::arguments::{Goal, Task};
 
@@ -8,10 +8,10 @@ use crate::arguments::{Goal, Task};
 const SKEW_WORTH_A_NOTE_MS: u64 = 2000;
 
 /// All that there is to note. For people, `knock` says in its report itself that no answer came.
-pub(crate) fn of(task: &Task, opened: &Opened, doubts: &[Doubt]) -> Vec<String> {
+pub(crate) fn of(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Vec<String> {
     let clock = opened.granted.and_then(|granted| clock(granted.clock_skew_ms));
     let mentioned = matches!(task.goal, Goal::Knock(_)) && !task.options.json;
-    let expected = task.options.protocol == Dialect::V1;
+    let expected = task.options.protocol == Protocol::V1;
     let silent = opened.verified == Verified::Connection && !mentioned && !expected;
     let silent = silent.then(|| without_answer(task).to_owned());
     clock.into_iter().chain(silent).chain(doubts.iter().map(ToString::to_string)).collect()
@@ -20,8 +20,8 @@ pub(crate) fn of(task: &Task, opened: &Opened, doubts: &[Doubt]) -> Vec<String> 
 /// Why a port can be reached although no server has said that it opened it.
 pub(crate) fn without_answer(task: &Task) -> &'static str {
     match task.options.protocol {
-        Dialect::V1 => "not known to be opened: servers of v1 do not answer",
-        Dialect::V2 => {
+        Protocol::V1 => "not known to be opened: servers of v1 do not answer",
+        Protocol::V2 => {
             "no answer came: it was lost, or an earlier grant lasts, or the port may not be protected at all"
         }
     }

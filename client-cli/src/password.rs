@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use sknock::places;
+use sknock::paths;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -16,14 +16,14 @@ const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";
 const LONGEST: usize = 4096;
 
 /// A password, and where it is from, for whoever has to find out why it is wrong.
-pub(crate) struct Password {
+pub(crate) struct NamedPassword {
     pub(crate) text: Zeroizing<String>,
     pub(crate) from: String,
 }
 
 /// Finds the password for `identity`: the file that was named, else the environment, else the file
 /// in its place, else whoever sits at the terminal (stdin stays untouched: it may be data).
-pub(crate) fn find(named: Option<&Path>, identity: &Path) -> Result<Password, Failure> {
+pub(crate) fn find(named: Option<&Path>, identity: &Path) -> Result<NamedPassword, Failure> {
     if let Some(path) = named {
         return from_file(path);
     }
@@ -31,16 +31,16 @@ pub(crate) fn find(named: Option<&Path>, identity: &Path) -> Result<Password, Fa
         let text = value.into_string().map_err(|_| {
             Failure::Password(format!("{VARIABLE} is not UTF-8; put the password into a file"))
         })?;
-        return Ok(Password { text: Zeroizing::new(text), from: VARIABLE.into() });
+        return Ok(NamedPassword { text: Zeroizing::new(text), from: VARIABLE.into() });
     }
-    match places::folder().map(|folder| folder.join("password")) {
+    match paths::folder().map(|folder| folder.join("password")) {
         // What cannot be looked at is told by who opens it.
         Some(path) if !matches!(path.try_exists(), Ok(false)) => from_file(&path),
         place => from_terminal(identity, place),
     }
 }
 
-fn from_file(path: &Path) -> Result<Password, Failure> {
+fn from_file(path: &Path) -> Result<NamedPassword, Failure> {
     let failed = |error: io::Error| {
         Failure::Password(format!("cannot read the password from {}: {error}", path.display()))
     };
@@ -51,7 +51,7 @@ fn from_file(path: &Path) -> Result<Password, Failure> {
     }
     warn_if_others_can_read(&file, path);
     let text = read(file).map_err(failed)?;
-    Ok(Password { text, from: path.display().to_string() })
+    Ok(NamedPassword { text, from: path.display().to_string() })
 }
 
 /// Reads it all; one line end at the end does not count.
@@ -68,7 +68,7 @@ fn read(file: impl Read) -> io::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(line.unwrap_or(text).to_owned()))
 }
 
-fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<Password, Failure> {
+fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<NamedPassword, Failure> {
     let text = rpassword::prompt_password(format!("Password for {}: ", identity.display()));
     let text = text.map_err(|error| {
         let place = place.map(|path| format!(" or {}", path.display())).unwrap_or_default();
@@ -78,7 +78,7 @@ fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<Password, Fa
             identity.display()
         ))
     })?;
-    Ok(Password { text: Zeroizing::new(text), from: "the terminal".into() })
+    Ok(NamedPassword { text: Zeroizing::new(text), from: "the terminal".into() })
 }
 
 #[cfg(unix)]

@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use sknock::{Doubt, Granted, Opened, Verified};
+use sknock::{Doubt, Granted, OpenPort, Verified};
 
 use crate::arguments::{Goal, Task};
 use crate::failure::Failure;
 use crate::notes;
 
 /// Reports an open door on stdout.
-pub(crate) fn opened(task: &Task, opened: &Opened, doubts: &[Doubt]) -> Result<(), Failure> {
+pub(crate) fn opened(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Result<(), Failure> {
     let (json, notes) = (task.options.json, notes::of(task, opened, doubts));
     let line =
         if json { to_json(&Open::of(task, opened, notes.as_slice())) } else { text(task, opened) };
@@ -26,7 +26,7 @@ pub(crate) fn opened(task: &Task, opened: &Opened, doubts: &[Doubt]) -> Result<(
 
 /// Reports a connection on stderr, for stdout is the connection: JSON if wanted, else only what is
 /// worth a note.
-pub(crate) fn connected(task: &Task, opened: &Opened, doubts: &[Doubt]) {
+pub(crate) fn connected(task: &Task, opened: &OpenPort, doubts: &[Doubt]) {
     let notes = notes::of(task, opened, doubts);
     if task.options.json {
         // The connection counts.
@@ -66,7 +66,7 @@ pub(crate) fn note(about: &str) {
     writeln!(io::stderr(), "sknock: note: {about}").ok(); // nobody reads it
 }
 
-fn text(task: &Task, opened: &Opened) -> String {
+fn text(task: &Task, opened: &OpenPort) -> String {
     let address = opened.destination.to_string();
     let host = if task.host == address { address } else { format!("{} ({address})", task.host) };
     let services: Vec<String> = opened.services.iter().map(ToString::to_string).collect();
@@ -118,7 +118,7 @@ struct Failed<'a> {
 }
 
 impl<'a> Open<'a> {
-    fn of(task: &'a Task, opened: &Opened, notes: &'a [String]) -> Self {
+    fn of(task: &'a Task, opened: &OpenPort, notes: &'a [String]) -> Self {
         let granted = opened.granted.as_ref();
         Self {
             result: if opened.verified == Verified::No { "sent" } else { "open" },

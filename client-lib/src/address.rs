@@ -7,12 +7,12 @@ use sknock_protocol::v2::ClaimedAddress;
 
 /// A network that one of our interfaces is on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Network {
+pub(crate) struct LocalNetwork {
     address: IpAddr,
     mask: IpAddr,
 }
 
-impl Network {
+impl LocalNetwork {
     /// Whether `local` is our address in this network and `peer` is in it too.
     fn joins(&self, local: IpAddr, peer: IpAddr) -> bool {
         if self.address != local {
@@ -31,10 +31,10 @@ impl Network {
 }
 
 /// The networks of this host. None, if the system does not say: then no server counts as on-link.
-pub(crate) fn networks() -> Vec<Network> {
+pub(crate) fn networks() -> Vec<LocalNetwork> {
     let network = |addr| match addr {
-        IfAddr::V4(v4) => Network { address: v4.ip.into(), mask: v4.netmask.into() },
-        IfAddr::V6(v6) => Network { address: v6.ip.into(), mask: v6.netmask.into() },
+        IfAddr::V4(v4) => LocalNetwork { address: v4.ip.into(), mask: v4.netmask.into() },
+        IfAddr::V6(v6) => LocalNetwork { address: v6.ip.into(), mask: v6.netmask.into() },
     };
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     interfaces.into_iter().map(|interface| network(interface.addr)).collect()
@@ -47,7 +47,7 @@ pub(crate) fn networks() -> Vec<Network> {
 pub(crate) fn choose(
     local: IpAddr,
     destination: IpAddr,
-    networks: impl FnOnce() -> Vec<Network>,
+    networks: impl FnOnce() -> Vec<LocalNetwork>,
     public: Option<IpAddr>,
 ) -> ClaimedAddress {
     if !is_claimable(local) {
@@ -135,14 +135,14 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn lan() -> Vec<Network> {
+    fn lan() -> Vec<LocalNetwork> {
         [
             ("127.0.0.1", "255.0.0.0"),
             ("192.168.1.9", "255.255.255.0"),
             ("fd00:1::9", "ffff:ffff:ffff:ffff::"),
             ("10.9.9.9", "0.0.0.0"),
         ]
-        .map(|(address, mask)| Network { address: ip(address), mask: ip(mask) })
+        .map(|(address, mask)| LocalNetwork { address: ip(address), mask: ip(mask) })
         .to_vec()
     }
 

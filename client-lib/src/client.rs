@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use sknock_protocol::{Service, Transport};
 
-use crate::campaign::{Campaign, Knocked};
 use crate::clock::{self, Timer};
-use crate::learnt::Learnt;
-use crate::options::{ClientBuilder, Options};
+use crate::options::{ClientBuilder, KnockOptions};
+use crate::public_address::PublicAddresses;
+use crate::retry::{Retry, SentKnock};
 use crate::{
-    ConnectError, Dialect, Doubt, Identity, KnockError, Opened, ServerCertificate, Verified, reach,
+    ConnectError, Doubt, Identity, KnockError, OpenPort, Protocol, ServerCertificate, Verified,
+    tcp_connect,
 };
 
 /// Opens doors of one server, or of several that share one certificate.
@@ -22,8 +23,8 @@ use crate::{
 pub struct Client {
     pub(crate) identity: Arc<Identity>,
     pub(crate) server: ServerCertificate,
-    pub(crate) options: Options,
-    pub(crate) learnt: Learnt,
+    pub(crate) options: KnockOptions,
+    pub(crate) learnt: PublicAddresses,
 }
 
 /// A connection, and the door that it went through.
@@ -33,7 +34,7 @@ pub struct Connection {
     /// The connection.
     pub stream: TcpStream,
     /// What is known about the door.
-    pub opened: Opened,
+    pub opened: OpenPort,
 }
 
 impl Client {
@@ -50,9 +51,9 @@ impl Client {
     pub(crate) fn with(
         identity: Arc<Identity>,
         server: ServerCertificate,
-        options: Options,
+        options: KnockOptions,
     ) -> Self {
-        Self { identity, server, options, learnt: Learnt::default() }
+        Self { identity, server, options, learnt: PublicAddresses::default() }
     }
 
     /// Asks `host` (a name or an address) to open `services` for us; none means everything that
@@ -76,9 +77,9 @@ impl Client {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn knock(&self, host: &str, services: &[Service]) -> Result<Opened, KnockError> {
+    pub fn knock(&self, host: &str, services: &[Service]) -> Result<OpenPort, KnockError> {
         let rounds = if self.can_verify(services) { self.options.attempts } else { 1 };
-        self.open(Campaign::begin(self, host, services, rounds)?)
+        self.open(Retry::begin(self, host, services, rounds)?)
     }
 
     /// Asks `host` to open the TCP `port` for us, and connects to it.
@@ -112,7 +113,7 @@ impl Client {
     /// As [`Client::connect`], and says what is known about the door.
     pub fn reach(&self, host: &str, port: u16) -> Result<Connection, ConnectError> {
         let services = [Service::tcp(port).ok_or(ConnectError::NoPort)?];
-        self.open_and_connect(Campaign::begin(self, host, &services, self.options.attempts)?, port)
+        self.open_and_connect(Retry::begin(self, host, &services, self.options.attempts)?, port)
     }
 
     /// What will keep knocks from being accepted, soon or now: ends of certificates. Empty if all is well.
@@ -120,7 +121,7 @@ impl Client {
         self.doubts_at(clock::now())
     }
 
-    fn open(&self, mut campaign: Campaign<'_>) -> Result<Opened, KnockError> {
+    fn open(&self, mut campaign: Retry<'_>) -> Result<OpenPort, KnockError> {
         let services = campaign.services();
         let mut unverified = None;
         let mut nothing_listens = None;
@@ -145,7 +146,7 @@ impl Client {
 
     fn open_and_connect(
         &self,
-        mut campaign: Campaign<'_>,
+        mut campaign: Retry<'_>,
         port: u16,
     ) -> Result<Connection, ConnectError> {
         let services = campaign.services();
@@ -178,15 +179,15 @@ impl Client {
     }
 
     /// A single-use door is used up by the first try, so that one gets all the time.
-    fn try_to_reach(&self, to: SocketAddr, knocked: &Knocked) -> io::Result<TcpStream> {
+    fn try_to_reach(&self, to: SocketAddr, knocked: &SentKnock) -> io::Result<TcpStream> {
         if self.options.single_use {
-            reach::once(to, knocked.patience)
+            tcp_connect::once(to, knocked.timeouts)
         } else {
-            reach::persistently(to, knocked.patience)
+            tcp_connect::until_deadline(to, knocked.timeouts)
         }
     }
 
-    fn confirm(&self, knocked: &Knocked, services: &[Service]) -> Confirmation {
+    fn confirm(&self, knocked: &SentKnock, services: &[Service]) -> Confirmation {
         if !self.can_verify(services) {
             return Confirmation::NotWanted;
         }
@@ -195,16 +196,16 @@ impl Client {
             // The server grants all or nothing, so one open port speaks for the rest.
             let reached = probes.next().map(|service| {
                 let to = at(knocked.destination, service);
-                reach::unless_refused(to, knocked.patience, knocked.wait)
+                tcp_connect::unless_refused(to, knocked.timeouts, knocked.wait)
             });
             return match reached {
                 Some(Ok(_)) => Confirmation::Open(Verified::Connection),
                 Some(Err(_)) | None => Confirmation::Unknown,
             };
         }
-        let timer = Timer::of(knocked.patience);
+        let timer = Timer::of(knocked.timeouts);
         for service in probes {
-            if let Err(error) = reach::once(at(knocked.destination, service), timer.left()) {
+            if let Err(error) = tcp_connect::once(at(knocked.destination, service), timer.left()) {
                 return Confirmation::NothingListens(service, error);
             }
         }
@@ -213,7 +214,7 @@ impl Client {
 
     /// Whether it is wanted, and there is a way: without answers only a connection shows anything.
     fn can_verify(&self, services: &[Service]) -> bool {
-        let answers = self.options.dialect == Dialect::V2;
+        let answers = self.options.dialect == Protocol::V2;
         self.options.verify && (answers || services.iter().any(|service| self.may_probe(*service)))
     }
 
@@ -233,15 +234,15 @@ enum Confirmation {
     NotWanted,
 }
 
-impl Knocked {
+impl SentKnock {
     fn verified_by_connection(&self) -> Verified {
         if self.granted.is_some() { Verified::Answer } else { Verified::Connection }
     }
 }
 
-fn opened(knocked: &Knocked, services: &[Service], verified: Verified) -> Opened {
+fn opened(knocked: &SentKnock, services: &[Service], verified: Verified) -> OpenPort {
     let destination: IpAddr = knocked.destination.ip();
-    Opened { destination, services: services.to_vec(), verified, granted: knocked.granted }
+    OpenPort { destination, services: services.to_vec(), verified, granted: knocked.granted }
 }
 
 fn at(mut destination: SocketAddr, service: Service) -> SocketAddr {

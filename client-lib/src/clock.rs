@@ -4,12 +4,12 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
 /// The time of day, for stamps. A clock before 1970 reads as 1970.
-pub(crate) fn now() -> Moment {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Moment::EPOCH.after(since)
+    Timestamp::EPOCH.after(since)
 }
 
 /// A span of time that began when this was made; steps of the clock do not touch it.

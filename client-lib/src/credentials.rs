@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::CredentialError;
 
 /// No PKCS#12 file or certificate is larger: 1 MiB, as `sknock_protocol::Bundle` has it.
-const LARGEST: u64 = 1024 * 1024;
+const MAX_SIZE: u64 = 1024 * 1024;
 
 /// Reads who we are from a PKCS#12 file: one key (P-256, P-384 or Ed25519) and its certificate.
 ///
@@ -61,8 +61,8 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(CredentialError::Folder { path: path.into() });
     }
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_SIZE {
         return Err(CredentialError::TooLarge { path: path.into() });
     }
     Ok(bytes)

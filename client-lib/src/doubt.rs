@@ -5,25 +5,25 @@ use std::fmt;
 use std::time::Duration;
 
 use sknock_protocol::service::{MOST_PORTS, all_covered, ports};
-use sknock_protocol::{Moment, Service, allowed_services};
+use sknock_protocol::{Service, Timestamp, allowed_services};
 
-use crate::{Client, Dialect};
+use crate::{Client, Protocol};
 
 /// An end is worth a note from here on, or from the last tenth of a certificate's life on.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+const RETRY_DELAY: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Something that keeps, or soon keeps, knocks from being accepted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Doubt {
     /// Our certificate has ended.
-    Ended(Moment),
+    Ended(Timestamp),
     /// Our certificate ends soon.
-    EndsSoon(Moment),
+    EndsSoon(Timestamp),
     /// Our certificate has not begun.
-    NotBegun(Moment),
+    NotBegun(Timestamp),
     /// The server's certificate has ended. Knocks work all the same, as long as its key is the server's.
-    ServerEnded(Moment),
+    ServerEnded(Timestamp),
     /// Our certificate is for something else.
     NotForClients,
     /// Our certificate allows nothing.
@@ -77,7 +77,7 @@ impl fmt::Display for Doubt {
 
 impl Client {
     /// Ends of certificates, as of `now`.
-    pub(crate) fn doubts_at(&self, now: Moment) -> Vec<Doubt> {
+    pub(crate) fn doubts_at(&self, now: Timestamp) -> Vec<Doubt> {
         let ours = self.identity.validity();
         let life = ours.ends.since(ours.begins);
         let own = if now < ours.begins {
@@ -85,7 +85,7 @@ impl Client {
         } else if ours.ends < now {
             Some(Doubt::Ended(ours.ends))
         } else {
-            let soon = ours.ends.since(now) < SOON.min(life / 10);
+            let soon = ours.ends.since(now) < RETRY_DELAY.min(life / 10);
             soon.then_some(Doubt::EndsSoon(ours.ends))
         };
         let end = self.server.validity().ends;
@@ -93,9 +93,9 @@ impl Client {
     }
 
     /// The same, and what our certificate says against this wish. No doubt is proof: the server judges.
-    pub(crate) fn doubts_about(&self, services: &[Service], now: Moment) -> Vec<Doubt> {
+    pub(crate) fn doubts_about(&self, services: &[Service], now: Timestamp) -> Vec<Doubt> {
         let mut doubts = self.doubts_at(now);
-        if self.options.dialect == Dialect::V2 && !self.identity.is_for_clients() {
+        if self.options.dialect == Protocol::V2 && !self.identity.is_for_clients() {
             doubts.push(Doubt::NotForClients);
             return doubts;
         }

@@ -10,7 +10,7 @@ use sknock_protocol::v1;
 use sknock_protocol::v2::SealError;
 use sknock_protocol::{BundleError, IdentityError, ServerCertificateError, Service};
 
-use crate::{Doubt, Family, Granted, NotAHost, Opened, Tried};
+use crate::{Doubt, Family, Granted, NotAHost, OpenPort, Tried};
 
 /// An identity or a server's certificate could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ pub enum KnockError {
     Seal(#[from] SealError),
     /// Nothing was sent: no knock of protocol v1 can ask for this, or not with our certificate.
     #[error(transparent)]
-    SealV1(#[from] v1::SealError),
+    SealV1(#[from] v1::V1SealError),
     /// Nothing was sent: protocol v1 has no way to say this.
     #[error("protocol v1 cannot {0}; do without, or use v2 if the server does")]
     NotInV1(&'static str),
@@ -116,8 +116,8 @@ pub enum KnockError {
          is right to within a few seconds, that the server certificate is this server's, that your certificate is \
          valid, not revoked and allows what you asked for, and that the server sees you by the address that was \
          claimed. If only the answers get lost, the door may be open",
-        Knocked(tried),
-        Known(doubts)
+        TriedText(tried),
+        DoubtText(doubts)
     )]
     NotConfirmed {
         /// As it was given.
@@ -140,7 +140,7 @@ pub enum KnockError {
         /// The port that was tried.
         service: Service,
         /// The door.
-        opened: Box<Opened>,
+        opened: Box<OpenPort>,
         /// Why the connection failed.
         source: io::Error,
     },
@@ -203,17 +203,17 @@ impl fmt::Display for For<'_> {
 }
 
 /// What is known here, before what may be so.
-struct Known<'a>(&'a [Doubt]);
+struct DoubtText<'a>(&'a [Doubt]);
 
-impl fmt::Display for Known<'_> {
+impl fmt::Display for DoubtText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|doubt| write!(f, "Known here: {doubt}. "))
     }
 }
 
-struct Knocked<'a>(&'a [Tried]);
+struct TriedText<'a>(&'a [Tried]);
 
-impl fmt::Display for Knocked<'_> {
+impl fmt::Display for TriedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, Tried { destination, claimed }) in self.0.iter().enumerate() {
             let separator = if at == 0 { "" } else { ", " };

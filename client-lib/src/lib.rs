@@ -11,33 +11,33 @@
 //! our own knock.
 
 mod address;
-mod attempt;
-mod campaign;
 mod client;
 mod clock;
 mod credentials;
-mod destination;
-mod dialect;
 mod doubt;
 mod error;
 mod host;
-mod learnt;
-mod opened;
+mod knock_once;
+mod open_port;
 mod options;
-pub mod places;
-mod reach;
+pub mod paths;
+mod protocol;
+mod public_address;
+mod resolve;
+mod retry;
 mod signals;
 mod socket;
+mod tcp_connect;
 
 pub use client::{Client, Connection};
 pub use credentials::{open_identity, open_server_certificate, read_server_certificate};
-pub use dialect::{Dialect, NotADialect};
 pub use doubt::Doubt;
 pub use error::{ConnectError, CredentialError, KnockError};
 pub use host::{NotAHost, check_host};
-pub use opened::{Granted, Opened, Tried, Verified};
+pub use open_port::{Granted, OpenPort, Tried, Verified};
 pub use options::{Address, ClientBuilder, Family};
-pub use sknock_protocol::v1::SealError as SealErrorV1;
+pub use protocol::{Protocol, UnknownProtocol};
+pub use sknock_protocol::v1::V1SealError as SealErrorV1;
 pub use sknock_protocol::v2::SealError;
 pub use sknock_protocol::{
     Bundle, BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, Misspelt, NotAService,

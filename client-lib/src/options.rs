@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Client, Dialect, Identity, ServerCertificate};
+use crate::{Client, Identity, Protocol, ServerCertificate};
 
 /// Which addresses of a host are knocked on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -36,8 +36,8 @@ pub enum Address {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) dialect: Dialect,
+pub(crate) struct KnockOptions {
+    pub(crate) dialect: Protocol,
     /// `None`: as the dialect has it.
     pub(crate) knock_port: Option<u16>,
     pub(crate) attempts: u8,
@@ -51,10 +51,10 @@ pub(crate) struct Options {
     pub(crate) single_use: bool,
 }
 
-impl Default for Options {
+impl Default for KnockOptions {
     fn default() -> Self {
         Self {
-            dialect: Dialect::V2,
+            dialect: Protocol::V2,
             knock_port: None,
             attempts: 3,
             attempt_timeout: Duration::from_secs(1),
@@ -75,22 +75,22 @@ impl Default for Options {
 pub struct ClientBuilder {
     identity: Arc<Identity>,
     server: ServerCertificate,
-    options: Options,
+    options: KnockOptions,
 }
 
 impl ClientBuilder {
     pub(crate) fn new(identity: Arc<Identity>, server: ServerCertificate) -> Self {
-        Self { identity, server, options: Options::default() }
+        Self { identity, server, options: KnockOptions::default() }
     }
 
-    /// Which protocol to knock with. Default: [`Dialect::V2`].
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
+    /// Which protocol to knock with. Default: [`Protocol::V2`].
+    pub fn dialect(mut self, dialect: Protocol) -> Self {
         self.options.dialect = dialect;
         self
     }
 
     /// The server's UDP port for knocks, 1..=65535. Default:
-    /// [`DEFAULT_KNOCK_PORT`](crate::DEFAULT_KNOCK_PORT); with [`Dialect::V1`] any from 10000 to
+    /// [`DEFAULT_KNOCK_PORT`](crate::DEFAULT_KNOCK_PORT); with [`Protocol::V1`] any from 10000 to
     /// 60000, for each call anew.
     pub fn knock_port(mut self, port: u16) -> Self {
         self.options.knock_port = Some(port);

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use sknock::{Address, ClientBuilder, Dialect, KnockError, Service, Verified};
+use sknock::{Address, ClientBuilder, KnockError, Protocol, Service, Verified};
 use sknock_protocol::{Datagram, Refusal, Revocation, v1};
 use support::{World, now};
 
@@ -19,7 +19,7 @@ fn scene(address: &str) -> (World, UdpSocket, ClientBuilder) {
     let socket = UdpSocket::bind(address).unwrap();
     socket.set_nonblocking(true).unwrap();
     let port = socket.local_addr().unwrap().port();
-    let client = world.client_of(port).dialect(Dialect::V1);
+    let client = world.client_of(port).dialect(Protocol::V1);
     (world, socket, client)
 }
 
@@ -51,7 +51,7 @@ fn a_connection_shows_that_the_door_is_open() {
     let [(source, datagram)] = &heard[..] else { panic!("{} knocks", heard.len()) };
     assert_eq!(datagram[..4], *b"a\x01\x00\x00");
     // The address is the last thing to be checked, and nobody is let in on loopback.
-    let rules = v1::Rules { shortest_frame: 800, any_usage: false };
+    let rules = v1::V1Rules { shortest_frame: 800, any_usage: false };
     let verifier = world.verifier().with_v1(rules);
     let unveiled = verifier.unveil(Datagram::new(*source, datagram)).unwrap();
     let refusal = verifier.verify(unveiled, &Revocation::NotConfigured, now()).unwrap_err();
@@ -93,7 +93,7 @@ fn without_a_knock_port_one_is_drawn() {
     let world = World::new();
     let ports: Vec<u16> = (0..8)
         .map(|_| {
-            let client = world.client_anywhere().dialect(Dialect::V1);
+            let client = world.client_anywhere().dialect(Protocol::V1);
             let client = client.attempts(1).timeout(Duration::from_millis(300)).build();
             let error = client.knock("127.66.9.2", &[Service::tcp(2222).unwrap()]).unwrap_err();
             let KnockError::NotConfirmed { port, .. } = error else { panic!("{error}") };

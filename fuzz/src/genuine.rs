@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
 };
 use serde_json::Value;
-use sknock_protocol::{Moment, PrivateKey, ServerKey};
+use sknock_protocol::{Timestamp, PrivateKey, ServerKey};
 use zeroize::Zeroizing;
 
 use crate::hex;
@@ -37,7 +37,7 @@ pub struct Knock {
     /// What the server calls it.
     pub id: [u8; 32],
     /// When it arrived.
-    pub at: Moment,
+    pub at: Timestamp,
     /// The client's certificate.
     pub certificate: &'static [u8],
     veil: LessSafeKey,
@@ -98,7 +98,7 @@ impl Knock {
             message,
             unsigned: signed[unsigned_at..].to_vec(),
             id: hex(&values["knock_id"]).try_into().expect("32 bytes"),
-            at: Moment::from_millis(vector["received_at_ms"].as_u64().expect("a number")),
+            at: Timestamp::from_millis(vector["received_at_ms"].as_u64().expect("a number")),
             certificate,
             veil: key(&values["veil_key"]),
             nonce: hex(&values["nonce"]).try_into().expect("12 bytes"),

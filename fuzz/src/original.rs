@@ -8,7 +8,7 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::Value;
-use sknock_protocol::{Bundle, Moment, ServerKey};
+use sknock_protocol::{Bundle, Timestamp, ServerKey};
 
 use crate::hex;
 use crate::pfx::PASSWORD;
@@ -35,7 +35,7 @@ pub struct Knock {
     /// All of it.
     pub datagram: &'static [u8],
     /// When it arrived.
-    pub at: Moment,
+    pub at: Timestamp,
     key: Vec<u8>,
     iv: [u8; BLOCK],
     signer: EcdsaKeyPair,
@@ -51,7 +51,7 @@ pub static KNOCK: LazyLock<Knock> = LazyLock::new(|| {
     let signer = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8).expect("P-256");
     let knock = Knock {
         datagram: DATAGRAM,
-        at: Moment::from_secs(vector["server_now"].as_u64().expect("seconds")),
+        at: Timestamp::from_secs(vector["server_now"].as_u64().expect("seconds")),
         key: hex(&vector["aes_key_hex"]),
         iv: hex(&vector["iv_hex"]).try_into().expect("16 bytes"),
         signer,

@@ -58,8 +58,8 @@ fn may_be_shown(text: &str) -> bool {
     let marked = text.lines().find(|line| line.contains(MARK)).unwrap_or_default();
     let marked = marked.strip_prefix('\u{feff}').unwrap_or(marked);
     let pair = marked.split_once(['=', ':']);
-    pair.and_then(|(name, _)| config::Key::find(name.trim()))
-        .is_some_and(|key| key.kind != config::Kind::Secret)
+    pair.and_then(|(name, _)| config::ConfigKey::find(name.trim()))
+        .is_some_and(|key| key.kind != config::ValueKind::Secret)
 }
 
 fn never_shows_it(parsed: &Result<config::Settings, config::Problems>) {

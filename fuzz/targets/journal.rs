@@ -12,8 +12,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use sknock_protocol::{KnockId, Moment};
-use sknock_server::replay::{BootId, Journal, OneTimeKey, ReplayStore, Trace, Used};
+use sknock_protocol::{KnockId, Timestamp};
+use sknock_server::replay::{BootId, Journal, OneTimeKey, ReplayStore, ReplayEntry, Recorded};
 use tempfile::TempDir;
 
 const WINDOW: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ fuzz_target!(|input: &[u8]| {
 
     // What is in a former file is in the one that counts, or below its floor.
     let is_former = scene & 0x30 == 0x10 && journal.first_chunk().and_then(begins) == Some(2);
-    let named: Vec<Trace> = if is_former {
+    let named: Vec<ReplayEntry> = if is_former {
         Vec::new()
     } else {
         journal.as_chunks().0.iter().filter_map(used).collect()
@@ -66,14 +66,14 @@ fuzz_target!(|input: &[u8]| {
     for _ in 0..2 {
         let store = open(folder, &boot);
         for trace in &named {
-            let used = store.record(trace, Moment::from_millis(NOW));
-            assert_ne!(used, Used::Never, "a used knock counts again: {trace:?}");
+            let used = store.record(trace, Timestamp::from_millis(NOW));
+            assert_ne!(used, Recorded::New, "a used knock counts again: {trace:?}");
         }
     }
 });
 
 fn open(folder: &Path, boot: &BootId) -> Journal {
-    let (store, _) = Journal::open(folder, boot, Moment::from_millis(NOW), WINDOW, 100_000)
+    let (store, _) = Journal::open(folder, boot, Timestamp::from_millis(NOW), WINDOW, 100_000)
         .expect("nothing in the files may keep the server from starting");
     store
 }
@@ -122,10 +122,10 @@ fn slot(horizon: u64) -> Vec<u8> {
     [&head[..], &sum.to_be_bytes(), &value].concat()
 }
 
-fn used(bytes: &[u8; RECORD]) -> Option<Trace> {
+fn used(bytes: &[u8; RECORD]) -> Option<ReplayEntry> {
     let (body, sum) = bytes.split_last_chunk::<4>()?;
     let genuine = crc32fast::hash(body).to_be_bytes() == *sum && body.ends_with(b"used");
-    let stamp = Moment::from_millis(u64::from_be_bytes(*body[48..].first_chunk()?));
+    let stamp = Timestamp::from_millis(u64::from_be_bytes(*body[48..].first_chunk()?));
     let id = KnockId(*body.first_chunk()?);
-    genuine.then_some(Trace { stamp, id, key: OneTimeKey(*body[32..].first_chunk()?) })
+    genuine.then_some(ReplayEntry { stamp, id, key: OneTimeKey(*body[32..].first_chunk()?) })
 }

@@ -11,9 +11,9 @@ use libfuzzer_sys::fuzz_target;
 use sknock_fuzz::original::{AUTHORITY, KNOCK, Knock, SOURCE, padded, server_key};
 use sknock_protocol::service::all_covered;
 use sknock_protocol::{
-    Anchors, Datagram, KnockId, Moment, Refusal, Revocation, Rules, Verifier, v1, v2,
+    TrustStore, Datagram, KnockId, Timestamp, Refusal, Revocation, KnockRules, Verifier, v1, v2,
 };
-use sknock_server::dismissed::Dismissed;
+use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
@@ -24,9 +24,9 @@ const WINDOW: Duration = Duration::from_secs(7);
 /// One for each rule about extended key usage.
 static VERIFIERS: LazyLock<[Arc<Verifier>; 2]> = LazyLock::new(|| {
     [false, true].map(|any_usage| {
-        let anchors = Anchors::new(&[AUTHORITY.to_vec()], 4).expect("an authority");
-        let rules = Rules { window: WINDOW, unsigned_address: true, second_address: true };
-        let original = v1::Rules { shortest_frame: 0, any_usage };
+        let anchors = TrustStore::new(&[AUTHORITY.to_vec()], 4).expect("an authority");
+        let rules = KnockRules { window: WINDOW, unsigned_address: true, second_address: true };
+        let original = v1::V1Rules { shortest_frame: 0, any_usage };
         Arc::new(Verifier::new(server_key(), anchors, rules).with_v1(original))
     })
 });
@@ -41,7 +41,7 @@ fuzz_target!(|input: &[u8]| {
     let bytes = datagram(&KNOCK, genuine % 4, rest);
     let source = SOURCE.parse().expect("an address");
     let span = Duration::from_millis(u64::from(when & 127) * 125);
-    let now: Moment = if *when < 128 { KNOCK.at.after(span) } else { KNOCK.at.before(span) };
+    let now: Timestamp = if *when < 128 { KNOCK.at.after(span) } else { KNOCK.at.before(span) };
     let pipeline = pipeline(*scene);
 
     let datagram = Datagram::new(source, &bytes);
@@ -73,6 +73,6 @@ fn pipeline(scene: u8) -> Pipeline<Memory> {
         revocation: Arc::new(InForce::new(Revocation::NotConfigured)),
         replay: Memory::new(WINDOW, 8),
         policy: Policy::new(None, seconds(15), seconds(600)),
-        dismissed: Dismissed::default(),
+        dismissed: RefusedKnocks::default(),
     }
 }

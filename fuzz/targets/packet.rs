@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
-use sknock_server::intake::packet::{self, Packet, Unfit};
-use sknock_server::intake::packet_in;
+use sknock_server::intake::packet::{self, UdpPacket, SkippedPacket};
+use sknock_server::intake::packet_payload;
 
 const UDP: u8 = 17;
 
@@ -15,7 +15,7 @@ fuzz_target!(|input: &[u8]| {
     let [kind, rest @ ..] = input else { return };
     match kind % 4 {
         0 => {
-            if let Some(bytes) = packet_in(rest) {
+            if let Some(bytes) = packet_payload(rest) {
                 check(bytes);
             }
         }
@@ -41,8 +41,8 @@ fn written<const N: usize>(input: &[u8], address: fn([u8; N]) -> IpAddr) {
     let source = SocketAddr::new(address(*source), u16::from_be_bytes([*a, *b]));
     let destination = SocketAddr::new(address(*destination), u16::from_be_bytes([*c, *d]));
     match packet::read(&write(source, destination, payload)) {
-        Ok(read) => assert_eq!(read, Packet { source, destination, payload }),
-        Err(why) => assert_eq!(why, Unfit::Source, "a right packet is passed over"),
+        Ok(read) => assert_eq!(read, UdpPacket { source, destination, payload }),
+        Err(why) => assert_eq!(why, SkippedPacket::Source, "a right packet is passed over"),
     }
 }
 

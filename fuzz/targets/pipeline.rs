@@ -10,10 +10,10 @@ use libfuzzer_sys::fuzz_target;
 use sknock_fuzz::genuine::{AUTHORITY, FRAME, KNOCKS, Knock, MESSAGE, server_key};
 use sknock_protocol::service::all_covered;
 use sknock_protocol::{
-    Anchors, Datagram, Moment, Refusal, Revocation, RevocationList, RevocationLists, Rules,
+    TrustStore, Datagram, Timestamp, Refusal, Revocation, RevocationList, RevocationLists, KnockRules,
     Verifier,
 };
-use sknock_server::dismissed::Dismissed;
+use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::{Grant, MAX_PORTS, Policy};
@@ -28,8 +28,8 @@ const V6: &str = "[2001:db8::7]:40000";
 /// One for each pair of rules about addresses.
 static VERIFIERS: LazyLock<[Arc<Verifier>; 4]> = LazyLock::new(|| {
     [(false, false), (false, true), (true, false), (true, true)].map(|(unsigned, second)| {
-        let anchors = Anchors::new(&[AUTHORITY.to_vec()], 4).expect("an authority");
-        let rules = Rules { window: WINDOW, unsigned_address: unsigned, second_address: second };
+        let anchors = TrustStore::new(&[AUTHORITY.to_vec()], 4).expect("an authority");
+        let rules = KnockRules { window: WINDOW, unsigned_address: unsigned, second_address: second };
         Arc::new(Verifier::new(server_key(), anchors, rules))
     })
 });
@@ -87,12 +87,12 @@ fn pipeline(scene: u8) -> Pipeline<Memory> {
         revocation: Arc::new(InForce::new(revocation)),
         replay: Memory::new(WINDOW, 8),
         policy: Policy::new(offered, Duration::from_secs(15), LONGEST),
-        dismissed: Dismissed::default(),
+        dismissed: RefusedKnocks::default(),
     }
 }
 
 /// Up to 16 s before or after the right time.
-fn moment(right: Moment, when: u8) -> Moment {
+fn moment(right: Timestamp, when: u8) -> Timestamp {
     let span = Duration::from_millis(u64::from(when & 127) * 125);
     if when < 128 { right.after(span) } else { right.before(span) }
 }
@@ -103,7 +103,7 @@ fn check(grant: &Grant, scene: u8) {
     assert!((1..=MAX_PORTS).contains(&width));
     let allowed = &grant.subject().allowed;
     assert!(grant.services().iter().all(|service| all_covered(service, allowed)));
-    assert!((Duration::from_secs(1)..=LONGEST).contains(&grant.lasts()));
+    assert!((Duration::from_secs(1)..=LONGEST).contains(&grant.lifetime()));
 
     let addresses: Vec<_> = grant.claim().all().collect();
     assert_eq!(addresses[0], grant.source().ip(), "let in from where it did not come from");

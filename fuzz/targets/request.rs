@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sknock_gate::{
-    Answer, Bucket, Ceiling, Holder, Label, Live, MOST_COMMENT, Opening, PortRange, Request,
-    Shares, Transport, Uptime,
+    Response, TokenBucket, Ceiling, CertId, GrantLabel, GrantTable, MAX_COMMENT, ApprovedGrant, PortRange, Request,
+    Shares, Transport, BootInstant,
 };
 
 const LONGEST: u32 = 60;
@@ -23,32 +23,32 @@ fuzz_target!(|input: &[u8]| {
         per_second: 20,
         shares: Shares { certificate: 20, network: 50 },
     };
-    let (mut live, mut bucket) = (Live::default(), Bucket::default());
-    let mut now = Uptime::from_millis(0);
+    let (mut live, mut bucket) = (GrantTable::default(), TokenBucket::default());
+    let mut now = BootInstant::from_millis(0);
     // One byte more than a record: how much later it comes, in tenths of a second.
     for part in input.chunks(Request::LEN + 1) {
         let [later, record @ ..] = part else { return };
         now = now.after(Duration::from_millis(u64::from(*later) * 100));
         live.expire(now);
-        if let Some(answer) = Answer::decode(&record[..record.len().min(Answer::LEN)]) {
-            assert_eq!(answer.encode(), record[..Answer::LEN], "an answer of two encodings");
+        if let Some(answer) = Response::decode(&record[..record.len().min(Response::LEN)]) {
+            assert_eq!(answer.encode(), record[..Response::LEN], "an answer of two encodings");
         }
         let Some(request) = Request::decode(record) else { continue };
         assert_eq!(request.encode().as_ref().map(<[u8; _]>::as_slice), Some(record));
         match request {
-            Request::Raise => {}
+            Request::Activate => {}
             Request::Open(wish) => {
                 if let Ok(opening) = ceiling.check(&wish, &live, &mut bucket, now) {
                     check(&opening, &ceiling);
-                    live.plan(&opening, now);
+                    live.elements_for(&opening, now);
                     live.record(&opening, now);
                 }
             }
-            Request::CloseBelow(_) | Request::IssuerAfter(_) => {}
+            Request::CloseIssuer(_) | Request::NextIssuer(_) => {}
             Request::Close { issuer, serials } => {
-                for holder in serials.into_iter().map(|serial| Holder { issuer, serial }) {
+                for holder in serials.into_iter().map(|serial| CertId { issuer, serial }) {
                     let (_, closed) = live.plan_close(&holder, now);
-                    assert!(closed.len() <= live.forget(&holder), "closed what is another's");
+                    assert!(closed.len() <= live.remove_cert(&holder), "closed what is another's");
                 }
             }
         }
@@ -56,7 +56,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-fn check(opening: &Opening, ceiling: &Ceiling) {
+fn check(opening: &ApprovedGrant, ceiling: &Ceiling) {
     assert!((1..=LONGEST).contains(&opening.seconds()));
     assert!((1..=2).contains(&opening.addresses().len()));
     for service in opening.services() {
@@ -66,7 +66,7 @@ fn check(opening: &Opening, ceiling: &Ceiling) {
         }
     }
     let comment = opening.label().comment();
-    assert!(comment.len() <= MOST_COMMENT && comment.bytes().all(|byte| (32..127).contains(&byte)));
-    let again = Label::from_comment(&comment).map(|label| label.comment());
+    assert!(comment.len() <= MAX_COMMENT && comment.bytes().all(|byte| (32..127).contains(&byte)));
+    let again = GrantLabel::from_comment(&comment).map(|label| label.comment());
     assert_eq!(again, Some(comment), "a label that cannot be read back");
 }

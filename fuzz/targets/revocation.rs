@@ -12,7 +12,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsage
 use sknock_fuzz::der::{self, CONTEXT_0, INTEGER, UTC_TIME};
 use sknock_fuzz::genuine::{AUTHORITY, pkcs8};
 use sknock_protocol::revocation_fuzzing::covers;
-use sknock_protocol::{Anchors, RevocationList};
+use sknock_protocol::{TrustStore, RevocationList};
 
 /// Lists that the reference authority signed.
 const GENUINE: [&[u8]; 3] = [
@@ -25,7 +25,7 @@ const GENUINE: [&[u8]; 3] = [
 struct Signer {
     key: Ed25519KeyPair,
     name: Vec<u8>,
-    anchors: Anchors,
+    anchors: TrustStore,
     genuine: Vec<RevocationList>,
 }
 
@@ -37,7 +37,7 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let certificate = params.self_signed(&key).expect("it signs itself").der().to_vec();
-    let anchors = Anchors::new(&[AUTHORITY.to_vec(), certificate], 4).expect("two authorities");
+    let anchors = TrustStore::new(&[AUTHORITY.to_vec(), certificate], 4).expect("two authorities");
     let genuine = GENUINE.map(|list| RevocationList::verify(list, &anchors).expect("a list"));
     let common_name = der::sequence(&[&der::oid(&[0x55, 4, 3]), &der::element(0x0c, b"fuzz")]);
     Signer {

@@ -11,7 +11,7 @@
 //!
 //! Start reading at [`Gate`]. `table_spec` says what the table looks like and `grants` what is open, both
 //! without a system call; `nft` makes the kernel agree; `watch` notices when somebody else undid it;
-//! `listen` takes the NFLOG group that knocks are copied to; `event` keeps a second gate out; `grant_file`
+//! `bind_group` takes the NFLOG group that knocks are copied to; `namespace_lock` keeps a second gate out; `grant_file`
 //! tells the next gate what this one has granted; `trial` has rules that nobody confirms go by themselves.
 
 mod blocked_flows;

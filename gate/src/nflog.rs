@@ -54,7 +54,7 @@ pub fn bind_group(group: u16) -> Result<OwnedFd, FirewallError> {
     Ok(socket)
 }
 
-/// Makes the socket of a group as [`listen`] left it, whatever its reader has made of it. Filters it cannot
+/// Makes the socket of a group as [`bind_group`] left it, whatever its reader has made of it. Filters it cannot
 /// have attached: they are locked.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ pub enum Request {
         serials: Vec<Serial>,
     },
     /// Close what certificates by this issuer were granted: it is revoked itself. Some of them at a
-    /// time; to be asked again until [`Response::Closed`](crate::Answer::Closed) counts none.
+    /// time; to be asked again until [`Response::Closed`](crate::Response::Closed) counts none.
     CloseIssuer([u8; CertId::ISSUER]),
     /// Name the next issuer, in the order of these bytes, whose certificates were granted anything. After
     /// zeros, the first one. Not while rules are on trial.

@@ -17,8 +17,8 @@ pub enum Response {
     },
     /// The grants of these certificates, or of some by this issuer, are closed.
     Closed {
-        /// To [`Request::KeepExisting`](crate::Request::Close): the number of doors that were open. To
-        /// [`Request::CloseIssuer`](crate::Request::CloseBelow): the number of certificates that had some; 0: that
+        /// To [`Request::Close`](crate::Request::Close): the number of doors that were open. To
+        /// [`Request::CloseIssuer`](crate::Request::CloseIssuer): the number of certificates that had some; 0: that
         /// was all.
         count: u32,
     },

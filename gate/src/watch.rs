@@ -53,16 +53,16 @@ impl Watch {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Changes {
     /// Whether they changed the table, its chains, rules or sets. Then
-    /// [`Gate::reinstall`](crate::Gate::reassert).
+    /// [`Gate::reinstall`](crate::Gate::reinstall).
     pub structure_changed: bool,
     /// Whether there were more changes than could be told of: anything may have happened. Then
     /// [`Gate::missing`](crate::Gate::missing) doors were closed, and it is never wrong to reassert.
     pub overrun: bool,
     /// Doors that they closed: whoever does that by hand means it. For
-    /// [`Gate::handle_external_deletes`](crate::Gate::closed_by_hand), before anything is reasserted.
+    /// [`Gate::handle_external_deletes`](crate::Gate::handle_external_deletes), before anything is reasserted.
     pub deleted: Vec<GrantKey>,
     /// Elements that they put into the sets of doors. For
-    /// [`Gate::report_added_externally`](crate::Gate::put_by_others), after the closed ones.
+    /// [`Gate::report_added_externally`](crate::Gate::report_added_externally), after the closed ones.
     pub added: Vec<GrantElement>,
 }
 

@@ -10,8 +10,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use aws_lc_rs::error::Unspecified;
 
 use crate::bytes::Bytes;
-use crate::symmetric::{Key, NONCE_LENGTH, TAG_LENGTH};
-use crate::{KnockId, Moment};
+use crate::symmetric::{AeadKey, NONCE_LENGTH, TAG_LENGTH};
+use crate::{KnockId, Timestamp};
 
 /// Bytes of an answer on the wire.
 pub const ANSWER_LENGTH: usize = 96;
@@ -32,7 +32,7 @@ pub struct Answer {
     /// How long the grant lasts, in seconds from `server_time`.
     pub seconds: u16,
     /// The server's clock when it answered.
-    pub server_time: Moment,
+    pub server_time: Timestamp,
     /// Where the knock came from, as the server saw it: the client's public address.
     pub observed: SocketAddr,
 }
@@ -43,13 +43,13 @@ pub struct Answer {
 /// different answers under one key would betray both. The server answers admitted knocks only, and
 /// a knock is admitted once.
 pub struct AnswerKey {
-    key: Key,
+    key: AeadKey,
     id: [u8; 16],
 }
 
 impl AnswerKey {
     pub(crate) fn new(secret: &[u8; 32], id: &KnockId) -> Result<Self, Unspecified> {
-        Ok(Self { key: Key::derive(secret, &id.0, INFO)?, id: id.prefix() })
+        Ok(Self { key: AeadKey::derive(secret, &id.0, INFO)?, id: id.prefix() })
     }
 
     /// The answer as it goes on the wire. Call it once.
@@ -98,7 +98,7 @@ impl AnswerKey {
         };
         let family = rest.byte()?;
         let seconds = rest.u16()?;
-        let server_time = Moment::from_millis(rest.u64()?);
+        let server_time = Timestamp::from_millis(rest.u64()?);
         let address = read_address(family, rest.array()?)?;
         let observed = SocketAddr::new(address, rest.u16()?);
         let ours = *rest.array::<16>()? == self.id && rest.are_zero();
@@ -125,7 +125,7 @@ fn read_address(family: u8, bytes: &[u8; 16]) -> Option<IpAddr> {
     }
 }
 
-fn seal(key: &Key, plain: &mut [u8; PLAIN_LENGTH]) -> [u8; TAG_LENGTH] {
+fn seal(key: &AeadKey, plain: &mut [u8; PLAIN_LENGTH]) -> [u8; TAG_LENGTH] {
     key.seal(NONCE, plain).expect("AES-GCM takes 80 bytes: its only limit is 64 GiB")
 }
 
@@ -141,7 +141,7 @@ mod tests {
 
     fn answer(observed: &str) -> Answer {
         let observed = observed.parse().unwrap();
-        let server_time = Moment::from_millis(1_700_000_000_123);
+        let server_time = Timestamp::from_millis(1_700_000_000_123);
         Answer { clipped: true, seconds: 15, server_time, observed }
     }
 

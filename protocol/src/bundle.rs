@@ -12,7 +12,7 @@ use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 use zeroize::Zeroizing;
 
-use self::frame::Frame;
+use self::frame::MacFrame;
 use crate::PrivateKey;
 
 /// The largest file that is looked at, in bytes. A key and a chain of three take about 4 KiB.
@@ -88,7 +88,7 @@ impl Bundle {
         if pfx.len() > MAX_BUNDLE {
             return Err(BundleError::TooLarge);
         }
-        let frame = Frame::of(pfx).map_err(|error| Self::told_apart(pfx).unwrap_or(error))?;
+        let frame = MacFrame::of(pfx).map_err(|error| Self::told_apart(pfx).unwrap_or(error))?;
         require_encodable(password)?;
         let Pkcs12Archive { keys, certs, .. } = decrypted(&frame, password)?;
         let [bag] = &keys[..] else {
@@ -120,7 +120,7 @@ impl Bundle {
 
     /// Whether this is a PKCS#12 file, as far as that can be seen without its password.
     pub(crate) fn looks_like(file: &[u8]) -> bool {
-        Frame::of(file).is_ok()
+        MacFrame::of(file).is_ok()
     }
 
     /// The private key.
@@ -142,7 +142,7 @@ impl Bundle {
 /// Checks the MAC, and decrypts. The MAC is over the content as its maker wrote it, which may be BER; the
 /// library reads DER only, so such a content is read in a second step, without MAC; so is one without any
 /// password.
-fn decrypted(frame: &Frame, password: &str) -> Result<Pkcs12Archive, BundleError> {
+fn decrypted(frame: &MacFrame, password: &str) -> Result<Pkcs12Archive, BundleError> {
     let error = match Pkcs12Archive::from_pkcs12(frame.der(), password) {
         Ok(archive) => return Ok(archive),
         Err(error) => error,

@@ -22,7 +22,7 @@ pub(crate) struct NotDer;
 
 /// One element: its tag, what is in it, and the whole of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Element<'a> {
+pub(crate) struct DerElement<'a> {
     pub(crate) tag: u8,
     pub(crate) content: &'a [u8],
     pub(crate) whole: &'a [u8],
@@ -30,29 +30,29 @@ pub(crate) struct Element<'a> {
 
 /// Elements that stand one behind the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Elements<'a>(&'a [u8]);
+pub(crate) struct DerElements<'a>(&'a [u8]);
 
-impl<'a> Elements<'a> {
+impl<'a> DerElements<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// The next element, whatever it is.
-    pub(crate) fn any(&mut self) -> Result<Element<'a>, NotDer> {
+    pub(crate) fn any(&mut self) -> Result<DerElement<'a>, NotDer> {
         let (tag, length, rest) = begin(self.0)?;
         let (content, tail) = rest.split_at_checked(length).ok_or(NotDer)?;
         let (whole, _) = self.0.split_at_checked(self.0.len() - tail.len()).ok_or(NotDer)?;
         self.0 = tail;
-        Ok(Element { tag, content, whole })
+        Ok(DerElement { tag, content, whole })
     }
 
     /// The next element, which must have this tag.
-    pub(crate) fn one(&mut self, tag: u8) -> Result<Element<'a>, NotDer> {
+    pub(crate) fn one(&mut self, tag: u8) -> Result<DerElement<'a>, NotDer> {
         self.optional(tag)?.ok_or(NotDer)
     }
 
     /// The next element, if it has this tag.
-    pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, NotDer> {
+    pub(crate) fn optional(&mut self, tag: u8) -> Result<Option<DerElement<'a>>, NotDer> {
         if self.0.first() == Some(&tag) { self.any().map(Some) } else { Ok(None) }
     }
 
@@ -99,7 +99,7 @@ fn long_length(count: usize, rest: &[u8]) -> Result<(usize, &[u8]), NotDer> {
 
 /// The one element that `bytes` consists of.
 pub(crate) fn only(bytes: &[u8], tag: u8) -> Result<&[u8], NotDer> {
-    let mut elements = Elements::new(bytes);
+    let mut elements = DerElements::new(bytes);
     let element = elements.one(tag)?;
     elements.end()?;
     Ok(element.content)
@@ -116,7 +116,7 @@ pub(crate) fn whole_bytes(bit_string: &[u8]) -> Result<&[u8], NotDer> {
 /// `SubjectPublicKeyInfo ::= SEQUENCE { algorithm SEQUENCE, subjectPublicKey BIT STRING }`: what is
 /// in the algorithm, and the key.
 pub(crate) fn public_key(info: &[u8]) -> Result<(&[u8], &[u8]), NotDer> {
-    let mut fields = Elements::new(only(info, SEQUENCE)?);
+    let mut fields = DerElements::new(only(info, SEQUENCE)?);
     let algorithm = fields.one(SEQUENCE)?;
     let key = fields.one(BIT_STRING)?;
     fields.end()?;
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn lengths_are_definite_and_minimal() {
         let content =
-            |bytes: &[u8]| Elements::new(bytes).any().map(|element| element.content.len());
+            |bytes: &[u8]| DerElements::new(bytes).any().map(|element| element.content.len());
         assert_eq!(content(&[4, 0]), Ok(0));
         assert_eq!(content(&[4, 2, 1, 2, 3]), Ok(2));
         assert_eq!(content(&[[4, 0x81, 0x80].as_slice(), &[0; 128]].concat()), Ok(128));

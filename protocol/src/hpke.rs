@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::Encapsulation;
 use crate::p256::{Point, UNCOMPRESSED};
-use crate::symmetric::{KEY_LENGTH, Key, Length, NONCE_LENGTH};
+use crate::symmetric::{AeadKey, KEY_LENGTH, Length, NONCE_LENGTH};
 
 /// "KEM", then DHKEM(P-256, HKDF-SHA256) (RFC 9180, 4.1 and 7.1).
 const KEM_SUITE: &[u8] = b"KEM\x00\x10";
@@ -56,7 +56,7 @@ impl Opener {
     ) -> Result<&'a mut [u8], Unspecified> {
         let shared_secret = self.decapsulate(encapsulation)?;
         let (key, nonce) = self.key_schedule(&shared_secret)?;
-        Key::new(&key)?.open(nonce, aad, sealed)
+        AeadKey::new(&key)?.open(nonce, aad, sealed)
     }
 
     /// RFC 9180, 4.1, `Decap`.

@@ -5,8 +5,8 @@ use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::answer::AnswerKey;
-use crate::trust::Believed;
-use crate::{Moment, Refusal, Revocation, Service, Subject};
+use crate::trust::VerifiedCertificate;
+use crate::{Refusal, Revocation, Service, Subject, Timestamp};
 
 /// A knock whose sender and content have been proven.
 ///
@@ -24,13 +24,13 @@ use crate::{Moment, Refusal, Revocation, Service, Subject};
 pub struct VerifiedKnock {
     pub(crate) id: KnockId,
     pub(crate) encapsulation: Encapsulation,
-    pub(crate) stamp: Moment,
+    pub(crate) timestamp: Timestamp,
     pub(crate) source: SocketAddr,
     pub(crate) claim: AddressClaim,
     pub(crate) services: Vec<Service>,
     pub(crate) lifetime: Option<u16>,
     pub(crate) single_use: bool,
-    pub(crate) believed: Arc<Believed>,
+    pub(crate) verified: Arc<VerifiedCertificate>,
     pub(crate) answer: Option<AnswerKey>,
 }
 
@@ -46,8 +46,8 @@ impl VerifiedKnock {
     }
 
     /// When the client says it knocked.
-    pub fn stamp(&self) -> Moment {
-        self.stamp
+    pub fn stamp(&self) -> Timestamp {
+        self.timestamp
     }
 
     /// Where the datagram came from.
@@ -77,13 +77,13 @@ impl VerifiedKnock {
 
     /// Who asks.
     pub fn subject(&self) -> &Subject {
-        &self.believed.subject
+        &self.verified.subject
     }
 
     /// Whether `revocation` refuses nobody on the path of its certificate: lists may have changed since it
     /// was verified.
-    pub fn check_revocation(&self, revocation: &Revocation, now: Moment) -> Result<(), Refusal> {
-        revocation.check(&self.believed.path, now)
+    pub fn check_revocation(&self, revocation: &Revocation, now: Timestamp) -> Result<(), Refusal> {
+        revocation.check(&self.verified.path, now)
     }
 
     /// The key to answer with, if the client wants an answer.

@@ -6,9 +6,9 @@ use crate::KnockId;
 use crate::sha256::sha256;
 
 /// The bytes under a knock's signature. Overwritten when dropped: in v2 they hold its secret.
-pub(crate) struct Signed(Zeroizing<Vec<u8>>);
+pub(crate) struct SignedBytes(Zeroizing<Vec<u8>>);
 
-impl Signed {
+impl SignedBytes {
     /// All `parts`, one behind the other.
     pub(crate) fn new(parts: &[&[u8]]) -> Self {
         Self(Zeroizing::new(parts.concat()))

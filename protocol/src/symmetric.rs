@@ -18,9 +18,9 @@ pub(crate) const TAG_LENGTH: usize = 16;
 
 /// An AES-128-GCM key, ready for use. Nonces are the caller's duty; that the key's memory is
 /// overwritten when it is freed is the library's (`OPENSSL_free`).
-pub(crate) struct Key(LessSafeKey);
+pub(crate) struct AeadKey(LessSafeKey);
 
-impl Key {
+impl AeadKey {
     pub(crate) fn new(bytes: &[u8; KEY_LENGTH]) -> Result<Self, Unspecified> {
         Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_128_GCM, bytes)?)))
     }
@@ -68,7 +68,7 @@ impl Key {
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for AeadKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(..)")
     }

@@ -4,15 +4,15 @@
 //! so that no cached answer can outlive it.
 
 mod authorities;
-mod believed;
 mod cache;
 mod path;
 mod relations;
 mod signature;
 #[cfg(test)]
 mod tests;
-mod unfit;
+mod unusable;
 mod usage;
+mod verify_client;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use std::sync::Arc;
 use pki_types::{CertificateDer, TrustAnchor};
 
 pub use authorities::{Issuer, TrustError};
-pub(crate) use believed::Believed;
-pub(crate) use signature::{NotSigned, Signature};
-pub use unfit::{Unfit, UnfitAuthority};
+pub(crate) use signature::{IssuerSignature, NotSigned};
+pub use unusable::{UnfitAuthority, UnusableCa};
 pub(crate) use usage::Usage;
+pub(crate) use verify_client::VerifiedCertificate;
 
 use crate::sha256::sha256;
-use crate::{IssuerId, Moment, Refusal};
+use crate::{IssuerId, Refusal, Timestamp};
 use cache::Cache;
 
 /// The authorities, and the certificates found to lead to them so far.
@@ -35,17 +35,17 @@ use cache::Cache;
 /// RFC 5280, 6.1, unlike openssl), so an authority ends when it is taken out of the configuration
 /// or when the certificates below it end.
 #[derive(Debug)]
-pub struct Anchors {
+pub struct TrustStore {
     issuers: Vec<Issuer>,
     unfit: Vec<UnfitAuthority>,
     roots: Vec<TrustAnchor<'static>>,
     /// Of each root, in the same order.
     root_ids: Vec<IssuerId>,
     intermediates: Vec<CertificateDer<'static>>,
-    cache: Cache<Believed>,
+    cache: Cache<VerifiedCertificate>,
 }
 
-impl Anchors {
+impl TrustStore {
     /// Takes `authorities` (DER): the self-signed CA certificates become anchors, other CA
     /// certificates intermediates, and what is no CA certificate is left out. One whose issuer has its
     /// own name is an intermediate if another of the authorities has signed it: so the old key of an
@@ -89,8 +89,8 @@ impl Anchors {
         Ok(found)
     }
 
-    fn add(&mut self, der: &[u8], issuer: Issuer) -> Result<(), Unfit> {
-        let refused = |error| Unfit::refused(&error, der);
+    fn add(&mut self, der: &[u8], issuer: Issuer) -> Result<(), UnusableCa> {
+        let refused = |error| UnusableCa::refused(&error, der);
         let der = CertificateDer::from(der);
         if issuer.is_anchor() {
             let root = webpki::anchor_from_trusted_cert(&der).map_err(refused)?;
@@ -135,22 +135,22 @@ impl Anchors {
     ///
     /// A certificate found good before is not looked at again while its path is valid, unless it
     /// was for a laxer usage. Otherwise it is, as another path may have begun or remained.
-    pub(crate) fn believe(
+    pub(crate) fn verify_client(
         &self,
         certificate: &[u8],
         usage: Usage,
-        now: Moment,
-    ) -> Result<Arc<Believed>, Refusal> {
+        now: Timestamp,
+    ) -> Result<Arc<VerifiedCertificate>, Refusal> {
         let fingerprint = sha256(certificate);
-        if let Some(believed) = self.cache.find(&fingerprint)
-            && believed.is_for(usage)
-            && believed.is_valid_at(now)
+        if let Some(verified) = self.cache.find(&fingerprint)
+            && verified.is_for(usage)
+            && verified.is_valid_at(now)
         {
-            return Ok(believed);
+            return Ok(verified);
         }
-        let believed = path::verify(self, (certificate, fingerprint), usage, now)?;
-        let believed = Arc::new(believed);
-        self.cache.keep(fingerprint, Arc::clone(&believed));
-        Ok(believed)
+        let verified = path::verify(self, (certificate, fingerprint), usage, now)?;
+        let verified = Arc::new(verified);
+        self.cache.keep(fingerprint, Arc::clone(&verified));
+        Ok(verified)
     }
 }

@@ -19,8 +19,8 @@ mod frame;
 mod message;
 mod seal;
 
-pub(crate) use frame::Frame;
-pub use seal::{SealError, Wish, draw_knock_port, seal};
+pub(crate) use frame::V1Frame;
+pub use seal::{V1KnockRequest, V1SealError, draw_knock_port, seal};
 
 use core::ops::RangeInclusive;
 
@@ -41,7 +41,7 @@ pub const KNOCK_PORTS: RangeInclusive<u16> = 10_000..=60_000;
 
 /// What the administrator decides about this dialect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Rules {
+pub struct V1Rules {
     /// The least length of a knock, counted as the original counts: Ethernet's, IP's and UDP's
     /// headers included, in bytes. An IPv6 datagram may be 20 bytes shorter than an IPv4 one.
     pub shortest_frame: u16,
@@ -49,7 +49,7 @@ pub struct Rules {
     pub any_usage: bool,
 }
 
-impl Rules {
+impl V1Rules {
     /// The lengths of UDP payloads that can be knocks, in bytes. Not every length in between is one.
     pub fn lengths(self) -> RangeInclusive<usize> {
         let least = usize::from(self.shortest_frame).saturating_sub(HEADERS_V6);

@@ -11,23 +11,23 @@
 //! verifier's.
 
 mod address;
-mod draft;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod message;
 mod seal;
 mod signed;
+mod unsigned;
 mod veil;
 
 use core::net::IpAddr;
 use core::num::NonZeroU16;
 
 use crate::symmetric::{NONCE_LENGTH, TAG_LENGTH};
-use crate::{AnswerKey, Encapsulation, KnockId, Moment, Service};
+use crate::{AnswerKey, Encapsulation, KnockId, Service, Timestamp};
 
 pub(crate) use address::claim;
 pub use seal::{SealError, seal};
-pub(crate) use veil::{Frame, Veil};
+pub(crate) use veil::{V2Frame, Veil};
 
 /// Bytes of every knock: the largest UDP payload that every IPv6 path carries whole, less a little.
 pub const DATAGRAM_LENGTH: usize = 1200;
@@ -66,9 +66,9 @@ pub enum ClaimedAddress {
 
 /// What a client asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Wish {
+pub struct KnockRequest {
     /// The client's clock.
-    pub stamp: Moment,
+    pub stamp: Timestamp,
     /// For how many seconds; `None` leaves it to the server.
     pub lifetime: Option<NonZeroU16>,
     /// Whether the first new connection uses the grant up; single TCP ports only.

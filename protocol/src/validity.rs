@@ -4,29 +4,29 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use x509_parser::prelude::X509Certificate;
 
-use crate::Moment;
+use crate::Timestamp;
 
 /// From when until when a certificate holds, both ends included, to the second.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Validity {
     /// `notBefore`; what lies before 1970 counts as 1970.
-    pub begins: Moment,
+    pub begins: Timestamp,
     /// `notAfter`; the same.
-    pub ends: Moment,
+    pub ends: Timestamp,
 }
 
 impl Validity {
     pub(crate) fn of(certificate: &X509Certificate<'_>) -> Self {
-        let moment = |seconds: i64| Moment::from_secs(u64::try_from(seconds).unwrap_or(0));
+        let timestamp = |seconds: i64| Timestamp::from_secs(u64::try_from(seconds).unwrap_or(0));
         let validity = certificate.validity();
         Self {
-            begins: moment(validity.not_before.timestamp()),
-            ends: moment(validity.not_after.timestamp()),
+            begins: timestamp(validity.not_before.timestamp()),
+            ends: timestamp(validity.not_after.timestamp()),
         }
     }
 }
 
-impl Moment {
+impl Timestamp {
     /// For people and programs, to the second: `2026-11-21T02:37:58Z` (RFC 3339, UTC). What lies after the
     /// year 9999 is written as seconds since 1970.
     pub fn date(self) -> String {
@@ -51,13 +51,13 @@ mod tests {
 
     #[test]
     fn dates_are_written_and_read() {
-        let moment = Moment::from_millis(1_795_890_281_902);
-        assert_eq!(moment.date(), "2026-11-28T18:24:41Z");
-        assert_eq!(Moment::of_date("2026-11-28T18:24:41.902891Z"), Some(moment));
-        assert_eq!(Moment::of_date("2026-11-28T19:24:41.902+01:00"), Some(moment));
+        let timestamp = Timestamp::from_millis(1_795_890_281_902);
+        assert_eq!(timestamp.date(), "2026-11-28T18:24:41Z");
+        assert_eq!(Timestamp::of_date("2026-11-28T18:24:41.902891Z"), Some(timestamp));
+        assert_eq!(Timestamp::of_date("2026-11-28T19:24:41.902+01:00"), Some(timestamp));
         for none in ["", "now", "2026-11-28", "1969-12-31T23:59:59Z", "2026-02-30T00:00:00Z"] {
-            assert_eq!(Moment::of_date(none), None, "{none}");
+            assert_eq!(Timestamp::of_date(none), None, "{none}");
         }
-        assert_eq!(Moment::from_millis(u64::MAX).date(), (u64::MAX / 1000).to_string());
+        assert_eq!(Timestamp::from_millis(u64::MAX).date(), (u64::MAX / 1000).to_string());
     }
 }

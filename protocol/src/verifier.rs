@@ -6,17 +6,17 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::letter::{Frame, Letter};
-use crate::memo::{Besides, Ground};
-use crate::trust::Believed;
+use crate::decrypted::{DecryptedKnock, Frame};
+use crate::refusal_memo::{Besides, Ground};
+use crate::trust::VerifiedCertificate;
 use crate::{
-    AddressClaim, Anchors, AnswerKey, Datagram, Disbelieved, Encapsulation, Memo, Moment, Refusal,
-    Revocation, Second, ServerKey, VerifiedKnock, v1, v2,
+    AddressClaim, AnswerKey, Datagram, Disbelieved, Encapsulation, Refusal, RefusalMemo,
+    Revocation, Second, ServerKey, Timestamp, TrustStore, VerifiedKnock, v1, v2,
 };
 
 /// What the administrator decides about knocks as such.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Rules {
+pub struct KnockRules {
     /// How far a client's clock may be from ours, in either direction, inclusive.
     pub window: Duration,
     /// Whether a client may leave its address to the network.
@@ -29,9 +29,9 @@ pub struct Rules {
 #[derive(Debug)]
 pub struct Verifier {
     key: ServerKey,
-    anchors: Anchors,
-    rules: Rules,
-    v1: Option<v1::Rules>,
+    trust_store: TrustStore,
+    rules: KnockRules,
+    v1: Option<v1::V1Rules>,
     decrypted: AtomicU64,
 }
 
@@ -73,20 +73,20 @@ impl Unveiled {
 }
 
 impl Verifier {
-    /// Opens with `key`, believes what is under `anchors`, and keeps to `rules`. Speaks v2.
-    pub fn new(key: ServerKey, anchors: Anchors, rules: Rules) -> Self {
-        Self { key, anchors, rules, v1: None, decrypted: AtomicU64::new(0) }
+    /// Opens with `key`, believes what is under `trust_store`, and keeps to `rules`. Speaks v2.
+    pub fn new(key: ServerKey, trust_store: TrustStore, rules: KnockRules) -> Self {
+        Self { key, trust_store, rules, v1: None, decrypted: AtomicU64::new(0) }
     }
 
     /// Speaks v1 too. Length alone tells the dialects apart.
     #[must_use]
-    pub fn with_v1(self, rules: v1::Rules) -> Self {
+    pub fn with_v1(self, rules: v1::V1Rules) -> Self {
         Self { v1: Some(rules), ..self }
     }
 
     /// Whom this believes: one of them must have signed every revocation list.
-    pub fn anchors(&self) -> &Anchors {
-        &self.anchors
+    pub fn trust_store(&self) -> &TrustStore {
+        &self.trust_store
     }
 
     /// Sorts out strangers: length and veil, or v1's header. Does no public-key operation, so what is
@@ -94,9 +94,9 @@ impl Verifier {
     pub fn unveil(&self, datagram: Datagram<'_>) -> Result<Unveiled, Refusal> {
         let frame = match self.v1 {
             Some(rules) if datagram.payload().len() != v2::DATAGRAM_LENGTH => {
-                Frame::V1(v1::Frame::read(datagram, rules)?)
+                Frame::V1(v1::V1Frame::read(datagram, rules)?)
             }
-            _ => Frame::V2(self.key.veil.lift(datagram.payload())?),
+            _ => Frame::V2(self.key.veil.unseal(datagram.payload())?),
         };
         Ok(Unveiled { source: datagram.source(), frame })
     }
@@ -111,19 +111,21 @@ impl Verifier {
     /// decryption.
     pub fn refuses_again(
         &self,
-        memo: &Memo,
+        refusal_memo: &RefusalMemo,
         source: SocketAddr,
         second: Second,
-        now: Moment,
+        now: Timestamp,
     ) -> Option<Refusal> {
-        let Ground::Stamped(wish, besides) = &memo.ground else { return Some(memo.reason) };
+        let Ground::Stamped(wish, besides) = &refusal_memo.ground else {
+            return Some(refusal_memo.reason);
+        };
         if let Err(reason) = self.check_time(wish.stamp, now) {
             return Some(reason);
         }
         match besides {
             Besides::Nothing => None,
             Besides::Source => v2::claim(wish, source, &self.rules).err(),
-            Besides::Second(then) => (*then == second).then_some(memo.reason),
+            Besides::Second(then) => (*then == second).then_some(refusal_memo.reason),
         }
     }
 
@@ -132,7 +134,7 @@ impl Verifier {
         &self,
         unveiled: Unveiled,
         revocation: &Revocation,
-        now: Moment,
+        now: Timestamp,
     ) -> Result<VerifiedKnock, Refusal> {
         self.examine(unveiled, revocation, Second::new(now, 0), now)
             .map_err(|disbelieved| disbelieved.reason)
@@ -145,19 +147,19 @@ impl Verifier {
         unveiled: Unveiled,
         revocation: &Revocation,
         second: Second,
-        now: Moment,
+        now: Timestamp,
     ) -> Result<VerifiedKnock, Disbelieved> {
         let Unveiled { source, mut frame } = unveiled;
         let encapsulation = *frame.encapsulation();
         self.decrypted.fetch_add(1, Ordering::Relaxed);
-        let disbelieved = |reason, wish: Option<&v2::Wish>| {
-            let memo = Memo::new(reason, wish, second);
-            Disbelieved { reason, memo }
+        let disbelieved = |reason, wish: Option<&v2::KnockRequest>| {
+            let refusal_memo = RefusalMemo::new(reason, wish, second);
+            Disbelieved { reason, refusal_memo }
         };
         let letter = frame.open(&self.key).map_err(|reason| disbelieved(reason, None))?;
-        let believed = self.believe(&letter, revocation, source, now);
-        let (believed, claim) =
-            believed.map_err(|reason| disbelieved(reason, Some(&letter.wish)))?;
+        let verified = self.believe(&letter, revocation, source, now);
+        let (verified, claim) =
+            verified.map_err(|reason| disbelieved(reason, Some(&letter.wish)))?;
 
         let id = letter.signed.id();
         // Without a key the client gets no answer, but its door opens.
@@ -165,33 +167,33 @@ impl Verifier {
         Ok(VerifiedKnock {
             id,
             encapsulation,
-            stamp: letter.wish.stamp,
+            timestamp: letter.wish.stamp,
             source,
             claim,
             services: letter.wish.services,
             lifetime: letter.wish.lifetime.map(u16::from),
             single_use: letter.wish.single_use,
-            believed,
+            verified,
             answer,
         })
     }
 
     fn believe(
         &self,
-        letter: &Letter<'_>,
+        letter: &DecryptedKnock<'_>,
         revocation: &Revocation,
         source: SocketAddr,
-        now: Moment,
-    ) -> Result<(Arc<Believed>, AddressClaim), Refusal> {
+        now: Timestamp,
+    ) -> Result<(Arc<VerifiedCertificate>, AddressClaim), Refusal> {
         self.check_time(letter.wish.stamp, now)?;
-        let believed = self.anchors.believe(letter.certificate, letter.usage, now)?;
-        revocation.check(&believed.path, now)?;
-        letter.check_signature(&believed)?;
+        let verified = self.trust_store.verify_client(letter.certificate, letter.usage, now)?;
+        revocation.check(&verified.path, now)?;
+        letter.check_signature(&verified)?;
         let claim = v2::claim(&letter.wish, source, &self.rules)?;
-        Ok((believed, claim))
+        Ok((verified, claim))
     }
 
-    fn check_time(&self, stamp: Moment, now: Moment) -> Result<(), Refusal> {
+    fn check_time(&self, stamp: Timestamp, now: Timestamp) -> Result<(), Refusal> {
         if stamp.distance(now) <= self.rules.window {
             Ok(())
         } else if stamp < now {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 use sknock_server::{grants, trial};
 
 /// Hides services behind nftables and opens them for signed knocks.
@@ -13,24 +13,24 @@ use sknock_server::{grants, trial};
 #[command(name = "sknockd", version, max_term_width = 100)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: ServerCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum ServerCommand {
     /// Protect, and judge knocks, until stopped by SIGTERM or SIGINT; SIGHUP reads everything anew
     Run {
         #[command(flatten)]
         config: Config,
         #[command(flatten)]
-        trial: Trial,
+        trial: TrialArguments,
     },
     /// Keep what is on trial; exit status 75 if that comes too late
     Confirm,
     /// Have the running server read everything anew, as SIGHUP does
     Reload {
         #[command(flatten)]
-        trial: Trial,
+        trial: TrialArguments,
     },
     /// Look for everything that could be wrong, and change nothing; exit status 78 if anything is
     Check {
@@ -46,8 +46,8 @@ pub(crate) enum Command {
         config: Config,
         /// When they arrived: as the log prints it (2026-11-28T18:25:21.902Z, RFC 3339), or seconds since
         /// 1970 UTC with up to three decimals [default: now]
-        #[arg(long, value_name = "TIME", value_parser = moment)]
-        at: Option<Moment>,
+        #[arg(long, value_name = "TIME", value_parser = timestamp)]
+        at: Option<Timestamp>,
         /// Who sent them: an IP address, or IP:PORT
         #[arg(long, value_name = "ADDR", value_parser = address)]
         from: SocketAddr,
@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Whoever may knock can open them again: to keep somebody out, revoke the certificate
     Close {
         #[command(flatten)]
-        which: Which,
+        which: GrantArguments,
     },
     /// Remove the protection that a stopped server has left in place
     Open,
@@ -92,7 +92,7 @@ pub(crate) struct Config {
 
 /// For who is afraid of locking themselves out.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Trial {
+pub(crate) struct TrialArguments {
     /// Go back to what was before, unless `sknockd confirm` comes within so many seconds (1 to 3600),
     /// also if sknockd dies meanwhile
     #[arg(long = "confirm", value_name = "SECONDS", value_parser = span)]
@@ -102,7 +102,7 @@ pub(crate) struct Trial {
 /// What must be true of a door; several conditions, all of them.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
-pub(crate) struct Which {
+pub(crate) struct GrantArguments {
     /// That one knock has opened
     #[arg(long, value_name = "ID", value_parser = knock)]
     knock: Option<String>,
@@ -120,9 +120,9 @@ pub(crate) struct Which {
     all: bool,
 }
 
-impl From<Which> for grants::Which {
-    fn from(which: Which) -> Self {
-        let Which { knock, serial, name, address, all: _ } = which;
+impl From<GrantArguments> for grants::GrantFilter {
+    fn from(which: GrantArguments) -> Self {
+        let GrantArguments { knock, serial, name, address, all: _ } = which;
         Self { knock, serial, name, address }
     }
 }
@@ -140,13 +140,13 @@ fn digits(text: &str) -> Result<String, String> {
 
 fn span(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(trial::span);
-    seconds.ok_or_else(|| format!("write whole seconds, 1 to {}", trial::LONGEST))
+    seconds.ok_or_else(|| format!("write whole seconds, 1 to {}", trial::MAX_LENGTH))
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+fn timestamp(text: &str) -> Result<Timestamp, String> {
     let date = text.replacen(' ', "T", 1);
-    if let Some(moment) = Moment::of_date(&date) {
-        return Ok(moment);
+    if let Some(timestamp) = Timestamp::of_date(&date) {
+        return Ok(timestamp);
     }
     let wrong = || {
         "write it as the log prints it, such as 2026-11-28T18:25:21.902Z, or in seconds since 1970 UTC, as \
@@ -159,7 +159,7 @@ fn moment(text: &str) -> Result<Moment, String> {
         return Err(wrong());
     }
     let millis = format!("{seconds}{decimals:0<3}").parse().map_err(|_| wrong())?;
-    Ok(Moment::from_millis(millis))
+    Ok(Timestamp::from_millis(millis))
 }
 
 fn ip(text: &str) -> Result<IpAddr, String> {
@@ -177,22 +177,22 @@ mod tests {
 
     #[test]
     fn times_are_read_to_the_millisecond() {
-        assert_eq!(moment("1750000000"), Ok(Moment::from_millis(1_750_000_000_000)));
-        assert_eq!(moment("1750000000.05"), Ok(Moment::from_millis(1_750_000_000_050)));
-        let logged = Moment::from_millis(1_750_000_000_050);
+        assert_eq!(timestamp("1750000000"), Ok(Timestamp::from_millis(1_750_000_000_000)));
+        assert_eq!(timestamp("1750000000.05"), Ok(Timestamp::from_millis(1_750_000_000_050)));
+        let logged = Timestamp::from_millis(1_750_000_000_050);
         for text in [
             "2025-06-15T15:06:40.050123Z",
             "2025-06-15 15:06:40.05Z",
             "2025-06-15T17:06:40.050+02:00",
             "2025-06-15 17:06:40.050000000+02:00",
         ] {
-            assert_eq!(moment(text), Ok(logged), "{text}");
+            assert_eq!(timestamp(text), Ok(logged), "{text}");
         }
         for text in ["2025-06-15", "2025-06-15T15:06:40", "2025-06-31T15:06:40Z", "15:06:40"] {
-            assert!(moment(text).unwrap_err().contains("as the log prints it"), "{text:?}");
+            assert!(timestamp(text).unwrap_err().contains("as the log prints it"), "{text:?}");
         }
         for text in ["", ".5", "-1", "1.2345", "1e3", "18446744073709551616", "now"] {
-            assert!(moment(text).is_err(), "{text:?}");
+            assert!(timestamp(text).is_err(), "{text:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use nix::unistd::geteuid;
-use sknock_storage::{Obstacle, set_aside};
+use sknock_storage::{MovedAside, set_aside};
 use tracing::warn;
 
 /// Renames what is at `path`, unless it is a regular file of ours of at most `largest` bytes.
@@ -17,8 +17,8 @@ pub(crate) fn clear_whosoever(path: &Path, largest: u64) -> io::Result<()> {
     set_aside(path, None, largest).map(|found| tell(path, found))
 }
 
-fn tell(path: &Path, found: Option<Obstacle>) {
-    if let Some(Obstacle { why, renamed }) = found {
+fn tell(path: &Path, found: Option<MovedAside>) {
+    if let Some(MovedAside { why, renamed }) = found {
         let (path, renamed) = (path.display(), renamed.display());
         warn!(
             "{path} cannot be used: {why}; it is {renamed} now, and the start goes on without it"

@@ -6,27 +6,31 @@ use std::io;
 use std::net::SocketAddr;
 
 use sknock_gate::Response;
-use sknock_protocol::{KnockId, Moment, Refusal, Service, Subject};
+use sknock_protocol::{KnockId, Refusal, Service, Subject, Timestamp};
 use tracing::{info, trace, warn};
 
-use crate::dismissed::Before;
-use crate::gate::Opened;
-use crate::log::Rate;
+use crate::gate_client::ActiveGrant;
+use crate::log::RateLimit;
 use crate::pipeline::Refused;
 use crate::policy::Grant;
+use crate::refused_knocks::Before;
 
 /// Writes audit lines, one of these for each thread.
 #[derive(Debug)]
 pub struct Audit {
-    refusals: Rate,
+    refusals: RateLimit,
     /// Of clients that have proven who they are.
-    known: Rate,
-    unanswered: Rate,
+    known: RateLimit,
+    unanswered: RateLimit,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { refusals: Rate::default(), known: Rate::of(KNOWN), unanswered: Rate::default() }
+        Self {
+            refusals: RateLimit::default(),
+            known: RateLimit::of(KNOWN),
+            unanswered: RateLimit::default(),
+        }
     }
 }
 
@@ -36,10 +40,10 @@ const KNOWN: u32 = 100;
 
 impl Audit {
     /// A door is open.
-    pub fn granted(&self, opened: &Opened) {
+    pub fn granted(&self, opened: &ActiveGrant) {
         let grant = opened.grant();
-        let Told { knock, name, serial, fingerprint, services, malformed } =
-            Told::of(grant.id(), grant.subject(), grant.services());
+        let KnockText { knock, name, serial, fingerprint, services, malformed } =
+            KnockText::of(grant.id(), grant.subject(), grant.services());
         info!(
             target: "audit",
             knock, subject = name, serial, fingerprint, services, malformed,
@@ -54,20 +58,20 @@ impl Audit {
     }
 
     /// The pipeline granted it, the gate did not open.
-    pub fn not_opened(&mut self, grant: &Grant, answer: Response, now: Moment) {
+    pub fn not_opened(&mut self, grant: &Grant, answer: Response, now: Timestamp) {
         let reason = unopened(answer);
-        let Some(untold) = self.known.leave(now.as_secs()) else {
+        let Some(suppressed) = self.known.permit(now.as_secs()) else {
             trace!(target: "audit", knock = grant.id().to_string(), reason, "not opened");
             return;
         };
-        let Told { knock, name, serial, fingerprint, services, malformed } =
-            Told::of(grant.id(), grant.subject(), grant.services());
+        let KnockText { knock, name, serial, fingerprint, services, malformed } =
+            KnockText::of(grant.id(), grant.subject(), grant.services());
         warn!(
             target: "audit",
             knock, subject = name, serial, fingerprint, services, malformed,
             source = %grant.source(),
             reason,
-            untold = untold_of(untold),
+            suppressed = suppressed_of(suppressed),
             "not opened"
         );
     }
@@ -78,13 +82,13 @@ impl Audit {
         grant: &Grant,
         from: Option<SocketAddr>,
         error: &io::Error,
-        now: Moment,
+        now: Timestamp,
     ) {
-        let Some(untold) = self.unanswered.leave(now.as_secs() / 60) else { return };
+        let Some(suppressed) = self.unanswered.permit(now.as_secs() / 60) else { return };
         let (knock, port) = (grant.id().to_string(), from.map(|from| from.port()));
         warn!(
             target: "audit",
-            knock, source = %grant.source(), port, %error, untold,
+            knock, source = %grant.source(), port, %error, suppressed,
             "opened, but not answered"
         );
     }
@@ -95,38 +99,38 @@ impl Audit {
     /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
     /// of ours and its key that rate is higher. The same datagram again is told once, within that rate: anyone
     /// can have captured it.
-    pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Moment) {
+    pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Timestamp) {
         let reason = refused.reason.name();
         if refused.before == Before::Often {
             trace!(target: "audit", reason, %source, again = true, "refused");
         } else if refused.before == Before::Once {
-            if let Some(untold) = self.refusals.leave(now.as_secs()) {
-                info!(target: "audit", reason, %source, untold, again = true, "refused");
+            if let Some(suppressed) = self.refusals.permit(now.as_secs()) {
+                info!(target: "audit", reason, %source, suppressed, again = true, "refused");
             }
         } else if let Some(wish) = &refused.wish {
-            let Some(untold) = self.known.leave(now.as_secs()) else {
+            let Some(suppressed) = self.known.permit(now.as_secs()) else {
                 trace!(target: "audit", knock = wish.id.to_string(), reason, %source, "refused");
                 return;
             };
-            let Told { knock, name, serial, fingerprint, services, malformed } =
-                Told::of(wish.id, &wish.subject, &wish.services);
+            let KnockText { knock, name, serial, fingerprint, services, malformed } =
+                KnockText::of(wish.id, &wish.subject, &wish.services);
             info!(
                 target: "audit",
                 reason, knock, subject = name, serial, fingerprint, services, malformed, %source,
-                untold = untold_of(untold),
+                suppressed = suppressed_of(suppressed),
                 "refused"
             );
         } else if refused.reason <= Refusal::NotForThisServer {
             trace!(target: "audit", reason, %source, "refused");
-        } else if let Some(untold) = self.refusals.leave(now.as_secs()) {
-            info!(target: "audit", reason, %source, untold, "refused");
+        } else if let Some(suppressed) = self.refusals.permit(now.as_secs()) {
+            info!(target: "audit", reason, %source, suppressed, "refused");
         }
     }
 }
 
 /// How many lines were left out before this one, where it is any.
-fn untold_of(untold: u64) -> Option<u64> {
-    (untold > 0).then_some(untold)
+fn suppressed_of(suppressed: u64) -> Option<u64> {
+    (suppressed > 0).then_some(suppressed)
 }
 
 /// Why the gate did not open.
@@ -145,7 +149,7 @@ fn unopened(answer: Response) -> &'static str {
 }
 
 /// What is told of a knock, in words.
-struct Told<'a> {
+struct KnockText<'a> {
     knock: String,
     name: &'a str,
     serial: String,
@@ -155,7 +159,7 @@ struct Told<'a> {
     malformed: Option<String>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> KnockText<'a> {
     fn of(id: KnockId, subject: &'a Subject, services: &[Service]) -> Self {
         Self {
             knock: id.to_string(),

@@ -7,16 +7,16 @@ use caps::{CapSet, CapsHashSet};
 use nix::sys::prctl;
 
 /// Makes a set what it shall be, unless it is.
-pub(crate) fn narrow(set: CapSet, wanted: &CapsHashSet) -> io::Result<()> {
-    if caps::read(None, set).map_err(io::Error::other)? == *wanted {
+pub(crate) fn set(kind: CapSet, wanted: &CapsHashSet) -> io::Result<()> {
+    if caps::read(None, kind).map_err(io::Error::other)? == *wanted {
         return Ok(());
     }
-    caps::set(None, set, wanted).map_err(io::Error::other)
+    caps::set(None, kind, wanted).map_err(io::Error::other)
 }
 
 /// Clears what programs with capabilities of their own could inherit. Under `no_new_privs` no program
 /// has such, and it does not matter if this is forbidden.
-pub(crate) fn disinherit() -> io::Result<()> {
+pub(crate) fn clear_inheritable() -> io::Result<()> {
     match caps::clear(None, CapSet::Inheritable) {
         Err(error) if !prctl::get_no_new_privs()? => Err(io::Error::other(error)),
         _ => Ok(()),
@@ -24,9 +24,9 @@ pub(crate) fn disinherit() -> io::Result<()> {
 }
 
 /// Gives up all. An error means that some are left.
-pub(crate) fn renounce() -> io::Result<()> {
+pub(crate) fn drop_all() -> io::Result<()> {
     caps::clear(None, CapSet::Ambient).map_err(io::Error::other)?;
     let nothing = CapsHashSet::new();
-    [CapSet::Effective, CapSet::Permitted].iter().try_for_each(|set| narrow(*set, &nothing))?;
-    disinherit()
+    [CapSet::Effective, CapSet::Permitted].iter().try_for_each(|kind| set(*kind, &nothing))?;
+    clear_inheritable()
 }

@@ -7,44 +7,44 @@
 //! A configuration with problems is no reason to stop: what could be understood is examined too,
 //! so that one run of `check` tells everything.
 
-mod doors;
-mod facts;
-mod found;
+mod appearance;
+mod files;
+mod foreign_firewalls;
 mod host;
 mod keys;
 pub(crate) mod knock_ports;
 pub(crate) mod listening;
-mod looks;
-mod mapped;
-mod others;
-mod reader;
+mod open_grants;
+mod probe;
+mod redirects;
 mod report;
 mod revocation;
 mod sessions;
-mod surroundings;
+mod summary;
 mod switches;
-mod synchronised;
+mod time_sync;
 mod unit;
-mod unknown;
+mod unit_user;
+mod unknown_keys;
 mod ways_in;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
-pub use found::{Content, Folder, Found};
-pub use others::{Beside, Manner};
-pub use reader::{Closed, Obstacle};
-pub use report::{Finding, Report, Severity};
+pub use files::{ConfiguredFiles, FileContent, StateFolder};
+pub use foreign_firewalls::{Manner, NeighbourPorts};
+pub use report::{CheckReport, Finding, Severity};
 pub use sessions::Session;
 pub use switches::Switches;
+pub use unit_user::{Obstacle, UnusablePath};
 
-use self::unknown::Unknown;
+use self::unknown_keys::UnknownKeys;
 use crate::config::{Problems, Settings};
-use crate::marks::Marks;
-use crate::refresh::Attempt;
+use crate::crl::Attempt;
+use crate::crl_marks::CrlMarks;
 
 /// What is known about this host from elsewhere than files.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -60,7 +60,7 @@ pub struct Host {
     /// Whether nobody keeps the clock right.
     pub unsynchronised: bool,
     /// How new each issuer's newest revocation list was that was ever in force.
-    pub marks: Marks,
+    pub marks: CrlMarks,
     /// What a start would make of each `crlUrl`. Empty if there is none, or it was not tried.
     pub attempts: Vec<Attempt>,
     /// Chains of other nftables tables that drop what should reach us, and what that is.
@@ -68,7 +68,7 @@ pub struct Host {
     /// What others drop from everywhere, over whatever this host has.
     pub shut: Vec<String>,
     /// How ports beside the protected ones answer.
-    pub beside: Vec<Beside>,
+    pub beside: Vec<NeighbourPorts>,
     /// Chains of others that drop our answers, which conntrack does not know, and where from.
     pub answers_denied: Vec<String>,
     /// Chains of others that keep protected ports from conntrack, or may do so, and which.
@@ -89,7 +89,7 @@ pub struct Host {
     /// The user that the network process cannot become, as this user namespace has none of that number.
     pub unmapped: Option<String>,
     /// What the unit that is installed here cannot use.
-    pub closed: Vec<Closed>,
+    pub closed: Vec<UnusablePath>,
 }
 
 impl Host {
@@ -100,9 +100,9 @@ impl Host {
     #[must_use]
     pub fn look(loaded: &Result<Settings, Problems>, config: &Path) -> Self {
         let mut host = Self::default();
-        reader::look(settled(loaded), config, &mut host);
+        unit_user::look(settled(loaded), config, &mut host);
         if let Some(settings) = settled(loaded) {
-            surroundings::look(settings, &mut host);
+            probe::look(settings, &mut host);
         }
         host
     }
@@ -117,23 +117,23 @@ impl Host {
 }
 
 /// Checks what [`Settings::load`] gave, and reads the files that it names.
-pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Moment) -> Report {
+pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Timestamp) -> CheckReport {
     let problems = loaded.as_ref().err().into_iter().flatten();
     let mut findings: Vec<Finding> = problems
         .map(|problem| {
             Finding::error(format!("{}: {}", problem.place, problem.what), &problem.remedy)
         })
         .collect();
-    let unknown = Unknown::of(loaded);
+    let unknown = UnknownKeys::of(loaded);
     let mut facts = Vec::new();
     if let Some(settings) = settled(loaded) {
-        let found = examine(settings, &Found::look(settings), host, now);
+        let found = examine(settings, &ConfiguredFiles::look(settings), host, now);
         let found = found.into_iter().filter(|finding| !unknown.explains(finding));
         findings.extend(found.map(|finding| finding.located(settings)));
-        facts = facts::gather(settings, &unknown);
+        facts = summary::gather(settings, &unknown);
     }
-    reader::examine(host, &mut findings);
-    Report::new(facts, findings)
+    unit_user::examine(host, &mut findings);
+    CheckReport::new(facts, findings)
 }
 
 /// The settings, as far as they could be understood.
@@ -145,7 +145,12 @@ fn settled(loaded: &Result<Settings, Problems>) -> Option<&Settings> {
 }
 
 /// Judges what was found for these settings at this time. Reads nothing.
-pub fn examine(settings: &Settings, found: &Found, host: &Host, now: Moment) -> Vec<Finding> {
+pub fn examine(
+    settings: &Settings,
+    found: &ConfiguredFiles,
+    host: &Host,
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut findings: Vec<Finding> = settings.notes.iter().map(Finding::from).collect();
     let keys = keys::examine(settings, found, now, &mut findings);
     revocation::examine(settings, (found, host), keys.as_ref(), now, &mut findings);

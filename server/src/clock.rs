@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
 /// The wall clock. A clock before 1970 counts as 1970: every knock is then refused as too new.
 #[expect(clippy::disallowed_methods, reason = "the edge where time comes in")]
-pub fn now() -> Moment {
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Moment::EPOCH.after(since.unwrap_or(Duration::ZERO))
+    Timestamp::EPOCH.after(since.unwrap_or(Duration::ZERO))
 }

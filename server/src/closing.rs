@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use sknock_gate::{ClosedGrant, GrantLabel, NamespaceLock};
 
 use crate::audit::hex;
-use crate::grants::Which;
+use crate::grants::GrantFilter;
 
 /// The extension of the socket's name.
 pub(crate) const SOCKET: &str = "close";
 
 /// The largest datagram, in bytes.
-pub(crate) const LARGEST: usize = 1 << 16;
+pub(crate) const MAX_SIZE: usize = 1 << 16;
 
 /// So many grants are told one by one: 300 bytes each.
 const SHOWN: usize = 150;
@@ -91,7 +91,7 @@ impl One {
 
 /// What came of asking.
 #[derive(Clone, Debug)]
-pub enum Asked {
+pub enum CloseAttempt {
     /// No server runs in this network namespace.
     NoServer,
     /// One runs, and could not be asked, or did not answer.
@@ -101,25 +101,25 @@ pub enum Asked {
 }
 
 /// Has the server close what is true of `which`, if one runs.
-pub(crate) fn ask(which: &Which) -> Asked {
+pub(crate) fn ask(which: &GrantFilter) -> CloseAttempt {
     let folder = Path::new(NamespaceLock::DIRECTORY);
     if !NamespaceLock::owner_pid(folder).is_ok_and(|holder| holder.is_some()) {
-        return Asked::NoServer;
+        return CloseAttempt::NoServer;
     }
     let socket = NamespaceLock::path(folder, SOCKET).map_err(io::Error::other);
     match socket.and_then(|socket| exchange(which, &socket)) {
-        Ok(answered) => Asked::Answered(answered),
-        Err(error) => Asked::Silent(error.to_string()),
+        Ok(answered) => CloseAttempt::Answered(answered),
+        Err(error) => CloseAttempt::Silent(error.to_string()),
     }
 }
 
-fn exchange(which: &Which, server: &Path) -> io::Result<Answered> {
+fn exchange(which: &GrantFilter, server: &Path) -> io::Result<Answered> {
     let name = format!("sknockd-close-{}", std::process::id());
     let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
     socket.connect(server)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.send(&serde_json::to_vec(which)?)?;
-    let mut answer = vec![0; LARGEST];
+    let mut answer = vec![0; MAX_SIZE];
     let length = socket.recv(&mut answer)?;
     Ok(serde_json::from_slice(answer.get(..length).unwrap_or_default())?)
 }

@@ -10,28 +10,28 @@
 //! unchanged. Values are taken as they stand; where the original wanted `%%`, this is two signs.
 
 mod build;
-mod dialects;
-mod hearing;
-pub mod keys;
-mod layers;
-mod lines;
+mod ini;
+mod intake;
 mod load;
 mod nearest;
 mod no_keys;
 mod password;
 mod problem;
+mod protocols;
+mod reader;
+pub mod schema;
 mod services;
 mod settings;
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-pub use keys::{Key, Kind};
 pub use password::{CREDENTIAL, Password, PasswordSource};
 pub use problem::{Note, Problem, Problems};
+pub use schema::{ConfigKey, ValueKind};
 pub use settings::{
-    Dialect, Firewall, FirewallPolicy, Grants, Intake, Keys, Knocks, LogFormat, OnExit, OnRevoke,
-    Process, RevocationSettings, Settings,
+    AcceptedProtocol, FirewallPolicy, FirewallSettings, GrantSettings, Intake, KeySettings,
+    KnockSettings, LogFormat, OnExit, OnRevoke, ProcessSettings, RevocationSettings, Settings,
 };
 
 /// Understands the text of a configuration file named `file` under these environment variables.
@@ -58,13 +58,13 @@ fn draft<'a>(
     environment: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
 ) -> (Settings, Vec<Problem>) {
     let mut problems = Vec::new();
-    let entries = lines::read(text, &file.display().to_string(), &mut problems);
+    let entries = ini::read(text, &file.display().to_string(), &mut problems);
     let variables = environment
         .into_iter()
         .filter_map(|(name, value)| name.to_str().map(|name| (name, value.to_str())));
     let variables: Vec<_> = variables.collect();
-    let overrides = lines::read_environment(variables.iter().copied(), &mut problems);
-    let mut reader = layers::Reader::new(entries, overrides, file, problems);
+    let overrides = ini::read_environment(variables.iter().copied(), &mut problems);
+    let mut reader = reader::SettingsReader::new(entries, overrides, file, problems);
     let mut settings = build::settings(&mut reader);
     settings.notes = reader.notes;
     let fetches = !settings.revocation.urls.is_empty();

@@ -11,20 +11,20 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use sknock_protocol::{
-    Anchors, Datagram, Moment, Revocation, RevocationList, RevocationLists, Service,
+    Datagram, Revocation, RevocationList, RevocationLists, Service, Timestamp, TrustStore,
 };
 use zeroize::Zeroizing;
 
 use crate::config::{PasswordSource, Settings};
-use crate::dismissed::Dismissed;
 use crate::exit::{CONFIGURATION, FAILURE};
 use crate::in_force::InForce;
 use crate::keys::{self, KeyFiles, without_line_end};
-use crate::parent::marks;
 use crate::pipeline::{Pipeline, Refused};
 use crate::policy::{Grant, Policy};
+use crate::print::told;
+use crate::refused_knocks::RefusedKnocks;
 use crate::replay::Memory;
-use crate::told::told;
+use crate::supervisor::marks;
 
 /// What came of one datagram: one line of JSON.
 #[derive(Debug, Serialize)]
@@ -78,7 +78,7 @@ const DATAGRAM: &str = "FILE";
 /// Judges each of `files` as if it had arrived `at` that time `from` that address.
 pub fn explain(
     settings: &Settings,
-    at: Moment,
+    at: Timestamp,
     from: SocketAddr,
     files: &[PathBuf],
     mut output: impl Write,
@@ -116,20 +116,20 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     let files =
         KeyFiles { bundle: &bundle, password: &password, authorities: authorities.as_deref() };
     let verifier = Arc::new(keys::verifier(files, settings)?);
-    let revocation = Arc::new(InForce::new(revocation(settings, verifier.anchors())));
+    let revocation = Arc::new(InForce::new(revocation(settings, verifier.trust_store())));
     let replay = memory(settings);
     Ok(Pipeline {
         verifier,
         revocation,
         replay,
         policy: Policy::of(&settings.grants),
-        dismissed: Dismissed::default(),
+        refused_knocks: RefusedKnocks::default(),
     })
 }
 
 /// What the server would start with: of the saved lists and those of `crlFile` the newer, and none that is
 /// older than one that was in force here, as far as that may be read.
-fn revocation(settings: &Settings, anchors: &Anchors) -> Revocation {
+fn revocation(settings: &Settings, trust_store: &TrustStore) -> Revocation {
     let (settings, marks) = (&settings.revocation, marks::kept(&settings.process.state));
     if settings.saved.is_none() {
         return Revocation::NotConfigured;
@@ -139,7 +139,7 @@ fn revocation(settings: &Settings, anchors: &Anchors) -> Revocation {
         // As in the server: a list that is not there yet, or is not taken, lets nobody in.
         let Ok(file) = fs::read(path) else { continue };
         for list in RevocationList::split(&file) {
-            let list = RevocationList::verify(list, anchors).and_then(|list| {
+            let list = RevocationList::verify(list, trust_store).and_then(|list| {
                 let newest = marks.get(&list.issuer().digest());
                 newest.map_or(Ok(()), |newest| list.reaches(newest)).map(|()| list)
             });

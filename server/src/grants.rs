@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use sknock_gate::{Change, Firewall, FirewallError, GrantElement, GrantKey, GrantLabel, OwnerName};
 
 use crate::audit::hex;
-use crate::closing::{Answered, Asked, ask};
+use crate::closing::{Answered, CloseAttempt, ask};
 
 /// Which grants: those that all of it is true of.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct Which {
+pub struct GrantFilter {
     /// The beginning of the knock's id: 16 hexadecimal digits.
     pub knock: Option<String>,
     /// The certificate's serial number, in hexadecimal digits.
@@ -35,14 +35,14 @@ pub struct Grants {
 
 /// What closing came to.
 #[derive(Clone, Debug)]
-pub struct Closed {
+pub struct CloseReport {
     /// What the server has done.
-    asked: Asked,
+    asked: CloseAttempt,
     /// What else was open.
     rest: Grants,
 }
 
-impl Which {
+impl GrantFilter {
     /// Whether all of it is true of a grant with this label to this address.
     pub(crate) fn is_true_of(&self, label: &GrantLabel, from: IpAddr) -> bool {
         let all = [
@@ -74,7 +74,7 @@ pub fn list() -> Result<Grants, FirewallError> {
 }
 
 /// Closes what is true of `which`; nothing else changes.
-pub fn close(which: &Which) -> Result<Closed, FirewallError> {
+pub fn close(which: &GrantFilter) -> Result<CloseReport, FirewallError> {
     let asked = ask(which);
     let mut rest = list()?;
     rest.open.retain(|element| which.is_true_of(&element.label, element.grant_key.address));
@@ -83,16 +83,16 @@ pub fn close(which: &Which) -> Result<Closed, FirewallError> {
     for some in doors.chunks(AT_ONCE) {
         firewall.change(&Change { remove: some, ..Change::default() })?;
     }
-    Ok(Closed { asked, rest })
+    Ok(CloseReport { asked, rest })
 }
 
-impl Closed {
+impl CloseReport {
     /// Whether anything was closed, and nothing has failed.
     pub fn is_done(&self) -> bool {
         match &self.asked {
-            Asked::NoServer => !self.rest.is_empty(),
-            Asked::Silent(_) => false,
-            Asked::Answered(answered) => {
+            CloseAttempt::NoServer => !self.rest.is_empty(),
+            CloseAttempt::Silent(_) => false,
+            CloseAttempt::Answered(answered) => {
                 let some = answered.open + answered.ended + self.rest.len() > 0;
                 some && answered.failed.is_none()
             }
@@ -116,14 +116,14 @@ impl Grants {
 
     /// An array of objects.
     pub fn json(&self) -> serde_json::Result<String> {
-        let all: Vec<Told> = self.open.iter().map(Told::of).collect();
+        let all: Vec<GrantJson> = self.open.iter().map(GrantJson::of).collect();
         serde_json::to_string_pretty(&all)
     }
 }
 
 /// A grant in JSON.
 #[derive(Serialize)]
-struct Told {
+struct GrantJson {
     service: String,
     address: IpAddr,
     /// None: for ever, as somebody added it by hand.
@@ -135,7 +135,7 @@ struct Told {
     knock: String,
 }
 
-impl Told {
+impl GrantJson {
     fn of(element: &GrantElement) -> Self {
         let GrantElement { grant_key, remaining, label } = element;
         Self {
@@ -153,8 +153,8 @@ impl Told {
 
 impl fmt::Display for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for told in self.open.iter().map(Told::of) {
-            let Told { service, address, seconds, name, serial, knock, .. } = told;
+        for told in self.open.iter().map(GrantJson::of) {
+            let GrantJson { service, address, seconds, name, serial, knock, .. } = told;
             let span = seconds.map_or("ever".to_owned(), |seconds| format!("{seconds} s"));
             let once = if told.single_use { " (single use)" } else { "" };
             write!(f, "{service} from {address} for {span}{once}")?;
@@ -169,11 +169,11 @@ impl fmt::Display for Grants {
     }
 }
 
-impl fmt::Display for Closed {
+impl fmt::Display for CloseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { asked, rest } = self;
         match asked {
-            Asked::Answered(answered) if answered.failed.is_none() => {
+            CloseAttempt::Answered(answered) if answered.failed.is_none() => {
                 if answered.open + answered.ended + rest.len() == 0 {
                     return f.write_str(
                         "nothing of that is open, or has ended that the server remembers; \
@@ -185,20 +185,21 @@ impl fmt::Display for Closed {
                     write!(f, "; closed that the server had not granted: {}", rest.len())?;
                 }
             }
-            Asked::NoServer if rest.is_empty() => {
+            CloseAttempt::NoServer if rest.is_empty() => {
                 return f.write_str("nothing of that is open; `sknockd grants` tells what is");
             }
-            Asked::NoServer => {
+            CloseAttempt::NoServer => {
                 write!(f, "closed: {}. No server runs here: connections ", rest.len())?;
                 f.write_str("through them go on until they end by themselves, as do those of ")?;
                 f.write_str("grants that have ended. Start the server, and close again")?;
             }
-            Asked::Silent(error) | Asked::Answered(Answered { failed: Some(error), .. }) => {
+            CloseAttempt::Silent(error)
+            | CloseAttempt::Answered(Answered { failed: Some(error), .. }) => {
                 write!(f, "the server was asked, and has not closed: {error}. ")?;
                 write!(f, "Closed in the kernel: {}. What has ended by itself was ", rest.len())?;
                 f.write_str("not looked for: its connections go on")?;
             }
-            Asked::Answered(_) => {}
+            CloseAttempt::Answered(_) => {}
         }
         f.write_str(". Who has a valid certificate can knock again: to keep them out, revoke it")
     }

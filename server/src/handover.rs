@@ -34,7 +34,7 @@ pub struct Descriptors {
     /// Links to the gate, one for each thread that asks for something.
     pub links: Vec<RawFd>,
     /// Where knocks come in: bound UDP sockets, one for each worker, or the socket of an NFLOG group.
-    pub ears: Vec<RawFd>,
+    pub knock_sockets: Vec<RawFd>,
     /// The server's PKCS#12 file.
     pub bundle: RawFd,
     /// The password of that file.
@@ -54,7 +54,7 @@ impl Descriptors {
         [self.orders, self.bundle, self.password]
             .into_iter()
             .chain(self.links.iter().copied())
-            .chain(self.ears.iter().copied())
+            .chain(self.knock_sockets.iter().copied())
             .chain(optional.into_iter().flatten())
     }
 }
@@ -72,7 +72,7 @@ impl Handover {
         let mut file = std::fs::File::from(file);
         file.seek(SeekFrom::Start(0))?;
         let mut text = String::new();
-        file.take(LARGEST).read_to_string(&mut text)?;
+        file.take(MAX_SIZE).read_to_string(&mut text)?;
         Ok(serde_json::from_str(&text)?)
     }
 }
@@ -94,4 +94,4 @@ pub fn number(descriptor: &impl AsRawFd) -> RawFd {
 }
 
 /// Settings are a few kilobytes; a thousand port ranges still fit.
-const LARGEST: u64 = 1 << 20;
+const MAX_SIZE: u64 = 1 << 20;

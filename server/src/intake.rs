@@ -1,4 +1,4 @@
-//! Where packets enter. Follow one from [`work`] through [`Porter`] to the pipeline and the gate.
+//! Where packets enter. Follow one from [`work`] through [`Worker`] to the pipeline and the gate.
 //!
 //! ```text
 //! KnockSocket: datagrams            \
@@ -7,22 +7,22 @@
 //! ```
 
 mod batch;
-mod copy;
-mod crowd;
-mod ear;
+mod drop_counter;
 pub mod fair;
-mod losses;
+mod liveness;
 mod nflog;
+mod nflog_message;
+mod overload;
 pub mod packet;
-mod pulse;
+mod poller;
 mod socket;
-mod wait;
+mod source;
 mod worker;
 
-pub use copy::packet_in;
-pub use crowd::Crowd;
-pub use ear::{Ear, Ends, Received};
-pub use nflog::KnockLog;
-pub use pulse::Pulse;
+pub use liveness::Liveness;
+pub use nflog::NflogSocket;
+pub use nflog_message::packet_payload;
+pub use overload::Overload;
 pub use socket::KnockSocket;
-pub use worker::{Porter, work};
+pub use source::{Endpoints, KnockSource, Received};
+pub use worker::{Worker, work};

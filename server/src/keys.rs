@@ -5,7 +5,7 @@ mod authorities;
 pub mod pem;
 
 use sknock_protocol::{
-    Bundle, BundleError, Rules, ServerKey, ServerKeyError, TrustError, Verifier,
+    Bundle, BundleError, KnockRules, ServerKey, ServerKeyError, TrustError, Verifier,
 };
 use tracing::warn;
 
@@ -13,7 +13,7 @@ pub use self::authorities::{Authorities, authorities};
 use crate::config::Settings;
 
 /// As large as a key, a password, or a file of certificates may be, in bytes: they take kilobytes.
-pub const LARGEST_KEY_FILE: u64 = 1 << 20;
+pub const MAX_KEY_FILE: u64 = 1 << 20;
 
 /// The contents of the key files.
 #[derive(Clone, Copy)]
@@ -87,7 +87,7 @@ pub fn verifier(files: KeyFiles<'_>, settings: &Settings) -> Result<Verifier, Ke
             warn!("{why}");
         }
     }
-    let verifier = Verifier::new(key, authorities?.anchors, rules(settings));
+    let verifier = Verifier::new(key, authorities?.trust_store, rules(settings));
     Ok(match settings.knocks.v1() {
         Some(rules) => verifier.with_v1(rules),
         None => verifier,
@@ -105,9 +105,9 @@ pub fn without_line_end(password: &str) -> &str {
     password.strip_suffix('\r').unwrap_or(password)
 }
 
-fn rules(settings: &Settings) -> Rules {
+fn rules(settings: &Settings) -> KnockRules {
     let knocks = &settings.knocks;
-    Rules {
+    KnockRules {
         window: knocks.window,
         unsigned_address: knocks.source_address,
         second_address: knocks.second_address,

@@ -1,8 +1,8 @@
 //! Where log lines go: to standard error, as text or JSON, both processes alike. A knock never waits
 //! for whoever reads them, and what is told of many knocks at once is written at once.
 
-mod page;
-mod patient;
+mod buffer;
+mod lossy_writer;
 mod rate;
 
 use std::io::{self, Stderr, Write};
@@ -11,9 +11,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use self::page::Held;
-use self::patient::{Patient, Whose};
-pub(crate) use self::rate::Rate;
+use self::buffer::Buffer;
+use self::lossy_writer::{LossyWriter, Whose};
+pub(crate) use self::rate::RateLimit;
 use crate::config::LogFormat;
 
 /// Which lines are told, unless the environment says otherwise.
@@ -23,11 +23,11 @@ const USUAL: &str = "info";
 pub const VARIABLE: &str = "SKNOCK_LOG";
 
 /// Everybody's, once it has begun.
-static OUT: OnceLock<Mutex<Patient<Stderr>>> = OnceLock::new();
+static OUT: OnceLock<Mutex<LossyWriter<Stderr>>> = OnceLock::new();
 
 /// Begins to log. Called once in each process; a second call has no effect.
 pub fn begin(format: LogFormat) {
-    OUT.get_or_init(|| Mutex::new(Patient::new(io::stderr(), format)));
+    OUT.get_or_init(|| Mutex::new(LossyWriter::new(io::stderr(), format)));
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(USUAL));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log).with_ansi(false);
@@ -40,19 +40,19 @@ pub fn begin(format: LogFormat) {
 
 /// Does `work`; what this thread tells meanwhile is written at its end, many lines with one system
 /// call, or earlier if it is more than a page. Also if it panics.
-pub(crate) fn together<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn buffered<T>(work: impl FnOnce() -> T) -> T {
     together_by(write_out, work)
 }
 
-fn together_by<T>(write: fn(&Held), work: impl FnOnce() -> T) -> T {
+fn together_by<T>(write: fn(&Buffer), work: impl FnOnce() -> T) -> T {
     /// Whoever leaves, leaves nothing behind.
-    struct Leaving(fn(&Held));
+    struct Leaving(fn(&Buffer));
     impl Drop for Leaving {
         fn drop(&mut self) {
-            page::release(self.0);
+            buffer::release(self.0);
         }
     }
-    page::hold();
+    buffer::hold();
     let _leaving = Leaving(write);
     work()
 }
@@ -61,8 +61,8 @@ fn together_by<T>(write: fn(&Held), work: impl FnOnce() -> T) -> T {
 pub(crate) fn pass_on<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     together_by(write_passed_on, || {
         // More than a page at a time could keep us waiting for the reader.
-        let pieces = lines.flat_map(|line| line.chunks(page::PAGE));
-        pieces.for_each(|piece| page::add(piece, write_passed_on));
+        let pieces = lines.flat_map(|line| line.chunks(buffer::PAGE));
+        pieces.for_each(|piece| buffer::add(piece, write_passed_on));
     });
 }
 
@@ -73,19 +73,19 @@ pub(crate) fn catch_up() {
     }
 }
 
-fn write_out(held: &Held) {
+fn write_out(held: &Buffer) {
     if let Some(mut out) = out() {
         out.take(held.bytes(), held.lines(), Whose::Ours);
     }
 }
 
-fn write_passed_on(held: &Held) {
+fn write_passed_on(held: &Buffer) {
     if let Some(mut out) = out() {
         out.take(held.bytes(), held.lines(), Whose::PassedOn);
     }
 }
 
-fn out() -> Option<MutexGuard<'static, Patient<Stderr>>> {
+fn out() -> Option<MutexGuard<'static, LossyWriter<Stderr>>> {
     // Somebody panicked while writing: at worst half a line is there.
     OUT.get().map(|out| out.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -103,7 +103,7 @@ impl MakeWriter<'_> for Log {
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        page::add(line, write_out);
+        buffer::add(line, write_out);
         Ok(line.len())
     }
 

@@ -15,28 +15,28 @@ use sknock_server::check::{self, Host};
 use sknock_server::config::Settings;
 use sknock_server::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use sknock_server::explain::Unexplained;
-use sknock_server::told::told;
-use sknock_server::{child, clock, explain, grants, parent, trial};
+use sknock_server::print::told;
+use sknock_server::{clock, explain, grants, network, supervisor, trial};
 
 mod arguments;
 mod misread;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, ServerCommand};
 
 fn main() -> ExitCode {
     heed_no_file_size();
     let arguments = Arguments::try_parse();
     match arguments.unwrap_or_else(|error| misread::told(error).exit()).command {
-        Command::Run { config, trial } => parent::run(&config.path, trial.span),
-        Command::Confirm => match trial::confirm() {
+        ServerCommand::Run { config, trial } => supervisor::run(&config.path, trial.span),
+        ServerCommand::Confirm => match trial::confirm() {
             Ok(()) => done("confirmed; the new rules stay"),
             Err(error) => failed(&error, error.exit_code()),
         },
-        Command::Reload { trial } => reload(trial.span),
-        Command::Network { handover } => child::live(handover),
-        Command::Fetch { handover } => child::attempt(handover, clock::now()),
-        Command::Check { config, json } => check(&config.path, json),
-        Command::Explain { config, at, from, files } => {
+        ServerCommand::Reload { trial } => reload(trial.span),
+        ServerCommand::Network { handover } => network::run(handover),
+        ServerCommand::Fetch { handover } => network::attempt(handover, clock::now()),
+        ServerCommand::Check { config, json } => check(&config.path, json),
+        ServerCommand::Explain { config, at, from, files } => {
             let settings = match Settings::load(&config.path, env::vars_os()) {
                 Ok(settings) => settings,
                 Err(problems) => return failed(&problems, CONFIGURATION),
@@ -51,13 +51,13 @@ fn main() -> ExitCode {
                 Err(error) => failed(&error, error.exit_code()),
             }
         }
-        Command::Grants { json } => tell_grants(json),
-        Command::Close { which } => match grants::close(&which.into()) {
+        ServerCommand::Grants { json } => tell_grants(json),
+        ServerCommand::Close { which } => match grants::close(&which.into()) {
             Ok(closed) if closed.is_done() => done(&closed.to_string()),
             Ok(closed) => failed(&closed, FAILURE),
             Err(error) => failed(&error, FAILURE),
         },
-        Command::Open => open(),
+        ServerCommand::Open => open(),
     }
 }
 
@@ -122,7 +122,7 @@ fn open() -> ExitCode {
     if let Err(error) = Firewall::open().and_then(|mut firewall| firewall.remove()) {
         return failed(&error, FAILURE);
     }
-    match parent::forget(&claim) {
+    match supervisor::forget(&claim) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, FAILURE),
     }

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use sknock_protocol::{
-    AddressClaim, Datagram, Disbelieved, KnockId, Memo, Moment, Refusal, Service, Subject,
-    Unveiled, VerifiedKnock, Verifier,
+    AddressClaim, Datagram, Disbelieved, KnockId, Refusal, RefusalMemo, Service, Subject,
+    Timestamp, Unveiled, VerifiedKnock, Verifier,
 };
 
-use crate::dismissed::{Before, Dismissed, Name};
 use crate::in_force::InForce;
 use crate::policy::{Grant, Policy};
+use crate::refused_knocks::{Before, DatagramId, RefusedKnocks};
 use crate::replay::{self, ReplayStore};
 
 /// Decides about knocks; one for all threads. Does no I/O but what the replay store does.
@@ -25,42 +25,42 @@ pub struct Pipeline<R> {
     /// Who may have what.
     pub policy: Policy,
     /// What was refused, and need not be decrypted again.
-    pub dismissed: Dismissed,
+    pub refused_knocks: RefusedKnocks,
 }
 
 impl<R: ReplayStore> Pipeline<R> {
     /// Takes a datagram that arrived at `now` to a grant, or says why not.
     ///
     /// The intake calls the two halves itself: between them knocks wait, fairly, for their turn.
-    pub fn handle(&self, datagram: Datagram<'_>, now: Moment) -> Result<Grant, Refused> {
+    pub fn handle(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Grant, Refused> {
         self.judge(self.unveil(datagram, now)?, now)
     }
 
     /// Sorts out, at next to no cost, what nobody needs to judge: strangers and repetitions.
-    pub fn unveil(&self, datagram: Datagram<'_>, now: Moment) -> Result<Unveiled, Refused> {
+    pub fn unveil(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Unveiled, Refused> {
         let unveiled = self.verifier.unveil(datagram)?;
-        self.check_new(&unveiled, now)?;
+        self.check_repeat(&unveiled, now)?;
         Ok(unveiled)
     }
 
     /// Judges what arrived at `now`.
-    pub fn judge(&self, unveiled: Unveiled, now: Moment) -> Result<Grant, Refused> {
+    pub fn judge(&self, unveiled: Unveiled, now: Timestamp) -> Result<Grant, Refused> {
         // It may have been admitted or refused while this one waited.
-        let name = self.check_new(&unveiled, now)?;
+        let name = self.check_repeat(&unveiled, now)?;
         let revocation = self.revocation.load();
-        let second = self.dismissed.second(&revocation, now);
+        let second = self.refused_knocks.second(&revocation, now);
         let examined = self.verifier.examine(unveiled, &revocation, second, now);
-        let verified = examined.map_err(|Disbelieved { reason, memo }| {
-            let before = self.dismissed.keep(name, memo);
+        let verified = examined.map_err(|Disbelieved { reason, refusal_memo }| {
+            let before = self.refused_knocks.keep(name, refusal_memo);
             Refused { reason, wish: None, before }
         })?;
-        let wish = Wish::of(&verified);
-        let memo = Memo::of_proven(&verified, second);
+        let wish = KnockDetails::of(&verified);
+        let refusal_memo = RefusalMemo::of_proven(&verified, second);
         let refused = |reason, before| Refused { reason, wish: Some(Box::new(wish)), before };
         let admitted = match replay::admit(&self.replay, verified, now) {
             Ok(admitted) => admitted,
             Err(reason) => {
-                let before = self.dismissed.keep(name, memo.because(reason));
+                let before = self.refused_knocks.keep(name, refusal_memo.because(reason));
                 return Err(refused(reason, before));
             }
         };
@@ -72,7 +72,7 @@ impl<R: ReplayStore> Pipeline<R> {
     /// gate; while it is asked, no list comes into force and is acted upon. The refused are given back.
     pub fn open<T>(
         &self,
-        grants: Vec<(Grant, Moment)>,
+        grants: Vec<(Grant, Timestamp)>,
         open: impl FnOnce(Vec<Grant>) -> T,
     ) -> (T, Vec<(Grant, Refused)>) {
         self.revocation.open(|revocation| {
@@ -81,7 +81,7 @@ impl<R: ReplayStore> Pipeline<R> {
                 match grant.check_revocation(revocation, received) {
                     Ok(()) => good.push(grant),
                     Err(reason) => {
-                        let wish = Some(Box::new(Wish::of_grant(&grant)));
+                        let wish = Some(Box::new(KnockDetails::of_grant(&grant)));
                         // It is used up, too.
                         late.push((grant, Refused { reason, wish, before: Before::Never }));
                     }
@@ -92,14 +92,14 @@ impl<R: ReplayStore> Pipeline<R> {
     }
 
     /// Lookups only: a captured datagram at line rate must not buy public-key operations.
-    fn check_new(&self, unveiled: &Unveiled, now: Moment) -> Result<Name, Refused> {
+    fn check_repeat(&self, unveiled: &Unveiled, now: Timestamp) -> Result<DatagramId, Refused> {
         if self.replay.has_admitted(unveiled.encapsulation()) {
             return Err(Refusal::Repeated.into());
         }
-        let name = self.dismissed.name(unveiled);
-        let again = self.dismissed.again(name, |memo| {
-            let second = self.dismissed.second(&self.revocation.load(), now);
-            self.verifier.refuses_again(memo, unveiled.source(), second, now)
+        let name = self.refused_knocks.name(unveiled);
+        let again = self.refused_knocks.again(name, |refusal_memo| {
+            let second = self.refused_knocks.second(&self.revocation.load(), now);
+            self.verifier.refuses_again(refusal_memo, unveiled.source(), second, now)
         });
         match again {
             Some((reason, before)) => Err(Refused { reason, wish: None, before }),
@@ -114,7 +114,7 @@ pub struct Refused {
     /// Why.
     pub reason: Refusal,
     /// Who wanted what, if that was proven before the refusal: for the audit log.
-    pub wish: Option<Box<Wish>>,
+    pub wish: Option<Box<KnockDetails>>,
     /// How often the same datagram was refused before.
     pub before: Before,
 }
@@ -133,7 +133,7 @@ impl fmt::Display for Refused {
 
 /// What a verified knock was about.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Wish {
+pub struct KnockDetails {
     /// Which knock.
     pub id: KnockId,
     /// Who asked.
@@ -144,7 +144,7 @@ pub struct Wish {
     pub services: Vec<Service>,
 }
 
-impl Wish {
+impl KnockDetails {
     fn of_grant(grant: &Grant) -> Self {
         Self {
             id: grant.id(),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use sknock_protocol::service::{MOST_PORTS, all_covered, ports, union};
 use sknock_protocol::{
-    AddressClaim, AnswerKey, KnockId, Moment, Refusal, Revocation, Service, Subject, Transport,
+    AddressClaim, AnswerKey, KnockId, Refusal, Revocation, Service, Subject, Timestamp, Transport,
 };
 
-use crate::config::Grants;
+use crate::config::GrantSettings;
 use crate::replay::AdmittedKnock;
 
 /// Ports of one grant at most, ranges counted in full: each port becomes an element of a set in
@@ -19,31 +19,35 @@ pub const MAX_PORTS: u32 = MOST_PORTS;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Policy {
     /// A union; `None` for whatever a certificate allows.
-    offered: Option<Vec<Service>>,
-    usual: Duration,
-    longest: Duration,
+    allow_list: Option<Vec<Service>>,
+    default_lifetime: Duration,
+    max_lifetime: Duration,
 }
 
 impl Policy {
     /// What may be granted at all, and for how long.
     ///
-    /// `offered` (`allowedServices`) narrows what certificates allow; `None` leaves it to them.
-    /// `usual` (`PORT_OPEN_DURATION_IN_SECONDS`) goes to knocks that name no lifetime, `longest`
+    /// `allow_list` (`allowedServices`) narrows what certificates allow; `None` leaves it to them.
+    /// `default_lifetime` (`PORT_OPEN_DURATION_IN_SECONDS`) goes to knocks that name no lifetime, `max_lifetime`
     /// (`MAX_PORT_OPEN_DURATION_IN_SECONDS`) to those that name a greater one. Both count in whole
     /// seconds, one at least.
-    pub fn new(offered: Option<Vec<Service>>, usual: Duration, longest: Duration) -> Self {
-        Self { offered: offered.map(union), usual, longest }
+    pub fn new(
+        offered: Option<Vec<Service>>,
+        default_lifetime: Duration,
+        max_lifetime: Duration,
+    ) -> Self {
+        Self { allow_list: offered.map(union), default_lifetime, max_lifetime }
     }
 
     /// What the configuration says.
-    pub fn of(grants: &Grants) -> Self {
+    pub fn of(grants: &GrantSettings) -> Self {
         let offered = (!grants.services.is_empty()).then(|| grants.services.clone());
         let seconds = |seconds: u16| Duration::from_secs(seconds.into());
         Self::new(offered, seconds(grants.lasts), seconds(grants.longest))
     }
 
     /// Grants what an admitted knock asks for, or nothing of it.
-    pub fn authorize(&self, admitted: AdmittedKnock, now: Moment) -> Result<Grant, Refusal> {
+    pub fn authorize(&self, admitted: AdmittedKnock, now: Timestamp) -> Result<Grant, Refusal> {
         let knock = admitted.knock();
         let services = self.services(knock.services(), &knock.subject().allowed)?;
         if ports(&services) > MAX_PORTS {
@@ -63,8 +67,8 @@ impl Policy {
             return Err(Refusal::NothingAllowed);
         }
         if asked.is_empty() {
-            let services = match &self.offered {
-                Some(offered) => in_both(allowed, offered),
+            let services = match &self.allow_list {
+                Some(offered) => intersection(allowed, offered),
                 None => allowed.to_vec(),
             };
             return if services.is_empty() {
@@ -76,7 +80,7 @@ impl Policy {
         let all_in = |these: &[Service]| asked.iter().all(|service| all_covered(service, these));
         if !all_in(allowed) {
             Err(Refusal::ServiceNotAllowed)
-        } else if self.offered.as_deref().is_some_and(|offered| !all_in(offered)) {
+        } else if self.allow_list.as_deref().is_some_and(|offered| !all_in(offered)) {
             Err(Refusal::ServiceNotOffered)
         } else {
             Ok(asked.to_vec())
@@ -87,11 +91,11 @@ impl Policy {
     /// certificate.
     fn lifetime(&self, asked: Option<u16>, left: Duration) -> Result<(Duration, bool), Refusal> {
         let wanted = match asked {
-            None | Some(0) => self.usual,
+            None | Some(0) => self.default_lifetime,
             Some(seconds) => Duration::from_secs(seconds.into()),
         };
         let wanted = wanted.as_secs().max(1);
-        let longest = self.longest.as_secs().max(1);
+        let longest = self.max_lifetime.as_secs().max(1);
         let lasts = wanted.min(longest).min(left.as_secs());
         // Never a grant of no time: the kernel takes a timeout of 0 for "forever".
         match lasts {
@@ -107,7 +111,7 @@ fn fit_single_use(services: &[Service]) -> bool {
 }
 
 /// The ports that are in both of two unions, as a union.
-fn in_both(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
+fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
     let pairs = allowed.iter().flat_map(|a| offered.iter().map(move |o| (a, o)));
     let common = pairs.filter(|(a, o)| a.transport() == o.transport()).filter_map(|(a, o)| {
         Service::new(a.transport(), a.first().max(o.first()), a.last().min(o.last()))
@@ -175,7 +179,7 @@ impl Grant {
     }
 
     /// For how long: whole seconds, one at least.
-    pub fn lasts(&self) -> Duration {
+    pub fn lifetime(&self) -> Duration {
         self.lasts
     }
 
@@ -195,7 +199,7 @@ impl Grant {
     }
 
     /// Whether `revocation` refuses nobody on the path of its certificate, still.
-    pub fn check_revocation(&self, revocation: &Revocation, now: Moment) -> Result<(), Refusal> {
+    pub fn check_revocation(&self, revocation: &Revocation, now: Timestamp) -> Result<(), Refusal> {
         self.admitted.knock().check_revocation(revocation, now)
     }
 

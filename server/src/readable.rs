@@ -52,7 +52,7 @@ fn named() -> impl Iterator<Item = PathBuf> {
 
 /// What each name means at one time.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Meanings(Vec<Option<Meaning>>);
+pub(crate) struct PathMeanings(Vec<Option<Meaning>>);
 
 /// What a name leads to, through all symbolic links.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,7 +65,7 @@ enum Meaning {
     File { device: u64, inode: u64, changed: (i64, i64), size: u64 },
 }
 
-impl Meanings {
+impl PathMeanings {
     /// Looks at all names, and at `more` that are read at the start. What cannot be looked at counts as
     /// not there.
     pub(crate) fn look<'a>(more: impl IntoIterator<Item = &'a Path>) -> Self {
@@ -105,8 +105,8 @@ pub(crate) fn concerns(name: &OsStr) -> bool {
 mod tests {
     use super::*;
 
-    fn of(name: &Path) -> Meanings {
-        Meanings::look([name])
+    fn of(name: &Path) -> PathMeanings {
+        PathMeanings::look([name])
     }
 
     #[test]

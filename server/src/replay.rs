@@ -13,23 +13,23 @@
 //! ```
 
 mod boot;
-mod files;
-mod half;
 mod journal;
-mod log;
+mod journal_half;
+mod journal_writer;
 mod memory;
-mod opening;
 mod record;
+mod recovery;
 mod shard;
-mod sharing;
+mod shares;
+mod state_dir;
 
-use sknock_protocol::{Encapsulation, KnockId, Moment, Refusal, VerifiedKnock};
+use sknock_protocol::{Encapsulation, KnockId, Refusal, Timestamp, VerifiedKnock};
 
 pub use boot::{BootId, NotABootId};
-pub use journal::{Journal, JournalError, Opened};
+pub use journal::{Journal, JournalError, RecoveryReport};
 pub use memory::Memory;
-pub use opening::History;
-pub use sharing::Sender;
+pub use recovery::History;
+pub use shares::KnockOwner;
 
 /// Remembers which knocks have been used.
 pub trait ReplayStore: Sync {
@@ -42,12 +42,12 @@ pub trait ReplayStore: Sync {
     /// Uses the knock up, if it was not and if that can be remembered.
     ///
     /// One indivisible step: of two racing calls with the same id, at most one sees
-    /// [`Used::Never`]. Forgetting too early lets an eavesdropper in; refusing a new knock only
+    /// [`Recorded::New`]. Forgetting too early lets an eavesdropper in; refusing a new knock only
     /// makes a client knock again. A store in doubt therefore refuses.
-    fn record(&self, trace: &Trace, now: Moment) -> Used;
+    fn record(&self, trace: &ReplayEntry, now: Timestamp) -> Recorded;
 
     /// The same, if this sender may have one more place: for a store that keeps shares.
-    fn record_of(&self, trace: &Trace, sender: &Sender<'_>, now: Moment) -> Used {
+    fn record_of(&self, trace: &ReplayEntry, sender: &KnockOwner<'_>, now: Timestamp) -> Recorded {
         let _ = sender;
         self.record(trace, now)
     }
@@ -55,13 +55,13 @@ pub trait ReplayStore: Sync {
 
 /// Whether a knock had been used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Used {
+pub enum Recorded {
     /// It had not, and now it has.
-    Never,
+    New,
     /// It had.
-    Before,
+    Replayed,
     /// It is stamped before what is remembered: nobody can tell.
-    Forgotten,
+    TooOld,
     /// There is no room to remember it.
     Full,
     /// Its certificate has its share of what is remembered.
@@ -71,15 +71,15 @@ pub enum Used {
     /// Little room is left, and that is for certificates that have less of it.
     Reserved,
     /// It could not be written down.
-    Unwritten,
+    WriteFailed,
 }
 
 /// What is remembered of a knock.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Trace {
+pub struct ReplayEntry {
     /// When the client says it knocked. Part of what `id` is the hash of, so two traces with the
     /// same id have the same stamp.
-    pub stamp: Moment,
+    pub stamp: Timestamp,
     /// What makes the knock different from every other.
     pub id: KnockId,
     /// Its one-time key, shortened.
@@ -101,7 +101,7 @@ impl From<&Encapsulation> for OneTimeKey {
     }
 }
 
-impl From<&VerifiedKnock> for Trace {
+impl From<&VerifiedKnock> for ReplayEntry {
     fn from(knock: &VerifiedKnock) -> Self {
         Self { stamp: knock.stamp(), id: knock.id(), key: knock.encapsulation().into() }
     }
@@ -152,16 +152,16 @@ impl AdmittedKnock {
 pub fn admit(
     store: &impl ReplayStore,
     knock: VerifiedKnock,
-    now: Moment,
+    now: Timestamp,
 ) -> Result<AdmittedKnock, Refusal> {
-    match store.record_of(&Trace::from(&knock), &Sender::from(&knock), now) {
-        Used::Never => Ok(AdmittedKnock(knock)),
-        Used::Before => Err(Refusal::Replayed),
-        Used::Forgotten => Err(Refusal::BeforeMemory),
-        Used::Full => Err(Refusal::ReplayMemoryFull),
-        Used::ShareOfCertificate => Err(Refusal::ShareOfCertificate),
-        Used::ShareOfNetwork => Err(Refusal::ShareOfNetwork),
-        Used::Reserved => Err(Refusal::ReplayMemoryReserved),
-        Used::Unwritten => Err(Refusal::ReplayJournalFailed),
+    match store.record_of(&ReplayEntry::from(&knock), &KnockOwner::from(&knock), now) {
+        Recorded::New => Ok(AdmittedKnock(knock)),
+        Recorded::Replayed => Err(Refusal::Replayed),
+        Recorded::TooOld => Err(Refusal::BeforeMemory),
+        Recorded::Full => Err(Refusal::ReplayMemoryFull),
+        Recorded::ShareOfCertificate => Err(Refusal::ShareOfCertificate),
+        Recorded::ShareOfNetwork => Err(Refusal::ShareOfNetwork),
+        Recorded::Reserved => Err(Refusal::ReplayMemoryReserved),
+        Recorded::WriteFailed => Err(Refusal::ReplayJournalFailed),
     }
 }

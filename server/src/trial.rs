@@ -17,11 +17,12 @@ use sknock_gate::{BootInstant, Firewall, FirewallError, NamespaceLock, Namespace
 use crate::exit::{FAILURE, UNAVAILABLE, UNCONFIRMED};
 
 /// The longest trial, in seconds: an hour. Who has not confirmed by then has left, or is locked out.
-pub const LONGEST: u16 = 3600;
+pub const MAX_LENGTH: u16 = 3600;
 
-/// So many seconds, if a trial may last so long: 1 to [`LONGEST`].
+/// So many seconds, if a trial may last so long: 1 to [`MAX_LENGTH`].
 pub fn span(seconds: i64) -> Option<Duration> {
-    let seconds = u16::try_from(seconds).ok().filter(|seconds| (1..=LONGEST).contains(seconds))?;
+    let seconds =
+        u16::try_from(seconds).ok().filter(|seconds| (1..=MAX_LENGTH).contains(seconds))?;
     Some(Duration::from_secs(seconds.into()))
 }
 
@@ -32,41 +33,41 @@ const CONFIRMING: Duration = Duration::from_secs(5);
 const RELOADING: Duration = Duration::from_secs(10);
 
 /// Has the server keep what is on trial, and waits until the kernel has it so.
-pub fn confirm() -> Result<(), Unheard> {
+pub fn confirm() -> Result<(), ControlError> {
     let mut firewall = Firewall::open()?;
     let mut watch = firewall.watch()?;
     let seen = BootInstant::now();
     let left = firewall.trial()?;
-    let Some(server) = server()? else { return Err(Unheard::NoServer { left }) };
+    let Some(server) = server()? else { return Err(ControlError::NoServer { left }) };
     let over = match left {
-        None => return Err(Unheard::NothingOnTrial),
-        Some(Duration::ZERO) => return Err(Unheard::TooLate),
+        None => return Err(ControlError::NothingOnTrial),
+        Some(Duration::ZERO) => return Err(ControlError::TooLate),
         Some(left) => seen.after(left),
     };
-    kill(server, Signal::SIGUSR1).map_err(Unheard::Deaf)?;
+    kill(server, Signal::SIGUSR1).map_err(ControlError::Deaf)?;
     let ended = |found: Option<Duration>| found.is_none();
     if !wait_until(&mut firewall, &mut watch, CONFIRMING, ended)? {
         let over = over <= BootInstant::now();
-        return Err(if over { Unheard::TooLate } else { Unheard::Silent(server) });
+        return Err(if over { ControlError::TooLate } else { ControlError::Silent(server) });
     }
     // Confirmed or given up, nothing is on trial any more. Before its time was over, nobody gave it up.
     let kept = firewall.exists()? && BootInstant::now() < over;
-    if kept { Ok(()) } else { Err(Unheard::TooLate) }
+    if kept { Ok(()) } else { Err(ControlError::TooLate) }
 }
 
 /// Has the server read everything anew; whose number that is. With a time it is on trial for so long,
 /// and this waits until the trial has begun.
-pub fn reload(trial: Option<Duration>) -> Result<Pid, Unheard> {
+pub fn reload(trial: Option<Duration>) -> Result<Pid, ControlError> {
     let mut firewall = Firewall::open()?;
     let mut watch = firewall.watch()?;
-    let Some(server) = server()? else { return Err(Unheard::NoServer { left: None }) };
+    let Some(server) = server()? else { return Err(ControlError::NoServer { left: None }) };
     let Some(span) = trial else {
-        return kill(server, Signal::SIGHUP).map(|()| server).map_err(Unheard::Deaf);
+        return kill(server, Signal::SIGHUP).map(|()| server).map_err(ControlError::Deaf);
     };
     let end = |left: Option<Duration>| left.map(|left| BootInstant::now().after(left));
     let earlier = end(firewall.trial()?);
     let seconds = i32::try_from(span.as_secs()).unwrap_or(i32::MAX);
-    queue::send(server, Signal::SIGHUP, seconds).map_err(Unheard::Deaf)?;
+    queue::send(server, Signal::SIGHUP, seconds).map_err(ControlError::Deaf)?;
     // Another end is another trial; the same is told twice within some milliseconds.
     let apart = |one: BootInstant, other: BootInstant| one.since(other).max(other.since(one));
     let begun = |left: Option<Duration>| match (end(left), earlier) {
@@ -74,7 +75,7 @@ pub fn reload(trial: Option<Duration>) -> Result<Pid, Unheard> {
         (end, _) => end.is_some(),
     };
     let begun = wait_until(&mut firewall, &mut watch, RELOADING, begun)?;
-    if begun { Ok(server) } else { Err(Unheard::NotReloaded(server)) }
+    if begun { Ok(server) } else { Err(ControlError::NotReloaded(server)) }
 }
 
 /// Looks at the trial in the kernel whenever the firewall changes, for at most `limit`.
@@ -110,7 +111,7 @@ fn server() -> Result<Option<Pid>, NamespaceLockError> {
 
 /// Why nothing came of it.
 #[derive(Debug)]
-pub enum Unheard {
+pub enum ControlError {
     /// Nobody runs who could.
     NoServer {
         /// What a server that has ended has left on trial.
@@ -132,7 +133,7 @@ pub enum Unheard {
     Firewall(FirewallError),
 }
 
-impl Unheard {
+impl ControlError {
     /// What the program ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -143,19 +144,19 @@ impl Unheard {
     }
 }
 
-impl From<NamespaceLockError> for Unheard {
+impl From<NamespaceLockError> for ControlError {
     fn from(error: NamespaceLockError) -> Self {
         Self::Claim(error)
     }
 }
 
-impl From<FirewallError> for Unheard {
+impl From<FirewallError> for ControlError {
     fn from(error: FirewallError) -> Self {
         Self::Firewall(error)
     }
 }
 
-impl fmt::Display for Unheard {
+impl fmt::Display for ControlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoServer { left } => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sknock_protocol::Service;
 use sknock_server::config::{
-    FirewallPolicy, Key, Kind, OnExit, PasswordSource, Problems, Settings, keys, parse,
+    ConfigKey, FirewallPolicy, OnExit, PasswordSource, Problems, Settings, ValueKind, parse, schema,
 };
 
 /// The file that the original ships.
@@ -78,14 +78,16 @@ fn an_original_file_that_opens_for_longer_than_our_maximum_still_loads() {
 fn the_example_names_every_key_with_its_default_and_its_why() {
     let example =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config.ini.example")).unwrap();
-    for key in keys::ALL.iter().filter(|key| key.kind != Kind::Retired) {
+    for key in schema::ALL.iter().filter(|key| key.kind != ValueKind::Ignored) {
         let value = format!("{} = {}", key.name, key.default);
         let block = format!("\n# {} ({})\n{}\n", key.why, key.values(), value.trim_end());
         assert!(example.contains(&block), "config.ini.example lacks:{block}");
     }
     let mut names = example.lines().filter(|line| !line.starts_with(['#', '[']));
     assert!(
-        names.all(|line| line.is_empty() || Key::find(line.split_once(" =").unwrap().0).is_some())
+        names
+            .all(|line| line.is_empty()
+                || ConfigKey::find(line.split_once(" =").unwrap().0).is_some())
     );
     let mut settings = read(&example).unwrap();
     settings.places.clear();
@@ -171,8 +173,8 @@ fn all_problems_come_at_once_each_with_its_line() {
 
 #[test]
 fn numbers_out_of_range_are_refused_with_the_range() {
-    for key in keys::ALL {
-        let Kind::Number { min, max } = key.kind else { continue };
+    for key in schema::ALL {
+        let ValueKind::Number { min, max } = key.kind else { continue };
         let write = |value: &str| read(&format!("{} = {value}", key.name));
         assert!(
             write(&min.to_string()).is_ok() || key.name.starts_with("MAX_PORT"),
@@ -353,10 +355,10 @@ proptest! {
 
     #[test]
     fn any_value_of_any_key_is_settings_or_problems(
-        index in 0..keys::ALL.len(),
+        index in 0..schema::ALL.len(),
         value in "\\PC*",
     ) {
-        let _either = read(&format!("{} = {value}", keys::ALL[index].name));
+        let _either = read(&format!("{} = {value}", schema::ALL[index].name));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sknock_server::config::{Dialect, Note, Problems, Settings, parse};
+use sknock_server::config::{AcceptedProtocol, Note, Problems, Settings, parse};
 
 fn read(text: &str) -> Result<Settings, Problems> {
     parse(text, Path::new("/etc/sknock/config.ini"), [])
@@ -18,7 +18,7 @@ fn the_originals_dialect_is_the_administrators_choice() {
     assert_eq!(read("").unwrap().knocks.v1(), None);
     for text in ["protocols = v2, v1", "protocols = V1 v2 v1"] {
         let settings = read(text).unwrap();
-        assert_eq!(settings.knocks.protocols, [Dialect::V1, Dialect::V2]);
+        assert_eq!(settings.knocks.protocols, [AcceptedProtocol::V1, AcceptedProtocol::V2]);
         let rules = settings.knocks.v1().unwrap();
         assert_eq!((rules.shortest_frame, rules.any_usage), (800, false));
         let named = |note: &Note| note.warning && note.what.contains("name no server");

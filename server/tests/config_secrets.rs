@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use proptest::prelude::*;
-use sknock_server::config::{Key, Kind, Problems, Settings, parse};
+use sknock_server::config::{ConfigKey, Problems, Settings, ValueKind, parse};
 
 /// Looks like nothing else in any message.
 const MARK: &str = "wOhlbehUetet";
@@ -102,8 +102,8 @@ fn no_variable_shows_a_password() {
 /// Only what is certainly the value of a key without secrets may be in a message.
 fn may_be_shown(line: &str) -> bool {
     let pair = line.trim().trim_start_matches('\u{feff}').split_once(['=', ':']);
-    pair.and_then(|(name, _)| Key::find(name.trim()))
-        .is_some_and(|key| !matches!(key.kind, Kind::Secret))
+    pair.and_then(|(name, _)| ConfigKey::find(name.trim()))
+        .is_some_and(|key| !matches!(key.kind, ValueKind::Secret))
 }
 
 proptest! {

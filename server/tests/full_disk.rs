@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use sknock_protocol::{KnockId, Moment};
-use sknock_server::replay::{BootId, Journal, OneTimeKey, ReplayStore, Trace, Used};
+use sknock_protocol::{KnockId, Timestamp};
+use sknock_server::replay::{BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore};
 
-const NOW: Moment = Moment::from_secs(1_800_000_000);
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const WINDOW: Duration = Duration::from_secs(30);
 
-fn knock(number: u8) -> Trace {
-    Trace { stamp: NOW, id: KnockId([number; 32]), key: OneTimeKey([number; 16]) }
+fn knock(number: u8) -> ReplayEntry {
+    ReplayEntry { stamp: NOW, id: KnockId([number; 32]), key: OneTimeKey([number; 16]) }
 }
 
 fn files_end_at(bytes: u64) {
@@ -31,14 +31,14 @@ fn a_failed_write_admits_nobody_and_tears_nothing() {
     let start = NOW.before(Duration::from_secs(3600));
     let open = || Journal::open(dir.path(), &boot, start, WINDOW, 1000).unwrap().0;
     let journal = open();
-    assert_eq!(journal.record(&knock(1), NOW), Used::Never);
+    assert_eq!(journal.record(&knock(1), NOW), Recorded::New);
 
     // Head, one record, and 20 bytes of the next: a short write, then none at all.
     let whole = 2 * 64;
     files_end_at(whole + 20);
-    assert_eq!(journal.record(&knock(2), NOW), Used::Unwritten);
+    assert_eq!(journal.record(&knock(2), NOW), Recorded::WriteFailed);
     files_end_at(whole);
-    assert_eq!(journal.record(&knock(2), NOW), Used::Unwritten);
+    assert_eq!(journal.record(&knock(2), NOW), Recorded::WriteFailed);
     assert!(!journal.has_admitted(&{
         let mut point = [4; 65];
         point[1..17].copy_from_slice(&[2; 16]);
@@ -46,11 +46,11 @@ fn a_failed_write_admits_nobody_and_tears_nothing() {
     }));
 
     files_end_at(RLIM_INFINITY);
-    assert_eq!(journal.record(&knock(1), NOW), Used::Before);
-    assert_eq!(journal.record(&knock(2), NOW), Used::Never);
+    assert_eq!(journal.record(&knock(1), NOW), Recorded::Replayed);
+    assert_eq!(journal.record(&knock(2), NOW), Recorded::New);
     drop(journal);
     let journal = open();
-    assert_eq!(journal.record(&knock(1), NOW), Used::Before);
-    assert_eq!(journal.record(&knock(2), NOW), Used::Before);
-    assert_eq!(journal.record(&knock(3), NOW), Used::Never);
+    assert_eq!(journal.record(&knock(1), NOW), Recorded::Replayed);
+    assert_eq!(journal.record(&knock(2), NOW), Recorded::Replayed);
+    assert_eq!(journal.record(&knock(3), NOW), Recorded::New);
 }

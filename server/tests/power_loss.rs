@@ -8,13 +8,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sknock_protocol::{KnockId, Moment};
-use sknock_server::replay::{BootId, History, Journal, OneTimeKey, ReplayStore, Trace, Used};
-use sknock_storage::outage::{Ignored, Recorder, State, restore};
+use sknock_protocol::{KnockId, Timestamp};
+use sknock_server::replay::{
+    BootId, History, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
+};
+use sknock_storage::outage::{DiskState, Ignored, Recorder, restore};
 use tempfile::TempDir;
 
 const WINDOW: Duration = Duration::from_secs(30);
-const START: Moment = Moment::from_secs(1_800_000_000);
+const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 const CAPACITY: usize = 40;
 
 /// How far the horizon is put ahead.
@@ -27,31 +29,31 @@ fn folder() -> TempDir {
     made.unwrap()
 }
 
-fn open(dir: &Path, boot: u64, now: Moment) -> (Journal, Moment, History) {
+fn open(dir: &Path, boot: u64, now: Timestamp) -> (Journal, Timestamp, History) {
     let boot: BootId = format!("{boot:032x}").parse().unwrap();
     let (journal, opened) = Journal::open(dir, &boot, now, WINDOW, CAPACITY)
         .expect("whatever a power loss leaves, the server starts");
     (journal, opened.admits_from, opened.history)
 }
 
-fn knock(number: u64, stamp: Moment) -> Trace {
+fn knock(number: u64, stamp: Timestamp) -> ReplayEntry {
     let mut id = [0; 32];
     id[..8].copy_from_slice(&number.to_be_bytes());
     let mut key = [0; 16];
     key[8..].copy_from_slice(&number.to_be_bytes());
-    Trace { stamp, id: KnockId(id), key: OneTimeKey(key) }
+    ReplayEntry { stamp, id: KnockId(id), key: OneTimeKey(key) }
 }
 
 /// What was done, and when the recorder had counted how many changes.
 struct Course {
     folder: TempDir,
     recorder: Recorder,
-    now: Moment,
+    now: Timestamp,
     boot: u64,
     /// From that count on the knock is known to be admitted.
-    admitted: Vec<(usize, Trace)>,
+    admitted: Vec<(usize, ReplayEntry)>,
     /// From that count on it was that time, in that boot.
-    moments: Vec<(usize, Moment, u64)>,
+    timestamps: Vec<(usize, Timestamp, u64)>,
     /// The first start was over.
     begun: usize,
 }
@@ -66,7 +68,7 @@ impl Course {
             now: START,
             boot: 1,
             admitted: Vec::new(),
-            moments: vec![(0, START, 1)],
+            timestamps: vec![(0, START, 1)],
             begun: 0,
         };
         course.live(0, true);
@@ -89,7 +91,7 @@ impl Course {
     fn pass(&mut self, time: Duration, reboots: u64) {
         self.now = self.now.after(time);
         self.boot += reboots;
-        self.moments.push((self.recorder.count(), self.now, self.boot));
+        self.timestamps.push((self.recorder.count(), self.now, self.boot));
     }
 
     /// A start, so many knocks, one a second, and an end.
@@ -102,7 +104,7 @@ impl Course {
             self.pass(Duration::from_secs(1), 0);
             let trace = knock(self.admitted.len() as u64, self.now);
             let used = recorder.during(|| journal.record(&trace, self.now));
-            assert_eq!(used, Used::Never);
+            assert_eq!(used, Recorded::New);
             self.admitted.push((recorder.count(), trace));
         }
         if stops {
@@ -118,19 +120,25 @@ impl Course {
         })
     }
 
-    fn at(&self, count: usize) -> (Moment, u64) {
-        let past = self.moments.iter().rfind(|moment| moment.0 <= count);
+    fn at(&self, count: usize) -> (Timestamp, u64) {
+        let past = self.timestamps.iter().rfind(|timestamp| timestamp.0 <= count);
         past.map(|&(_, now, boot)| (now, boot)).unwrap()
     }
 
     /// What is wrong with a start on what is left, if anything is.
-    fn judge(&self, state: &State, count: usize, dir: &Path, same_boot: bool) -> Option<String> {
+    fn judge(
+        &self,
+        state: &DiskState,
+        count: usize,
+        dir: &Path,
+        same_boot: bool,
+    ) -> Option<String> {
         let (now, boot) = self.at(count);
         restore(state, dir).unwrap();
         let (journal, from, history) = open(dir, if same_boot { boot } else { 99 }, now);
         let reported = self.admitted.iter().filter(|(known, _)| *known <= count);
         for (_, trace) in reported {
-            if journal.record(trace, now) == Used::Never {
+            if journal.record(trace, now) == Recorded::New {
                 return Some(format!("after {count}, {history}: admitted again: {trace:?}"));
             }
         }
@@ -142,13 +150,13 @@ impl Course {
         }
         // And it goes on from there.
         let fresh = knock(1_000_000, from.max(now));
-        if journal.record(&fresh, fresh.stamp) != Used::Never {
+        if journal.record(&fresh, fresh.stamp) != Recorded::New {
             return Some(format!("after {count}, {history}: a fresh knock is refused"));
         }
         drop(journal);
         let (journal, _, history) = open(dir, if same_boot { boot } else { 99 }, fresh.stamp);
         let again = journal.record(&fresh, fresh.stamp);
-        (history != History::Complete || again != Used::Before)
+        (history != History::Complete || again != Recorded::Replayed)
             .then(|| format!("after {count}, once more: {history}, {again:?}"))
     }
 

@@ -7,11 +7,13 @@ use std::fs;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sknock_protocol::{KnockId, Moment};
-use sknock_server::replay::{BootId, History, Journal, OneTimeKey, ReplayStore, Trace, Used};
+use sknock_protocol::{KnockId, Timestamp};
+use sknock_server::replay::{
+    BootId, History, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
+};
 
 const WINDOW: Duration = Duration::from_secs(30);
-const START: Moment = Moment::from_secs(1_800_000_000);
+const START: Timestamp = Timestamp::from_secs(1_800_000_000);
 const RECORD: usize = 64;
 const JOURNALS: [&str; 2] = ["journal.0", "journal.1"];
 
@@ -73,22 +75,22 @@ fn end() -> impl Strategy<Value = End> {
 #[derive(Default)]
 struct Model {
     capacity: usize,
-    floor: Moment,
-    live: BTreeSet<Trace>,
+    floor: Timestamp,
+    live: BTreeSet<ReplayEntry>,
     /// As the journal file has them: it may know for longer what memory has forgotten, until it is
     /// written anew.
-    written: (Moment, BTreeSet<Trace>),
+    written: (Timestamp, BTreeSet<ReplayEntry>),
     /// In the journal file.
     records: usize,
     /// Every knock ever admitted.
-    ever: BTreeSet<Trace>,
+    ever: BTreeSet<ReplayEntry>,
     /// The latest moment that any floor or admitted stamp has been at.
-    latest: Moment,
+    latest: Timestamp,
 }
 
 impl Model {
     /// By age, but for a sixteenth of the capacity; `most` at one time.
-    fn forget(&mut self, now: Moment, mut most: usize) {
+    fn forget(&mut self, now: Timestamp, mut most: usize) {
         while most > 0
             && self.live.len() > self.capacity / 16
             && let Some(oldest) = self.live.first().filter(|one| now > one.stamp.after(WINDOW))
@@ -105,16 +107,16 @@ impl Model {
         self.records = 1 + self.live.len();
     }
 
-    fn expect(&mut self, trace: &Trace, now: Moment) -> Used {
+    fn expect(&mut self, trace: &ReplayEntry, now: Timestamp) -> Recorded {
         self.forget(now, 16);
         if self.live.contains(trace) {
-            Used::Before
+            Recorded::Replayed
         } else if trace.stamp <= self.floor {
-            Used::Forgotten
+            Recorded::TooOld
         } else if self.live.len() >= self.capacity {
-            Used::Full
+            Recorded::Full
         } else {
-            Used::Never
+            Recorded::New
         }
     }
 }
@@ -122,10 +124,10 @@ impl Model {
 struct World {
     dir: tempfile::TempDir,
     boot: u64,
-    now: Moment,
+    now: Timestamp,
     journal: Option<Journal>,
     model: Model,
-    knocks: Vec<Trace>,
+    knocks: Vec<ReplayEntry>,
 }
 
 impl World {
@@ -168,11 +170,11 @@ impl World {
         opened.history
     }
 
-    fn knock(&mut self, trace: Trace) {
+    fn knock(&mut self, trace: ReplayEntry) {
         let expected = self.model.expect(&trace, self.now);
         let used = self.journal.as_ref().unwrap().record(&trace, self.now);
         assert_eq!(used, expected, "{trace:?} at {}", self.now);
-        if used == Used::Never {
+        if used == Recorded::New {
             assert!(self.model.ever.insert(trace), "admitted twice: {trace:?}");
             self.model.live.insert(trace);
             self.model.written.1.insert(trace);
@@ -263,17 +265,17 @@ impl World {
     }
 }
 
-fn step(from: Moment, by: i64) -> Moment {
+fn step(from: Timestamp, by: i64) -> Timestamp {
     let span = Duration::from_millis(by.unsigned_abs());
     if by < 0 { from.before(span) } else { from.after(span) }
 }
 
-fn fresh(number: usize, stamp: Moment) -> Trace {
+fn fresh(number: usize, stamp: Timestamp) -> ReplayEntry {
     let mut id = [0; 32];
     id[..8].copy_from_slice(&number.to_be_bytes());
     let mut key = [0; 16];
     key[8..].copy_from_slice(&number.to_be_bytes());
-    Trace { stamp, id: KnockId(id), key: OneTimeKey(key) }
+    ReplayEntry { stamp, id: KnockId(id), key: OneTimeKey(key) }
 }
 
 proptest! {

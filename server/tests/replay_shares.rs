@@ -4,21 +4,21 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sknock_gate::Shares;
-use sknock_protocol::{CertificateId, IssuerId, KnockId, Moment};
+use sknock_protocol::{CertificateId, IssuerId, KnockId, Timestamp};
 use sknock_server::replay::{
-    BootId, Journal, Memory, OneTimeKey, ReplayStore, Sender, Trace, Used,
+    BootId, Journal, KnockOwner, Memory, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
 };
 
 const WINDOW: Duration = Duration::from_secs(30);
-const NOW: Moment = Moment::from_secs(1_800_000_000);
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const SIZE: u64 = 1000;
 const SHARES: Shares = Shares { certificate: 20, network: 50 };
 
-fn trace(number: u64, stamp: Moment) -> Trace {
+fn trace(number: u64, stamp: Timestamp) -> ReplayEntry {
     let (mut id, mut key) = ([0; 32], [0; 16]);
     id[..8].copy_from_slice(&number.to_le_bytes());
     key[..8].copy_from_slice(&number.to_le_bytes());
-    Trace { stamp, id: KnockId(id), key: OneTimeKey(key) }
+    ReplayEntry { stamp, id: KnockId(id), key: OneTimeKey(key) }
 }
 
 fn certificate(serial: u8) -> CertificateId {
@@ -36,19 +36,19 @@ struct Scene<R> {
 }
 
 impl<R: ReplayStore> Scene<R> {
-    fn knock(&mut self, serial: u8, network: u8, now: Moment) -> Used {
+    fn knock(&mut self, serial: u8, network: u8, now: Timestamp) -> Recorded {
         self.shown += 1;
         let (certificate, address) = (certificate(serial), address(network));
-        let sender = Sender { certificate: &certificate, address };
+        let sender = KnockOwner { certificate: &certificate, address };
         self.store.record_of(&trace(self.shown, now), &sender, now)
     }
 
     /// Until one is refused; how many were not, and why that one is.
-    fn fill(&mut self, serial: u8, network: u8, now: Moment) -> (u64, Used) {
+    fn fill(&mut self, serial: u8, network: u8, now: Timestamp) -> (u64, Recorded) {
         let mut count = 0;
         loop {
             match self.knock(serial, network, now) {
-                Used::Never => count += 1,
+                Recorded::New => count += 1,
                 refused => return (count, refused),
             }
         }
@@ -63,26 +63,26 @@ fn memory(capacity: u64) -> Scene<Memory> {
 #[test]
 fn one_certificate_gets_its_share_of_the_memory_and_others_get_in() {
     let mut scene = memory(SIZE);
-    assert_eq!(scene.fill(1, 1, NOW), (200, Used::ShareOfCertificate));
-    assert_eq!(scene.knock(1, 9, NOW), Used::ShareOfCertificate, "wherever it is");
-    assert_eq!(scene.fill(2, 1, NOW), (200, Used::ShareOfCertificate));
-    assert_eq!(scene.knock(3, 1, NOW), Used::Never, "beside two in its own network");
-    assert_eq!(scene.fill(4, 1, NOW), (99, Used::ShareOfNetwork));
-    assert_eq!(scene.knock(4, 2, NOW), Used::Never);
+    assert_eq!(scene.fill(1, 1, NOW), (200, Recorded::ShareOfCertificate));
+    assert_eq!(scene.knock(1, 9, NOW), Recorded::ShareOfCertificate, "wherever it is");
+    assert_eq!(scene.fill(2, 1, NOW), (200, Recorded::ShareOfCertificate));
+    assert_eq!(scene.knock(3, 1, NOW), Recorded::New, "beside two in its own network");
+    assert_eq!(scene.fill(4, 1, NOW), (99, Recorded::ShareOfNetwork));
+    assert_eq!(scene.knock(4, 2, NOW), Recorded::New);
 }
 
 #[test]
 fn of_the_last_tenth_of_the_memory_those_get_something_who_have_least() {
     let mut scene = memory(SIZE);
     for who in 1..=4 {
-        assert_eq!(scene.fill(who, who, NOW), (200, Used::ShareOfCertificate));
+        assert_eq!(scene.fill(who, who, NOW), (200, Recorded::ShareOfCertificate));
     }
-    assert_eq!(scene.fill(5, 5, NOW), (100, Used::Reserved));
+    assert_eq!(scene.fill(5, 5, NOW), (100, Recorded::Reserved));
     for who in 6..=30 {
         let (count, why) = scene.fill(who, who, NOW);
-        assert!(count > 0 && matches!(why, Used::Reserved), "{who}: {count}, {why:?}");
+        assert!(count > 0 && matches!(why, Recorded::Reserved), "{who}: {count}, {why:?}");
     }
-    assert_eq!(scene.knock(31, 31, NOW), Used::Never);
+    assert_eq!(scene.knock(31, 31, NOW), Recorded::New);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn what_is_forgotten_counts_for_nobody_any_more() {
     for round in 0..50 {
         let now = NOW.after(Duration::from_secs(round * 31));
         let (count, why) = scene.fill(1, 1, now);
-        assert!(count >= 64 && why == Used::ShareOfCertificate, "{round}: {count}, {why:?}");
+        assert!(count >= 64 && why == Recorded::ShareOfCertificate, "{round}: {count}, {why:?}");
     }
 }
 
@@ -104,11 +104,11 @@ fn a_refused_knock_takes_no_place_and_is_good_later() {
     let _ = scene.fill(1, 1, NOW);
     let refused = trace(scene.shown, NOW);
     for _ in 0..2000 {
-        assert_eq!(scene.knock(1, 1, NOW), Used::ShareOfCertificate);
+        assert_eq!(scene.knock(1, 1, NOW), Recorded::ShareOfCertificate);
     }
     let certificate = certificate(9);
-    let sender = Sender { certificate: &certificate, address: address(9) };
-    assert_eq!(scene.store.record_of(&refused, &sender, NOW), Used::Never);
+    let sender = KnockOwner { certificate: &certificate, address: address(9) };
+    assert_eq!(scene.store.record_of(&refused, &sender, NOW), Recorded::New);
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn a_journal_shares_its_room_and_after_a_restart_nobody_is_kept_out_by_what_it_r
     };
     drop(open(NOW.before(Duration::from_secs(3600))));
     let mut scene = Scene { store: open(NOW), shown: 0 };
-    assert_eq!(scene.fill(1, 1, NOW), (200, Used::ShareOfCertificate));
+    assert_eq!(scene.fill(1, 1, NOW), (200, Recorded::ShareOfCertificate));
     let shown = scene.shown;
     drop(scene);
     let mut scene = Scene { store: open(NOW), shown };
-    assert_eq!(scene.knock(2, 1, NOW), Used::Never);
-    assert_eq!(scene.fill(1, 2, NOW), (200, Used::ShareOfCertificate));
+    assert_eq!(scene.knock(2, 1, NOW), Recorded::New);
+    assert_eq!(scene.fill(1, 2, NOW), (200, Recorded::ShareOfCertificate));
 }

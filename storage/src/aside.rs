@@ -10,7 +10,7 @@ use crate::stored::Stored;
 
 /// Something that was in the way.
 #[derive(Debug)]
-pub struct Obstacle {
+pub struct MovedAside {
     /// What is wrong with it.
     pub why: String,
     /// What it is called now.
@@ -25,7 +25,7 @@ const NAMES: u32 = 100_000;
 ///
 /// # Errors
 /// Those of the folder: it cannot be read or written.
-pub fn set_aside(path: &Path, owner: Option<u32>, largest: u64) -> io::Result<Option<Obstacle>> {
+pub fn set_aside(path: &Path, owner: Option<u32>, largest: u64) -> io::Result<Option<MovedAside>> {
     let found = match path.symlink_metadata() {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -44,7 +44,7 @@ pub fn set_aside(path: &Path, owner: Option<u32>, largest: u64) -> io::Result<Op
     };
     let renamed = free(path)?;
     fs::rename(path, &renamed)?;
-    Ok(Some(Obstacle { why, renamed }))
+    Ok(Some(MovedAside { why, renamed }))
 }
 
 /// A name that nothing has.

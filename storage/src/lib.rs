@@ -11,15 +11,15 @@
 //! ```
 
 mod aside;
-mod draft;
 #[cfg(feature = "witness")]
 pub mod outage;
+mod pending_file;
 mod slots;
 mod stored;
 #[cfg(feature = "witness")]
 pub mod witness;
 
-pub use aside::{Obstacle, set_aside};
-pub use draft::{Draft, PASSING, Prepared, publish_left};
-pub use slots::{Content, Slots};
+pub use aside::{MovedAside, set_aside};
+pub use pending_file::{PASSING, PendingFile, Prepared, publish_left};
+pub use slots::{SlotContent, Slots};
 pub use stored::{Follow, Stored, open_regular, remove, rename, sync_folder};

@@ -26,7 +26,7 @@ const EXHAUSTIVE: usize = 64;
 const SAMPLES: usize = 16;
 
 /// Files by their names.
-pub type State = BTreeMap<OsString, Vec<u8>>;
+pub type DiskState = BTreeMap<OsString, Vec<u8>>;
 
 /// Which order to the disk is not carried out: to see whether a test would notice.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,7 +40,7 @@ pub enum Ignored {
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+enum DiskChange {
     Create(usize, OsString),
     Write(usize, u64, Vec<u8>),
     Length(usize, u64),
@@ -56,7 +56,7 @@ pub struct Recorder(Rc<RefCell<Book>>);
 
 #[derive(Debug, Default)]
 struct Book {
-    changes: Vec<Change>,
+    changes: Vec<DiskChange>,
     open: BTreeMap<RawFd, usize>,
     names: BTreeMap<OsString, usize>,
     files: usize,
@@ -77,16 +77,16 @@ impl Recorder {
     /// Whether the change after the first `count` is something else than a write.
     pub fn is_turn(&self, count: usize) -> bool {
         let book = self.0.borrow();
-        !matches!(book.changes.get(count), Some(Change::Write(..)))
+        !matches!(book.changes.get(count), Some(DiskChange::Write(..)))
     }
 
     /// What is there after the first `count` changes, if only a process ended.
-    pub fn kill(&self, count: usize) -> State {
+    pub fn kill(&self, count: usize) -> DiskState {
         self.disk(count, Ignored::Nothing).state(|versions| versions - 1)
     }
 
     /// What may be there if the power fails after the first `count` changes.
-    pub fn outages(&self, count: usize, ignored: Ignored) -> Vec<State> {
+    pub fn outages(&self, count: usize, ignored: Ignored) -> Vec<DiskState> {
         let disk = self.disk(count, ignored);
         combinations(&disk.choices(), count as u64 + 1)
             .into_iter()
@@ -101,8 +101,8 @@ impl Recorder {
         let mut disk = Disk::default();
         for change in &self.0.borrow().changes[..count] {
             let is_ignored = match change {
-                Change::Sync(_) => ignored == Ignored::Files,
-                Change::SyncFolder => ignored == Ignored::Folders,
+                DiskChange::Sync(_) => ignored == Ignored::Files,
+                DiskChange::SyncFolder => ignored == Ignored::Folders,
                 _ => false,
             };
             if !is_ignored {
@@ -128,23 +128,23 @@ impl Book {
                 self.files += 1;
                 self.open.insert(file, node);
                 self.names.insert(name(path), node);
-                Change::Create(node, name(path))
+                DiskChange::Create(node, name(path))
             }
             Step::Wrote { file: number, offset, bytes } => {
-                Change::Write(file(&number), offset, bytes.to_vec())
+                DiskChange::Write(file(&number), offset, bytes.to_vec())
             }
-            Step::Lengthened { file: number, length } => Change::Length(file(&number), length),
-            Step::Synced { file: number } => Change::Sync(file(&number)),
+            Step::Lengthened { file: number, length } => DiskChange::Length(file(&number), length),
+            Step::Synced { file: number } => DiskChange::Sync(file(&number)),
             Step::Renamed { from, to } => {
                 let node = self.names.remove(&name(from)).expect("it was made while this listened");
                 self.names.insert(name(to), node);
-                Change::Rename(name(from), name(to))
+                DiskChange::Rename(name(from), name(to))
             }
             Step::Removed { path } => {
                 self.names.remove(&name(path));
-                Change::Remove(name(path))
+                DiskChange::Remove(name(path))
             }
-            Step::SyncedFolder { .. } => Change::SyncFolder,
+            Step::SyncedFolder { .. } => DiskChange::SyncFolder,
         };
         self.changes.push(change);
     }
@@ -199,7 +199,7 @@ fn combinations(choices: &[usize], seed: u64) -> Vec<Vec<usize>> {
 }
 
 /// Puts these files into a folder, in place of all that is in it. They are for their owner only.
-pub fn restore(state: &State, folder: &Path) -> std::io::Result<()> {
+pub fn restore(state: &DiskState, folder: &Path) -> std::io::Result<()> {
     for entry in folder.read_dir()? {
         std::fs::remove_file(entry?.path())?;
     }
@@ -216,7 +216,7 @@ mod tests {
 
     use super::disk::SECTOR;
     use super::*;
-    use crate::{Draft, Stored, sync_folder};
+    use crate::{PendingFile, Stored, sync_folder};
 
     fn recorded(work: impl FnOnce(&Path)) -> Recorder {
         let folder = tempfile::tempdir().unwrap();
@@ -254,7 +254,7 @@ mod tests {
     fn a_draft_is_the_old_file_or_the_new_one_if_syncs_are_carried_out() {
         let recorder = recorded(|folder| {
             for content in [&b"old"[..], b"new"] {
-                let mut draft = Draft::begin(&folder.join("file"), 0o600).unwrap();
+                let mut draft = PendingFile::begin(&folder.join("file"), 0o600).unwrap();
                 draft.write_all(content).unwrap();
                 draft.publish().unwrap();
             }

@@ -28,7 +28,7 @@ pub struct Slots {
 
 /// What was found in the slots.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Content {
+pub struct SlotContent {
     /// The value of the latest slot that is whole.
     pub latest: Option<Vec<u8>>,
     /// A slot is neither whole nor empty: its writing was cut off, or the disk has spoilt it.
@@ -46,7 +46,7 @@ impl Slots {
     /// Reads a file of two slots of `size` bytes each. A file that is too short has empty ones.
     ///
     /// Each slot should have blocks of its own, so that a block that is torn spoils one of them only.
-    pub fn read(file: Stored, size: u64) -> io::Result<(Self, Content)> {
+    pub fn read(file: Stored, size: u64) -> io::Result<(Self, SlotContent)> {
         let slots = [read(&file, 0, size)?, read(&file, size, size)?];
         let doubtful = slots.contains(&Slot::Torn);
         let sequence = |slot: &Slot| if let Slot::Whole(number, _) = slot { *number } else { 0 };
@@ -56,7 +56,7 @@ impl Slots {
             Some(Slot::Whole(_, value)) => Some(value),
             _ => None,
         };
-        Ok((Self { file, size, last, sequence }, Content { latest, doubtful }))
+        Ok((Self { file, size, last, sequence }, SlotContent { latest, doubtful }))
     }
 
     /// Overwrites the older value with this one. It survives a crash of the process, but not of the
@@ -134,17 +134,20 @@ mod tests {
         (folder, path)
     }
 
-    fn open(path: &std::path::Path) -> (Slots, Content) {
+    fn open(path: &std::path::Path) -> (Slots, SlotContent) {
         Slots::read(Stored::open(path).unwrap(), 512).unwrap()
     }
 
     #[test]
     fn the_latest_value_is_read_and_the_one_before_it_if_that_is_torn() {
         let (_folder, path) = file();
-        assert_eq!(open(&path).1, Content { latest: None, doubtful: false });
+        assert_eq!(open(&path).1, SlotContent { latest: None, doubtful: false });
         for number in 1..6_u8 {
             open(&path).0.put_for_good(&[number; 9]).unwrap();
-            assert_eq!(open(&path).1, Content { latest: Some(vec![number; 9]), doubtful: false });
+            assert_eq!(
+                open(&path).1,
+                SlotContent { latest: Some(vec![number; 9]), doubtful: false }
+            );
         }
         // The fifth is in the second slot: the first put of an empty file goes there.
         for bit in 0..(HEAD + 9) * 8 {
@@ -152,7 +155,7 @@ mod tests {
             bytes[512 + bit / 8] ^= 1 << (bit % 8);
             let torn = path.with_extension("torn");
             std::fs::write(&torn, bytes).unwrap();
-            let expected = Content { latest: Some(vec![4; 9]), doubtful: true };
+            let expected = SlotContent { latest: Some(vec![4; 9]), doubtful: true };
             assert_eq!(open(&torn).1, expected, "bit {bit}");
             open(&torn).0.put(b"next").unwrap();
             assert_eq!(open(&torn).1.latest.as_deref(), Some(&b"next"[..]));

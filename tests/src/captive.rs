@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{MsgFlags, Shutdown, SockType, getsockopt, recv, send, shutdown, sockopt};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-use sknock_server::orders::{Order, Report};
+use sknock_server::messages::{NetworkReport, Order};
 
 use crate::process;
 
@@ -78,8 +78,8 @@ impl Captive {
     pub fn seem_at_work(&self) {
         let (mut order, flags) = ([0], MsgFlags::MSG_DONTWAIT);
         while recv(self.orders.as_raw_fd(), &mut order, flags) == Ok(1) {
-            if Order::from_byte(order[0]) == Some(Order::Answer) {
-                let _ = Self::say(&self.orders, &[Report::AtWork as u8]);
+            if Order::from_byte(order[0]) == Some(Order::Ping) {
+                let _ = Self::say(&self.orders, &[NetworkReport::Pong as u8]);
             }
         }
     }

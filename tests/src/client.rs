@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sknock::{Identity, ServerCertificate};
-use sknock_protocol::v2::{self, ClaimedAddress, Wish};
+use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest};
 use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, DEFAULT_KNOCK_PORT, Service};
 
 use crate::wait::{LIMIT, Limit, now, uninterrupted};
@@ -126,9 +126,9 @@ impl<'w> Client<'w> {
 
     /// The same, altered by `edit`.
     #[track_caller]
-    pub fn seal_with(&self, services: &[&str], edit: impl FnOnce(&mut Wish)) -> Datagram {
+    pub fn seal_with(&self, services: &[&str], edit: impl FnOnce(&mut KnockRequest)) -> Datagram {
         let services: Result<Vec<Service>, _> = services.iter().map(|text| text.parse()).collect();
-        let mut wish = Wish {
+        let mut wish = KnockRequest {
             stamp: now(),
             lifetime: None,
             single_use: false,
@@ -184,7 +184,7 @@ impl Sent {
         &self.socket
     }
 
-    /// The server's answer, if there is one in `patience`.
+    /// The server's answer, if there is one in `timeout`.
     pub fn answer(&self, patience: Duration) -> Option<Answer> {
         let limit = Limit::new(patience);
         let mut heard = [0; ANSWER_LENGTH + 1];

@@ -10,7 +10,7 @@ use rcgen::{
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use sknock::Identity;
-use sknock_protocol::{Moment, PrivateKey};
+use sknock_protocol::{PrivateKey, Timestamp};
 use time::OffsetDateTime;
 
 use crate::Authority;
@@ -38,9 +38,9 @@ pub struct List<'a> {
     /// Its number.
     pub number: u64,
     /// thisUpdate.
-    pub made: Moment,
+    pub made: Timestamp,
     /// nextUpdate.
-    pub due: Moment,
+    pub due: Timestamp,
     /// Serial numbers.
     pub revoked: &'a [&'a [u8]],
 }
@@ -183,7 +183,7 @@ pub fn allows(service: &str) -> SanType {
 }
 
 /// As certificates want it.
-pub fn calendar(moment: Moment) -> OffsetDateTime {
+pub fn calendar(moment: Timestamp) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::from_secs(moment.as_secs())
 }
 

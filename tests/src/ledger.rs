@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
 use crate::reach::Found::Refused;
 use crate::wait::{some, until};
@@ -78,7 +78,7 @@ impl<'w> Ledger<'w> {
         self.knock_stamped(|now| now.after(by))
     }
 
-    fn knock_stamped(&self, stamp: impl FnOnce(Moment) -> Moment) -> Sent {
+    fn knock_stamped(&self, stamp: impl FnOnce(Timestamp) -> Timestamp) -> Sent {
         let number = self.books().sent.len();
         let port = PORTS.start + number % PORTS.len();
         let datagram = self.client.seal_with(&[&format!("tcp/{port}")], |wish| {

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
 /// When a wait is given up: far beyond what anything here takes, also on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(30);
@@ -77,9 +77,9 @@ impl Limit {
 
 /// The time that knocks are stamped with.
 #[expect(clippy::disallowed_methods, reason = "the harness's clock")]
-pub fn now() -> Moment {
+pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Moment::EPOCH.after(since.expect("it is after 1970"))
+    Timestamp::EPOCH.after(since.expect("it is after 1970"))
 }
 
 /// Measures a span, to be told; never to be asserted.

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sknock_certs::Authority;
-use sknock_protocol::Moment;
-use sknock_server::check::{Host, Report, Severity, check};
+use sknock_protocol::Timestamp;
+use sknock_server::check::{CheckReport, Host, Severity, check};
 use sknock_server::config::Settings;
-use sknock_server::refresh::Attempt;
+use sknock_server::crl::Attempt;
 use tempfile::TempDir;
 
-const NOW: Moment = Moment::from_secs(1_800_000_000);
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const PASSWORD: &str = r#"back\slash"quote';semi%per=cent ü"#;
 
 /// A folder with an authority, a server's key for 100 days, and a configuration that is right.
@@ -74,23 +74,23 @@ impl Installation {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    fn check_at(&self, now: Moment, host: &Host) -> Report {
+    fn check_at(&self, now: Timestamp, host: &Host) -> CheckReport {
         let none = std::iter::empty::<(String, String)>();
         check(&Settings::load(&self.path("config.ini"), none), host, now)
     }
 
-    fn check(&self) -> Report {
+    fn check(&self) -> CheckReport {
         self.check_at(NOW, &Host::default())
     }
 }
 
-fn days(number: u64) -> Moment {
+fn days(number: u64) -> Timestamp {
     NOW.after(Duration::from_secs(number * 24 * 3600))
 }
 
 /// Asserts that there is one finding of this severity that contains both texts.
 #[track_caller]
-fn assert_found(report: &Report, severity: Severity, what: &str, remedy: &str) {
+fn assert_found(report: &CheckReport, severity: Severity, what: &str, remedy: &str) {
     let found = report.findings().iter().any(|finding| {
         finding.severity == severity
             && finding.what.contains(what)
@@ -265,7 +265,7 @@ fn certificates_near_their_end_are_warnings() {
     let after = at(days(101));
     assert_found(&after, Severity::Warning, "the server's certificate (CN=host) ended on", "renew");
     assert_eq!(after.exit_code(), 0);
-    let before = at(Moment::from_secs(1_000_000_000));
+    let before = at(Timestamp::from_secs(1_000_000_000));
     assert_found(&before, Severity::Warning, "begins only on", "check this host's clock");
 }
 

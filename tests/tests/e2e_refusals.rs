@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rcgen::{ExtendedKeyUsagePurpose, SanType};
 use serde_json::Value;
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 use sknock_protocol::v2::ClaimedAddress;
 use sknock_tests::forge::{Forge, HOUR, allows, calendar};
 use sknock_tests::wait::now;
@@ -23,7 +23,7 @@ fn config(authority: &Authority) -> Config {
 }
 
 /// Sends each of them; then asks for an explanation.
-fn are_refused(cases: impl FnOnce(&World, &Authority, Moment) -> Vec<Case>) {
+fn are_refused(cases: impl FnOnce(&World, &Authority, Timestamp) -> Vec<Case>) {
     let (world, authority) = (World::new(), Authority::new());
     authority.server("another");
     let daemon = Daemon::start(&world.gateway, &config(&authority));
@@ -51,7 +51,7 @@ fn grants(world: &World) -> usize {
 /// What `sknockd explain` says of datagrams that arrived `at` that time from the client.
 fn explain<'d>(
     daemon: &Daemon<'_>,
-    at: Moment,
+    at: Timestamp,
     datagrams: impl Iterator<Item = &'d Datagram>,
 ) -> Vec<Value> {
     let files: Vec<String> = datagrams

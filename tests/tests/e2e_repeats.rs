@@ -57,7 +57,7 @@ fn a_captured_datagram_that_was_refused_is_told_twice_however_often_it_comes() {
     daemon.begin();
     daemon.wait_for(Daemon::ACCEPTING);
     let alice = Client::alice(&world.client, &authority);
-    let late = |wish: &mut sknock_protocol::v2::Wish| {
+    let late = |wish: &mut sknock_protocol::v2::KnockRequest| {
         wish.stamp = wish.stamp.before(Duration::from_secs(60));
     };
     let captured = alice.seal_with(&["tcp/22"], late);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use sknock_protocol::v1::{self, Wish};
+use sknock_protocol::v1::{self, V1KnockRequest};
 use sknock_protocol::{DEFAULT_KNOCK_PORT, Service};
 use sknock_tests::Found::{Open, Silent};
 use sknock_tests::wait::{now, some, until};
@@ -23,7 +23,7 @@ fn config(authority: &Authority) -> Config {
 /// Alice's knock from `address`.
 fn sealed(authority: &Authority, address: IpAddr, service: &str) -> Vec<u8> {
     let service: Service = service.parse().unwrap();
-    let wish = Wish { stamp: now(), service, address };
+    let wish = V1KnockRequest { stamp: now(), service, address };
     v1::seal(&authority.identity("alice"), &authority.server_certificate("gate"), &wish).unwrap()
 }
 

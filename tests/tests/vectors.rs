@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use sknock_protocol::{Answer, Moment, Refusal, VerifiedKnock};
+use sknock_protocol::{Answer, Refusal, Timestamp, VerifiedKnock};
 
 use case::{Case, Expected, Subject};
 use scene::{Scene, Verdict};
@@ -101,7 +101,7 @@ fn is_refused(case: &Case, reason: &str) -> Result<(), Failed> {
 
 fn same_knock(knock: &VerifiedKnock, expected: &Expected) {
     assert_eq!(knock.id().0[..], expected.knock_id.0[..]);
-    assert_eq!(knock.stamp(), Moment::from_millis(expected.stamp_ms));
+    assert_eq!(knock.stamp(), Timestamp::from_millis(expected.stamp_ms));
     let services: Vec<String> = knock.services().iter().map(ToString::to_string).collect();
     assert_eq!(services, expected.services);
     assert_eq!(knock.lifetime(), expected.lifetime_s);
@@ -118,7 +118,7 @@ fn same_subject(subject: &sknock_protocol::Subject, expected: &Subject) {
     assert_eq!(subject.certificate.serial, expected.serial.0);
     assert_eq!(subject.certificate.issuer.name[..], expected.issuer_sha256.0[..]);
     assert_eq!(subject.fingerprint[..], expected.fingerprint_sha256.0[..]);
-    assert_eq!(subject.not_after, Moment::from_millis(expected.not_after_ms));
+    assert_eq!(subject.not_after, Timestamp::from_millis(expected.not_after_ms));
     let allowed: Vec<String> = subject.allowed.iter().map(ToString::to_string).collect();
     assert_eq!(allowed, expected.allowed);
 }
@@ -129,7 +129,7 @@ fn same_answer(knock: &VerifiedKnock, case: &Case) {
     let answer = Answer {
         clipped: expected.clipped,
         seconds: expected.seconds,
-        server_time: Moment::from_millis(expected.server_ms),
+        server_time: Timestamp::from_millis(expected.server_ms),
         observed: expected.observed,
     };
     assert_eq!(key.seal(&answer)[..], expected.sealed.0[..]);

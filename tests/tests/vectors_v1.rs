@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use serde_json::Value;
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 use sknock_server::config;
 use sknock_server::explain::explain;
 
@@ -111,7 +111,8 @@ fn said(vector: &Vector, password: &str, list: Option<&Path>) -> Value {
     );
     let settings = config::parse(&text, &folder().join("config.ini"), []);
     let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
-    let (at, from) = (Moment::from_secs(vector.server_now), SocketAddr::new(vector.source_ip, 0));
+    let (at, from) =
+        (Timestamp::from_secs(vector.server_now), SocketAddr::new(vector.source_ip, 0));
     let mut lines = Vec::new();
     explain(&settings, at, from, &[folder().join(&vector.file)], &mut lines).unwrap();
     serde_json::from_slice(&lines).expect("one line for one file")

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::unistd::Pid;
-use sknock_protocol::{KnockId, Moment};
-use sknock_server::replay::{BootId, Journal, OneTimeKey, ReplayStore, Trace, Used};
+use sknock_protocol::{KnockId, Timestamp};
+use sknock_server::replay::{BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore};
 use sknock_tests::wait::now;
 
 use super::doors::timed;
@@ -48,13 +48,15 @@ pub(super) fn measure() -> Table {
          those between the rows took {} ms: now and then the journal is written anew, and knocks wait.",
         number(pause / 1000.0)
     ));
-    let again = (0..known).filter(|n| journal.record(&trace(*n, start), start) == Used::Before);
+    let again =
+        (0..known).filter(|n| journal.record(&trace(*n, start), start) == Recorded::Replayed);
     let (refused, took) = timed(|| again.count());
     let each = number(micros(took.elapsed / known));
     table.note(format!("{refused} of {known} are refused the second time, in {each} us each."));
     drop(journal);
     let (journal, took) = timed(|| open(folder.path(), start));
-    let again = (0..known).filter(|n| journal.record(&trace(*n, start), start) == Used::Before);
+    let again =
+        (0..known).filter(|n| journal.record(&trace(*n, start), start) == Recorded::Replayed);
     table.note(format!(
         "Read back after a kill in {} ms of CPU; of all, {} are refused.",
         number(micros(took.cpu) / 1000.0),
@@ -64,25 +66,25 @@ pub(super) fn measure() -> Table {
 }
 
 /// What one took, in microseconds.
-fn admit(journal: &Journal, number: u32, start: Moment) -> f64 {
+fn admit(journal: &Journal, number: u32, start: Timestamp) -> f64 {
     let trace = trace(number, start);
     let (used, took) = timed(|| journal.record(&trace, start));
-    assert_eq!(used, Used::Never, "knock {number}");
+    assert_eq!(used, Recorded::New, "knock {number}");
     micros(took.elapsed)
 }
 
 /// Stamped one after the other, a hundred in a millisecond. Ids and keys are spread like hashes.
-fn trace(number: u32, start: Moment) -> Trace {
+fn trace(number: u32, start: Timestamp) -> ReplayEntry {
     let stamp = start.after(Duration::from_millis((number / 100).into()));
     let mixed = (u128::from(number) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     let half = mixed.to_be_bytes();
     let mut id = [0; 32];
     id[..16].copy_from_slice(&half);
     id[16..].copy_from_slice(&half);
-    Trace { stamp, id: KnockId(id), key: OneTimeKey(half) }
+    ReplayEntry { stamp, id: KnockId(id), key: OneTimeKey(half) }
 }
 
-fn open(folder: &Path, start: Moment) -> Journal {
+fn open(folder: &Path, start: Timestamp) -> Journal {
     let boot: BootId = "00000000-0000-0000-0000-000000000001".parse().expect("a boot id");
     // On its first start, it refuses what is stamped before that and a window.
     let begun = start.before(3 * WINDOW);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use sknock_certs::{MAX_DAYS, Name, Reason};
+use sknock_certs::{CertificateName, MAX_DAYS, Reason};
 use sknock_protocol::Service;
 
 /// The authority of sKnock: issues certificates to servers and clients, and revokes them.
@@ -27,11 +27,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: AuthorityCommand,
 }
 
 #[derive(Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum AuthorityCommand {
     /// Make an authority: ca.key, ca.cer, ca.pem and an empty crl.der
     Init {
         /// Its common name; one of its own if not given
@@ -44,17 +44,17 @@ pub(crate) enum Command {
     /// Issue a server's key and certificate: NAME.pfx for the server, NAME.cer for its clients
     Server {
         /// Its host name, or any name
-        name: Name,
+        name: CertificateName,
         /// How long the certificate is valid; 3650 if not given, but no longer than the authority's
         #[arg(long, value_name = "N", value_parser = days())]
         days: Option<u32>,
         #[command(flatten)]
-        password: Password,
+        password: PasswordArgument,
     },
     /// Issue a client's key and certificate: NAME.pfx
     Client {
         /// Its holder
-        name: Name,
+        name: CertificateName,
         /// What it may open, such as tcp/22 or udp/60000-60010; may be repeated
         #[arg(long, value_name = "SERVICE", required = true, value_parser = Service::spelt)]
         allow: Vec<Service>,
@@ -62,7 +62,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", value_parser = days())]
         days: Option<u32>,
         #[command(flatten)]
-        password: Password,
+        password: PasswordArgument,
     },
     /// Revoke a certificate, and issue crl.der anew at once
     Revoke {
@@ -89,7 +89,7 @@ pub(crate) enum Command {
 
 /// Where the password for a new file comes from.
 #[derive(clap::Args)]
-pub(crate) struct Password {
+pub(crate) struct PasswordArgument {
     /// A file that holds nothing but the password for the new .pfx; without it, the environment's
     /// `SKNOCK_PFX_PASSWORD`, else a prompt
     #[arg(long = "password-file", value_name = "FILE")]

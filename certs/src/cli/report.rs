@@ -1,18 +1,18 @@
 //! How an outcome is told: as text for people, as JSON for programs. Both say the same.
 
 use serde_json::{Value, json};
-use sknock_certs::{Authority, Crl, Entry, Issued, Kind, Revoked, date};
+use sknock_certs::{Authority, CertificateKind, Crl, Issued, RegisterEntry, Revoked, date};
 use sknock_protocol::service::{MOST_PORTS, ports};
-use sknock_protocol::{Moment, Service};
+use sknock_protocol::{Service, Timestamp};
 
 /// One outcome, told twice.
-pub(crate) struct Report {
+pub(crate) struct CommandReport {
     pub(crate) text: String,
     pub(crate) json: Value,
 }
 
 /// After `init`.
-pub(crate) fn init(authority: &Authority, list: &Crl) -> Report {
+pub(crate) fn init(authority: &Authority, list: &Crl) -> CommandReport {
     let (name, end) = (authority.name(), date(authority.not_after()));
     let list = crl(authority, list);
     let text = format!("authority \"{name}\" is ready, valid until {end}\n{}", list.text);
@@ -20,13 +20,15 @@ pub(crate) fn init(authority: &Authority, list: &Crl) -> Report {
 }
 
 /// After `server` and `client`.
-pub(crate) fn issued(issued: &Issued) -> Report {
+pub(crate) fn issued(issued: &Issued) -> CommandReport {
     let Issued { entry, clipped, pfx, certificate } = issued;
     let mut text = String::new();
     let mut line = |line: String| text.extend([line.as_str(), "\n"]);
     match entry.kind {
-        Kind::Server => line(format!("wrote {}: for the server only", pfx.display())),
-        Kind::Client => line(format!("wrote {}: for {} only", pfx.display(), entry.name)),
+        CertificateKind::Server => line(format!("wrote {}: for the server only", pfx.display())),
+        CertificateKind::Client => {
+            line(format!("wrote {}: for {} only", pfx.display(), entry.name));
+        }
     }
     if let Some(certificate) = certificate {
         line(format!("wrote {}: for its clients", certificate.display()));
@@ -37,7 +39,7 @@ pub(crate) fn issued(issued: &Issued) -> Report {
             "that is when the authority's own certificate ends: shorter than asked for".to_owned(),
         );
     }
-    if entry.kind == Kind::Client {
+    if entry.kind == CertificateKind::Client {
         line(format!("opens {}", services(&entry.services)));
         if ports(&entry.services) > MOST_PORTS {
             line(format!(
@@ -52,11 +54,11 @@ pub(crate) fn issued(issued: &Issued) -> Report {
     if let Some(certificate) = certificate {
         json["certificate"] = json!(certificate.to_string_lossy());
     }
-    Report { text, json }
+    CommandReport { text, json }
 }
 
 /// After `revoke`.
-pub(crate) fn revoked(authority: &Authority, revoked: &Revoked) -> Report {
+pub(crate) fn revoked(authority: &Authority, revoked: &Revoked) -> CommandReport {
     let Revoked { entry, already, crl: list } = revoked;
     let since = entry.revoked.map(|revocation| date(revocation.at)).unwrap_or_default();
     let list = crl(authority, list);
@@ -74,18 +76,22 @@ pub(crate) fn revoked(authority: &Authority, revoked: &Revoked) -> Report {
 }
 
 /// After `crl`.
-pub(crate) fn crl(authority: &Authority, list: &Crl) -> Report {
+pub(crate) fn crl(authority: &Authority, list: &Crl) -> CommandReport {
     let file = authority.crl_file();
     let due = date(list.next_update);
     let text =
         format!("wrote {}: number {}, the next is due before {due}\n", file.display(), list.number);
     let mut json = json!(list);
     json["file"] = json!(file.to_string_lossy());
-    Report { text, json }
+    CommandReport { text, json }
 }
 
 /// For `list`.
-pub(crate) fn list(authority: &Authority, entries: &[Entry], now: Moment) -> Report {
+pub(crate) fn list(
+    authority: &Authority,
+    entries: &[RegisterEntry],
+    now: Timestamp,
+) -> CommandReport {
     let width = entries.iter().map(|entry| entry.name.as_str().len()).max().unwrap_or(0).max(4);
     let mut text = format!(
         "{:width$}  KIND    STATE    UNTIL                 {:32}  OPENS\n",
@@ -108,12 +114,12 @@ pub(crate) fn list(authority: &Authority, entries: &[Entry], now: Moment) -> Rep
         "notAfter": date(authority.not_after()),
         "certificates": certificates.collect::<Vec<_>>(),
     });
-    Report { text, json }
+    CommandReport { text, json }
 }
 
-fn json_with(text: String, mut json: Value, list: Report) -> Report {
+fn json_with(text: String, mut json: Value, list: CommandReport) -> CommandReport {
     json["crl"] = list.json;
-    Report { text, json }
+    CommandReport { text, json }
 }
 
 fn services(services: &[Service]) -> String {

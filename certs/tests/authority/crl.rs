@@ -1,6 +1,6 @@
 //! The revocation list as openssl reads it, and what revoking does to it.
 
-use sknock_certs::{Authority, Reason, State};
+use sknock_certs::{Authority, CertificateState, Reason};
 
 use crate::support::{House, NOW, PASSWORD, days, later, openssl, services, try_openssl};
 
@@ -49,7 +49,7 @@ fn revoking_publishes_at_once_and_openssl_then_refuses_the_certificate() {
 
     let revoked = house.authority.revoke("alice", Reason::KeyCompromise, later(30)).unwrap();
     assert_eq!((revoked.already, revoked.crl.number), (false, 2));
-    assert_eq!(revoked.entry.state(later(30)), State::Revoked);
+    assert_eq!(revoked.entry.state(later(30)), CertificateState::Revoked);
     let text = published(&house);
     let serial = issued.entry.serial.to_string().to_uppercase();
     for part in [
@@ -106,7 +106,7 @@ fn a_name_is_free_again_once_revoked_and_both_certificates_stay_known() {
     let second = house.client("alice", "tcp/80").entry.serial;
     let states: Vec<_> =
         house.authority.list().unwrap().iter().map(|e| (e.serial, e.state(NOW))).collect();
-    assert_eq!(states, [(first, State::Revoked), (second, State::Valid)]);
+    assert_eq!(states, [(first, CertificateState::Revoked), (second, CertificateState::Valid)]);
     let revoked = house.authority.revoke("alice", Reason::Unspecified, NOW).unwrap();
     assert_eq!((revoked.entry.serial, revoked.already), (second, false));
 }
@@ -116,7 +116,7 @@ fn an_expired_certificate_can_be_revoked_by_its_serial_and_stays_listed() {
     let house = House::new();
     let issued = house.client("alice", "tcp/22");
     let after = later(days(366));
-    assert_eq!(issued.entry.state(after), State::Expired);
+    assert_eq!(issued.entry.state(after), CertificateState::Expired);
     house.authority.client("alice", &services("tcp/22"), 365, PASSWORD, after).unwrap();
     let serial = issued.entry.serial.to_string();
     assert_eq!(

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::thread;
 
-use sknock_certs::{Authority, Error, Reason};
+use sknock_certs::{Authority, AuthorityError, Reason};
 
 use crate::support::{House, NOW, PASSWORD, openssl, services};
 
@@ -99,7 +99,7 @@ fn a_list_that_cannot_be_published_is_told_and_the_next_says_what_is_revoked() {
     fs::remove_file(&list).unwrap();
     fs::create_dir(&list).unwrap();
     let failed = house.authority.revoke("alice", Reason::Unspecified, NOW).unwrap_err();
-    assert!(matches!(failed, Error::NotPublished { .. }), "{failed}");
+    assert!(matches!(failed, AuthorityError::NotPublished { .. }), "{failed}");
     assert!(failed.to_string().contains("then run crl"), "{failed}");
     fs::remove_dir(&list).unwrap();
     assert_eq!(house.authority.crl(30, NOW).unwrap().number, 2);
@@ -116,7 +116,10 @@ fn where_a_file_cannot_be_written_no_certificate_is_made() {
     fs::create_dir(house.file("alice.pfx")).unwrap();
     let failed =
         house.authority.client("alice", &services("tcp/22"), 1, PASSWORD, NOW).unwrap_err();
-    assert!(matches!(&failed, Error::NoFile { path } if path.ends_with("alice.pfx")), "{failed}");
+    assert!(
+        matches!(&failed, AuthorityError::NoFile { path } if path.ends_with("alice.pfx")),
+        "{failed}"
+    );
     assert_eq!(house.authority.list().unwrap().len(), 1);
     assert!(house.files().iter().all(|name| !name.contains(".new")), "{:?}", house.files());
 }
@@ -139,7 +142,7 @@ fn a_register_from_a_backup_is_told_by_the_published_list() {
         house.authority.revoke("bob", Reason::Unspecified, NOW).unwrap_err(),
     ];
     for failed in failures {
-        assert!(matches!(failed, Error::NotPublished { .. }), "{failed}");
+        assert!(matches!(failed, AuthorityError::NotPublished { .. }), "{failed}");
         assert!(failed.to_string().contains("is an old copy"), "{failed}");
     }
     assert_eq!(fs::read(house.file("crl.der")).unwrap(), list);
@@ -165,7 +168,10 @@ fn init_changes_nothing_where_any_file_of_an_authority_lies() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(name), "someone's").unwrap();
         let refused = Authority::init(folder.path(), None, 1, NOW).err().unwrap();
-        assert!(matches!(&refused, Error::Exists { path } if path.ends_with(name)), "{refused}");
+        assert!(
+            matches!(&refused, AuthorityError::Exists { path } if path.ends_with(name)),
+            "{refused}"
+        );
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"someone's");
         let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(left.filter(|left| left != name).count(), 0);

@@ -4,10 +4,10 @@ use std::fs;
 use std::time::Duration;
 
 use sknock_certs::{Issued, Reason};
-use sknock_protocol::v2::{self, ClaimedAddress, Wish};
+use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest};
 use sknock_protocol::{
-    Anchors, Bundle, Datagram, Identity, Moment, Refusal, Revocation, RevocationList,
-    RevocationLists, Rules, ServerCertificate, ServerKey, VerifiedKnock, Verifier,
+    Bundle, Datagram, Identity, KnockRules, Refusal, Revocation, RevocationList, RevocationLists,
+    ServerCertificate, ServerKey, Timestamp, TrustStore, VerifiedKnock, Verifier,
 };
 
 use crate::support::{House, NOW, PASSWORD, days, later, services};
@@ -17,15 +17,19 @@ fn open(issued: &Issued) -> Bundle {
 }
 
 fn verifier(server: &Bundle) -> Verifier {
-    let anchors = Anchors::new(server.authorities(), 16).unwrap();
-    let rules =
-        Rules { window: Duration::from_secs(7), unsigned_address: true, second_address: false };
+    let anchors = TrustStore::new(server.authorities(), 16).unwrap();
+    let rules = KnockRules {
+        window: Duration::from_secs(7),
+        unsigned_address: true,
+        second_address: false,
+    };
     Verifier::new(ServerKey::from_bundle(server).unwrap(), anchors, rules)
 }
 
 /// The list that lies in the folder, verified.
 fn published(house: &House, verifier: &Verifier) -> RevocationList {
-    RevocationList::verify(&fs::read(house.file("crl.der")).unwrap(), verifier.anchors()).unwrap()
+    RevocationList::verify(&fs::read(house.file("crl.der")).unwrap(), verifier.trust_store())
+        .unwrap()
 }
 
 /// Knocks with a client's file at a server that has this list.
@@ -34,11 +38,11 @@ fn knock(
     server: &Issued,
     verifier: &Verifier,
     list: RevocationList,
-    now: Moment,
+    now: Timestamp,
 ) -> Result<VerifiedKnock, Refusal> {
     let identity = Identity::from_bundle(&open(client)).unwrap();
     let certificate = fs::read(server.certificate.as_ref().unwrap()).unwrap();
-    let wish = Wish {
+    let wish = KnockRequest {
         stamp: now,
         lifetime: None,
         single_use: false,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sknock_certs::Error;
+use sknock_certs::AuthorityError;
 use sknock_protocol::{Bundle, BundleError};
 
 use crate::support::{House, NOW, PASSWORD, openssl, services, text, try_openssl};
@@ -62,7 +62,7 @@ fn a_password_that_others_could_not_use_makes_nothing() {
     let before = house.files();
     for password in ["", "two\nlines", "tab\t", "key \u{1f511}"] {
         let refused = house.authority.server("gate", 1, password, NOW).unwrap_err();
-        assert!(matches!(refused, Error::Password { .. }), "{refused}");
+        assert!(matches!(refused, AuthorityError::Password { .. }), "{refused}");
     }
     assert_eq!(house.files(), before);
     assert!(house.authority.list().unwrap().is_empty());

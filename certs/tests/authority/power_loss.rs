@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use sknock_certs::{Authority, Reason, Serial};
-use sknock_storage::outage::{Ignored, Recorder, State, restore};
+use sknock_certs::{Authority, RandomSerial, Reason};
+use sknock_storage::outage::{DiskState, Ignored, Recorder, restore};
 
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
@@ -16,7 +16,7 @@ use crate::support::{NOW, PASSWORD, services};
 /// What was reported, from that count of changes on.
 enum Told {
     Made,
-    Issued(Serial),
+    Issued(RandomSerial),
     List(u64),
 }
 
@@ -58,7 +58,7 @@ impl Course {
     }
 
     /// What is wrong with what is left, if anything is.
-    fn judge(&self, state: &State, count: usize, dir: &Path) -> Option<&'static str> {
+    fn judge(&self, state: &DiskState, count: usize, dir: &Path) -> Option<&'static str> {
         restore(state, dir).unwrap();
         let told = || self.told.iter().filter(|(known, _)| *known <= count).map(|(_, told)| told);
         let Ok(authority) = Authority::open(dir) else {
@@ -113,7 +113,7 @@ fn unfinished(authority: &Authority, dir: &Path) -> Option<&'static str> {
     let entries = authority.list().unwrap();
     let list = std::fs::read(dir.join("crl.der")).unwrap();
     let (_, list) = CertificateRevocationList::from_der(&list).unwrap();
-    let is_listed = |serial: Serial| {
+    let is_listed = |serial: RandomSerial| {
         list.iter_revoked_certificates().any(|listed| listed.raw_serial() == serial.as_bytes())
     };
     if entries.iter().any(|entry| entry.revoked.is_some() != is_listed(entry.serial)) {

@@ -2,14 +2,17 @@
 
 use std::fs;
 
-use sknock_certs::{Authority, Error, Issued, Kind, MAX_DAYS, Reason};
-use sknock_protocol::Moment;
+use sknock_certs::{Authority, AuthorityError, CertificateKind, Issued, MAX_DAYS, Reason};
+use sknock_protocol::Timestamp;
 
 use crate::support::{House, NOW, PASSWORD, days, later, services};
 
 /// Runs `attempt`, which must fail and change nothing.
 #[track_caller]
-fn refused<T>(house: &House, attempt: impl FnOnce(&Authority) -> Result<T, Error>) -> Error {
+fn refused<T>(
+    house: &House,
+    attempt: impl FnOnce(&Authority) -> Result<T, AuthorityError>,
+) -> AuthorityError {
     let register = || fs::read(house.file("register.json")).unwrap();
     let list = || fs::read(house.file("crl.der")).unwrap();
     let before = (house.files(), register(), list());
@@ -18,10 +21,15 @@ fn refused<T>(house: &House, attempt: impl FnOnce(&Authority) -> Result<T, Error
     error
 }
 
-fn issue(authority: &Authority, kind: Kind, name: &str, now: Moment) -> Result<Issued, Error> {
+fn issue(
+    authority: &Authority,
+    kind: CertificateKind,
+    name: &str,
+    now: Timestamp,
+) -> Result<Issued, AuthorityError> {
     match kind {
-        Kind::Server => authority.server(name, 30, PASSWORD, now),
-        Kind::Client => authority.client(name, &services("tcp/22"), 30, PASSWORD, now),
+        CertificateKind::Server => authority.server(name, 30, PASSWORD, now),
+        CertificateKind::Client => authority.client(name, &services("tcp/22"), 30, PASSWORD, now),
     }
 }
 
@@ -29,9 +37,9 @@ fn issue(authority: &Authority, kind: Kind, name: &str, now: Moment) -> Result<I
 fn names_that_could_leave_the_folder_or_hit_its_files() {
     let house = House::new();
     for name in ["../x", "a/b", "", ".x", "-x", "ca", "CRL", "register", "a b", "ä", "a\0"] {
-        for kind in [Kind::Server, Kind::Client] {
+        for kind in [CertificateKind::Server, CertificateKind::Client] {
             let error = refused(&house, |authority| issue(authority, kind, name, NOW));
-            assert!(matches!(error, Error::Name { .. }), "{error}");
+            assert!(matches!(error, AuthorityError::Name { .. }), "{error}");
         }
     }
 }
@@ -39,19 +47,20 @@ fn names_that_could_leave_the_folder_or_hit_its_files() {
 #[test]
 fn names_in_use_until_revoked_or_expired() {
     let house = House::new();
-    for (kind, other, name) in
-        [(Kind::Server, Kind::Client, "gate"), (Kind::Client, Kind::Server, "alice")]
-    {
+    for (kind, other, name) in [
+        (CertificateKind::Server, CertificateKind::Client, "gate"),
+        (CertificateKind::Client, CertificateKind::Server, "alice"),
+    ] {
         let serial = issue(&house.authority, kind, name, NOW).unwrap().entry.serial;
         let error = refused(&house, |authority| issue(authority, kind, name, later(days(30))));
         assert!(
-            matches!(&error, Error::NameTaken { serial: taken, .. } if *taken == serial),
+            matches!(&error, AuthorityError::NameTaken { serial: taken, .. } if *taken == serial),
             "{error}"
         );
         assert!(error.to_string().contains("revoke it first, or choose another name"), "{error}");
         let error = refused(&house, |authority| issue(authority, other, name, later(days(31))));
         assert!(
-            matches!(&error, Error::NameOfOtherKind { kind: was, .. } if *was == kind),
+            matches!(&error, AuthorityError::NameOfOtherKind { kind: was, .. } if *was == kind),
             "{error}"
         );
         issue(&house.authority, kind, name, later(days(30) + 1)).unwrap();
@@ -63,8 +72,12 @@ fn files_that_the_register_does_not_know() {
     for name in ["alice.pfx", "alice.cer"] {
         let house = House::new();
         fs::write(house.file(name), "someone's").unwrap();
-        let error = refused(&house, |authority| issue(authority, Kind::Client, "alice", NOW));
-        assert!(matches!(&error, Error::StrayFile { path } if path.ends_with(name)), "{error}");
+        let error =
+            refused(&house, |authority| issue(authority, CertificateKind::Client, "alice", NOW));
+        assert!(
+            matches!(&error, AuthorityError::StrayFile { path } if path.ends_with(name)),
+            "{error}"
+        );
         assert_eq!(fs::read(house.file(name)).unwrap(), b"someone's");
     }
 }
@@ -73,7 +86,7 @@ fn files_that_the_register_does_not_know() {
 fn clients_that_may_open_nothing() {
     let house = House::new();
     let error = refused(&house, |authority| authority.client("alice", &[], 1, PASSWORD, NOW));
-    assert!(matches!(error, Error::NoServices), "{error}");
+    assert!(matches!(error, AuthorityError::NoServices), "{error}");
 }
 
 #[test]
@@ -81,11 +94,14 @@ fn days_that_are_none_or_too_many() {
     let house = House::new();
     for days in [0, MAX_DAYS + 1, u32::MAX] {
         let error = refused(&house, |authority| authority.server("gate", days, PASSWORD, NOW));
-        assert!(matches!(error, Error::Days { .. }), "{error}");
+        assert!(matches!(error, AuthorityError::Days { .. }), "{error}");
         let error = refused(&house, |authority| authority.crl(days, NOW));
-        assert!(matches!(error, Error::Days { .. }), "{error}");
+        assert!(matches!(error, AuthorityError::Days { .. }), "{error}");
         let empty = tempfile::tempdir().unwrap();
-        assert!(matches!(Authority::init(empty.path(), None, days, NOW), Err(Error::Days { .. })));
+        assert!(matches!(
+            Authority::init(empty.path(), None, days, NOW),
+            Err(AuthorityError::Days { .. })
+        ));
         assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
     }
 }
@@ -94,8 +110,8 @@ fn days_that_are_none_or_too_many() {
 fn clocks_beyond_the_calendar() {
     let house = House::new();
     for seconds in [253_402_300_800, u64::MAX / 1000] {
-        let error = refused(&house, |authority| authority.crl(1, Moment::from_secs(seconds)));
-        assert!(matches!(error, Error::Clock), "{error}");
+        let error = refused(&house, |authority| authority.crl(1, Timestamp::from_secs(seconds)));
+        assert!(matches!(error, AuthorityError::Clock), "{error}");
     }
 }
 
@@ -106,11 +122,11 @@ fn clocks_far_behind_the_last_list() {
     house.authority.crl(30, later(days(1))).unwrap();
     let tries = [
         refused(&house, |authority| authority.crl(30, NOW)),
-        refused(&house, |authority| issue(authority, Kind::Client, "bob", NOW)),
+        refused(&house, |authority| issue(authority, CertificateKind::Client, "bob", NOW)),
         refused(&house, |authority| authority.settle(NOW)),
     ];
     for error in tries {
-        assert!(matches!(error, Error::ClockBehind { .. }), "{error}");
+        assert!(matches!(error, AuthorityError::ClockBehind { .. }), "{error}");
         assert!(error.to_string().contains("2027-01-16T08:00:00Z: "), "{error}");
     }
 }
@@ -120,7 +136,7 @@ fn authorities_without_a_printable_name() {
     let empty = tempfile::tempdir().unwrap();
     for name in ["", "  ", "a\nb", &"x".repeat(65)] {
         let error = Authority::init(empty.path(), Some(name), 1, NOW).err().unwrap();
-        assert!(matches!(error, Error::AuthorityName { .. }), "{error}");
+        assert!(matches!(error, AuthorityError::AuthorityName { .. }), "{error}");
         assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
     }
 }
@@ -129,8 +145,8 @@ fn authorities_without_a_printable_name() {
 fn certificates_of_an_authority_that_has_ended() {
     let house = House::new();
     let end = house.authority.not_after();
-    let error = refused(&house, |authority| issue(authority, Kind::Server, "gate", end));
-    assert!(matches!(error, Error::AuthorityExpired { at, .. } if at == end), "{error}");
+    let error = refused(&house, |authority| issue(authority, CertificateKind::Server, "gate", end));
+    assert!(matches!(error, AuthorityError::AuthorityExpired { at, .. } if at == end), "{error}");
 }
 
 #[test]
@@ -141,17 +157,20 @@ fn revoking_what_is_not_there_or_not_one() {
     };
     for which in ["alice", "", "7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f", "\u{1b}[31m"] {
         let error = revoke(which, NOW);
-        assert!(matches!(error, Error::Unknown { .. }), "{error}");
+        assert!(matches!(error, AuthorityError::Unknown { .. }), "{error}");
         assert!(!error.to_string().contains('\u{1b}'));
     }
-    let first = issue(&house.authority, Kind::Client, "alice", NOW).unwrap().entry.serial;
+    let first =
+        issue(&house.authority, CertificateKind::Client, "alice", NOW).unwrap().entry.serial;
 
     // one was issued while the clock ran ahead
-    let second =
-        issue(&house.authority, Kind::Client, "alice", later(days(31))).unwrap().entry.serial;
+    let second = issue(&house.authority, CertificateKind::Client, "alice", later(days(31)))
+        .unwrap()
+        .entry
+        .serial;
     let error = revoke("alice", NOW);
     assert!(
-        matches!(&error, Error::Ambiguous { serials, .. } if *serials == [first, second]),
+        matches!(&error, AuthorityError::Ambiguous { serials, .. } if *serials == [first, second]),
         "{error}"
     );
     assert!(error.to_string().contains(&format!("{first}, {second}")), "{error}");
@@ -162,14 +181,17 @@ fn folders_that_hold_no_whole_authority() {
     let empty = tempfile::tempdir().unwrap();
     for dir in [empty.path().to_owned(), empty.path().join("missing")] {
         let error = Authority::open(&dir).err().unwrap();
-        assert!(matches!(error, Error::NoAuthority { .. }), "{error}");
+        assert!(matches!(error, AuthorityError::NoAuthority { .. }), "{error}");
         assert!(error.to_string().contains("make one with init"), "{error}");
     }
     for file in ["ca.key", "ca.cer", "register.json"] {
         let house = House::new();
         fs::remove_file(house.file(file)).unwrap();
         let error = Authority::open(&house.dir).err().unwrap();
-        assert!(matches!(&error, Error::NoAuthority { path } if path.ends_with(file)), "{error}");
+        assert!(
+            matches!(&error, AuthorityError::NoAuthority { path } if path.ends_with(file)),
+            "{error}"
+        );
     }
 }
 
@@ -195,7 +217,10 @@ fn files_of_the_authority_that_are_damaged_or_not_of_one_another() {
         let house = House::new();
         fs::write(house.file(file), content).unwrap();
         let error = Authority::open(&house.dir).err().unwrap();
-        assert!(matches!(&error, Error::Damaged { path, .. } if path.ends_with(file)), "{error}");
+        assert!(
+            matches!(&error, AuthorityError::Damaged { path, .. } if path.ends_with(file)),
+            "{error}"
+        );
         assert!(error.to_string().contains("restore it from a backup"), "{error}");
     }
 }
@@ -210,10 +235,10 @@ fn a_register_that_broke_meanwhile_stops_everything() {
     for error in [
         refused(&house, |authority| authority.crl(1, NOW)),
         refused(&house, |authority| authority.revoke("alice", Reason::Unspecified, NOW)),
-        refused(&house, |authority| issue(authority, Kind::Client, "bob", NOW)),
+        refused(&house, |authority| issue(authority, CertificateKind::Client, "bob", NOW)),
         authority.list().unwrap_err(),
     ] {
-        assert!(matches!(error, Error::Damaged { .. }), "{error}");
+        assert!(matches!(error, AuthorityError::Damaged { .. }), "{error}");
     }
 }
 

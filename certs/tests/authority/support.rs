@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use sknock_certs::{Authority, Issued};
-use sknock_protocol::{Moment, Service};
+use sknock_protocol::{Service, Timestamp};
 use tempfile::TempDir;
 
 /// 2027-01-15T08:00:00Z.
-pub(crate) const NOW: Moment = Moment::from_secs(1_800_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 pub(crate) const PASSWORD: &str = "a password";
 
@@ -116,6 +116,6 @@ pub(crate) fn days(count: u64) -> u64 {
     count * 86_400
 }
 
-pub(crate) fn later(seconds: u64) -> Moment {
-    Moment::from_secs(NOW.as_secs() + seconds)
+pub(crate) fn later(seconds: u64) -> Timestamp {
+    Timestamp::from_secs(NOW.as_secs() + seconds)
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use sknock_certs::Authority;
-use sknock_protocol::{Moment, Service};
+use sknock_protocol::{Service, Timestamp};
 
 use crate::program::{alice, echo_service, json, outcome, port};
 use crate::support::{PASSWORD, Server, World, now};
@@ -14,7 +14,7 @@ use crate::support::{PASSWORD, Server, World, now};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// An authority of forty days ago; its folder is inside the world's.
-fn old_authority(world: &World) -> (Authority, Moment) {
+fn old_authority(world: &World) -> (Authority, Timestamp) {
     let then = now().before(40 * DAY);
     (Authority::init(&world.folder.path().join("old"), None, 365, then).unwrap(), then)
 }

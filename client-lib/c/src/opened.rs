@@ -27,8 +27,8 @@ pub enum Verified {
     Connection = 2,
 }
 
-impl From<&sknock::Opened> for Opened {
-    fn from(opened: &sknock::Opened) -> Self {
+impl From<&sknock::OpenPort> for Opened {
+    fn from(opened: &sknock::OpenPort) -> Self {
         // An address has no zero byte in it.
         let destination = CString::new(opened.destination.to_string()).unwrap_or_default();
         let observed = opened.granted.map(|granted| granted.observed.ip().to_string());

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use sknock::{Address, ClientBuilder, Dialect, Family};
+use sknock::{Address, ClientBuilder, Family, Protocol};
 
 use crate::argument::{Shared, Text};
 use crate::client::Client;
@@ -34,8 +34,8 @@ pub extern "C" fn sknock_client_set_protocol(
     version: c_int,
 ) -> Outcome {
     set(client, |builder| match version {
-        1 => Ok(builder.dialect(Dialect::V1)),
-        2 => Ok(builder.dialect(Dialect::V2)),
+        1 => Ok(builder.dialect(Protocol::V1)),
+        2 => Ok(builder.dialect(Protocol::V2)),
         _ => Err(wrong("protocol must be 1 or 2")),
     })
 }

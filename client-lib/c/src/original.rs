@@ -12,7 +12,7 @@ use std::ffi::{c_int, c_uint, c_ushort};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sknock::{Client, Identity, ServerCertificate, Service, places};
+use sknock::{Client, Identity, ServerCertificate, Service, paths};
 
 use self::surroundings::Surroundings;
 use crate::argument::{Shared, Text};
@@ -135,7 +135,7 @@ pub extern "C" fn knock_default_new(client_cert_passwd: Text<'_>) -> Option<Box<
     caught(|| {
         let password = client_cert_passwd.read_if_any("client_cert_passwd")?.unwrap_or_default();
         let surroundings = Surroundings::read();
-        let (identity, server) = surroundings.files(places::folder)?;
+        let (identity, server) = surroundings.files(paths::folder)?;
         let server = sknock::open_server_certificate(server)?;
         let identity = sknock::open_identity(identity, password)?;
         Knocker::new(identity, server, DEFAULT, &surroundings)

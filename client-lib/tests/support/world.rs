@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 use sknock::{Client, ClientBuilder, Service};
 use sknock_certs::Authority;
 use sknock_protocol::{
-    Anchors, Answer, Bundle, Datagram, Moment, Revocation, Rules, ServerKey, VerifiedKnock,
-    Verifier,
+    Answer, Bundle, Datagram, KnockRules, Revocation, ServerKey, Timestamp, TrustStore,
+    VerifiedKnock, Verifier,
 };
 use tempfile::TempDir;
 
@@ -62,15 +62,19 @@ impl World {
         let pfx = std::fs::read(self.file("gate.pfx")).unwrap();
         let bundle = Bundle::open(&pfx, PASSWORD).unwrap();
         let key = ServerKey::from_bundle(&bundle).unwrap();
-        let anchors = Anchors::new(bundle.authorities(), 16).unwrap();
+        let anchors = TrustStore::new(bundle.authorities(), 16).unwrap();
         let window = Duration::from_secs(7);
-        Verifier::new(key, anchors, Rules { window, unsigned_address: true, second_address: false })
+        Verifier::new(
+            key,
+            anchors,
+            KnockRules { window, unsigned_address: true, second_address: false },
+        )
     }
 }
 
 /// The client under test reads the same clock.
-pub(crate) fn now() -> Moment {
-    Moment::EPOCH.after(SystemTime::UNIX_EPOCH.elapsed().unwrap())
+pub(crate) fn now() -> Timestamp {
+    Timestamp::EPOCH.after(SystemTime::UNIX_EPOCH.elapsed().unwrap())
 }
 
 /// A knock that was believed.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::ShareExceeded;
 
-/// How a request went over the ceiling. The number is what an [`Response`](crate::Answer) carries.
+/// How a request went over the ceiling. The number is what an [`Response`](crate::Response) carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum DenyReason {
@@ -14,7 +14,7 @@ pub enum DenyReason {
     NotInstalled = 2,
     /// Not an address that a client can have, or two of one family.
     Address = 3,
-    /// No port, or more than [`MAX_PORTS`](crate::MOST_PORTS).
+    /// No port, or more than [`MAX_PORTS`](crate::MAX_PORTS).
     Ports = 4,
     /// Not a service that may be opened.
     Service = 5,

@@ -15,7 +15,7 @@ impl Written {
     /// Names of a table and of something in it: 256 bytes each, and what is around them.
     const LONGEST: usize = 1024;
 
-    /// The message that [`MessageBuilder::finish`](super::message::Draft::finish) has made. Nothing, if it is too
+    /// The message that [`MessageBuilder::finish`](super::message::MessageBuilder::finish) has made. Nothing, if it is too
     /// long or no message.
     pub(super) fn new(bytes: Vec<u8>) -> Option<Self> {
         (SEQUENCE.end..=Self::LONGEST).contains(&bytes.len()).then_some(Self(bytes))

@@ -5,7 +5,7 @@
 
 use x509_parser::asn1_rs::{FromBer, Header, Length};
 
-use crate::der::{CONTEXT_0, Elements, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, encode};
+use crate::der::{CONTEXT_0, DerElements, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, encode};
 
 /// The frame of a PKCS#12 file has seven levels, what is in it ten.
 const DEEPEST: usize = 16;
@@ -18,7 +18,7 @@ const CONTEXT_0_PRIMITIVE: u8 = 0x80;
 const END_OF_CONTENTS: [u8; 2] = [0, 0];
 
 /// An element of DER.
-struct Element {
+struct BerElement {
     tag: u8,
     content: Vec<u8>,
 }
@@ -31,7 +31,7 @@ pub(super) fn to_der(ber: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The first element, and what follows it.
-fn read(input: &[u8], depth: usize) -> Option<(&[u8], Element)> {
+fn read(input: &[u8], depth: usize) -> Option<(&[u8], BerElement)> {
     let tag = *input.first()?;
     let (rest, header) = Header::from_ber(input).ok()?;
     if tag == 0 || tag & 0x1f == 0x1f {
@@ -40,7 +40,7 @@ fn read(input: &[u8], depth: usize) -> Option<(&[u8], Element)> {
     match (header.is_constructed(), header.length()) {
         (false, Length::Definite(length)) => {
             let (content, rest) = rest.split_at_checked(length)?;
-            Some((rest, Element { tag, content: content.to_vec() }))
+            Some((rest, BerElement { tag, content: content.to_vec() }))
         }
         (true, Length::Definite(length)) => {
             let (mut content, rest) = rest.split_at_checked(length)?;
@@ -68,12 +68,12 @@ fn read(input: &[u8], depth: usize) -> Option<(&[u8], Element)> {
 }
 
 /// What these parts make of an element that is constructed in BER.
-fn joined(tag: u8, mut parts: Vec<Element>) -> Option<Element> {
+fn joined(tag: u8, mut parts: Vec<BerElement>) -> Option<BerElement> {
     if tag == OCTET_PIECES {
         let pieces =
             parts.into_iter().map(|part| (part.tag == OCTET_STRING).then_some(part.content));
         let content = pieces.collect::<Option<Vec<_>>>()?.concat();
-        return Some(Element { tag: OCTET_STRING, content });
+        return Some(BerElement { tag: OCTET_STRING, content });
     }
     if tag == SEQUENCE {
         content_in_one_piece(&mut parts);
@@ -82,22 +82,22 @@ fn joined(tag: u8, mut parts: Vec<Element>) -> Option<Element> {
     if tag == SET {
         parts.sort_unstable();
     }
-    Some(Element { tag, content: parts.concat() })
+    Some(BerElement { tag, content: parts.concat() })
 }
 
 /// `EncryptedContentInfo ::= SEQUENCE { OBJECT IDENTIFIER, SEQUENCE, [0] IMPLICIT OCTET STRING }`: the tag of
 /// the last hides that it is a string, which may be in pieces. No other sequence of PKCS#12 begins so.
-fn content_in_one_piece(parts: &mut [Element]) {
+fn content_in_one_piece(parts: &mut [BerElement]) {
     let [kind, algorithm, content] = parts else { return };
     if (kind.tag, algorithm.tag, content.tag) != (OBJECT_IDENTIFIER, SEQUENCE, CONTEXT_0) {
         return;
     }
-    let (mut pieces, mut whole) = (Elements::new(&content.content), Vec::new());
+    let (mut pieces, mut whole) = (DerElements::new(&content.content), Vec::new());
     while !pieces.is_at_end() {
         let Ok(piece) = pieces.one(OCTET_STRING) else { return };
         whole.extend_from_slice(piece.content);
     }
-    *content = Element { tag: CONTEXT_0_PRIMITIVE, content: whole };
+    *content = BerElement { tag: CONTEXT_0_PRIMITIVE, content: whole };
 }
 
 #[cfg(test)]

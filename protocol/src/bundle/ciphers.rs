@@ -2,14 +2,14 @@
 
 use x509_parser::asn1_rs::Oid;
 
-use super::frame::Frame;
+use super::frame::MacFrame;
 use crate::der::{
-    self, CONTEXT_0, Elements, INTEGER, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
+    self, CONTEXT_0, DerElements, INTEGER, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
 };
 
 /// What is not read of the ways in which this file is protected: the first that is found. `content` is its
 /// `AuthenticatedSafe`, in DER. What stands inside of an encrypted part is not seen.
-pub(super) fn not_read(frame: &Frame, content: &[u8]) -> Option<String> {
+pub(super) fn not_read(frame: &MacFrame, content: &[u8]) -> Option<String> {
     let mac = frame.mac_data().map(|mac| name(mac.algorithm)).ok();
     let mac = mac.filter(|mac| !MACS.contains(&mac.as_str())).map(|mac| format!("a MAC by {mac}"));
     mac.or_else(|| {
@@ -22,9 +22,9 @@ pub(super) fn not_read(frame: &Frame, content: &[u8]) -> Option<String> {
 /// Every cipher of the file, by name.
 fn ciphers(safe: &[u8]) -> Result<Vec<String>, NotDer> {
     let mut found = Vec::new();
-    let mut parts = Elements::new(der::only(safe, SEQUENCE)?);
+    let mut parts = DerElements::new(der::only(safe, SEQUENCE)?);
     while !parts.is_at_end() {
-        let mut part = Elements::new(parts.one(SEQUENCE)?.content);
+        let mut part = DerElements::new(parts.one(SEQUENCE)?.content);
         let kind = name(part.one(OBJECT_IDENTIFIER)?.content);
         let content = part.one(CONTEXT_0)?.content;
         match kind.as_str() {
@@ -38,9 +38,9 @@ fn ciphers(safe: &[u8]) -> Result<Vec<String>, NotDer> {
 
 /// `EncryptedData ::= SEQUENCE { version INTEGER, SEQUENCE { kind, algorithm SEQUENCE, ... } }`
 fn of_encrypted(content: &[u8]) -> Result<Vec<String>, NotDer> {
-    let mut fields = Elements::new(der::only(content, SEQUENCE)?);
+    let mut fields = DerElements::new(der::only(content, SEQUENCE)?);
     fields.one(INTEGER)?;
-    let mut info = Elements::new(fields.one(SEQUENCE)?.content);
+    let mut info = DerElements::new(fields.one(SEQUENCE)?.content);
     info.one(OBJECT_IDENTIFIER)?;
     of_algorithm(info.one(SEQUENCE)?.content)
 }
@@ -48,13 +48,13 @@ fn of_encrypted(content: &[u8]) -> Result<Vec<String>, NotDer> {
 /// `SafeBag ::= SEQUENCE { kind, value [0], attributes SET OPTIONAL }`: of those that hold an encrypted key.
 fn of_bags(bags: &[u8]) -> Result<Vec<String>, NotDer> {
     let mut found = Vec::new();
-    let mut bags = Elements::new(der::only(bags, SEQUENCE)?);
+    let mut bags = DerElements::new(der::only(bags, SEQUENCE)?);
     while !bags.is_at_end() {
-        let mut bag = Elements::new(bags.one(SEQUENCE)?.content);
+        let mut bag = DerElements::new(bags.one(SEQUENCE)?.content);
         let kind = name(bag.one(OBJECT_IDENTIFIER)?.content);
         let value = bag.one(CONTEXT_0)?.content;
         if kind == "pkcs8ShroudedKeyBag" {
-            let mut key = Elements::new(der::only(value, SEQUENCE)?);
+            let mut key = DerElements::new(der::only(value, SEQUENCE)?);
             found.extend(of_algorithm(key.one(SEQUENCE)?.content)?);
         }
     }
@@ -63,14 +63,14 @@ fn of_bags(bags: &[u8]) -> Result<Vec<String>, NotDer> {
 
 /// An `AlgorithmIdentifier`'s content: of PBES2 (RFC 8018, A.4), the cipher and what the key is derived with.
 fn of_algorithm(algorithm: &[u8]) -> Result<Vec<String>, NotDer> {
-    let mut fields = Elements::new(algorithm);
+    let mut fields = DerElements::new(algorithm);
     let kind = name(fields.one(OBJECT_IDENTIFIER)?.content);
     if kind != "PBES2" {
         return Ok(vec![kind]);
     }
-    let mut parameters = Elements::new(fields.one(SEQUENCE)?.content);
-    let mut derivation = Elements::new(parameters.one(SEQUENCE)?.content);
-    let mut cipher = Elements::new(parameters.one(SEQUENCE)?.content);
+    let mut parameters = DerElements::new(fields.one(SEQUENCE)?.content);
+    let mut derivation = DerElements::new(parameters.one(SEQUENCE)?.content);
+    let mut cipher = DerElements::new(parameters.one(SEQUENCE)?.content);
     let mut found = vec![name(cipher.one(OBJECT_IDENTIFIER)?.content)];
     let kind = name(derivation.one(OBJECT_IDENTIFIER)?.content);
     if kind == "PBKDF2" {
@@ -83,12 +83,12 @@ fn of_algorithm(algorithm: &[u8]) -> Result<Vec<String>, NotDer> {
 
 /// `PBKDF2-params ::= SEQUENCE { salt, iterations, keyLength OPTIONAL, prf DEFAULT hmacWithSHA1 }`
 fn hash(parameters: &[u8]) -> Result<Option<String>, NotDer> {
-    let mut fields = Elements::new(parameters);
+    let mut fields = DerElements::new(parameters);
     fields.one(OCTET_STRING)?;
     fields.one(INTEGER)?;
     fields.optional(INTEGER)?;
     let prf = fields.optional(SEQUENCE)?;
-    prf.map(|prf| Elements::new(prf.content).one(OBJECT_IDENTIFIER).map(|oid| name(oid.content)))
+    prf.map(|prf| DerElements::new(prf.content).one(OBJECT_IDENTIFIER).map(|oid| name(oid.content)))
         .transpose()
 }
 

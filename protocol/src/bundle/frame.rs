@@ -3,11 +3,12 @@
 
 use super::{BundleError, ber};
 use crate::der::{
-    self, CONTEXT_0, Element, Elements, INTEGER, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
+    self, CONTEXT_0, DerElement, DerElements, INTEGER, NotDer, OBJECT_IDENTIFIER, OCTET_STRING,
+    SEQUENCE,
 };
 
 /// A PKCS#12 file that has a MAC, in DER.
-pub(super) struct Frame(Vec<u8>);
+pub(super) struct MacFrame(Vec<u8>);
 
 /// A MAC, and how it is made.
 pub(super) struct MacData<'a> {
@@ -30,7 +31,7 @@ impl MacData<'_> {
     }
 }
 
-impl Frame {
+impl MacFrame {
     /// Takes a file in BER or DER. It must have a MAC: the library would read it without.
     pub(super) fn of(pfx: &[u8]) -> Result<Self, BundleError> {
         let frame = Self(ber::to_der(pfx).ok_or(BundleError::NotPkcs12)?);
@@ -58,8 +59,8 @@ impl Frame {
     /// The MAC, and how it is made.
     pub(super) fn mac_data(&self) -> Result<MacData<'_>, NotDer> {
         let (info, rest) = self.mac()?;
-        let (mut info, mut rest) = (Elements::new(info.content), Elements::new(rest));
-        let mut algorithm = Elements::new(info.one(SEQUENCE)?.content);
+        let (mut info, mut rest) = (DerElements::new(info.content), DerElements::new(rest));
+        let mut algorithm = DerElements::new(info.one(SEQUENCE)?.content);
         Ok(MacData {
             algorithm: algorithm.one(OBJECT_IDENTIFIER)?.content,
             digest: info.one(OCTET_STRING)?.content,
@@ -71,7 +72,7 @@ impl Frame {
     /// The same with a MAC that is wrong whatever the password is: in one bit.
     pub(super) fn with_wrong_mac(&self) -> Result<Vec<u8>, NotDer> {
         let (info, rest) = self.mac()?;
-        let mut parts = Elements::new(info.content);
+        let mut parts = DerElements::new(info.content);
         let algorithm = parts.one(SEQUENCE)?.whole;
         let mut digest = parts.one(OCTET_STRING)?.content.to_vec();
         *digest.last_mut().ok_or(NotDer)? ^= 1;
@@ -91,10 +92,10 @@ impl Frame {
     }
 
     /// Version, kind of content, and content.
-    fn parts(&self) -> Result<(Element<'_>, Element<'_>, &[u8]), NotDer> {
+    fn parts(&self) -> Result<(DerElement<'_>, DerElement<'_>, &[u8]), NotDer> {
         let mut fields = fields(&self.0)?;
         let version = fields.one(INTEGER)?;
-        let mut safe = Elements::new(fields.one(SEQUENCE)?.content);
+        let mut safe = DerElements::new(fields.one(SEQUENCE)?.content);
         let kind = safe.one(OBJECT_IDENTIFIER)?;
         let content = der::only(safe.one(CONTEXT_0)?.content, OCTET_STRING)?;
         Ok((version, kind, content))
@@ -102,18 +103,18 @@ impl Frame {
 
     /// `MacData ::= SEQUENCE { mac DigestInfo, macSalt OCTET STRING, iterations INTEGER DEFAULT 1 }`: the first,
     /// and the bytes of the rest.
-    fn mac(&self) -> Result<(Element<'_>, &[u8]), NotDer> {
+    fn mac(&self) -> Result<(DerElement<'_>, &[u8]), NotDer> {
         let mut fields = fields(&self.0)?;
         fields.one(INTEGER)?;
         fields.one(SEQUENCE)?;
         let data = fields.one(SEQUENCE)?.content;
-        let info = Elements::new(data).one(SEQUENCE)?;
+        let info = DerElements::new(data).one(SEQUENCE)?;
         Ok((info, data.get(info.whole.len()..).unwrap_or_default()))
     }
 }
 
-fn fields(pfx: &[u8]) -> Result<Elements<'_>, NotDer> {
-    der::only(pfx, SEQUENCE).map(Elements::new)
+fn fields(pfx: &[u8]) -> Result<DerElements<'_>, NotDer> {
+    der::only(pfx, SEQUENCE).map(DerElements::new)
 }
 
 /// Before anything is decrypted, everything that is not as expected is simply no PKCS#12 file.

@@ -8,18 +8,18 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
 use super::ciphers;
-use super::frame::{Frame, MacData};
+use super::frame::{MacData, MacFrame};
 use crate::der::NotDer;
 
 /// As many as the library allows.
 const MOST_ITERATIONS: i32 = 1_000_000;
 
 /// Whether the file's MAC is right for no password.
-pub(super) fn fits(frame: &Frame) -> bool {
+pub(super) fn fits(frame: &MacFrame) -> bool {
     has_right_mac(frame).unwrap_or(false)
 }
 
-fn has_right_mac(frame: &Frame) -> Result<bool, NotDer> {
+fn has_right_mac(frame: &MacFrame) -> Result<bool, NotDer> {
     let mac = frame.mac_data()?;
     let rounds = mac.iterations()?;
     if !(1..=MOST_ITERATIONS).contains(&rounds) {

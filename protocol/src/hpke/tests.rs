@@ -75,7 +75,7 @@ fn what_opens_here_opens_in_rustls() {
     let enc: Encapsulation = ephemeral.compute_public_key().unwrap().as_ref().try_into().unwrap();
     let (key, nonce) = ours.key_schedule(&ours.decapsulate(&enc).unwrap()).unwrap();
     let mut sealed = b"message".to_vec();
-    let tag = Key::new(&key).unwrap().seal(nonce, &mut sealed).unwrap();
+    let tag = AeadKey::new(&key).unwrap().seal(nonce, &mut sealed).unwrap();
     sealed.extend(tag);
 
     let enc = EncapsulatedSecret(enc.to_vec());

@@ -4,8 +4,8 @@
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
-use super::{Unfit, UnfitAuthority, believed};
-use crate::revocation::PointName;
+use super::{UnfitAuthority, UnusableCa, verify_client};
+use crate::crl::PointName;
 use crate::sha256::sha256;
 use crate::{CertificateId, IssuerId, der};
 
@@ -47,7 +47,7 @@ pub struct Issuer {
     pub(super) is_anchor: bool,
     signs_lists: bool,
     /// Why it is not used, if that can be told without knowing what is above it.
-    pub(super) unfit: Option<Unfit>,
+    pub(super) unfit: Option<UnusableCa>,
     public_key_info: Vec<u8>,
     /// Where the lists are that may revoke this certificate.
     points: Vec<PointName>,
@@ -69,15 +69,15 @@ impl Issuer {
         let usage = parsed.key_usage().ok().flatten();
         Ok(Some(Self {
             id: IssuerId::of(parsed.subject().as_raw(), public_key_info),
-            serial: believed::serial(&parsed),
+            serial: verify_client::serial(&parsed),
             signed_by_name: sha256(parsed.issuer().as_raw()),
             signed_by: Vec::new(),
             name: parsed.subject().to_string(),
             is_anchor: false,
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
-            unfit: Unfit::by_itself(&parsed),
+            unfit: UnusableCa::by_itself(&parsed),
             public_key_info: public_key_info.to_vec(),
-            points: believed::points(&parsed),
+            points: verify_client::points(&parsed),
         }))
     }
 

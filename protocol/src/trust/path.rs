@@ -7,21 +7,21 @@ use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
 use super::signature::SIGNATURES;
-use super::{Anchors, Believed, Usage, believed};
-use crate::{Moment, Refusal};
+use super::{TrustStore, Usage, VerifiedCertificate, verify_client};
+use crate::{Refusal, Timestamp};
 
 pub(super) fn verify(
-    anchors: &Anchors,
+    trust_store: &TrustStore,
     (certificate, fingerprint): (&[u8], [u8; 32]),
     usage: Usage,
-    now: Moment,
-) -> Result<Believed, Refusal> {
+    now: Timestamp,
+) -> Result<VerifiedCertificate, Refusal> {
     let der = CertificateDer::from(certificate);
     let leaf = EndEntityCert::try_from(&der).map_err(|_| Refusal::BadCertificate)?;
     let path = leaf.verify_for_usage(
         SIGNATURES,
-        &anchors.roots,
-        &anchors.intermediates,
+        &trust_store.roots,
+        &trust_store.intermediates,
         now.into(),
         usage,
         None,
@@ -30,8 +30,8 @@ pub(super) fn verify(
     let path = path.map_err(|error| refusal(&error))?;
     let (_, leaf) = X509Certificate::from_der(certificate).map_err(|_| Refusal::BadCertificate)?;
     usage.check_leaf(&leaf)?;
-    let anchor = anchors.id_of(path.anchor()).ok_or(Refusal::UnknownAuthority)?;
-    believed::from_path(&leaf, (fingerprint, usage), &path, anchor)
+    let anchor = trust_store.id_of(path.anchor()).ok_or(Refusal::UnknownAuthority)?;
+    verify_client::from_path(&leaf, (fingerprint, usage), &path, anchor)
 }
 
 fn refusal(error: &Error) -> Refusal {

@@ -4,14 +4,14 @@
 use core::fmt::Write as _;
 
 use super::Issuer;
-use super::signature::Signature;
+use super::signature::IssuerSignature;
 use crate::IssuerId;
 
 /// An authority's place among the files, its certificate (DER), and what was read from it.
-pub(super) type Read<'a> = (usize, &'a [u8], Issuer);
+pub(super) type ParsedIssuer<'a> = (usize, &'a [u8], Issuer);
 
 /// Finds out who has signed whom, and tells those of one name apart for people.
-pub(super) fn settle(all: &mut [Read<'_>]) {
+pub(super) fn settle(all: &mut [ParsedIssuer<'_>]) {
     let found: Vec<_> =
         all.iter().map(|one| (signers(one, all), has_a_twin(&one.2, all))).collect();
     for ((_, _, issuer), (signed_by, has_a_twin)) in all.iter_mut().zip(found) {
@@ -33,8 +33,8 @@ pub(super) fn settle(all: &mut [Read<'_>]) {
 }
 
 /// Who has signed this certificate; as a rule one, if any.
-fn signers((_, der, issuer): &Read<'_>, all: &[Read<'_>]) -> Vec<IssuerId> {
-    let Ok(signature) = Signature::of(der) else { return Vec::new() };
+fn signers((_, der, issuer): &ParsedIssuer<'_>, all: &[ParsedIssuer<'_>]) -> Vec<IssuerId> {
+    let Ok(signature) = IssuerSignature::of(der) else { return Vec::new() };
     let mut signers = Vec::new();
     for (_, _, other) in all {
         let signs = || other.public_key().is_ok_and(|key| signature.verify(key).is_ok());
@@ -45,7 +45,7 @@ fn signers((_, der, issuer): &Read<'_>, all: &[Read<'_>]) -> Vec<IssuerId> {
     signers
 }
 
-fn has_a_twin(issuer: &Issuer, all: &[Read<'_>]) -> bool {
+fn has_a_twin(issuer: &Issuer, all: &[ParsedIssuer<'_>]) -> bool {
     let is_twin = |id: &IssuerId| id.name == issuer.id.name && id.key != issuer.id.key;
     all.iter().any(|(_, _, other)| is_twin(&other.id))
 }

@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
 use pki_types::{SignatureVerificationAlgorithm, alg_id};
 use webpki::aws_lc_rs as algorithm;
 
-use crate::der::{self, Elements, NotDer};
+use crate::der::{self, DerElements, NotDer};
 
 /// What authorities may sign certificates and revocation lists with. RSA keys have 2048 to 8192
 /// bits; no SHA-1.
@@ -38,10 +38,10 @@ pub(super) fn of_key(kind: &[u8]) -> Option<&'static dyn VerificationAlgorithm> 
     }
 }
 
-/// The signature of a certificate or a list (DER). Whose it is, [`Signature::verify`] tells, and no
+/// The signature of a certificate or a list (DER). Whose it is, [`IssuerSignature::verify`] tells, and no
 /// identifier of a key does: those are chosen by whoever signs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Signature<'a> {
+pub(crate) struct IssuerSignature<'a> {
     /// What it is over: the first element of three.
     pub(crate) signed: &'a [u8],
     /// The content of the algorithm identifier.
@@ -58,10 +58,10 @@ pub(crate) enum NotSigned {
     Wrong,
 }
 
-impl<'a> Signature<'a> {
+impl<'a> IssuerSignature<'a> {
     /// Finds it in a certificate or a list.
     pub(crate) fn of(whole: &'a [u8]) -> Result<Self, NotDer> {
-        let mut outer = Elements::new(der::only(whole, der::SEQUENCE)?);
+        let mut outer = DerElements::new(der::only(whole, der::SEQUENCE)?);
         let signed = outer.one(der::SEQUENCE)?.whole;
         let algorithm = outer.one(der::SEQUENCE)?.content;
         let bytes = der::whole_bytes(outer.one(der::BIT_STRING)?.content)?;

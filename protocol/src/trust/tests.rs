@@ -1,6 +1,7 @@
 //! Certificates of every kind, made by `rcgen`.
 
 mod serials;
+mod signatures;
 mod unfit;
 
 use std::time::Duration;
@@ -11,14 +12,14 @@ use rcgen::{
 };
 
 use super::Usage::{self, ClientAuthentication as CLIENT};
-use super::{Anchors, Believed, TrustError};
+use super::{TrustError, TrustStore, VerifiedCertificate};
 use crate::der::SEQUENCE;
-use crate::{Moment, Refusal};
+use crate::{Refusal, Timestamp};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 /// 2026-07-01; all validities below are whole years.
-const NOW: Moment = Moment::from_secs(1_782_864_000);
+const NOW: Timestamp = Timestamp::from_secs(1_782_864_000);
 
 fn authority_params(name: &str, years: (i32, i32)) -> CertificateParams {
     let mut params = CertificateParams::default();
@@ -58,51 +59,51 @@ fn der(authority: &Authority) -> Vec<u8> {
     authority.as_ref().der().to_vec()
 }
 
-fn anchors(authorities: &[&Authority]) -> Anchors {
+fn trust_store(authorities: &[&Authority]) -> TrustStore {
     let authorities: Vec<_> = authorities.iter().map(|authority| der(authority)).collect();
-    Anchors::new(&authorities, 16).unwrap()
+    TrustStore::new(&authorities, 16).unwrap()
 }
 
-fn refusal(anchors: &Anchors, certificate: &[u8]) -> Refusal {
-    anchors.believe(certificate, CLIENT, NOW).unwrap_err()
+fn refusal(trust_store: &TrustStore, certificate: &[u8]) -> Refusal {
+    trust_store.verify_client(certificate, CLIENT, NOW).unwrap_err()
 }
 
-fn year(year: u64) -> Moment {
-    Moment::from_secs(1_577_836_800).after(Duration::from_secs((year - 2020) * 31_557_600))
+fn year(year: u64) -> Timestamp {
+    Timestamp::from_secs(1_577_836_800).after(Duration::from_secs((year - 2020) * 31_557_600))
 }
 
 #[test]
 fn a_client_below_an_intermediate_is_believed() {
     let root = root("root");
     let between = intermediate("between", (2022, 2028), &root);
-    let anchors = anchors(&[&root, &between]);
+    let trust_store = trust_store(&[&root, &between]);
     let certificate = signed(&client_params((2024, 2030)), &between);
 
-    let believed = anchors.believe(&certificate, CLIENT, NOW).unwrap();
-    assert_eq!(believed.subject.name, "alice");
-    assert_eq!(believed.subject.certificate.serial, [0x80, 7]);
-    assert_eq!(believed.subject.allowed, ["tcp/22".parse().unwrap()]);
-    assert_eq!(believed.subject.not_after, Moment::from_secs(1_830_297_600)); // 2028-01-01
+    let verified = trust_store.verify_client(&certificate, CLIENT, NOW).unwrap();
+    assert_eq!(verified.subject.name, "alice");
+    assert_eq!(verified.subject.certificate.serial, [0x80, 7]);
+    assert_eq!(verified.subject.allowed, ["tcp/22".parse().unwrap()]);
+    assert_eq!(verified.subject.not_after, Timestamp::from_secs(1_830_297_600)); // 2028-01-01
 
-    let issuers: Vec<_> = believed.path.iter().map(|one| one.id.issuer).collect();
-    assert_eq!(issuers, [*anchors.issuers()[1].id(), *anchors.issuers()[0].id()]);
-    assert_eq!(believed.path[0].id, believed.subject.certificate);
+    let issuers: Vec<_> = verified.path.iter().map(|one| one.id.issuer).collect();
+    assert_eq!(issuers, [*trust_store.issuers()[1].id(), *trust_store.issuers()[0].id()]);
+    assert_eq!(verified.path[0].id, verified.subject.certificate);
 }
 
 #[test]
 fn each_refusal_has_its_reason() {
     let root = root("root");
-    let anchors = anchors(&[&root]);
+    let trust_store = trust_store(&[&root]);
     let years = (2024, 2030);
 
     let stranger = self::root("root"); // the same name, another key
     assert_eq!(
-        refusal(&anchors, &signed(&client_params(years), &stranger)),
+        refusal(&trust_store, &signed(&client_params(years), &stranger)),
         Refusal::UnknownAuthority
     );
     let other = self::root("other");
     assert_eq!(
-        refusal(&anchors, &signed(&client_params(years), &other)),
+        refusal(&trust_store, &signed(&client_params(years), &other)),
         Refusal::UnknownAuthority
     );
     for (years, expected) in [
@@ -110,7 +111,11 @@ fn each_refusal_has_its_reason() {
         ((2027, 2030), Refusal::CertificateNotYetValid),
         ((2030, 2024), Refusal::BadCertificate),
     ] {
-        assert_eq!(refusal(&anchors, &signed(&client_params(years), &root)), expected, "{years:?}");
+        assert_eq!(
+            refusal(&trust_store, &signed(&client_params(years), &root)),
+            expected,
+            "{years:?}"
+        );
     }
     let mut server = client_params(years);
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -121,39 +126,40 @@ fn each_refusal_has_its_reason() {
     let mut authority = client_params(years);
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     for params in [server, any, none, authority] {
-        assert_eq!(refusal(&anchors, &signed(&params, &root)), Refusal::NotAClientCertificate);
+        assert_eq!(refusal(&trust_store, &signed(&params, &root)), Refusal::NotAClientCertificate);
     }
 }
 
 #[test]
 fn what_is_believed_for_any_usage_is_not_believed_for_client_authentication() {
     let root = root("root");
-    let anchors = anchors(&[&root]);
+    let trust_store = trust_store(&[&root]);
     let mut server = client_params((2024, 2030));
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let mut none = client_params((2024, 2030));
     none.extended_key_usages.clear();
     for params in [server, none] {
         let certificate = signed(&params, &root);
-        let any = || anchors.believe(&certificate, Usage::Any, NOW).unwrap();
+        let any = || trust_store.verify_client(&certificate, Usage::Any, NOW).unwrap();
         assert!(std::sync::Arc::ptr_eq(&any(), &any()), "not from the cache");
-        let refusal = refusal(&anchors, &certificate);
+        let refusal = refusal(&trust_store, &certificate);
         assert_eq!(refusal, Refusal::NotAClientCertificate, "from the cache");
     }
     let client = signed(&client_params((2024, 2030)), &root);
-    anchors.believe(&client, Usage::Any, NOW).unwrap();
-    let strict = anchors.believe(&client, CLIENT, NOW).unwrap();
-    let lax = anchors.believe(&client, Usage::Any, NOW).unwrap();
+    trust_store.verify_client(&client, Usage::Any, NOW).unwrap();
+    let strict = trust_store.verify_client(&client, CLIENT, NOW).unwrap();
+    let lax = trust_store.verify_client(&client, Usage::Any, NOW).unwrap();
     assert!(std::sync::Arc::ptr_eq(&strict, &lax), "the stricter verdict holds for both");
 }
 
 #[test]
 fn usage_is_all_that_any_usage_does_not_look_at() {
     let root = root("root");
-    let anchors = anchors(&[&root]);
+    let trust_store = trust_store(&[&root]);
     let other = signed(&client_params((2024, 2030)), &self::root("root"));
     let expired = signed(&client_params((2020, 2026)), &root);
-    let refusal = |certificate: &[u8]| anchors.believe(certificate, Usage::Any, NOW).unwrap_err();
+    let refusal =
+        |certificate: &[u8]| trust_store.verify_client(certificate, Usage::Any, NOW).unwrap_err();
     assert_eq!(refusal(&other), Refusal::UnknownAuthority);
     assert_eq!(refusal(&expired), Refusal::CertificateExpired);
 }
@@ -165,7 +171,7 @@ fn a_client_certificate_is_no_authority() {
     params.is_ca = IsCa::ExplicitNoCa;
     let alice = CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &root).unwrap();
     let forged = signed(&client_params((2024, 2030)), &alice);
-    let with_alice = Anchors::new(&[der(&root), der(&alice)], 16).unwrap();
+    let with_alice = TrustStore::new(&[der(&root), der(&alice)], 16).unwrap();
     assert_eq!(with_alice.issuers().len(), 1);
     assert_eq!(refusal(&with_alice, &forged), Refusal::UnknownAuthority);
 }
@@ -177,29 +183,29 @@ fn intermediates_must_be_valid_and_known() {
 
     let ended = intermediate("ended", (2020, 2026), &root);
     assert_eq!(
-        refusal(&anchors(&[&root, &ended]), &certificate(&ended)),
+        refusal(&trust_store(&[&root, &ended]), &certificate(&ended)),
         Refusal::CertificateExpired
     );
     let begins = intermediate("begins", (2027, 2030), &root);
     assert_eq!(
-        refusal(&anchors(&[&root, &begins]), &certificate(&begins)),
+        refusal(&trust_store(&[&root, &begins]), &certificate(&begins)),
         Refusal::CertificateNotYetValid
     );
-    assert_eq!(refusal(&anchors(&[&root]), &certificate(&ended)), Refusal::UnknownAuthority);
+    assert_eq!(refusal(&trust_store(&[&root]), &certificate(&ended)), Refusal::UnknownAuthority);
 }
 
 #[test]
 fn a_remembered_path_is_not_believed_beyond_its_ends() {
     let root = root("root");
     let between = intermediate("between", (2022, 2028), &root);
-    let anchors = anchors(&[&root, &between]);
+    let trust_store = trust_store(&[&root, &between]);
     let certificate = signed(&client_params((2024, 2030)), &between);
-    let first = anchors.believe(&certificate, CLIENT, NOW).unwrap();
-    let again = anchors.believe(&certificate, CLIENT, NOW).unwrap();
+    let first = trust_store.verify_client(&certificate, CLIENT, NOW).unwrap();
+    let again = trust_store.verify_client(&certificate, CLIENT, NOW).unwrap();
     assert!(std::sync::Arc::ptr_eq(&first, &again), "not from the cache");
 
-    let (begin, end) = (Moment::from_secs(1_704_067_200), Moment::from_secs(1_830_297_600));
-    let at = |now| anchors.believe(&certificate, CLIENT, now).map(|_| ());
+    let (begin, end) = (Timestamp::from_secs(1_704_067_200), Timestamp::from_secs(1_830_297_600));
+    let at = |now| trust_store.verify_client(&certificate, CLIENT, now).map(|_| ());
     assert_eq!(at(begin), Ok(()));
     assert_eq!(at(begin.before(Duration::from_millis(1))), Err(Refusal::CertificateNotYetValid));
     assert_eq!(at(end.after(Duration::from_millis(999))), Ok(()));
@@ -215,13 +221,13 @@ fn another_path_may_remain_when_one_has_ended() {
         CertifiedIssuer::signed_by(authority_params("between", years), key, &root).unwrap()
     };
     let (old, renewed) = (between((2022, 2027)), between((2025, 2032)));
-    let anchors = anchors(&[&root, &old, &renewed]);
+    let trust_store = trust_store(&[&root, &old, &renewed]);
     let certificate = signed(&client_params((2024, 2030)), &old);
-    for moment in [year(2024).after(Duration::from_secs(86_400)), year(2026), year(2029)] {
-        assert!(anchors.believe(&certificate, CLIENT, moment).is_ok(), "{moment}");
+    for timestamp in [year(2024).after(Duration::from_secs(86_400)), year(2026), year(2029)] {
+        assert!(trust_store.verify_client(&certificate, CLIENT, timestamp).is_ok(), "{timestamp}");
     }
     assert_eq!(
-        anchors.believe(&certificate, CLIENT, year(2031)).unwrap_err(),
+        trust_store.verify_client(&certificate, CLIENT, year(2031)).unwrap_err(),
         Refusal::CertificateExpired
     );
 }
@@ -233,85 +239,38 @@ fn an_anchor_is_a_self_issued_authority() {
     let leaf = signed(&client_params((2024, 2030)), &root);
     for authorities in [vec![], vec![der(&between)], vec![leaf, der(&between)]] {
         let certificates = authorities.len();
-        let error = Anchors::new(&authorities, 16).unwrap_err();
+        let error = TrustStore::new(&authorities, 16).unwrap_err();
         assert_eq!(error, TrustError::NoAnchor { certificates, unfit: Vec::new() });
     }
     let mut torn = der(&root);
     torn.pop();
     assert!(matches!(
-        Anchors::new(&[der(&root), torn], 16),
+        TrustStore::new(&[der(&root), torn], 16),
         Err(TrustError::Unreadable { number: 2, .. })
     ));
-    assert_eq!(Anchors::new(&[der(&root), der(&root)], 16).unwrap().issuers().len(), 1);
+    assert_eq!(TrustStore::new(&[der(&root), der(&root)], 16).unwrap().issuers().len(), 1);
 }
 
 #[test]
 fn a_certificate_that_is_altered_or_torn_is_refused() {
     let root = root("root");
-    let anchors = anchors(&[&root]);
+    let trust_store = trust_store(&[&root]);
     let certificate = signed(&client_params((2024, 2030)), &root);
     for length in 0..certificate.len() {
-        assert_eq!(refusal(&anchors, &certificate[..length]), Refusal::BadCertificate, "{length}");
+        assert_eq!(
+            refusal(&trust_store, &certificate[..length]),
+            Refusal::BadCertificate,
+            "{length}"
+        );
     }
     for place in 0..certificate.len() {
         let mut altered = certificate.clone();
         altered[place] ^= 1;
-        assert!(anchors.believe(&altered, CLIENT, NOW).is_err(), "byte {place}");
+        assert!(trust_store.verify_client(&altered, CLIENT, NOW).is_err(), "byte {place}");
     }
     let mut longer = certificate;
     longer.push(0);
-    assert_eq!(refusal(&anchors, &longer), Refusal::BadCertificate);
-}
-
-fn believed(algorithm: &'static SignatureAlgorithm) -> (KeyPair, std::sync::Arc<Believed>) {
-    let root = root("root");
-    let key = KeyPair::generate_for(algorithm).unwrap();
-    let certificate = client_params((2024, 2030)).signed_by(&key, &root).unwrap();
-    (key, anchors(&[&root]).believe(certificate.der(), CLIENT, NOW).unwrap())
-}
-
-#[test]
-fn a_signature_is_of_this_key_over_this_message() {
-    for algorithm in
-        [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519]
-    {
-        let (key, believed) = believed(algorithm);
-        let signature = key.sign(b"open").unwrap();
-        assert_eq!(believed.verify_signature(b"open", &signature), Ok(()));
-        let refused = Err(Refusal::BadSignature);
-        assert_eq!(believed.verify_signature(b"shut", &signature), refused);
-        assert_eq!(
-            believed.verify_signature(b"open", &[signature.clone(), vec![0]].concat()),
-            refused
-        );
-        for length in 0..signature.len() {
-            assert_eq!(believed.verify_signature(b"open", &signature[..length]), refused);
-        }
-        let is_p256 = algorithm == &rcgen::PKCS_ECDSA_P256_SHA256;
-        assert_eq!(believed.verify_p256(b"open", &signature).is_ok(), is_p256);
-        let (_, other) = self::believed(algorithm);
-        assert_eq!(other.verify_signature(b"open", &signature), refused);
-    }
-}
-
-#[test]
-fn an_ecdsa_signature_has_one_encoding() {
-    let (key, believed) = believed(&rcgen::PKCS_ECDSA_P256_SHA256);
-    let signature = key.sign(b"open").unwrap();
-    let [SEQUENCE, length, integers @ ..] = &signature[..] else { panic!("not DER") };
-    let long = [&[SEQUENCE, 0x81, *length], integers].concat();
-    assert_eq!(believed.verify_signature(b"open", &long), Err(Refusal::BadSignature));
-    let [tag, r, rest @ ..] = integers else { panic!("not DER") };
-    let padded = [&[SEQUENCE, length + 1, *tag, r + 1, 0], rest].concat();
-    assert_eq!(believed.verify_signature(b"open", &padded), Err(Refusal::BadSignature));
-}
-
-#[test]
-fn a_key_of_another_kind_is_refused() {
-    let root = root("root");
-    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
-    let certificate = client_params((2024, 2030)).signed_by(&key, &root).unwrap();
-    assert_eq!(refusal(&anchors(&[&root]), certificate.der()), Refusal::BadCertificate);
+    assert_eq!(refusal(&trust_store, &longer), Refusal::BadCertificate);
 }
 
 fn named(name: &str, key: &KeyPair, above: Option<&Authority>) -> Authority {
@@ -324,23 +283,23 @@ fn named(name: &str, key: &KeyPair, above: Option<&Authority>) -> Authority {
 }
 
 /// The issuers on the path of a certificate by `authority`.
-fn issuers(anchors: &Anchors, authority: &Authority) -> Vec<crate::IssuerId> {
+fn issuers(trust_store: &TrustStore, authority: &Authority) -> Vec<crate::IssuerId> {
     let certificate = signed(&client_params((2024, 2030)), authority);
-    let believed = anchors.believe(&certificate, CLIENT, NOW).unwrap();
-    believed.path.iter().map(|one| one.id.issuer).collect()
+    let verified = trust_store.verify_client(&certificate, CLIENT, NOW).unwrap();
+    verified.path.iter().map(|one| one.id.issuer).collect()
 }
 
 #[test]
 fn of_two_authorities_of_one_name_the_one_whose_key_has_signed_is_the_issuer() {
     let (old, new) = (root("root"), root("root"));
     for order in [[&old, &new], [&new, &old]] {
-        let anchors = anchors(&order);
-        let [first, second] = anchors.issuers() else { panic!("two authorities") };
+        let trust_store = trust_store(&order);
+        let [first, second] = trust_store.issuers() else { panic!("two authorities") };
         assert_eq!(first.id().name, second.id().name);
         assert_ne!(first.id(), second.id());
         assert_ne!(first.name(), second.name(), "people must tell them apart");
-        assert_eq!(issuers(&anchors, order[0]), [*first.id()]);
-        assert_eq!(issuers(&anchors, order[1]), [*second.id()]);
+        assert_eq!(issuers(&trust_store, order[0]), [*first.id()]);
+        assert_eq!(issuers(&trust_store, order[1]), [*second.id()]);
     }
 }
 
@@ -348,8 +307,8 @@ fn of_two_authorities_of_one_name_the_one_whose_key_has_signed_is_the_issuer() {
 fn an_authority_renewed_with_its_key_is_one() {
     let key = KeyPair::generate().unwrap();
     let (old, new) = (named("root", &key, None), named("root", &key, None));
-    let anchors = anchors(&[&old, &new]);
-    let [first, second] = anchors.issuers() else { panic!("two authorities") };
+    let trust_store = trust_store(&[&old, &new]);
+    let [first, second] = trust_store.issuers() else { panic!("two authorities") };
     assert_eq!((first.id(), first.name()), (second.id(), "CN=root"));
     assert!(first.is_anchor() && second.is_anchor());
 }
@@ -359,8 +318,8 @@ fn an_intermediate_signed_by_several_is_one_and_is_revoked_by_each() {
     let (root, other, key) = (root("root"), root("other"), KeyPair::generate().unwrap());
     let by_root = named("between", &key, Some(&root));
     let by_other = named("between", &key, Some(&other));
-    let anchors = anchors(&[&root, &other, &by_root, &by_other]);
-    let [root, other, first, second] = anchors.issuers() else { panic!("four") };
+    let trust_store = trust_store(&[&root, &other, &by_root, &by_other]);
+    let [root, other, first, second] = trust_store.issuers() else { panic!("four") };
     assert_eq!(first.id(), second.id());
     let by = |issuer: &super::Issuer| issuer.certificates().map(|id| id.issuer).collect::<Vec<_>>();
     assert_eq!((by(first), by(second)), (vec![*root.id()], vec![*other.id()]));
@@ -371,13 +330,13 @@ fn an_intermediate_signed_by_several_is_one_and_is_revoked_by_each() {
 fn what_is_above_an_intermediate_is_told_by_its_signature_and_not_by_a_name() {
     let (old, new) = (root("root"), root("root"));
     let between = intermediate("between", (2020, 2040), &new);
-    let anchors = anchors(&[&old, &new, &between]);
-    let [_, new, between] = anchors.issuers() else { panic!("three authorities") };
+    let trust_store = trust_store(&[&old, &new, &between]);
+    let [_, new, between] = trust_store.issuers() else { panic!("three authorities") };
     let above: Vec<_> = between.certificates().map(|id| id.issuer).collect();
     assert_eq!(above, [*new.id()]);
     let stranger = intermediate("between", (2020, 2040), &root("root"));
-    let anchors = self::anchors(&[&old, &stranger]);
-    assert_eq!(anchors.issuers()[1].certificates().count(), 0, "nobody here has signed it");
+    let trust_store = self::trust_store(&[&old, &stranger]);
+    assert_eq!(trust_store.issuers()[1].certificates().count(), 0, "nobody here has signed it");
 }
 
 #[test]
@@ -385,16 +344,16 @@ fn a_new_key_that_the_old_one_vouches_for_is_no_anchor_by_its_name() {
     let (old_key, new_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let old = named("root", &old_key, None);
     let vouched = named("root", &new_key, Some(&old));
-    let with_old = anchors(&[&old, &vouched]);
-    let is_anchor = |anchors: &Anchors| {
-        anchors.issuers().iter().map(super::Issuer::is_anchor).collect::<Vec<_>>()
+    let with_old = trust_store(&[&old, &vouched]);
+    let is_anchor = |trust_store: &TrustStore| {
+        trust_store.issuers().iter().map(super::Issuer::is_anchor).collect::<Vec<_>>()
     };
     assert_eq!(is_anchor(&with_old), [true, false]);
     let [first, second] = with_old.issuers() else { panic!("two authorities") };
     assert_eq!(issuers(&with_old, &vouched), [*second.id(), *first.id()]);
     // With the new one's own root, too, there is a path that does not need the old one.
     let new = named("root", &new_key, None);
-    assert_eq!(is_anchor(&anchors(&[&old, &vouched, &new])), [true, false, true]);
+    assert_eq!(is_anchor(&trust_store(&[&old, &vouched, &new])), [true, false, true]);
     // Without the old one, the administrator trusts it by itself.
-    assert_eq!(is_anchor(&anchors(&[&vouched])), [true]);
+    assert_eq!(is_anchor(&trust_store(&[&vouched])), [true]);
 }

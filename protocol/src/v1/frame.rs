@@ -2,19 +2,19 @@
 
 use zeroize::Zeroizing;
 
-use super::message::Message;
+use super::message::V1Message;
 use super::{
-    BLOCK, HEADER, LONGEST_DATAGRAM, OVERHEAD, PROTOCOL, Rules, SHORTEST_DATAGRAM, VERSION,
+    BLOCK, HEADER, LONGEST_DATAGRAM, OVERHEAD, PROTOCOL, SHORTEST_DATAGRAM, V1Rules, VERSION,
 };
 use super::{cipher, headers};
-use crate::letter::Letter;
+use crate::decrypted::DecryptedKnock;
 use crate::p256::UNCOMPRESSED;
 use crate::trust::Usage;
 use crate::{Datagram, Encapsulation, Refusal, ServerKey};
 
 /// Ciphertext and one-time key of a knock.
 #[derive(Debug)]
-pub(crate) struct Frame {
+pub(crate) struct V1Frame {
     point: Encapsulation,
     /// A multiple of [`BLOCK`]; overwritten when dropped, because it is decrypted where it stands.
     blocks: Zeroizing<Vec<u8>>,
@@ -22,13 +22,13 @@ pub(crate) struct Frame {
     usage: Usage,
 }
 
-impl Frame {
+impl V1Frame {
     /// Sorts out what cannot be a knock. Costs one small copy and no cryptography.
     ///
     /// The header is covered by nothing, so it proves nothing. As in the original, versions up to
     /// ours are taken: 0.0.1 is what it called itself until 2017, although those packets do not
     /// decrypt.
-    pub(crate) fn read(datagram: Datagram<'_>, rules: Rules) -> Result<Self, Refusal> {
+    pub(crate) fn read(datagram: Datagram<'_>, rules: V1Rules) -> Result<Self, Refusal> {
         let (payload, is_ipv4) = (datagram.payload(), datagram.source().is_ipv4());
         let whole_frame = payload.len() + headers(is_ipv4);
         if !has_a_length(payload.len()) || whole_frame < usize::from(rules.shortest_frame) {
@@ -56,10 +56,10 @@ impl Frame {
     }
 
     /// Decrypts it and takes it apart.
-    pub(crate) fn open(&mut self, key: &ServerKey) -> Result<Letter<'_>, Refusal> {
+    pub(crate) fn open(&mut self, key: &ServerKey) -> Result<DecryptedKnock<'_>, Refusal> {
         let decrypted = cipher::decrypt(key.hpke.key(), &self.point, &mut self.blocks);
         decrypted.map_err(|_| Refusal::NotForThisServer)?;
-        Ok(Message::read(&self.blocks, self.is_ipv4)?.letter(self.usage))
+        Ok(V1Message::read(&self.blocks, self.is_ipv4)?.letter(self.usage))
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
 
     const V4: &str = "192.0.2.10:4000";
     const V6: &str = "[2001:db8::10]:4000";
-    const RULES: Rules = Rules { shortest_frame: 800, any_usage: false };
+    const RULES: V1Rules = V1Rules { shortest_frame: 800, any_usage: false };
 
     fn datagram(length: usize) -> Vec<u8> {
         let mut bytes = vec![7; length];
@@ -86,9 +86,9 @@ mod tests {
         bytes
     }
 
-    fn read(payload: &[u8], source: &str, rules: Rules) -> Result<(), Refusal> {
+    fn read(payload: &[u8], source: &str, rules: V1Rules) -> Result<(), Refusal> {
         let source: SocketAddr = source.parse().unwrap();
-        Frame::read(Datagram::new(source, payload), rules).map(drop)
+        V1Frame::read(Datagram::new(source, payload), rules).map(drop)
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn the_least_length_is_that_of_the_whole_ethernet_frame() {
         let short = |length: u16, source, frame| {
-            let rules = Rules { shortest_frame: frame, ..RULES };
+            let rules = V1Rules { shortest_frame: frame, ..RULES };
             read(&datagram(length.into()), source, rules)
         };
         // 69 + 16 * 43 = 757 bytes: 799 as a frame of IPv4, 819 of IPv6
@@ -109,13 +109,13 @@ mod tests {
         assert_eq!(short(757, V6, 819), Ok(()));
         assert_eq!(short(757, V6, 820), Err(Refusal::WrongLength));
         assert_eq!(short(757, "[::ffff:192.0.2.10]:1", 800), Err(Refusal::WrongLength));
-        assert!(Rules { shortest_frame: 819, ..RULES }.lengths().contains(&757));
-        assert!(!Rules { shortest_frame: 820, ..RULES }.lengths().contains(&757));
+        assert!(V1Rules { shortest_frame: 819, ..RULES }.lengths().contains(&757));
+        assert!(!V1Rules { shortest_frame: 820, ..RULES }.lengths().contains(&757));
     }
 
     #[test]
     fn lengths_are_whole_blocks_within_bounds() {
-        let lax = Rules { shortest_frame: 0, ..RULES };
+        let lax = V1Rules { shortest_frame: 0, ..RULES };
         let read = |length: usize| read(&datagram(length), V4, lax);
         for good in [SHORTEST_DATAGRAM, 325, 869, 1557, LONGEST_DATAGRAM] {
             assert_eq!(read(good), Ok(()), "{good}");
@@ -124,7 +124,7 @@ mod tests {
             assert_eq!(read(bad), Err(Refusal::WrongLength), "{bad}");
         }
         assert_eq!(
-            super::Frame::read(Datagram::new(V4.parse().unwrap(), &[]), lax).err(),
+            super::V1Frame::read(Datagram::new(V4.parse().unwrap(), &[]), lax).err(),
             Some(Refusal::WrongLength)
         );
     }

@@ -10,11 +10,11 @@ use core::net::IpAddr;
 
 use super::{BLOCK, FIELDS, SIGNATURE, TRAILER};
 use crate::bytes::Bytes;
-use crate::letter::{Letter, Signature};
-use crate::signed::Signed;
+use crate::decrypted::{DecryptedKnock, KnockSignature};
+use crate::signed::SignedBytes;
 use crate::trust::Usage;
-use crate::v2::{ClaimedAddress, Wish};
-use crate::{Moment, Refusal, Service, der};
+use crate::v2::{ClaimedAddress, KnockRequest};
+use crate::{Refusal, Service, Timestamp, der};
 
 /// No signature is shorter: two integers of one byte in DER.
 const SHORTEST_SIGNATURE: usize = 8;
@@ -23,10 +23,10 @@ const SHORTEST_SIGNATURE: usize = 8;
 const UDP: u8 = 0;
 
 /// A message as the client wrote it. Nothing in it has been checked but its form.
-pub(super) struct Message<'a> {
+pub(super) struct V1Message<'a> {
     service: Service,
     address: IpAddr,
-    stamp: Moment,
+    stamp: Timestamp,
     certificate: &'a [u8],
     /// All that precedes the signature's length byte.
     unsigned: &'a [u8],
@@ -35,7 +35,7 @@ pub(super) struct Message<'a> {
     sound: bool,
 }
 
-impl<'a> Message<'a> {
+impl<'a> V1Message<'a> {
     /// Takes apart what came out of the decryption, padding included. The address is of the family
     /// of the packet.
     pub(super) fn read(blocks: &'a [u8], is_ipv4: bool) -> Result<Self, Refusal> {
@@ -50,9 +50,9 @@ impl<'a> Message<'a> {
     }
 
     /// In the terms of all dialects.
-    pub(super) fn letter(self, usage: Usage) -> Letter<'a> {
-        Letter {
-            wish: Wish {
+    pub(super) fn letter(self, usage: Usage) -> DecryptedKnock<'a> {
+        DecryptedKnock {
+            wish: KnockRequest {
                 stamp: self.stamp,
                 lifetime: None,
                 single_use: false,
@@ -64,20 +64,23 @@ impl<'a> Message<'a> {
             secret: None,
             certificate: self.certificate,
             usage,
-            signed: Signed::new(&[self.unsigned]),
-            signature: Signature::P256 { bytes: self.signature, sound: self.sound },
+            signed: SignedBytes::new(&[self.unsigned]),
+            signature: KnockSignature::P256 { bytes: self.signature, sound: self.sound },
         }
     }
 }
 
 /// What precedes the certificate; no service if it is port 0.
-fn read_fields(blocks: &[u8], is_ipv4: bool) -> Result<(Option<Service>, IpAddr, Moment), Refusal> {
+fn read_fields(
+    blocks: &[u8],
+    is_ipv4: bool,
+) -> Result<(Option<Service>, IpAddr, Timestamp), Refusal> {
     let mut rest = Bytes::new(blocks);
     let mut read = || {
         let first = rest.byte()?;
         let (transport, port) = (rest.byte()?, rest.u16()?);
         let address = rest.array::<16>()?;
-        let stamp = Moment::from_secs(rest.u32()?.into());
+        let stamp = Timestamp::from_secs(rest.u32()?.into());
         (first == 0).then_some((transport, port, address, stamp))
     };
     let (transport, port, address, stamp) = read().ok_or(Refusal::NotForThisServer)?;
@@ -99,7 +102,7 @@ fn address_of(bytes: [u8; 16], is_ipv4: bool) -> IpAddr {
 fn read_certificate(blocks: &[u8]) -> Option<&[u8]> {
     let end = blocks.len().checked_sub(1 + TRAILER)?;
     let room = blocks.get(FIELDS..end)?;
-    der::Elements::new(room).one(der::SEQUENCE).ok().map(|element| element.whole)
+    der::DerElements::new(room).one(der::SEQUENCE).ok().map(|element| element.whole)
 }
 
 /// What follows the certificate and whatever the client put behind it.

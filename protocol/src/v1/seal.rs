@@ -11,7 +11,7 @@ use super::{
     BLOCK, FIELDS, HEADER, KNOCK_PORTS, OVERHEAD, PROTOCOL, SHORTEST_FRAME, SIGNATURE, TRAILER,
     VERSION, cipher, headers,
 };
-use crate::{Identity, Moment, ServerCertificate, Service, Transport};
+use crate::{Identity, ServerCertificate, Service, Timestamp, Transport};
 
 /// The largest frame that a knock becomes: what every Ethernet carries whole, its header included.
 /// The original does not put fragments together.
@@ -19,9 +19,9 @@ const LONGEST_FRAME: usize = 14 + 1500;
 
 /// What a client asks for: all that this dialect can say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Wish {
+pub struct V1KnockRequest {
     /// The client's clock, up to 2106-02-07. Fractions of a second are cut off.
-    pub stamp: Moment,
+    pub stamp: Timestamp,
     /// What to open: a single port.
     pub service: Service,
     /// Where the client is, as the server will see it: in the family that the packet then has.
@@ -30,7 +30,7 @@ pub struct Wish {
 
 /// Why a wish cannot be sent, and what to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum SealError {
+pub enum V1SealError {
     /// The certificate does not fit.
     #[error(
         "the client's certificate has {size} bytes and only {limit} fit into a knock of protocol v1; \
@@ -56,7 +56,7 @@ pub enum SealError {
     Library,
 }
 
-impl From<Unspecified> for SealError {
+impl From<Unspecified> for V1SealError {
     fn from(_: Unspecified) -> Self {
         Self::Library
     }
@@ -71,40 +71,40 @@ impl From<Unspecified> for SealError {
 pub fn seal(
     identity: &Identity,
     server: &ServerCertificate,
-    wish: &Wish,
-) -> Result<Vec<u8>, SealError> {
+    wish: &V1KnockRequest,
+) -> Result<Vec<u8>, V1SealError> {
     if !identity.is_p256() {
-        return Err(SealError::NotP256);
+        return Err(V1SealError::NotP256);
     }
-    let draft = Draft::new(wish, identity.certificate())?;
+    let draft = UnsignedV1Message::new(wish, identity.certificate())?;
     let signature = identity.sign(&draft.0)?;
-    let message = draft.finish(&signature).ok_or(SealError::Library)?;
+    let message = draft.finish(&signature).ok_or(V1SealError::Library)?;
     encrypt(server, message, &PrivateKey::generate(&ECDH_P256)?)
 }
 
 /// A port to knock on as the original's clients do, any of [`KNOCK_PORTS`].
-pub fn draw_knock_port() -> Result<u16, SealError> {
+pub fn draw_knock_port() -> Result<u16, V1SealError> {
     let mut random = [0; 8];
     rand::fill(&mut random)?;
     let (first, last) = (u64::from(*KNOCK_PORTS.start()), u64::from(*KNOCK_PORTS.end()));
     let drawn = first + u64::from_be_bytes(random) % (last - first + 1);
-    u16::try_from(drawn).map_err(|_| SealError::Library)
+    u16::try_from(drawn).map_err(|_| V1SealError::Library)
 }
 
 /// The part of a message that is signed.
-struct Draft(Vec<u8>);
+struct UnsignedV1Message(Vec<u8>);
 
-impl Draft {
-    fn new(wish: &Wish, certificate: &[u8]) -> Result<Self, SealError> {
+impl UnsignedV1Message {
+    fn new(wish: &V1KnockRequest, certificate: &[u8]) -> Result<Self, V1SealError> {
         if wish.service.width() != 1 {
-            return Err(SealError::SeveralPorts(wish.service));
+            return Err(V1SealError::SeveralPorts(wish.service));
         }
-        let seconds = u32::try_from(wish.stamp.as_secs()).map_err(|_| SealError::Stamp)?;
+        let seconds = u32::try_from(wish.stamp.as_secs()).map_err(|_| V1SealError::Stamp)?;
         let address = wish.address.to_canonical();
-        let room = Room::of(headers(address.is_ipv4()));
+        let room = PaddingRoom::of(headers(address.is_ipv4()));
         let size = certificate.len();
         if size > room.most {
-            return Err(SealError::CertificateTooLarge { size, limit: room.most });
+            return Err(V1SealError::CertificateTooLarge { size, limit: room.most });
         }
         // room for signature and padding: it never grows
         let mut draft = Vec::with_capacity(FIELDS + room.most + TRAILER + BLOCK);
@@ -129,14 +129,14 @@ impl Draft {
 }
 
 /// Bytes between the fields and the trailer of a message.
-struct Room {
+struct PaddingRoom {
     /// That make the frame long enough for an original server.
     least: usize,
     /// That still fit into one packet.
     most: usize,
 }
 
-impl Room {
+impl PaddingRoom {
     /// Behind `headers` of the network.
     fn of(headers: usize) -> Self {
         let ciphertext = |frame: usize| frame - headers - OVERHEAD;
@@ -163,7 +163,7 @@ fn encrypt(
     server: &ServerCertificate,
     mut message: Vec<u8>,
     once: &PrivateKey,
-) -> Result<Vec<u8>, SealError> {
+) -> Result<Vec<u8>, V1SealError> {
     cipher::encrypt(once, &server.point, &mut message)?;
     let mut datagram = Vec::with_capacity(HEADER + message.len() + OVERHEAD);
     datagram.push(PROTOCOL);

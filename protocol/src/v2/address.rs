@@ -2,8 +2,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use super::{ClaimedAddress, Wish};
-use crate::{AddressClaim, Refusal, Rules};
+use super::{ClaimedAddress, KnockRequest};
+use crate::{AddressClaim, KnockRules, Refusal};
 
 /// Compares what a client claims with where its datagram came from. A knock that fails here has
 /// burnt nothing: whoever moved networks, or was relayed, can knock again.
@@ -11,9 +11,9 @@ use crate::{AddressClaim, Refusal, Rules};
 /// The source itself is as the kernel saw it and may be forged: the gain of forging it is a door
 /// open for somebody who did not ask.
 pub(crate) fn claim(
-    wish: &Wish,
+    wish: &KnockRequest,
     source: SocketAddr,
-    rules: &Rules,
+    rules: &KnockRules,
 ) -> Result<AddressClaim, Refusal> {
     let source = source.ip();
     let signed = match wish.address {
@@ -34,7 +34,7 @@ pub(crate) fn claim(
 }
 
 /// A second address of the source's own family would be an address that the knock did not come from.
-fn check_second(second: IpAddr, source: IpAddr, rules: &Rules) -> Result<(), Refusal> {
+fn check_second(second: IpAddr, source: IpAddr, rules: &KnockRules) -> Result<(), Refusal> {
     if second.is_ipv4() == source.is_ipv4() {
         return Err(Refusal::AddressMismatch);
     }
@@ -63,15 +63,15 @@ mod tests {
     use core::time::Duration;
 
     use super::*;
-    use crate::Moment;
+    use crate::Timestamp;
 
-    fn wish(first: &str, second: Option<&str>) -> Wish {
+    fn wish(first: &str, second: Option<&str>) -> KnockRequest {
         let address = match first {
             "source" => ClaimedAddress::Source,
             address => ClaimedAddress::Ip(address.parse().unwrap()),
         };
-        Wish {
-            stamp: Moment::EPOCH,
+        KnockRequest {
+            stamp: Timestamp::EPOCH,
             lifetime: None,
             single_use: false,
             answer: false,
@@ -81,8 +81,8 @@ mod tests {
         }
     }
 
-    const RULES: Rules =
-        Rules { window: Duration::from_secs(7), unsigned_address: true, second_address: true };
+    const RULES: KnockRules =
+        KnockRules { window: Duration::from_secs(7), unsigned_address: true, second_address: true };
 
     fn judged(first: &str, second: Option<&str>, source: &str) -> Result<AddressClaim, Refusal> {
         let source = SocketAddr::new(source.parse().unwrap(), 40000);
@@ -107,7 +107,7 @@ mod tests {
         assert!(!claim.signed());
         assert_eq!(claim.all().collect::<Vec<_>>(), ["192.0.2.7".parse::<IpAddr>().unwrap()]);
 
-        let strict = Rules { unsigned_address: false, ..RULES };
+        let strict = KnockRules { unsigned_address: false, ..RULES };
         let source = "192.0.2.7:40000".parse().unwrap();
         let refusal = super::claim(&wish("source", None), source, &strict).unwrap_err();
         assert_eq!(refusal, Refusal::AddressUnsigned);
@@ -126,7 +126,7 @@ mod tests {
         }
         let source = "192.0.2.7:40000".parse().unwrap();
         let wish = wish("source", Some("2001:db8::7"));
-        let one_address = Rules { second_address: false, ..RULES };
+        let one_address = KnockRules { second_address: false, ..RULES };
         let refusal = super::claim(&wish, source, &one_address).unwrap_err();
         assert_eq!(refusal, Refusal::SecondAddress);
     }

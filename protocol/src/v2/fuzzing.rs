@@ -2,8 +2,8 @@
 //! `make fuzz` sets: no program has it.
 
 use super::MESSAGE_LENGTH;
-use super::draft::Draft;
-use super::message::Message;
+use super::message::V2Message;
+use super::unsigned::UnsignedMessage;
 
 /// Reads a decrypted message and writes what was read; `None` if it is refused.
 ///
@@ -11,8 +11,9 @@ use super::message::Message;
 ///
 /// If what was read cannot be written.
 pub fn rewrite(message: &[u8]) -> Option<Vec<u8>> {
-    let Message { wish, secret, certificate, signature, .. } = Message::read(message).ok()?;
-    let draft = Draft::new(&wish, secret, certificate, signature.len()).expect("it was read");
+    let V2Message { wish, secret, certificate, signature, .. } = V2Message::read(message).ok()?;
+    let draft =
+        UnsignedMessage::new(&wish, secret, certificate, signature.len()).expect("it was read");
     let length = u8::try_from(signature.len()).expect("it was read from a byte");
     let mut again = [draft.unsigned(), &[length], signature].concat();
     again.resize(MESSAGE_LENGTH, 0);

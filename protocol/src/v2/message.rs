@@ -14,14 +14,14 @@ use core::net::IpAddr;
 use core::num::NonZeroU16;
 
 use super::{
-    ClaimedAddress, MAX_SERVICES, MESSAGE_LENGTH, SECRET_LENGTH, VERSION, Wish, flag, kind,
+    ClaimedAddress, KnockRequest, MAX_SERVICES, MESSAGE_LENGTH, SECRET_LENGTH, VERSION, flag, kind,
 };
 use crate::bytes::Bytes;
-use crate::{Moment, Refusal, Service, Transport, der};
+use crate::{Refusal, Service, Timestamp, Transport, der};
 
 /// A message as the client wrote it. Nothing in it has been checked but its form.
-pub(crate) struct Message<'a> {
-    pub(crate) wish: Wish,
+pub(crate) struct V2Message<'a> {
+    pub(crate) wish: KnockRequest,
     /// What the key of the answer is made from.
     pub(crate) secret: &'a [u8; SECRET_LENGTH],
     /// One DER object: perhaps an X.509 certificate.
@@ -31,7 +31,7 @@ pub(crate) struct Message<'a> {
     pub(crate) signature: &'a [u8],
 }
 
-impl<'a> Message<'a> {
+impl<'a> V2Message<'a> {
     /// Takes a message apart.
     pub(crate) fn read(message: &'a [u8]) -> Result<Self, Refusal> {
         if message.len() != MESSAGE_LENGTH {
@@ -41,7 +41,7 @@ impl<'a> Message<'a> {
     }
 }
 
-fn read(message: &[u8]) -> Option<Message<'_>> {
+fn read(message: &[u8]) -> Option<V2Message<'_>> {
     let mut rest = Bytes::new(message);
     if rest.byte()? != VERSION {
         return None;
@@ -50,7 +50,7 @@ fn read(message: &[u8]) -> Option<Message<'_>> {
     if flags & !(flag::SINGLE_USE | flag::ANSWER) != 0 {
         return None;
     }
-    let stamp = Moment::from_millis(rest.u64()?);
+    let stamp = Timestamp::from_millis(rest.u64()?);
     let secret = rest.array()?;
     let lifetime = NonZeroU16::new(rest.u16()?);
     let (address, second) = read_addresses(&mut rest)?;
@@ -65,8 +65,8 @@ fn read(message: &[u8]) -> Option<Message<'_>> {
     }
     let single_use = flags & flag::SINGLE_USE != 0;
     let answer = flags & flag::ANSWER != 0;
-    let wish = Wish { stamp, lifetime, single_use, answer, address, second, services };
-    Some(Message { wish, secret, certificate, unsigned, signature })
+    let wish = KnockRequest { stamp, lifetime, single_use, answer, address, second, services };
+    Some(V2Message { wish, secret, certificate, unsigned, signature })
 }
 
 fn read_addresses(rest: &mut Bytes<'_>) -> Option<(ClaimedAddress, Option<IpAddr>)> {

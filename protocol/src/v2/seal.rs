@@ -8,9 +8,9 @@ use rustls::crypto::aws_lc_rs::hpke::DH_KEM_P256_HKDF_SHA256_AES_128;
 use rustls::crypto::hpke::{Hpke, HpkePublicKey, HpkeSealer};
 use zeroize::Zeroizing;
 
-use super::draft::Draft;
 use super::signed::signed;
-use super::{ClaimedAddress, SEALED_LENGTH, SECRET_LENGTH, Sealed, Veil, Wish};
+use super::unsigned::UnsignedMessage;
+use super::{ClaimedAddress, KnockRequest, SEALED_LENGTH, SECRET_LENGTH, Sealed, Veil};
 use crate::service::union;
 use crate::{AnswerKey, Encapsulation, Identity, ServerCertificate, Service, Transport};
 
@@ -61,12 +61,13 @@ impl From<rustls::Error> for SealError {
 pub fn seal(
     identity: &Identity,
     server: &ServerCertificate,
-    wish: &Wish,
+    wish: &KnockRequest,
 ) -> Result<Sealed, SealError> {
     let wish = tidy(wish)?;
     let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
     rand::fill(secret.as_mut())?;
-    let draft = Draft::new(&wish, &secret, identity.certificate(), identity.max_signature())?;
+    let draft =
+        UnsignedMessage::new(&wish, &secret, identity.certificate(), identity.max_signature())?;
 
     let (encapsulation, mut sealer) = encapsulate(server)?;
     let signed = signed(server.sid(), &encapsulation, draft.unsigned());
@@ -77,7 +78,7 @@ pub fn seal(
 
     let id = signed.id();
     Ok(Sealed {
-        datagram: Veil::new(server.sid())?.draw(&encapsulation, &ciphertext)?,
+        datagram: Veil::new(server.sid())?.seal(&encapsulation, &ciphertext)?,
         id,
         answer_key: AnswerKey::new(&secret, &id)?,
     })
@@ -94,7 +95,7 @@ fn encapsulate(
 }
 
 /// The same wish in the one form that can be written, or why there is none.
-fn tidy(wish: &Wish) -> Result<Wish, SealError> {
+fn tidy(wish: &KnockRequest) -> Result<KnockRequest, SealError> {
     let unfit = wish.services.iter().find(|service| !fits_single_use(**service));
     if let (true, Some(service)) = (wish.single_use, unfit) {
         return Err(SealError::SingleUseUnfit(*service));
@@ -110,7 +111,7 @@ fn tidy(wish: &Wish) -> Result<Wish, SealError> {
     {
         return Err(SealError::SecondAddress);
     }
-    Ok(Wish { address, second, services, ..wish.clone() })
+    Ok(KnockRequest { address, second, services, ..wish.clone() })
 }
 
 fn fits_single_use(service: Service) -> bool {

@@ -7,22 +7,22 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
-use super::message::Message;
+use super::message::V2Message;
 use super::signed::signed;
 use super::{DATAGRAM_LENGTH, FRAME_LENGTH, SEALED_LENGTH};
-use crate::letter::{Letter, Signature};
-use crate::symmetric::{Key, NONCE_LENGTH, TAG_LENGTH};
+use crate::decrypted::{DecryptedKnock, KnockSignature};
+use crate::symmetric::{AeadKey, NONCE_LENGTH, TAG_LENGTH};
 use crate::trust::Usage;
 use crate::{Encapsulation, Refusal, ServerKey};
 
 const INFO: &[u8] = b"sknock v2 veil";
 
 /// Draws and lifts one server's veil.
-pub(crate) struct Veil(Key);
+pub(crate) struct Veil(AeadKey);
 
 /// What is under the veil: not yet decrypted, and not yet believed.
 #[derive(Debug)]
-pub(crate) struct Frame {
+pub(crate) struct V2Frame {
     pub(crate) encapsulation: Encapsulation,
     /// HPKE's ciphertext; overwritten when dropped, because it is decrypted where it stands.
     pub(crate) sealed: Zeroizing<[u8; SEALED_LENGTH]>,
@@ -30,11 +30,11 @@ pub(crate) struct Frame {
 
 impl Veil {
     pub(crate) fn new(sid: &[u8; 32]) -> Result<Self, Unspecified> {
-        Key::derive(sid, b"", INFO).map(Self)
+        AeadKey::derive(sid, b"", INFO).map(Self)
     }
 
     /// Covers a one-time key and a ciphertext, under a fresh nonce.
-    pub(crate) fn draw(
+    pub(crate) fn seal(
         &self,
         encapsulation: &Encapsulation,
         sealed: &[u8; SEALED_LENGTH],
@@ -57,12 +57,12 @@ impl Veil {
     }
 
     /// Finds the frame in a datagram, without allocating and without any public-key operation.
-    pub(crate) fn lift(&self, payload: &[u8]) -> Result<Frame, Refusal> {
+    pub(crate) fn unseal(&self, payload: &[u8]) -> Result<V2Frame, Refusal> {
         let datagram: &[u8; DATAGRAM_LENGTH] =
             payload.try_into().map_err(|_| Refusal::WrongLength)?;
         let mut frame = [0; FRAME_LENGTH];
         self.open(datagram, &mut frame).ok_or(Refusal::NotVeiled)?;
-        Frame::read(&frame).ok_or(Refusal::NotVeiled)
+        V2Frame::read(&frame).ok_or(Refusal::NotVeiled)
     }
 
     fn open(&self, datagram: &[u8], frame: &mut [u8; FRAME_LENGTH]) -> Option<()> {
@@ -72,7 +72,7 @@ impl Veil {
     }
 }
 
-impl Frame {
+impl V2Frame {
     fn read(frame: &[u8; FRAME_LENGTH]) -> Option<Self> {
         let (encapsulation, sealed) = frame.split_first_chunk()?;
         let sealed = sealed.try_into().ok()?;
@@ -80,16 +80,16 @@ impl Frame {
     }
 
     /// Decrypts it and takes it apart.
-    pub(crate) fn open(&mut self, key: &ServerKey) -> Result<Letter<'_>, Refusal> {
+    pub(crate) fn open(&mut self, key: &ServerKey) -> Result<DecryptedKnock<'_>, Refusal> {
         let plain = key.hpke.open(&self.encapsulation, b"", self.sealed.as_mut());
-        let message = Message::read(plain.map_err(|_| Refusal::NotForThisServer)?)?;
-        Ok(Letter {
+        let message = V2Message::read(plain.map_err(|_| Refusal::NotForThisServer)?)?;
+        Ok(DecryptedKnock {
             secret: message.wish.answer.then_some(message.secret),
             wish: message.wish,
             certificate: message.certificate,
             usage: Usage::ClientAuthentication,
             signed: signed(key.sid(), &self.encapsulation, message.unsigned),
-            signature: Signature::OfKey(message.signature),
+            signature: KnockSignature::OfKey(message.signature),
         })
     }
 }
@@ -103,12 +103,12 @@ mod tests {
     }
 
     fn datagram() -> [u8; DATAGRAM_LENGTH] {
-        veil().draw(&[9; 65], &[8; SEALED_LENGTH]).unwrap()
+        veil().seal(&[9; 65], &[8; SEALED_LENGTH]).unwrap()
     }
 
     #[test]
     fn what_was_covered_is_found() {
-        let frame = veil().lift(&datagram()).unwrap();
+        let frame = veil().unseal(&datagram()).unwrap();
         assert_eq!(frame.encapsulation, [9; 65]);
         assert_eq!(*frame.sealed, [8; SEALED_LENGTH]);
     }
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn only_1200_bytes_are_looked_at() {
         for length in [0, 1, 1199, 1201, 65507] {
-            let refusal = veil().lift(&vec![0; length]).unwrap_err();
+            let refusal = veil().unseal(&vec![0; length]).unwrap_err();
             assert_eq!(refusal, Refusal::WrongLength, "{length}");
         }
     }
@@ -134,9 +134,9 @@ mod tests {
         for at in 0..genuine.len() {
             let mut altered = genuine;
             altered[at] ^= 0x80;
-            assert_eq!(veil().lift(&altered).unwrap_err(), Refusal::NotVeiled, "byte {at}");
+            assert_eq!(veil().unseal(&altered).unwrap_err(), Refusal::NotVeiled, "byte {at}");
         }
         let other = Veil::new(&[2; 32]).unwrap();
-        assert_eq!(other.lift(&genuine).unwrap_err(), Refusal::NotVeiled);
+        assert_eq!(other.unseal(&genuine).unwrap_err(), Refusal::NotVeiled);
     }
 }

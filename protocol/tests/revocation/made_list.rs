@@ -4,7 +4,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
     SigningKey,
 };
-use sknock_protocol::Anchors;
+use sknock_protocol::TrustStore;
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
@@ -22,10 +22,10 @@ pub(crate) fn authority_with(name: &str, usages: &[KeyUsagePurpose]) -> Authorit
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-pub(crate) fn anchors(authorities: &[&Authority]) -> Anchors {
+pub(crate) fn anchors(authorities: &[&Authority]) -> TrustStore {
     let certificates: Vec<_> =
         authorities.iter().map(|authority| authority.as_ref().der().to_vec()).collect();
-    Anchors::new(&certificates, 2).unwrap()
+    TrustStore::new(&certificates, 2).unwrap()
 }
 
 /// What stands in a list; made on 2026-07-01, due on 2026-08-01.

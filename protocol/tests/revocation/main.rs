@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use made_list::{MadeList, anchors, authority, authority_with, extension};
 use rcgen::{KeyPair, KeyUsagePurpose};
-use sknock_protocol::{Anchors, Announced, CrlError, FUTURE_SLACK, Moment, RevocationList};
+use sknock_protocol::{CrlError, CrlHeader, FUTURE_SLACK, RevocationList, Timestamp, TrustStore};
 
-fn error(der: &[u8], anchors: &Anchors) -> CrlError {
+fn error(der: &[u8], anchors: &TrustStore) -> CrlError {
     RevocationList::verify(der, anchors).unwrap_err()
 }
 
@@ -29,8 +29,8 @@ fn a_list_says_what_it_says() {
     assert_eq!((list.len(), list.is_empty()), (3, false));
     assert!(list.contains(&[0, 5]) && !list.contains(&[6]));
     assert_eq!(list.number(), Some(&[0x81, 2][..]));
-    assert_eq!(list.this_update(), Moment::from_secs(1_782_864_000)); // 2026-07-01
-    assert_eq!(list.next_update(), Moment::from_secs(1_785_542_400)); // 2026-08-01
+    assert_eq!(list.this_update(), Timestamp::from_secs(1_782_864_000)); // 2026-07-01
+    assert_eq!(list.next_update(), Timestamp::from_secs(1_785_542_400)); // 2026-08-01
     assert_eq!(list.issuer_name(), "CN=root");
 
     let mut empty = MadeList::new();
@@ -45,7 +45,7 @@ fn times_are_read_on_both_sides_of_2050() {
     let mut made = MadeList::new();
     made.next_update = Some("20510101000000Z".into());
     let list = RevocationList::verify(&made.signed(&root), &anchors(&[&root])).unwrap();
-    assert_eq!(list.next_update(), Moment::from_secs(2_556_144_000));
+    assert_eq!(list.next_update(), Timestamp::from_secs(2_556_144_000));
     for bad in ["", "2607", "261301000000Z", "nonsense here", "19500101000000Z"] {
         made.next_update = Some(bad.into());
         assert_eq!(error(&made.signed(&root), &anchors(&[&root])), CrlError::NotACrl, "{bad}");
@@ -142,7 +142,7 @@ fn a_list_replaces_one_that_is_not_newer() {
         assert!(matches!(older, Err(CrlError::Older { .. })), "{older:?}");
     }
     let other = authority("other");
-    let others = Anchors::new(&[other.as_ref().der().to_vec()], 2).unwrap();
+    let others = TrustStore::new(&[other.as_ref().der().to_vec()], 2).unwrap();
     let foreign = RevocationList::verify(&MadeList::new().signed(&other), &others).unwrap();
     assert_eq!(foreign.may_replace(&current), Err(CrlError::OtherIssuer));
 }
@@ -168,7 +168,7 @@ fn the_first_bytes_of_a_list_say_whose_it_is_and_how_long() {
     made.revoke(&[5; 20]);
     let list = made.signed(&root);
     let verified = RevocationList::verify(&list, &anchors(&[&root])).unwrap();
-    let announced = Announced { issuer_name: verified.issuer().name, length: list.len() };
+    let announced = CrlHeader { issuer_name: verified.issuer().name, length: list.len() };
     assert_eq!(RevocationList::announced(&list), Some(announced));
     // As soon as the name is there; before, and for anything else, nothing.
     let enough =

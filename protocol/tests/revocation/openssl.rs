@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use sknock_protocol::{Anchors, CrlError, RevocationList};
+use sknock_protocol::{CrlError, RevocationList, TrustStore};
 
 use crate::{error, serials};
 
@@ -58,9 +58,9 @@ impl Openssl {
         output.stdout
     }
 
-    fn anchors(&self) -> Anchors {
+    fn anchors(&self) -> TrustStore {
         let certificate = self.run("x509", &["-in", "ca.pem", "-outform", "der"]);
-        Anchors::new(&[certificate], 2).unwrap()
+        TrustStore::new(&[certificate], 2).unwrap()
     }
 
     fn list(&self, options: &[&str]) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! Lists that are about a part of their issuer's certificates: which are taken, and what they replace.
 
-use sknock_protocol::{Anchors, CrlError, RevocationList};
+use sknock_protocol::{CrlError, RevocationList, TrustStore};
 
 use crate::error;
 use crate::made_list::{Authority, MadeList, anchors, authority, element, extension};
@@ -22,7 +22,7 @@ fn scoped(fields: &[u8]) -> MadeList {
 
 struct World {
     root: Authority,
-    anchors: Anchors,
+    anchors: TrustStore,
 }
 
 impl World {

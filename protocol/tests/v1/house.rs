@@ -7,18 +7,18 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     PKCS_ECDSA_P256_SHA256, SanType, SignatureAlgorithm,
 };
-use sknock_protocol::v1::{self, Wish};
+use sknock_protocol::v1::{self, V1KnockRequest};
 use sknock_protocol::{
-    Anchors, Datagram, Identity, Moment, PrivateKey, Refusal, Revocation, ServerCertificate,
-    ServerKey, VerifiedKnock, Verifier,
+    Datagram, Identity, PrivateKey, Refusal, Revocation, ServerCertificate, ServerKey, Timestamp,
+    TrustStore, VerifiedKnock, Verifier,
 };
 use zeroize::Zeroizing;
 
 /// 2025-06-15T15:06:40 UTC.
-pub(crate) const NOW: Moment = Moment::from_secs(1_750_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_750_000_000);
 pub(crate) const SOURCE: &str = "192.0.2.7:40000";
 pub(crate) const SOURCE6: &str = "[2001:db8::7]:40000";
-pub(crate) const RULES: v1::Rules = v1::Rules { shortest_frame: 800, any_usage: false };
+pub(crate) const RULES: v1::V1Rules = v1::V1Rules { shortest_frame: 800, any_usage: false };
 
 /// A key and its certificate.
 pub(crate) struct Pair {
@@ -49,7 +49,7 @@ impl House {
         Self::with(Some(RULES))
     }
 
-    pub(crate) fn with(rules: Option<v1::Rules>) -> Self {
+    pub(crate) fn with(rules: Option<v1::V1Rules>) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "Test CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -79,7 +79,7 @@ impl House {
         ServerCertificate::from_der(&self.server.certificate).unwrap()
     }
 
-    pub(crate) fn seal(&self, wish: &Wish) -> Vec<u8> {
+    pub(crate) fn seal(&self, wish: &V1KnockRequest) -> Vec<u8> {
         v1::seal(&self.client.identity(), &self.certificate(), wish).unwrap()
     }
 
@@ -91,7 +91,7 @@ impl House {
         &self,
         source: &str,
         datagram: &[u8],
-        now: Moment,
+        now: Timestamp,
     ) -> Result<VerifiedKnock, Refusal> {
         judge(&self.verifier, source, datagram, now)
     }
@@ -101,7 +101,7 @@ pub(crate) fn judge(
     verifier: &Verifier,
     source: &str,
     datagram: &[u8],
-    now: Moment,
+    now: Timestamp,
 ) -> Result<VerifiedKnock, Refusal> {
     let source: SocketAddr = source.parse().unwrap();
     let unveiled = verifier.unveil(Datagram::new(source, datagram))?;
@@ -118,14 +118,14 @@ pub(crate) fn client_params() -> CertificateParams {
 }
 
 /// SSH, from [`SOURCE`], now.
-pub(crate) fn wish() -> Wish {
+pub(crate) fn wish() -> V1KnockRequest {
     let address = SOURCE.parse::<SocketAddr>().unwrap().ip();
-    Wish { stamp: NOW, service: "tcp/22".parse().unwrap(), address }
+    V1KnockRequest { stamp: NOW, service: "tcp/22".parse().unwrap(), address }
 }
 
 /// SSH, from [`SOURCE6`], now.
-pub(crate) fn wish6() -> Wish {
-    Wish { address: SOURCE6.parse::<SocketAddr>().unwrap().ip(), ..wish() }
+pub(crate) fn wish6() -> V1KnockRequest {
+    V1KnockRequest { address: SOURCE6.parse::<SocketAddr>().unwrap().ip(), ..wish() }
 }
 
 fn issue(
@@ -138,12 +138,13 @@ fn issue(
     Pair { key, certificate }
 }
 
-fn verifier(server: &Pair, authority: &[u8], rules: Option<v1::Rules>) -> Verifier {
+fn verifier(server: &Pair, authority: &[u8], rules: Option<v1::V1Rules>) -> Verifier {
     let key = ServerKey::new(&server.private(), &server.certificate).unwrap();
-    let anchors = Anchors::new(&[authority.to_vec()], 16).unwrap();
+    let anchors = TrustStore::new(&[authority.to_vec()], 16).unwrap();
     let window = Duration::from_secs(7);
     // v2's permissions: this dialect must not need them
-    let general = sknock_protocol::Rules { window, unsigned_address: false, second_address: false };
+    let general =
+        sknock_protocol::KnockRules { window, unsigned_address: false, second_address: false };
     let verifier = Verifier::new(key, anchors, general);
     match rules {
         Some(rules) => verifier.with_v1(rules),

@@ -3,8 +3,8 @@
 use rcgen::{
     ExtendedKeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
 };
-use sknock_protocol::v1::{self, SealError, Wish};
-use sknock_protocol::{Moment, Refusal, VerifiedKnock};
+use sknock_protocol::v1::{self, V1KnockRequest, V1SealError};
+use sknock_protocol::{Refusal, Timestamp, VerifiedKnock};
 
 use crate::house::{House, NOW, RULES, SOURCE, SOURCE6, client_params, wish, wish6};
 
@@ -23,7 +23,7 @@ fn a_knock_counts_for_the_window_in_both_directions() {
     let house = House::new();
     let datagram = house.seal(&wish());
     let at = |millis: i64| {
-        let now = Moment::from_millis(NOW.as_millis().checked_add_signed(millis).unwrap());
+        let now = Timestamp::from_millis(NOW.as_millis().checked_add_signed(millis).unwrap());
         house.judge_from(SOURCE, &datagram, now).map(drop)
     };
     for inside in [-7000, -1, 0, 6999, 7000] {
@@ -44,7 +44,7 @@ fn the_address_is_the_packets() {
     assert_eq!(refused(house.judge_from("[2001:db8::8]:1", &six, NOW)), Refusal::AddressMismatch);
     for nobodys in ["127.0.0.1", "169.254.1.1", "0.0.0.0", "224.0.0.1"] {
         let address = nobodys.parse().unwrap();
-        let datagram = house.seal(&Wish { address, ..wish() });
+        let datagram = house.seal(&V1KnockRequest { address, ..wish() });
         let refusal = refused(house.judge_from(&format!("{nobodys}:1"), &datagram, NOW));
         assert_eq!(refusal, Refusal::AddressUnusable, "{nobodys}");
     }
@@ -54,7 +54,7 @@ fn the_address_is_the_packets() {
 fn a_short_knock_is_one_by_the_whole_frame() {
     // 773 bytes over IPv4: 815 on Ethernet
     for (least, verdict) in [(815, Ok(())), (816, Err(Refusal::WrongLength))] {
-        let house = House::with(Some(v1::Rules { shortest_frame: least, ..RULES }));
+        let house = House::with(Some(v1::V1Rules { shortest_frame: least, ..RULES }));
         assert_eq!(house.judge(&house.seal(&wish())).map(drop), verdict);
     }
 }
@@ -62,7 +62,7 @@ fn a_short_knock_is_one_by_the_whole_frame() {
 #[test]
 fn certificates_are_for_clients_unless_the_administrator_says_otherwise() {
     for (any_usage, verdict) in [(false, Err(Refusal::NotAClientCertificate)), (true, Ok(()))] {
-        let house = House::with(Some(v1::Rules { any_usage, ..RULES }));
+        let house = House::with(Some(v1::V1Rules { any_usage, ..RULES }));
         for usages in [vec![], vec![ExtendedKeyUsagePurpose::ServerAuth]] {
             let mut params = client_params();
             params.extended_key_usages = usages;
@@ -87,6 +87,6 @@ fn only_keys_on_p256_can_knock() {
     for kind in [&PKCS_ECDSA_P384_SHA384, &PKCS_ED25519] {
         let client = house.issue(kind, &client_params());
         let sealed = v1::seal(&client.identity(), &house.certificate(), &wish());
-        assert_eq!(sealed, Err(SealError::NotP256));
+        assert_eq!(sealed, Err(V1SealError::NotP256));
     }
 }

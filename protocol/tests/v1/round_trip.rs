@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use sknock_protocol::{Moment, v1, v2};
+use sknock_protocol::{Timestamp, v1, v2};
 
 use crate::house::{House, NOW, RULES, SOURCE, SOURCE6, client_params, judge, wish, wish6};
 
@@ -12,7 +12,7 @@ fn a_knock_says_what_its_client_wished() {
     for (wish, source, service) in
         [(wish(), SOURCE, "tcp/22"), (wish6(), SOURCE6, "tcp/22"), (wish(), SOURCE, "udp/65535")]
     {
-        let wish = v1::Wish { service: service.parse().unwrap(), ..wish };
+        let wish = v1::V1KnockRequest { service: service.parse().unwrap(), ..wish };
         let knock = house.judge_from(source, &house.seal(&wish), NOW).unwrap();
         assert_eq!(knock.services(), [wish.service]);
         assert_eq!(knock.stamp(), NOW);
@@ -28,8 +28,8 @@ fn a_knock_says_what_its_client_wished() {
 #[test]
 fn fractions_of_a_second_are_not_sent() {
     let house = House::new();
-    let stamp = Moment::from_millis(NOW.as_millis() + 999);
-    let datagram = house.seal(&v1::Wish { stamp, ..wish() });
+    let stamp = Timestamp::from_millis(NOW.as_millis() + 999);
+    let datagram = house.seal(&v1::V1KnockRequest { stamp, ..wish() });
     assert_eq!(house.judge(&datagram).unwrap().stamp(), NOW);
 }
 
@@ -37,7 +37,8 @@ fn fractions_of_a_second_are_not_sent() {
 fn a_retry_is_new_on_the_wire_and_the_same_knock_within_its_second() {
     let house = House::new();
     let (one, other) = (house.seal(&wish()), house.seal(&wish()));
-    let later = house.seal(&v1::Wish { stamp: Moment::from_secs(NOW.as_secs() + 1), ..wish() });
+    let later = house
+        .seal(&v1::V1KnockRequest { stamp: Timestamp::from_secs(NOW.as_secs() + 1), ..wish() });
     assert_ne!(one, other);
     let [one, other, later] = [one, other, later].map(|datagram| house.judge(&datagram).unwrap());
     assert_ne!(one.encapsulation(), other.encapsulation());
@@ -68,7 +69,7 @@ fn every_length_of_certificate_is_taken() {
 #[test]
 fn a_server_that_speaks_both_tells_them_apart_by_length() {
     let house = House::new();
-    let wish2 = v2::Wish {
+    let wish2 = v2::KnockRequest {
         stamp: NOW,
         lifetime: None,
         single_use: false,
@@ -98,7 +99,7 @@ fn a_knock_names_no_server() {
 /// Nor this: the packet's family decides how the address is read, and the signature does not say.
 #[test]
 fn a_knock_names_no_family() {
-    let house = House::with(Some(v1::Rules { shortest_frame: 0, ..RULES }));
+    let house = House::with(Some(v1::V1Rules { shortest_frame: 0, ..RULES }));
     let six = house.seal(&wish6());
     let four = house.judge_from("32.1.13.184:4000", &six, NOW).unwrap(); // 2001:db8::/32
     assert_eq!(four.id(), house.judge_from(SOURCE6, &six, NOW).unwrap().id(), "but once only");

@@ -143,7 +143,7 @@ impl Alteration {
 
 #[test]
 fn three_thousand_random_alterations_are_refused() {
-    let house = House::with(Some(v1::Rules { shortest_frame: 0, any_usage: true }));
+    let house = House::with(Some(v1::V1Rules { shortest_frame: 0, any_usage: true }));
     let genuine = house.seal(&wish());
     assert_eq!(genuine.len(), 773);
     let twin = {

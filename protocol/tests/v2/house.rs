@@ -9,18 +9,18 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
     RevokedCertParams, SanType, SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
-use sknock_protocol::v2::{ClaimedAddress, Wish, seal};
+use sknock_protocol::v2::{ClaimedAddress, KnockRequest, seal};
 use sknock_protocol::{
-    Anchors, Datagram, Identity, Moment, PrivateKey, Refusal, Revocation, Rules, ServerCertificate,
-    ServerKey, VerifiedKnock, Verifier,
+    Datagram, Identity, KnockRules, PrivateKey, Refusal, Revocation, ServerCertificate, ServerKey,
+    Timestamp, TrustStore, VerifiedKnock, Verifier,
 };
 use zeroize::Zeroizing;
 
 /// 2025-06-15T15:06:40 UTC.
-pub(crate) const NOW: Moment = Moment::from_secs(1_750_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_750_000_000);
 pub(crate) const SOURCE: &str = "192.0.2.7:40000";
-pub(crate) const RULES: Rules =
-    Rules { window: Duration::from_secs(7), unsigned_address: true, second_address: true };
+pub(crate) const RULES: KnockRules =
+    KnockRules { window: Duration::from_secs(7), unsigned_address: true, second_address: true };
 pub(crate) const KINDS: [&SignatureAlgorithm; 3] =
     [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519];
 
@@ -102,8 +102,8 @@ impl Authority {
         self.issue(&PKCS_ECDSA_P256_SHA256, &params)
     }
 
-    pub(crate) fn anchors(&self) -> Anchors {
-        Anchors::new(core::slice::from_ref(&self.certificate), 16).unwrap()
+    pub(crate) fn anchors(&self) -> TrustStore {
+        TrustStore::new(core::slice::from_ref(&self.certificate), 16).unwrap()
     }
 
     /// A revocation list that names `serials`, valid for a year from January 2025.
@@ -166,7 +166,11 @@ impl House {
         self.judge_at(datagram, NOW)
     }
 
-    pub(crate) fn judge_at(&self, datagram: &[u8], now: Moment) -> Result<VerifiedKnock, Refusal> {
+    pub(crate) fn judge_at(
+        &self,
+        datagram: &[u8],
+        now: Timestamp,
+    ) -> Result<VerifiedKnock, Refusal> {
         let source: SocketAddr = SOURCE.parse().unwrap();
         let unveiled = self.verifier.unveil(Datagram::new(source, datagram))?;
         self.verifier.verify(unveiled, &Revocation::NotConfigured, now)
@@ -180,8 +184,8 @@ impl House {
 }
 
 /// SSH, from wherever the packet comes from, now.
-pub(crate) fn wish() -> Wish {
-    Wish {
+pub(crate) fn wish() -> KnockRequest {
+    KnockRequest {
         stamp: NOW,
         lifetime: None,
         single_use: false,

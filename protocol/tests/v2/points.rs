@@ -6,7 +6,7 @@ use rcgen::{
 };
 use sknock_protocol::v2::seal;
 use sknock_protocol::{
-    Anchors, Datagram, Refusal, Revocation, RevocationList, RevocationLists, Verifier,
+    Datagram, Refusal, Revocation, RevocationList, RevocationLists, TrustStore, Verifier,
 };
 
 use crate::house::{Authority, House, NOW, Pair, RULES, SOURCE, client_params, wish};
@@ -59,7 +59,7 @@ fn judge(
     client: &Pair,
     lists: &[Vec<u8>],
 ) -> Result<(), Refusal> {
-    let verify = |list: &Vec<u8>| RevocationList::verify(list, verifier.anchors()).unwrap();
+    let verify = |list: &Vec<u8>| RevocationList::verify(list, verifier.trust_store()).unwrap();
     let none = RevocationLists::new(core::time::Duration::ZERO);
     let lists = lists.iter().map(verify).fold(none, |lists, list| lists.with(list));
     let sealed = seal(&client.identity(), &house.server.as_server(), &wish()).unwrap();
@@ -142,7 +142,7 @@ fn a_list_of_users_counts_for_no_intermediate() {
     let house = House::new();
     let between = Authority::below("between", &house.authority);
     let authorities = [&house.authority, &between].map(|one| one.certificate().to_vec());
-    let anchors = Anchors::new(&authorities, 16).unwrap();
+    let anchors = TrustStore::new(&authorities, 16).unwrap();
     let verifier = Verifier::new(house.server.server_key(), anchors, RULES);
     let client = between.client(&PKCS_ECDSA_P256_SHA256);
     let judge = |of_root| judge(&house, &verifier, &client, &[of_root, between.crl(&[])]);
@@ -150,9 +150,9 @@ fn a_list_of_users_counts_for_no_intermediate() {
     let partial = house.authority.crl_at(About::UsersHere.extension(), &[]);
     assert_eq!(judge(partial.clone()), Err(Refusal::RevocationUnknown));
 
-    let list = RevocationList::verify(&partial, verifier.anchors()).unwrap();
+    let list = RevocationList::verify(&partial, verifier.trust_store()).unwrap();
     let lists = RevocationLists::new(core::time::Duration::ZERO).with(list);
     let uncovered: Vec<_> =
-        lists.uncovered(verifier.anchors()).map(sknock_protocol::Issuer::name).collect();
+        lists.uncovered(verifier.trust_store()).map(sknock_protocol::Issuer::name).collect();
     assert_eq!(uncovered, ["CN=between"], "the log can say so");
 }

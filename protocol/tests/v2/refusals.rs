@@ -6,9 +6,10 @@ use rcgen::{
     CustomExtension, ExtendedKeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SigningKey,
     date_time_ymd,
 };
-use sknock_protocol::v2::{Wish, seal};
+use sknock_protocol::v2::{KnockRequest, seal};
 use sknock_protocol::{
-    Datagram, Refusal, Revocation, RevocationList, RevocationLists, Rules, VerifiedKnock, Verifier,
+    Datagram, KnockRules, Refusal, Revocation, RevocationList, RevocationLists, VerifiedKnock,
+    Verifier,
 };
 
 use crate::house::{Authority, House, NOW, Pair, RULES, SOURCE, client_params, wish};
@@ -236,16 +237,16 @@ fn a_signed_address_must_be_the_source() {
 #[test]
 fn the_administrator_decides_about_unsigned_and_second_addresses() {
     let house = House::new();
-    let judge = |wish: &Wish, rules: Rules| {
+    let judge = |wish: &KnockRequest, rules: KnockRules| {
         let verifier = Verifier::new(house.server.server_key(), house.authority.anchors(), rules);
         let sealed = seal(&house.client.identity(), &house.server.as_server(), wish).unwrap();
         let datagram = Datagram::new(SOURCE.parse().unwrap(), &sealed.datagram);
         verifier.verify(verifier.unveil(datagram)?, &Revocation::NotConfigured, NOW)
     };
-    let signed_only = Rules { unsigned_address: false, ..RULES };
+    let signed_only = KnockRules { unsigned_address: false, ..RULES };
     assert_eq!(refused(judge(&wish(), signed_only)), Refusal::AddressUnsigned);
-    let second = Wish { second: Some("2001:db8::7".parse().unwrap()), ..wish() };
-    let one_address = Rules { second_address: false, ..RULES };
+    let second = KnockRequest { second: Some("2001:db8::7".parse().unwrap()), ..wish() };
+    let one_address = KnockRules { second_address: false, ..RULES };
     assert!(judge(&second, RULES).is_ok());
     assert_eq!(refused(judge(&second, one_address)), Refusal::SecondAddress);
 }

@@ -4,10 +4,10 @@ use core::num::NonZeroU16;
 use std::collections::BTreeSet;
 
 use rcgen::SigningKey;
-use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, Wish, seal};
+use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest, seal};
 use sknock_protocol::{
-    Answer, Identity, IdentityError, KnockId, Moment, PrivateKey, ServerCertificate,
-    ServerCertificateError, ServerKey, ServerKeyError,
+    Answer, Identity, IdentityError, KnockId, PrivateKey, ServerCertificate,
+    ServerCertificateError, ServerKey, ServerKeyError, Timestamp,
 };
 
 use crate::house::{Authority, House, KINDS, NOW, SOURCE, wish};
@@ -32,8 +32,8 @@ fn every_kind_of_key_knocks() {
 #[test]
 fn every_word_of_a_wish_arrives() {
     let house = House::new();
-    let wish = Wish {
-        stamp: Moment::from_millis(NOW.as_millis() + 1234),
+    let wish = KnockRequest {
+        stamp: Timestamp::from_millis(NOW.as_millis() + 1234),
         lifetime: NonZeroU16::new(3600),
         single_use: true,
         answer: true,
@@ -58,7 +58,7 @@ fn overlapping_services_arrive_joined() {
     let house = House::new();
     let services =
         ["udp/5-9", "udp/7-12", "tcp/1", "tcp/2"].map(|text| text.parse().unwrap()).to_vec();
-    let wish = Wish { services, ..wish() };
+    let wish = KnockRequest { services, ..wish() };
     let sealed = seal(&house.client.identity(), &house.server.as_server(), &wish).unwrap();
     let knock = house.judge(&sealed.datagram).unwrap();
     let services: Vec<String> = knock.services().iter().map(ToString::to_string).collect();
@@ -69,7 +69,7 @@ fn overlapping_services_arrive_joined() {
 fn the_answer_reaches_its_client_only() {
     let house = House::new();
     let (identity, server) = (house.client.identity(), house.server.as_server());
-    let asking = Wish { answer: true, ..wish() };
+    let asking = KnockRequest { answer: true, ..wish() };
     let sealed = seal(&identity, &server, &asking).unwrap();
     let other = seal(&identity, &server, &asking).unwrap();
 

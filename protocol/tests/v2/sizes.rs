@@ -1,7 +1,7 @@
 //! How large a client's certificate may be: what the client says before sending, and what arrives.
 
 use rcgen::{CustomExtension, PKCS_ECDSA_P256_SHA256, SignatureAlgorithm};
-use sknock_protocol::v2::{ClaimedAddress, MAX_SERVICES, SealError, Wish, seal};
+use sknock_protocol::v2::{ClaimedAddress, KnockRequest, MAX_SERVICES, SealError, seal};
 use sknock_protocol::{Service, Transport};
 
 use crate::house::{House, KINDS, Pair, client_params, wish};
@@ -20,14 +20,14 @@ fn client_of(house: &House, kind: &'static SignatureAlgorithm, size: usize) -> P
     client
 }
 
-fn wish_without_services() -> Wish {
-    Wish { services: Vec::new(), ..wish() }
+fn wish_without_services() -> KnockRequest {
+    KnockRequest { services: Vec::new(), ..wish() }
 }
 
 /// Both addresses and all services that one knock can have.
-fn largest_wish() -> Wish {
+fn largest_wish() -> KnockRequest {
     let ports = (1..).step_by(2).take(MAX_SERVICES);
-    Wish {
+    KnockRequest {
         address: ClaimedAddress::Ip("192.0.2.7".parse().unwrap()),
         second: Some("2001:db8::7".parse().unwrap()),
         services: ports.map(|port| Service::new(Transport::Udp, port, port).unwrap()).collect(),
@@ -70,23 +70,23 @@ fn certificates_of_the_promised_sizes_always_fit() {
 #[test]
 fn what_cannot_be_asked_for_is_told_before_sending() {
     let house = House::new();
-    let told = |wish: Wish| {
+    let told = |wish: KnockRequest| {
         let identity = house.authority.client(&PKCS_ECDSA_P256_SHA256).identity();
         seal(&identity, &house.server.as_server(), &wish).unwrap_err()
     };
     let mut services = largest_wish().services;
     services.push("tcp/1".parse().unwrap());
-    assert_eq!(told(Wish { services, ..wish() }), SealError::TooManyServices);
+    assert_eq!(told(KnockRequest { services, ..wish() }), SealError::TooManyServices);
 
     for text in ["udp/22", "tcp/22-23"] {
         let service: Service = text.parse().unwrap();
-        let wish = Wish { single_use: true, services: vec![service], ..wish() };
+        let wish = KnockRequest { single_use: true, services: vec![service], ..wish() };
         assert_eq!(told(wish), SealError::SingleUseUnfit(service));
     }
 
     let address = ClaimedAddress::Ip("192.0.2.7".parse().unwrap());
     for second in ["192.0.2.8", "::ffff:192.0.2.8"] {
         let second = Some(second.parse().unwrap());
-        assert_eq!(told(Wish { address, second, ..wish() }), SealError::SecondAddress);
+        assert_eq!(told(KnockRequest { address, second, ..wish() }), SealError::SecondAddress);
     }
 }

@@ -3,7 +3,7 @@
 
 use sknock_protocol::service::all_covered;
 
-use super::{Finding, Folder, Found, Host, looks, mapped, ways_in};
+use super::{ConfiguredFiles, Finding, Host, StateFolder, appearance, redirects, ways_in};
 use crate::config::{FirewallPolicy, Settings};
 
 /// What to do if the kernel itself does not say.
@@ -12,14 +12,14 @@ const KERNEL: &str = "run a kernel with nf_tables, 5.10 or later";
 /// Adds what is wrong with the host.
 pub(super) fn examine(
     settings: &Settings,
-    found: &Found,
+    found: &ConfiguredFiles,
     host: &Host,
     findings: &mut Vec<Finding>,
 ) {
     findings.extend(user(settings, found));
     findings.extend(state(settings, found));
-    mapped::examine(host, findings);
-    looks::examine(settings, host, findings);
+    redirects::examine(host, findings);
+    appearance::examine(settings, host, findings);
     ways_in::examine(settings, host, findings);
     findings.extend(policy(settings));
     findings.extend(shut(settings));
@@ -80,7 +80,7 @@ fn around(host: &Host, findings: &mut Vec<Finding>) {
     }));
 }
 
-fn user(settings: &Settings, found: &Found) -> Option<Finding> {
+fn user(settings: &Settings, found: &ConfiguredFiles) -> Option<Finding> {
     let name = &settings.process.user;
     match &found.user {
         _ if name.is_empty() => None, // the configuration's problem, already told
@@ -100,25 +100,25 @@ fn user(settings: &Settings, found: &Found) -> Option<Finding> {
     }
 }
 
-fn state(settings: &Settings, found: &Found) -> Option<Finding> {
+fn state(settings: &Settings, found: &ConfiguredFiles) -> Option<Finding> {
     let path = settings.process.state.display();
     match &found.state {
-        Folder::Missing => None,
-        Folder::Unseen { error } => Some(Finding::error(
+        StateFolder::Missing => None,
+        StateFolder::Unseen { error } => Some(Finding::error(
             format!("stateDir: {path} cannot be looked at: {error}"),
             "run check as root, or correct stateDir",
         )),
-        Folder::NotAFolder => Some(Finding::error(
+        StateFolder::NotAFolder => Some(Finding::error(
             format!(
                 "stateDir: {path} is no folder, a link to one, or below something that is none"
             ),
             "move that away, or correct stateDir",
         )),
-        Folder::Present { mode, .. } if mode & 0o022 != 0 => Some(Finding::warning(
+        StateFolder::Present { mode, .. } if mode & 0o022 != 0 => Some(Finding::warning(
             format!("stateDir: others can write to {path}"),
             format!("chmod 700 {path}, if it is sknock's alone; else name another folder"),
         )),
-        Folder::Present { owner, .. } => {
+        StateFolder::Present { owner, .. } => {
             let ours = [Some(0), found.user.as_ref().ok().copied().flatten()];
             (!ours.contains(&Some(*owner))).then(|| {
                 Finding::warning(

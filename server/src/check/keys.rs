@@ -5,21 +5,21 @@ use std::io;
 use std::path::Display;
 use std::time::Duration;
 
-use sknock_protocol::{Anchors, Bundle, BundleError, Moment, ServerKey};
+use sknock_protocol::{Bundle, BundleError, ServerKey, Timestamp, TrustStore};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::{Content, Finding, Found};
+use super::{ConfiguredFiles, FileContent, Finding};
 use crate::config::{PasswordSource, Settings};
 use crate::keys::{Authorities, KeyProblem, authorities, pem, without_line_end};
 
 /// Certificates that end within this time are mentioned.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+const RETRY_DELAY: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Who we are and whom we trust, as far as it can be told.
-pub(super) struct Keys {
+pub(super) struct LoadedKeys {
     /// Whom to trust.
-    pub(super) anchors: Anchors,
+    pub(super) trust_store: TrustStore,
     /// Our own certificate, DER.
     pub(super) own: Vec<u8>,
 }
@@ -27,10 +27,10 @@ pub(super) struct Keys {
 /// Adds what is wrong with the keys. Gives them, if that can be told.
 pub(super) fn examine(
     settings: &Settings,
-    found: &Found,
-    now: Moment,
+    found: &ConfiguredFiles,
+    now: Timestamp,
     findings: &mut Vec<Finding>,
-) -> Option<Keys> {
+) -> Option<LoadedKeys> {
     let bundle = bundle(settings, found, findings);
     let added = content("caFile", found.authorities.as_ref(), findings);
     let Some(bundle) = bundle else {
@@ -48,12 +48,12 @@ pub(super) fn examine(
         return None;
     }
     match authorities(&bundle, added.map(|added| added.bytes.as_slice())) {
-        Ok(Authorities { anchors, certificates, unused }) => {
+        Ok(Authorities { trust_store, certificates, unused }) => {
             for authority in &certificates {
                 findings.extend(validity("authority", authority, now));
             }
             findings.extend(unused.iter().map(|why| unfit(why)));
-            Some(Keys { anchors, own: bundle.certificate().to_vec() })
+            Some(LoadedKeys { trust_store, own: bundle.certificate().to_vec() })
         }
         Err(error) => {
             if let KeyProblem::Trust { unused, .. } = &error {
@@ -77,7 +77,11 @@ fn named(error: &str) -> Finding {
     Finding::error(what, remedy)
 }
 
-fn bundle(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) -> Option<Bundle> {
+fn bundle(
+    settings: &Settings,
+    found: &ConfiguredFiles,
+    findings: &mut Vec<Finding>,
+) -> Option<Bundle> {
     let pfx = content("serverPFXFile", found.pfx.as_ref(), findings);
     if pfx.is_some_and(|pfx| pfx.mode & 0o007 != 0) {
         let what = "serverPFXFile: everybody can read or write it";
@@ -100,7 +104,7 @@ fn bundle(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) -> Op
 
 fn password<'a>(
     settings: &'a Settings,
-    found: &'a Found,
+    found: &'a ConfiguredFiles,
     findings: &mut Vec<Finding>,
 ) -> Option<&'a str> {
     let path = match &settings.keys.password {
@@ -143,9 +147,9 @@ fn wrong_password(source: &PasswordSource) -> Finding {
 /// The content of a file that should be readable, if it is configured.
 pub(super) fn content<'a>(
     key: &str,
-    file: Option<&'a io::Result<Content>>,
+    file: Option<&'a io::Result<FileContent>>,
     findings: &mut Vec<Finding>,
-) -> Option<&'a Content> {
+) -> Option<&'a FileContent> {
     match file? {
         Ok(content) => Some(content),
         Err(error) => {
@@ -162,7 +166,7 @@ pub(super) fn content<'a>(
 }
 
 /// Adds what is wrong with a PEM file of certificates, and what of it is not used.
-pub(super) fn pem(key: &str, content: &Content, findings: &mut Vec<Finding>) {
+pub(super) fn pem(key: &str, content: &FileContent, findings: &mut Vec<Finding>) {
     match pem::read(&content.bytes) {
         Ok(contained) => findings.extend(
             contained
@@ -185,17 +189,17 @@ pub(super) fn told(key: &str, error: &str) -> Finding {
 
 /// The server's own end does not keep clients out, and an anchor's is not looked at: both are
 /// warnings. That of an intermediate keeps out all below it, and says so in time.
-fn validity(whose: &str, der: &[u8], now: Moment) -> Option<Finding> {
+fn validity(whose: &str, der: &[u8], now: Timestamp) -> Option<Finding> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let name = certificate.subject();
     let validity = certificate.validity();
-    let moment = |time: i64| Moment::from_secs(u64::try_from(time).unwrap_or(0));
+    let timestamp = |time: i64| Timestamp::from_secs(u64::try_from(time).unwrap_or(0));
     let (begin, end) = (validity.not_before, validity.not_after);
-    let (what, date, remedy) = if now < moment(begin.timestamp()) {
+    let (what, date, remedy) = if now < timestamp(begin.timestamp()) {
         ("begins only on", begin, "check this host's clock")
-    } else if moment(end.timestamp()) < now {
+    } else if timestamp(end.timestamp()) < now {
         ("ended on", end, "renew it")
-    } else if moment(end.timestamp()) < now.after(SOON) {
+    } else if timestamp(end.timestamp()) < now.after(RETRY_DELAY) {
         ("ends on", end, "renew it")
     } else {
         return None;

@@ -10,7 +10,7 @@ use super::Finding;
 use crate::config::{FirewallPolicy, Intake, Settings};
 
 /// More are not told.
-const MOST_TOLD: usize = 5;
+const MAX_LISTED: usize = 5;
 
 /// Adds what is to be told, of ports that are protected and of ports that programs listen at.
 pub(crate) fn examine(settings: &Settings, listening: &BTreeSet<u16>, findings: &mut Vec<Finding>) {
@@ -34,7 +34,7 @@ fn protected(settings: &Settings) -> Option<Finding> {
     let services: BTreeSet<String> = ranges.flat_map(overlap).collect();
     let closes = settings.firewall.policy != FirewallPolicy::None;
     (closes && !services.is_empty()).then(|| {
-        let services: Vec<String> = services.into_iter().take(MOST_TOLD).collect();
+        let services: Vec<String> = services.into_iter().take(MAX_LISTED).collect();
         Finding::warning(
             format!(
                 "knockPort: a range of it has protected ports in it ({}): what is sent to them and is as \
@@ -71,9 +71,9 @@ fn shared(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
 fn told<'a>(ports: impl Iterator<Item = &'a Service>, listening: &BTreeSet<u16>) -> Option<String> {
     let taken = ports.flat_map(|ports| listening.range(ports.first()..=ports.last()));
     let taken: BTreeSet<u16> = taken.copied().collect();
-    let more = taken.len().saturating_sub(MOST_TOLD);
+    let more = taken.len().saturating_sub(MAX_LISTED);
     let names: Vec<String> =
-        taken.iter().take(MOST_TOLD).map(|port| format!("udp/{port}")).collect();
+        taken.iter().take(MAX_LISTED).map(|port| format!("udp/{port}")).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     (!names.is_empty()).then(|| names.join(", ") + &more)
 }

@@ -74,12 +74,12 @@ impl From<&Note> for Finding {
 
 /// What is so, and all findings, the worst first.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Report {
+pub struct CheckReport {
     facts: Vec<String>,
     findings: Vec<Finding>,
 }
 
-impl Report {
+impl CheckReport {
     /// Puts the worst first and keeps the order otherwise.
     pub(super) fn new(facts: Vec<String>, mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.severity);
@@ -115,7 +115,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CheckReport {
     /// For people: the facts, two lines for each finding, and a summary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.facts.iter().try_for_each(|fact| writeln!(f, "{fact}"))?;

@@ -5,23 +5,23 @@ mod web;
 use std::io;
 use std::time::Duration;
 
-use sknock_protocol::{Anchors, CrlError, FUTURE_SLACK, Mark, Moment, RevocationList};
+use sknock_protocol::{CrlError, CrlMark, FUTURE_SLACK, RevocationList, Timestamp, TrustStore};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::time::ASN1Time;
 
-use super::keys::{Keys, content, pem, told};
-use super::{Content, Finding, Found, Host, Severity};
+use super::keys::{LoadedKeys, content, pem, told};
+use super::{ConfiguredFiles, FileContent, Finding, Host, Severity};
 use crate::config::Settings;
 
 /// A list is to be replaced before its end, by hand or by the web server; say so a day before.
-const SOON: Duration = Duration::from_secs(24 * 3600);
+const RETRY_DELAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Adds what is wrong with revocation.
 pub(super) fn examine(
     settings: &Settings,
-    (found, host): (&Found, &Host),
-    keys: Option<&Keys>,
-    now: Moment,
+    (found, host): (&ConfiguredFiles, &Host),
+    keys: Option<&LoadedKeys>,
+    now: Timestamp,
     findings: &mut Vec<Finding>,
 ) {
     tls(settings, found, findings);
@@ -33,11 +33,11 @@ pub(super) fn examine(
     // The server's own; it does without if it has to.
     let saved = found.saved.as_ref().and_then(|saved| saved.as_ref().ok());
     let mut lists = match keys {
-        Some(Keys { anchors, own }) => {
+        Some(LoadedKeys { trust_store, own }) => {
             let places = [(SAVED, saved), ("crlFile", file)];
-            let newest = newest(places, anchors, (host, fetched), findings);
+            let newest = newest(places, trust_store, (host, fetched), findings);
             findings.extend(newest.iter().find_map(|(place, list)| ourselves(place, list, own)));
-            newest.iter().map(|(place, list)| Known::of(place, list)).collect()
+            newest.iter().map(|(place, list)| KnownList::of(place, list)).collect()
         }
         None => Vec::new(),
     };
@@ -54,7 +54,7 @@ pub(super) fn examine(
         age(settings, (list, host), now, findings);
     }
     if let Some(keys) = keys.filter(|_| !lists.is_empty()) {
-        coverage(&lists, &keys.anchors, findings);
+        coverage(&lists, &keys.trust_store, findings);
     }
 }
 
@@ -72,7 +72,7 @@ fn ourselves(place: &str, list: &RevocationList, own: &[u8]) -> Option<Finding> 
 }
 
 /// `crlTlsCaFile`
-fn tls(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) {
+fn tls(settings: &Settings, found: &ConfiguredFiles, findings: &mut Vec<Finding>) {
     let Some(content) = content("crlTlsCaFile", found.tls_authorities.as_ref(), findings) else {
         return;
     };
@@ -85,15 +85,15 @@ fn tls(settings: &Settings, found: &Found, findings: &mut Vec<Finding>) {
 
 /// What is to be known of a list that a start would go by.
 #[derive(Debug)]
-struct Known {
+struct KnownList {
     place: String,
     /// As `IssuerId::digest` has it.
     issuer: [u8; 32],
-    made: Moment,
-    ends: Moment,
+    made: Timestamp,
+    ends: Timestamp,
 }
 
-impl Known {
+impl KnownList {
     fn of(place: &str, list: &RevocationList) -> Self {
         let (made, ends) = (list.this_update(), list.next_update());
         Self { place: place.to_owned(), issuer: list.issuer().digest(), made, ends }
@@ -106,8 +106,8 @@ const SAVED: &str = "stateDir: the saved list";
 /// The list of each issuer that a start would go by, and where it is. What is wrong with others is told;
 /// that there is a newer one of the same issuer is not wrong.
 fn newest(
-    places: [(&'static str, Option<&Content>); 2],
-    anchors: &Anchors,
+    places: [(&'static str, Option<&FileContent>); 2],
+    trust_store: &TrustStore,
     (host, fetched): (&Host, bool),
     findings: &mut Vec<Finding>,
 ) -> Vec<(&'static str, RevocationList)> {
@@ -115,7 +115,7 @@ fn newest(
     let mut below = Vec::new();
     for (place, content) in places {
         for der in content.iter().flat_map(|content| RevocationList::split(&content.bytes)) {
-            let list = match RevocationList::verify(der, anchors) {
+            let list = match RevocationList::verify(der, trust_store) {
                 Ok(list) => list,
                 Err(error) => {
                     findings.push(untaken(place, &error));
@@ -149,7 +149,7 @@ fn untaken(place: &str, error: &CrlError) -> Finding {
 }
 
 /// How new the newest list of this one's issuer was that was in force here.
-fn mark_of<'a>(list: &RevocationList, host: &'a Host) -> Option<&'a Mark> {
+fn mark_of<'a>(list: &RevocationList, host: &'a Host) -> Option<&'a CrlMark> {
     host.marks.get(&list.issuer().digest())
 }
 
@@ -162,11 +162,11 @@ fn older_than_before(place: &str, list: &RevocationList, why: &CrlError, fetched
 
 fn age(
     settings: &Settings,
-    (list, host): (&Known, &Host),
-    now: Moment,
+    (list, host): (&KnownList, &Host),
+    now: Timestamp,
     findings: &mut Vec<Finding>,
 ) {
-    let Known { place, made, ends: next, .. } = list;
+    let KnownList { place, made, ends: next, .. } = list;
     let (made, next) = (*made, *next);
     let fetched = !settings.revocation.urls.is_empty();
     let remedy = if fetched {
@@ -195,14 +195,14 @@ fn age(
 }
 
 /// How long before its end a list should have been replaced: some live for a day only.
-fn soon(made: Moment, next: Moment) -> Duration {
-    SOON.min(next.since(made) / 4)
+fn soon(made: Timestamp, next: Timestamp) -> Duration {
+    RETRY_DELAY.min(next.since(made) / 4)
 }
 
 /// Every authority that issues client certificates needs a list.
-fn coverage(lists: &[Known], anchors: &Anchors, findings: &mut Vec<Finding>) {
+fn coverage(lists: &[KnownList], trust_store: &TrustStore, findings: &mut Vec<Finding>) {
     let mut covered: Vec<[u8; 32]> = lists.iter().map(|list| list.issuer).collect();
-    for issuer in anchors.issuers() {
+    for issuer in trust_store.issuers() {
         let id = issuer.id().digest();
         if covered.contains(&id) {
             continue;
@@ -215,8 +215,8 @@ fn coverage(lists: &[Known], anchors: &Anchors, findings: &mut Vec<Finding>) {
     }
 }
 
-fn date(moment: Moment) -> String {
-    let seconds = i64::try_from(moment.as_secs()).ok();
+fn date(timestamp: Timestamp) -> String {
+    let seconds = i64::try_from(timestamp.as_secs()).ok();
     let time = seconds.and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
     time.map_or_else(|| "a day beyond all calendars".into(), |time| time.to_string())
 }

@@ -30,7 +30,7 @@ pub(super) fn established() -> io::Result<BTreeSet<Session>> {
 }
 
 /// One line of the kernel's list.
-struct Line {
+struct TcpLine {
     port: u16,
     peer: IpAddr,
     state: u8,
@@ -40,23 +40,23 @@ const ESTABLISHED: u8 = 1;
 const LISTEN: u8 = 10;
 
 fn listed(tables: &str) -> BTreeSet<Session> {
-    let lines: Vec<Line> = tables.lines().filter_map(line).collect();
+    let lines: Vec<TcpLine> = tables.lines().filter_map(line).collect();
     let listening: BTreeSet<u16> =
         lines.iter().filter(|line| line.state == LISTEN).map(|line| line.port).collect();
-    let from_others = |line: &&Line| {
+    let from_others = |line: &&TcpLine| {
         line.state == ESTABLISHED && !line.peer.is_loopback() && listening.contains(&line.port)
     };
-    let session = |line: &Line| Session { port: line.port, from: line.peer };
+    let session = |line: &TcpLine| Session { port: line.port, from: line.peer };
     lines.iter().filter(from_others).map(session).collect()
 }
 
-fn line(line: &str) -> Option<Line> {
+fn line(line: &str) -> Option<TcpLine> {
     let mut words = line.split_whitespace().skip(1);
     let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
     let (_, port) = local.split_once(':')?;
     let (peer, _) = remote.split_once(':')?;
     let (port, state) = (u16::from_str_radix(port, 16).ok()?, u8::from_str_radix(state, 16).ok()?);
-    Some(Line { port, peer: address(peer)?, state })
+    Some(TcpLine { port, peer: address(peer)?, state })
 }
 
 /// Words of four bytes, each as this machine has it in memory.

@@ -29,7 +29,7 @@ pub(super) struct Unit(String);
 
 /// A user that files may be closed to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Reader {
+pub(super) struct FileReader {
     /// What the unit calls it.
     pub(super) name: String,
     /// Its number.
@@ -76,11 +76,11 @@ impl Unit {
     }
 
     /// Its user, unless that is root.
-    pub(super) fn reader(&self) -> Option<Reader> {
+    pub(super) fn reader(&self) -> Option<FileReader> {
         let name = self.value("User")?;
         let user = User::from_name(name).ok()??;
         let groups = getgrouplist(&CString::new(name).ok()?, user.gid).ok()?;
-        let reader = Reader { name: name.to_owned(), uid: user.uid.as_raw(), groups };
+        let reader = FileReader { name: name.to_owned(), uid: user.uid.as_raw(), groups };
         Some(reader).filter(|reader| reader.uid != 0)
     }
 

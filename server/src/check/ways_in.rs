@@ -9,7 +9,7 @@ use super::{Finding, Host, Session, Severity};
 use crate::config::{FirewallPolicy, Settings};
 
 /// More are not told, of each port.
-const MOST_TOLD: usize = 5;
+const MAX_LISTED: usize = 5;
 
 const REMEDY: &str = "start with `sknockd run --confirm 120` and keep this connection until a knock has worked, \
                       or add the port to alwaysOpenPorts";
@@ -40,9 +40,9 @@ fn yours(port: u16) -> Finding {
 
 /// Once it is protected, that somebody is in is no surprise.
 fn others(host: &Host, port: u16, from: &[String]) -> Finding {
-    let more = from.len().saturating_sub(MOST_TOLD);
+    let more = from.len().saturating_sub(MAX_LISTED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let from = from.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");
+    let from = from.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
     let what = format!(
         "there are connections to tcp/{port} (from {from}{more}), which new ones need a knock for, and no \
          knock has opened it for them now; whether one of them is yours is not known"

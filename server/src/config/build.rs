@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use sknock_protocol::{Service, service};
 
-use super::keys;
-use super::layers::Reader;
-use super::settings::Leave;
+use super::reader::SettingsReader;
+use super::schema;
+use super::settings::AllowDeny;
 use super::{
-    Firewall, FirewallPolicy, Grants, Keys, Knocks, PasswordSource, Process, RevocationSettings,
-    Settings, dialects, hearing,
+    FirewallPolicy, FirewallSettings, GrantSettings, KeySettings, KnockSettings, PasswordSource,
+    ProcessSettings, RevocationSettings, Settings, intake, protocols,
 };
 
 /// Where fetched lists are saved, in the state folder.
 const FETCHED_LIST: &str = "crl.der";
 
 /// Every value, in the order of the table. The result counts only if the reader has no problem.
-pub(super) fn settings(read: &mut Reader<'_>) -> Settings {
+pub(super) fn settings(read: &mut SettingsReader<'_>) -> Settings {
     let keys = keys(read);
     let mut revocation = revocation(read);
     let firewall = firewall(read);
@@ -35,13 +35,13 @@ pub(super) fn settings(read: &mut Reader<'_>) -> Settings {
     Settings { keys, revocation, firewall, grants, knocks, process, notes, places }
 }
 
-fn keys(read: &mut Reader<'_>) -> Keys {
-    let pfx = read.path(&keys::SERVER_PFX_FILE);
-    let password = match (read.secret(), read.optional_path(&keys::PFX_PASSWD_FILE)) {
+fn keys(read: &mut SettingsReader<'_>) -> KeySettings {
+    let pfx = read.path(&schema::SERVER_PFX_FILE);
+    let password = match (read.secret(), read.optional_path(&schema::PFX_PASSWD_FILE)) {
         (Some(password), Some(_)) => {
             let inline = read.secret_place().unwrap_or("PFXPasswd").to_owned();
             read.problem(
-                &keys::PFX_PASSWD_FILE,
+                &schema::PFX_PASSWD_FILE,
                 format!("PFXPasswdFile beside PFXPasswd ({inline})"),
                 "keep one of the two, better PFXPasswdFile",
             );
@@ -51,29 +51,29 @@ fn keys(read: &mut Reader<'_>) -> Keys {
         (None, Some(file)) => PasswordSource::File(file),
         (None, None) => PasswordSource::None,
     };
-    Keys { pfx, password, authorities: read.optional_path(&keys::CA_FILE) }
+    KeySettings { pfx, password, authorities: read.optional_path(&schema::CA_FILE) }
 }
 
-fn revocation(read: &mut Reader<'_>) -> RevocationSettings {
-    let tenths_of_a_minute = read.tenths(&keys::CRL_UPDATE_INTERVAL);
-    let hours: u64 = read.number(&keys::CRL_STALE_GRACE);
+fn revocation(read: &mut SettingsReader<'_>) -> RevocationSettings {
+    let tenths_of_a_minute = read.tenths(&schema::CRL_UPDATE_INTERVAL);
+    let hours: u64 = read.number(&schema::CRL_STALE_GRACE);
     RevocationSettings {
-        file: read.optional_path(&keys::CRL_FILE),
+        file: read.optional_path(&schema::CRL_FILE),
         saved: None,
-        urls: read.urls(&keys::CRL_URL),
+        urls: read.urls(&schema::CRL_URL),
         interval: Duration::from_secs(tenths_of_a_minute * 6),
         grace: Duration::from_secs(hours * 3600),
-        tls_authorities: read.optional_path(&keys::CRL_TLS_CA_FILE),
-        ending: read.word(&keys::ON_REVOKE),
+        tls_authorities: read.optional_path(&schema::CRL_TLS_CA_FILE),
+        ending: read.word(&schema::ON_REVOKE),
     }
 }
 
-fn firewall(read: &mut Reader<'_>) -> Firewall {
-    let policy = read.word(&keys::FIREWALL_POLICY);
-    let protected = read.services(&keys::PROTECTED_PORTS);
+fn firewall(read: &mut SettingsReader<'_>) -> FirewallSettings {
+    let policy = read.word(&schema::FIREWALL_POLICY);
+    let protected = read.services(&schema::PROTECTED_PORTS);
     if policy == FirewallPolicy::None && !protected.is_empty() {
         read.problem(
-            &keys::PROTECTED_PORTS,
+            &schema::PROTECTED_PORTS,
             "protectedPorts with firewallPolicy = none would protect nothing",
             "set firewallPolicy to reject or drop, or empty protectedPorts",
         );
@@ -82,27 +82,27 @@ fn firewall(read: &mut Reader<'_>) -> Firewall {
     for open in &always_open {
         for closed in protected.iter().filter(|closed| closed.overlaps(open)) {
             read.problem(
-                &keys::ALWAYS_OPEN_PORTS,
+                &schema::ALWAYS_OPEN_PORTS,
                 format!("{open} is to be always open, but {closed} is in protectedPorts"),
                 "remove it from one of the two",
             );
         }
     }
-    Firewall { policy, protected, always_open, on_exit: read.word(&keys::ON_EXIT) }
+    FirewallSettings { policy, protected, always_open, on_exit: read.word(&schema::ON_EXIT) }
 }
 
 /// `auto` keeps SSH reachable where all traffic is denied; nothing else needs keeping.
 fn always_open(
-    read: &mut Reader<'_>,
+    read: &mut SettingsReader<'_>,
     policy: FirewallPolicy,
     protected: &[Service],
 ) -> Vec<Service> {
     let all_denied = policy != FirewallPolicy::None && protected.is_empty();
-    if read.text(&keys::ALWAYS_OPEN_PORTS).eq_ignore_ascii_case("auto") {
+    if read.text(&schema::ALWAYS_OPEN_PORTS).eq_ignore_ascii_case("auto") {
         return if all_denied { Service::tcp(22).into_iter().collect() } else { Vec::new() };
     }
-    let services = read.services(&keys::ALWAYS_OPEN_PORTS);
-    if let Some(place) = read.place(&keys::ALWAYS_OPEN_PORTS) {
+    let services = read.services(&schema::ALWAYS_OPEN_PORTS);
+    if let Some(place) = read.place(&schema::ALWAYS_OPEN_PORTS) {
         if all_denied && services.is_empty() {
             let what = "every port is hidden, that of SSH too";
             let remedy = "test a knock while another session is open, or write auto";
@@ -115,13 +115,13 @@ fn always_open(
     services
 }
 
-fn grants(read: &mut Reader<'_>) -> Grants {
-    let lasts = read.number(&keys::PORT_OPEN_DURATION);
-    let mut longest: u16 = read.number(&keys::MAX_PORT_OPEN_DURATION);
+fn grants(read: &mut SettingsReader<'_>) -> GrantSettings {
+    let lasts = read.number(&schema::PORT_OPEN_DURATION);
+    let mut longest: u16 = read.number(&schema::MAX_PORT_OPEN_DURATION);
     if longest < lasts {
-        if read.place(&keys::MAX_PORT_OPEN_DURATION).is_some() && longest > 0 {
+        if read.place(&schema::MAX_PORT_OPEN_DURATION).is_some() && longest > 0 {
             read.problem(
-                &keys::MAX_PORT_OPEN_DURATION,
+                &schema::MAX_PORT_OPEN_DURATION,
                 format!("the longest duration, {longest} s, is below the usual one, {lasts} s"),
                 "raise it, or lower PORT_OPEN_DURATION_IN_SECONDS",
             );
@@ -129,63 +129,63 @@ fn grants(read: &mut Reader<'_>) -> Grants {
         // the original has no such key, and its files must load
         longest = lasts;
     }
-    Grants {
-        services: read.services(&keys::ALLOWED_SERVICES),
+    GrantSettings {
+        services: read.services(&schema::ALLOWED_SERVICES),
         lasts,
         longest,
-        live: read.number(&keys::MAX_GRANTS),
-        per_second: read.number(&keys::MAX_GRANTS_PER_SECOND),
-        certificate_share: read.number(&keys::SHARE_OF_CERTIFICATE),
-        network_share: read.number(&keys::SHARE_OF_NETWORK),
+        live: read.number(&schema::MAX_GRANTS),
+        per_second: read.number(&schema::MAX_GRANTS_PER_SECOND),
+        certificate_share: read.number(&schema::SHARE_OF_CERTIFICATE),
+        network_share: read.number(&schema::SHARE_OF_NETWORK),
     }
 }
 
-fn knocks(read: &mut Reader<'_>) -> Knocks {
-    let seconds = read.number(&keys::TIMESTAMP_THRESHOLD);
-    let protocols = dialects::protocols(read);
-    let (ports, intake) = (hearing::ports(read), read.word(&keys::INTAKE));
-    hearing::weigh(read, intake, &ports, &protocols);
-    Knocks {
+fn knocks(read: &mut SettingsReader<'_>) -> KnockSettings {
+    let seconds = read.number(&schema::TIMESTAMP_THRESHOLD);
+    let protocols = protocols::protocols(read);
+    let (ports, intake) = (intake::ports(read), read.word(&schema::INTAKE));
+    intake::warn(read, intake, &ports, &protocols);
+    KnockSettings {
         ports,
-        original: dialects::original(read, &protocols),
+        original: protocols::original(read, &protocols),
         protocols,
         intake,
-        group: read.number(&keys::NFLOG_GROUP),
-        per_source: read.number(&keys::KNOCKS_PER_SOURCE),
+        group: read.number(&schema::NFLOG_GROUP),
+        per_source: read.number(&schema::KNOCKS_PER_SOURCE),
         window: Duration::from_secs(seconds),
-        source_address: read.word::<Leave>(&keys::SOURCE_ADDRESS) == Leave::Allow,
-        second_address: read.word::<Leave>(&keys::SECOND_ADDRESS) == Leave::Allow,
-        remembered: read.number(&keys::REPLAY_CAPACITY),
+        source_address: read.word::<AllowDeny>(&schema::SOURCE_ADDRESS) == AllowDeny::Allow,
+        second_address: read.word::<AllowDeny>(&schema::SECOND_ADDRESS) == AllowDeny::Allow,
+        remembered: read.number(&schema::REPLAY_CAPACITY),
     }
 }
 
-fn process(read: &mut Reader<'_>) -> Process {
-    let mut user = read.text(&keys::USER);
+fn process(read: &mut SettingsReader<'_>) -> ProcessSettings {
+    let mut user = read.text(&schema::USER);
     let plain = !user.is_empty() && !user.contains(|c: char| c == ':' || c.is_whitespace());
     if user == "root" || user == "0" {
         let what = "the network process may not run as root";
-        read.problem(&keys::USER, what, "name a user that owns nothing but stateDir");
+        read.problem(&schema::USER, what, "name a user that owns nothing but stateDir");
         user.clear();
     } else if !plain {
-        read.problem(&keys::USER, "not the name of a user", "write sknock");
+        read.problem(&schema::USER, "not the name of a user", "write sknock");
         user.clear();
     }
-    Process {
+    ProcessSettings {
         user,
         state: state(read),
-        workers: read.number(&keys::WORKERS),
-        log: read.word(&keys::LOG_FORMAT),
+        workers: read.number(&schema::WORKERS),
+        log: read.word(&schema::LOG_FORMAT),
     }
 }
 
 /// The folder without `.` and a `/` at its end, by which a link would be followed. With `..`, nobody could tell
 /// what lies in it and what beside it.
-fn state(read: &mut Reader<'_>) -> PathBuf {
-    let path = read.path(&keys::STATE_DIR);
-    let text = read.text(&keys::STATE_DIR);
+fn state(read: &mut SettingsReader<'_>) -> PathBuf {
+    let path = read.path(&schema::STATE_DIR);
+    let text = read.text(&schema::STATE_DIR);
     if Path::new(&text).components().any(|part| part == Component::ParentDir) {
         let remedy = "write where the folder is, without .., such as /var/lib/sknock";
-        read.problem(&keys::STATE_DIR, format!("stateDir has .. in it: {text:?}"), remedy);
+        read.problem(&schema::STATE_DIR, format!("stateDir has .. in it: {text:?}"), remedy);
         return PathBuf::new();
     }
     path.components().collect()
@@ -204,7 +204,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// The network process owns `stateDir`; what rules the server must not be its to change.
-fn foreign_files(read: &mut Reader<'_>, keys: &Keys, process: &Process) {
+fn foreign_files(read: &mut SettingsReader<'_>, keys: &KeySettings, process: &ProcessSettings) {
     if process.state.as_os_str().is_empty() {
         return;
     }
@@ -222,7 +222,7 @@ fn foreign_files(read: &mut Reader<'_>, keys: &Keys, process: &Process) {
     let inside = |file: &&Path| plain(file).starts_with(&state);
     for (name, _) in kept_apart.into_iter().filter(|(_, file)| file.as_ref().is_some_and(inside)) {
         read.problem(
-            &keys::STATE_DIR,
+            &schema::STATE_DIR,
             format!("{name} is in stateDir, which is given to the network process"),
             "give stateDir a folder of its own, such as /var/lib/sknock",
         );
@@ -230,11 +230,11 @@ fn foreign_files(read: &mut Reader<'_>, keys: &Keys, process: &Process) {
 }
 
 /// Offering what is not hidden is no error, but hardly what was meant.
-fn unprotected(read: &mut Reader<'_>, firewall: &Firewall, grants: &Grants) {
+fn unprotected(read: &mut SettingsReader<'_>, firewall: &FirewallSettings, grants: &GrantSettings) {
     if firewall.protected.is_empty() {
         return;
     }
-    let Some(place) = read.place(&keys::ALLOWED_SERVICES) else { return };
+    let Some(place) = read.place(&schema::ALLOWED_SERVICES) else { return };
     let bare = |offered: &&Service| !service::all_covered(offered, &firewall.protected);
     for offered in grants.services.iter().filter(bare) {
         let what = format!("{offered} is offered to knocks, but not in protectedPorts");
@@ -243,8 +243,8 @@ fn unprotected(read: &mut Reader<'_>, firewall: &Firewall, grants: &Grants) {
     }
 }
 
-fn retired(read: &mut Reader<'_>) {
-    for key in [&keys::SIGNATURE_SIZE, &keys::RECV_BUFFER] {
+fn retired(read: &mut SettingsReader<'_>) {
+    for key in [&schema::SIGNATURE_SIZE, &schema::RECV_BUFFER] {
         if let Some(place) = read.place(key) {
             let what = format!("{} has no effect: {}", key.name, key.why);
             read.note(place, what, "remove it at leisure", false);

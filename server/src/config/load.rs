@@ -8,10 +8,12 @@ use std::path::{self, Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{CREDENTIAL, Key, Kind, Note, PasswordSource, Problem, Problems, Settings, draft};
+use super::{
+    CREDENTIAL, ConfigKey, Note, PasswordSource, Problem, Problems, Settings, ValueKind, draft,
+};
 
 /// Far beyond any real configuration; whatever is longer is another file.
-const LONGEST_FILE: u64 = 1 << 20;
+const MAX_CONFIG_FILE: u64 = 1 << 20;
 
 impl Settings {
     /// Reads the configuration file, with `environment` (such as [`std::env::vars_os`]) over it.
@@ -74,8 +76,8 @@ fn read(file: &Path) -> Result<(Zeroizing<String>, u32), Problem> {
         };
         Problem::new(&place, format!("cannot be read: {error}"), remedy)
     })?;
-    if bytes.len() as u64 > LONGEST_FILE {
-        let what = format!("longer than {LONGEST_FILE} bytes");
+    if bytes.len() as u64 > MAX_CONFIG_FILE {
+        let what = format!("longer than {MAX_CONFIG_FILE} bytes");
         return Err(Problem::new(place, what, "name a configuration file"));
     }
     match std::str::from_utf8(&bytes) {
@@ -92,9 +94,9 @@ fn read_bytes(file: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     let file = File::open(file)?;
     let metadata = file.metadata()?;
     // room for all of it at once: a growing vector would leave copies behind
-    let room = metadata.len().min(LONGEST_FILE) + 1;
+    let room = metadata.len().min(MAX_CONFIG_FILE) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
-    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_CONFIG_FILE + 1).read_to_end(&mut bytes)?;
     Ok((bytes, metadata.permissions().mode()))
 }
 
@@ -103,9 +105,9 @@ fn holds_password<'a>(
     settings: &Settings,
     mut variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>,
 ) -> bool {
-    let key = |name: &'a OsStr| name.to_str()?.strip_prefix("SKNOCK_").and_then(Key::find);
+    let key = |name: &'a OsStr| name.to_str()?.strip_prefix("SKNOCK_").and_then(ConfigKey::find);
     let by_variable =
-        variables.any(|(name, _)| key(name).is_some_and(|key| key.kind == Kind::Secret));
+        variables.any(|(name, _)| key(name).is_some_and(|key| key.kind == ValueKind::Secret));
     matches!(settings.keys.password, PasswordSource::Inline(_)) && !by_variable
 }
 

@@ -1,9 +1,9 @@
 //! The key that somebody may have meant who wrote another name.
 
-use super::Key;
-use super::keys::ALL;
+use super::ConfigKey;
+use super::schema::ALL;
 
-impl Key {
+impl ConfigKey {
     /// The key whose name is most like `name`, if any is at all like it: a slip; else a name that has `name`
     /// in it, or is in `name`; else one that is half the same. Case and underscores do not count.
     pub fn nearest(name: &str) -> Option<&'static Self> {
@@ -25,7 +25,7 @@ impl Key {
 
 /// The shortest key that has the name in it; of those of one length, the first of the table. Or the longest one
 /// that is in the name.
-fn part(name: &str) -> Option<&'static Key> {
+fn part(name: &str) -> Option<&'static ConfigKey> {
     let having = ALL.iter().copied().filter(|key| name.len() > 1 && plain(key.name).contains(name));
     let within = ALL.iter().copied().filter(|key| name.contains(&plain(key.name)));
     having.min_by_key(|key| key.name.len()).or_else(|| within.max_by_key(|key| key.name.len()))
@@ -69,10 +69,10 @@ mod tests {
             ("protocol", "protocols"),
             ("serverPFXFiles", "serverPFXFile"),
         ] {
-            assert_eq!(Key::nearest(slip).map(|key| key.name), Some(name), "{slip}");
+            assert_eq!(ConfigKey::nearest(slip).map(|key| key.name), Some(name), "{slip}");
         }
         for nonsense in ["x", "", "_", "foo", "a", "banner"] {
-            assert!(Key::nearest(nonsense).is_none(), "{nonsense:?}");
+            assert!(ConfigKey::nearest(nonsense).is_none(), "{nonsense:?}");
         }
     }
 }

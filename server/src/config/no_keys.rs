@@ -1,6 +1,6 @@
 //! Variables of the environment that look as if they were settings, and are none.
 
-use super::{Key, Note};
+use super::{ConfigKey, Note};
 
 /// Those of `sknock`, and of the log. A user who sets one of [`RESEMBLING`] for a server means a key.
 const OTHERS: [&str; 7] =
@@ -22,11 +22,11 @@ pub(super) fn notes(variables: &[(&str, Option<&str>)], fetches: bool) -> Vec<No
 fn resembling(name: &str) -> Option<Note> {
     let upper = name.to_ascii_uppercase();
     let rest = upper.strip_prefix("SKNOCK_")?;
-    if name.starts_with("SKNOCK_") && Key::find(rest).is_some() {
+    if name.starts_with("SKNOCK_") && ConfigKey::find(rest).is_some() {
         return None;
     }
-    let key =
-        Key::nearest(rest).filter(|_| !OTHERS.contains(&rest) || RESEMBLING.contains(&rest))?;
+    let key = ConfigKey::nearest(rest)
+        .filter(|_| !OTHERS.contains(&rest) || RESEMBLING.contains(&rest))?;
     let meant = format!("SKNOCK_{}", key.name.to_ascii_uppercase());
     if RESEMBLING.contains(&rest) {
         let remedy = format!("for the server set {meant}, or {} in the configuration", key.name);

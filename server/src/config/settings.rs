@@ -19,17 +19,17 @@ use super::{Note, PasswordSource, services};
 #[non_exhaustive]
 pub struct Settings {
     /// Who we are, and whom to trust.
-    pub keys: Keys,
+    pub keys: KeySettings,
     /// Who is no longer welcome.
     pub revocation: RevocationSettings,
     /// What is hidden.
-    pub firewall: Firewall,
+    pub firewall: FirewallSettings,
     /// What a knock may get.
-    pub grants: Grants,
+    pub grants: GrantSettings,
     /// Which knocks are heard.
-    pub knocks: Knocks,
+    pub knocks: KnockSettings,
     /// How the server runs.
-    pub process: Process,
+    pub process: ProcessSettings,
     /// What the administrator should know. Not serialised.
     #[serde(skip)]
     pub notes: Vec<Note>,
@@ -58,7 +58,7 @@ impl Settings {
 
 /// Who we are, and whom to trust.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Keys {
+pub struct KeySettings {
     /// PKCS#12 with our key, our certificate and the authorities.
     pub pfx: PathBuf,
     /// How to open it. Not serialised; [`PasswordSource::None`] after that.
@@ -89,7 +89,7 @@ pub struct RevocationSettings {
 
 /// What is hidden.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Firewall {
+pub struct FirewallSettings {
     /// What becomes of packets that nobody knocked for.
     pub policy: FirewallPolicy,
     /// The policy is over these only; empty: over all traffic. Empty if the policy is `None`.
@@ -104,11 +104,11 @@ pub struct Firewall {
 
 /// What a knock may get.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Grants {
+pub struct GrantSettings {
     /// The most that certificates can get; empty: what each allows.
     #[serde(with = "services")]
     pub services: Vec<Service>,
-    /// How long an opening lasts if the client does not say, in seconds: 1 to `longest`.
+    /// How long an opening lasts if the client does not say, in seconds: 1 to `max_lifetime`.
     pub lasts: u16,
     /// The longest that a client may ask for, in seconds, at least 1.
     pub longest: u16,
@@ -116,13 +116,13 @@ pub struct Grants {
     pub live: u32,
     /// New openings per second: 1 to 100,000.
     pub per_second: u32,
-    /// The most of both, and of [`Knocks::remembered`], for one certificate, in percent: 1 to 100.
+    /// The most of both, and of [`KnockSettings::remembered`], for one certificate, in percent: 1 to 100.
     pub certificate_share: u8,
     /// The most of the same for one IPv4 address or IPv6 /64, in percent: 1 to 100.
     pub network_share: u8,
 }
 
-impl Grants {
+impl GrantSettings {
     /// How much of what is bounded one certificate and one network may have.
     pub(crate) fn shares(&self) -> Shares {
         Shares { certificate: self.certificate_share, network: self.network_share }
@@ -131,15 +131,15 @@ impl Grants {
 
 /// Which knocks are heard.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Knocks {
+pub struct KnockSettings {
     /// UDP ports, at least one; exactly one if `intake` is [`Intake::Socket`].
     #[serde(with = "services")]
     pub ports: Vec<Service>,
     /// Dialects, each once; v2 is one of them.
-    pub protocols: Vec<Dialect>,
+    pub protocols: Vec<AcceptedProtocol>,
     /// What counts as a knock of the original, if v1 is one of the dialects.
-    #[serde(with = "OriginalKnocks")]
-    pub original: v1::Rules,
+    #[serde(with = "V1Settings")]
+    pub original: v1::V1Rules,
     /// How they are received.
     pub intake: Intake,
     /// The NFLOG group, if that is how.
@@ -156,24 +156,24 @@ pub struct Knocks {
     pub remembered: u32,
 }
 
-impl Knocks {
+impl KnockSettings {
     /// How v1 is to be understood, if it is.
-    pub fn v1(&self) -> Option<v1::Rules> {
-        self.protocols.contains(&Dialect::V1).then_some(self.original)
+    pub fn v1(&self) -> Option<v1::V1Rules> {
+        self.protocols.contains(&AcceptedProtocol::V1).then_some(self.original)
     }
 }
 
-/// The fields of [`v1::Rules`]; the protocol crate knows nothing of serialisation.
+/// The fields of [`v1::V1Rules`]; the protocol crate knows nothing of serialisation.
 #[derive(Deserialize, Serialize)]
-#[serde(remote = "v1::Rules")]
-struct OriginalKnocks {
+#[serde(remote = "v1::V1Rules")]
+struct V1Settings {
     shortest_frame: u16,
     any_usage: bool,
 }
 
 /// How the server runs.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Process {
+pub struct ProcessSettings {
     /// Whom the network process runs as; not root.
     pub user: String,
     /// Where knocks are remembered across restarts.
@@ -222,7 +222,7 @@ pub enum OnRevoke {
 /// A dialect of knocks.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Dialect {
+pub enum AcceptedProtocol {
     /// Protocol v1, of the original sKnock 1.0.
     V1,
     /// Protocol v2.
@@ -255,7 +255,7 @@ pub enum LogFormat {
 /// A switch as written in the file.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Choice {
+pub(super) enum YesNo {
     Yes,
     #[default]
     No,
@@ -264,7 +264,7 @@ pub(super) enum Choice {
 /// A permission as written in the file.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Leave {
+pub(super) enum AllowDeny {
     Allow,
     #[default]
     Deny,

@@ -18,8 +18,8 @@ pub(super) const SIZE: usize = COUNT as usize;
 const COUNT: libc::c_uint = 32;
 
 /// One byte more than the longest datagram of any dialect, so that a longer one is not taken for it.
-const LONGEST: usize = v1::LONGEST_DATAGRAM + 1;
-const _: () = assert!(LONGEST > v2::DATAGRAM_LENGTH);
+const MAX_DATAGRAM: usize = v1::LONGEST_DATAGRAM + 1;
+const _: () = assert!(MAX_DATAGRAM > v2::DATAGRAM_LENGTH);
 
 /// The longest header of IP, the UDP header, and what the kernel tells beside a copied packet: less
 /// than 200 bytes of netlink attributes.
@@ -54,9 +54,9 @@ impl std::fmt::Debug for Batch {
 
 /// One received datagram, as the socket gave it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Parcel<'a> {
+pub(super) struct RawDatagram<'a> {
     /// Who sent it.
-    pub(super) sender: Sender,
+    pub(super) sender: SocketPeer,
     /// The local address it was sent to, if the kernel told.
     pub(super) destination: Option<IpAddr>,
     /// What was in it; cut if it was longer than its place.
@@ -65,7 +65,7 @@ pub(super) struct Parcel<'a> {
 
 /// Whoever writes to a socket.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Sender {
+pub(super) enum SocketPeer {
     /// It says that it has this address.
     Internet(SocketAddr),
     /// The kernel itself, by netlink.
@@ -75,12 +75,12 @@ pub(super) enum Sender {
 impl Batch {
     /// For UDP sockets: places for the longest knock, and one byte more.
     pub(super) fn for_datagrams() -> Self {
-        Self::of(LONGEST)
+        Self::of(MAX_DATAGRAM)
     }
 
     /// For sockets of NFLOG groups.
     pub(super) fn for_copies() -> Self {
-        Self::of(LONGEST + AROUND_A_COPY)
+        Self::of(MAX_DATAGRAM + AROUND_A_COPY)
     }
 
     fn of(length: usize) -> Self {
@@ -100,7 +100,7 @@ impl Batch {
     pub(super) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
-        mut each: impl FnMut(Parcel<'_>),
+        mut each: impl FnMut(RawDatagram<'_>),
     ) -> io::Result<usize> {
         let mut places = self.bytes.chunks_exact_mut(self.length);
         let mut vectors: [iovec; SIZE] = std::array::from_fn(|_| {
@@ -135,7 +135,7 @@ impl Batch {
             let length = usize::try_from(header.msg_len).unwrap_or(place.len()).min(place.len());
             if let Some(sender) = sender(name) {
                 let destination = destination(&header.msg_hdr);
-                each(Parcel { sender, destination, bytes: &place[..length] });
+                each(RawDatagram { sender, destination, bytes: &place[..length] });
             }
         }
         Ok(count)
@@ -159,7 +159,7 @@ pub(super) fn dropped(socket: BorrowedFd<'_>) -> io::Result<u32> {
     if result == 0 { Ok(numbers[DROPS]) } else { Err(io::Error::last_os_error()) }
 }
 
-fn sender(name: &sockaddr_storage) -> Option<Sender> {
+fn sender(name: &sockaddr_storage) -> Option<SocketPeer> {
     match c_int::from(name.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says that this is a sockaddr_in, and storage is larger and
@@ -167,7 +167,7 @@ fn sender(name: &sockaddr_storage) -> Option<Sender> {
             let name: sockaddr_in = unsafe { *(&raw const *name).cast() };
             let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
             let source = SocketAddrV4::new(address, u16::from_be(name.sin_port));
-            Some(Sender::Internet(source.into()))
+            Some(SocketPeer::Internet(source.into()))
         }
         libc::AF_INET6 => {
             // SAFETY: as above, for sockaddr_in6.
@@ -175,12 +175,12 @@ fn sender(name: &sockaddr_storage) -> Option<Sender> {
             let address = Ipv6Addr::from(name.sin6_addr.s6_addr);
             let port = u16::from_be(name.sin6_port);
             let source = SocketAddrV6::new(address, port, 0, name.sin6_scope_id);
-            Some(Sender::Internet(source.into()))
+            Some(SocketPeer::Internet(source.into()))
         }
         libc::AF_NETLINK => {
             // SAFETY: as above, for sockaddr_nl.
             let name: sockaddr_nl = unsafe { *(&raw const *name).cast() };
-            (name.nl_pid == 0).then_some(Sender::Kernel)
+            (name.nl_pid == 0).then_some(SocketPeer::Kernel)
         }
         _ => None,
     }

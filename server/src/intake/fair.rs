@@ -24,7 +24,7 @@ pub struct FairQueue<T> {
     /// For each bucket its places, in the order of arrival.
     buckets: Vec<VecDeque<usize>>,
     /// The buckets with anything in them, in turn.
-    turns: VecDeque<usize>,
+    fetches: VecDeque<usize>,
 }
 
 impl<T> FairQueue<T> {
@@ -36,7 +36,7 @@ impl<T> FairQueue<T> {
             places: Vec::new(),
             empty: Vec::new(),
             buckets: std::iter::repeat_with(VecDeque::new).take(BUCKETS).collect(),
-            turns: VecDeque::new(),
+            fetches: VecDeque::new(),
         }
     }
 
@@ -47,7 +47,7 @@ impl<T> FairQueue<T> {
 
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
-        self.turns.is_empty()
+        self.fetches.is_empty()
     }
 
     /// Adds what came from `source`.
@@ -63,7 +63,7 @@ impl<T> FairQueue<T> {
         self.places[place] = Some(item);
         let bucket = self.bucket(source);
         if self.buckets[bucket].is_empty() {
-            self.turns.push_back(bucket);
+            self.fetches.push_back(bucket);
         }
         self.buckets[bucket].push_back(place);
         gone
@@ -71,20 +71,20 @@ impl<T> FairQueue<T> {
 
     /// Takes what is next: the oldest of the bucket whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
-        let bucket = self.turns.pop_front()?;
+        let bucket = self.fetches.pop_front()?;
         let item = self.take_first(bucket);
         if !self.buckets[bucket].is_empty() {
-            self.turns.push_back(bucket);
+            self.fetches.push_back(bucket);
         }
         item
     }
 
     fn make_room(&mut self) -> Option<T> {
         let fullest =
-            self.turns.iter().copied().max_by_key(|bucket| self.buckets[*bucket].len())?;
+            self.fetches.iter().copied().max_by_key(|bucket| self.buckets[*bucket].len())?;
         let item = self.take_first(fullest);
         if self.buckets[fullest].is_empty() {
-            self.turns.retain(|bucket| *bucket != fullest);
+            self.fetches.retain(|bucket| *bucket != fullest);
         }
         item
     }

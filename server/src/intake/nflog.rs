@@ -12,24 +12,24 @@ use nix::sys::socket::{
 };
 use tracing::trace;
 
-use super::batch::{Batch, Sender};
-use super::copy::packet_in;
-use super::ear::{Ends, Received};
-use super::losses::Losses;
+use super::batch::{Batch, SocketPeer};
+use super::drop_counter::DropCounter;
+use super::nflog_message::packet_payload;
 use super::packet;
+use super::source::{Endpoints, Received};
 
 /// A socket that receives copies. Several threads may receive from one.
 #[derive(Clone, Debug)]
-pub struct KnockLog {
+pub struct NflogSocket {
     descriptor: Arc<OwnedFd>,
-    losses: Arc<Losses>,
+    drops: Arc<DropCounter>,
 }
 
-impl KnockLog {
+impl NflogSocket {
     /// Takes over the socket of a group that somebody [listens](sknock_gate::bind_group) to.
     pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
-        let losses = Arc::new(Losses::of(descriptor.as_fd())?);
-        Ok(Self { descriptor: Arc::new(descriptor), losses })
+        let drops = Arc::new(DropCounter::of(descriptor.as_fd())?);
+        Ok(Self { descriptor: Arc::new(descriptor), drops })
     }
 
     pub(super) fn receive(
@@ -37,13 +37,16 @@ impl KnockLog {
         batch: &mut Batch,
         mut each: impl FnMut(Received<'_>),
     ) -> io::Result<usize> {
-        batch.receive(self.as_fd(), |parcel| {
+        batch.receive(self.as_fd(), |raw| {
             // Other programs may write to a netlink socket.
-            let Sender::Kernel = parcel.sender else { return };
-            let Some(bytes) = packet_in(parcel.bytes) else { return };
+            let SocketPeer::Kernel = raw.sender else { return };
+            let Some(bytes) = packet_payload(raw.bytes) else { return };
             match packet::read(bytes) {
                 Ok(packet) => each(Received {
-                    ends: Ends { source: packet.source, destination: Some(packet.destination) },
+                    ends: Endpoints {
+                        source: packet.source,
+                        destination: Some(packet.destination),
+                    },
                     payload: packet.payload,
                 }),
                 Err(unfit) => trace!(target: "audit", reason = %unfit, "passed over"),
@@ -52,11 +55,11 @@ impl KnockLog {
     }
 
     pub(super) fn lost(&self) -> u32 {
-        self.losses.since(self.as_fd())
+        self.drops.since(self.as_fd())
     }
 }
 
-impl AsFd for KnockLog {
+impl AsFd for NflogSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A UDP datagram, and between whom it travels.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Packet<'a> {
+pub struct UdpPacket<'a> {
     /// Who seems to have sent it.
     pub source: SocketAddr,
     /// Who it is for.
@@ -20,7 +20,7 @@ pub struct Packet<'a> {
 
 /// Why a packet is passed over.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unfit {
+pub enum SkippedPacket {
     /// It ends before its headers do, or before they say.
     CutShort,
     /// It is neither IPv4 nor IPv6.
@@ -39,7 +39,7 @@ pub enum Unfit {
     Source,
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for SkippedPacket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CutShort => "cut short",
@@ -54,7 +54,7 @@ impl fmt::Display for Unfit {
     }
 }
 
-impl std::error::Error for Unfit {}
+impl std::error::Error for SkippedPacket {}
 
 /// Its number among IP's protocols.
 const UDP: u8 = 17;
@@ -70,38 +70,38 @@ const V4_FRAGMENT: u16 = 0x3fff;
 /// # Errors
 ///
 /// Why it is passed over.
-pub fn read(bytes: &[u8]) -> Result<Packet<'_>, Unfit> {
-    match bytes.first().ok_or(Unfit::CutShort)? >> 4 {
+pub fn read(bytes: &[u8]) -> Result<UdpPacket<'_>, SkippedPacket> {
+    match bytes.first().ok_or(SkippedPacket::CutShort)? >> 4 {
         4 => read_v4(bytes),
         6 => read_v6(bytes),
-        _ => Err(Unfit::NotIp),
+        _ => Err(SkippedPacket::NotIp),
     }
 }
 
-fn read_v4(bytes: &[u8]) -> Result<Packet<'_>, Unfit> {
-    let header: &[u8; V4_HEADER] = bytes.first_chunk().ok_or(Unfit::CutShort)?;
+fn read_v4(bytes: &[u8]) -> Result<UdpPacket<'_>, SkippedPacket> {
+    let header: &[u8; V4_HEADER] = bytes.first_chunk().ok_or(SkippedPacket::CutShort)?;
     let header_length = usize::from(header[0] & 0xf) * 4;
     let total = usize::from(short(header, 2));
     if header_length < V4_HEADER || total < header_length {
-        return Err(Unfit::HeaderLength);
+        return Err(SkippedPacket::HeaderLength);
     }
     if short(header, 6) & V4_FRAGMENT != 0 {
-        return Err(Unfit::Fragment);
+        return Err(SkippedPacket::Fragment);
     }
     if header[9] != UDP {
-        return Err(Unfit::NotUdp);
+        return Err(SkippedPacket::NotUdp);
     }
-    let datagram = bytes.get(header_length..total).ok_or(Unfit::CutShort)?;
+    let datagram = bytes.get(header_length..total).ok_or(SkippedPacket::CutShort)?;
     let address = |at| IpAddr::V4(Ipv4Addr::from(field::<4>(header, at)));
     read_udp(datagram, [address(12), address(16)], checksum_v4)
 }
 
-fn read_v6(bytes: &[u8]) -> Result<Packet<'_>, Unfit> {
-    let (header, rest) = bytes.split_first_chunk::<V6_HEADER>().ok_or(Unfit::CutShort)?;
+fn read_v6(bytes: &[u8]) -> Result<UdpPacket<'_>, SkippedPacket> {
+    let (header, rest) = bytes.split_first_chunk::<V6_HEADER>().ok_or(SkippedPacket::CutShort)?;
     if header[6] != UDP {
-        return Err(Unfit::NotUdp);
+        return Err(SkippedPacket::NotUdp);
     }
-    let datagram = rest.get(..usize::from(short(header, 4))).ok_or(Unfit::CutShort)?;
+    let datagram = rest.get(..usize::from(short(header, 4))).ok_or(SkippedPacket::CutShort)?;
     let address = |at| IpAddr::V6(Ipv6Addr::from(field::<16>(header, at)));
     read_udp(datagram, [address(8), address(24)], checksum_v6)
 }
@@ -110,19 +110,20 @@ fn read_udp(
     datagram: &[u8],
     [source, destination]: [IpAddr; 2],
     checksum: fn(u16, Sum, Sum) -> bool,
-) -> Result<Packet<'_>, Unfit> {
-    let (header, payload) = datagram.split_first_chunk::<UDP_HEADER>().ok_or(Unfit::CutShort)?;
+) -> Result<UdpPacket<'_>, SkippedPacket> {
+    let (header, payload) =
+        datagram.split_first_chunk::<UDP_HEADER>().ok_or(SkippedPacket::CutShort)?;
     if usize::from(short(header, 4)) != datagram.len() {
-        return Err(Unfit::Length);
+        return Err(SkippedPacket::Length);
     }
     let pseudo = Sum::of_pseudo_header(source, destination, datagram.len());
     if !checksum(short(header, 6), pseudo, pseudo.with(datagram)) {
-        return Err(Unfit::Checksum);
+        return Err(SkippedPacket::Checksum);
     }
     if !can_send(source) {
-        return Err(Unfit::Source);
+        return Err(SkippedPacket::Source);
     }
-    Ok(Packet {
+    Ok(UdpPacket {
         source: SocketAddr::new(source, short(header, 0)),
         destination: SocketAddr::new(destination, short(header, 2)),
         payload,

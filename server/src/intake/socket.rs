@@ -12,17 +12,17 @@ use nix::sys::socket::{
     bind, getpeername, getsockname, sendmsg, setsockopt, socket, sockopt,
 };
 
-use super::batch::{Batch, Sender};
-use super::ear::{Ends, Received};
-use super::losses::Losses;
+use super::batch::{Batch, SocketPeer};
+use super::drop_counter::DropCounter;
+use super::source::{Endpoints, Received};
 
 /// A bound UDP socket. It hears both families where the machine has IPv6, else IPv4 alone.
 #[derive(Debug)]
 pub struct KnockSocket {
     descriptor: OwnedFd,
-    family: Family,
+    family: SocketFamily,
     port: u16,
-    losses: Losses,
+    drops: DropCounter,
 }
 
 /// Room for 7,000 knocks, a second's worth for a fast machine: one of 1.2 kB takes 2.3 kB, and the
@@ -30,7 +30,7 @@ pub struct KnockSocket {
 const RECEIVE_BUFFER: usize = 8 << 20;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Family {
+enum SocketFamily {
     Both,
     V4,
 }
@@ -75,12 +75,12 @@ impl KnockSocket {
     pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
         let name: SockaddrStorage = getsockname(descriptor.as_raw_fd())?;
         let (family, port) = match (name.as_sockaddr_in(), name.as_sockaddr_in6()) {
-            (Some(v4), _) => (Family::V4, v4.port()),
-            (None, Some(v6)) => (Family::Both, v6.port()),
+            (Some(v4), _) => (SocketFamily::V4, v4.port()),
+            (None, Some(v6)) => (SocketFamily::Both, v6.port()),
             (None, None) => return Err(io::ErrorKind::InvalidInput.into()),
         };
-        let losses = Losses::of(descriptor.as_fd())?;
-        Ok(Self { descriptor, family, port, losses })
+        let drops = DropCounter::of(descriptor.as_fd())?;
+        Ok(Self { descriptor, family, port, drops })
     }
 
     pub(super) fn receive(
@@ -88,23 +88,23 @@ impl KnockSocket {
         batch: &mut Batch,
         mut each: impl FnMut(Received<'_>),
     ) -> io::Result<usize> {
-        batch.receive(self.as_fd(), |parcel| {
-            let Sender::Internet(source) = parcel.sender else { return };
-            let destination = parcel.destination.map(|address| SocketAddr::new(address, self.port));
-            each(Received { ends: Ends { source, destination }, payload: parcel.bytes });
+        batch.receive(self.as_fd(), |raw| {
+            let SocketPeer::Internet(source) = raw.sender else { return };
+            let destination = raw.destination.map(|address| SocketAddr::new(address, self.port));
+            each(Received { ends: Endpoints { source, destination }, payload: raw.bytes });
         })
     }
 
     pub(super) fn lost(&self) -> u32 {
-        self.losses.since(self.as_fd())
+        self.drops.since(self.as_fd())
     }
 
     /// Sends `bytes` to `target` from the local address `from`, without waiting.
     pub fn send(&self, bytes: &[u8], target: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
-        let target = SockaddrStorage::from(self.spoken(target));
+        let target = SockaddrStorage::from(self.to_socket_family(target));
         let (v4, v6);
         let control = match (self.family, from.map(|address| address.to_canonical())) {
-            (Family::V4, Some(IpAddr::V4(address))) => {
+            (SocketFamily::V4, Some(IpAddr::V4(address))) => {
                 v4 = libc::in_pktinfo {
                     ipi_ifindex: 0,
                     ipi_spec_dst: libc::in_addr { s_addr: u32::from(address).to_be() },
@@ -112,7 +112,7 @@ impl KnockSocket {
                 };
                 Some(ControlMessage::Ipv4PacketInfo(&v4))
             }
-            (Family::Both, Some(address)) => {
+            (SocketFamily::Both, Some(address)) => {
                 let s6_addr = mapped(address).octets();
                 v6 = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr }, ipi6_ifindex: 0 };
                 Some(ControlMessage::Ipv6PacketInfo(&v6))
@@ -130,9 +130,9 @@ impl KnockSocket {
     }
 
     /// A socket for both families speaks of IPv4 addresses in their v4-mapped form.
-    fn spoken(&self, address: SocketAddr) -> SocketAddr {
+    fn to_socket_family(&self, address: SocketAddr) -> SocketAddr {
         match (self.family, address) {
-            (Family::Both, SocketAddr::V4(v4)) => {
+            (SocketFamily::Both, SocketAddr::V4(v4)) => {
                 SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
             }
             _ => address,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sknock_protocol::{Anchors, Bundle, Issuer, IssuerId, TrustError, UnfitAuthority};
+use sknock_protocol::{Bundle, Issuer, IssuerId, TrustError, TrustStore, UnfitAuthority};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
@@ -14,7 +14,7 @@ use super::{KeyProblem, REMEMBERED_PATHS};
 #[derive(Debug)]
 pub struct Authorities {
     /// Whom to believe.
-    pub anchors: Anchors,
+    pub trust_store: TrustStore,
     /// All certificates given (DER).
     pub certificates: Vec<Vec<u8>>,
     /// What is not used, beginning with the key of the configuration and, of `caFile`, the line.
@@ -22,12 +22,12 @@ pub struct Authorities {
 }
 
 /// Where a certificate comes from: the line of `caFile`, or else `serverPFXFile`.
-type Line = Option<usize>;
+type SourceLine = Option<usize>;
 
 /// Reads all of them.
 pub fn authorities(bundle: &Bundle, added: Option<&[u8]>) -> Result<Authorities, KeyProblem> {
     let mut certificates = bundle.authorities().to_vec();
-    let mut lines: Vec<Line> = vec![None; certificates.len()];
+    let mut lines: Vec<SourceLine> = vec![None; certificates.len()];
     let mut unused = Vec::new();
     if let Some(pem) = added {
         let contained = pem::read(pem)?;
@@ -38,11 +38,11 @@ pub fn authorities(bundle: &Bundle, added: Option<&[u8]>) -> Result<Authorities,
             certificates.push(der);
         }
     }
-    match Anchors::new(&certificates, REMEMBERED_PATHS) {
-        Ok(anchors) => {
-            let verdicts = verdicts(&certificates, anchors.issuers(), anchors.unfit());
+    match TrustStore::new(&certificates, REMEMBERED_PATHS) {
+        Ok(trust_store) => {
+            let verdicts = verdicts(&certificates, trust_store.issuers(), trust_store.unfit());
             unused.extend(told(&certificates, &lines, verdicts));
-            Ok(Authorities { anchors, certificates, unused })
+            Ok(Authorities { trust_store, certificates, unused })
         }
         Err(TrustError::NoAnchor { certificates: number, unfit }) => {
             unused.extend(told(&certificates, &lines, verdicts(&certificates, &[], &unfit)));
@@ -53,7 +53,7 @@ pub fn authorities(bundle: &Bundle, added: Option<&[u8]>) -> Result<Authorities,
     }
 }
 
-fn unreadable(error: TrustError, lines: &[Line]) -> KeyProblem {
+fn unreadable(error: TrustError, lines: &[SourceLine]) -> KeyProblem {
     if let TrustError::Unreadable { number, why } = &error
         && let Some(Some(line)) = lines.get(number.saturating_sub(1))
     {
@@ -64,7 +64,7 @@ fn unreadable(error: TrustError, lines: &[Line]) -> KeyProblem {
 
 /// Why a certificate is of no effect; after a semicolon, what to do.
 #[derive(Clone)]
-enum Verdict {
+enum CaProblem {
     Used,
     /// In a PKCS#12 file nobody wonders about that: the server's own may be there twice.
     NoAuthority,
@@ -76,18 +76,18 @@ fn verdicts(
     certificates: &[Vec<u8>],
     issuers: &[Issuer],
     unfit: &[UnfitAuthority],
-) -> Vec<Verdict> {
+) -> Vec<CaProblem> {
     let leading = leading(issuers);
     // Those that are used, in the order of their certificates, each once.
     let mut issuers = issuers.iter();
-    let mut verdicts: Vec<Verdict> = Vec::new();
+    let mut verdicts: Vec<CaProblem> = Vec::new();
     for (place, der) in certificates.iter().enumerate() {
         let former = certificates[..place].iter().position(|former| former == der);
         let unfit = unfit.iter().find(|unfit| unfit.number == place + 1);
         verdicts.push(match (former, unfit) {
             (Some(former), _) => verdicts[former].clone(),
-            (None, Some(unfit)) => Verdict::Unfit(unfit.why.to_string()),
-            (None, None) if !is_authority(der) => Verdict::NoAuthority,
+            (None, Some(unfit)) => CaProblem::Unfit(unfit.why.to_string()),
+            (None, None) if !is_authority(der) => CaProblem::NoAuthority,
             (None, None) => leads(issuers.next(), &leading),
         });
     }
@@ -98,24 +98,24 @@ fn is_authority(der: &[u8]) -> bool {
     X509Certificate::from_der(der).is_ok_and(|(_, parsed)| parsed.is_ca())
 }
 
-fn leads(issuer: Option<&Issuer>, leading: &BTreeSet<IssuerId>) -> Verdict {
+fn leads(issuer: Option<&Issuer>, leading: &BTreeSet<IssuerId>) -> CaProblem {
     match issuer {
-        Some(issuer) if !leading.contains(issuer.id()) => Verdict::Unfit(
+        Some(issuer) if !leading.contains(issuer.id()) => CaProblem::Unfit(
             "it does not lead to a root (a self-signed CA certificate) in these files; add the root"
                 .to_owned(),
         ),
-        _ => Verdict::Used,
+        _ => CaProblem::Used,
     }
 }
 
 /// The certificates that are not used, for people.
-fn told(certificates: &[Vec<u8>], lines: &[Line], verdicts: Vec<Verdict>) -> Vec<String> {
+fn told(certificates: &[Vec<u8>], lines: &[SourceLine], verdicts: Vec<CaProblem>) -> Vec<String> {
     let mut told = Vec::new();
     for ((der, line), verdict) in certificates.iter().zip(lines).zip(verdicts) {
         let why = match (verdict, line) {
-            (Verdict::Used, _) | (Verdict::NoAuthority, None) => continue,
-            (Verdict::Unfit(why), _) => why,
-            (Verdict::NoAuthority, Some(_)) => {
+            (CaProblem::Used, _) | (CaProblem::NoAuthority, None) => continue,
+            (CaProblem::Unfit(why), _) => why,
+            (CaProblem::NoAuthority, Some(_)) => {
                 "it is no CA's (basicConstraints CA:TRUE); name the CA that has signed it"
                     .to_owned()
             }

@@ -7,16 +7,16 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use sknock_gate::Shares;
-use sknock_protocol::{Encapsulation, Moment};
+use sknock_protocol::{Encapsulation, Timestamp};
 
-use super::files::{Folder, HORIZON, JOURNALS, NotOurs};
-use super::half;
-use super::log::{Former, Half, Log, room};
-use super::memory::spare;
-use super::opening::{self, History};
+use super::journal_half;
+use super::journal_writer::{JournalFile, JournalWriter, PreviousFile, room};
+use super::memory::min_retained;
 use super::record::LENGTH;
-use super::sharing::Sender;
-use super::{BootId, Memory, ReplayStore, Trace, Used};
+use super::recovery::{self, History};
+use super::shares::KnockOwner;
+use super::state_dir::{HORIZON, JOURNALS, LockError, StateDir};
+use super::{BootId, Memory, Recorded, ReplayEntry, ReplayStore};
 use crate::aside;
 
 /// Remembers used knocks in memory and in `stateDir`. Shared by all threads.
@@ -27,23 +27,23 @@ use crate::aside;
 pub struct Journal {
     memory: Memory,
     /// Locked after a shard of the memory, never before one.
-    log: Mutex<Log>,
+    log: Mutex<JournalWriter>,
 }
 
 /// What was found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Opened {
+pub struct RecoveryReport {
     /// Knocks stamped before this are refused, as they may have been admitted before.
     ///
     /// After a first start that is one window ahead, after a power loss up to a minute and a
     /// window. Much later only if the clock was that late once; then either wait, or, with the
     /// clock right, stop the server, empty `stateDir` and start it again.
-    pub admits_from: Moment,
+    pub admits_from: Timestamp,
     /// Why.
     pub history: History,
 }
 
-impl fmt::Display for Opened {
+impl fmt::Display for RecoveryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "accepting knocks stamped {} or later: {}", self.admits_from, self.history)
     }
@@ -97,44 +97,44 @@ impl Journal {
     pub fn open(
         dir: &Path,
         boot: &BootId,
-        now: Moment,
+        now: Timestamp,
         window: Duration,
         capacity: usize,
-    ) -> Result<(Self, Opened), JournalError> {
+    ) -> Result<(Self, RecoveryReport), JournalError> {
         let unusable = |doing| {
             let dir = dir.to_owned();
             move |source| JournalError::Unusable { dir, doing, source }
         };
-        let folder = Folder::lock(dir).map_err(|reason| match reason {
-            NotOurs::Held => JournalError::Held { dir: dir.to_owned() },
-            NotOurs::Unusable(source) => unusable("take the lock")(source),
+        let folder = StateDir::lock(dir).map_err(|reason| match reason {
+            LockError::Held => JournalError::Held { dir: dir.to_owned() },
+            LockError::Unusable(source) => unusable("take the lock")(source),
         })?;
         let journals = folder.journals().map_err(unusable("open the replay journal"))?;
         let (slots, content) = folder.horizon().map_err(unusable("make the horizon's file"))?;
-        let horizon = opening::horizon(&content, now, window);
+        let horizon = recovery::horizon(&content, now, window);
         // One that is in doubt is written again.
         let synced = horizon.filter(|_| !content.doubtful).unwrap_or_default();
 
         let [first, second] = journals.map(Option::unzip);
         let extents = [&first.1, &second.1].map(|half| half.as_ref().map_or(0, extent));
-        let found = opening::read([first.1, second.1]);
+        let found = recovery::read([first.1, second.1]);
         let current = found.current();
-        let start = opening::start(found, horizon, *boot, now, window, spare(capacity));
+        let start = recovery::start(found, horizon, *boot, now, window, min_retained(capacity));
         let length = room(capacity.max(start.traces.len()));
         let half = |place: usize, file| {
             let made = folder.with_room(JOURNALS[place], file, length).and_then(|file| {
                 let extent = extents[place].min(file.length()?);
-                Ok(Half { file, extent })
+                Ok(JournalFile { file, extent })
             });
             made.map_err(unusable("make the files of the replay journal"))
         };
         let halves = [half(0, first.0)?, half(1, second.0)?];
-        let former = Former { halves, current, slots, horizon: synced };
-        let log = Log::begin(folder, *boot, former, start.floor, &start.traces)
+        let former = PreviousFile { halves, current, slots, horizon: synced };
+        let log = JournalWriter::begin(folder, *boot, former, start.floor, &start.traces)
             .map_err(unusable("write the replay journal"))?;
         let admits_from = start.floor.after(Duration::from_millis(1));
         let memory = Memory::restored(window, capacity, start.floor, start.traces);
-        let opened = Opened { admits_from, history: start.history };
+        let opened = RecoveryReport { admits_from, history: start.history };
         Ok((Self { memory, log: Mutex::new(log) }, opened))
     }
 
@@ -147,7 +147,7 @@ impl Journal {
     /// Knocks stamped before this are refused unless they are known, as they may have been admitted
     /// before. In the future only if the clock was ahead once, or just after
     /// [`Journal::open`].
-    pub fn admits_from(&self) -> Moment {
+    pub fn admits_from(&self) -> Timestamp {
         self.memory.floor().after(Duration::from_millis(1))
     }
 
@@ -158,23 +158,23 @@ impl Journal {
     }
 
     /// Writes `trace` down; whether it could be written, and whether the journal is to be written anew.
-    fn write(&self, trace: &Trace) -> (bool, bool) {
+    fn write(&self, trace: &ReplayEntry) -> (bool, bool) {
         let Ok(mut log) = self.log.lock() else { return (false, false) };
         let written = log.append(trace);
         if let Err(error) = &written {
             tracing::error!(%error, "cannot write the replay journal, so no knock is accepted");
         }
-        (written.is_ok(), log.is_overgrown())
+        (written.is_ok(), log.needs_compaction())
     }
 
     /// Writes the journal anew from memory, unless another thread just did.
     fn compact(&self) {
         let Some(frozen) = self.memory.freeze() else { return };
         let Ok(mut log) = self.log.lock() else { return };
-        if !log.is_overgrown() {
+        if !log.needs_compaction() {
             return;
         }
-        if let Err(error) = log.rewrite(frozen.floor(), frozen.traces()) {
+        if let Err(error) = log.compact(frozen.floor(), frozen.traces()) {
             tracing::warn!(%error, "cannot write the replay journal anew; it is tried again");
         }
     }
@@ -184,7 +184,7 @@ impl Journal {
 const LARGEST_CAPACITY: usize = 10_000_000;
 
 /// The bytes of a file that may be other than zeros.
-fn extent(half: &half::Half) -> u64 {
+fn extent(half: &journal_half::JournalHalf) -> u64 {
     half.extent * LENGTH as u64
 }
 
@@ -193,17 +193,22 @@ impl ReplayStore for Journal {
         self.memory.has_admitted(encapsulation)
     }
 
-    fn record(&self, trace: &Trace, now: Moment) -> Used {
+    fn record(&self, trace: &ReplayEntry, now: Timestamp) -> Recorded {
         self.record_by(trace, None, now)
     }
 
-    fn record_of(&self, trace: &Trace, sender: &Sender<'_>, now: Moment) -> Used {
+    fn record_of(&self, trace: &ReplayEntry, sender: &KnockOwner<'_>, now: Timestamp) -> Recorded {
         self.record_by(trace, Some(sender), now)
     }
 }
 
 impl Journal {
-    fn record_by(&self, trace: &Trace, sender: Option<&Sender<'_>>, now: Moment) -> Used {
+    fn record_by(
+        &self,
+        trace: &ReplayEntry,
+        sender: Option<&KnockOwner<'_>>,
+        now: Timestamp,
+    ) -> Recorded {
         let mut overgrown = false;
         let used = self.memory.record_if(trace, sender, now, || {
             let (written, grown) = self.write(trace);

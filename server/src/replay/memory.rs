@@ -5,11 +5,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use sknock_gate::Shares;
-use sknock_protocol::{Encapsulation, KnockId, Moment};
+use sknock_protocol::{Encapsulation, KnockId, Timestamp};
 
-use super::shard::Shard;
-use super::sharing::{Owner, Sender, Sharing};
-use super::{OneTimeKey, ReplayStore, Trace, Used};
+use super::shard::ReplayShard;
+use super::shares::{KnockOwner, Owner, ShareTable};
+use super::{OneTimeKey, Recorded, ReplayEntry, ReplayStore};
 
 /// How many shards there may be; enough that threads rarely meet. Powers of two, so that a byte
 /// spreads evenly over them.
@@ -17,15 +17,15 @@ const SHARDS: [usize; 5] = [16, 8, 4, 2, 1];
 
 /// Below this, a shard's share of the knocks would stray too far from the average, and the memory
 /// would be full long before its capacity.
-const LEAST_ROOM: usize = 1024;
+const MIN_SHARD_CAPACITY: usize = 1024;
 
 /// How many knocks are remembered for longer than they need to be, 140 bytes each; with a capacity of
-/// less than 16,384, a sixteenth of it. See [`Shard::forget`].
-const SPARE: usize = 1024;
+/// less than 16,384, a sixteenth of it. See [`ReplayShard::evict`].
+const MIN_RETAINED: usize = 1024;
 
 /// Of a memory with this capacity.
-pub(super) fn spare(capacity: usize) -> usize {
-    SPARE.min(capacity / 16)
+pub(super) fn min_retained(capacity: usize) -> usize {
+    MIN_RETAINED.min(capacity / 16)
 }
 
 /// Remembers a bounded number of knocks while the process lives.
@@ -40,44 +40,44 @@ pub struct Memory {
     /// How many of them are not forgotten for their age.
     spare: usize,
     /// A knock's id says which, so a repetition always meets its original.
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Mutex<ReplayShard>]>,
     /// The keys of all that the shards know, apart from them: whoever looks one up never waits for
     /// a write to disk. Locked after a shard, never before one.
     keys: Box<[Mutex<HashSet<OneTimeKey>>]>,
     /// Locked after a shard, never before one.
-    sharing: Sharing,
+    sharing: ShareTable,
 }
 
 impl Memory {
     /// Remembers up to about `capacity` knocks (exactly so many, up to 1024) and forgets one when
     /// the clock is more than `window` past its stamp, but for the last few.
     pub fn new(window: Duration, capacity: usize) -> Self {
-        Self::restored(window, capacity, Moment::EPOCH, [])
+        Self::restored(window, capacity, Timestamp::EPOCH, [])
     }
 
     /// Knows `traces`, even beyond `capacity`, and refuses all that is stamped up to `floor`.
     pub(super) fn restored(
         window: Duration,
         capacity: usize,
-        floor: Moment,
-        traces: impl IntoIterator<Item = Trace>,
+        floor: Timestamp,
+        traces: impl IntoIterator<Item = ReplayEntry>,
     ) -> Self {
-        let count = SHARDS.into_iter().find(|n| capacity / n >= LEAST_ROOM).unwrap_or(1);
-        let mut shards: Vec<Shard> = (0..count).map(|_| Shard::new(floor)).collect();
+        let count = SHARDS.into_iter().find(|n| capacity / n >= MIN_SHARD_CAPACITY).unwrap_or(1);
+        let mut shards: Vec<ReplayShard> = (0..count).map(|_| ReplayShard::new(floor)).collect();
         let mut keys = vec![HashSet::new(); count];
         let mut used = 0;
         for trace in traces {
             used += 1;
-            shards[slot(&trace.id.0, count)].keep(&trace, None);
+            shards[slot(&trace.id.0, count)].insert(&trace, None);
             keys[slot(&trace.key.0, count)].insert(trace.key);
         }
         Self {
             window,
             room: capacity.div_ceil(count),
-            spare: spare(capacity) / count,
+            spare: min_retained(capacity) / count,
             shards: shards.into_iter().map(Mutex::new).collect(),
             keys: keys.into_iter().map(Mutex::new).collect(),
-            sharing: Sharing::new(capacity, used, spare(capacity)),
+            sharing: ShareTable::new(capacity, used, min_retained(capacity)),
         }
     }
 
@@ -91,19 +91,19 @@ impl Memory {
     /// is written down.
     pub(super) fn record_if(
         &self,
-        trace: &Trace,
-        sender: Option<&Sender<'_>>,
-        now: Moment,
+        trace: &ReplayEntry,
+        sender: Option<&KnockOwner<'_>>,
+        now: Timestamp,
         write: impl FnOnce() -> bool,
-    ) -> Used {
+    ) -> Recorded {
         // A poisoned lock: a thread died while it changed this shard, and nobody can tell what is
         // missing from it.
         let Ok(mut shard) = self.shard(&trace.id).lock() else {
-            return Used::Unwritten;
+            return Recorded::WriteFailed;
         };
-        self.drop_all(shard.forget(now, self.window, self.spare));
-        match shard.judge(trace, self.room) {
-            Used::Never => {}
+        self.drop_all(shard.evict(now, self.window, self.spare));
+        match shard.check(trace, self.room) {
+            Recorded::New => {}
             refused => return refused,
         }
         let owner = sender.map(|sender| self.sharing.owner(sender));
@@ -112,11 +112,11 @@ impl Memory {
         }
         if !write() {
             self.sharing.free([owner]);
-            return Used::Unwritten;
+            return Recorded::WriteFailed;
         }
-        shard.keep(trace, owner);
+        shard.insert(trace, owner);
         self.add_key(trace.key);
-        Used::Never
+        Recorded::New
     }
 
     /// Stops every change, and shows the floor and all that is known.
@@ -128,12 +128,12 @@ impl Memory {
 
     /// The largest stamp of anything forgotten, but for shards that are in use just now: whoever asks
     /// waits for no write to disk.
-    pub(super) fn floor(&self) -> Moment {
+    pub(super) fn floor(&self) -> Timestamp {
         let idle = self.shards.iter().filter_map(|shard| shard.try_lock().ok());
         idle.map(|shard| shard.floor()).max().unwrap_or_default()
     }
 
-    fn shard(&self, id: &KnockId) -> &Mutex<Shard> {
+    fn shard(&self, id: &KnockId) -> &Mutex<ReplayShard> {
         &self.shards[slot(&id.0, self.shards.len())]
     }
 
@@ -166,26 +166,26 @@ impl ReplayStore for Memory {
         self.keys_like(key).lock().is_ok_and(|keys| keys.contains(&key))
     }
 
-    fn record(&self, trace: &Trace, now: Moment) -> Used {
+    fn record(&self, trace: &ReplayEntry, now: Timestamp) -> Recorded {
         self.record_if(trace, None, now, || true)
     }
 
-    fn record_of(&self, trace: &Trace, sender: &Sender<'_>, now: Moment) -> Used {
+    fn record_of(&self, trace: &ReplayEntry, sender: &KnockOwner<'_>, now: Timestamp) -> Recorded {
         self.record_if(trace, Some(sender), now, || true)
     }
 }
 
 /// All shards, held still.
-pub(super) struct Frozen<'a>(Vec<MutexGuard<'a, Shard>>);
+pub(super) struct Frozen<'a>(Vec<MutexGuard<'a, ReplayShard>>);
 
 impl Frozen<'_> {
     /// Every stamp above it belongs to one of the traces, or was never seen.
-    pub(super) fn floor(&self) -> Moment {
+    pub(super) fn floor(&self) -> Timestamp {
         self.0.iter().map(|shard| shard.floor()).max().unwrap_or_default()
     }
 
     /// Everything remembered.
-    pub(super) fn traces(&self) -> impl Iterator<Item = Trace> {
+    pub(super) fn traces(&self) -> impl Iterator<Item = ReplayEntry> {
         self.0.iter().flat_map(|shard| shard.traces())
     }
 }

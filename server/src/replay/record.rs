@@ -12,9 +12,9 @@
 //! zeros begin. 64 divides every page, block and sector size, so no record lies across two: it is there
 //! or it is not.
 
-use sknock_protocol::{KnockId, Moment};
+use sknock_protocol::{KnockId, Timestamp};
 
-use super::{BootId, OneTimeKey, Trace};
+use super::{BootId, OneTimeKey, ReplayEntry};
 
 /// The length of every record.
 pub(super) const LENGTH: usize = 64;
@@ -27,11 +27,11 @@ pub(super) const NOTHING: [u8; LENGTH] = [0; LENGTH];
 
 /// One fact.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Record {
+pub(super) enum JournalRecord {
     /// The journal begins.
     Head(Head),
     /// This knock is used up.
-    Used(Trace),
+    Used(ReplayEntry),
     /// The journal of this generation was closed in order.
     Done(u64),
 }
@@ -42,12 +42,12 @@ pub(super) struct Head {
     /// It was begun in this boot.
     pub(super) boot: BootId,
     /// Every stamp above it belongs to one of the knocks that follow, or was not admitted before.
-    pub(super) floor: Moment,
+    pub(super) floor: Timestamp,
     /// From 1 on; that of the other file is one less.
     pub(super) generation: u64,
 }
 
-impl Record {
+impl JournalRecord {
     /// As it lies on disk.
     pub(super) fn encode(&self) -> [u8; LENGTH] {
         let (tag, parts): (&[u8; 4], [&[u8]; 4]) = match self {
@@ -71,13 +71,13 @@ impl Record {
         let found = match &bytes[BODY..BODY + 4] {
             b"head" => Self::Head(Head {
                 boot: BootId(part(bytes, 16)),
-                floor: moment(bytes, 32),
+                floor: timestamp(bytes, 32),
                 generation: u64::from_be_bytes(part(bytes, 40)),
             }),
-            b"used" => Self::Used(Trace {
+            b"used" => Self::Used(ReplayEntry {
                 id: KnockId(part(bytes, 0)),
                 key: OneTimeKey(part(bytes, 32)),
-                stamp: moment(bytes, 48),
+                stamp: timestamp(bytes, 48),
             }),
             b"done" => Self::Done(u64::from_be_bytes(part(bytes, 0))),
             _ => return None,
@@ -87,12 +87,12 @@ impl Record {
     }
 }
 
-fn millis(moment: Moment) -> [u8; 8] {
-    moment.as_millis().to_be_bytes()
+fn millis(timestamp: Timestamp) -> [u8; 8] {
+    timestamp.as_millis().to_be_bytes()
 }
 
-fn moment(bytes: &[u8; LENGTH], at: usize) -> Moment {
-    Moment::from_millis(u64::from_be_bytes(part(bytes, at)))
+fn timestamp(bytes: &[u8; LENGTH], at: usize) -> Timestamp {
+    Timestamp::from_millis(u64::from_be_bytes(part(bytes, at)))
 }
 
 fn part<const N: usize>(bytes: &[u8; LENGTH], at: usize) -> [u8; N] {
@@ -105,17 +105,17 @@ fn part<const N: usize>(bytes: &[u8; LENGTH], at: usize) -> [u8; N] {
 mod tests {
     use super::*;
 
-    fn each() -> [Record; 3] {
-        let stamp = Moment::from_millis(1_700_000_000_123);
-        let trace = Trace { stamp, id: KnockId([7; 32]), key: OneTimeKey([9; 16]) };
+    fn each() -> [JournalRecord; 3] {
+        let stamp = Timestamp::from_millis(1_700_000_000_123);
+        let trace = ReplayEntry { stamp, id: KnockId([7; 32]), key: OneTimeKey([9; 16]) };
         let head = Head { boot: BootId([3; 16]), floor: stamp, generation: 258 };
-        [Record::Head(head), Record::Used(trace), Record::Done(258)]
+        [JournalRecord::Head(head), JournalRecord::Used(trace), JournalRecord::Done(258)]
     }
 
     #[test]
     fn a_record_reads_as_written() {
         for record in each() {
-            assert_eq!(Record::decode(&record.encode()), Some(record));
+            assert_eq!(JournalRecord::decode(&record.encode()), Some(record));
         }
     }
 
@@ -125,14 +125,14 @@ mod tests {
             for bit in 0..LENGTH * 8 {
                 let mut bytes = record.encode();
                 bytes[bit / 8] ^= 1 << (bit % 8);
-                assert_eq!(Record::decode(&bytes), None, "{record:?}, bit {bit}");
+                assert_eq!(JournalRecord::decode(&bytes), None, "{record:?}, bit {bit}");
             }
         }
     }
 
     #[test]
     fn a_hole_in_the_file_is_no_record() {
-        assert_eq!(Record::decode(&NOTHING), None);
-        assert_eq!(Record::decode(&[0xff; LENGTH]), None);
+        assert_eq!(JournalRecord::decode(&NOTHING), None);
+        assert_eq!(JournalRecord::decode(&[0xff; LENGTH]), None);
     }
 }

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 
 /// Everything that must fail fails for want of permission, and everything that must work works.
 fn inside(around: &Around) -> ExitCode {
-    let walls = sknock_server::child::confine(around.parent, &[&around.state], &[around.port]);
+    let walls = sknock_server::network::confine(around.parent, &[&around.state], &[around.port]);
     assert!(
         walls.expect("it confines itself"),
         "this kernel has no Landlock: nothing can be shown"

@@ -6,7 +6,7 @@ use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
-use sknock_storage::{Draft, Stored};
+use sknock_storage::{PendingFile, Stored};
 
 use crate::{Around, Attempt, exists};
 
@@ -33,7 +33,7 @@ pub(crate) const ALL: &[Attempt] = &[
     }),
     ("put a file in the place of another", |around| {
         for content in [b"old", b"new"] {
-            let mut draft = Draft::begin(&around.state.join("crl.der"), 0o644)?;
+            let mut draft = PendingFile::begin(&around.state.join("crl.der"), 0o644)?;
             draft.write_all(content)?;
             draft.publish()?;
         }

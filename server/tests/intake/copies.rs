@@ -1,7 +1,7 @@
 //! Messages of the kernel, and what others may put in their place.
 
 use proptest::prelude::*;
-use sknock_server::intake::packet_in;
+use sknock_server::intake::packet_payload;
 
 const PACKET: u16 = 4 << 8;
 const PREFIX: u16 = 10;
@@ -29,10 +29,10 @@ fn message(kind: u16, attributes: &[Vec<u8>]) -> Vec<u8> {
 fn the_packet_is_found_among_other_attributes() {
     for packet in [&b""[..], b"p", b"pac", b"pack", b"packet"] {
         let around = [attribute(PREFIX, b"\0"), attribute(PAYLOAD, packet), attribute(3, b"12345")];
-        assert_eq!(packet_in(&message(PACKET, &around)), Some(packet));
+        assert_eq!(packet_payload(&message(PACKET, &around)), Some(packet));
         // The type's upper bits are flags.
         let flagged = attribute(PAYLOAD | 0x8000, packet);
-        assert_eq!(packet_in(&message(PACKET, &[flagged])), Some(packet));
+        assert_eq!(packet_payload(&message(PACKET, &[flagged])), Some(packet));
     }
 }
 
@@ -40,18 +40,18 @@ fn the_packet_is_found_among_other_attributes() {
 fn messages_of_other_kinds_have_no_packet() {
     let payload = [attribute(PAYLOAD, b"packet")];
     for kind in [0, 2, 3, PACKET | 1, 10 << 8, 4] {
-        assert_eq!(packet_in(&message(kind, &payload)), None);
+        assert_eq!(packet_payload(&message(kind, &payload)), None);
     }
-    assert_eq!(packet_in(&message(PACKET, &[attribute(PREFIX, b"\0")])), None);
-    assert_eq!(packet_in(&message(PACKET, &[])), None);
+    assert_eq!(packet_payload(&message(PACKET, &[attribute(PREFIX, b"\0")])), None);
+    assert_eq!(packet_payload(&message(PACKET, &[])), None);
 }
 
 #[test]
 fn a_message_that_was_cut_has_no_packet() {
     let whole = message(PACKET, &[attribute(PREFIX, b"\0"), attribute(PAYLOAD, b"packet!!")]);
-    assert_eq!(packet_in(&whole), Some(&b"packet!!"[..]));
+    assert_eq!(packet_payload(&whole), Some(&b"packet!!"[..]));
     for length in 0..whole.len() {
-        assert_eq!(packet_in(&whole[..length]), None, "{length}");
+        assert_eq!(packet_payload(&whole[..length]), None, "{length}");
     }
 }
 
@@ -60,7 +60,7 @@ fn an_attribute_shorter_than_its_header_ends_the_search() {
     for length in 0..4_u16 {
         let nonsense = [length.to_ne_bytes(), [7, 0]].concat();
         let attributes = [nonsense, attribute(PAYLOAD, b"packet")];
-        assert_eq!(packet_in(&message(PACKET, &attributes)), None);
+        assert_eq!(packet_payload(&message(PACKET, &attributes)), None);
     }
 }
 
@@ -75,7 +75,7 @@ proptest! {
             bytes[..4].copy_from_slice(&length.to_ne_bytes());
             bytes[4..6].copy_from_slice(&PACKET.to_ne_bytes());
         }
-        if let Some(packet) = packet_in(&bytes) {
+        if let Some(packet) = packet_payload(&bytes) {
             prop_assert!(packet.len() <= bytes.len() - 24);
         }
     }

@@ -14,7 +14,7 @@ use sknock_gate::{
     Answers, Firewall, FirewallPolicy, KnockCapture, OnRevoke, PortRange, TableSpec, Transport,
     bind_group,
 };
-use sknock_server::intake::{packet, packet_in};
+use sknock_server::intake::{packet, packet_payload};
 
 const GROUP: u16 = 7;
 
@@ -49,7 +49,7 @@ pub(crate) fn alone(work: impl FnOnce() + Send + 'static) {
 fn heard(group: &OwnedFd) -> Option<Vec<u8>> {
     let mut message = [0; 2048];
     let length = recv(group.as_raw_fd(), &mut message, MsgFlags::MSG_DONTWAIT).ok()?;
-    let packet = packet::read(packet_in(&message[..length])?).ok()?;
+    let packet = packet::read(packet_payload(&message[..length])?).ok()?;
     assert_eq!(packet.destination.port(), 5000);
     Some(packet.payload.to_vec())
 }

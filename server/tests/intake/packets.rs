@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
-use sknock_server::intake::packet::{Packet, Unfit, read};
+use sknock_server::intake::packet::{SkippedPacket, UdpPacket, read};
 
 /// A right packet, its checksum computed here in another way than there.
 pub(crate) fn packet(source: &str, destination: &str, payload: &[u8]) -> Vec<u8> {
@@ -70,7 +70,7 @@ fn a_packet_of_either_family_is_read() {
     for (family, [source, destination]) in ENDS.into_iter().enumerate() {
         for payload in [&b""[..], b"x", b"knock", &[0xff; 1200], &[0; 1201]] {
             let bytes = right(family, payload);
-            let expected = Packet {
+            let expected = UdpPacket {
                 source: source.parse().unwrap(),
                 destination: destination.parse().unwrap(),
                 payload,
@@ -98,26 +98,34 @@ fn lengths_that_do_not_fit_are_refused() {
     let [v4, v6] = [right(0, b"knock"), right(1, b"knock")];
     for bytes in [&v4, &v6] {
         for length in 0..bytes.len() {
-            assert_eq!(read(&bytes[..length]), Err(Unfit::CutShort), "{length}");
+            assert_eq!(read(&bytes[..length]), Err(SkippedPacket::CutShort), "{length}");
         }
     }
     // The IPv4 header's own length, below its least and beyond the packet.
-    assert_eq!(read(&with(v4.clone(), 0, &[0x44])), Err(Unfit::HeaderLength));
-    assert_eq!(read(&with(v4.clone(), 0, &[0x4f])), Err(Unfit::HeaderLength));
+    assert_eq!(read(&with(v4.clone(), 0, &[0x44])), Err(SkippedPacket::HeaderLength));
+    assert_eq!(read(&with(v4.clone(), 0, &[0x4f])), Err(SkippedPacket::HeaderLength));
     // The whole length: less than the header, less and more than what UDP says.
-    assert_eq!(read(&with(v4.clone(), 2, &[0, 19])), Err(Unfit::HeaderLength));
-    assert_eq!(read(&with(v4.clone(), 2, &[0, 27])), Err(Unfit::CutShort));
-    assert_eq!(read(&with(v4.clone(), 2, &[0, 32])), Err(Unfit::Length));
-    assert_eq!(read(&with(v4.clone(), 2, &[0, 34])), Err(Unfit::CutShort));
-    assert_eq!(read(&with(v6.clone(), 4, &[0, 7])), Err(Unfit::CutShort));
-    assert_eq!(read(&with(v6.clone(), 4, &[0, 12])), Err(Unfit::Length));
-    assert_eq!(read(&with(v6.clone(), 4, &[0, 14])), Err(Unfit::CutShort));
+    assert_eq!(read(&with(v4.clone(), 2, &[0, 19])), Err(SkippedPacket::HeaderLength));
+    assert_eq!(read(&with(v4.clone(), 2, &[0, 27])), Err(SkippedPacket::CutShort));
+    assert_eq!(read(&with(v4.clone(), 2, &[0, 32])), Err(SkippedPacket::Length));
+    assert_eq!(read(&with(v4.clone(), 2, &[0, 34])), Err(SkippedPacket::CutShort));
+    assert_eq!(read(&with(v6.clone(), 4, &[0, 7])), Err(SkippedPacket::CutShort));
+    assert_eq!(read(&with(v6.clone(), 4, &[0, 12])), Err(SkippedPacket::Length));
+    assert_eq!(read(&with(v6.clone(), 4, &[0, 14])), Err(SkippedPacket::CutShort));
     // A jumbogram: the length is elsewhere.
-    assert_eq!(read(&with(v6.clone(), 4, &[0, 0])), Err(Unfit::CutShort));
+    assert_eq!(read(&with(v6.clone(), 4, &[0, 0])), Err(SkippedPacket::CutShort));
     // UDP's own.
     for length in [0, 7, 8, 12, 14, 255] {
-        assert_eq!(read(&with(v4.clone(), 24, &[0, length])), Err(Unfit::Length), "{length}");
-        assert_eq!(read(&with(v6.clone(), 44, &[0, length])), Err(Unfit::Length), "{length}");
+        assert_eq!(
+            read(&with(v4.clone(), 24, &[0, length])),
+            Err(SkippedPacket::Length),
+            "{length}"
+        );
+        assert_eq!(
+            read(&with(v6.clone(), 44, &[0, length])),
+            Err(SkippedPacket::Length),
+            "{length}"
+        );
     }
 }
 
@@ -125,7 +133,7 @@ fn lengths_that_do_not_fit_are_refused() {
 fn parts_of_packets_are_refused() {
     let v4 = right(0, b"knock");
     for fragment in [[0x20, 0], [0x20, 1], [0, 1], [0x1f, 0xff], [0x60, 0]] {
-        assert_eq!(read(&with(v4.clone(), 6, &fragment)), Err(Unfit::Fragment));
+        assert_eq!(read(&with(v4.clone(), 6, &fragment)), Err(SkippedPacket::Fragment));
     }
     // "Do not fragment", and the bit that means nothing.
     for flags in [[0, 0], [0x40, 0], [0x80, 0]] {
@@ -134,30 +142,30 @@ fn parts_of_packets_are_refused() {
     // In IPv6 a part has a header of its own.
     let mut v6 = right(1, b"knock");
     v6.splice(40..40, [17, 0, 0, 1, 0, 0, 0, 1]);
-    assert_eq!(read(&with(v6, 4, &[0, 21, 44])), Err(Unfit::NotUdp));
+    assert_eq!(read(&with(v6, 4, &[0, 21, 44])), Err(SkippedPacket::NotUdp));
 }
 
 #[test]
 fn what_is_not_udp_behind_ip_is_refused() {
-    assert_eq!(read(&[]), Err(Unfit::CutShort));
+    assert_eq!(read(&[]), Err(SkippedPacket::CutShort));
     for version in [0, 1, 5, 7, 15] {
         let bytes = with(right(0, b"knock"), 0, &[version << 4 | 5]);
-        assert_eq!(read(&bytes), Err(Unfit::NotIp));
+        assert_eq!(read(&bytes), Err(SkippedPacket::NotIp));
     }
     for protocol in [0, 1, 6, 43, 44, 50, 51, 58, 60, 136] {
-        assert_eq!(read(&with(right(0, b"knock"), 9, &[protocol])), Err(Unfit::NotUdp));
-        assert_eq!(read(&with(right(1, b"knock"), 6, &[protocol])), Err(Unfit::NotUdp));
+        assert_eq!(read(&with(right(0, b"knock"), 9, &[protocol])), Err(SkippedPacket::NotUdp));
+        assert_eq!(read(&with(right(1, b"knock"), 6, &[protocol])), Err(SkippedPacket::NotUdp));
     }
     // A hop-by-hop header before UDP.
     let mut v6 = right(1, b"knock");
     v6.splice(40..40, [17, 0, 1, 4, 0, 0, 0, 0]);
-    assert_eq!(read(&with(v6, 4, &[0, 21, 0])), Err(Unfit::NotUdp));
+    assert_eq!(read(&with(v6, 4, &[0, 21, 0])), Err(SkippedPacket::NotUdp));
 }
 
 #[test]
 fn a_packet_without_a_checksum_is_for_ipv4_only() {
     assert!(read(&with(right(0, b"knock"), 26, &[0, 0])).is_ok());
-    assert_eq!(read(&with(right(1, b"knock"), 46, &[0, 0])), Err(Unfit::Checksum));
+    assert_eq!(read(&with(right(1, b"knock"), 46, &[0, 0])), Err(SkippedPacket::Checksum));
 }
 
 /// The sum of the pseudo header alone.
@@ -178,7 +186,7 @@ fn a_checksum_that_was_left_to_hardware_counts() {
         let left = left_to_hardware(family, &bytes);
         assert_eq!(read(&with(bytes.clone(), at, &left)).unwrap().payload, [0x5a; 1200]);
         let other = [left[0], left[1] ^ 1];
-        assert_eq!(read(&with(bytes, at, &other)), Err(Unfit::Checksum));
+        assert_eq!(read(&with(bytes, at, &other)), Err(SkippedPacket::Checksum));
     }
 }
 
@@ -186,10 +194,10 @@ fn a_checksum_that_was_left_to_hardware_counts() {
 fn sources_that_no_host_has_are_refused() {
     let from = |source: &str, destination| read(&packet(source, destination, b"x")).unwrap_err();
     for source in ["0.0.0.0:9", "224.0.0.1:9", "239.255.0.1:9", "255.255.255.255:9"] {
-        assert_eq!(from(source, ENDS[0][1]), Unfit::Source);
+        assert_eq!(from(source, ENDS[0][1]), SkippedPacket::Source);
     }
     for source in ["[::]:9", "[ff02::1]:9"] {
-        assert_eq!(from(source, ENDS[1][1]), Unfit::Source);
+        assert_eq!(from(source, ENDS[1][1]), SkippedPacket::Source);
     }
 }
 
@@ -214,7 +222,7 @@ proptest! {
         // 0000 and ffff are the same number.
         let was = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
         prop_assume!(damage != 0xffff || ![0, 0xffff].contains(&was));
-        prop_assert_eq!(read(&damaged), Err(Unfit::Checksum));
+        prop_assert_eq!(read(&damaged), Err(SkippedPacket::Checksum));
     }
 
     #[test]

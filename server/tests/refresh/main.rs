@@ -9,13 +9,13 @@ mod world;
 
 use std::time::Duration;
 
-use sknock_protocol::Moment;
-use sknock_server::refresh::Patience;
+use sknock_protocol::Timestamp;
+use sknock_server::crl::Timeouts;
 use web::{Reply, Web};
 use world::{World, authority, good, list};
 
 /// 2026-07-01, when no list below has ended.
-const NOW: Moment = Moment::from_secs(1_782_864_000);
+const NOW: Timestamp = Timestamp::from_secs(1_782_864_000);
 
 #[test]
 fn a_fetched_list_is_in_force_and_kept() {
@@ -108,13 +108,13 @@ fn a_slow_web_server_is_given_up_and_changes_nothing() {
     let world = World::new();
     let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
     let (short, long) = (Duration::from_millis(200), Duration::from_secs(60));
-    for (reply, piece, whole) in [
+    for (reply, read, total) in [
         (Reply::Silence, short, long),
         (Reply::Drip(good(&world.authority, 2, 6), short / 10), long, short),
     ] {
         web.now_says(Reply::List(good(&world.authority, 1, 5)));
-        let patience = Patience { connect: long, piece, whole };
-        let mut refresh = world.patient(&[&web.url], None, patience);
+        let timeouts = Timeouts { connect: long, read, total };
+        let mut refresh = world.patient(&[&web.url], None, timeouts);
         refresh.fetch_now().unwrap();
         web.now_says(reply);
         refresh.fetch_now().unwrap();
@@ -185,7 +185,7 @@ fn a_list_that_has_ended_is_better_than_none() {
     refresh.fetch_now().unwrap();
     // it revokes, and counts as long as the grace lasts
     assert!(world.is_revoked(&refresh, 5));
-    let end = Moment::from_secs(1_640_995_200); // 2022-01-01
+    let end = Timestamp::from_secs(1_640_995_200); // 2022-01-01
     assert!(refresh.is_usable(end.after(Duration::from_secs(3600))));
     assert!(!refresh.is_usable(NOW));
     assert!(world.logged().contains("ALL KNOCKS ARE REFUSED"));

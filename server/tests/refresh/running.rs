@@ -8,31 +8,31 @@ use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use sknock_gate::{Request, Response};
-use sknock_server::gate::Gate;
-use sknock_server::marks;
-use sknock_server::refresh::Patience;
+use sknock_server::crl::Timeouts;
+use sknock_server::crl_marks;
+use sknock_server::gate_client::GateClient;
 
 use crate::web::{Reply, Web};
 use crate::world::{World, good};
 
 /// A gate that says yes, and tells which serial numbers it was to close.
-fn gate() -> (Gate, mpsc::Receiver<Vec<u8>>) {
+fn gate() -> (GateClient, mpsc::Receiver<Vec<u8>>) {
     gate_that_fails(0)
 }
 
 /// The same, whose firewall refuses so many closings first.
-fn gate_that_fails(times: usize) -> (Gate, mpsc::Receiver<Vec<u8>>) {
+fn gate_that_fails(times: usize) -> (GateClient, mpsc::Receiver<Vec<u8>>) {
     let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
     let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
     let (told, closed) = mpsc::channel();
     thread::spawn(move || serve(&theirs, &told, times));
-    (Gate::new(ours), closed)
+    (GateClient::new(ours), closed)
 }
 
 fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>, mut failures: usize) {
     let mut record = [0; Request::LEN];
     while recv(link.as_raw_fd(), &mut record, MsgFlags::empty()).is_ok_and(|length| length > 0) {
-        if marks::is_report(&record) {
+        if crl_marks::is_report(&record) {
             let answer = Response::Activated.encode();
             send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
             continue;
@@ -130,16 +130,16 @@ fn it_ends_when_the_gate_is_gone() {
     let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
     drop(theirs);
     let (_stop, stopping) = UnixStream::pair().unwrap();
-    assert!(refresh.run(Gate::new(ours), stopping).is_err());
+    assert!(refresh.run(GateClient::new(ours), stopping).is_err());
 }
 
 /// Far beyond what anything here takes, and far below the patience with a silent server below.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Silent servers are never given up.
-fn endlessly_patient() -> Patience {
+fn endlessly_patient() -> Timeouts {
     let hour = Duration::from_secs(3600);
-    Patience { connect: hour, piece: hour, whole: hour }
+    Timeouts { connect: hour, read: hour, total: hour }
 }
 
 #[test]

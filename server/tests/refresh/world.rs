@@ -10,9 +10,11 @@ use rcgen::{
     CrlDistributionPoint, CrlIssuingDistributionPoint, DnType, IsCa, KeyIdMethod, KeyPair,
     RevokedCertParams, SerialNumber, date_time_ymd,
 };
-use sknock_protocol::{Anchors, CertificateId, PrivateKey, Revocation, Rules, ServerKey, Verifier};
+use sknock_protocol::{
+    CertificateId, KnockRules, PrivateKey, Revocation, ServerKey, TrustStore, Verifier,
+};
 use sknock_server::config::{OnRevoke, RevocationSettings};
-use sknock_server::refresh::{Patience, Refresh};
+use sknock_server::crl::{Refresh, Timeouts};
 use tracing::subscriber::DefaultGuard;
 
 pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -80,12 +82,12 @@ impl World {
         let certificate = params.signed_by(&key, &authority).unwrap().der().to_vec();
         let key = PrivateKey::from_pkcs8(key.serialize_der().into());
         let key = ServerKey::new(&key, &certificate).unwrap();
-        let mut believed = vec![authority.as_ref().der().to_vec()];
-        believed.extend(others.iter().map(|other| other.as_ref().der().to_vec()));
-        let anchors = Anchors::new(&believed, 16).unwrap();
+        let mut trusted = vec![authority.as_ref().der().to_vec()];
+        trusted.extend(others.iter().map(|other| other.as_ref().der().to_vec()));
+        let trust_store = TrustStore::new(&trusted, 16).unwrap();
         let window = Duration::from_secs(30);
-        let rules = Rules { window, unsigned_address: true, second_address: false };
-        let verifier = Arc::new(Verifier::new(key, anchors, rules));
+        let rules = KnockRules { window, unsigned_address: true, second_address: false };
+        let verifier = Arc::new(Verifier::new(key, trust_store, rules));
         let log = Log::default();
         let (writer, folder) = (log.clone(), tempfile::tempdir().unwrap());
         let subscriber =
@@ -119,17 +121,17 @@ impl World {
     }
 
     pub(crate) fn trusting(&self, urls: &[&str], web_authorities: Option<&[u8]>) -> Refresh {
-        self.patient(urls, web_authorities, Patience::default())
+        self.patient(urls, web_authorities, Timeouts::default())
     }
 
     pub(crate) fn patient(
         &self,
         urls: &[&str],
         web_authorities: Option<&[u8]>,
-        patience: Patience,
+        timeouts: Timeouts,
     ) -> Refresh {
         let verifier = Arc::clone(&self.verifier);
-        Refresh::new(&self.settings(urls), verifier, web_authorities, patience).unwrap()
+        Refresh::new(&self.settings(urls), verifier, web_authorities, timeouts).unwrap()
     }
 
     /// Whether the authority's certificate with this serial number is revoked now.
@@ -139,7 +141,7 @@ impl World {
 
     /// The same for one of several authorities; ours is number 0, the others follow.
     pub(crate) fn is_revoked_by(&self, number: usize, refresh: &Refresh, serial: u8) -> bool {
-        let issuer = *self.verifier.anchors().issuers()[number].id();
+        let issuer = *self.verifier.trust_store().issuers()[number].id();
         let id = CertificateId { issuer, serial: vec![serial] };
         Revocation::is_revoked(&refresh.current().load(), &id)
     }

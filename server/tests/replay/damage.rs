@@ -5,8 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use sknock_protocol::Moment;
-use sknock_server::replay::{History, Journal, JournalError, Opened, ReplayStore, Used};
+use sknock_protocol::Timestamp;
+use sknock_server::replay::{
+    History, Journal, JournalError, Recorded, RecoveryReport, ReplayStore,
+};
 
 use crate::{NOW, RECORD, WINDOW, boot, current, flip, knock, later, open, settled};
 
@@ -52,7 +54,7 @@ fn damages() -> [(&'static str, Damage); 13] {
 }
 
 /// As each start does it: behind the walls nothing can be renamed any more.
-fn start(dir: &Path, boot_number: u8, now: Moment) -> (Journal, Opened) {
+fn start(dir: &Path, boot_number: u8, now: Timestamp) -> (Journal, RecoveryReport) {
     Journal::clear_the_way(dir).unwrap();
     open(dir, boot_number, now)
 }
@@ -65,14 +67,14 @@ fn no_damage_lets_a_knock_in_again_or_locks_out_for_good() {
             let dir = settled();
             let (journal, _) = start(dir.path(), 1, NOW);
             let used = [1, 2, 3].map(|number| knock(number, NOW));
-            assert!(used.iter().all(|trace| journal.record(trace, NOW) == Used::Never));
+            assert!(used.iter().all(|trace| journal.record(trace, NOW) == Recorded::New));
             drop(journal);
             damage(&current(dir.path()));
             let case = format!("{name}, boot {next}");
             let (journal, opened) = start(dir.path(), next, NOW);
             assert_eq!(opened.admits_from, later(60).after(Duration::from_millis(1)), "{case}");
             for trace in used {
-                assert_eq!(journal.record(&trace, NOW), Used::Forgotten, "{case}");
+                assert_eq!(journal.record(&trace, NOW), Recorded::TooOld, "{case}");
             }
             is_over(dir.path(), journal, next, &case);
         }
@@ -88,7 +90,7 @@ fn no_damage_of_the_horizon_lets_a_knock_in_again_or_locks_out_for_good() {
             let dir = settled();
             let (journal, _) = start(dir.path(), 1, NOW);
             let used = [1, 2, 3].map(|number| knock(number, NOW));
-            assert!(used.iter().all(|trace| journal.record(trace, NOW) == Used::Never));
+            assert!(used.iter().all(|trace| journal.record(trace, NOW) == Recorded::New));
             drop(journal);
             damage(&dir.path().join("horizon"));
             if both {
@@ -98,7 +100,7 @@ fn no_damage_of_the_horizon_lets_a_knock_in_again_or_locks_out_for_good() {
             let (journal, opened) = start(dir.path(), 1, NOW);
             assert!(opened.admits_from <= later(61), "{case}: {opened}");
             for trace in used {
-                assert_ne!(journal.record(&trace, NOW), Used::Never, "{case}");
+                assert_ne!(journal.record(&trace, NOW), Recorded::New, "{case}");
             }
             is_over(dir.path(), journal, 1, &case);
         }
@@ -107,11 +109,11 @@ fn no_damage_of_the_horizon_lets_a_knock_in_again_or_locks_out_for_good() {
 
 /// After a minute and a second all is as if nothing had been.
 fn is_over(dir: &Path, journal: Journal, boot_number: u8, case: &str) {
-    assert_eq!(journal.record(&knock(4, later(61)), later(61)), Used::Never, "{case}");
+    assert_eq!(journal.record(&knock(4, later(61)), later(61)), Recorded::New, "{case}");
     drop(journal);
     let (journal, opened) = start(dir, boot_number, later(61));
     assert_eq!(opened.history, History::Complete, "{case}");
-    assert_eq!(journal.record(&knock(4, later(61)), later(61)), Used::Before, "{case}");
+    assert_eq!(journal.record(&knock(4, later(61)), later(61)), Recorded::Replayed, "{case}");
 }
 
 /// Nothing is followed to elsewhere, even where a start would not have renamed it.

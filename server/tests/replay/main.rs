@@ -7,41 +7,42 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sknock_protocol::{Encapsulation, KnockId, Moment};
+use sknock_protocol::{Encapsulation, KnockId, Timestamp};
 use sknock_server::replay::{
-    BootId, History, Journal, JournalError, Memory, OneTimeKey, Opened, ReplayStore, Trace, Used,
+    BootId, History, Journal, JournalError, Memory, OneTimeKey, Recorded, RecoveryReport,
+    ReplayEntry, ReplayStore,
 };
 use tempfile::TempDir;
 
 const WINDOW: Duration = Duration::from_secs(30);
-const NOW: Moment = Moment::from_secs(1_800_000_000);
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const RECORD: usize = 64;
 
 fn boot(number: u8) -> BootId {
     format!("{number:032x}").parse().unwrap()
 }
 
-fn later(seconds: u64) -> Moment {
+fn later(seconds: u64) -> Timestamp {
     NOW.after(Duration::from_secs(seconds))
 }
 
 /// The `number`th knock, stamped `stamp`.
-fn knock(number: u64, stamp: Moment) -> Trace {
+fn knock(number: u64, stamp: Timestamp) -> ReplayEntry {
     let mut id = [0; 32];
     // As in a hash, the first byte differs between knocks.
     id[..8].copy_from_slice(&number.to_le_bytes());
     let mut key = [0; 16];
     key[..8].copy_from_slice(&number.to_le_bytes());
-    Trace { stamp, id: KnockId(id), key: OneTimeKey(key) }
+    ReplayEntry { stamp, id: KnockId(id), key: OneTimeKey(key) }
 }
 
-fn encapsulation(trace: &Trace) -> Encapsulation {
+fn encapsulation(trace: &ReplayEntry) -> Encapsulation {
     let mut point = [4; 65];
     point[1..17].copy_from_slice(&trace.key.0);
     point
 }
 
-fn open(dir: &Path, boot_number: u8, now: Moment) -> (Journal, Opened) {
+fn open(dir: &Path, boot_number: u8, now: Timestamp) -> (Journal, RecoveryReport) {
     Journal::open(dir, &boot(boot_number), now, WINDOW, 1000).unwrap()
 }
 
@@ -60,10 +61,10 @@ fn a_knock_counts_once() {
     assert_eq!(opened.history, History::Complete);
     let (first, second) = (knock(1, NOW), knock(2, NOW));
     assert!(!journal.has_admitted(&encapsulation(&first)));
-    assert_eq!(journal.record(&first, NOW), Used::Never);
-    assert_eq!(journal.record(&first, NOW), Used::Before);
+    assert_eq!(journal.record(&first, NOW), Recorded::New);
+    assert_eq!(journal.record(&first, NOW), Recorded::Replayed);
     assert!(journal.has_admitted(&encapsulation(&first)));
-    assert_eq!(journal.record(&second, NOW), Used::Never);
+    assert_eq!(journal.record(&second, NOW), Recorded::New);
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn of_many_threads_one_is_admitted() {
     let admitted: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|_| {
-                let once = |number| journal.record(&knock(number, NOW), NOW) == Used::Never;
+                let once = |number| journal.record(&knock(number, NOW), NOW) == Recorded::New;
                 scope.spawn(move || (0..100).filter(|&number| once(number)).count())
             })
             .collect();
@@ -97,7 +98,7 @@ fn a_knock_is_remembered_across_stop_crash_and_power_loss() {
         let dir = settled();
         let (journal, _) = open(dir.path(), 1, NOW);
         let used = knock(1, NOW);
-        assert_eq!(journal.record(&used, NOW), Used::Never);
+        assert_eq!(journal.record(&used, NOW), Recorded::New);
         if close {
             journal.close().unwrap();
         } else {
@@ -106,7 +107,7 @@ fn a_knock_is_remembered_across_stop_crash_and_power_loss() {
 
         let (journal, opened) = open(dir.path(), next, later(1));
         let case = format!("closed {close}, boot {next}");
-        assert_ne!(journal.record(&used, later(1)), Used::Never, "{case}");
+        assert_ne!(journal.record(&used, later(1)), Recorded::New, "{case}");
         let fresh = match expected {
             None => {
                 assert_eq!(opened.history, History::Complete, "{case}");
@@ -114,13 +115,13 @@ fn a_knock_is_remembered_across_stop_crash_and_power_loss() {
                 later(1)
             }
             Some((from, history)) => {
-                assert_eq!(opened, Opened { admits_from: from, history }, "{case}");
+                assert_eq!(opened, RecoveryReport { admits_from: from, history }, "{case}");
                 let early = knock(2, from.before(Duration::from_millis(1)));
-                assert_eq!(journal.record(&early, later(40)), Used::Forgotten, "{case}");
+                assert_eq!(journal.record(&early, later(40)), Recorded::TooOld, "{case}");
                 from
             }
         };
-        assert_eq!(journal.record(&knock(3, fresh), fresh), Used::Never, "{case}");
+        assert_eq!(journal.record(&knock(3, fresh), fresh), Recorded::New, "{case}");
     }
 }
 
@@ -128,11 +129,11 @@ fn a_knock_is_remembered_across_stop_crash_and_power_loss() {
 fn two_crashes_in_another_boot_are_two_crashes_in_one_boot() {
     let dir = settled();
     let (journal, _) = open(dir.path(), 2, NOW);
-    assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Never);
+    assert_eq!(journal.record(&knock(1, NOW), NOW), Recorded::New);
     drop(journal);
     let (journal, opened) = open(dir.path(), 2, NOW);
     assert_eq!(opened.history, History::Complete);
-    assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Before);
+    assert_eq!(journal.record(&knock(1, NOW), NOW), Recorded::Replayed);
 }
 
 #[test]
@@ -141,13 +142,13 @@ fn a_first_start_refuses_one_window() {
     let (journal, opened) = open(dir.path(), 1, NOW);
     assert_eq!(opened.history, History::None);
     assert_eq!(opened.admits_from, later(30).after(Duration::from_millis(1)));
-    assert_eq!(journal.record(&knock(1, later(30)), NOW), Used::Forgotten);
-    assert_eq!(journal.record(&knock(2, later(31)), later(1)), Used::Never);
+    assert_eq!(journal.record(&knock(1, later(30)), NOW), Recorded::TooOld);
+    assert_eq!(journal.record(&knock(2, later(31)), later(1)), Recorded::New);
     drop(journal);
     // And so does the second, for the same knocks only.
     let (journal, second) = open(dir.path(), 1, later(2));
     assert_eq!(second.admits_from, opened.admits_from);
-    assert_eq!(journal.record(&knock(2, later(31)), later(2)), Used::Before);
+    assert_eq!(journal.record(&knock(2, later(31)), later(2)), Recorded::Replayed);
 }
 
 /// The file that counts, as its head has the greater generation.
@@ -176,17 +177,17 @@ fn a_torn_slot_of_the_horizon_lets_nobody_in_and_locks_nobody_out() {
         let dir = settled();
         let (journal, _) = open(dir.path(), 1, NOW);
         let used = knock(1, NOW);
-        assert_eq!(journal.record(&used, NOW), Used::Never);
+        assert_eq!(journal.record(&used, NOW), Recorded::New);
         drop(journal);
         flip(&dir.path().join("horizon"), slot * 4096 + 10);
         let (journal, opened) = open(dir.path(), 2, NOW);
-        assert_ne!(journal.record(&used, NOW), Used::Never, "slot {slot}");
+        assert_ne!(journal.record(&used, NOW), Recorded::New, "slot {slot}");
         assert!(opened.admits_from <= later(61), "slot {slot}: {opened}");
         let next = knock(2, later(62));
-        assert_eq!(journal.record(&next, later(62)), Used::Never, "slot {slot}");
+        assert_eq!(journal.record(&next, later(62)), Recorded::New, "slot {slot}");
         drop(journal);
         let (journal, _) = open(dir.path(), 3, later(62));
-        assert_ne!(journal.record(&next, later(62)), Used::Never, "slot {slot}");
+        assert_ne!(journal.record(&next, later(62)), Recorded::New, "slot {slot}");
     }
 }
 
@@ -199,12 +200,12 @@ fn with_a_greater_capacity_the_files_get_longer_and_with_a_smaller_one_nothing_i
     let journal = with(10_000);
     let large = lengths();
     assert!(large[0] >= 10_000 * 64 && large[0] > small[0] && large[0] == large[1]);
-    let used: Vec<Trace> = (0..5000).map(|number| knock(number, NOW)).collect();
-    assert!(used.iter().all(|trace| journal.record(trace, NOW) == Used::Never));
+    let used: Vec<ReplayEntry> = (0..5000).map(|number| knock(number, NOW)).collect();
+    assert!(used.iter().all(|trace| journal.record(trace, NOW) == Recorded::New));
     drop(journal);
     let journal = with(1000);
     assert_eq!(lengths(), large);
-    assert!(used.iter().all(|trace| journal.record(trace, NOW) == Used::Before));
+    assert!(used.iter().all(|trace| journal.record(trace, NOW) == Recorded::Replayed));
 }
 
 const JOURNALS: [&str; 2] = ["journal.0", "journal.1"];
@@ -213,13 +214,13 @@ const JOURNALS: [&str; 2] = ["journal.0", "journal.1"];
 fn without_journal_and_horizon_one_window_is_refused() {
     let dir = settled();
     let (journal, _) = open(dir.path(), 1, NOW);
-    assert_eq!(journal.record(&knock(1, later(30)), NOW), Used::Never);
+    assert_eq!(journal.record(&knock(1, later(30)), NOW), Recorded::New);
     drop(journal);
     fs::remove_file(current(dir.path())).unwrap();
     fs::remove_file(dir.path().join("horizon")).unwrap();
     let (journal, _) = open(dir.path(), 1, NOW);
-    assert_eq!(journal.record(&knock(1, later(30)), NOW), Used::Forgotten);
-    assert_eq!(journal.record(&knock(2, later(31)), later(1)), Used::Never);
+    assert_eq!(journal.record(&knock(1, later(30)), NOW), Recorded::TooOld);
+    assert_eq!(journal.record(&knock(2, later(31)), later(1)), Recorded::New);
 }
 
 /// A lost horizon is put back before it is needed: also ahead of what only the journal knew.
@@ -228,25 +229,25 @@ fn a_lost_horizon_is_made_good() {
     let dir = settled();
     let (journal, _) = open(dir.path(), 1, NOW);
     let ahead = knock(1, later(500));
-    assert_eq!(journal.record(&ahead, later(500)), Used::Never);
+    assert_eq!(journal.record(&ahead, later(500)), Recorded::New);
     drop(journal);
     fs::remove_file(dir.path().join("horizon")).unwrap();
     drop(open(dir.path(), 1, NOW));
     fs::remove_file(current(dir.path())).unwrap();
     let (journal, _) = open(dir.path(), 2, NOW);
-    assert_eq!(journal.record(&ahead, later(500)), Used::Forgotten);
+    assert_eq!(journal.record(&ahead, later(500)), Recorded::TooOld);
 }
 
 #[test]
 fn a_full_memory_refuses_and_recovers() {
     let memory = Memory::new(WINDOW, 10);
     for number in 0..10 {
-        assert_eq!(memory.record(&knock(number, NOW), NOW), Used::Never);
+        assert_eq!(memory.record(&knock(number, NOW), NOW), Recorded::New);
     }
-    assert_eq!(memory.record(&knock(10, NOW), NOW), Used::Full);
-    assert_eq!(memory.record(&knock(9, NOW), NOW), Used::Before);
-    assert_eq!(memory.record(&knock(10, later(31)), later(31)), Used::Never);
-    assert_eq!(memory.record(&knock(9, NOW), NOW), Used::Forgotten);
+    assert_eq!(memory.record(&knock(10, NOW), NOW), Recorded::Full);
+    assert_eq!(memory.record(&knock(9, NOW), NOW), Recorded::Replayed);
+    assert_eq!(memory.record(&knock(10, later(31)), later(31)), Recorded::New);
+    assert_eq!(memory.record(&knock(9, NOW), NOW), Recorded::TooOld);
     assert!(!memory.has_admitted(&encapsulation(&knock(9, NOW))));
 }
 
@@ -274,7 +275,7 @@ fn a_missing_folder_is_an_error_that_says_so() {
 fn only_the_owner_may_read_the_files() {
     let dir = settled();
     let (journal, _) = open(dir.path(), 1, NOW);
-    assert_eq!(journal.record(&knock(1, NOW), NOW), Used::Never);
+    assert_eq!(journal.record(&knock(1, NOW), NOW), Recorded::New);
     for entry in fs::read_dir(dir.path()).unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode();
@@ -290,11 +291,11 @@ fn the_journal_keeps_its_length_and_no_compaction_forgets() {
     let open = |now| Journal::open(dir.path(), &boot(1), now, WINDOW, 100_000).unwrap();
     let (journal, _) = open(NOW);
     let lengths = || JOURNALS.map(|name| fs::metadata(dir.path().join(name)).unwrap().len());
-    let moment = |number: u64| NOW.after(Duration::from_millis(number * 100));
+    let timestamp = |number: u64| NOW.after(Duration::from_millis(number * 100));
     let (before, mut most) = (lengths(), 0);
     for number in 0..60_000 {
-        let now = moment(number);
-        assert_eq!(journal.record(&knock(number, now), now), Used::Never, "{number}");
+        let now = timestamp(number);
+        assert_eq!(journal.record(&knock(number, now), now), Recorded::New, "{number}");
         if number % 1000 == 0 {
             most = most.max(records(dir.path()));
         }
@@ -305,10 +306,10 @@ fn the_journal_keeps_its_length_and_no_compaction_forgets() {
     let (journal, opened) = open(NOW);
     assert_eq!(opened.history, History::Complete);
     for number in 0..60_000 {
-        let again = journal.record(&knock(number, moment(number)), NOW);
-        assert!(matches!(again, Used::Before | Used::Forgotten), "{number}: {again:?}");
+        let again = journal.record(&knock(number, timestamp(number)), NOW);
+        assert!(matches!(again, Recorded::Replayed | Recorded::TooOld), "{number}: {again:?}");
     }
-    assert_eq!(journal.record(&knock(60_000, moment(60_000)), NOW), Used::Never);
+    assert_eq!(journal.record(&knock(60_000, timestamp(60_000)), NOW), Recorded::New);
 }
 
 /// As many as there is room for, all the time: the files are written in turn, over and over.
@@ -316,12 +317,12 @@ fn the_journal_keeps_its_length_and_no_compaction_forgets() {
 fn a_memory_that_stays_full_stays_within_its_files() {
     let dir = settled();
     let (mut journal, _) = open(dir.path(), 1, NOW);
-    let moment = |number: u64| NOW.after(Duration::from_millis(number * 40));
+    let timestamp = |number: u64| NOW.after(Duration::from_millis(number * 40));
     for number in 0..10_000 {
-        let now = moment(number);
+        let now = timestamp(number);
         let used = journal.record(&knock(number, now), now);
         // Within a window there are 750 and the spare ones.
-        assert_eq!(used, Used::Never, "{number}");
+        assert_eq!(used, Recorded::New, "{number}");
         if number % 777 == 0 {
             drop(journal);
             let (again, opened) = open(dir.path(), 1, now);
@@ -330,7 +331,7 @@ fn a_memory_that_stays_full_stays_within_its_files() {
         }
     }
     for number in 0..10_000 {
-        let again = journal.record(&knock(number, moment(number)), moment(9_999));
-        assert_ne!(again, Used::Never, "{number}");
+        let again = journal.record(&knock(number, timestamp(number)), timestamp(9_999));
+        assert_ne!(again, Recorded::New, "{number}");
     }
 }

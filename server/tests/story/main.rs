@@ -12,21 +12,21 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber,
     date_time_ymd,
 };
-use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, Sealed, Wish, seal};
+use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest, Sealed, seal};
 use sknock_protocol::{
-    Anchors, Datagram, Encapsulation, Identity, Moment, PrivateKey, Refusal, Revocation,
-    RevocationList, RevocationLists, Rules, ServerCertificate, ServerKey, Service, Verifier,
+    Datagram, Encapsulation, Identity, KnockRules, PrivateKey, Refusal, Revocation, RevocationList,
+    RevocationLists, ServerCertificate, ServerKey, Service, Timestamp, TrustStore, Verifier,
 };
-use sknock_server::dismissed::Dismissed;
 use sknock_server::in_force::InForce;
 use sknock_server::pipeline::{Pipeline, Refused};
 use sknock_server::policy::{Grant, Policy};
-use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, Trace, Used};
+use sknock_server::refused_knocks::RefusedKnocks;
+use sknock_server::replay::{BootId, Journal, Memory, Recorded, ReplayEntry, ReplayStore};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 /// 2026-07-01; certificates and lists are valid around it.
-const NOW: Moment = Moment::from_secs(1_782_864_000);
+const NOW: Timestamp = Timestamp::from_secs(1_782_864_000);
 const WINDOW: Duration = Duration::from_secs(30);
 const HOME: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)), 4000);
 const SERIAL: [u8; 2] = [0x11, 7];
@@ -50,7 +50,7 @@ fn certified(authority: &Authority, name: &str, allowed: &[&str]) -> (PrivateKey
     (PrivateKey::from_pkcs8(key.serialize_der().into()), certificate)
 }
 
-fn revoking(authority: &Authority, anchors: &Anchors) -> RevocationList {
+fn revoking(authority: &Authority, trust_store: &TrustStore) -> RevocationList {
     let params = CertificateRevocationListParams {
         this_update: date_time_ymd(2026, 6, 30),
         next_update: date_time_ymd(2027, 1, 1),
@@ -64,7 +64,7 @@ fn revoking(authority: &Authority, anchors: &Anchors) -> RevocationList {
         }],
         key_identifier_method: KeyIdMethod::Sha256,
     };
-    RevocationList::verify(params.signed_by(authority).unwrap().der(), anchors).unwrap()
+    RevocationList::verify(params.signed_by(authority).unwrap().der(), trust_store).unwrap()
 }
 
 struct World<R> {
@@ -80,9 +80,9 @@ fn world_with<R>(replay: R) -> World<R> {
 fn world_by<R>(replay: R, unsigned_address: bool) -> World<R> {
     let authority = authority();
     let (key, certificate) = certified(&authority, "server", &[]);
-    let anchors = Anchors::new(&[authority.as_ref().der().to_vec()], 16).unwrap();
-    let rules = Rules { window: WINDOW, unsigned_address, second_address: false };
-    let verifier = Verifier::new(ServerKey::new(&key, &certificate).unwrap(), anchors, rules);
+    let trust_store = TrustStore::new(&[authority.as_ref().der().to_vec()], 16).unwrap();
+    let rules = KnockRules { window: WINDOW, unsigned_address, second_address: false };
+    let verifier = Verifier::new(ServerKey::new(&key, &certificate).unwrap(), trust_store, rules);
     let offered = ["tcp/1-200", "udp/53"].map(parse).to_vec();
     let (usual, longest) = (Duration::from_secs(15), Duration::from_secs(60));
     let pipeline = Pipeline {
@@ -90,7 +90,7 @@ fn world_by<R>(replay: R, unsigned_address: bool) -> World<R> {
         revocation: Arc::new(InForce::new(Revocation::NotConfigured)),
         replay,
         policy: Policy::new(Some(offered), usual, longest),
-        dismissed: Dismissed::default(),
+        refused_knocks: RefusedKnocks::default(),
     };
     World { authority, server: ServerCertificate::from_der(&certificate).unwrap(), pipeline }
 }
@@ -104,8 +104,8 @@ fn parse(text: &str) -> Service {
 }
 
 /// Asks for SSH, from home, now.
-fn wish() -> Wish {
-    Wish {
+fn wish() -> KnockRequest {
+    KnockRequest {
         stamp: NOW,
         lifetime: None,
         single_use: false,
@@ -116,8 +116,8 @@ fn wish() -> Wish {
     }
 }
 
-fn asking(services: &[&str]) -> Wish {
-    Wish { services: services.iter().map(|text| parse(text)).collect(), ..wish() }
+fn asking(services: &[&str]) -> KnockRequest {
+    KnockRequest { services: services.iter().map(|text| parse(text)).collect(), ..wish() }
 }
 
 impl<R: ReplayStore> World<R> {
@@ -126,7 +126,7 @@ impl<R: ReplayStore> World<R> {
         Identity::new(&key, &certificate).unwrap()
     }
 
-    fn seal(&self, wish: &Wish) -> Sealed {
+    fn seal(&self, wish: &KnockRequest) -> Sealed {
         seal(&self.client(&["tcp/22-24", "udp/53", "tcp/9000"]), &self.server, wish).unwrap()
     }
 
@@ -134,8 +134,8 @@ impl<R: ReplayStore> World<R> {
     fn restarted(self, open: impl FnOnce() -> R) -> Self {
         let Pipeline { verifier, revocation, replay, policy, .. } = self.pipeline;
         drop(replay);
-        let dismissed = Dismissed::default();
-        let pipeline = Pipeline { verifier, revocation, replay: open(), policy, dismissed };
+        let refused_knocks = RefusedKnocks::default();
+        let pipeline = Pipeline { verifier, revocation, replay: open(), policy, refused_knocks };
         Self { pipeline, ..self }
     }
 
@@ -147,7 +147,7 @@ impl<R: ReplayStore> World<R> {
         self.handle(payload).unwrap_err().reason
     }
 
-    fn refusal_of(&self, wish: &Wish) -> Refusal {
+    fn refusal_of(&self, wish: &KnockRequest) -> Refusal {
         self.refusal(&self.seal(wish).datagram)
     }
 }
@@ -156,13 +156,13 @@ impl<R: ReplayStore> World<R> {
 fn a_knock_becomes_a_grant_once() {
     let world = world();
     let lifetime = NonZeroU16::new(61);
-    let knock = world.seal(&Wish { lifetime, ..wish() });
+    let knock = world.seal(&KnockRequest { lifetime, ..wish() });
 
     let grant = world.handle(&knock.datagram).unwrap();
     assert_eq!(grant.id(), knock.id);
     assert_eq!((grant.source(), grant.claim().first()), (HOME, HOME.ip()));
     assert_eq!(grant.services(), [parse("tcp/22")]);
-    assert_eq!((grant.lasts(), grant.clipped()), (Duration::from_secs(60), true));
+    assert_eq!((grant.lifetime(), grant.clipped()), (Duration::from_secs(60), true));
     assert_eq!((grant.subject().name.as_str(), grant.single_use()), ("alice", false));
     assert!(grant.answer_key().is_some());
 
@@ -194,11 +194,11 @@ fn a_stranger_is_refused_before_anything_is_decrypted() {
 fn a_stamp_outside_the_window_is_refused_either_way() {
     let world = world();
     let beyond = WINDOW + Duration::from_millis(1);
-    let late = Wish { stamp: NOW.before(beyond), ..wish() };
-    let early = Wish { stamp: NOW.after(beyond), ..wish() };
+    let late = KnockRequest { stamp: NOW.before(beyond), ..wish() };
+    let early = KnockRequest { stamp: NOW.after(beyond), ..wish() };
     assert_eq!(world.refusal_of(&late), Refusal::StampTooOld);
     assert_eq!(world.refusal_of(&early), Refusal::StampInFuture);
-    let just = Wish { stamp: NOW.after(WINDOW), ..wish() };
+    let just = KnockRequest { stamp: NOW.after(WINDOW), ..wish() };
     assert!(world.handle(&world.seal(&just).datagram).is_ok());
 }
 
@@ -217,7 +217,7 @@ fn a_new_revocation_list_counts_from_the_next_knock() {
     let none = RevocationLists::new(Duration::from_secs(3600));
     world.pipeline.revocation.replace(Revocation::Lists(none.clone()));
     assert_eq!(world.refusal_of(&wish()), Refusal::RevocationUnknown);
-    let list = revoking(&world.authority, world.pipeline.verifier.anchors());
+    let list = revoking(&world.authority, world.pipeline.verifier.trust_store());
     world.pipeline.revocation.replace(Revocation::Lists(none.with(list)));
     assert_eq!(world.refusal_of(&wish()), Refusal::Revoked);
 }
@@ -230,7 +230,7 @@ fn a_knock_from_elsewhere_is_refused_and_stays_good() {
     let refused = world.pipeline.handle(elsewhere, NOW).unwrap_err();
     assert_eq!(refused.reason, Refusal::AddressMismatch);
     assert!(world.handle(&knock.datagram).is_ok());
-    let unsigned = Wish { address: ClaimedAddress::Source, ..wish() };
+    let unsigned = KnockRequest { address: ClaimedAddress::Source, ..wish() };
     assert_eq!(world.refusal_of(&unsigned), Refusal::AddressUnsigned);
 }
 
@@ -240,7 +240,7 @@ fn what_the_policy_refuses_is_refused_with_its_reason_and_used_up() {
     for (wish, reason) in [
         (asking(&["tcp/22", "tcp/80"]), Refusal::ServiceNotAllowed),
         (asking(&["tcp/9000"]), Refusal::ServiceNotOffered),
-        (Wish { single_use: true, ..asking(&[]) }, Refusal::SingleUseUnfit),
+        (KnockRequest { single_use: true, ..asking(&[]) }, Refusal::SingleUseUnfit),
     ] {
         let knock = world.seal(&wish);
         let refused = world.handle(&knock.datagram).unwrap_err();
@@ -268,7 +268,7 @@ impl ReplayStore for Racing {
         false
     }
 
-    fn record(&self, trace: &Trace, now: Moment) -> Used {
+    fn record(&self, trace: &ReplayEntry, now: Timestamp) -> Recorded {
         self.0.record(trace, now)
     }
 }
@@ -298,8 +298,8 @@ impl ReplayStore for Unwritable {
         false
     }
 
-    fn record(&self, _: &Trace, _: Moment) -> Used {
-        Used::Unwritten
+    fn record(&self, _: &ReplayEntry, _: Timestamp) -> Recorded {
+        Recorded::WriteFailed
     }
 }
 

@@ -8,12 +8,12 @@ use std::thread;
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use sknock_gate::{Request, Response};
-use sknock_protocol::v2::{ClaimedAddress, Wish};
-use sknock_protocol::{Encapsulation, Moment, Revocation, RevocationLists};
+use sknock_protocol::v2::{ClaimedAddress, KnockRequest};
+use sknock_protocol::{Encapsulation, Revocation, RevocationLists, Timestamp};
 use sknock_server::audit::Audit;
-use sknock_server::gate::Gate;
-use sknock_server::intake::{Crowd, Ear, KnockSocket, Porter, Pulse, work};
-use sknock_server::replay::{ReplayStore, Trace, Used};
+use sknock_server::gate_client::GateClient;
+use sknock_server::intake::{KnockSocket, KnockSource, Liveness, Overload, Worker, work};
+use sknock_server::replay::{Recorded, ReplayEntry, ReplayStore};
 
 use crate::{NOW, WINDOW, revoking, wish, world_by};
 
@@ -28,15 +28,15 @@ impl ReplayStore for SlowDisk {
         false
     }
 
-    fn record(&self, _: &Trace, _: Moment) -> Used {
+    fn record(&self, _: &ReplayEntry, _: Timestamp) -> Recorded {
         self.begun.send(()).unwrap();
         self.go_on.lock().unwrap().recv().unwrap();
-        Used::Never
+        Recorded::New
     }
 }
 
 /// A gate that says yes to everything, and tells what it was asked for.
-fn gate() -> (Gate, mpsc::Receiver<Request>) {
+fn gate() -> (GateClient, mpsc::Receiver<Request>) {
     let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
     let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags).unwrap();
     let (told, asked) = mpsc::channel();
@@ -50,7 +50,7 @@ fn gate() -> (Gate, mpsc::Receiver<Request>) {
             send(theirs.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
         }
     });
-    (Gate::new(ours), asked)
+    (GateClient::new(ours), asked)
 }
 
 #[test]
@@ -58,26 +58,27 @@ fn a_knock_that_a_slow_disk_holds_up_opens_nothing_once_its_certificate_is_revok
     let ((begun, is_slow), (go_on, waiting)) = (mpsc::channel(), mpsc::channel());
     let world = world_by(SlowDisk { begun, go_on: Mutex::new(waiting) }, true);
     let none = RevocationLists::new(WINDOW);
-    let anchors = world.pipeline.verifier.anchors();
-    let revoked = Revocation::Lists(none.with(revoking(&world.authority, anchors)));
+    let trust_store = world.pipeline.verifier.trust_store();
+    let revoked = Revocation::Lists(none.with(revoking(&world.authority, trust_store)));
     let socket = KnockSocket::bind(0).unwrap();
     let port = UdpSocket::from(socket.try_clone().unwrap()).local_addr().unwrap().port();
-    let ear = Ear::Socket(KnockSocket::inherit(socket).unwrap());
+    let source = KnockSource::Socket(KnockSocket::inherit(socket).unwrap());
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     let knock = || {
         // Nobody signs an address of this machine's own.
-        let datagram = world.seal(&Wish { address: ClaimedAddress::Source, ..wish() }).datagram;
+        let datagram =
+            world.seal(&KnockRequest { address: ClaimedAddress::Source, ..wish() }).datagram;
         client.send_to(&datagram, ("127.0.0.1", port)).unwrap();
         is_slow.recv().unwrap();
     };
     let (gate, asked) = gate();
     let (stop, stopping) = UnixStream::pair().unwrap();
     thread::scope(|scope| {
-        let (pipeline, ear) = (&world.pipeline, &ear);
+        let (pipeline, source) = (&world.pipeline, &source);
         let worker = scope.spawn(move || {
-            let (audit, crowd) = (Audit::default(), &Crowd::default());
-            let porter = Porter { pipeline, gate, audit, crowd, clock: || NOW };
-            work(ear, porter, &Pulse::default(), stopping.as_fd())
+            let (audit, crowd) = (Audit::default(), &Overload::default());
+            let worker = Worker { pipeline, gate, audit, crowd, clock: || NOW };
+            work(source, worker, &Liveness::default(), stopping.as_fd())
         });
         // As long as nobody is revoked, it takes a while and opens.
         knock();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::{Change, State};
+use super::{DiskChange, DiskState};
 
 /// What a disk writes whole or not at all.
 pub(super) const SECTOR: usize = 512;
@@ -11,7 +11,7 @@ pub(super) const SECTOR: usize = 512;
 /// What is on the disk for certain, and what may be.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    files: Vec<Contents>,
+    files: Vec<DiskFile>,
     names: BTreeMap<OsString, usize>,
     renamings: Vec<Renaming>,
     /// The names as programs see them.
@@ -27,7 +27,7 @@ struct Renaming {
 
 /// A file: what is on the disk, and what it was after each write since, in sectors.
 #[derive(Debug, Default)]
-struct Contents {
+struct DiskFile {
     synced: Vec<u8>,
     sectors: BTreeMap<usize, Vec<Vec<u8>>>,
     length: u64,
@@ -35,22 +35,22 @@ struct Contents {
 
 impl Disk {
     /// Carries it out.
-    pub(super) fn apply(&mut self, change: &Change) {
+    pub(super) fn apply(&mut self, change: &DiskChange) {
         match change {
-            Change::Create(node, name) => {
+            DiskChange::Create(node, name) => {
                 assert_eq!(*node, self.files.len());
-                self.files.push(Contents::default());
+                self.files.push(DiskFile::default());
                 self.name(None, Some((name.clone(), *node)));
             }
-            Change::Write(node, offset, bytes) => self.files[*node].write(*offset, bytes),
-            Change::Length(node, length) => self.files[*node].length = *length,
-            Change::Sync(node) => self.files[*node].sync(),
-            Change::Rename(from, to) => {
+            DiskChange::Write(node, offset, bytes) => self.files[*node].write(*offset, bytes),
+            DiskChange::Length(node, length) => self.files[*node].length = *length,
+            DiskChange::Sync(node) => self.files[*node].sync(),
+            DiskChange::Rename(from, to) => {
                 let node = self.seen[from];
                 self.name(Some(from.clone()), Some((to.clone(), node)));
             }
-            Change::Remove(name) => self.name(Some(name.clone()), None),
-            Change::SyncFolder => {
+            DiskChange::Remove(name) => self.name(Some(name.clone()), None),
+            DiskChange::SyncFolder => {
                 self.renamings.clear();
                 self.names = self.seen.clone();
             }
@@ -74,7 +74,7 @@ impl Disk {
     }
 
     /// One possible state: `choose` is told how many versions there are, from the oldest to the latest.
-    pub(super) fn state(&self, mut choose: impl FnMut(usize) -> usize) -> State {
+    pub(super) fn state(&self, mut choose: impl FnMut(usize) -> usize) -> DiskState {
         let mut names = self.names.clone();
         for renaming in &self.renamings {
             if choose(2) == 1 {
@@ -98,7 +98,7 @@ impl Renaming {
     }
 }
 
-impl Contents {
+impl DiskFile {
     fn write(&mut self, offset: u64, bytes: &[u8]) {
         let offset = usize::try_from(offset).expect("a small file");
         let end = offset + bytes.len();

@@ -16,18 +16,18 @@ const READERS: &[&str] = &[
 /// Who asks these readers: the outermost loops, and nobody that decides.
 const CALLERS: &[&str] = &[
     "certs/src/main.rs",
-    "client-lib/src/attempt.rs",      // one attempt: stamp, wait, learn
-    "client-lib/src/client.rs",       // when a call began
-    "client-lib/src/campaign.rs",     // several attempts and their pauses
-    "client-lib/src/reach.rs",        // how long a connection may take
-    "server/src/child.rs",            // is the stored revocation list still good
-    "server/src/child/serve.rs",      // hands the clock to the intake
-    "server/src/main.rs",             // check and explain
-    "server/src/parent.rs",           // what is left of an earlier run's trial
-    "server/src/parent/supervise.rs", // the parent's loop, by uptime
-    "server/src/parent/supervise/records.rs", // no list of the future is reported
-    "server/src/refresh.rs",          // when a fetched list arrives
-    "server/src/trial.rs",            // how long to wait for a running server
+    "client-lib/src/knock_once.rs",  // one attempt: stamp, wait, learn
+    "client-lib/src/client.rs",      // when a call began
+    "client-lib/src/retry.rs",       // several attempts and their pauses
+    "client-lib/src/tcp_connect.rs", // how long a connection may take
+    "server/src/network.rs",         // is the stored revocation list still good
+    "server/src/network/serve.rs",   // hands the clock to the intake
+    "server/src/main.rs",            // check and explain
+    "server/src/supervisor.rs",      // what is left of an earlier run's trial
+    "server/src/supervisor/supervise.rs", // the parent's loop, by uptime
+    "server/src/supervisor/supervise/gate_service.rs", // no list of the future is reported
+    "server/src/crl.rs",             // when a fetched list arrives
+    "server/src/trial.rs",           // how long to wait for a running server
 ];
 
 /// Names by which the standard library and ours read a clock.
@@ -56,7 +56,7 @@ fn only_edges_lift_clippys_ban() {
 #[test]
 fn only_outermost_loops_ask_for_the_time() {
     let asks = |source: &&house::Source| {
-        ["clock::now", "Uptime::now", "Uptime::suspended", "Timer::of", "SystemTime::now"]
+        ["clock::now", "BootInstant::now", "BootInstant::suspended", "Timer::of", "SystemTime::now"]
             .iter()
             .any(|call| !source.lines_with(call).is_empty())
     };

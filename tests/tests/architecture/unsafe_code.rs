@@ -6,13 +6,13 @@ use crate::house;
 
 /// Where it may stand, and what for.
 const ALLOWED: &[&str] = &[
-    "gate/src/nft/option.rs",           // setsockopt takes a pointer
-    "gate/src/nft/written.rs",          // a message goes into libnftnl's batch
-    "gate/src/nft/ffi.rs",              // libnftnl is a C library
-    "server/src/check/synchronised.rs", // adjtimex takes a pointer
-    "server/src/child/inherited.rs",    // a descriptor that came through exec is only a number
-    "server/src/intake/batch.rs",       // recvmmsg takes pointers
-    "server/src/trial/queue.rs",        // sigqueue takes a union
+    "gate/src/nft/option.rs",          // setsockopt takes a pointer
+    "gate/src/nft/written.rs",         // a message goes into libnftnl's batch
+    "gate/src/nft/ffi.rs",             // libnftnl is a C library
+    "server/src/check/time_sync.rs",   // adjtimex takes a pointer
+    "server/src/network/inherited.rs", // a descriptor that came through exec is only a number
+    "server/src/intake/batch.rs",      // recvmmsg takes pointers
+    "server/src/trial/queue.rs",       // sigqueue takes a union
 ];
 
 /// A folder where every file may: its functions are called from C, with pointers.

@@ -6,10 +6,10 @@ mod scene;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, Wish};
-use sknock_protocol::{Datagram, Moment, Refusal};
-use sknock_server::dismissed::Before;
+use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest};
+use sknock_protocol::{Datagram, Refusal, Timestamp};
 use sknock_server::pipeline::Refused;
+use sknock_server::refused_knocks::Before;
 use sknock_tests::Chance;
 
 use scene::{HOME, Scene, WINDOW, noon, wish};
@@ -21,12 +21,12 @@ fn elsewhere(number: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::from([198, 51, high, low]), 4000)
 }
 
-fn refused(scene: &Scene, packet: &Packet, source: SocketAddr, now: Moment) -> Refused {
+fn refused(scene: &Scene, packet: &Packet, source: SocketAddr, now: Timestamp) -> Refused {
     scene.pipeline.handle(Datagram::new(source, packet), now).unwrap_err()
 }
 
 /// Sends it often, from everywhere, in this and later seconds; how many decryptions that was.
-fn sent_often(scene: &Scene, packet: &Packet, reason: Refusal, from: Moment) -> u64 {
+fn sent_often(scene: &Scene, packet: &Packet, reason: Refusal, from: Timestamp) -> u64 {
     let before = scene.pipeline.verifier.decrypted();
     for number in 0..500_u16 {
         let refusal = refused(scene, packet, elsewhere(number), from.after(millis(number)));
@@ -45,9 +45,18 @@ fn what_is_refused_for_what_is_in_it_is_decrypted_once() {
     let good = scene.seal(&wish());
     for (packet, reason) in [
         (scene.with_other_ciphertext(&good), Refusal::NotForThisServer),
-        (scene.seal(&Wish { address: ClaimedAddress::Source, ..wish() }), Refusal::AddressUnsigned),
-        (scene.seal(&Wish { stamp: noon().before(2 * WINDOW), ..wish() }), Refusal::StampTooOld),
-        (scene.seal(&Wish { stamp: noon().after(2 * WINDOW), ..wish() }), Refusal::StampInFuture),
+        (
+            scene.seal(&KnockRequest { address: ClaimedAddress::Source, ..wish() }),
+            Refusal::AddressUnsigned,
+        ),
+        (
+            scene.seal(&KnockRequest { stamp: noon().before(2 * WINDOW), ..wish() }),
+            Refusal::StampTooOld,
+        ),
+        (
+            scene.seal(&KnockRequest { stamp: noon().after(2 * WINDOW), ..wish() }),
+            Refusal::StampInFuture,
+        ),
         (scene.seal(&wish()), Refusal::AddressMismatch),
     ] {
         assert_eq!(sent_often(&scene, &packet, reason, noon()), 1, "{reason}");
@@ -84,7 +93,7 @@ fn a_knock_that_was_forgotten_is_decrypted_once_more_and_no_more() {
 #[test]
 fn another_veil_makes_no_other_knock() {
     let scene = Scene::new();
-    let packet = scene.seal(&Wish { stamp: noon().before(2 * WINDOW), ..wish() });
+    let packet = scene.seal(&KnockRequest { stamp: noon().before(2 * WINDOW), ..wish() });
     let _ = refused(&scene, &packet, HOME, noon());
     let (other, before) = (scene.under_another_nonce(&packet), scene.pipeline.verifier.decrypted());
     assert_ne!(other, packet);
@@ -95,7 +104,7 @@ fn another_veil_makes_no_other_knock() {
 #[test]
 fn a_repetition_is_told_from_the_first_time() {
     let scene = Scene::new();
-    let packet = scene.seal(&Wish { stamp: noon().before(2 * WINDOW), ..wish() });
+    let packet = scene.seal(&KnockRequest { stamp: noon().before(2 * WINDOW), ..wish() });
     let mut said = [Before::Never; 4];
     said.fill_with(|| refused(&scene, &packet, HOME, noon()).before);
     assert_eq!(said, [Before::Never, Before::Once, Before::Often, Before::Often]);

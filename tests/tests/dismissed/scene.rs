@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
-use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, Wish, seal};
+use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest, seal};
 use sknock_protocol::{
-    Anchors, Bundle, Identity, Moment, Revocation, RevocationLists, Rules, ServerCertificate,
-    ServerKey, Verifier,
+    Bundle, Identity, KnockRules, Revocation, RevocationLists, ServerCertificate, ServerKey,
+    Timestamp, TrustStore, Verifier,
 };
-use sknock_server::dismissed::Dismissed;
 use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
+use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::replay::Memory;
 use sknock_tests::Authority;
 use sknock_tests::PASSWORD;
@@ -25,14 +25,14 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(7);
 pub(crate) const HOME: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 4000);
 
 /// A moment of this test at the beginning of a second, so that the next half second is in the same.
-pub(crate) fn noon() -> Moment {
-    static NOON: OnceLock<Moment> = OnceLock::new();
-    *NOON.get_or_init(|| Moment::from_secs(now().as_secs() + 60))
+pub(crate) fn noon() -> Timestamp {
+    static NOON: OnceLock<Timestamp> = OnceLock::new();
+    *NOON.get_or_init(|| Timestamp::from_secs(now().as_secs() + 60))
 }
 
 /// Asks for SSH, from home, now.
-pub(crate) fn wish() -> Wish {
-    Wish {
+pub(crate) fn wish() -> KnockRequest {
+    KnockRequest {
         stamp: noon(),
         lifetime: None,
         single_use: false,
@@ -59,14 +59,14 @@ impl Scene {
         let bundle = fs::read(authority.file("gate.pfx")).unwrap();
         let bundle = Bundle::open(&bundle, PASSWORD).unwrap();
         let key = ServerKey::from_bundle(&bundle).unwrap();
-        let anchors = Anchors::new(bundle.authorities(), 16).unwrap();
-        let rules = Rules { window: WINDOW, unsigned_address: false, second_address: false };
+        let anchors = TrustStore::new(bundle.authorities(), 16).unwrap();
+        let rules = KnockRules { window: WINDOW, unsigned_address: false, second_address: false };
         let pipeline = Pipeline {
             verifier: Arc::new(Verifier::new(key, anchors, rules)),
             revocation: Arc::new(InForce::new(Revocation::NotConfigured)),
             replay: Memory::new(WINDOW, capacity),
             policy: Policy::new(None, WINDOW, WINDOW),
-            dismissed: Dismissed::default(),
+            refused_knocks: RefusedKnocks::default(),
         };
         let (alice, server) = (authority.identity("alice"), authority.server_certificate("gate"));
         Self { pipeline, alice, server }
@@ -85,7 +85,7 @@ impl Scene {
         self.pipeline.revocation.replace(lists);
     }
 
-    pub(crate) fn seal(&self, wish: &Wish) -> [u8; DATAGRAM_LENGTH] {
+    pub(crate) fn seal(&self, wish: &KnockRequest) -> [u8; DATAGRAM_LENGTH] {
         seal(&self.alice, &self.server, wish).unwrap().datagram
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use sknock_protocol::DEFAULT_KNOCK_PORT;
-use sknock_protocol::v2::{DATAGRAM_LENGTH, Wish};
+use sknock_protocol::v2::{DATAGRAM_LENGTH, KnockRequest};
 use sknock_tests::forge::Forge;
 use sknock_tests::wait::{Stopwatch, until};
 use sknock_tests::{Authority, Chance, Client, Config, Daemon, Namespace, World, reach};
@@ -33,7 +33,7 @@ fn heard(namespace: &Namespace) -> u64 {
 fn refused(world: &World, authority: &Authority) -> [(&'static str, [u8; DATAGRAM_LENGTH]); 5] {
     let alice = || Client::alice(&world.client, authority);
     let made = Forge::root("another authority").client("mallory", |_| ());
-    let late = |wish: &mut Wish| wish.stamp = wish.stamp.before(Duration::from_secs(60));
+    let late = |wish: &mut KnockRequest| wish.stamp = wish.stamp.before(Duration::from_secs(60));
     let junk = Chance::new("junk").bytes(DATAGRAM_LENGTH);
     [
         ("not-veiled", junk.try_into().expect("that long")),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 use sknock_tests::Found::Open;
 use sknock_tests::wait::{now, until};
 use sknock_tests::{Authority, Client, Config, Daemon, Echo, Ledger, Sent, WallClock, World};
@@ -29,13 +29,13 @@ fn is_refused(reason: &str, daemon: &Daemon<'_>, sent: &Sent) {
 }
 
 /// What a clock with this offset shows.
-fn shown(true_time: Moment, offset: i64) -> Moment {
+fn shown(true_time: Timestamp, offset: i64) -> Timestamp {
     let span = Duration::from_secs(offset.unsigned_abs());
     if offset < 0 { true_time.before(span) } else { true_time.after(span) }
 }
 
 /// To the second, as a line of the log begins.
-fn written(time: Moment) -> String {
+fn written(time: Timestamp) -> String {
     let seconds = i64::try_from(time.as_secs()).unwrap();
     let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
     let (year, month, day) = time.to_calendar_date();
@@ -188,7 +188,7 @@ fn a_first_start_with_a_clock_that_is_ahead_is_noticed_when_it_is_right_again() 
 fn knock_ahead(clock: &WallClock, ledger: &Ledger<'_>, times: u32) {
     for hours in [1, 2] {
         clock.step_to(hours * HOUR);
-        let ahead = Duration::from_secs(shown(Moment::EPOCH, hours * HOUR).as_secs());
+        let ahead = Duration::from_secs(shown(Timestamp::EPOCH, hours * HOUR).as_secs());
         for _ in 0..times {
             ledger.knock_ahead(ahead).must_be_granted();
         }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use sknock_gate::Firewall;
-use sknock_protocol::v2::{self, ClaimedAddress, Wish};
+use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest};
 use sknock_protocol::{DEFAULT_KNOCK_PORT, Identity, ServerCertificate};
 use sknock_tests::forge::Forge;
 use sknock_tests::wait::{LIMIT, Limit, now};
@@ -41,7 +41,7 @@ fn of_three_thousand_who_knock_at_once_everybody_gets_in() {
 }
 
 fn knock(person: &Identity, server: &ServerCertificate) -> Packet {
-    let wish = Wish {
+    let wish = KnockRequest {
         stamp: now(),
         lifetime: None,
         single_use: false,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 use sknock_tests::forge::{Forge, HOUR, List};
 use sknock_tests::wait::now;
 use sknock_tests::{Daemon, Page, Reply, Web, World};
@@ -26,7 +26,7 @@ pub(crate) fn stands_firm(test: impl FnOnce(&Scene, &Daemon<'_>, &dyn Fn(&str)))
     test(&scene, &daemon, &firm);
 }
 
-fn nobody(number: u64, made: Moment, due: Moment) -> List<'static> {
+fn nobody(number: u64, made: Timestamp, due: Timestamp) -> List<'static> {
     List { number, made, due, revoked: &[] }
 }
 

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::sys::signal::{Signal, kill};
 use rcgen::SerialNumber;
-use sknock_protocol::{Anchors, Mark, Moment};
-use sknock_server::marks;
+use sknock_protocol::{CrlMark, Timestamp, TrustStore};
+use sknock_server::crl_marks;
 use sknock_tests::forge::{Forge, HOUR, List};
 use sknock_tests::wait::{now, some};
 use sknock_tests::{Captive, Client, Config, Daemon, Page, Reply, process};
@@ -20,7 +20,7 @@ const OLDER: &str = "it is older than one that was in force here";
 struct Rollback {
     scene: Scene,
     forge: Forge,
-    begun: Moment,
+    begun: Timestamp,
 }
 
 /// Puts a list where the server looks for it.
@@ -203,11 +203,11 @@ fn an_authority_that_counts_anew_is_believed_as_its_lists_are_later() {
 }
 
 /// Somebody speaks in the network process's name, and says of the authority's lists what they like.
-fn claim(rollback: &Rollback, captive: &Captive, made: Moment, number: u8) {
+fn claim(rollback: &Rollback, captive: &Captive, made: Timestamp, number: u8) {
     let pem = fs::read(rollback.scene.authority.file("ca.pem")).unwrap();
-    let anchors = Anchors::new(&sknock_server::keys::certificates(&pem).unwrap(), 2).unwrap();
+    let anchors = TrustStore::new(&sknock_server::keys::certificates(&pem).unwrap(), 2).unwrap();
     let issuer = anchors.issuers()[0].id().digest();
-    let record = marks::report(&issuer, &Mark::new(made, [number; Mark::NUMBER]));
+    let record = crl_marks::report(&issuer, &CrlMark::new(made, [number; CrlMark::NUMBER]));
     assert!(Captive::ask(&captive.links[0], &record).is_some(), "each record is answered");
 }
 
@@ -217,11 +217,11 @@ fn a_captured_network_process_lowers_no_mark_and_raises_none_beyond_now() {
     let mut daemon = rollback.daemon();
     let captive = Captive::take_in_peace(daemon.network());
     claim(&rollback, &captive, rollback.begun.before(20 * HOUR), 255);
-    claim(&rollback, &captive, Moment::EPOCH, 0);
+    claim(&rollback, &captive, Timestamp::EPOCH, 0);
     // As high as can be of the same second: only lists of that second are kept out.
     claim(&rollback, &captive, rollback.begun.before(10 * HOUR), 255);
     claim(&rollback, &captive, rollback.begun.after(HOUR), 255);
-    claim(&rollback, &captive, Moment::from_secs(u64::MAX), 255);
+    claim(&rollback, &captive, Timestamp::from_secs(u64::MAX), 255);
     daemon.wait_for("it would be from the future");
     daemon.crash();
     put(&daemon, &rollback.list(6, 20, &[]));

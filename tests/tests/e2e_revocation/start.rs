@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 use sknock_tests::forge::{Forge, HOUR, List};
 use sknock_tests::wait::{now, until};
 use sknock_tests::{Config, Daemon, Reply};
@@ -38,7 +38,7 @@ fn without_any_list_the_start_fails_and_the_firewall_stays_as_it_was() {
 }
 
 /// With the web server down, and a list in `crlFile` that revokes nobody and is due then.
-fn with_a_file<'s>(scene: &'s Scene, due: Moment, config: &Config) -> Daemon<'s> {
+fn with_a_file<'s>(scene: &'s Scene, due: Timestamp, config: &Config) -> Daemon<'s> {
     scene.web.reply(Reply::Status(503));
     let daemon = Daemon::stopped(&scene.world.gateway, &config.clone().set("crlFile", "list.der"));
     let list = List { number: 7, made: due.before(48 * HOUR), due, revoked: &[] };

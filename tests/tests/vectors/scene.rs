@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sknock_protocol::{
-    Anchors, Datagram, Moment, PrivateKey, Refusal, Revocation, RevocationList, RevocationLists,
-    Rules, ServerKey, Service, VerifiedKnock, Verifier,
+    Datagram, KnockRules, PrivateKey, Refusal, Revocation, RevocationList, RevocationLists,
+    ServerKey, Service, Timestamp, TrustStore, VerifiedKnock, Verifier,
 };
-use sknock_server::dismissed::Dismissed;
 use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::{self, Policy};
+use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::replay::{Memory, admit};
 use zeroize::Zeroizing;
 
@@ -36,20 +36,20 @@ pub(crate) enum Verdict {
 impl Scene {
     pub(crate) fn new(case: &Case) -> Self {
         let window = Duration::from_millis(case.rules.window_ms);
-        let rules = Rules {
+        let rules = KnockRules {
             window,
             unsigned_address: case.rules.source_address == Choice::Allow,
             second_address: case.rules.second_address == Choice::Allow,
         };
         let authorities: Vec<Vec<u8>> = case.authorities.iter().map(certificate).collect();
-        let anchors = Anchors::new(&authorities, 16).unwrap();
+        let anchors = TrustStore::new(&authorities, 16).unwrap();
         let revocation = revocation(case, &anchors);
         Self(Pipeline {
             verifier: Arc::new(Verifier::new(server_key(&case.server), anchors, rules)),
             revocation: Arc::new(InForce::new(revocation)),
             replay: Memory::new(window, 1000),
             policy: policy(case.policy.as_ref()),
-            dismissed: Dismissed::default(),
+            refused_knocks: RefusedKnocks::default(),
         })
     }
 
@@ -87,7 +87,7 @@ impl Scene {
     }
 
     /// What the pipeline does once a knock is proven.
-    fn finish(&self, knock: VerifiedKnock, now: Moment) -> Result<policy::Grant, Refusal> {
+    fn finish(&self, knock: VerifiedKnock, now: Timestamp) -> Result<policy::Grant, Refusal> {
         let admitted = admit(&self.0.replay, knock, now)?;
         self.0.policy.authorize(admitted, now)
     }
@@ -97,11 +97,11 @@ fn datagram(knock: &Received) -> Datagram<'_> {
     Datagram::new(knock.source, &knock.datagram.0)
 }
 
-fn now(knock: &Received) -> Moment {
-    Moment::from_millis(knock.at_ms)
+fn now(knock: &Received) -> Timestamp {
+    Timestamp::from_millis(knock.at_ms)
 }
 
-fn revocation(case: &Case, anchors: &Anchors) -> Revocation {
+fn revocation(case: &Case, anchors: &TrustStore) -> Revocation {
     let Some(names) = &case.crls else { return Revocation::NotConfigured };
     let empty = RevocationLists::new(Duration::from_secs(case.rules.crl_grace_s));
     Revocation::Lists(names.iter().fold(empty, |lists, name| {
@@ -123,7 +123,7 @@ fn policy(wanted: Option<&case::Policy>) -> Policy {
 fn described(grant: &policy::Grant) -> Grant {
     Grant {
         services: grant.services().iter().map(ToString::to_string).collect(),
-        seconds: grant.lasts().as_secs(),
+        seconds: grant.lifetime().as_secs(),
         clipped: grant.clipped(),
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
-use sknock::{ClientBuilder, NotADialect};
+use sknock::{ClientBuilder, UnknownProtocol};
 
 use crate::failure::{Failure, Outcome};
 
@@ -54,7 +54,7 @@ impl Surroundings {
         if let Some(protocol) = &self.protocol {
             let dialect = protocol.to_str().unwrap_or_default().parse();
             builder = builder.dialect(
-                dialect.map_err(|error: NotADialect| wrong(format!("{PROTOCOL}: {error}")))?,
+                dialect.map_err(|error: UnknownProtocol| wrong(format!("{PROTOCOL}: {error}")))?,
             );
         }
         if let Some(port) = &self.knock_port {

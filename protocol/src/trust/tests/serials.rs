@@ -11,17 +11,17 @@ fn a_serial_number_of_more_than_20_bytes_is_refused_on_the_whole_path() {
         params.serial_number = Some(SerialNumber::from(vec![0x11; length]));
         signed(&params, by)
     };
-    let anchors = self::anchors(&[&root]);
-    assert!(anchors.believe(&client(20, &root), CLIENT, NOW).is_ok());
-    assert_eq!(refusal(&anchors, &client(21, &root)), Refusal::BadCertificate);
+    let trust_store = self::trust_store(&[&root]);
+    assert!(trust_store.verify_client(&client(20, &root), CLIENT, NOW).is_ok());
+    assert_eq!(refusal(&trust_store, &client(21, &root)), Refusal::BadCertificate);
 
-    for (length, believed) in [(20, true), (21, false)] {
+    for (length, verified) in [(20, true), (21, false)] {
         let mut params = authority_params("below", (2020, 2040));
         params.serial_number = Some(SerialNumber::from(vec![0x11; length]));
         let below =
             CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &root).unwrap();
-        let anchors = self::anchors(&[&root, &below]);
-        let verdict = anchors.believe(&client(20, &below), CLIENT, NOW);
-        assert_eq!(verdict.is_ok(), believed, "{length}");
+        let trust_store = self::trust_store(&[&root, &below]);
+        let verdict = trust_store.verify_client(&client(20, &below), CLIENT, NOW);
+        assert_eq!(verdict.is_ok(), verified, "{length}");
     }
 }

@@ -4,7 +4,7 @@ use pki_types::alg_id;
 use rcgen::{CustomExtension, KeyUsagePurpose};
 
 use super::super::signature::{self, SIGNATURES};
-use super::super::unfit::{self, Unfit, UnfitAuthority};
+use super::super::unusable::{self, UnfitAuthority, UnusableCa};
 use super::*;
 use crate::der as der_of;
 
@@ -29,8 +29,8 @@ fn critical(oid: &[u64]) -> impl Fn(&mut CertificateParams) {
     }
 }
 
-fn is_believed(anchors: &Anchors, by: &Authority) -> bool {
-    anchors.believe(&signed(&client_params((2024, 2030)), by), CLIENT, NOW).is_ok()
+fn is_believed(trust_store: &TrustStore, by: &Authority) -> bool {
+    trust_store.verify_client(&signed(&client_params((2024, 2030)), by), CLIENT, NOW).is_ok()
 }
 
 /// RFC 5280, 6.1.4 (n).
@@ -48,14 +48,14 @@ fn who_may_not_sign_certificates_leads_nobody_to_an_anchor() {
         let below = with("below", Some(&root), usage(usages));
         let under = intermediate("under", (2020, 2040), &below);
         let other = with("other", None, usage(usages));
-        let anchors = anchors(&[&root, &below, &under, &other]);
+        let trust_store = trust_store(&[&root, &below, &under, &other]);
         for by in [&below, &under, &other] {
-            assert_eq!(is_believed(&anchors, by), may, "{usages:?}");
+            assert_eq!(is_believed(&trust_store, by), may, "{usages:?}");
             let certificate = signed(&client_params((2024, 2030)), by);
-            let lax = anchors.believe(&certificate, Usage::Any, NOW);
+            let lax = trust_store.verify_client(&certificate, Usage::Any, NOW);
             assert_eq!(lax.is_ok(), may, "{usages:?}, for any usage");
         }
-        assert!(is_believed(&anchors, &root));
+        assert!(is_believed(&trust_store, &root));
     }
 }
 
@@ -72,15 +72,15 @@ fn a_critical_extension_not_understood_keeps_out_an_intermediate_and_no_other() 
     let anchor = with("anchor", None, critical(&[2, 5, 29, 36]));
     let mut given = vec![&root, &good, &anchor];
     given.extend(&below);
-    let anchors = anchors(&given);
-    for (place, (oid, unfit)) in oids.iter().zip(anchors.unfit()).enumerate() {
+    let trust_store = trust_store(&given);
+    for (place, (oid, unfit)) in oids.iter().zip(trust_store.unfit()).enumerate() {
         let dots = oid.iter().map(u64::to_string).collect::<Vec<_>>().join(".");
-        let why = Unfit::CriticalExtension { oids: vec![dots] };
+        let why = UnusableCa::CriticalExtension { oids: vec![dots] };
         assert_eq!(*unfit, UnfitAuthority { number: place + 4, why });
-        assert!(!is_believed(&anchors, &below[place]));
+        assert!(!is_believed(&trust_store, &below[place]));
     }
-    assert_eq!((anchors.unfit().len(), anchors.issuers().len()), (oids.len(), 3));
-    assert!([&root, &good, &anchor].iter().all(|by| is_believed(&anchors, by)));
+    assert_eq!((trust_store.unfit().len(), trust_store.issuers().len()), (oids.len(), 3));
+    assert!([&root, &good, &anchor].iter().all(|by| is_believed(&trust_store, by)));
 }
 
 #[test]
@@ -88,19 +88,19 @@ fn what_must_not_sign_makes_no_anchor_of_what_it_has_signed() {
     let list_signer = usage(&[KeyUsagePurpose::CrlSign]);
     let (old, root) = (with("root", None, list_signer), self::root("other"));
     let vouched = named("root", &KeyPair::generate().unwrap(), Some(&old));
-    let anchors = anchors(&[&old, &vouched, &root]);
-    let [vouched_for, other] = anchors.issuers() else { panic!("two authorities") };
+    let trust_store = trust_store(&[&old, &vouched, &root]);
+    let [vouched_for, other] = trust_store.issuers() else { panic!("two authorities") };
     assert!(!vouched_for.is_anchor() && other.is_anchor());
     assert_eq!(vouched_for.certificates().count(), 0, "nobody who is used has signed it");
-    assert!(!is_believed(&anchors, &vouched));
+    assert!(!is_believed(&trust_store, &vouched));
 }
 
 #[test]
 fn an_error_for_want_of_an_anchor_names_what_is_not_used() {
     let root = with("root", None, usage(&[KeyUsagePurpose::CrlSign]));
     let between = intermediate("between", (2020, 2040), &root);
-    let error = Anchors::new(&[der(&between), der(&root)], 2).unwrap_err();
-    let unfit = vec![UnfitAuthority { number: 2, why: Unfit::MayNotSign }];
+    let error = TrustStore::new(&[der(&between), der(&root)], 2).unwrap_err();
+    let unfit = vec![UnfitAuthority { number: 2, why: UnusableCa::MayNotSign }];
     assert_eq!(error, TrustError::NoAnchor { certificates: 2, unfit });
 }
 
@@ -165,9 +165,9 @@ fn a_key_is_supported_if_and_only_if_something_can_be_verified_with_it() {
         ("RSA without NULL", &of_rsa[..of_rsa.len() - 2], rsa(2048, &plain), false),
         ("RSA-PSS", &pss, rsa(2048, &plain), false),
     ] {
-        assert_eq!(unfit::is_supported(&info(kind, &key)), expected, "{what}");
+        assert_eq!(unusable::is_supported(&info(kind, &key)), expected, "{what}");
     }
-    assert!(!unfit::is_supported(&[5, 0]));
+    assert!(!unusable::is_supported(&[5, 0]));
     // Whatever signatures are accepted, there is something that reads the key.
     for algorithm in SIGNATURES {
         let kind = algorithm.public_key_alg_id();

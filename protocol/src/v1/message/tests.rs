@@ -20,8 +20,8 @@ fn padded(mut message: Vec<u8>) -> Vec<u8> {
     message
 }
 
-fn read(message: &[u8]) -> Result<Message<'_>, Refusal> {
-    Message::read(message, true)
+fn read(message: &[u8]) -> Result<V1Message<'_>, Refusal> {
+    V1Message::read(message, true)
 }
 
 /// Whether an altered message goes on and fails at its signature.
@@ -42,7 +42,7 @@ fn a_message_is_taken_apart() {
     assert!(read.sound);
     assert_eq!(read.service, "tcp/2000".parse().unwrap());
     assert_eq!(read.address, IpAddr::from([192, 0, 2, 10]));
-    assert_eq!(read.stamp, Moment::from_secs(1_750_000_000));
+    assert_eq!(read.stamp, Timestamp::from_secs(1_750_000_000));
     assert_eq!(read.certificate.len(), 200);
     assert_eq!(read.unsigned, &blocks[..224]);
     assert_eq!(read.signature, [0x51; 72]);
@@ -51,7 +51,7 @@ fn a_message_is_taken_apart() {
 #[test]
 fn the_family_of_the_packet_says_which_address_it_is() {
     let blocks = padded(message());
-    let six = Message::read(&blocks, false).unwrap().address;
+    let six = V1Message::read(&blocks, false).unwrap().address;
     assert_eq!(six, "c000:20a:eeee:eeee:eeee:eeee:eeee:eeee".parse::<IpAddr>().unwrap());
 }
 

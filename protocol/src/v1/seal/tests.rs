@@ -37,13 +37,13 @@ fn encrypted() -> impl Iterator<Item = (String, Value)> {
 }
 
 /// Those that the original's client made of a wish.
-fn wished() -> impl Iterator<Item = (String, Value, Wish)> {
+fn wished() -> impl Iterator<Item = (String, Value, V1KnockRequest)> {
     encrypted().filter(|(_, vector)| vector["request"].is_object()).map(|(id, vector)| {
         let request = &vector["request"];
         let port = u16::try_from(request["port"].as_u64().unwrap()).unwrap();
         let service = if request["protocol"] == 1 { Service::tcp } else { Service::udp };
-        let wish = Wish {
-            stamp: Moment::from_secs(request["timestamp"].as_u64().unwrap()),
+        let wish = V1KnockRequest {
+            stamp: Timestamp::from_secs(request["timestamp"].as_u64().unwrap()),
             service: service(port).unwrap(),
             address: request["client_ip"].as_str().unwrap().parse().unwrap(),
         };
@@ -75,7 +75,7 @@ fn the_same_wish_gives_the_same_message() {
     for (id, vector, wish) in wished() {
         let message = hex(&vector["plaintext_hex"]);
         let (signed, certificate) = parts(&message);
-        let draft = Draft::new(&wish, certificate).unwrap();
+        let draft = UnsignedV1Message::new(&wish, certificate).unwrap();
         assert_eq!(draft.0, signed, "{id}");
         count += 1;
     }
@@ -87,7 +87,7 @@ fn the_originals_signature_is_over_what_we_would_sign() {
     for (id, vector, wish) in wished() {
         let message = hex(&vector["plaintext_hex"]);
         let (_, certificate) = parts(&message);
-        let draft = Draft::new(&wish, certificate).unwrap();
+        let draft = UnsignedV1Message::new(&wish, certificate).unwrap();
         let (_, parsed) = X509Certificate::from_der(certificate).unwrap();
         let key = &parsed.public_key().subject_public_key.data;
         let length = usize::from(message[message.len() - TRAILER]);
@@ -101,18 +101,19 @@ fn the_originals_signature_is_over_what_we_would_sign() {
 fn small_certificates_are_padded_to_the_originals_least_length_and_large_ones_refused() {
     // the figures of the original's server, by family
     for (address, least, most) in [("192.0.2.10", 591, 1294), ("2001:db8::10", 559, 1278)] {
-        let wish = Wish {
-            stamp: Moment::from_secs(1_750_000_000),
+        let wish = V1KnockRequest {
+            stamp: Timestamp::from_secs(1_750_000_000),
             service: Service::tcp(22).unwrap(),
             address: address.parse().unwrap(),
         };
-        let room = |size: usize| Draft::new(&wish, &vec![0x30; size]).map(|draft| draft.0);
+        let room =
+            |size: usize| UnsignedV1Message::new(&wish, &vec![0x30; size]).map(|draft| draft.0);
         let behind = |size: usize| room(size).unwrap()[FIELDS..].to_vec();
         assert_eq!(behind(1), [&[0x30][..], &vec![0; least - 1]].concat());
         assert_eq!(behind(least).len(), least);
         assert_eq!(behind(least + 1).len(), least + 1);
         assert_eq!(behind(most).len(), most);
-        let too_large = SealError::CertificateTooLarge { size: most + 1, limit: most };
+        let too_large = V1SealError::CertificateTooLarge { size: most + 1, limit: most };
         assert_eq!(room(most + 1), Err(too_large));
 
         let frame = |size| {
@@ -135,7 +136,7 @@ fn a_signature_is_right_aligned_in_72_bytes() {
     let mut lengths = std::collections::BTreeSet::new();
     for _ in 0..200 {
         let signature = key.sign(&aws_lc_rs::rand::SystemRandom::new(), b"").unwrap();
-        let message = Draft(vec![7; 24]).finish(&signature).unwrap();
+        let message = UnsignedV1Message(vec![7; 24]).finish(&signature).unwrap();
         let length = signature.as_ref().len();
         let zeros = vec![0; 72 - length];
         let length_byte = [u8::try_from(length).unwrap()];
@@ -147,17 +148,20 @@ fn a_signature_is_right_aligned_in_72_bytes() {
 
 #[test]
 fn what_this_dialect_cannot_say_is_refused() {
-    let wish = Wish {
-        stamp: Moment::from_secs(u32::MAX.into()),
+    let wish = V1KnockRequest {
+        stamp: Timestamp::from_secs(u32::MAX.into()),
         service: Service::tcp(22).unwrap(),
         address: [192, 0, 2, 10].into(),
     };
-    let error = |wish: &Wish| Draft::new(wish, &[0x30; 700]).err();
+    let error = |wish: &V1KnockRequest| UnsignedV1Message::new(wish, &[0x30; 700]).err();
     assert_eq!(error(&wish), None);
-    let later = Moment::from_secs(u64::from(u32::MAX) + 1);
-    assert_eq!(error(&Wish { stamp: later, ..wish }), Some(SealError::Stamp));
+    let later = Timestamp::from_secs(u64::from(u32::MAX) + 1);
+    assert_eq!(error(&V1KnockRequest { stamp: later, ..wish }), Some(V1SealError::Stamp));
     let range: Service = "tcp/22-23".parse().unwrap();
-    assert_eq!(error(&Wish { service: range, ..wish }), Some(SealError::SeveralPorts(range)));
+    assert_eq!(
+        error(&V1KnockRequest { service: range, ..wish }),
+        Some(V1SealError::SeveralPorts(range))
+    );
 }
 
 #[test]

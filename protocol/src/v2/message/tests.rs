@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
-use super::super::draft::Draft;
+use super::super::unsigned::UnsignedMessage;
 use super::*;
 
 const SECRET: [u8; SECRET_LENGTH] = [5; SECRET_LENGTH];
@@ -26,7 +26,7 @@ fn der(content: usize) -> Vec<u8> {
 }
 
 /// Writes by another hand than `draft`, so that the two check each other.
-fn written(wish: &Wish, certificate: &[u8], signature: &[u8]) -> Vec<u8> {
+fn written(wish: &KnockRequest, certificate: &[u8], signature: &[u8]) -> Vec<u8> {
     let mut out = vec![2, u8::from(wish.single_use) | u8::from(wish.answer) << 1];
     out.extend(wish.stamp.as_millis().to_be_bytes());
     out.extend(SECRET);
@@ -55,9 +55,9 @@ fn written(wish: &Wish, certificate: &[u8], signature: &[u8]) -> Vec<u8> {
     out
 }
 
-fn sample_wish() -> Wish {
-    Wish {
-        stamp: Moment::from_millis(0x0102_0304_0506_0708),
+fn sample_wish() -> KnockRequest {
+    KnockRequest {
+        stamp: Timestamp::from_millis(0x0102_0304_0506_0708),
         lifetime: NonZeroU16::new(300),
         single_use: false,
         answer: true,
@@ -72,13 +72,13 @@ fn sample() -> Vec<u8> {
 }
 
 fn is_refused(message: &[u8]) -> bool {
-    matches!(Message::read(message), Err(Refusal::Malformed))
+    matches!(V2Message::read(message), Err(Refusal::Malformed))
 }
 
 #[test]
 fn what_is_written_is_read() {
     let bytes = sample();
-    let message = Message::read(&bytes).unwrap();
+    let message = V2Message::read(&bytes).unwrap();
     assert_eq!(message.wish, sample_wish());
     assert_eq!(*message.secret, SECRET);
     assert_eq!(message.certificate, der(2));
@@ -124,7 +124,7 @@ fn each_field_out_of_its_range_is_refused() {
 fn services_ascend_and_do_not_overlap() {
     let refused = |services: &str| {
         let services = services.split(' ').map(|text| text.parse().unwrap()).collect();
-        is_refused(&written(&Wish { services, ..sample_wish() }, &der(2), &[7; 64]))
+        is_refused(&written(&KnockRequest { services, ..sample_wish() }, &der(2), &[7; 64]))
     };
     assert!(!refused("tcp/22 tcp/23 tcp/24-30 udp/1"));
     for services in ["tcp/22 tcp/22", "tcp/23 tcp/22", "udp/1 tcp/22", "tcp/20-30 tcp/30-31"] {
@@ -135,7 +135,7 @@ fn services_ascend_and_do_not_overlap() {
 #[test]
 fn the_second_address_is_a_real_one() {
     let second = Some(IpAddr::from([192, 0, 2, 7]));
-    let message = written(&Wish { second, ..sample_wish() }, &der(2), &[7; 64]);
+    let message = written(&KnockRequest { second, ..sample_wish() }, &der(2), &[7; 64]);
     assert!(!is_refused(&message));
     let mut source_twice = message.clone();
     source_twice[N_ADDR + 2] = 0; // and the rest moves up by four bytes
@@ -188,14 +188,14 @@ fn ip() -> impl Strategy<Value = IpAddr> {
     prop_oneof![any::<Ipv4Addr>().prop_map(IpAddr::V4), any::<Ipv6Addr>().prop_map(IpAddr::V6),]
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn wish() -> impl Strategy<Value = KnockRequest> {
     let address = prop_oneof![Just(ClaimedAddress::Source), ip().prop_map(ClaimedAddress::Ip)];
     let first = (any::<u64>(), any::<u16>(), any::<[bool; 2]>());
     let rest = (address, proptest::option::of(ip()), services());
     (first, rest).prop_map(
         |((stamp, lifetime, [single_use, answer]), (address, second, services))| {
-            let (stamp, lifetime) = (Moment::from_millis(stamp), NonZeroU16::new(lifetime));
-            Wish { stamp, lifetime, single_use, answer, address, second, services }
+            let (stamp, lifetime) = (Timestamp::from_millis(stamp), NonZeroU16::new(lifetime));
+            KnockRequest { stamp, lifetime, single_use, answer, address, second, services }
         },
     )
 }
@@ -207,7 +207,7 @@ proptest! {
     ) {
         let certificate = der(content);
         let bytes = written(&wish, &certificate, &signature);
-        let message = Message::read(&bytes).unwrap();
+        let message = V2Message::read(&bytes).unwrap();
         prop_assert_eq!(&message.wish, &wish);
         prop_assert_eq!(message.certificate, &certificate);
         prop_assert_eq!(message.signature, &signature);
@@ -218,9 +218,9 @@ proptest! {
     #[test]
     fn the_client_writes_what_the_server_reads(wish in wish(), content in 0..820_usize) {
         let certificate = der(content);
-        let draft = Draft::new(&wish, &SECRET, &certificate, 104).unwrap();
+        let draft = UnsignedMessage::new(&wish, &SECRET, &certificate, 104).unwrap();
         let bytes = written(&wish, &certificate, &[1]);
-        let message = Message::read(&bytes).unwrap();
+        let message = V2Message::read(&bytes).unwrap();
         prop_assert_eq!(draft.unsigned(), message.unsigned);
     }
 
@@ -233,7 +233,7 @@ proptest! {
         let mut bytes = written(&wish, &der(300), &[7; 64]);
         bytes[at] = byte;
         bytes[10..42].copy_from_slice(&SECRET);
-        if let Ok(message) = Message::read(&bytes) {
+        if let Ok(message) = V2Message::read(&bytes) {
             prop_assert_eq!(written(&message.wish, message.certificate, message.signature), bytes);
         }
     }
@@ -245,7 +245,7 @@ proptest! {
     ) {
         let mut bytes = written(&wish, &der(300), &[7; 64]);
         bytes[at..].copy_from_slice(&junk[at..]);
-        if let Ok(message) = Message::read(&bytes) {
+        if let Ok(message) = V2Message::read(&bytes) {
             prop_assert!(message.unsigned.len() + 1 + message.signature.len() <= MESSAGE_LENGTH);
         }
     }

@@ -1,18 +1,18 @@
 //! What the web servers of `crlUrl` have sent, as a start would judge it.
 
-use sknock_protocol::Moment;
+use sknock_protocol::Timestamp;
 
-use super::Known;
+use super::KnownList;
 use crate::check::{Finding, Host, Severity};
 use crate::config::Settings;
-use crate::refresh::{Attempt, Sighted};
+use crate::crl::{Attempt, Sighted};
 
 /// Adds what came to the lists that a start would go by, and what is wrong with the rest to the findings:
 /// an error if that leaves a start without any list that counts.
 pub(super) fn examine(
     (settings, host): (&Settings, &Host),
-    lists: &mut Vec<Known>,
-    now: Moment,
+    lists: &mut Vec<KnownList>,
+    now: Timestamp,
     findings: &mut Vec<Finding>,
 ) {
     let revocation = &settings.revocation;
@@ -50,12 +50,12 @@ const REMEDY: &str = "correct it, or look at the web server and at firewalls on 
                       list all knocks are refused in the end";
 
 /// The process that has fetched it knew those in the files, too: it is not older than they are.
-fn take(url: &str, sighted: &Sighted, lists: &mut Vec<Known>) {
+fn take(url: &str, sighted: &Sighted, lists: &mut Vec<KnownList>) {
     lists.retain(|known| known.issuer != sighted.issuer);
-    lists.push(Known {
+    lists.push(KnownList {
         place: format!("crlUrl: {url}"),
         issuer: sighted.issuer,
-        made: Moment::from_secs(sighted.made),
-        ends: Moment::from_secs(sighted.ends),
+        made: Timestamp::from_secs(sighted.made),
+        ends: Timestamp::from_secs(sighted.ends),
     });
 }

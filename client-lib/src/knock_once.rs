@@ -1,0 +1,274 @@
+//! One knock at one address: a new key, secret and stamp, one datagram, perhaps an answer.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest, SealError, Sealed};
+use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, Service, Timestamp, v1};
+
+use crate::clock::{self, Timer};
+use crate::{Address, Client, Granted, KnockError, Protocol, address, socket};
+
+/// Errors by ICMP that are passed over while we wait; beyond, waiting has no point. Anyone can send
+/// us a few ICMP messages, and a server that hides behind `reject` does.
+const MOST_ERRORS: u32 = 64;
+
+/// A knock that left this host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) claimed: Option<IpAddr>,
+    pub(crate) granted: Option<Granted>,
+}
+
+/// A knock that did not leave.
+#[derive(Debug)]
+pub(crate) enum NotSent {
+    Seal(KnockError),
+    Socket(io::Error),
+}
+
+impl From<SealError> for NotSent {
+    fn from(error: SealError) -> Self {
+        Self::Seal(error.into())
+    }
+}
+
+impl From<v1::V1SealError> for NotSent {
+    fn from(error: v1::V1SealError) -> Self {
+        Self::Seal(error.into())
+    }
+}
+
+impl From<io::Error> for NotSent {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+impl Client {
+    /// Knocks once, and waits for the answer if there is a `wait` and there can be one.
+    pub(crate) fn knock_once(
+        &self,
+        destination: SocketAddr,
+        services: &[Service],
+        wait: Option<Duration>,
+    ) -> Result<Sent, NotSent> {
+        let socket = socket::to(destination)?;
+        let local = socket.local_addr()?.ip();
+        let claim = self.claim(local, destination.ip());
+        if self.options.dialect == Protocol::V1 {
+            return self.knock_once_v1(&socket, claim, services);
+        }
+        let sealed = self.seal(clock::now(), claim, services, wait.is_some())?;
+        // Read anew: sealing takes a while on slow machines, which is no skew.
+        let sent = clock::now();
+        let timer = Timer::of(wait.unwrap_or_default());
+        socket::send(&socket, &sealed.datagram)?;
+        let answer = wait.and_then(|_| wait_for_answer(&socket, &sealed.answer_key, &timer));
+        let granted = answer.map(|answer| match_answer(answer, sent, timer.elapsed()));
+        if let Some(granted) = &granted {
+            self.learn(local, destination.ip(), granted);
+        }
+        let claimed = match claim {
+            ClaimedAddress::Source => None,
+            ClaimedAddress::Ip(address) => Some(address),
+        };
+        Ok(Sent { claimed, granted })
+    }
+
+    /// The original's server reads the address that we believe to have, and says nothing.
+    fn knock_once_v1(
+        &self,
+        socket: &UdpSocket,
+        claim: ClaimedAddress,
+        services: &[Service],
+    ) -> Result<Sent, NotSent> {
+        let address = match claim {
+            ClaimedAddress::Ip(address) => address,
+            ClaimedAddress::Source => socket.local_addr()?.ip(),
+        };
+        for &service in services {
+            let wish = v1::V1KnockRequest { stamp: clock::now(), service, address };
+            socket::send(socket, &v1::seal(&self.identity, &self.server, &wish)?)?;
+        }
+        Ok(Sent { claimed: Some(address), granted: None })
+    }
+
+    fn seal(
+        &self,
+        stamp: Timestamp,
+        address: ClaimedAddress,
+        services: &[Service],
+        answer: bool,
+    ) -> Result<Sealed, SealError> {
+        let wish = KnockRequest {
+            stamp,
+            lifetime: self.options.lifetime,
+            single_use: self.options.single_use,
+            answer,
+            address,
+            second: None,
+            services: services.to_vec(),
+        };
+        v2::seal(&self.identity, &self.server, &wish)
+    }
+
+    fn claim(&self, local: IpAddr, destination: IpAddr) -> ClaimedAddress {
+        match self.options.address {
+            Address::Source => ClaimedAddress::Source,
+            Address::Ip(fixed) => ClaimedAddress::Ip(fixed.to_canonical()),
+            Address::Auto => {
+                let as_v4 = address::seen_as_v4(destination);
+                let configured = self.options.public.iter().find(|ip| ip.is_ipv4() == as_v4);
+                let learnt = || self.learnt.recall(local, destination, clock::now());
+                let public = configured.copied().or_else(learnt);
+                address::choose(local, destination, address::networks, public)
+            }
+        }
+    }
+
+    fn learn(&self, local: IpAddr, destination: IpAddr, granted: &Granted) {
+        if granted.observed.ip() != local {
+            self.learnt.remember(local, destination, granted.observed.ip(), clock::now());
+        }
+    }
+}
+
+/// The first datagram that is the answer, until the timer is over. Everything else is passed over:
+/// other datagrams are noise or forged, and errors are what ICMP messages turn into. A signal that the
+/// program handles is no error.
+fn wait_for_answer(socket: &UdpSocket, key: &AnswerKey, timer: &Timer) -> Option<Answer> {
+    // One byte more, so that a longer datagram is not cut to the right length.
+    let mut bytes = [0; ANSWER_LENGTH + 1];
+    let mut errors = 0;
+    while !timer.is_over() && errors < MOST_ERRORS {
+        // std refuses a timeout of nothing
+        socket.set_read_timeout(Some(timer.left().max(Duration::from_millis(1)))).ok()?;
+        match socket.recv(&mut bytes) {
+            Ok(length) => {
+                if let Some(answer) = bytes.get(..length).and_then(|bytes| key.open(bytes)) {
+                    return Some(answer);
+                }
+            }
+            Err(error) if is_no_error(&error) => {}
+            Err(_) => errors += 1,
+        }
+    }
+    None
+}
+
+/// The wait is over, or a signal was handled.
+fn is_no_error(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
+}
+
+/// The server read its clock about halfway between our sending and our receiving.
+fn match_answer(answer: Answer, sent: Timestamp, took: Duration) -> Granted {
+    let ours = sent.after(took / 2).as_millis();
+    let clock_skew_ms = answer.server_time.as_millis().cast_signed().wrapping_sub_unsigned(ours);
+    Granted {
+        seconds: answer.seconds,
+        clipped: answer.clipped,
+        observed: answer.observed,
+        clock_skew_ms,
+        took,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sknock_certs::Authority;
+
+    use super::*;
+    use crate::{ClientBuilder, network};
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn alice() -> ClientBuilder {
+        let folder = tempfile::tempdir().unwrap();
+        let now = clock::now();
+        let authority = Authority::init(&folder.path().join("ca"), None, 9, now).unwrap();
+        let gate = authority.server("gate", 9, "secret", now).unwrap();
+        let alice = authority.client("alice", &["tcp/22".parse().unwrap()], 9, "secret", now);
+        let identity = crate::open_identity(alice.unwrap().pfx, "secret").unwrap();
+        let server = crate::open_server_certificate(gate.certificate.unwrap()).unwrap();
+        Client::builder(identity, server)
+    }
+
+    fn observed(address: &str) -> Granted {
+        let (observed, took) = (SocketAddr::new(ip(address), 9), Duration::ZERO);
+        Granted { seconds: 15, clipped: false, observed, clock_skew_ms: 0, took }
+    }
+
+    #[test]
+    fn an_icmp_error_does_not_end_the_wait() {
+        network::of_its_own();
+        let sealed = alice().build().seal(clock::now(), ClaimedAddress::Source, &[], true).unwrap();
+        // Below the ports that the system gives to others.
+        let gate: SocketAddr = ([127, 66, 1, 1], 2222).into();
+        let socket = socket::to(gate).unwrap();
+        socket.send(&sealed.datagram).unwrap(); // nobody is there: port unreachable
+        let observed = socket.local_addr().unwrap();
+        let server_time = clock::now();
+        let answer = Answer { clipped: false, seconds: 15, server_time, observed };
+        let late = UdpSocket::bind(gate).unwrap();
+        late.send_to(&sealed.answer_key.seal(&answer), observed).unwrap();
+        let received = wait_for_answer(&socket, &sealed.answer_key, &Timer::of(LONG));
+        assert_eq!(received, Some(answer));
+    }
+
+    #[test]
+    fn an_address_learnt_from_an_answer_is_signed_next_time() {
+        let client = alice().build();
+        let (private, server) = (ip("192.168.77.1"), ip("9.9.9.9"));
+        assert_eq!(client.claim(private, server), ClaimedAddress::Source);
+        client.learn(private, server, &observed("5.5.5.5"));
+        assert_eq!(client.claim(private, server), ClaimedAddress::Ip(ip("5.5.5.5")));
+        assert_eq!(client.claim(private, ip("9.9.9.8")), ClaimedAddress::Source);
+        client.learn(ip("192.168.77.2"), server, &observed("192.168.77.2"));
+        assert_eq!(client.claim(ip("192.168.77.2"), server), ClaimedAddress::Source);
+    }
+
+    #[test]
+    fn a_configured_address_comes_before_a_learnt_one() {
+        let client = alice().public_address(ip("6.6.6.6")).public_address(ip("2a00::6")).build();
+        let (private, server) = (ip("192.168.77.1"), ip("9.9.9.9"));
+        client.learn(private, server, &observed("5.5.5.5"));
+        assert_eq!(client.claim(private, server), ClaimedAddress::Ip(ip("6.6.6.6")));
+        assert_eq!(client.claim(ip("fd00::1"), ip("2a01::1")), ClaimedAddress::Ip(ip("2a00::6")));
+        let behind_nat64 = client.claim(ip("2a02::1"), ip("64:ff9b::9.9.9.9"));
+        assert_eq!(behind_nat64, ClaimedAddress::Ip(ip("6.6.6.6")));
+    }
+
+    #[test]
+    fn a_fixed_choice_is_kept_to() {
+        let (local, server) = (ip("9.8.7.6"), ip("9.9.9.9"));
+        let source = alice().address(Address::Source).build();
+        assert_eq!(source.claim(local, server), ClaimedAddress::Source);
+        let fixed = alice().address(Address::Ip(ip("::ffff:5.5.5.5"))).build();
+        assert_eq!(fixed.claim(local, server), ClaimedAddress::Ip(ip("5.5.5.5")));
+    }
+
+    #[test]
+    fn the_clocks_are_compared_in_the_middle() {
+        let sent = Timestamp::from_secs(1000);
+        let at = |millis| Answer {
+            clipped: false,
+            seconds: 15,
+            server_time: Timestamp::from_millis(millis),
+            observed: ([192, 0, 2, 1], 9).into(),
+        };
+        let skew = |millis| match_answer(at(millis), sent, Duration::from_millis(40)).clock_skew_ms;
+        assert_eq!(skew(1_000_020), 0);
+        assert_eq!(skew(1_003_020), 3000);
+        assert_eq!(skew(997_020), -3000);
+        assert_eq!(skew(0), -1_000_020);
+        skew(u64::MAX); // a hostile server's clock
+    }
+}

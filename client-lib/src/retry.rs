@@ -1,0 +1,166 @@
+//! All attempts at one host: every address in turn, round after round, each time a new knock.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sknock_protocol::Service;
+
+use crate::clock::{self, Timer};
+use crate::knock_once::{NotSent, Sent};
+use crate::{Address, Client, Granted, KnockError, Tried, address, resolve};
+
+/// Attempts in progress.
+#[derive(Debug)]
+pub(crate) struct Retry<'a> {
+    client: &'a Client,
+    host: &'a str,
+    services: &'a [Service],
+    rounds: u8,
+    round: u8,
+    destinations: Vec<SocketAddr>,
+    /// Of all destinations.
+    port: u16,
+    /// The place in `destinations` that comes next in this round.
+    at: usize,
+    timer: Timer,
+    tried: Vec<Tried>,
+    last_error: Option<io::Error>,
+}
+
+/// A knock that left, and how long to try what it should have opened.
+#[derive(Debug)]
+pub(crate) struct SentKnock {
+    pub(crate) destination: SocketAddr,
+    pub(crate) granted: Option<Granted>,
+    pub(crate) timeouts: Duration,
+    /// How long a door may take to open: refused for longer, it has not.
+    pub(crate) wait: Duration,
+}
+
+impl<'a> Retry<'a> {
+    /// Finds the addresses; nothing is sent yet.
+    pub(crate) fn begin(
+        client: &'a Client,
+        host: &'a str,
+        services: &'a [Service],
+        rounds: u8,
+    ) -> Result<Self, KnockError> {
+        let options = &client.options;
+        options.check(services)?;
+        if let Address::Ip(claimed) = options.address
+            && !address::is_claimable(claimed)
+        {
+            return Err(KnockError::Address(claimed));
+        }
+        let timer = Timer::of(options.timeout);
+        let mut destinations =
+            resolve::resolve(host, options.port()?, options.family, timer.left())?;
+        resolve::fit_claim(&mut destinations, options.address);
+        Ok(Self::at(client, host, destinations, services, rounds, timer))
+    }
+
+    /// At addresses that are known already.
+    pub(crate) fn at(
+        client: &'a Client,
+        host: &'a str,
+        destinations: Vec<SocketAddr>,
+        services: &'a [Service],
+        rounds: u8,
+        timer: Timer,
+    ) -> Self {
+        let (tried, last_error) = (Vec::new(), None);
+        let port = destinations.first().map_or(0, SocketAddr::port);
+        Self {
+            client,
+            host,
+            services,
+            rounds,
+            round: 0,
+            destinations,
+            port,
+            at: 0,
+            timer,
+            tried,
+            last_error,
+        }
+    }
+
+    /// What is asked for.
+    pub(crate) fn services(&self) -> &'a [Service] {
+        self.services
+    }
+
+    /// The next knock that could be sent; `None` after the last round or out of time.
+    pub(crate) fn next(&mut self) -> Result<Option<SentKnock>, KnockError> {
+        while !self.timer.is_over() && !self.destinations.is_empty() {
+            let Some(&destination) = self.destinations.get(self.at) else {
+                self.round += 1;
+                self.at = 0;
+                continue;
+            };
+            if self.round >= self.rounds {
+                return Ok(None);
+            }
+            let wait = self.client.options.verify.then(|| self.wait());
+            let sent = self.client.knock_once(destination, self.services, wait);
+            match sent {
+                Ok(sent) => return Ok(Some(self.note(destination, sent))),
+                Err(NotSent::Seal(error)) => return Err(error),
+                Err(NotSent::Socket(error)) => self.last_error = Some(error),
+            }
+            self.at += 1;
+        }
+        Ok(None)
+    }
+
+    /// No further round for the address that was knocked on last.
+    pub(crate) fn give_up_on_last(&mut self) {
+        self.at -= 1;
+        self.destinations.remove(self.at);
+    }
+
+    /// What to say when all was in vain.
+    pub(crate) fn failure(self) -> KnockError {
+        let host = self.host.to_owned();
+        if self.tried.is_empty() {
+            let late = || io::Error::new(io::ErrorKind::TimedOut, "no time left to send one");
+            return KnockError::NotSent { host, source: self.last_error.unwrap_or_else(late) };
+        }
+        let doubts = self.client.doubts_about(self.services, clock::now());
+        KnockError::NotConfirmed { host, port: self.port, tried: self.tried, doubts }
+    }
+
+    fn note(&mut self, destination: SocketAddr, sent: Sent) -> SentKnock {
+        let tried = Tried { destination: destination.ip(), claimed: sent.claimed };
+        if !self.tried.contains(&tried) {
+            self.tried.push(tried);
+        }
+        let (timeouts, wait) = (self.timeout(sent.granted.as_ref()), self.wait());
+        self.at += 1;
+        SentKnock { destination, granted: sent.granted, timeouts, wait }
+    }
+
+    /// How long this round waits: twice as long as the one before.
+    fn wait(&self) -> Duration {
+        let doubled = 2u32.saturating_pow(self.round.into());
+        self.client.options.attempt_timeout.saturating_mul(doubled).min(self.timer.left())
+    }
+
+    /// As long as one wait while there are others to try; where nothing is left to try, all the
+    /// time that is left, shared with the addresses that come later in the round. Never longer
+    /// than the door is open.
+    fn timeout(&self, granted: Option<&Granted>) -> Duration {
+        let last_round = self.round + 1 >= self.rounds;
+        let alone = self.destinations.len() == 1;
+        let timeouts = if last_round || (alone && granted.is_some()) {
+            let later = u32::try_from(self.destinations.len() - self.at).unwrap_or(u32::MAX);
+            self.timer.left() / later.max(1)
+        } else {
+            self.wait()
+        };
+        let open =
+            granted.map_or(Duration::MAX, |granted| Duration::from_secs(granted.seconds.into()));
+        timeouts.min(open)
+    }
+}

@@ -1,0 +1,127 @@
+//! A TCP connection through a door that may be about to open.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use crate::clock::Timer;
+
+/// How long one try waits, and the pause after it. Both double with each try, up to a bound: the time
+/// that a caller gives may be hours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Backoff {
+    wait: Duration,
+    pause: Duration,
+}
+
+impl Backoff {
+    /// A SYN that came too early is repeated by the system only after a second.
+    const FIRST: Self = Self { wait: Duration::from_millis(250), pause: Duration::from_millis(20) };
+    /// For slow links; the system itself repeats a SYN within this time.
+    const MAX_LENGTH: Self =
+        Self { wait: Duration::from_secs(16), pause: Duration::from_millis(500) };
+
+    fn next(self) -> Self {
+        Self {
+            wait: (self.wait * 2).min(Self::MAX_LENGTH.wait),
+            pause: (self.pause * 2).min(Self::MAX_LENGTH.pause),
+        }
+    }
+}
+
+/// Connects once, within `timeouts`: for a door that one connection uses up, or that is certainly
+/// open.
+pub(crate) fn once(to: SocketAddr, timeouts: Duration) -> io::Result<TcpStream> {
+    // std refuses a wait of nothing
+    TcpStream::connect_timeout(&to, timeouts.max(Duration::from_millis(1)))
+}
+
+/// Connects again and again until it works or `timeouts` is over, and at least once.
+pub(crate) fn until_deadline(to: SocketAddr, timeouts: Duration) -> io::Result<TcpStream> {
+    unless_refused(to, timeouts, timeouts)
+}
+
+/// The same; but once `enough` is over, to be refused is an answer: the door did not open.
+pub(crate) fn unless_refused(
+    to: SocketAddr,
+    timeouts: Duration,
+    enough: Duration,
+) -> io::Result<TcpStream> {
+    let (timer, refusals) = (Timer::of(timeouts), Timer::of(enough));
+    let mut backoff = Backoff::FIRST;
+    loop {
+        let error = match once(to, backoff.wait.min(timer.left())) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        if error.kind() == io::ErrorKind::ConnectionRefused && refusals.is_over() {
+            return Err(error);
+        }
+        thread::sleep(backoff.pause.min(timer.left()));
+        if timer.is_over() {
+            return Err(error);
+        }
+        backoff = backoff.next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::network;
+
+    #[test]
+    fn a_day_of_tries_is_no_more_than_a_day() {
+        let day = Duration::from_secs(86_400);
+        let (mut backoff, mut spent) = (Backoff::FIRST, Duration::ZERO);
+        while spent < day {
+            backoff = backoff.next();
+            // Refused at once: the pause is all that passes.
+            spent += backoff.pause;
+            assert!(backoff.wait <= Backoff::MAX_LENGTH.wait);
+        }
+        assert_eq!(backoff, Backoff::MAX_LENGTH);
+    }
+
+    #[test]
+    fn a_port_that_opens_late_is_reached() {
+        network::of_its_own();
+        let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = reserved.local_addr().unwrap();
+        drop(reserved);
+        assert!(once(address, Duration::from_secs(5)).is_err());
+        let opener = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            let listener = TcpListener::bind(address).unwrap();
+            listener.accept().unwrap();
+        });
+        until_deadline(address, Duration::from_secs(30)).unwrap();
+        opener.join().unwrap();
+    }
+
+    #[test]
+    fn enough_refusals_are_an_answer() {
+        network::of_its_own();
+        let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = reserved.local_addr().unwrap();
+        drop(reserved);
+        // Would take for ever otherwise.
+        let error = unless_refused(address, Duration::MAX, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn a_closed_port_ends_with_the_patience() {
+        network::of_its_own();
+        let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = reserved.local_addr().unwrap();
+        drop(reserved);
+        for timeouts in [Duration::ZERO, Duration::from_millis(50)] {
+            let error = until_deadline(address, timeouts).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        }
+    }
+}

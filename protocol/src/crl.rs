@@ -1,0 +1,150 @@
+//! Who is believed no longer: verified revocation lists, and looking certificates up in them.
+//!
+//! A list is verified once, when it is loaded; per knock there is a binary search. Getting lists
+//! and storing them is the server's part.
+
+mod content;
+mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod list;
+mod mark;
+mod outline;
+mod scope;
+mod serials;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::CrlError;
+pub use list::{CrlHeader, FUTURE_SLACK, RevocationList};
+pub use mark::CrlMark;
+pub use scope::Scope;
+pub(crate) use scope::{PathCertificate, PointName};
+pub(crate) use serials::MAX_LENGTH as LONGEST_SERIAL;
+
+use crate::{CertificateId, Issuer, IssuerId, Refusal, Timestamp, TrustStore};
+
+/// What is known about revoked certificates.
+#[derive(Clone, Debug)]
+pub enum Revocation {
+    /// The administrator configured no list: certificates end by their dates only.
+    NotConfigured,
+    /// Lists are configured, though perhaps none has been obtained yet.
+    Lists(RevocationLists),
+}
+
+impl Revocation {
+    /// Refuses unless no certificate of `path` is revoked, by the word of its issuer.
+    ///
+    /// Every issuer needs a list that is about the certificate, and whose next update is not overdue by more
+    /// than the grace.
+    pub(crate) fn check(&self, path: &[PathCertificate], now: Timestamp) -> Result<(), Refusal> {
+        let Self::Lists(lists) = self else { return Ok(()) };
+        path.iter().try_for_each(|certificate| lists.check(certificate, now))
+    }
+
+    /// Whether a list, however old, names this certificate: its issuer and its serial number.
+    pub fn is_revoked(&self, certificate: &CertificateId) -> bool {
+        match self {
+            Self::NotConfigured => false,
+            Self::Lists(lists) => lists.name(certificate),
+        }
+    }
+}
+
+/// One list for each issuer, shared between threads and exchanged as a whole.
+#[derive(Clone, Debug)]
+pub struct RevocationLists {
+    lists: HashMap<IssuerId, Arc<RevocationList>>,
+    grace: Duration,
+}
+
+impl RevocationLists {
+    /// No lists yet: everybody is refused until there are. A list counts for `grace` longer than
+    /// it promised.
+    pub fn new(grace: Duration) -> Self {
+        Self { lists: HashMap::new(), grace }
+    }
+
+    /// The same with `list` in place of its issuer's former one. Whether it may replace that is
+    /// [`RevocationList::may_replace`]'s to say.
+    #[must_use]
+    pub fn with(&self, list: RevocationList) -> Self {
+        let mut lists = self.lists.clone();
+        lists.insert(*list.issuer(), Arc::new(list));
+        Self { lists, grace: self.grace }
+    }
+
+    /// The list of this issuer.
+    pub fn list(&self, issuer: &IssuerId) -> Option<&Arc<RevocationList>> {
+        self.lists.get(issuer)
+    }
+
+    /// All lists, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.lists.values()
+    }
+
+    /// How long a list counts beyond its next update.
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// The issuers below whom nobody can be believed, as the lists name every intermediate that would lead
+    /// from them to an anchor.
+    pub fn issuers_without_path(&self, trust_store: &TrustStore) -> BTreeSet<IssuerId> {
+        let (roots, between): (Vec<_>, Vec<_>) =
+            trust_store.issuers().iter().partition(|issuer| issuer.is_anchor());
+        let mut reached: BTreeSet<&IssuerId> = roots.into_iter().map(Issuer::id).collect();
+        let leads = |issuer: &Issuer, reached: &BTreeSet<&IssuerId>| {
+            let stands = |by: &CertificateId| reached.contains(&by.issuer) && !self.name(by);
+            issuer.certificates().any(|by| stands(&by))
+        };
+        loop {
+            let before = reached.len();
+            for issuer in &between {
+                if leads(issuer, &reached) {
+                    reached.insert(issuer.id());
+                }
+            }
+            if reached.len() == before {
+                break;
+            }
+        }
+        let lost = between.iter().map(|issuer| issuer.id()).filter(|id| !reached.contains(id));
+        lost.copied().collect()
+    }
+
+    fn name(&self, certificate: &CertificateId) -> bool {
+        self.list(&certificate.issuer).is_some_and(|list| list.contains(&certificate.serial))
+    }
+
+    /// The issuers whose own certificate the list of those above them is not about: nobody below them can be
+    /// believed, unless another has signed them too.
+    pub fn uncovered<'a>(
+        &'a self,
+        trust_store: &'a TrustStore,
+    ) -> impl Iterator<Item = &'a Issuer> {
+        trust_store.issuers().iter().filter(|issuer| {
+            issuer.certificates().any(|by| {
+                let list = self.list(&by.issuer);
+                list.is_some_and(|list| !list.scope().covers(true, issuer.points()))
+            })
+        })
+    }
+
+    fn check(&self, certificate: &PathCertificate, now: Timestamp) -> Result<(), Refusal> {
+        let PathCertificate { id, is_authority, points } = certificate;
+        let list = self.list(&id.issuer).ok_or(Refusal::RevocationUnknown)?;
+        if list.contains(&id.serial) {
+            return Err(Refusal::Revoked);
+        }
+        let current = now <= list.next_update().after(self.grace);
+        let counts = current && list.scope().covers(*is_authority, points);
+        if counts { Ok(()) } else { Err(Refusal::RevocationUnknown) }
+    }
+}

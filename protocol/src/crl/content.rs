@@ -1,0 +1,160 @@
+//! What a list says, read after its signature has been verified. Whatever is not a complete list of
+//! one issuer's certificates, or of those at one distribution point, is refused by name.
+
+use x509_parser::asn1_rs::Oid;
+
+use super::serials::Serials;
+use super::{CrlError, Scope};
+use crate::der::{self, DerElement, DerElements, NotDer};
+
+/// The list's number, if `extensions` has one, and which certificates it is about.
+pub(super) fn number_and_scope(extensions: &[u8]) -> Result<(Option<Vec<u8>>, Scope), CrlError> {
+    let (mut number, mut scope) = (None, None);
+    for extension in Extensions(DerElements::new(extensions)) {
+        let extension = extension?;
+        match extension.oid {
+            oid::CRL_NUMBER if number.is_some() => {
+                return Err(CrlError::Malformed("it has two numbers"));
+            }
+            oid::CRL_NUMBER => number = Some(crl_number(extension.value)?),
+            oid::DELTA_CRL_INDICATOR => return Err(CrlError::Delta),
+            oid::ISSUING_DISTRIBUTION_POINT if scope.is_some() => {
+                return Err(CrlError::Malformed("it has two issuingDistributionPoints"));
+            }
+            oid::ISSUING_DISTRIBUTION_POINT => scope = Some(Scope::of(extension.value)?),
+            oid::AUTHORITY_KEY_IDENTIFIER => {}
+            _ => extension.may_be_ignored()?,
+        }
+    }
+    Ok((number, scope.unwrap_or_default()))
+}
+
+/// The serial numbers of all `entries`, whatever their reason: a certificate on hold is as little
+/// believed as any other.
+pub(super) fn serials(entries: &[u8]) -> Result<Serials, CrlError> {
+    let entries = || Entries(DerElements::new(entries));
+    let mut serials = Serials::with_room(entries().count());
+    for entry in entries() {
+        serials.add(serial(entry?.content)?)?;
+    }
+    serials.sort();
+    Ok(serials)
+}
+
+/// `Entry ::= SEQUENCE { serial INTEGER, revoked Time, extensions SEQUENCE OPTIONAL }`
+fn serial(entry: &[u8]) -> Result<&[u8], CrlError> {
+    let mut fields = DerElements::new(entry);
+    let serial = fields.one(der::INTEGER).map_err(|_| BAD_ENTRY)?;
+    let revoked = fields.any().map_err(|_| BAD_ENTRY)?;
+    if !matches!(revoked.tag, der::UTC_TIME | der::GENERALIZED_TIME) {
+        return Err(BAD_ENTRY);
+    }
+    if let Some(extensions) = fields.optional(der::SEQUENCE).map_err(|_| BAD_ENTRY)? {
+        for extension in Extensions(DerElements::new(extensions.content)) {
+            let extension = extension?;
+            match extension.oid {
+                oid::REASON_CODE => match der::only(extension.value, der::ENUMERATED) {
+                    Ok([8]) => return Err(CrlError::RemoveFromCrl),
+                    Ok(_) => {}
+                    Err(NotDer) => return Err(BAD_ENTRY),
+                },
+                oid::CERTIFICATE_ISSUER => return Err(CrlError::Indirect),
+                oid::INVALIDITY_DATE | oid::HOLD_INSTRUCTION_CODE => {}
+                _ => extension.may_be_ignored()?,
+            }
+        }
+    }
+    fields.end().map_err(|_| BAD_ENTRY)?;
+    Ok(serial.content)
+}
+
+const BAD_ENTRY: CrlError = CrlError::Malformed("an entry is not as RFC 5280 says");
+
+/// A number of 1..=20 bytes (RFC 5280, 5.2.3), without leading zeros.
+fn crl_number(value: &[u8]) -> Result<Vec<u8>, CrlError> {
+    let number = der::only(value, der::INTEGER).unwrap_or_default();
+    let positive = number.first().is_some_and(|first| *first < 0x80);
+    let number = der::without_leading_zeros(number);
+    if positive && number.len() <= 20 {
+        return Ok(number.to_vec());
+    }
+    Err(CrlError::Malformed("its number is not one of at most 20 bytes"))
+}
+
+/// The entries one after the other; an error is the last item.
+struct Entries<'a>(DerElements<'a>);
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<DerElement<'a>, CrlError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_at_end() {
+            return None;
+        }
+        Some(self.0.one(der::SEQUENCE).map_err(|_| {
+            self.0 = DerElements::new(&[]);
+            BAD_ENTRY
+        }))
+    }
+}
+
+/// `Extension ::= SEQUENCE { oid OBJECT IDENTIFIER, critical BOOLEAN DEFAULT FALSE, value OCTET STRING }`
+struct Extension<'a> {
+    oid: &'a [u8],
+    critical: bool,
+    value: &'a [u8],
+}
+
+impl<'a> Extension<'a> {
+    fn read(content: &'a [u8]) -> Result<Self, NotDer> {
+        let mut fields = DerElements::new(content);
+        let oid = fields.one(der::OBJECT_IDENTIFIER)?.content;
+        // A written-out FALSE is no DER, but harmless and seen in the wild.
+        let critical = match fields.optional(der::BOOLEAN)?.map(|critical| critical.content) {
+            None | Some([0]) => false,
+            Some([0xff]) => true,
+            Some(_) => return Err(NotDer),
+        };
+        let value = fields.one(der::OCTET_STRING)?.content;
+        fields.end()?;
+        Ok(Self { oid, critical, value })
+    }
+
+    fn may_be_ignored(&self) -> Result<(), CrlError> {
+        if !self.critical {
+            return Ok(());
+        }
+        Err(CrlError::UnknownCritical { oid: Oid::new(self.oid.into()).to_string() })
+    }
+}
+
+/// The extensions one after the other; an error is the last item.
+struct Extensions<'a>(DerElements<'a>);
+
+impl<'a> Iterator for Extensions<'a> {
+    type Item = Result<Extension<'a>, CrlError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_at_end() {
+            return None;
+        }
+        let extension =
+            self.0.one(der::SEQUENCE).and_then(|extension| Extension::read(extension.content));
+        Some(extension.map_err(|NotDer| {
+            self.0 = DerElements::new(&[]);
+            CrlError::Malformed("an extension is not as RFC 5280 says")
+        }))
+    }
+}
+
+/// Object identifiers under 2.5.29, DER (RFC 5280, 5.2 and 5.3).
+mod oid {
+    pub(super) const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
+    pub(super) const REASON_CODE: &[u8] = &[0x55, 0x1d, 21];
+    pub(super) const HOLD_INSTRUCTION_CODE: &[u8] = &[0x55, 0x1d, 23];
+    pub(super) const INVALIDITY_DATE: &[u8] = &[0x55, 0x1d, 24];
+    pub(super) const DELTA_CRL_INDICATOR: &[u8] = &[0x55, 0x1d, 27];
+    pub(super) const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 28];
+    pub(super) const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
+    pub(super) const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
+}

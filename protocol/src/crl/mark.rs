@@ -1,0 +1,84 @@
+//! How new the newest list of an issuer was that was ever in force: older ones are refused, also by a
+//! process that has never seen it.
+
+use core::cmp::Ordering;
+use core::fmt;
+
+use crate::Timestamp;
+
+/// When a list was made, and its number. The date comes first: the number only orders lists of one second,
+/// so that nobody who could set it may keep later lists out, and an authority may count anew.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct CrlMark {
+    /// thisUpdate, in seconds since 1970.
+    made: u64,
+    /// Big-endian; zero for a list without a number.
+    number: [u8; Self::NUMBER],
+}
+
+impl CrlMark {
+    /// The longest number, in bytes (RFC 5280, 5.2.3).
+    pub const NUMBER: usize = 20;
+
+    /// Of a list that was made then, with this number: big-endian, its zeros in front.
+    pub fn new(made: Timestamp, number: [u8; Self::NUMBER]) -> Self {
+        Self { made: made.as_secs(), number }
+    }
+
+    /// Of a list that was made then; its number, if it has one, has at most [`Self::NUMBER`] bytes.
+    pub(super) fn of(made: Timestamp, number: Option<&[u8]>) -> Self {
+        let mut aligned = [0; Self::NUMBER];
+        let number = number.unwrap_or_default();
+        if let Some(place) = Self::NUMBER.checked_sub(number.len())
+            && let Some(room) = aligned.get_mut(place..)
+        {
+            room.copy_from_slice(number);
+        }
+        Self::new(made, aligned)
+    }
+
+    /// When the list was made.
+    pub fn made(&self) -> Timestamp {
+        Timestamp::from_secs(self.made)
+    }
+
+    /// Its number: big-endian, its zeros in front.
+    pub fn number(&self) -> &[u8; Self::NUMBER] {
+        &self.number
+    }
+
+    /// Whether a list with this mark may be taken where the newest one had `newest`.
+    pub(super) fn reaches(&self, newest: &Self) -> bool {
+        self.cmp(newest) != Ordering::Less
+    }
+}
+
+/// `number 1f (made 1782864000 s after 1970)`
+impl fmt::Display for CrlMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("number ")?;
+        let digits = crate::der::without_leading_zeros(&self.number);
+        if digits.is_empty() {
+            f.write_str("0")?;
+        }
+        digits.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        write!(f, " (made {} s after 1970)", self.made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_comes_first_and_the_number_orders_one_second() {
+        let mark = |made, number: &[u8]| CrlMark::of(Timestamp::from_secs(made), Some(number));
+        let ascending =
+            [mark(6, &[9; 20]), mark(7, &[]), mark(7, &[2]), mark(7, &[1, 0]), mark(8, &[1])];
+        assert!(ascending.is_sorted_by(|one, next| one < next));
+        assert!(mark(7, &[2]).reaches(&mark(7, &[2])) && mark(8, &[1]).reaches(&mark(7, &[2])));
+        assert!(!mark(7, &[2]).reaches(&mark(7, &[3])) && !mark(6, &[4]).reaches(&mark(7, &[3])));
+        assert_eq!(CrlMark::of(Timestamp::from_secs(7), None), mark(7, &[]));
+        assert_eq!(mark(7, &[1, 0xf]).to_string(), "number 010f (made 7 s after 1970)");
+    }
+}

@@ -1,0 +1,86 @@
+//! The shape of a revocation list (RFC 5280, 5.1), found without believing anything in it.
+
+use x509_parser::asn1_rs::FromDer;
+use x509_parser::time::ASN1Time;
+
+use super::CrlError;
+use crate::Timestamp;
+use crate::der::{self, DerElements, NotDer};
+use crate::trust::IssuerSignature;
+
+/// The fields of a list, as they stand in it. Nothing of it is verified.
+#[derive(Debug)]
+pub(super) struct Outline<'a> {
+    pub(super) signature: IssuerSignature<'a>,
+    /// The issuer's name, DER.
+    pub(super) issuer: &'a [u8],
+    pub(super) this_update: Timestamp,
+    pub(super) next_update: Timestamp,
+    /// One entry after the other.
+    pub(super) entries: &'a [u8],
+    /// One extension after the other.
+    pub(super) extensions: &'a [u8],
+}
+
+impl<'a> Outline<'a> {
+    pub(super) fn of(list: &'a [u8]) -> Result<Self, CrlError> {
+        if list.is_empty() {
+            return Err(CrlError::Empty);
+        }
+        if list.starts_with(b"-----BEGIN ") {
+            return Err(CrlError::Pem);
+        }
+        let signature = IssuerSignature::of(list)?;
+        let mut fields = DerElements::new(der::only(signature.signed, der::SEQUENCE)?);
+        let version = fields.optional(der::INTEGER)?.map(|version| version.content);
+        if version.is_none() && fields.optional(der::SEQUENCE)?.is_some() {
+            return Err(CrlError::Version1);
+        }
+        if version != Some(&[1]) {
+            return Err(CrlError::NotACrl);
+        }
+        if fields.one(der::SEQUENCE)?.content != signature.algorithm() {
+            return Err(CrlError::NotACrl);
+        }
+        let issuer = fields.one(der::SEQUENCE)?;
+        let this_update = time(&mut fields)?.ok_or(CrlError::NotACrl)?;
+        let next_update = time(&mut fields)?.ok_or(CrlError::NoNextUpdate)?;
+        let entries = fields.optional(der::SEQUENCE)?.map_or(&[][..], |entries| entries.content);
+        let extensions = match fields.optional(der::CONTEXT_0)? {
+            Some(tagged) => der::only(tagged.content, der::SEQUENCE)?,
+            None => &[],
+        };
+        fields.end()?;
+        Ok(Self { signature, issuer: issuer.whole, this_update, next_update, entries, extensions })
+    }
+}
+
+/// Whose list `head` begins, by name (DER), and how long that list is as a whole.
+pub(super) fn announced(head: &[u8]) -> Result<(&[u8], usize), NotDer> {
+    let (length, content) = der::enter(head, der::SEQUENCE)?;
+    let (_, fields) = der::enter(content, der::SEQUENCE)?;
+    let mut fields = DerElements::new(fields);
+    fields.one(der::INTEGER)?;
+    fields.one(der::SEQUENCE)?;
+    let issuer = fields.one(der::SEQUENCE)?;
+    Ok((issuer.whole, head.len() - content.len() + length))
+}
+
+/// A time, if one comes next.
+fn time(fields: &mut DerElements<'_>) -> Result<Option<Timestamp>, CrlError> {
+    let time = match fields.optional(der::UTC_TIME)? {
+        Some(time) => Some(time),
+        None => fields.optional(der::GENERALIZED_TIME)?,
+    };
+    let Some(time) = time else { return Ok(None) };
+    let (_, time) = ASN1Time::from_der(time.whole).map_err(|_| CrlError::NotACrl)?;
+    let seconds = u64::try_from(time.timestamp()).map_err(|_| CrlError::NotACrl)?;
+    Ok(Some(Timestamp::from_secs(seconds)))
+}
+
+/// Before the signature is verified, everything that is not as expected is simply no list.
+impl From<NotDer> for CrlError {
+    fn from(_: NotDer) -> Self {
+        Self::NotACrl
+    }
+}

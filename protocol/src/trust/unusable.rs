@@ -1,0 +1,101 @@
+//! CA certificates that are given, and that nobody is believed by: each with its reason.
+
+use aws_lc_rs::rsa::PublicEncryptingKey;
+use aws_lc_rs::signature::ParsedPublicKey;
+use pki_types::alg_id;
+use webpki::Error;
+use x509_parser::asn1_rs::FromDer;
+use x509_parser::prelude::X509Certificate;
+
+use super::signature::{self, SIGNATURES};
+use crate::der;
+
+/// A CA certificate that is not used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnfitAuthority {
+    /// Which one of those given, counted from 1.
+    pub number: usize,
+    /// Why not.
+    pub why: UnusableCa,
+}
+
+/// Why a CA certificate is not used; after a semicolon, what to do.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnusableCa {
+    /// None of the accepted algorithms takes its key: another kind, other parameters, another size.
+    #[error(
+        "nothing can be verified with its key; supported are ECDSA with P-256 or P-384 (as named \
+         curves), Ed25519, and RSA with 2048 to 8192 bits"
+    )]
+    Key,
+    /// RFC 5280, 6.1.4 (n).
+    #[error("its keyUsage lacks keyCertSign, so it may not sign certificates; reissue that CA")]
+    MayNotSign,
+    /// Not for anchors: of those, name and key count (RFC 5280, 6.1.1 d).
+    #[error(
+        "it has a critical extension that is not understood: {}; reissue it without, or as not critical",
+        .oids.join(", ")
+    )]
+    CriticalExtension {
+        /// The object identifiers, in dots, in the certificate's order.
+        oids: Vec<String>,
+    },
+    /// A certificate, but not as RFC 5280 has it.
+    #[error("it is malformed ({0}); reissue it")]
+    Malformed(String),
+}
+
+impl UnusableCa {
+    /// What is wrong with a certificate by itself, whatever is above it.
+    pub(super) fn by_itself(certificate: &X509Certificate<'_>) -> Option<Self> {
+        if !is_supported(certificate.public_key().raw) {
+            return Some(Self::Key);
+        }
+        match certificate.key_usage() {
+            Err(error) => Some(Self::Malformed(format!("keyUsage: {error}"))),
+            Ok(Some(usage)) if !usage.value.key_cert_sign() => Some(Self::MayNotSign),
+            Ok(_) => None,
+        }
+    }
+
+    /// Why `rustls-webpki` refuses a certificate (DER).
+    pub(super) fn refused(error: &Error, certificate: &[u8]) -> Self {
+        match (error, not_understood(certificate)) {
+            (Error::UnsupportedCriticalExtension, oids) if !oids.is_empty() => {
+                Self::CriticalExtension { oids }
+            }
+            _ => Self::Malformed(error.to_string()),
+        }
+    }
+}
+
+/// Whether one of [`SIGNATURES`] can verify anything with the key of this `SubjectPublicKeyInfo`. They
+/// are asked, not described: the algorithm with its parameters, then the library that would read the key.
+pub(super) fn is_supported(info: &[u8]) -> bool {
+    let Ok((kind, key)) = der::public_key(info) else { return false };
+    if !SIGNATURES.iter().any(|algorithm| algorithm.public_key_alg_id().as_ref() == kind) {
+        return false;
+    }
+    if kind == alg_id::RSA_ENCRYPTION.as_ref() {
+        // It is the one that looks at the size without a signature, and has the same limits.
+        return PublicEncryptingKey::from_der(info).is_ok();
+    }
+    // RFC 5480, 2.2; rustls-webpki asks for it before the library, which takes hybrid points, too.
+    let is_point = kind == alg_id::ED25519.as_ref() || matches!(key.first(), Some(2..=4));
+    let reader = signature::of_key(kind).filter(|_| is_point);
+    reader.is_some_and(|reader| ParsedPublicKey::new(reader, key).is_ok())
+}
+
+/// What `rustls-webpki` understands: keyUsage, subjectAltName, basicConstraints, nameConstraints,
+/// cRLDistributionPoints and extKeyUsage of RFC 5280.
+const UNDERSTOOD: [&str; 6] =
+    ["2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.30", "2.5.29.31", "2.5.29.37"];
+
+/// The critical extensions but those.
+fn not_understood(certificate: &[u8]) -> Vec<String> {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let critical = certificate.extensions().iter().filter(|extension| extension.critical);
+    let oids = critical.map(|extension| extension.oid.to_id_string());
+    oids.filter(|oid| !UNDERSTOOD.contains(&oid.as_str())).collect()
+}

@@ -1,0 +1,170 @@
+//! Text to entries: the INI dialect of Python's `configparser`, without what surprises people.
+//!
+//! A value is what stands between the separator and the end of the line, without the white space
+//! around it: no escapes, no quotes, no inline comments, no `%` interpolation, no continuation.
+//! That is all of the format that the original's files use, and it lets any password without
+//! outer white space stand as it is. INI crates were no help: they keep no line numbers, stop at the
+//! first mistake, and rust-ini joins the next line to a value that ends in a backslash even with
+//! escapes off.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::{ConfigKey, Problem, ValueKind};
+
+/// The value of a key, and where it stands.
+pub(super) struct ConfigEntry {
+    pub(super) key: &'static ConfigKey,
+    pub(super) place: String,
+    pub(super) value: Zeroizing<String>,
+}
+
+impl fmt::Debug for ConfigEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("key", &self.key.name)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the configuration text; `file` is how problems name it. Each key at most once.
+pub(super) fn read(text: &str, file: &str, problems: &mut Vec<Problem>) -> Vec<ConfigEntry> {
+    let mut section = Section::Ours;
+    let mut entries: Vec<(usize, ConfigEntry)> = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (number, line) in (1..).zip(text.lines()) {
+        let place = format!("{file}:{number}");
+        match classify(line) {
+            Ok(ConfigLine::Nothing) => {}
+            Ok(ConfigLine::Section(name)) => section = Section::enter(name, place, problems),
+            // Refused because of the section; but what follows from keys of ours in it is so.
+            Ok(ConfigLine::Pair(name, _))
+                if section == Section::Foreign && ConfigKey::find(name).is_none() => {}
+            Ok(ConfigLine::Pair(name, value)) => match entry(name, value, place, &entries) {
+                Ok(entry) => entries.push((number, entry)),
+                Err(problem) => problems.push(problem),
+            },
+            Err(Defect { what, remedy }) => problems.push(Problem::new(place, what, remedy)),
+        }
+    }
+    entries.into_iter().map(|(_, entry)| entry).collect()
+}
+
+fn entry(
+    name: &str,
+    value: &str,
+    place: String,
+    before: &[(usize, ConfigEntry)],
+) -> Result<ConfigEntry, Problem> {
+    let Some(key) = ConfigKey::find(name) else { return Err(unknown_key(name, place)) };
+    if let Some((line, _)) = before.iter().find(|(_, entry)| entry.key.name == key.name) {
+        let what = format!("{} stands here and in line {line}", key.name);
+        return Err(Problem::new(place, what, "remove one of the two lines"));
+    }
+    Ok(ConfigEntry { key, place, value: Zeroizing::new(value.to_owned()) })
+}
+
+/// Reads the variables `SKNOCK_<KEY>`. Others of that prefix belong to other programs, such as
+/// `SKNOCK_PFX_PASSWORD`, and are left alone.
+pub(super) fn read_environment<'a>(
+    variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    problems: &mut Vec<Problem>,
+) -> Vec<ConfigEntry> {
+    let mut seen: BTreeMap<&'static str, &str> = BTreeMap::new();
+    let mut entries = Vec::new();
+    for (name, value) in variables {
+        let Some(key) = name.strip_prefix("SKNOCK_").and_then(ConfigKey::find) else { continue };
+        let place = format!("environment variable {name}");
+        if let Some(other) = seen.insert(key.name, name) {
+            let what = format!("{other} means the same key");
+            problems.push(Problem::new(place, what, "unset one of the two"));
+            continue;
+        }
+        let Some(value) = value.filter(|value| !value.contains(char::is_control)) else {
+            let what = "its value is not plain UTF-8 text";
+            problems.push(Problem::new(place, what, "set it to text of one line"));
+            continue;
+        };
+        let value = if key.kind == ValueKind::Secret { value } else { value.trim() };
+        entries.push(ConfigEntry { key, place, value: Zeroizing::new(value.to_owned()) });
+    }
+    entries
+}
+
+#[derive(Eq, PartialEq)]
+enum Section {
+    Ours,
+    Foreign,
+}
+
+impl Section {
+    fn enter(name: &str, place: String, problems: &mut Vec<Problem>) -> Self {
+        if name.trim().eq_ignore_ascii_case("DEFAULT") {
+            return Self::Ours;
+        }
+        let remedy = "all keys belong under [DEFAULT]: rename it, or remove it and what is in it";
+        problems.push(Problem::new(place, "a section that is not [DEFAULT]", remedy));
+        Self::Foreign
+    }
+}
+
+enum ConfigLine<'a> {
+    Nothing,
+    Section(&'a str),
+    Pair(&'a str, &'a str),
+}
+
+/// What is wrong with a line. Says nothing of its content, which may be part of a password.
+struct Defect {
+    what: &'static str,
+    remedy: &'static str,
+}
+
+fn classify(line: &str) -> Result<ConfigLine<'_>, Defect> {
+    let trimmed = line.trim();
+    if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+        return Ok(ConfigLine::Nothing);
+    }
+    if line.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(Defect {
+            what: "a control character in the line",
+            remedy: "remove it; end lines with LF or CR LF",
+        });
+    }
+    if line.starts_with(char::is_whitespace) {
+        return Err(Defect {
+            what: "an indented line, which may be meant to continue the one above",
+            remedy: "write a value on one line, and begin lines at the margin",
+        });
+    }
+    if let Some(rest) = trimmed.strip_prefix('[') {
+        return rest.strip_suffix(']').map(ConfigLine::Section).ok_or(Defect {
+            what: "a section without its closing bracket",
+            remedy: "write [DEFAULT]; a comment needs a line of its own",
+        });
+    }
+    match trimmed.split_once(['=', ':']) {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok(ConfigLine::Pair(name.trim_end(), value.trim_start()))
+        }
+        _ => Err(Defect { what: "not of the form KEY = VALUE", remedy: "correct or remove it" }),
+    }
+}
+
+/// Does not show the line, not even what stands where a key should: it may be a password, or its beginning.
+fn unknown_key(name: &str, place: String) -> Problem {
+    let first = name.split_whitespace().next().unwrap_or_default();
+    let start: String = first.chars().take(LONGEST_SLIP).collect();
+    let remedy = match ConfigKey::nearest(&start) {
+        Some(key) if first != name => format!("write {} = VALUE?", key.name),
+        Some(key) => format!("did you mean {}?", key.name),
+        None => "write KEY = VALUE; config.ini.example lists every key".into(),
+    };
+    Problem::new(place, "unknown key", remedy)
+}
+
+/// Characters; no name is as long, so nothing longer is like one.
+const LONGEST_SLIP: usize = 60;

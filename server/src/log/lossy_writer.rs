@@ -1,0 +1,142 @@
+//! Never waits for a reader. Our own lines are kept, up to a limit, until somebody reads; what is over, and
+//! what is passed on of another process, is lost and counted.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::config::LogFormat;
+
+/// The most that is kept, in bytes: some 7,000 records of opened doors.
+const ROOM: usize = 1 << 20;
+
+/// Whose lines they are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Whose {
+    Ours,
+    PassedOn,
+}
+
+/// Never waits for a reader.
+pub(super) struct LossyWriter<W> {
+    out: W,
+    format: LogFormat,
+    /// Lines of ours that nobody has taken yet, in the pieces that they came in.
+    kept: VecDeque<Vec<u8>>,
+    kept_bytes: usize,
+    lost: u64,
+}
+
+impl<W: AsFd + Write> LossyWriter<W> {
+    /// Nothing is lost yet.
+    pub(super) fn new(out: W, format: LogFormat) -> Self {
+        Self { out, format, kept: VecDeque::new(), kept_bytes: 0, lost: 0 }
+    }
+
+    /// Writes these lines, all or none. They should be no more than a page: that much is taken by a pipe
+    /// or socket that polls as writable.
+    pub(super) fn take(&mut self, bytes: &[u8], lines: u64, whose: Whose) {
+        if self.catch_up() && self.write(bytes) {
+            return;
+        }
+        if whose == Whose::Ours && self.kept_bytes + bytes.len() <= ROOM {
+            self.kept_bytes += bytes.len();
+            self.kept.push_back(bytes.to_vec());
+        } else {
+            self.lost += lines;
+        }
+    }
+
+    /// Writes what was kept, as far as somebody takes it; whether nothing is left of it.
+    pub(super) fn catch_up(&mut self) -> bool {
+        while let Some(bytes) = self.kept.pop_front() {
+            if !self.write(&bytes) {
+                self.kept.push_front(bytes);
+                return false;
+            }
+            self.kept_bytes -= bytes.len();
+        }
+        if self.lost > 0 {
+            self.report_lost();
+        }
+        true
+    }
+
+    /// An error is a loss like any other: a log that is gone must not end the daemon.
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        let mut polled = [PollFd::new(self.out.as_fd(), PollFlags::POLLOUT)];
+        matches!(poll(&mut polled, PollTimeout::ZERO), Ok(1)) && self.out.write_all(bytes).is_ok()
+    }
+
+    fn report_lost(&mut self) {
+        let lost = self.lost;
+        let line = match self.format {
+            LogFormat::Text => format!("WARN {lost} log lines are lost: nobody took them\n"),
+            LogFormat::Json => format!(
+                "{{\"level\":\"WARN\",\"message\":\"log lines are lost: nobody took them\",\"lost\":{lost}}}\n"
+            ),
+        };
+        if self.write(line.as_bytes()) {
+            self.lost = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read};
+
+    use super::*;
+
+    #[test]
+    fn lines_that_nobody_takes_are_lost_and_counted() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut patient = LossyWriter::new(writer, LogFormat::Text);
+        let lines = [b'x'; 4000];
+        while patient.lost < 6 {
+            patient.take(&lines, 2, Whose::PassedOn);
+        }
+        let mut taken = vec![0; 100_000];
+        let _ = reader.read(&mut taken).unwrap();
+        patient.take(b"and on\n", 1, Whose::PassedOn);
+        drop(patient);
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        assert!(rest.ends_with("WARN 6 log lines are lost: nobody took them\nand on\n"), "{rest}");
+    }
+
+    #[test]
+    fn a_line_of_ours_is_kept_while_others_fill_the_pipe() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut patient = LossyWriter::new(writer, LogFormat::Text);
+        while patient.lost == 0 {
+            patient.take(&[b'x'; 4000], 1, Whose::PassedOn);
+        }
+        patient.take(b"a door is open\n", 1, Whose::Ours);
+        patient.take(b"of the flood\n", 1, Whose::PassedOn);
+        assert!(!patient.catch_up(), "nobody has read");
+        let mut taken = vec![0; 100_000];
+        let _ = reader.read(&mut taken).unwrap();
+        assert!(patient.catch_up());
+        drop(patient);
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        assert!(
+            rest.ends_with("a door is open\nWARN 2 log lines are lost: nobody took them\n"),
+            "{rest}"
+        );
+    }
+
+    #[test]
+    fn what_nobody_ever_reads_is_kept_up_to_a_limit() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let mut patient = LossyWriter::new(writer, LogFormat::Text);
+        for _ in 0..1000 {
+            patient.take(&[b'x'; 4000], 1, Whose::Ours);
+        }
+        assert!((ROOM - 4000..=ROOM).contains(&patient.kept_bytes), "{}", patient.kept_bytes);
+        assert!(patient.lost > 700, "{}", patient.lost);
+    }
+}

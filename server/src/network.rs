@@ -1,0 +1,166 @@
+//! The network process: parses what strangers send, with no privilege at all.
+//!
+//! ```text
+//! handover -> shed privilege -> wall in -> read keys and lists -> prepared
+//!          -> begin: take the state, have the protection put up, threads -> finish
+//! ```
+
+mod attempt;
+mod files;
+mod inherited;
+mod inputs;
+mod link;
+mod replay_grace;
+mod sandbox;
+mod serve;
+mod syscalls;
+
+use std::fs::Permissions;
+use std::os::fd::RawFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use nix::unistd::Pid;
+use tracing::{debug, error, warn};
+
+pub use self::attempt::attempt;
+use self::inherited::Inherited;
+use self::inputs::ProcessInputs;
+use self::link::Orders;
+use self::serve::Ready;
+use crate::config::Settings;
+use crate::crl::{self, MAX_LIST, Refresh, Timeouts};
+use crate::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
+use crate::handover::Handover;
+use crate::messages::NetworkReport;
+use crate::replay::Journal;
+use crate::{aside, clock, crl_marks, keys, log};
+
+/// Lives the life of the network process, from the handover in descriptor `number` to its end.
+pub fn run(number: RawFd) -> ExitCode {
+    match prepare(number)
+        .and_then(|ready| serve::serve(ready).map_err(|why| why.to_string().into()))
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ExitError { code, why }) => {
+            error!("the network process ends: {why}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Why the process ends, and what it tells whoever started it.
+#[derive(Debug)]
+struct ExitError {
+    code: u8,
+    why: String,
+}
+
+impl From<String> for ExitError {
+    fn from(why: String) -> Self {
+        Self { code: FAILURE, why }
+    }
+}
+
+impl From<std::io::Error> for ExitError {
+    fn from(error: std::io::Error) -> Self {
+        error.to_string().into()
+    }
+}
+
+/// Everything up to the moment when only the state directory is missing.
+fn prepare(number: RawFd) -> Result<Ready, ExitError> {
+    let Handover { settings, parent, boot, marks, descriptors } =
+        Handover::unpack(Inherited::new([number]).take(number)?)?;
+    Inherited::new(descriptors.all()).close_others()?;
+    log::begin(settings.process.log);
+    end_on_panic();
+    sandbox::drop_privileges(Pid::from_raw(parent))?;
+    let ProcessInputs { orders, doors, mut gate, contents } =
+        ProcessInputs::take(&descriptors, settings.knocks.intake)?;
+    clear_the_way(&settings)?;
+    enter_sandbox(&settings)?;
+
+    // Nothing that came from a file or from the network was parsed before this line.
+    let wrong = |error: keys::KeyProblem| ExitError { code: CONFIGURATION, why: error.to_string() };
+    let verifier = Arc::new(keys::verifier(contents.keys(), &settings).map_err(wrong)?);
+    let web_authorities = contents.web_authorities.as_deref();
+    let (lists, timeouts) = (&settings.revocation, Timeouts::default());
+    let mut refresh = Refresh::new(lists, Arc::clone(&verifier), web_authorities, timeouts)
+        .map_err(|error| ExitError { code: CONFIGURATION, why: error.to_string() })?
+        .above(marks.iter().filter_map(|entry| crl_marks::read(entry)).collect());
+    refresh.load_saved();
+    match &contents.revocation {
+        Some(list) => refresh.load(list, clock::now()),
+        None => refresh.warn_of_age(clock::now()),
+    }
+    if !refresh.is_usable(clock::now()) {
+        refresh.fetch_now()?;
+        if !refresh.is_usable(clock::now()) {
+            let why = "there is no revocation list that counts, so nobody could be let in; \
+                       the lines above say why. The firewall stays as it was";
+            return Err(ExitError { code: UNAVAILABLE, why: why.to_owned() });
+        }
+    }
+    refresh.report(&mut gate, clock::now())?;
+    let orders = Orders(orders);
+    orders.report(NetworkReport::Prepared)?;
+    let boot = boot.parse().map_err(|error: crate::replay::NotABootId| error.to_string())?;
+    Ok(Ready { settings, boot, orders, doors, gate, verifier, refresh })
+}
+
+/// Renames what an earlier network process may have put in the way of our files: behind the walls that is
+/// not possible any more.
+fn clear_the_way(settings: &Settings) -> Result<(), ExitError> {
+    let state = &settings.process.state;
+    let clear = || {
+        let mode = state.metadata()?.mode() & 0o777;
+        if mode & 0o700 != 0o700 {
+            warn!("stateDir had the mode {mode:03o}, so it could not be used; it is mended");
+            std::fs::set_permissions(state, Permissions::from_mode(mode | 0o700))?;
+        }
+        Journal::clear_the_way(state)?;
+        match &settings.revocation.saved {
+            Some(list) => aside::clear_whosoever(list, 4 * MAX_LIST),
+            None => Ok(()),
+        }
+    };
+    clear().map_err(|error: std::io::Error| {
+        format!("cannot prepare stateDir {}: {error}", state.display()).into()
+    })
+}
+
+fn enter_sandbox(settings: &Settings) -> Result<(), ExitError> {
+    let mut ports = crl::ports(&settings.revocation.urls);
+    if !ports.is_empty() {
+        ports.insert(DNS);
+    }
+    if sandbox::enter(&[&settings.process.state], &ports)?.files {
+        debug!("confined by Landlock and seccomp");
+    } else {
+        warn!("this kernel has no Landlock; files are protected by their permissions alone");
+    }
+    Ok(())
+}
+
+/// Long answers of name servers come over TCP.
+const DNS: u16 = 53;
+
+/// Confines the calling process as the network process is confined, with these folders to write to and
+/// these TCP ports to connect to; says whether the kernel has Landlock. For the test that then tries to get out.
+#[doc(hidden)]
+pub fn confine(parent: i32, writable: &[&Path], ports: &[u16]) -> std::io::Result<bool> {
+    sandbox::drop_privileges(Pid::from_raw(parent))?;
+    Ok(sandbox::enter(writable, &ports.iter().copied().collect())?.files)
+}
+
+/// A thread that panics would leave its share of the clients unheard; the process ends instead, and
+/// is started anew.
+fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        error!("bug: {panic}");
+        std::process::exit(i32::from(FAILURE));
+    }));
+}

@@ -1,0 +1,122 @@
+//! What the network process holds: its descriptors, and the contents of the files among them.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::{OwnedFd, RawFd};
+
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::inherited::Inherited;
+use crate::config::Intake;
+use crate::crl::MAX_LIST as LARGEST_LIST;
+use crate::gate_client::GateClient;
+use crate::handover::Descriptors;
+use crate::intake::{KnockSocket, KnockSource, NflogSocket};
+use crate::keys::{KeyFiles, MAX_KEY_FILE, without_line_end};
+
+/// Everything that came with the handover.
+#[derive(Debug)]
+pub(crate) struct ProcessInputs {
+    pub(crate) orders: OwnedFd,
+    /// One for each worker.
+    pub(crate) doors: Vec<(KnockSource, GateClient)>,
+    /// One for everything else.
+    pub(crate) gate: GateClient,
+    pub(crate) contents: FileContents,
+}
+
+/// What the files say. Not parsed.
+pub(crate) struct FileContents {
+    bundle: Zeroizing<Vec<u8>>,
+    password: Zeroizing<String>,
+    authorities: Option<Vec<u8>>,
+    pub(crate) revocation: Option<Vec<u8>>,
+    pub(crate) web_authorities: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for FileContents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Contents").finish_non_exhaustive()
+    }
+}
+
+impl ProcessInputs {
+    /// Takes everything that was handed over.
+    pub(crate) fn take(descriptors: &Descriptors, intake: Intake) -> io::Result<Self> {
+        let mut inherited = Inherited::new(descriptors.all());
+        let mut links = descriptors.links.iter().map(|number| inherited.take(*number));
+        let gate = GateClient::new(links.next().ok_or(io::ErrorKind::InvalidInput)??);
+        let links: Vec<OwnedFd> = links.collect::<io::Result<_>>()?;
+        let knock_sockets = descriptors.knock_sockets.iter().map(|number| inherited.take(*number));
+        let knock_sockets = hear(intake, knock_sockets.collect::<io::Result<_>>()?, links.len())?;
+        let doors = knock_sockets.into_iter().zip(links.into_iter().map(GateClient::new)).collect();
+        let contents = FileContents::read(descriptors, &mut inherited)?;
+        let orders = inherited.take(descriptors.orders)?;
+        Ok(Self { orders, doors, gate, contents })
+    }
+}
+
+/// One for each worker.
+fn hear(intake: Intake, sockets: Vec<OwnedFd>, workers: usize) -> io::Result<Vec<KnockSource>> {
+    let mut sockets = sockets.into_iter();
+    match intake {
+        Intake::Socket => {
+            sockets.map(|socket| KnockSocket::inherit(socket).map(KnockSource::Socket)).collect()
+        }
+        Intake::Nflog => {
+            let log = NflogSocket::inherit(sockets.next().ok_or(io::ErrorKind::InvalidInput)?)?;
+            Ok(std::iter::repeat_n(log, workers).map(KnockSource::Log).collect())
+        }
+    }
+}
+
+impl FileContents {
+    pub(super) fn read(descriptors: &Descriptors, inherited: &mut Inherited) -> io::Result<Self> {
+        let mut open = |number: RawFd| inherited.take(number).map(File::from);
+        let bundle = content(open(descriptors.bundle)?, MAX_KEY_FILE)?;
+        let password = content(open(descriptors.password)?, MAX_KEY_FILE)?;
+        let password = std::str::from_utf8(&password).map_err(|_| {
+            let text = "the password of serverPFXFile is not UTF-8; write it in that encoding";
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+        let password = Zeroizing::new(without_line_end(password).to_owned());
+        let mut optional = |number: Option<RawFd>, limit| -> io::Result<Option<Vec<u8>>> {
+            let Some(number) = number else { return Ok(None) };
+            Ok(Some(content(open(number)?, limit)?.to_vec()))
+        };
+        Ok(Self {
+            authorities: optional(descriptors.authorities, MAX_KEY_FILE)?,
+            revocation: optional(descriptors.revocation, LARGEST_LIST).unwrap_or_else(|error| {
+                warn!("crlFile cannot be read: {error}; the start goes on without it");
+                None
+            }),
+            web_authorities: optional(descriptors.web_authorities, MAX_KEY_FILE)?,
+            bundle,
+            password,
+        })
+    }
+
+    /// The part that makes a server.
+    pub(crate) fn keys(&self) -> KeyFiles<'_> {
+        KeyFiles {
+            bundle: &self.bundle,
+            password: &self.password,
+            authorities: self.authorities.as_deref(),
+        }
+    }
+}
+
+/// Reads from the beginning, wherever an earlier reader of the same descriptor stopped.
+fn content(mut file: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = file.metadata()?.len().min(limit);
+    file.seek(SeekFrom::Start(0))?;
+    // Room for all at once: a vector that grows leaves copies of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length + 1).unwrap_or(0)));
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let text = format!("a file is larger than the {limit} bytes that make sense");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,54 @@
+//! The line to the privileged process: reports go out, orders come in, its end is noticed.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv, send};
+
+use crate::messages::{NetworkReport, Order};
+
+/// Our end of the line.
+#[derive(Debug)]
+pub(crate) struct Orders(pub(crate) OwnedFd);
+
+impl Orders {
+    /// Tells how far we are.
+    pub(crate) fn report(&self, report: NetworkReport) -> io::Result<()> {
+        send(self.0.as_raw_fd(), &[report as u8], MsgFlags::MSG_NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// Waits for the next order. An error means that whom we serve is gone.
+    pub(crate) fn wait(&self) -> io::Result<Order> {
+        loop {
+            if let Some(order) = self.within(None)? {
+                return Ok(order);
+            }
+        }
+    }
+
+    /// Waits for the next order, but no longer than `span`.
+    pub(crate) fn within(&self, span: Option<Duration>) -> io::Result<Option<Order>> {
+        let timeout = span.map_or(PollTimeout::NONE, |span| {
+            PollTimeout::try_from(span).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(None),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut byte = [0];
+        match recv(self.0.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT) {
+            Ok(1) => match Order::from_byte(byte[0]) {
+                Some(order) => Ok(Some(order)),
+                None => Err(io::Error::other("an order that we do not know")),
+            },
+            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(Errno::EINTR | Errno::EAGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The threads of the network process, from the order to begin to the order to finish.
+
+use std::error::Error;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use sknock_gate::Response;
+use sknock_protocol::Verifier;
+use tracing::error;
+
+use super::link::Orders;
+use super::replay_grace::AcceptanceDelay;
+use crate::audit::Audit;
+use crate::clock;
+use crate::config::Settings;
+use crate::crl::Refresh;
+use crate::exit::FAILURE;
+use crate::gate_client::GateClient;
+use crate::intake::{KnockSource, Liveness, Overload, Worker, work};
+use crate::messages::{NetworkReport, Order};
+use crate::pipeline::Pipeline;
+use crate::policy::Policy;
+use crate::refused_knocks::RefusedKnocks;
+use crate::replay::{BootId, Journal};
+
+/// All that was prepared; only the state directory is missing.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) settings: Settings,
+    pub(super) boot: BootId,
+    pub(super) orders: Orders,
+    pub(super) doors: Vec<(KnockSource, GateClient)>,
+    pub(super) gate: GateClient,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) refresh: Refresh,
+}
+
+/// Takes the state directory, has the protection put up, and judges knocks until told to finish.
+pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
+    let Ready { settings, boot, orders, doors, mut gate, verifier, refresh } = ready;
+    match orders.wait()? {
+        Order::Begin => {}
+        Order::Finish => return Ok(()),
+        Order::Ping => return Err("asked for workers before there are any".into()),
+    }
+    let knocks = &settings.knocks;
+    let remembered = usize::try_from(knocks.remembered)?;
+    let (replay, opened) =
+        Journal::open(&settings.process.state, &boot, clock::now(), knocks.window, remembered)?;
+    let replay = replay.sharing(settings.grants.shares());
+    let revocation = refresh.current();
+    let pipeline = Pipeline {
+        verifier,
+        revocation,
+        replay,
+        policy: Policy::of(&settings.grants),
+        refused_knocks: RefusedKnocks::default(),
+    };
+    // Dropping one end makes the other readable, for every thread at once.
+    let (stop, stopping) = UnixStream::pair()?;
+    let crowd = Overload::default();
+    let livenesses: Vec<Liveness> = doors.iter().map(|_| Liveness::default()).collect();
+    let order = thread::scope(|scope| {
+        // All threads are there before anything is closed: who is protected must be heard.
+        let mut starts = Vec::new();
+        for ((source, gate), liveness) in doors.into_iter().zip(&livenesses) {
+            let (start, started) = mpsc::channel();
+            starts.push(start);
+            let audit = Audit::default();
+            let (pipeline, crowd) = (&pipeline, &crowd);
+            let worker = Worker { pipeline, gate, audit, crowd, clock: clock::now };
+            let stopping = stopping.as_fd();
+            thread::Builder::new().spawn_scoped(scope, move || {
+                if started.recv().is_ok() {
+                    work(&source, worker, liveness, stopping).unwrap_or_else(|error| abort(&error));
+                }
+            })?;
+        }
+        let (start, started) = mpsc::channel();
+        let stopping = stopping.try_clone()?;
+        thread::Builder::new().spawn_scoped(scope, move || {
+            if let Ok(gate) = started.recv() {
+                refresh.run(gate, stopping).unwrap_or_else(|error| abort(&error));
+            }
+        })?;
+        activate(&mut gate)?;
+        start.send(gate)?;
+        starts.iter().try_for_each(|start| start.send(()))?;
+        let acceptance_delay = AcceptanceDelay::new(&pipeline.replay, opened, knocks.window);
+        let order = command_loop(&orders, &livenesses, acceptance_delay);
+        drop(stop);
+        Ok::<_, Box<dyn Error>>(order?)
+    });
+    pipeline.replay.close()?;
+    match order? {
+        Order::Finish => Ok(()),
+        Order::Begin | Order::Ping => Err("told to begin twice".into()),
+    }
+}
+
+fn activate(gate: &mut GateClient) -> Result<(), Box<dyn Error>> {
+    match gate.activate()? {
+        Response::Activated => Ok(()),
+        answer => Err(format!("the gate did not put up the protection ({answer:?})").into()),
+    }
+}
+
+/// Says when knocks are accepted, and answers whether they are judged, until told something else.
+fn command_loop(
+    orders: &Orders,
+    livenesses: &[Liveness],
+    mut acceptance_delay: AcceptanceDelay<'_>,
+) -> io::Result<Order> {
+    let mut asked = false;
+    loop {
+        let wait = acceptance_delay.tell(clock::now());
+        if asked && livenesses.iter().all(Liveness::has_beaten) {
+            orders.report(NetworkReport::Pong)?;
+            asked = false;
+        }
+        let spans = [wait, asked.then_some(LOOK)];
+        match orders.within(spans.into_iter().flatten().min())? {
+            None => {}
+            Some(Order::Ping) => {
+                livenesses.iter().for_each(Liveness::forget);
+                asked = true;
+            }
+            Some(order) => return Ok(order),
+        }
+    }
+}
+
+/// Between two looks whether all workers have turned.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Without the gate, or deaf, there is nothing left to live for; whoever started us starts another.
+fn abort(error: &io::Error) {
+    error!("the network process ends: {error}");
+    process::exit(i32::from(FAILURE));
+}

@@ -1,0 +1,228 @@
+//! What is appended to, rewritten and closed: the journal that counts, and the horizon. Everything is
+//! written into blocks that the files have since the start.
+
+use std::io;
+use std::time::Duration;
+
+use sknock_protocol::Timestamp;
+use sknock_storage::{Slots, Stored};
+
+use super::record::{Head, JournalRecord, LENGTH};
+use super::state_dir::StateDir;
+use super::{BootId, ReplayEntry};
+
+/// How far the horizon is put ahead: one sync a minute in use, and after a power loss clients wait
+/// a minute at most.
+const HORIZON_STEP: Duration = Duration::from_secs(60);
+
+/// Records beyond twice what was worth keeping (1 MiB) before the journal is written anew.
+const SLACK: u64 = 16 * 1024;
+
+/// Records that stay free for knocks that come in while others have the journal written anew, and for
+/// the closing mark.
+const MARGIN: u64 = 64;
+
+/// Records that are encoded at one time.
+const PIECE: usize = 1024;
+
+/// The length of each journal file, in bytes, for so many knocks: those, a quarter more, so that writing
+/// anew is rare, and a little. A multiple of the size of a page.
+pub(super) fn room(knocks: usize) -> u64 {
+    let knocks = knocks as u64;
+    ((knocks + knocks / 4 + 4 * MARGIN) * LENGTH as u64).next_multiple_of(4096)
+}
+
+/// One of the two files.
+#[derive(Debug)]
+pub(super) struct JournalFile {
+    pub(super) file: Stored,
+    /// The bytes at its beginning that may be other than zeros.
+    pub(super) extent: u64,
+}
+
+/// The journal that is being written, and the horizon.
+#[derive(Debug)]
+pub(super) struct JournalWriter {
+    folder: StateDir,
+    boot: BootId,
+    halves: [JournalFile; 2],
+    /// Which of them counts.
+    place: usize,
+    generation: u64,
+    /// Bytes of records in it.
+    length: u64,
+    /// The bytes it has.
+    room: u64,
+    /// When to write the journal anew, in bytes.
+    enough: u64,
+    /// A sync has failed, so nobody knows what is on the disk: nothing is appended before the journal
+    /// is written anew.
+    doubtful: bool,
+    slots: Slots,
+    /// As it is on disk, synced.
+    horizon: Timestamp,
+}
+
+/// What was found, to go on from.
+#[derive(Debug)]
+pub(super) struct PreviousFile {
+    pub(super) halves: [JournalFile; 2],
+    /// The file that counts and its generation; `None` if none is to be believed.
+    pub(super) current: Option<(usize, u64)>,
+    pub(super) slots: Slots,
+    /// What is in the slots.
+    pub(super) horizon: Timestamp,
+}
+
+impl JournalWriter {
+    /// Writes a new journal and syncs it, so that a closing mark in an old one does not count any more.
+    pub(super) fn begin(
+        folder: StateDir,
+        boot: BootId,
+        former: PreviousFile,
+        floor: Timestamp,
+        traces: &[ReplayEntry],
+    ) -> io::Result<Self> {
+        let PreviousFile { halves, current, slots, horizon } = former;
+        let (place, generation) = current.unwrap_or((1, 0));
+        let (length, room, enough) = (0, 0, 0);
+        let mut log = Self {
+            folder,
+            boot,
+            halves,
+            place,
+            generation,
+            length,
+            room,
+            enough,
+            doubtful: false,
+            slots,
+            horizon,
+        };
+        // The horizon may be lost, or older than a floor made without one.
+        log.extend_horizon(traces.iter().map(|trace| trace.stamp).fold(floor, Timestamp::max))?;
+        if current.is_none() {
+            log.reset()?;
+            log.compact(floor, traces.iter().copied())?;
+        }
+        log.compact(floor, traces.iter().copied())?;
+        log.folder.sync()?;
+        Ok(log)
+    }
+
+    /// Writes a knock down. After an error it may be in the journal, but was not admitted.
+    pub(super) fn append(&mut self, trace: &ReplayEntry) -> io::Result<()> {
+        if self.doubtful {
+            return Err(io::Error::other("an earlier sync failed"));
+        }
+        self.extend_horizon(trace.stamp)?;
+        self.append_record(JournalRecord::Used(*trace))
+    }
+
+    /// Whether it is time for [`JournalWriter::compact`].
+    pub(super) fn needs_compaction(&self) -> bool {
+        self.doubtful || self.length >= self.enough
+    }
+
+    /// Writes the journal anew, with this content, into the other file. After an error the old one goes
+    /// on, unless nobody knows which one counts: then nothing is appended until this succeeds.
+    pub(super) fn compact(
+        &mut self,
+        floor: Timestamp,
+        traces: impl Iterator<Item = ReplayEntry>,
+    ) -> io::Result<()> {
+        // Should this fail: not before as many records more.
+        self.enough = self.length + SLACK * LENGTH as u64;
+        // The head in the file that counts must be on the disk before that in the other one is touched.
+        self.halves[self.place].file.sync()?;
+        let target = 1 - self.place;
+        let room = self.halves[target].file.length()?;
+        let length = self.halves[target].fill(room, traces)?;
+        let head = Head { boot: self.boot, floor, generation: self.generation + 1 };
+        self.doubtful = true;
+        self.halves[target].file.write_at(&JournalRecord::Head(head).encode(), 0)?;
+        // Now the other file counts, synced or not.
+        (self.place, self.generation) = (target, head.generation);
+        (self.length, self.room) = (length, room);
+        self.halves[target].file.sync()?;
+        self.doubtful = false;
+        self.enough = enough(length, room);
+        Ok(())
+    }
+
+    /// Syncs the journal, then marks it as closed in order.
+    pub(super) fn close(mut self) -> io::Result<()> {
+        if self.doubtful {
+            return Err(io::Error::other("an earlier sync failed"));
+        }
+        self.halves[self.place].file.sync()?;
+        self.append_record(JournalRecord::Done(self.generation))?;
+        self.halves[self.place].file.sync()
+    }
+
+    /// Has the horizon on disk at `stamp` or later.
+    fn extend_horizon(&mut self, stamp: Timestamp) -> io::Result<()> {
+        if stamp > self.horizon {
+            let ahead = stamp.after(HORIZON_STEP);
+            self.slots.put_for_good(&ahead.as_millis().to_be_bytes())?;
+            self.horizon = ahead;
+        }
+        Ok(())
+    }
+
+    /// Empties both files. To be written twice then: a file without a head is one that has lost it.
+    fn reset(&mut self) -> io::Result<()> {
+        for half in &mut self.halves {
+            half.file.clear(0, half.extent)?;
+            half.file.sync()?;
+            half.extent = 0;
+        }
+        Ok(())
+    }
+
+    fn append_record(&mut self, record: JournalRecord) -> io::Result<()> {
+        let end = self.length + LENGTH as u64;
+        // One record stays free, as the end is where the zeros begin.
+        if end + LENGTH as u64 > self.room {
+            self.enough = 0;
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "the journal file is full"));
+        }
+        let half = &mut self.halves[self.place];
+        half.extent = half.extent.max(end);
+        half.file.write_at(&record.encode(), self.length)?;
+        self.length = end;
+        Ok(())
+    }
+}
+
+impl JournalFile {
+    /// Writes all but the head, and zeros behind it, and syncs; how many bytes the whole takes.
+    fn fill(&mut self, room: u64, traces: impl Iterator<Item = ReplayEntry>) -> io::Result<u64> {
+        let mut length = LENGTH as u64;
+        let mut traces = traces.map(JournalRecord::Used);
+        loop {
+            let piece: Vec<u8> = traces.by_ref().take(PIECE).flat_map(|one| one.encode()).collect();
+            if piece.is_empty() {
+                break;
+            }
+            let end = length + piece.len() as u64;
+            if end + 2 * LENGTH as u64 > room {
+                let text = "the journal file is too short for what is remembered";
+                return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+            }
+            self.extent = self.extent.max(end);
+            self.file.write_at(&piece, length)?;
+            length = end;
+        }
+        self.file.clear(length, self.extent)?;
+        self.file.sync()?;
+        self.extent = length;
+        Ok(length)
+    }
+}
+
+/// Twice the length and some, if the file has room for that: then writing anew costs, per knock, as much
+/// as writing once.
+fn enough(length: u64, room: u64) -> u64 {
+    (2 * length + SLACK * LENGTH as u64).min(room.saturating_sub(MARGIN * LENGTH as u64))
+}

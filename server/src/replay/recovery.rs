@@ -1,0 +1,352 @@
+//! What to believe of what was found on disk. Pure: bytes in, a start out.
+//!
+//! The journal is not synced while it grows, so it is complete only if nothing but a process ended
+//! since: it was closed in order, or the machine is still in the same boot. In every other case
+//! the horizon, which *was* synced before any later stamp was admitted, becomes the floor.
+
+use std::fmt;
+use std::time::Duration;
+
+use sknock_protocol::Timestamp;
+use sknock_storage::SlotContent;
+
+use super::journal_half::{Beginning, JournalHalf};
+use super::record::Head;
+use super::{BootId, ReplayEntry};
+
+/// How much of the past is known.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum History {
+    /// All of it.
+    Complete,
+    /// The machine went down without warning; the last records may be missing.
+    Unsynced,
+    /// The journal has a record that nobody wrote so.
+    Damaged,
+    /// There is no journal any more.
+    Missing,
+    /// No trace of an earlier start: a fresh folder, or an emptied one.
+    None,
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Complete => "every admitted knock is remembered",
+            Self::Unsynced => "the machine went down and the last admitted knocks may be lost",
+            Self::Damaged => "the replay journal is damaged and admitted knocks may be lost",
+            Self::Missing => "the replay journal is gone",
+            Self::None => "first start with this stateDir",
+        })
+    }
+}
+
+/// The journal files.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum JournalState {
+    /// They are not there, or have never been begun.
+    Missing,
+    /// They cannot be read, or not all of them; `newest` is the largest stamp that can.
+    Damaged { newest: Timestamp },
+    /// Every record of the one that counts is as it was written.
+    Whole { place: usize, head: Head, closed: bool, traces: Vec<ReplayEntry> },
+}
+
+impl JournalState {
+    /// The file that counts and its generation.
+    pub(super) fn current(&self) -> Option<(usize, u64)> {
+        match self {
+            Self::Whole { place, head, .. } => Some((*place, head.generation)),
+            _ => None,
+        }
+    }
+}
+
+/// With what to begin.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Recovered {
+    pub(super) floor: Timestamp,
+    pub(super) traces: Vec<ReplayEntry>,
+    pub(super) history: History,
+}
+
+/// Chooses between the two journal files; `None` for one that is not there.
+///
+/// They are written in turn, so the generations in their heads differ by one, and that with the greater
+/// one counts. Anything else comes from the disk or from somebody else and not from us: then nothing is
+/// certain about what was in them. A file that is missing may have been the one that counted.
+pub(super) fn read(halves: [Option<JournalHalf>; 2]) -> JournalState {
+    let newest = halves.iter().flatten().map(|half| half.newest).max().unwrap_or_default();
+    let begun = |half: &Option<JournalHalf>| half.as_ref().map(|half| half.head.generation());
+    // A file that has never been begun has nothing behind that, either.
+    let broken = halves.iter().flatten().any(|half| half.broken);
+    let place = match [begun(&halves[0]), begun(&halves[1])] {
+        [None | Some(Some(0)), None | Some(Some(0))] if !broken => return JournalState::Missing,
+        // Both are begun at the first start: one that is empty has been emptied.
+        [Some(Some(first @ 1..)), Some(Some(second @ 1..))] if first.abs_diff(second) == 1 => {
+            usize::from(second > first)
+        }
+        _ => return JournalState::Damaged { newest },
+    };
+    let [first, second] = halves;
+    match if place == 0 { first } else { second } {
+        Some(JournalHalf {
+            head: Beginning::Whole(head), traces, closed, broken: false, ..
+        }) => JournalState::Whole { place, head, closed, traces },
+        _ => JournalState::Damaged { newest },
+    }
+}
+
+/// The horizon, of what is in its slots. If one of them is torn or spoilt, it may have been the later
+/// one: then nobody can have been admitted from further ahead than `now` and a window.
+pub(super) fn horizon(
+    content: &SlotContent,
+    now: Timestamp,
+    window: Duration,
+) -> Option<Timestamp> {
+    let bytes = content.latest.as_deref().and_then(|value| value.try_into().ok());
+    let horizon = bytes.map(|bytes| Timestamp::from_millis(u64::from_be_bytes(bytes)))?;
+    Some(if content.doubtful { horizon.max(now.after(window)) } else { horizon })
+}
+
+/// Decides with what to begin at `now`, in `boot`; as many as `min_retained` knocks stay known whatever their
+/// age.
+pub(super) fn start(
+    found: JournalState,
+    horizon: Option<Timestamp>,
+    boot: BootId,
+    now: Timestamp,
+    window: Duration,
+    spare: usize,
+) -> Recovered {
+    let (history, newest) = match found {
+        JournalState::Whole { head, closed, traces, .. } if closed || head.boot == boot => {
+            return complete(head.floor, traces, now, window, spare);
+        }
+        JournalState::Whole { head, traces, .. } => {
+            let newest = traces.iter().map(|trace| trace.stamp).max().unwrap_or_default();
+            (History::Unsynced, newest.max(head.floor))
+        }
+        JournalState::Damaged { newest } => (History::Damaged, newest),
+        JournalState::Missing if horizon.is_some() => (History::Missing, Timestamp::EPOCH),
+        JournalState::Missing => (History::None, Timestamp::EPOCH),
+    };
+    // Without a horizon all that is known is that nobody could be admitted from further ahead.
+    let floor = horizon.unwrap_or(now.after(window)).max(newest);
+    Recovered { floor, traces: Vec::new(), history }
+}
+
+/// Begins where the journal ends, without what the memory would forget at once.
+fn complete(
+    floor: Timestamp,
+    traces: Vec<ReplayEntry>,
+    now: Timestamp,
+    window: Duration,
+    spare: usize,
+) -> Recovered {
+    let (mut old, mut traces): (Vec<_>, Vec<_>) =
+        traces.into_iter().partition(|trace| now > trace.stamp.after(window));
+    let forgotten = old.len().saturating_sub(spare.saturating_sub(traces.len()));
+    if forgotten < old.len() {
+        // The oldest to the front.
+        old.select_nth_unstable(forgotten);
+    }
+    let floor = old.drain(..forgotten).map(|trace| trace.stamp).fold(floor, Timestamp::max);
+    traces.append(&mut old);
+    Recovered { floor, traces, history: History::Complete }
+}
+
+#[cfg(test)]
+mod tests {
+    use sknock_protocol::KnockId;
+
+    use super::super::OneTimeKey;
+    use super::super::record::{JournalRecord, LENGTH};
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(30);
+    const HERE: BootId = BootId([1; 16]);
+    const ELSEWHERE: BootId = BootId([2; 16]);
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    fn trace(stamp: u64) -> ReplayEntry {
+        ReplayEntry { stamp: at(stamp), id: KnockId([5; 32]), key: OneTimeKey([6; 16]) }
+    }
+
+    fn head(boot: BootId, floor: u64) -> JournalRecord {
+        JournalRecord::Head(Head { boot, floor: at(floor), generation: 2 })
+    }
+
+    fn half(bytes: &[u8]) -> JournalHalf {
+        let mut half = JournalHalf::default();
+        bytes.as_chunks().0.iter().for_each(|record| half.feed(record));
+        half
+    }
+
+    /// Of the generation before.
+    fn former() -> JournalHalf {
+        half(&JournalRecord::Head(Head { boot: ELSEWHERE, floor: at(1), generation: 1 }).encode())
+    }
+
+    fn file(records: &[JournalRecord]) -> Vec<u8> {
+        let written: Vec<u8> = records.iter().flat_map(JournalRecord::encode).collect();
+        [written, vec![0; 3 * LENGTH]].concat()
+    }
+
+    fn found(bytes: &[u8]) -> JournalState {
+        read([Some(former()), Some(half(bytes))])
+    }
+
+    fn open(bytes: &[u8], horizon: Option<u64>) -> (Timestamp, usize, History) {
+        let start = start(found(bytes), horizon.map(at), HERE, at(110), WINDOW, 0);
+        (start.floor, start.traces.len(), start.history)
+    }
+
+    #[test]
+    fn a_journal_of_this_boot_or_a_closed_one_is_complete() {
+        let used = JournalRecord::Used(trace(100));
+        let same = file(&[head(HERE, 7), used]);
+        assert_eq!(open(&same, Some(160)), (at(7), 1, History::Complete));
+        let closed = file(&[head(ELSEWHERE, 7), used, JournalRecord::Done(2)]);
+        assert_eq!(open(&closed, None), (at(7), 1, History::Complete));
+    }
+
+    #[test]
+    fn after_another_boot_the_horizon_is_the_floor() {
+        let journal = file(&[head(ELSEWHERE, 7), JournalRecord::Used(trace(100))]);
+        assert_eq!(open(&journal, Some(160)), (at(160), 0, History::Unsynced));
+        assert_eq!(open(&journal, None), (at(140), 0, History::Unsynced));
+    }
+
+    #[test]
+    fn the_floor_is_never_below_anything_read() {
+        let ahead = file(&[head(ELSEWHERE, 7), JournalRecord::Used(trace(900))]);
+        assert_eq!(open(&ahead, Some(160)).0, at(900));
+        let raised = file(&[head(ELSEWHERE, 901), JournalRecord::Used(trace(900))]);
+        assert_eq!(open(&raised, None).0, at(901));
+        let mut damaged =
+            file(&[head(HERE, 7), JournalRecord::Done(2), JournalRecord::Used(trace(900))]);
+        assert_eq!(open(&damaged, None), (at(900), 0, History::Damaged));
+        damaged[0] ^= 1;
+        assert_eq!(open(&damaged, Some(901)), (at(901), 0, History::Damaged));
+    }
+
+    #[test]
+    fn without_a_journal_the_horizon_or_one_window_counts() {
+        let begin = |horizon| start(JournalState::Missing, horizon, HERE, at(110), WINDOW, 0);
+        assert_eq!(begin(Some(at(160))).floor, at(160));
+        assert_eq!(begin(Some(at(160))).history, History::Missing);
+        assert_eq!(begin(None).floor, at(140));
+        assert_eq!(begin(None).history, History::None);
+    }
+
+    #[test]
+    fn any_record_that_nobody_wrote_so_is_damage() {
+        let journal = file(&[
+            head(HERE, 7),
+            JournalRecord::Used(trace(100)),
+            JournalRecord::Used(trace(101)),
+        ]);
+        assert_eq!(open(&journal, Some(160)), (at(7), 2, History::Complete));
+        for bit in 0..3 * LENGTH * 8 {
+            let mut rotten = journal.clone();
+            rotten[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(open(&rotten, Some(160)), (at(160), 0, History::Damaged), "bit {bit}");
+        }
+        let mut hole = journal;
+        hole[LENGTH..2 * LENGTH].fill(0);
+        assert_eq!(open(&hole, Some(160)), (at(160), 0, History::Damaged));
+    }
+
+    #[test]
+    fn a_closing_mark_counts_at_the_very_end_of_its_own_generation_only() {
+        let journal = [head(ELSEWHERE, 7), JournalRecord::Done(2)];
+        assert_eq!(open(&file(&journal), Some(160)).2, History::Complete);
+        for after in [JournalRecord::Done(2), JournalRecord::Used(trace(9)), head(HERE, 7)] {
+            let more = [&file(&journal)[..2 * LENGTH], &file(&[after])].concat();
+            assert_eq!(open(&more, Some(160)), (at(160), 0, History::Damaged));
+        }
+        let former = file(&[head(ELSEWHERE, 7), JournalRecord::Done(1)]);
+        assert_eq!(open(&former, Some(160)).2, History::Damaged);
+    }
+
+    #[test]
+    fn of_two_files_the_later_one_counts_and_they_must_fit() {
+        let of = |generation| {
+            let head = JournalRecord::Head(Head { boot: HERE, floor: at(generation), generation });
+            Some(half(&file(&[head])))
+        };
+        let place = |halves| match read(halves) {
+            JournalState::Whole { place, .. } => Ok(place),
+            found => Err(found),
+        };
+        assert_eq!([place([of(8), of(9)]), place([of(10), of(9)])], [Ok(1), Ok(0)]);
+        let damaged = |newest| Err(JournalState::Damaged { newest: at(newest) });
+        for (halves, newest) in [
+            ([of(9), None], 9),
+            ([None, of(9)], 9),
+            ([of(1), None], 1),
+            ([of(9), Some(JournalHalf::default())], 9),
+            ([of(1), Some(JournalHalf::default())], 1),
+            ([None, Some(half(&[&[0; LENGTH][..], &file(&[head(HERE, 9)])].concat()))], 9),
+            ([Some(JournalHalf::default()), of(1)], 1),
+            ([of(9), of(9)], 9),
+            ([of(7), of(9)], 9),
+            ([Some(half(&[7; LENGTH])), of(9)], 9),
+            ([Some(half(&JournalRecord::Used(trace(12)).encode())), of(9)], 12),
+        ] {
+            assert_eq!(place(halves), damaged(newest));
+        }
+        for missing in [
+            [None, None],
+            [Some(JournalHalf::default()), None],
+            [None, Some(JournalHalf::default())],
+        ] {
+            assert_eq!(place(missing), Err(JournalState::Missing));
+        }
+    }
+
+    #[test]
+    fn what_is_left_in_the_former_file_does_not_matter_but_for_its_head() {
+        let mut former = former();
+        former.feed(&[9; LENGTH]);
+        let journal = half(&file(&[head(HERE, 7)]));
+        assert!(matches!(
+            read([Some(former), Some(journal)]),
+            JournalState::Whole { place: 1, .. }
+        ));
+    }
+
+    #[test]
+    fn old_knocks_are_forgotten_while_reading_and_raise_the_floor() {
+        let journal = file(&[
+            head(HERE, 7),
+            JournalRecord::Used(trace(79)),
+            JournalRecord::Used(trace(80)),
+            JournalRecord::Used(trace(200)),
+        ]);
+        assert_eq!(open(&journal, None), (at(79), 2, History::Complete));
+        let spare = |spare| {
+            let start = start(found(&journal), None, HERE, at(110), WINDOW, spare);
+            (start.floor, start.traces.len())
+        };
+        assert_eq!([spare(2), spare(3), spare(9)], [(at(79), 2), (at(7), 3), (at(7), 3)]);
+    }
+
+    #[test]
+    fn a_horizon_in_doubt_is_a_window_ahead_at_least() {
+        let content = |horizon: Option<u64>, doubtful| SlotContent {
+            latest: horizon.map(|at| (at * 1000).to_be_bytes().to_vec()),
+            doubtful,
+        };
+        let read = |content| horizon(&content, at(110), WINDOW);
+        assert_eq!(read(content(Some(160), false)), Some(at(160)));
+        assert_eq!(read(content(Some(160), true)), Some(at(160)));
+        assert_eq!(read(content(Some(120), true)), Some(at(140)));
+        assert_eq!(read(content(None, true)), None);
+        assert_eq!(read(SlotContent { latest: Some(vec![1]), doubtful: false }), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! Whose the remembered knocks are, so that no certificate and no network takes all the room.
+//!
+//! Of what was read from disk after a restart nobody knows whose it is: it takes room, and counts for
+//! nobody's share.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use sknock_gate::{Capacity, ShareExceeded, Shares, SourceNetwork, Tally};
+use sknock_protocol::{CertificateId, VerifiedKnock};
+
+use super::Recorded;
+
+/// Who knocks, and from where.
+#[derive(Clone, Copy, Debug)]
+pub struct KnockOwner<'a> {
+    /// With this certificate: issuer and serial number. Not its bytes, of which there may be several
+    /// forms that all count.
+    pub certificate: &'a CertificateId,
+    /// From this address.
+    pub address: IpAddr,
+}
+
+impl<'a> From<&'a VerifiedKnock> for KnockOwner<'a> {
+    fn from(knock: &'a VerifiedKnock) -> Self {
+        Self { certificate: &knock.subject().certificate, address: knock.source().ip() }
+    }
+}
+
+/// A sender in 16 bytes instead of hundreds. Two that have the same hash share their share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    certificate: u64,
+    network: u64,
+}
+
+/// How the room is shared.
+#[derive(Debug)]
+pub(super) struct ShareTable {
+    /// Keyed by chance, so that nobody can look for a certificate whose hash is somebody else's.
+    hasher: RandomState,
+    size: usize,
+    least: usize,
+    shares: Shares,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    /// By known and unknown senders.
+    places: usize,
+    each: Tally<u64>,
+}
+
+/// A share is so many knocks at least, besides those that stay whatever their age.
+const MIN_SHARE: usize = 64;
+
+impl ShareTable {
+    /// Of a room with so many places, `used` of them by nobody knows whom. So many as `min_retained` are not
+    /// forgotten for their age, and they may all be one sender's.
+    pub(super) fn new(size: usize, used: usize, spare: usize) -> Self {
+        let taken = Taken { places: used, each: Tally::default() };
+        Self {
+            hasher: RandomState::new(),
+            size,
+            least: MIN_SHARE + 2 * spare,
+            shares: Shares::WHOLE,
+            taken: Mutex::new(taken),
+        }
+    }
+
+    pub(super) fn with(self, shares: Shares) -> Self {
+        Self { shares, ..self }
+    }
+
+    pub(super) fn owner(&self, sender: &KnockOwner<'_>) -> Owner {
+        Owner {
+            certificate: self.hasher.hash_one((0_u8, sender.certificate)),
+            network: self.hasher.hash_one((1_u8, SourceNetwork::from(sender.address))),
+        }
+    }
+
+    /// Takes a place, if there is one for this owner.
+    pub(super) fn take(&self, owner: Option<Owner>) -> Result<(), Recorded> {
+        let Ok(mut taken) = self.taken.lock() else { return Err(Recorded::WriteFailed) };
+        if let Some(Owner { certificate, network }) = owner {
+            let Self { size, least, shares, .. } = *self;
+            let room = Capacity { size, used: taken.places, least, shares };
+            let held = (taken.each.of(&certificate), taken.each.of(&network));
+            room.fits(held.0, 1).and_then(|()| room.fits_network(held.1, 1)).map_err(used)?;
+            taken.each.add(certificate);
+            taken.each.add(network);
+        }
+        taken.places += 1;
+        Ok(())
+    }
+
+    /// Gives places back.
+    pub(super) fn free(&self, owners: impl IntoIterator<Item = Option<Owner>>) {
+        let Ok(mut taken) = self.taken.lock() else { return };
+        for owner in owners {
+            taken.places = taken.places.saturating_sub(1);
+            if let Some(Owner { certificate, network }) = owner {
+                taken.each.remove(&certificate);
+                taken.each.remove(&network);
+            }
+        }
+    }
+}
+
+fn used(lack: ShareExceeded) -> Recorded {
+    match lack {
+        ShareExceeded::Room => Recorded::Full,
+        ShareExceeded::OfCertificate => Recorded::ShareOfCertificate,
+        ShareExceeded::OfNetwork => Recorded::ShareOfNetwork,
+        ShareExceeded::Reserved => Recorded::Reserved,
+    }
+}

@@ -1,0 +1,197 @@
+//! The privileged process: owns the firewall, starts the network process, believes it nothing.
+//!
+//! ```text
+//! settings -> claim -> firewall -> shed privilege -> network process -> watch over all
+//! ```
+//! It is single-threaded. What it reads from the network process are records of fixed size, which
+//! the gate checks. It parses no certificate and no packet.
+
+pub(crate) mod attempt;
+mod child_log;
+mod closing;
+mod files;
+mod knock_sockets;
+mod list;
+mod log_budget;
+pub(crate) mod marks;
+mod network_process;
+mod port_holders;
+mod previous_run;
+mod privilege;
+mod saved_config;
+mod signals;
+mod spawner;
+mod supervise;
+pub(crate) mod table;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use sknock_gate::{BootInstant, Firewall, Gate, GrantFile, NamespaceLock, SavedGrants};
+use tracing::{error, warn};
+
+use self::closing::CloseSocket;
+use self::files::{Files, Unusable};
+pub(crate) use self::list::acting_as;
+use self::previous_run::PreviousRun;
+pub(crate) use self::privilege::Account;
+use self::saved_config::SavedConfigs;
+use self::signals::Signals;
+use self::spawner::{Spawner, StartFailed};
+use self::supervise::{Supervisor, TrialWatch};
+use crate::check::{Finding, knock_ports, listening};
+use crate::config::Settings;
+use crate::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
+use crate::log;
+use crate::print::told;
+
+/// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.
+pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
+    let settings = match Settings::load(config, std::env::vars_os()) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            told(&problems);
+            problems.draft().into_iter().for_each(tell_of_files);
+            let config = config.display();
+            told(format_args!("`sknockd check --config {config}` looks into all files too"));
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    log::begin(settings.process.log);
+    settings.notes.iter().for_each(|note| warn!("{note}"));
+    tell_of_knock_ports(&settings);
+    // Held as long as we live: two gates would undo each other's work.
+    let claim = match NamespaceLock::acquire(Path::new(NamespaceLock::DIRECTORY)) {
+        Ok(claim) => claim,
+        Err(error) => return unavailable(&error),
+    };
+    let kept = match PreviousState::open(&claim) {
+        Ok(kept) => kept,
+        Err(error) => return unavailable(&error),
+    };
+    // As long as root can write there: the folder may be the unit's user's.
+    let close = close_socket(&claim);
+    let supervisor = match assemble(config, settings, trial, kept) {
+        Ok(supervisor) => supervisor.asked_by(close),
+        Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
+        Err(Stopped::NotStarted(StartFailed::Unfit)) => return ExitCode::from(CONFIGURATION),
+        Err(Stopped::NotStarted(StartFailed::Unavailable)) => return ExitCode::from(UNAVAILABLE),
+        Err(Stopped::Unavailable(error)) => return unavailable(&error),
+    };
+    let code = supervisor.run();
+    log::catch_up();
+    code
+}
+
+/// Knock ports that have another use: no reason not to start.
+fn tell_of_knock_ports(settings: &Settings) {
+    let mut findings = Vec::new();
+    knock_ports::examine(settings, &listening::at(), &mut findings);
+    for Finding { what, remedy, .. } in findings {
+        warn!("{what}; {remedy}");
+    }
+}
+
+/// What a trial could go back to, and what was granted, does not count any more: the administrator wants
+/// no protection.
+pub fn forget(claim: &NamespaceLock) -> io::Result<()> {
+    let PreviousState { saved_configs, grants, .. } = PreviousState::open(claim)?;
+    saved_configs.forget();
+    grants.map_or(Ok(()), |(mut file, _)| file.clear())
+}
+
+/// What an earlier run has left beside the claim.
+struct PreviousState {
+    saved_configs: SavedConfigs,
+    /// Nothing, if the file cannot be used.
+    grants: Option<(GrantFile, Option<SavedGrants>)>,
+    /// Where it is kept which revocation lists were in force, if that cannot be beside the state directory.
+    marks: PathBuf,
+}
+
+/// Where we are asked to close something, if that can be.
+fn close_socket(claim: &NamespaceLock) -> Option<CloseSocket> {
+    let told = |error: &_| warn!("`sknockd close` will not reach this server: {error}");
+    CloseSocket::open(claim).inspect_err(told).ok()
+}
+
+impl PreviousState {
+    fn open(claim: &NamespaceLock) -> io::Result<Self> {
+        let origin = claim.origin()?;
+        let saved_configs = SavedConfigs::open(claim, origin)?;
+        let grants = GrantFile::open(claim, origin).inspect_err(|error| {
+            warn!(
+                "grants cannot be written down: {error}; a restart closes those that are open, and \
+                 then no revocation ends what they let in"
+            );
+        });
+        Ok(Self { saved_configs, grants: grants.ok(), marks: claim.sibling("marks") })
+    }
+}
+
+/// Not only of the configuration itself: who corrects it should have to start once more, not twice.
+fn tell_of_files(draft: &Settings) {
+    let unusable = Files::open(draft, None).err().into_iter().flatten();
+    for unusable in unusable.filter(Unusable::is_named) {
+        told(draft.located(unusable.to_string()));
+    }
+}
+
+/// Why nothing runs.
+enum Stopped {
+    /// No network process; all has been told.
+    NotStarted(StartFailed),
+    /// An earlier run was on trial, and nobody has confirmed it.
+    Unconfirmed,
+    /// The kernel.
+    Unavailable(Box<dyn std::error::Error>),
+}
+
+impl<E: std::error::Error + 'static> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Gathers what the daemon needs, and starts its network process. The firewall stays as it was.
+fn assemble(
+    config: &Path,
+    settings: Settings,
+    trial: Option<Duration>,
+    kept: PreviousState,
+) -> Result<Supervisor, Stopped> {
+    let PreviousState { saved_configs, mut grants, marks } = kept;
+    let recalled = grants.as_ref().and_then(|(_, recalled)| recalled.as_ref());
+    let unconfirmed = recalled.and_then(SavedGrants::trial);
+    let signals = Signals::hold()?;
+    let mut spawner = Spawner::new(marks)?;
+    let mut firewall = Firewall::open()?;
+    let before = (&saved_configs, unconfirmed);
+    let start = PreviousRun::find(&mut firewall, settings, trial, before, BootInstant::now())?;
+    let Some(PreviousRun { settings, asked, earlier }) = start else {
+        // The next start is another attempt.
+        grants.as_mut().map_or(Ok(()), |(file, _)| file.clear())?;
+        return Err(Stopped::Unconfirmed);
+    };
+    let mut gate = Gate::new(table::table_spec(&settings), table::ceiling(&settings), firewall);
+    if let Some(earlier) = &earlier {
+        gate.set_previous(table::table_spec(earlier), table::ceiling(earlier));
+    }
+    if let Some((file, recalled)) = grants {
+        gate.save_to(file, recalled);
+    }
+    let watch = gate.watch()?;
+    spawner.settle_marks(&settings);
+    privilege::drop_capabilities()?;
+    let next = spawner.start(&settings).map_err(Stopped::NotStarted)?;
+    let config = std::path::absolute(config)?;
+    let trial = TrialWatch::new(asked, earlier, saved_configs);
+    Ok(Supervisor::new((config, settings), (gate, watch), (spawner, next), (signals, trial)))
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> ExitCode {
+    error!("{error}");
+    ExitCode::from(UNAVAILABLE)
+}

@@ -1,0 +1,286 @@
+//! A network process, seen from the privileged one: its start, its orders, its end.
+
+mod heartbeat;
+mod spawn;
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+use caps::Capability;
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+
+use sknock_gate::BootInstant;
+
+pub(super) use self::heartbeat::EVERY as QUESTION;
+use self::heartbeat::Heartbeat;
+pub(super) use self::spawn::{itself, passing_on};
+use super::child_log::ChildLog;
+use super::files::Files;
+use super::log_budget::Allowance;
+use super::privilege::{Account, with_capabilities};
+use crate::config::Settings;
+use crate::handover::{Handover, number};
+use crate::messages::{NetworkReport, Order};
+use crate::readable::PathMeanings;
+
+/// A running network process.
+#[derive(Debug)]
+pub(crate) struct NetworkProcess {
+    /// What it was started with.
+    pub(crate) settings: Settings,
+    /// Where its requests arrive; those that it has closed, or does not read, are gone.
+    pub(crate) links: Vec<Option<OwnedFd>>,
+    /// Where orders go, and reports come from; gone when it has closed it, or said what none says.
+    orders: Option<OwnedFd>,
+    /// What it logs, until it has closed that.
+    log: Option<ChildLog>,
+    child: Child,
+    stage: Stage,
+    /// Since when a link or the orders are gone.
+    disconnected_since: Option<BootInstant>,
+    /// Since when it is listened to: since its start.
+    started_at: Option<BootInstant>,
+    heartbeat: Heartbeat,
+    /// What the names of the files that it may read meant at its start.
+    pub(crate) granted: PathMeanings,
+    /// Whether another process has taken a newer revocation list since this one was started.
+    stale: bool,
+}
+
+/// How far a network process is. It only ever goes forward.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Stage {
+    Started,
+    Ready,
+    Serving,
+    Stopping(BootInstant),
+}
+
+/// What a network process is given, besides its settings and the way to us.
+#[derive(Debug)]
+pub(crate) struct SpawnInputs<'a> {
+    /// Where knocks come in.
+    pub(crate) knock_sockets: &'a [BorrowedFd<'a>],
+    /// How many threads judge them.
+    pub(crate) workers: usize,
+    /// Keys and lists.
+    pub(crate) files: &'a Files,
+    /// What the names of the files meant before any of them was opened.
+    pub(crate) granted: &'a PathMeanings,
+    /// How new each issuer's newest revocation list was.
+    pub(crate) marks: Vec<Vec<u8>>,
+}
+
+impl NetworkProcess {
+    /// Starts this program again, as the network process, under `account`.
+    pub(crate) fn start(
+        settings: Settings,
+        given: SpawnInputs<'_>,
+        boot: &str,
+        account: Account,
+    ) -> io::Result<Self> {
+        let SpawnInputs { knock_sockets, workers, files, granted, marks } = given;
+        let (orders, their_orders) = pair()?;
+        // One link for each worker, and one for everything else.
+        let (links, their_links): (Vec<_>, Vec<_>) = (0..=workers)
+            .map(|_| pair())
+            .collect::<io::Result<Vec<_>>>()?
+            .into_iter()
+            .map(|(ours, theirs)| (Some(ours), theirs))
+            .unzip();
+        let handover = Handover {
+            settings,
+            parent: std::process::id().cast_signed(),
+            boot: boot.to_owned(),
+            marks,
+            descriptors: files.descriptors(
+                number(&their_orders),
+                their_links.iter().map(number).collect(),
+                knock_sockets.iter().map(number).collect(),
+            ),
+        };
+        let packed = handover.pack()?;
+        let (log, their_log) = ChildLog::new()?;
+        let passed: Vec<BorrowedFd<'_>> = their_links
+            .iter()
+            .chain([&their_orders, &packed])
+            .map(AsFd::as_fd)
+            .chain(knock_sockets.iter().copied())
+            .chain(files.all())
+            .collect();
+        let child = passing_on(&passed, || {
+            with_capabilities(&[Capability::CAP_SETUID, Capability::CAP_SETGID], || {
+                itself("network", &packed, account).stderr(Stdio::from(their_log)).spawn()
+            })
+        })?;
+        let Handover { settings, .. } = handover;
+        Ok(Self {
+            settings,
+            links,
+            orders: Some(orders),
+            log: Some(log),
+            child,
+            stage: Stage::Started,
+            disconnected_since: None,
+            started_at: None,
+            heartbeat: Heartbeat::default(),
+            granted: granted.clone(),
+            stale: false,
+        })
+    }
+
+    /// All by which it may say something.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let log = self.log.iter().map(ChildLog::as_fd);
+        self.links.iter().flatten().chain(&self.orders).map(AsFd::as_fd).chain(log)
+    }
+
+    /// Listens to what it reports, and notices which lines are gone. Passes on what it logs, as much as is
+    /// granted.
+    ///
+    /// One that stays readable for ever, closed or full of what nobody asked for, would keep us busy
+    /// for ever. So the first thing that no network process of ours says is the last that is heard.
+    pub(crate) fn listen(&mut self, allowance: &mut Allowance, now: BootInstant) {
+        self.started_at.get_or_insert(now);
+        if self.log.as_mut().is_some_and(|log| !log.pass_on(allowance, now)) {
+            self.log = None;
+        }
+        while let Some(orders) = &self.orders {
+            // Room for more than a report, so that a longer record is not taken for one.
+            let mut bytes = [0; 2];
+            match recv(orders.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => {}
+                Ok(1) if self.handle_report(bytes[0]) => {}
+                Ok(_) | Err(_) => self.orders = None,
+            }
+        }
+        if self.orders.is_none() || self.links.iter().any(Option::is_none) {
+            self.disconnected_since.get_or_insert(now);
+        }
+    }
+
+    /// Takes a report; `false` if it is none, or none that is due.
+    fn handle_report(&mut self, byte: u8) -> bool {
+        match NetworkReport::from_byte(byte) {
+            Some(NetworkReport::Prepared) if self.stage == Stage::Started => {
+                self.stage = Stage::Ready;
+                true
+            }
+            Some(NetworkReport::Pong) => self.heartbeat.answer(),
+            _ => false,
+        }
+    }
+
+    /// Asks it whether its workers turn, if it is time. For who judges knocks; others cannot answer.
+    pub(crate) fn ask(&mut self, now: BootInstant) {
+        if self.heartbeat.is_due(now) {
+            self.order(Order::Ping);
+        }
+    }
+
+    /// Whether it has answered since this was called last.
+    pub(crate) fn has_answered(&mut self) -> bool {
+        self.heartbeat.take_answer()
+    }
+
+    /// Whether it has not answered for so long that it never will.
+    pub(crate) fn is_unresponsive(&self) -> bool {
+        self.heartbeat.timed_out()
+    }
+
+    /// Whether it was started more than `span` ago.
+    pub(crate) fn is_late(&self, now: BootInstant, span: Duration) -> bool {
+        self.started_at.is_some_and(|known| now.since(known) > span)
+    }
+
+    /// Whether it waits for the state directory.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.stage == Stage::Ready
+    }
+
+    /// Another process has taken a newer list: what this one was given is older than that, perhaps.
+    pub(crate) fn outdate(&mut self) {
+        self.stale = true;
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.stale
+    }
+
+    /// Whether it was told to begin: before, it has no business with the protection.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.stage >= Stage::Serving
+    }
+
+    /// Has it take the state directory and begin.
+    pub(crate) fn begin(&mut self) {
+        self.stage = Stage::Serving;
+        self.order(Order::Begin);
+    }
+
+    /// Has it finish, if it was not told before.
+    pub(crate) fn finish(&mut self, now: BootInstant) {
+        if !self.is_finishing() {
+            self.stage = Stage::Stopping(now);
+            self.order(Order::Finish);
+        }
+    }
+
+    /// Whether it was told to finish.
+    pub(crate) fn is_finishing(&self) -> bool {
+        matches!(self.stage, Stage::Stopping(_))
+    }
+
+    /// Whether it should have ended more than `span` ago: it was told to, or a line is gone, and none
+    /// of ours lives without.
+    pub(crate) fn is_overdue(&self, now: BootInstant, span: Duration) -> bool {
+        let since = match self.stage {
+            Stage::Stopping(since) => Some(since),
+            _ => self.disconnected_since,
+        };
+        since.is_some_and(|since| now.since(since) > span)
+    }
+
+    /// That the process may be gone already is no error: its end is seen.
+    fn order(&self, order: Order) {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        if let Some(orders) = &self.orders {
+            let _ = send(orders.as_raw_fd(), &[order as u8], flags);
+        }
+    }
+
+    /// How the process ended, if it has.
+    pub(crate) fn ended(
+        &mut self,
+        allowance: &mut Allowance,
+        now: BootInstant,
+    ) -> Option<ExitStatus> {
+        let status = self.child.try_wait().ok().flatten()?;
+        // Its last words come before what is said of its end.
+        if let Some(mut log) = self.log.take() {
+            log.finish(allowance, now);
+        }
+        Some(status)
+    }
+
+    /// Ends the process at once. It keeps no promise that this could break: its state survives.
+    pub(crate) fn kill(&mut self) {
+        let _ = with_capabilities(&[Capability::CAP_KILL], || self.child.kill());
+        let _ = self.child.wait();
+    }
+
+    /// The process's number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
+}

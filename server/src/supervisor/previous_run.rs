@@ -1,0 +1,73 @@
+//! How a start begins: with the configuration as it is, or where an earlier run was cut off in a trial.
+
+use std::time::Duration;
+
+use sknock_gate::{BootInstant, Firewall, FirewallError};
+use tracing::{error, warn};
+
+use super::saved_config::SavedConfigs;
+use super::supervise::TrialDeadline;
+use crate::config::Settings;
+
+/// What to start with.
+#[derive(Debug)]
+pub(crate) struct PreviousRun {
+    pub(crate) settings: Settings,
+    pub(crate) asked: Option<TrialDeadline>,
+    /// What an earlier run has left in force, for a trial to go back to.
+    pub(crate) earlier: Option<Settings>,
+}
+
+impl PreviousRun {
+    /// Looks at what an earlier run has left. Nothing: its trial was never confirmed and is over, so
+    /// its table is removed and nothing is to be started. Otherwise, whoever starts us again and again
+    /// would lock out again and again, or prolong the trial for ever.
+    ///
+    /// What was on trial over something confirmed is not taken up; a first start that was is, without a
+    /// trial asked for. `unconfirmed` is the end of the earlier run's trial, if it was in one. Neither is
+    /// asked of the table: it may have been flushed, or come from a ruleset that was saved in a trial.
+    pub(crate) fn find(
+        firewall: &mut Firewall,
+        settings: Settings,
+        trial: Option<Duration>,
+        (saved_configs, unconfirmed): (&SavedConfigs, Option<BootInstant>),
+        now: BootInstant,
+    ) -> Result<Option<Self>, FirewallError> {
+        if let Some(before) = saved_configs.rollback.load(&settings) {
+            warn!(
+                "an earlier run was cut off before anybody had confirmed a trial: going on with the \
+                 configuration from before that. The file is read with the next reload"
+            );
+            return Ok(Some(Self { settings: before, asked: None, earlier: None }));
+        }
+        // Whoever has removed the table wants nothing of it back.
+        if !firewall.exists()? {
+            saved_configs.confirmed.forget();
+        }
+        let Some(span) = trial else {
+            return Ok(Some(Self { settings, asked: None, earlier: None }));
+        };
+        let mut earlier = None;
+        let asked = match unconfirmed.map(|until| until.since(now)) {
+            None => {
+                earlier = saved_configs.confirmed.load(&settings);
+                TrialDeadline::After(span)
+            }
+            Some(Duration::ZERO) => {
+                error!(
+                    "an earlier run was on trial, and nobody has confirmed it: protection is \
+                     removed, and nothing is started. To try again, start again"
+                );
+                firewall.remove()?;
+                return Ok(None);
+            }
+            Some(left) => {
+                let left = left.min(span);
+                let seconds = left.as_secs() + 1;
+                warn!("an earlier run was cut off on trial: its {seconds} s count on");
+                TrialDeadline::At(now.after(left))
+            }
+        };
+        Ok(Some(Self { settings, asked: Some(asked), earlier }))
+    }
+}

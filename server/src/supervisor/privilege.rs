@@ -1,0 +1,89 @@
+//! What the privileged process may still do, and who the network process becomes.
+
+use std::io;
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::unistd::{Gid, Uid, User, geteuid};
+
+use crate::capabilities::{clear_inheritable, set};
+
+/// What stays within reach: the firewall always, the others only while they are [`with_capabilities`].
+const KEPT: &[Capability] = &[
+    Capability::CAP_NET_ADMIN,
+    Capability::CAP_SETUID, // to start the network process as somebody else
+    Capability::CAP_SETGID, // likewise
+    Capability::CAP_KILL,   // to end it
+    Capability::CAP_DAC_READ_SEARCH, // to read key files that belong to others, on reload
+    Capability::CAP_CHOWN,  // to give it its state directory, on reload
+    Capability::CAP_NET_BIND_SERVICE, // to bind a low knock port, on reload
+];
+
+/// Gives up every capability but those above, and all but the firewall's until [`with_capabilities`].
+///
+/// The bounding set is emptied, so no program that is started from here can get any back.
+pub(crate) fn drop_capabilities() -> io::Result<()> {
+    let held = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
+    if held.contains(&Capability::CAP_SETPCAP) {
+        caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
+    }
+    let kept: CapsHashSet = KEPT.iter().copied().filter(|cap| held.contains(cap)).collect();
+    // Or the network process would begin with them.
+    caps::clear(None, CapSet::Ambient).map_err(io::Error::other)?;
+    set_effective(&[])?;
+    set(CapSet::Permitted, &kept)?;
+    clear_inheritable()
+}
+
+/// Does `work` with `wanted` capabilities as well, as far as they were kept.
+pub(crate) fn with_capabilities<T>(
+    wanted: &[Capability],
+    work: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    set_effective(wanted)?;
+    let result = work();
+    set_effective(&[])?;
+    result
+}
+
+fn set_effective(wanted: &[Capability]) -> io::Result<()> {
+    let held = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
+    let effective: CapsHashSet = wanted
+        .iter()
+        .copied()
+        .chain([Capability::CAP_NET_ADMIN])
+        .filter(|cap| held.contains(cap))
+        .collect();
+    set(CapSet::Effective, &effective)
+}
+
+/// Who the network process runs as.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Account {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
+}
+
+impl Account {
+    /// The account called `name`, or with that number.
+    ///
+    /// Where we are not root we cannot become anybody else: then it is our own.
+    pub(crate) fn find(name: &str) -> io::Result<Self> {
+        if !geteuid().is_root() {
+            return Ok(Self { uid: geteuid(), gid: nix::unistd::getegid() });
+        }
+        let user = match name.parse().map(Uid::from_raw) {
+            Ok(uid) => User::from_uid(uid),
+            Err(_) => User::from_name(name),
+        };
+        let user = user?.ok_or_else(|| {
+            let what = format!("there is no user {name:?}");
+            let remedy = "create it (useradd --system --no-create-home sknock) or set `user`";
+            io::Error::new(io::ErrorKind::NotFound, format!("{what}; {remedy}"))
+        })?;
+        if user.uid.is_root() {
+            let text = "`user` must not be root: the network process parses what strangers send";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Ok(Self { uid: user.uid, gid: user.gid })
+    }
+}

@@ -1,0 +1,257 @@
+//! Settings kept in files beside the claim, for whoever starts next: what a trial goes back to, as a server
+//! that dies meanwhile and is started again must not take up what nobody has confirmed; and what is in
+//! force. They count in this boot and this network namespace only.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
+use sknock_gate::{NamespaceLock, Origin};
+use sknock_storage::{SlotContent, Slots, Stored, remove};
+use tracing::warn;
+
+use crate::config::{PasswordSource, Settings};
+
+/// Both of them.
+#[derive(Debug)]
+pub(crate) struct SavedConfigs {
+    /// The last confirmed settings, while what runs, or would be started, is something else.
+    pub(crate) rollback: SavedConfig,
+    /// What the table is for that is in force and not on trial.
+    pub(crate) confirmed: SavedConfig,
+}
+
+impl SavedConfigs {
+    /// Opens them beside `claim`.
+    pub(crate) fn open(claim: &NamespaceLock, origin: Origin) -> io::Result<Self> {
+        let open = |name| SavedConfig::open(&claim.sibling(name), origin);
+        Ok(Self { rollback: open("before")?, confirmed: open("confirmed")? })
+    }
+
+    /// There is nothing to go back to.
+    pub(crate) fn forget(&self) {
+        self.rollback.forget();
+        self.confirmed.forget();
+    }
+
+    /// These settings are in force from here on, and nobody has to confirm them.
+    pub(crate) fn save_confirmed(&self, settings: &Settings) {
+        if let Err(error) = self.confirmed.save(settings) {
+            warn!(
+                "what is in force cannot be written down: {error}; a later `run --confirm` has nothing \
+                 to go back to"
+            );
+            self.confirmed.forget();
+        }
+    }
+}
+
+/// Settings, or nothing. Open from the start on: later we have no privilege to open it. A process that is
+/// killed while it writes leaves what was there before.
+#[derive(Debug)]
+pub(crate) struct SavedConfig {
+    slots: RefCell<Slots>,
+    /// What is in them.
+    content: RefCell<SlotContent>,
+    origin: Origin,
+}
+
+/// What is written down. A password is not.
+#[derive(Deserialize, Serialize)]
+struct Saved {
+    /// The numbers of network namespaces are used again, and a folder may outlive a boot.
+    origin: String,
+    settings: Settings,
+    password: Option<PathBuf>,
+    inline: bool,
+}
+
+/// Settings are a few kilobytes; a thousand port ranges still fit.
+const MAX_SIZE: u64 = 1 << 20;
+
+impl SavedConfig {
+    /// In the file `path`. One of another user is replaced: the folder may be a unit's user's, and root
+    /// opens and gives away what settings name.
+    pub(crate) fn open(path: &Path, origin: Origin) -> io::Result<Self> {
+        let ours = |file: &Stored| {
+            file.file().metadata().is_ok_and(|found| found.uid() == geteuid().as_raw())
+        };
+        let file = match Stored::open(path) {
+            Ok(file) if ours(&file) => file,
+            _ => {
+                remove(path)?;
+                Stored::create(path, 0o600)?
+            }
+        };
+        let (slots, content) = Slots::read(file, MAX_SIZE)?;
+        Ok(Self { slots: RefCell::new(slots), content: RefCell::new(content), origin })
+    }
+
+    /// Keeps `settings` for whoever starts next.
+    pub(crate) fn save(&self, settings: &Settings) -> io::Result<()> {
+        let password = match &settings.keys.password {
+            PasswordSource::File(path) => Some(path.clone()),
+            _ => None,
+        };
+        let inline = matches!(settings.keys.password, PasswordSource::Inline(_));
+        let origin = self.origin.to_string();
+        let kept = Saved { origin, settings: settings.clone(), password, inline };
+        let text = serde_json::to_vec(&kept)?;
+        self.put(text)
+    }
+
+    /// What was kept, in this boot and network namespace, by a server that has not ended in order. A password that stood in the
+    /// configuration itself is the one that stands in `loaded`.
+    pub(crate) fn load(&self, loaded: &Settings) -> Option<Settings> {
+        match self.read() {
+            Ok(Some(Saved { origin, .. })) if origin != self.origin.to_string() => None,
+            Ok(Some(Saved { mut settings, password, inline, .. })) => {
+                settings.keys.password = match password {
+                    Some(path) => PasswordSource::File(path),
+                    None if inline => loaded.keys.password.clone(),
+                    None => PasswordSource::None,
+                };
+                Some(settings)
+            }
+            Ok(None) => None,
+            Err(error) => {
+                warn!("what to go back to cannot be read: {error}; the configuration file counts");
+                None
+            }
+        }
+    }
+
+    fn put(&self, value: Vec<u8>) -> io::Result<()> {
+        self.slots.borrow_mut().put(&value)?;
+        self.content.replace(SlotContent { latest: Some(value), doubtful: false });
+        Ok(())
+    }
+
+    fn read(&self) -> io::Result<Option<Saved>> {
+        let content = self.content.borrow();
+        match content.latest.as_deref() {
+            None if content.doubtful => Err(io::Error::other("it is not as it was written")),
+            None | Some([]) => Ok(None),
+            Some(text) => Ok(Some(serde_json::from_slice(text)?)),
+        }
+    }
+
+    /// What runs is what is to run.
+    pub(crate) fn forget(&self) {
+        if let Err(error) = self.put(Vec::new()) {
+            warn!(
+                "what to go back to cannot be forgotten: {error}; the next start goes back to it"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{chown, symlink};
+
+    use nix::sched::{CloneFlags, unshare};
+    use sknock_storage::outage::{Recorder, restore};
+
+    use super::*;
+    use crate::config::parse;
+
+    fn settings(more: &str) -> Settings {
+        let text = format!("[DEFAULT]\nserverPFXFile = /gate.pfx\n{more}");
+        parse(&text, Path::new("/config.ini"), []).unwrap()
+    }
+
+    #[test]
+    fn the_next_start_finds_the_settings_and_where_the_password_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net-1.before");
+        let open = || SavedConfig::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
+        let kept = || open().load(&settings("PFXPasswd = new\n"));
+        assert_eq!(kept(), None);
+        let saved_config = open();
+        for (set, expected) in [
+            ("PFXPasswdFile = /password\n", "PFXPasswdFile = /password\n"),
+            ("PFXPasswd = old\n", "PFXPasswd = new\n"),
+            ("", ""),
+        ] {
+            saved_config.save(&settings(set)).unwrap();
+            assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains("old"));
+            assert_eq!(kept().unwrap().keys, settings(expected).keys, "{set}");
+        }
+        // As a start does that finds the files of a network namespace that is gone.
+        saved_config.save(&settings("")).unwrap();
+        let saved_config = SavedConfig::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
+        assert!(saved_config.load(&settings("")).is_some());
+        saved_config.forget();
+        assert_eq!((saved_config.load(&settings("")), kept()), (None, None));
+        fs::write(&path, "{").unwrap();
+        assert_eq!(kept(), None);
+    }
+
+    /// Killed after any of the changes that it makes: what is kept is what was kept before or after.
+    #[test]
+    fn a_process_that_is_killed_leaves_what_was_kept_before_or_after() {
+        let (folder, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (path, recorder) = (folder.path().join("before"), Recorder::default());
+        let here = Origin::here(Path::new("/")).unwrap();
+        let settings_for = |number: usize| settings(&format!("knockPort = {number}\n"));
+        let mut expected = vec![None];
+        let mut counts = vec![0];
+        recorder.during(|| {
+            for number in 1..5 {
+                // The server is started again each time.
+                let saved_config = SavedConfig::open(&path, here).unwrap();
+                saved_config.save(&settings_for(number)).unwrap();
+                expected.push(Some(settings_for(number).knocks.ports));
+                counts.push(recorder.count());
+                saved_config.forget();
+                expected.push(None);
+                counts.push(recorder.count());
+            }
+        });
+        for count in 0..=recorder.count() {
+            restore(&recorder.kill(count), again.path()).unwrap();
+            let before = again.path().join("before");
+            let kept = SavedConfig::open(&before, here).unwrap().load(&settings(""));
+            let kept = kept.map(|settings| settings.knocks.ports);
+            let done = counts.iter().filter(|done| **done <= count).count() - 1;
+            let may_be = [Some(&expected[done]), expected.get(done + 1)];
+            assert!(may_be.contains(&Some(&kept)), "after {count}: {kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_network_namespace_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net-1.before");
+        let elsewhere = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("these tests run as root");
+            Origin::here(Path::new("/")).unwrap()
+        });
+        let elsewhere = elsewhere.join().unwrap();
+        SavedConfig::open(&path, elsewhere).unwrap().save(&settings("")).unwrap();
+        let here = SavedConfig::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
+        assert_eq!(here.load(&settings("")), None);
+        assert!(SavedConfig::open(&path, elsewhere).unwrap().load(&settings("")).is_some());
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net-1.before");
+        let open = || SavedConfig::open(&path, Origin::here(Path::new("/")).unwrap());
+        open().unwrap().save(&settings("")).unwrap();
+        assert!(open().unwrap().load(&settings("")).is_some());
+        chown(&path, Some(65534), None).expect("these tests run as root");
+        assert_eq!(open().unwrap().load(&settings("")), None);
+        assert_eq!(fs::metadata(&path).unwrap().uid(), geteuid().as_raw());
+        let other = folder.path().join("other");
+        fs::rename(&path, &other).unwrap();
+        symlink(&other, &path).unwrap();
+        assert!(open().is_ok() && fs::symlink_metadata(&path).unwrap().is_file());
+    }
+}

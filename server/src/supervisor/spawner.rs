@@ -1,0 +1,128 @@
+//! What outlives every network process: the sockets, the account, the name of this boot.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use caps::Capability;
+use nix::unistd::Uid;
+use tracing::{error, info};
+
+use super::files::{Files, prepare_folder};
+use super::knock_sockets::{KnockSockets, workers};
+use super::marks::Keeper;
+use super::network_process::{NetworkProcess, SpawnInputs};
+use super::privilege::{Account, with_capabilities};
+use crate::config::Settings;
+use crate::readable::PathMeanings;
+
+/// Holds what network processes are given, so that nothing is lost between one and the next.
+#[derive(Debug)]
+pub(crate) struct Spawner {
+    knock_sockets: KnockSockets,
+    boot: String,
+    /// Whom network processes run as, once one was started.
+    uid: Option<Uid>,
+    /// How new each issuer's newest revocation list was.
+    pub(crate) marks: Keeper,
+    /// Where to keep that if it cannot be kept beside the state directory.
+    instead: PathBuf,
+}
+
+/// Why no network process was started. Everything that is wrong has been logged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum StartFailed {
+    /// The configuration or a file that it names is wrong: another attempt changes nothing.
+    Unfit,
+    /// Another program has what we need, or the machine lacks it: another attempt may succeed.
+    Unavailable,
+}
+
+impl Spawner {
+    /// A world without sockets.
+    pub(crate) fn new(marks_instead: PathBuf) -> io::Result<Self> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
+        let (knock_sockets, marks) = (KnockSockets::default(), Keeper::default());
+        Ok(Self { knock_sockets, boot, uid: None, marks, instead: marks_instead })
+    }
+
+    /// Keeps marks where these settings want them.
+    pub(crate) fn settle_marks(&mut self, settings: &Settings) {
+        self.marks.settle(&settings.process.state, &self.instead);
+    }
+
+    /// Starts a network process with `settings`.
+    pub(crate) fn start(&mut self, settings: &Settings) -> Result<NetworkProcess, StartFailed> {
+        // First: what is replaced while we open it differs from what was seen, and is noticed.
+        let granted = PathMeanings::look(settings.read_once());
+        let (account, files) =
+            with_capabilities(PRIVILEGES, || Ok(prepare(settings))).map_err(unfit)??;
+        self.knock_sockets.open(settings).map_err(|error| unavailable(settings.located(error)))?;
+        // The folder is another one after a reload with another state directory.
+        self.settle_marks(settings);
+        let (knock_sockets, marks): (Vec<_>, _) =
+            (self.knock_sockets.of(settings).collect(), self.marks.entries());
+        let workers = workers(settings);
+        let given = SpawnInputs {
+            knock_sockets: &knock_sockets,
+            workers,
+            files: &files,
+            granted: &granted,
+            marks,
+        };
+        let network =
+            NetworkProcess::start(settings.clone(), given, &self.boot, account).map_err(|error| {
+                unavailable(format!(
+                    "cannot start the network process: {error}; its user must be able to run sknockd"
+                ))
+            })?;
+        self.uid = Some(account.uid);
+        info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
+        Ok(network)
+    }
+
+    /// Whom network processes run as, once one was started.
+    pub(crate) fn uid(&self) -> Option<Uid> {
+        self.uid
+    }
+
+    /// No other network process than one with `settings` is left, or on its way.
+    pub(crate) fn settle(&mut self, settings: &Settings) {
+        self.knock_sockets.close_others(settings);
+    }
+}
+
+/// What it takes to read key files, to give away the state directory, and to open what is in it as its
+/// user.
+const PRIVILEGES: &[Capability] = &[
+    Capability::CAP_DAC_READ_SEARCH,
+    Capability::CAP_CHOWN,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+];
+
+fn prepare(settings: &Settings) -> Result<(Account, Files), StartFailed> {
+    let account = Account::find(&settings.process.user).map_err(|error| {
+        error!("user: {error}");
+        StartFailed::Unfit
+    });
+    let files = Files::open(settings, account.as_ref().ok().copied()).map_err(|all| {
+        for one in &all {
+            error!("{}", settings.located(one.to_string()));
+        }
+        StartFailed::Unfit
+    });
+    let (account, files) = (account?, files?);
+    prepare_folder(settings, account).map_err(unfit)?;
+    Ok((account, files))
+}
+
+fn unfit(error: impl std::fmt::Display) -> StartFailed {
+    error!("{error}");
+    StartFailed::Unfit
+}
+
+fn unavailable(error: impl std::fmt::Display) -> StartFailed {
+    error!("{error}");
+    StartFailed::Unavailable
+}

@@ -1,0 +1,337 @@
+//! Answers what the network processes ask of the gate: one record, one answer, always.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
+use sknock_gate::{BootInstant, Changes, Gate, Outcome, Request, Response};
+use tracing::{error, info, warn};
+
+use super::Supervisor;
+use crate::clock;
+use crate::closing::Answered;
+use crate::config::Settings;
+use crate::crl_marks;
+use crate::grants::GrantFilter;
+use crate::log::{RateLimit, buffered};
+use crate::supervisor::marks::Keeper;
+use crate::supervisor::network_process::NetworkProcess;
+use crate::supervisor::table;
+
+/// How many records are served in one round: enough to spread the cost of a transaction over a
+/// crowd, little enough that a single knock does not wait for long.
+const CROWD: usize = 64;
+
+impl Supervisor {
+    /// Serves what waits, one record from each link in turn, so that none keeps the others waiting.
+    pub(super) fn serve(&mut self, now: BootInstant) {
+        if let Some(NetworkProcess { links, .. }) = &mut self.current {
+            let Gathered { raises, reports, others } = receive_requests(links);
+            // It is up. To build the table again and again would only cost time.
+            reply(links, &raises, |_| Response::Failed);
+            let on_trial = self.gate_service.gate.trial().is_some();
+            if note(&mut self.spawner.marks, links, &reports, on_trial, now) {
+                self.next.iter_mut().for_each(NetworkProcess::outdate);
+            }
+            self.gate_service.handle(links, &others, now);
+        }
+        let mut is_up = false;
+        if let Some(next) = &mut self.next {
+            let begun = next.has_begun();
+            let NetworkProcess { links, settings, .. } = next;
+            let Gathered { raises, reports, others } = receive_requests(links);
+            let on_trial = self.trial.asked.is_some() || self.gate_service.gate.trial().is_some();
+            note(&mut self.spawner.marks, links, &reports, on_trial, now);
+            if begun && !raises.is_empty() {
+                let running = self.protected.then_some(&self.settings);
+                let answer = self.trial.raise(&mut self.gate_service, settings, running, now);
+                is_up = answer == Response::Activated;
+                reply(links, &raises, |_| answer);
+            } else {
+                // Somebody else is at work, or nobody has the state directory.
+                reply(links, &raises, |_| Response::Failed);
+            }
+            self.gate_service.handle(links, &others, now);
+        }
+        if is_up {
+            self.promote(now);
+            self.restore_at = None;
+        }
+    }
+
+    /// Closes what `sknockd close` has asked for since we looked last, and says what that was.
+    pub(super) fn close_what_is_asked(&mut self, now: BootInstant) {
+        let Some(closing) = &self.closing else { return };
+        // One in each round: knocks go on.
+        if let Some((which, from)) = closing.next() {
+            let answered = if self.protected {
+                self.gate_service.close(&which, now)
+            } else {
+                Answered::failed("it has not put its protection up yet; try again")
+            };
+            closing.answer(&answered, &from);
+        }
+    }
+
+    /// The next network process is the current one from here on.
+    fn promote(&mut self, now: BootInstant) {
+        if let Some(next) = self.next.take() {
+            self.settings = next.settings.clone();
+            self.allowance.adapt(self.settings.grants.per_second);
+            self.spawner.settle(&self.settings);
+            self.holders.look_soon();
+            self.current = Some(next);
+        }
+        self.protected = true;
+        self.again = super::RestartBackoff::default();
+        self.names.settle();
+        self.renewed = false;
+        let state = self.status(now);
+        self.notify.ready(&state);
+        let summary = table::summary(&self.settings);
+        if self.gate_service.gate.trial().is_some() {
+            info!(status = %summary, "{state}");
+        } else {
+            info!(status = %summary, "protecting");
+        }
+    }
+}
+
+/// Takes records to the gate, and tells the log what came of each.
+#[derive(Debug)]
+pub(crate) struct GateService {
+    pub(super) gate: Gate,
+    refusals: RateLimit,
+}
+
+impl GateService {
+    /// Serves at `gate`.
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self { gate, refusals: RateLimit::default() }
+    }
+
+    /// Serves records from `links`, each with its answer. Only then it is told: a log line takes as
+    /// long as opening the door.
+    fn handle(&mut self, links: &mut [Link], records: &[LinkRecord], now: BootInstant) {
+        let bytes: Vec<&[u8]> = records.iter().map(LinkRecord::bytes).collect();
+        let outcome = self.gate.handle_batch(&bytes, now);
+        reply(links, records, |place| {
+            outcome.get(place).map_or(Response::Failed, Outcome::response)
+        });
+        buffered(|| outcome.iter().for_each(|one| self.log_outcome(one, now)));
+        self.gate.flush_conntrack();
+        self.tell_of_the_rest();
+    }
+
+    fn close(&mut self, which: &GrantFilter, now: BootInstant) -> Answered {
+        match self.gate.close_matching(|label, way| which.is_true_of(label, way.address), now) {
+            Ok(closed) => {
+                self.gate.flush_conntrack();
+                let answered = Answered::of(&closed, self.tell_of_cuts());
+                if !closed.is_empty() {
+                    info!(target: "gate", by = "hand", "{}", answered.summary());
+                }
+                answered
+            }
+            Err(error) => {
+                error!(target: "gate", "not closed as was asked: {error}");
+                Answered::failed(error)
+            }
+        }
+    }
+
+    /// Takes over which doors somebody else has closed, as far as that is known. Not known: they come
+    /// back with the table.
+    pub(super) fn on_external_changes(&mut self, changes: &Changes, now: BootInstant) {
+        self.heed_closed(changes, now);
+        if changes.overrun {
+            self.gate.end_single_use(now);
+        }
+        if !changes.added.is_empty()
+            && let Err(error) = self.gate.report_added_externally(&changes.added, now)
+        {
+            error!(target: "gate", "what others have opened cannot be closed: {error}");
+        }
+        self.tell_of_the_rest();
+    }
+
+    fn heed_closed(&mut self, changes: &Changes, now: BootInstant) {
+        let mut closed = changes.deleted.clone();
+        if changes.overrun {
+            match self.gate.missing(now) {
+                Ok(doors) => closed.extend(doors),
+                Err(error) => warn!(target: "gate", "doors closed by hand may open again: {error}"),
+            }
+        }
+        if closed.is_empty() {
+            return;
+        }
+        match self.gate.handle_external_deletes(&closed, now) {
+            Outcome::Closed(closed) if closed.is_empty() => {}
+            closed @ Outcome::Closed(_) => info!(target: "gate", by = "hand", "{closed}"),
+            other => self.log_outcome(&other, now),
+        }
+    }
+
+    /// Puts up the protection that `settings` ask for, in one transaction.
+    pub(super) fn raise(&mut self, settings: &Settings, up: bool, now: BootInstant) -> Response {
+        let changed =
+            self.gate.reconfigure(table::table_spec(settings), table::ceiling(settings), now);
+        let outcome = if up { changed } else { self.gate.install(now) };
+        self.log_outcome(&outcome, now);
+        self.tell_of_the_rest();
+        outcome.response()
+    }
+
+    /// Whose connections have ended that the gate let in, or that came in without it; what was removed
+    /// that nobody was granted; whether grants are written down.
+    pub(super) fn tell_of_the_rest(&mut self) {
+        if let Some(unknown) = self.gate.take_unknown() {
+            warn!(target: "gate", "{unknown}");
+        }
+        if let Some(error) = self.gate.save_error() {
+            error!(
+                target: "gate",
+                "grants cannot be written down: {error}; a restart now would close them"
+            );
+        }
+        self.tell_of_cuts();
+    }
+
+    /// How many connections were ended.
+    fn tell_of_cuts(&mut self) -> usize {
+        let Some(severed) = self.gate.take_terminated() else { return 0 };
+        if severed.failed.is_some() {
+            warn!(target: "gate", "{severed}");
+        } else {
+            info!(target: "gate", "{severed}");
+        }
+        severed.connections
+    }
+
+    /// Every opening is told here too, whatever the network process says of it.
+    pub(super) fn log_outcome(&mut self, outcome: &Outcome, now: BootInstant) {
+        match outcome {
+            // Whole revocation lists are closed entry by entry; most never had a grant.
+            Outcome::Closed(closed) if closed.is_empty() => {}
+            Outcome::ClosedIssuer { certs: 0, .. } | Outcome::Issuer(_) | Outcome::OnTrial => {}
+            Outcome::Failed(_) => error!(target: "gate", "{outcome}"),
+            // A captured network process may ask as often as it likes, but not fill the disk.
+            Outcome::Refused { .. } | Outcome::NoCapacity(_) => {
+                if let Some(suppressed) =
+                    self.refusals.permit(now.since(BootInstant::default()).as_secs())
+                {
+                    warn!(target: "gate", suppressed, "{outcome}");
+                }
+            }
+            _ => info!(target: "gate", "{outcome}"),
+        }
+    }
+}
+
+/// Our end of a link, while it holds.
+type Link = Option<OwnedFd>;
+
+/// Bytes from a network process, and by which of its links they came.
+struct LinkRecord {
+    link: usize,
+    length: usize,
+    /// One byte more than a request, so that a longer record is not taken for one.
+    bytes: [u8; Request::LEN + 1],
+}
+
+impl LinkRecord {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn is_report(&self) -> bool {
+        crl_marks::is_report(self.bytes())
+    }
+
+    fn is_raise(&self) -> bool {
+        Request::decode(self.bytes()) == Some(Request::Activate)
+    }
+}
+
+/// Records by what they ask for: the protection, nothing but to be remembered, anything else.
+#[derive(Default)]
+struct Gathered {
+    raises: Vec<LinkRecord>,
+    reports: Vec<LinkRecord>,
+    others: Vec<LinkRecord>,
+}
+
+/// Takes records from the links in turn, until none has any more or there are enough.
+fn receive_requests(links: &mut [Link]) -> Gathered {
+    let mut all = Gathered::default();
+    let mut count = 0;
+    let mut full: Vec<usize> = (0..links.len()).collect();
+    while !full.is_empty() && count < CROWD {
+        full.retain(|&place| {
+            let Some(record) = take(links, place) else { return false };
+            count += 1;
+            match () {
+                () if record.is_raise() => all.raises.push(record),
+                () if record.is_report() => all.reports.push(record),
+                () => all.others.push(record),
+            }
+            true
+        });
+    }
+    all
+}
+
+/// Takes what is reported of revocation lists; whether any was newer than all before. It is written down
+/// before it is answered.
+fn note(
+    marks: &mut Keeper,
+    links: &mut [Link],
+    reports: &[LinkRecord],
+    on_trial: bool,
+    now: BootInstant,
+) -> bool {
+    if reports.is_empty() {
+        return false;
+    }
+    let wall = clock::now();
+    let taken: Vec<_> =
+        reports.iter().map(|report| marks.take(report.bytes(), on_trial, wall)).collect();
+    marks.save(now);
+    reply(links, reports, |place| match taken.get(place) {
+        Some(Ok(_)) => Response::Activated,
+        _ => Response::Failed,
+    });
+    for why in taken.iter().filter_map(|one| one.err()) {
+        marks.tell(why, now);
+    }
+    taken.contains(&Ok(true))
+}
+
+/// The next record of one link; a link that has failed is gone.
+fn take(links: &mut [Link], link: usize) -> Option<LinkRecord> {
+    let slot = links.get_mut(link)?;
+    let mut record = LinkRecord { link, length: 0, bytes: [0; Request::LEN + 1] };
+    loop {
+        match recv(slot.as_ref()?.as_raw_fd(), &mut record.bytes, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return None,
+            Ok(0) | Err(_) => *slot = None,
+            Ok(length) => return Some(LinkRecord { length, ..record }),
+        }
+    }
+}
+
+/// Sends every record its answer.
+fn reply(links: &mut [Link], records: &[LinkRecord], mut answer: impl FnMut(usize) -> Response) {
+    for (place, record) in records.iter().enumerate() {
+        let Some(slot) = links.get_mut(record.link) else { continue };
+        let Some(link) = slot else { continue };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        // Who does not read its answers is no network process of ours any more, and must not hold
+        // us up.
+        if send(link.as_raw_fd(), &answer(place).encode(), flags).is_err() {
+            *slot = None;
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! When one network process follows another.
+
+use sknock_gate::BootInstant;
+use tracing::{error, info};
+
+use super::Supervisor;
+
+impl Supervisor {
+    /// A prepared process begins as soon as the state directory is free, and if it knows of the newest
+    /// revocation lists: the one before it may have taken one meanwhile.
+    pub(super) fn advance_reload(&mut self, now: BootInstant) {
+        let Some(next) = self.next.as_mut().filter(|next| next.is_prepared()) else { return };
+        match &mut self.current {
+            // Whoever takes lists without end does not stay by that.
+            Some(current) if !next.is_outdated() || self.renewed => current.finish(now),
+            None if !next.is_outdated() => next.begin(),
+            _ => self.renew(now),
+        }
+    }
+
+    /// Starts the process on its way once more, with the newest marks, and files that are opened now.
+    fn renew(&mut self, now: BootInstant) {
+        let Some(mut next) = self.next.take() else { return };
+        next.kill();
+        self.renewed = true;
+        info!(
+            "a newer revocation list came meanwhile: the new network process is started once more"
+        );
+        if let Ok(network) = self.spawner.start(&next.settings) {
+            self.next = Some(network);
+            return;
+        }
+        self.no_trial();
+        self.spawner.settle(&self.settings);
+        error!("the new network process cannot be started; the last good configuration stays");
+        self.notify.ready("reload failed; running with the last good configuration");
+        if self.current.is_none() {
+            self.again.schedule(now);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What the settings mean for the gate: its rules and its ceiling. Pure, but for the number of the user
+//! who answers knocks.
+
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+use sknock_gate::{
+    Answers, Ceiling, FirewallPolicy, KnockCapture, OnRevoke, PortRange, SourceLimit, TableSpec,
+    Transport,
+};
+use sknock_protocol::{ANSWER_LENGTH, Service, v1, v2};
+
+use super::privilege::Account;
+use crate::config::{self, Intake, KnockSettings, Settings};
+
+/// What the table looks like.
+pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
+    let firewall = &settings.firewall;
+    TableSpec {
+        policy: match firewall.policy {
+            config::FirewallPolicy::None => FirewallPolicy::None,
+            config::FirewallPolicy::Reject => FirewallPolicy::Reject,
+            config::FirewallPolicy::Drop => FirewallPolicy::Drop,
+        },
+        protected: ranges(&firewall.protected),
+        always_open: ranges(&firewall.always_open),
+        knock_ports: ranges(&settings.knocks.ports),
+        knock_lengths: knock_lengths(settings),
+        capture: match settings.knocks.intake {
+            Intake::Socket => KnockCapture::Socket,
+            Intake::Nflog => KnockCapture::Log { group: settings.knocks.group },
+        },
+        source_limit: meter(&settings.knocks),
+        answers: Answers { udp_length: with_header(ANSWER_LENGTH), user: answers(settings) },
+        on_revoke: match settings.revocation.ending {
+            config::OnRevoke::Cut => OnRevoke::Terminate,
+            config::OnRevoke::Close => OnRevoke::KeepExisting,
+        },
+        capacity: settings.grants.live.saturating_mul(2),
+        gc_interval: Duration::from_secs(2),
+    }
+}
+
+/// The user whose process answers. Where there is no such user, no process is started either.
+fn answers(settings: &Settings) -> u32 {
+    let account = Account::find(&settings.process.user);
+    account.map_or_else(|_| geteuid(), |account| account.uid).as_raw()
+}
+
+/// How many knocks of one source count.
+pub(crate) fn meter(knocks: &KnockSettings) -> Option<SourceLimit> {
+    let per_second = knocks.per_source;
+    // Five seconds' worth at one time: many people may be behind one address.
+    let burst = per_second.saturating_mul(5);
+    (per_second > 0).then_some(SourceLimit { per_second, burst, sources: SOURCES })
+}
+
+/// How many sources of each family the kernel remembers for six seconds; takes 13 MB when full.
+const SOURCES: u32 = 65_536;
+
+/// The most that the gate will ever do.
+pub(crate) fn ceiling(settings: &Settings) -> Ceiling {
+    let grants = &settings.grants;
+    let mut services = match grants.services.as_slice() {
+        [] => all_ports().collect(),
+        some => ranges(some),
+    };
+    for knocks in table_spec(settings).dedicated_knock_ports() {
+        services = services.iter().flat_map(|service| service.without(knocks)).collect();
+    }
+    Ceiling {
+        services,
+        longest: Duration::from_secs(grants.longest.into()),
+        live: usize::try_from(grants.live).unwrap_or(usize::MAX),
+        per_second: grants.per_second,
+        shares: grants.shares(),
+    }
+}
+
+/// What is protected and how, in a few words.
+pub(crate) fn summary(settings: &Settings) -> String {
+    let firewall = &settings.firewall;
+    let policy = match firewall.policy {
+        config::FirewallPolicy::None => {
+            return "firewallPolicy = none: nothing is closed".to_owned();
+        }
+        config::FirewallPolicy::Reject => "reject",
+        config::FirewallPolicy::Drop => "drop",
+    };
+    let list = |services: &[Service]| {
+        services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    match (firewall.protected.as_slice(), firewall.always_open.as_slice()) {
+        ([], []) => format!("{policy} everything"),
+        ([], open) => format!("{policy} everything but {}", list(open)),
+        (protected, _) => format!("{policy} {}", list(protected)),
+    }
+}
+
+fn ranges(services: &[Service]) -> Vec<PortRange> {
+    let range = |service: &Service| {
+        let transport = Transport::from_number(service.transport() as u8)?;
+        PortRange::new(transport, service.first(), service.last())
+    };
+    services.iter().filter_map(range).collect()
+}
+
+fn all_ports() -> impl Iterator<Item = PortRange> {
+    [Transport::Tcp, Transport::Udp]
+        .into_iter()
+        .filter_map(|transport| PortRange::new(transport, 1, u16::MAX))
+}
+
+/// The shortest and the longest knock, as the UDP header's length field counts: with its own 8 bytes.
+///
+/// With v1 on, all lengths in between get through, though not all of them are knocks: the kernel has
+/// no cheap way to ask for multiples of 16, and the rest is refused by its length.
+fn knock_lengths(settings: &Settings) -> (u16, u16) {
+    let v2 = with_header(v2::DATAGRAM_LENGTH);
+    match settings.knocks.v1().map(v1::V1Rules::lengths) {
+        None => (v2, v2),
+        Some(v1) => (with_header(*v1.start()).min(v2), with_header(*v1.end()).max(v2)),
+    }
+}
+
+/// What a UDP header says of this payload.
+fn with_header(payload: usize) -> u16 {
+    u16::try_from(payload + 8).unwrap_or(u16::MAX)
+}
