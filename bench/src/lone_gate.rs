@@ -72,10 +72,17 @@ impl LoneGate {
     fn ask(&mut self, request: &Request) -> Duration {
         let record = request.encode().expect("it fits");
         let watch = Stopwatch::start();
-        let happened = self.gate.handle(&record, BootInstant::now());
+        let happened = handle(&mut self.gate, &record);
         let took = watch.elapsed();
         let refused = matches!(happened, Outcome::Refused { .. } | Outcome::Failed(_));
         assert!(!refused, "the gate: {happened}");
         took
     }
+}
+
+/// Serves one record, as the privileged process does with all that it has received.
+pub(crate) fn handle(gate: &mut Gate, record: &[u8]) -> Outcome {
+    let outcome = gate.handle_batch(&[record], BootInstant::now()).pop();
+    gate.flush_conntrack();
+    outcome.expect("one answer to each record")
 }

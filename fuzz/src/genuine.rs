@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
 };
 use serde_json::Value;
-use sknock_protocol::{Timestamp, PrivateKey, ServerKey};
+use sknock_protocol::{PrivateKey, ServerKey, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::hex;

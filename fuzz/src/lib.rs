@@ -10,6 +10,19 @@ pub mod original;
 pub mod pfx;
 
 use serde_json::Value;
+use sknock_protocol::{Datagram, Timestamp};
+use sknock_server::pipeline::{Pipeline, Refused};
+use sknock_server::policy::Grant;
+use sknock_server::replay::ReplayStore;
+
+/// Both steps of a knock that does not wait between them.
+pub fn through<R: ReplayStore>(
+    pipeline: &Pipeline<R>,
+    datagram: Datagram<'_>,
+    now: Timestamp,
+) -> Result<Grant, Refused> {
+    pipeline.decide(pipeline.receive(datagram, now)?, now)
+}
 
 /// Bytes that a vector writes in hexadecimal digits.
 fn hex(value: &Value) -> Vec<u8> {

@@ -8,7 +8,7 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::Value;
-use sknock_protocol::{Bundle, Timestamp, ServerKey};
+use sknock_protocol::{Bundle, ServerKey, Timestamp};
 
 use crate::hex;
 use crate::pfx::PASSWORD;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sknock_protocol::{KnockId, Timestamp};
-use sknock_server::replay::{BootId, Journal, OneTimeKey, ReplayStore, ReplayEntry, Recorded};
+use sknock_server::replay::{BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore};
 use tempfile::TempDir;
 
 const WINDOW: Duration = Duration::from_secs(30);

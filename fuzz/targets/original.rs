@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sknock_fuzz::original::{AUTHORITY, KNOCK, Knock, SOURCE, padded, server_key};
+use sknock_fuzz::through;
 use sknock_protocol::service::all_covered;
 use sknock_protocol::{
-    TrustStore, Datagram, KnockId, Timestamp, Refusal, Revocation, KnockRules, Verifier, v1, v2,
+    Datagram, KnockId, KnockRules, Refusal, Revocation, Timestamp, TrustStore, Verifier, v1, v2,
 };
-use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::Policy;
+use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::replay::Memory;
 
 const WINDOW: Duration = Duration::from_secs(7);
@@ -33,7 +34,7 @@ static VERIFIERS: LazyLock<[Arc<Verifier>; 2]> = LazyLock::new(|| {
 
 static GENUINE: LazyLock<KnockId> = LazyLock::new(|| {
     let datagram = Datagram::new(SOURCE.parse().expect("an address"), KNOCK.datagram);
-    pipeline(1).handle(datagram, KNOCK.at).expect("the vector is granted").id()
+    through(&pipeline(1), datagram, KNOCK.at).expect("the vector is granted").id()
 });
 
 fuzz_target!(|input: &[u8]| {
@@ -45,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
     let pipeline = pipeline(*scene);
 
     let datagram = Datagram::new(source, &bytes);
-    let Ok(grant) = pipeline.handle(datagram, now) else { return };
+    let Ok(grant) = through(&pipeline, datagram, now) else { return };
     assert_ne!(bytes.len(), v2::DATAGRAM_LENGTH, "a v2 knock, sealed by nobody");
     assert_eq!(grant.services().len(), 1);
     assert!(all_covered(&grant.services()[0], &grant.subject().allowed));
@@ -53,7 +54,7 @@ fuzz_target!(|input: &[u8]| {
     if genuine % 4 < 3 {
         assert_eq!(grant.id(), *GENUINE, "somebody without the client's key was let in");
     }
-    let again = pipeline.handle(datagram, now).map(|_| ()).map_err(|refused| refused.reason);
+    let again = through(&pipeline, datagram, now).map(|_| ()).map_err(|refused| refused.reason);
     assert_eq!(again, Err(Refusal::Repeated), "a knock was granted twice");
 });
 
@@ -73,6 +74,6 @@ fn pipeline(scene: u8) -> Pipeline<Memory> {
         revocation: Arc::new(InForce::new(Revocation::NotConfigured)),
         replay: Memory::new(WINDOW, 8),
         policy: Policy::new(None, seconds(15), seconds(600)),
-        dismissed: RefusedKnocks::default(),
+        refused_knocks: RefusedKnocks::default(),
     }
 }

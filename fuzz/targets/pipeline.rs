@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sknock_fuzz::genuine::{AUTHORITY, FRAME, KNOCKS, Knock, MESSAGE, server_key};
+use sknock_fuzz::through;
 use sknock_protocol::service::all_covered;
 use sknock_protocol::{
-    TrustStore, Datagram, Timestamp, Refusal, Revocation, RevocationList, RevocationLists, KnockRules,
-    Verifier,
+    Datagram, KnockRules, Refusal, Revocation, RevocationList, RevocationLists, Timestamp,
+    TrustStore, Verifier,
 };
-use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::in_force::InForce;
 use sknock_server::pipeline::Pipeline;
 use sknock_server::policy::{Grant, MAX_PORTS, Policy};
+use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::replay::Memory;
 
 const WINDOW: Duration = Duration::from_secs(7);
@@ -29,13 +30,14 @@ const V6: &str = "[2001:db8::7]:40000";
 static VERIFIERS: LazyLock<[Arc<Verifier>; 4]> = LazyLock::new(|| {
     [(false, false), (false, true), (true, false), (true, true)].map(|(unsigned, second)| {
         let anchors = TrustStore::new(&[AUTHORITY.to_vec()], 4).expect("an authority");
-        let rules = KnockRules { window: WINDOW, unsigned_address: unsigned, second_address: second };
+        let rules =
+            KnockRules { window: WINDOW, unsigned_address: unsigned, second_address: second };
         Arc::new(Verifier::new(server_key(), anchors, rules))
     })
 });
 
 static LISTS: LazyLock<Revocation> = LazyLock::new(|| {
-    let list = RevocationList::verify(CRL, VERIFIERS[0].anchors()).expect("a list");
+    let list = RevocationList::verify(CRL, VERIFIERS[0].trust_store()).expect("a list");
     Revocation::Lists(RevocationLists::new(Duration::ZERO).with(list))
 });
 
@@ -48,12 +50,12 @@ fuzz_target!(|input: &[u8]| {
     let pipeline = pipeline(*scene);
 
     let datagram = Datagram::new(source, &datagram);
-    let Ok(grant) = pipeline.handle(datagram, now) else { return };
+    let Ok(grant) = through(&pipeline, datagram, now) else { return };
     check(&grant, *scene);
     if genuine % 5 < 3 {
         assert_eq!(grant.id().0, knock.id, "somebody without a client's key was let in");
     }
-    let again = pipeline.handle(datagram, now).map(|_| ()).map_err(|refused| refused.reason);
+    let again = through(&pipeline, datagram, now).map(|_| ()).map_err(|refused| refused.reason);
     assert_eq!(again, Err(Refusal::Repeated), "a knock was granted twice");
 });
 
@@ -87,7 +89,7 @@ fn pipeline(scene: u8) -> Pipeline<Memory> {
         revocation: Arc::new(InForce::new(revocation)),
         replay: Memory::new(WINDOW, 8),
         policy: Policy::new(offered, Duration::from_secs(15), LONGEST),
-        dismissed: RefusedKnocks::default(),
+        refused_knocks: RefusedKnocks::default(),
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sknock_gate::{
-    Response, TokenBucket, Ceiling, CertId, GrantLabel, GrantTable, MAX_COMMENT, ApprovedGrant, PortRange, Request,
-    Shares, Transport, BootInstant,
+    ApprovedGrant, BootInstant, Ceiling, CertId, GrantLabel, GrantTable, MAX_COMMENT, PortRange,
+    Request, Response, Shares, TokenBucket, Transport,
 };
 
 const LONGEST: u32 = 60;

@@ -12,7 +12,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsage
 use sknock_fuzz::der::{self, CONTEXT_0, INTEGER, UTC_TIME};
 use sknock_fuzz::genuine::{AUTHORITY, pkcs8};
 use sknock_protocol::revocation_fuzzing::covers;
-use sknock_protocol::{TrustStore, RevocationList};
+use sknock_protocol::{RevocationList, TrustStore};
 
 /// Lists that the reference authority signed.
 const GENUINE: [&[u8]; 3] = [

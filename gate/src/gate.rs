@@ -73,14 +73,6 @@ impl Gate {
         }
     }
 
-    /// Serves one record, whatever it is; send back what [`Outcome::response`] says.
-    pub fn handle(&mut self, record: &[u8], now: BootInstant) -> Outcome {
-        let outcome = self.serve(record, now);
-        self.save(now);
-        self.flush_conntrack();
-        outcome
-    }
-
     fn serve(&mut self, record: &[u8], now: BootInstant) -> Outcome {
         match Request::decode(record) {
             None => Outcome::Refused { deny_reason: DenyReason::NotARequest, label: None },
@@ -251,7 +243,10 @@ impl Gate {
     fn try_open(&mut self, grant: &ApprovedGrant, now: BootInstant) -> Result<(), FirewallError> {
         let (elements, freed) = (self.grants.elements_for(grant, now), self.unblocked_by(grant));
         let change = Change { add: &elements, unblock: &freed, ..Change::default() };
-        let added = if self.grants.is_new(grant) && freed.is_empty() {
+        let is_new = self.grants.is_new(grant);
+        // Into memory first, as in a batch: what the kernel refuses is undone.
+        let replaced = self.grants.record(grant, now);
+        let added = if is_new && freed.is_empty() {
             self.firewall.add(&elements)
         } else {
             self.firewall.change(&change)
@@ -263,13 +258,19 @@ impl Gate {
         };
         match added {
             Err(error) if error.not_found() => {
-                // Somebody flushed the table and its events are not read yet.
+                // Somebody flushed the table and its events are not read yet. The table comes back with
+                // what was granted before.
+                self.grants.undo(grant, replaced);
                 self.install_table(now)?;
                 self.firewall.change(&change)?;
+                self.grants.record(grant, now);
             }
-            result => result?,
+            Err(error) => {
+                self.grants.undo(grant, replaced);
+                return Err(error);
+            }
+            Ok(()) => {}
         }
-        self.grants.record(grant, now);
         self.note_opening(grant, &freed, now);
         self.mark_opened(grant, &freed);
         Ok(())

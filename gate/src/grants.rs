@@ -20,6 +20,10 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct GrantTable(GrantIndex);
 
+/// The entries that a grant has replaced in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Replaced(Vec<GrantEntry>);
+
 impl GrantTable {
     /// How many doors are open, each counted once for every holder. After [`GrantTable::expire`] exact.
     pub fn len(&self) -> usize {
@@ -92,17 +96,23 @@ impl GrantTable {
         grant.grant_keys().all(|grant_key| self.0.on(&grant_key).next().is_none())
     }
 
-    /// Remembers an opening that is in the kernel.
-    pub fn record(&mut self, grant: &ApprovedGrant, now: BootInstant) {
+    /// Records a grant; returns the entries of the same certificate that it replaces, for
+    /// [`Self::undo`].
+    pub fn record(&mut self, grant: &ApprovedGrant, now: BootInstant) -> Replaced {
+        let cert = grant.label().cert;
+        let before = grant.grant_keys().filter_map(|key| self.0.find(&key, &cert).copied());
+        let replaced = Replaced(before.collect());
         entries(grant, now).for_each(|entry| self.keep(entry));
+        replaced
     }
 
-    /// Forgets an opening that was recorded as news and did not get into the kernel.
-    pub(crate) fn undo(&mut self, grant: &ApprovedGrant) {
+    /// Takes back a grant that the kernel refused; `replaced` is what [`Self::record`] returned.
+    pub fn undo(&mut self, grant: &ApprovedGrant, replaced: Replaced) {
         let cert = grant.label().cert;
         for grant_key in grant.grant_keys() {
             self.0.take(&grant_key, &cert);
         }
+        replaced.0.into_iter().for_each(|entry| self.keep(entry));
     }
 
     /// What closing everything of `cert` means for the kernel: doors to remove, and doors that

@@ -88,7 +88,8 @@ pub fn explain(
     for file in files {
         let payload = read(DATAGRAM, file)?;
         pipeline.replay = memories.remove(&payload).unwrap_or_else(|| memory(settings));
-        let outcome = pipeline.handle(Datagram::new(from, &payload), at);
+        let received = pipeline.receive(Datagram::new(from, &payload), at);
+        let outcome = received.and_then(|knock| pipeline.decide(knock, at));
         let line = match &outcome {
             Ok(grant) => granted(file, grant),
             Err(refused) => refusal(file, refused),

@@ -3,7 +3,7 @@
 //! ```text
 //! intake -Datagram-> pipeline: unveil > verify > admit > authorize -Grant-> gate
 //! ```
-//! The whole story is [`pipeline::Pipeline::handle`].
+//! The whole story is [`pipeline::Pipeline::receive`], [`pipeline::Pipeline::decide`], [`pipeline::Pipeline::open`].
 
 #![deny(clippy::print_stderr, clippy::print_stdout)] // they panic where nobody can hear them
 

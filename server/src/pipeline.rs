@@ -29,22 +29,17 @@ pub struct Pipeline<R> {
 }
 
 impl<R: ReplayStore> Pipeline<R> {
-    /// Takes a datagram that arrived at `now` to a grant, or says why not.
-    ///
-    /// The intake calls the two halves itself: between them knocks wait, fairly, for their turn.
-    pub fn handle(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Grant, Refused> {
-        self.judge(self.unveil(datagram, now)?, now)
-    }
-
-    /// Sorts out, at next to no cost, what nobody needs to judge: strangers and repetitions.
-    pub fn unveil(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Unveiled, Refused> {
+    /// First step: takes off the veil of a datagram that arrived at `now`, and refuses junk and
+    /// repetitions. Costs no public-key operation. Between the steps knocks wait in a fair queue.
+    pub fn receive(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Unveiled, Refused> {
         let unveiled = self.verifier.unveil(datagram)?;
         self.check_repeat(&unveiled, now)?;
         Ok(unveiled)
     }
 
-    /// Judges what arrived at `now`.
-    pub fn judge(&self, unveiled: Unveiled, now: Timestamp) -> Result<Grant, Refused> {
+    /// Second step: verifies the knock that arrived at `now`, uses it up, and says what its client may
+    /// have.
+    pub fn decide(&self, unveiled: Unveiled, now: Timestamp) -> Result<Grant, Refused> {
         // It may have been admitted or refused while this one waited.
         let name = self.check_repeat(&unveiled, now)?;
         let revocation = self.revocation.load();
@@ -68,7 +63,7 @@ impl<R: ReplayStore> Pipeline<R> {
         self.policy.authorize(admitted, now).map_err(|reason| refused(reason, Before::Never))
     }
 
-    /// Opens what was granted, unless lists have come into force meanwhile that refuse it. `open` is the
+    /// Third step: opens what was granted, unless lists have come into force meanwhile that refuse it. `open` is the
     /// gate; while it is asked, no list comes into force and is acted upon. The refused are given back.
     pub fn open<T>(
         &self,

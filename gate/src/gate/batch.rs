@@ -2,12 +2,13 @@
 //! transaction. If that fails, each has its own, so that none suffers for another.
 
 use super::Gate;
+use crate::grants::Replaced;
 use crate::{ApprovedGrant, BootInstant, GrantElement, GrantRequest, Outcome, Request};
 
 /// Openings that memory has already and the kernel has not. No two share a door.
 #[derive(Default)]
 struct OpenBatch {
-    grants: Vec<(usize, ApprovedGrant)>,
+    grants: Vec<(usize, ApprovedGrant, Replaced)>,
     elements: Vec<GrantElement>,
 }
 
@@ -47,8 +48,8 @@ impl Gate {
         match self.ceiling.check(grant_request, &self.grants, &mut self.bucket, now) {
             Ok(grant) if self.grants.is_new(&grant) && self.unblocked_by(&grant).is_empty() => {
                 batch.elements.extend(self.grants.elements_for(&grant, now));
-                self.grants.record(&grant, now);
-                batch.grants.push((place, grant));
+                let replaced = self.grants.record(&grant, now);
+                batch.grants.push((place, grant, replaced));
             }
             // It touches what is open, perhaps by somebody in the crowd.
             Ok(grant) => {
@@ -72,17 +73,21 @@ impl Gate {
     ) {
         let OpenBatch { grants, elements } = std::mem::take(batch);
         if self.firewall.add(&elements).is_ok() {
-            for (_, grant) in &grants {
+            for (_, grant, _) in &grants {
                 self.note_opening(grant, &[], now);
                 self.mark_opened(grant, &[]);
             }
-            outcome.extend(grants.into_iter().map(|(place, one)| (place, Outcome::Opened(one))));
+            outcome.extend(grants.into_iter().map(|(place, one, _)| (place, Outcome::Opened(one))));
             return;
         }
-        for (_, grant) in &grants {
-            self.grants.undo(grant);
-        }
-        for (place, grant) in grants {
+        let undone: Vec<_> = grants
+            .into_iter()
+            .map(|(place, grant, replaced)| {
+                self.grants.undo(&grant, replaced);
+                (place, grant)
+            })
+            .collect();
+        for (place, grant) in undone {
             outcome.push((place, self.apply(grant, now)));
         }
     }

@@ -7,7 +7,8 @@ use crate::reach::Found::{Closed, Open, Silent};
 use crate::reach::{Site, each, listen};
 use crate::session::{Flow, Talk};
 use crate::setup::{
-    ask, ceiling, cert, elements, grant_request, held_by, once, open, raised, rules, tcp, udp,
+    ask, ceiling, cert, elements, grant_request, handle, held_by, once, open, raised, rules, tcp,
+    udp,
 };
 
 /// Closes all that the holder with this serial number has.
@@ -45,7 +46,7 @@ fn a_connection_ends_whose_grant_has_ended_by_itself_before() {
     until("the kernel ends the grant", || elements(&site.host).is_empty());
     talks.iter().for_each(Talk::must_pass);
     let later = BootInstant::now().after(std::time::Duration::from_secs(1));
-    let outcome = gate.handle(&Request::close(cert(1)).encode().unwrap(), later);
+    let outcome = handle(&mut gate, &Request::close(cert(1)).encode().unwrap(), later);
     assert_eq!(outcome.response(), Response::Closed { count: 0 });
     talks.iter().for_each(Talk::must_be_dead);
 }

@@ -11,8 +11,8 @@ use sknock_gate::{
 
 use crate::netns::{Net, until};
 use crate::setup::{
-    ask, begun, ceiling, cert, elements, grant_request, held_by, once, open, raised, range, rules,
-    tcp, tell, udp,
+    ask, begun, ceiling, cert, elements, grant_request, handle, held_by, once, open, raised, range,
+    rules, tcp, tell, udp,
 };
 
 const ALICE: &str = "192.0.2.7";
@@ -60,7 +60,7 @@ fn the_kernel_ends_a_grant_and_the_gate_forgets_it() {
     let record = Request::Open(grant_request(&[ALICE], &[tcp(80)], 60)).encode().unwrap();
     // The kernel counts in jiffies and may be some milliseconds ahead of the gate.
     let later = BootInstant::now().after(Duration::from_secs(1));
-    assert!(matches!(gate.handle(&record, later), Outcome::Opened(_)));
+    assert!(matches!(handle(&mut gate, &record, later), Outcome::Opened(_)));
     assert_eq!(gate.live().len(), 1);
 }
 
@@ -367,7 +367,7 @@ fn garbage_is_answered_and_opens_nothing() {
         let mut padded = good.to_vec();
         padded.resize(length, 0);
         for record in [noise, padded].iter().filter(|record| record.as_slice() != good) {
-            let outcome = gate.handle(record, BootInstant::now());
+            let outcome = handle(&mut gate, record, BootInstant::now());
             assert_eq!(outcome.response(), Response::Refused(DenyReason::NotARequest));
         }
     }

@@ -12,7 +12,7 @@ use sknock_gate::{
 
 use crate::netns::Net;
 use crate::setup::{
-    ask, begun, ceiling, cert, elements, grant_request, held_by, range, rules, tcp,
+    ask, begun, ceiling, cert, elements, grant_request, handle, held_by, range, rules, tcp,
 };
 
 const ADDRESSES: [&str; 3] = ["192.0.2.7", "192.0.2.8", "2001:db8::7"];
@@ -124,7 +124,7 @@ impl<'n> World<'n> {
                 self.model.retain(|(_, other), _| *other != cert(*who));
             }
             Event::Garbage(bytes) => {
-                let outcome = self.gate.handle(bytes, BootInstant::now());
+                let outcome = handle(&mut self.gate, bytes, BootInstant::now());
                 assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome}");
             }
             Event::Flush(which) => self.flush(FLUSHES[*which]),

@@ -118,9 +118,16 @@ pub(crate) fn ask(gate: &mut Gate, request: &Request) -> Response {
     Response::decode(&tell(gate, request).response().encode()).unwrap()
 }
 
+/// Serves one record, as the loop of the privileged process does with all that it has received.
+pub(crate) fn handle(gate: &mut Gate, record: &[u8], now: BootInstant) -> Outcome {
+    let outcome = gate.handle_batch(&[record], now).pop().expect("one answer to each record");
+    gate.flush_conntrack();
+    outcome
+}
+
 /// The same, but what happened.
 pub(crate) fn tell(gate: &mut Gate, request: &Request) -> Outcome {
-    gate.handle(&request.encode().unwrap(), BootInstant::now())
+    handle(gate, &request.encode().unwrap(), BootInstant::now())
 }
 
 /// Opens, and it must.

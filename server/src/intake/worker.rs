@@ -113,7 +113,7 @@ impl<R: ReplayStore> Worker<'_, R> {
         let Received { ends, payload } = received;
         let now = (self.clock)();
         let datagram = Datagram::new(ends.source, payload);
-        match self.pipeline.unveil(datagram, now) {
+        match self.pipeline.receive(datagram, now) {
             Ok(unveiled) => {
                 let waiting = QueuedKnock { unveiled, ends, received: now };
                 if queue.push(ends.source.ip(), waiting).is_some() {
@@ -132,7 +132,7 @@ impl<R: ReplayStore> Worker<'_, R> {
         };
         for QueuedKnock { unveiled, ends, received } in waiting {
             let source = unveiled.source();
-            match self.pipeline.judge(unveiled, received) {
+            match self.pipeline.decide(unveiled, received) {
                 Ok(grant) => {
                     asking.push((grant.id(), ends));
                     grants.push((grant, received));

@@ -140,7 +140,11 @@ impl<R: ReplayStore> World<R> {
     }
 
     fn handle(&self, payload: &[u8]) -> Result<Grant, Refused> {
-        self.pipeline.handle(Datagram::new(HOME, payload), NOW)
+        self.handle_from(Datagram::new(HOME, payload))
+    }
+
+    fn handle_from(&self, datagram: Datagram<'_>) -> Result<Grant, Refused> {
+        self.pipeline.decide(self.pipeline.receive(datagram, NOW)?, NOW)
     }
 
     fn refusal(&self, payload: &[u8]) -> Refusal {
@@ -227,7 +231,7 @@ fn a_knock_from_elsewhere_is_refused_and_stays_good() {
     let world = world();
     let knock = world.seal(&wish());
     let elsewhere = Datagram::new("198.51.100.1:4000".parse().unwrap(), &knock.datagram);
-    let refused = world.pipeline.handle(elsewhere, NOW).unwrap_err();
+    let refused = world.handle_from(elsewhere).unwrap_err();
     assert_eq!(refused.reason, Refusal::AddressMismatch);
     assert!(world.handle(&knock.datagram).is_ok());
     let unsigned = KnockRequest { address: ClaimedAddress::Source, ..wish() };

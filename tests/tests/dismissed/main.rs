@@ -22,7 +22,7 @@ fn elsewhere(number: u16) -> SocketAddr {
 }
 
 fn refused(scene: &Scene, packet: &Packet, source: SocketAddr, now: Timestamp) -> Refused {
-    scene.pipeline.handle(Datagram::new(source, packet), now).unwrap_err()
+    scene.handle(Datagram::new(source, packet), now).unwrap_err()
 }
 
 /// Sends it often, from everywhere, in this and later seconds; how many decryptions that was.
@@ -83,7 +83,7 @@ fn what_lists_and_dates_may_change_is_decrypted_once_a_second_until_it_is_too_ol
 fn a_knock_that_was_forgotten_is_decrypted_once_more_and_no_more() {
     let scene = Scene::new();
     let packet = scene.seal(&wish());
-    assert!(scene.pipeline.handle(Datagram::new(HOME, &packet), noon()).is_ok());
+    assert!(scene.handle(Datagram::new(HOME, &packet), noon()).is_ok());
     let scene = scene.with_an_empty_memory();
     let later = noon().after(2 * WINDOW);
     assert_eq!(sent_often(&scene, &packet, Refusal::StampTooOld, later), 1);
@@ -118,7 +118,7 @@ fn a_copy_from_elsewhere_does_not_spoil_the_original() {
         let refusal = refused(&scene, &packet, elsewhere(number), noon());
         assert_eq!(refusal.reason, Refusal::AddressMismatch);
     }
-    assert!(scene.pipeline.handle(Datagram::new(HOME, &packet), noon()).is_ok());
+    assert!(scene.handle(Datagram::new(HOME, &packet), noon()).is_ok());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn the_same_one_time_key_with_other_content_does_not_spoil_the_original() {
     let forged = scene.with_other_ciphertext(&packet);
     assert_eq!(refused(&scene, &forged, HOME, noon()).reason, Refusal::NotForThisServer);
     assert_eq!(refused(&scene, &forged, HOME, noon()).before, Before::Once);
-    assert!(scene.pipeline.handle(Datagram::new(HOME, &packet), noon()).is_ok());
+    assert!(scene.handle(Datagram::new(HOME, &packet), noon()).is_ok());
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_copy_while_the_clock_was_wrong_does_not_spoil_the_original() {
     for wrong in [noon().after(2 * WINDOW), noon().before(2 * WINDOW)] {
         let _ = refused(&scene, &packet, HOME, wrong);
     }
-    assert!(scene.pipeline.handle(Datagram::new(HOME, &packet), noon()).is_ok());
+    assert!(scene.handle(Datagram::new(HOME, &packet), noon()).is_ok());
 }
 
 #[test]
@@ -148,14 +148,14 @@ fn a_copy_under_older_lists_does_not_spoil_the_original() {
     scene.list(true);
     assert_eq!(refused(&scene, &packet, HOME, noon()).reason, Refusal::RevocationUnknown);
     scene.list(false);
-    assert!(scene.pipeline.handle(Datagram::new(HOME, &packet), noon()).is_ok());
+    assert!(scene.handle(Datagram::new(HOME, &packet), noon()).is_ok());
 }
 
 #[test]
 fn what_had_no_room_gets_in_when_there_is_some() {
     let scene = Scene::with_capacity(1);
     let (first, second) = (scene.seal(&wish()), scene.seal(&wish()));
-    assert!(scene.pipeline.handle(Datagram::new(HOME, &first), noon().before(WINDOW / 2)).is_ok());
+    assert!(scene.handle(Datagram::new(HOME, &first), noon().before(WINDOW / 2)).is_ok());
     let before = scene.pipeline.verifier.decrypted();
     for _ in 0..100 {
         assert_eq!(refused(&scene, &second, HOME, noon()).reason, Refusal::ReplayMemoryFull);
@@ -163,7 +163,7 @@ fn what_had_no_room_gets_in_when_there_is_some() {
     assert_eq!(scene.pipeline.verifier.decrypted(), before + 1);
     let scene = scene.with_an_empty_memory();
     let later = noon().after(Duration::from_secs(1));
-    assert!(scene.pipeline.handle(Datagram::new(HOME, &second), later).is_ok());
+    assert!(scene.handle(Datagram::new(HOME, &second), later).is_ok());
 }
 
 /// Whatever copies of it come before, from wherever and under whatever clock and lists: the original counts,
@@ -186,11 +186,11 @@ fn no_copy_that_is_refused_keeps_the_original_out() {
                 _ if listed || now.distance(noon()) > WINDOW => (HOME, &packet),
                 _ => (elsewhere(2), &packet),
             };
-            assert!(scene.pipeline.handle(Datagram::new(source, bytes), now).is_err());
+            assert!(scene.handle(Datagram::new(source, bytes), now).is_err());
         }
         scene.list(false);
-        assert!(scene.pipeline.handle(Datagram::new(HOME, &packet), noon()).is_ok());
-        assert!(scene.pipeline.handle(Datagram::new(HOME, &packet), noon()).is_err());
+        assert!(scene.handle(Datagram::new(HOME, &packet), noon()).is_ok());
+        assert!(scene.handle(Datagram::new(HOME, &packet), noon()).is_err());
         if chance.once_in(20) {
             scene = scene.with_an_empty_memory();
         }

@@ -9,12 +9,12 @@ use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::hmac;
 use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest, seal};
 use sknock_protocol::{
-    Bundle, Identity, KnockRules, Revocation, RevocationLists, ServerCertificate, ServerKey,
-    Timestamp, TrustStore, Verifier,
+    Bundle, Datagram, Identity, KnockRules, Revocation, RevocationLists, ServerCertificate,
+    ServerKey, Timestamp, TrustStore, Verifier,
 };
 use sknock_server::in_force::InForce;
-use sknock_server::pipeline::Pipeline;
-use sknock_server::policy::Policy;
+use sknock_server::pipeline::{Pipeline, Refused};
+use sknock_server::policy::{Grant, Policy};
 use sknock_server::refused_knocks::RefusedKnocks;
 use sknock_server::replay::Memory;
 use sknock_tests::Authority;
@@ -79,6 +79,10 @@ impl Scene {
     }
 
     /// Whether revocation lists are asked for, of which there is none.
+    pub(crate) fn handle(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Grant, Refused> {
+        self.pipeline.decide(self.pipeline.receive(datagram, now)?, now)
+    }
+
     pub(crate) fn list(&self, needed: bool) {
         let none = RevocationLists::new(Duration::from_secs(3600));
         let lists = if needed { Revocation::Lists(none) } else { Revocation::NotConfigured };

@@ -83,7 +83,9 @@ impl Scene {
     }
 
     fn handle(&self, knock: &Received) -> Result<policy::Grant, Refusal> {
-        self.0.handle(datagram(knock), now(knock)).map_err(|refused| refused.reason)
+        let received = self.0.receive(datagram(knock), now(knock));
+        let decided = received.and_then(|received| self.0.decide(received, now(knock)));
+        decided.map_err(|refused| refused.reason)
     }
 
     /// What the pipeline does once a knock is proven.
