@@ -9,7 +9,7 @@ use x509_parser::prelude::{ASN1Time, FromDer, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::folder::OutputFolder;
-use crate::key::SigningKey;
+use crate::key::P256KeyPair;
 use crate::name::MAX_LENGTH;
 use crate::ownership::Guarded;
 use crate::validity::{ValidityPeriod, calendar};
@@ -24,7 +24,7 @@ pub(crate) const PEM_FILE: &str = "ca.pem";
 
 /// A key that signs, and the certificate that says so.
 pub(crate) struct Ca {
-    pub(crate) key: SigningKey,
+    pub(crate) key: P256KeyPair,
     pub(crate) certificate: Vec<u8>,
     /// The common name.
     pub(crate) name: String,
@@ -49,7 +49,7 @@ impl Ca {
             Some(name) => checked(name)?,
             None => format!("sKnock CA {}", &serial.to_string()[..8]),
         };
-        let key = SigningKey::generate()?;
+        let key = P256KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params.serial_number = Some(SerialNumber::from_slice(serial.as_bytes()));
         params.not_before = calendar(validity.not_before)?;
@@ -78,7 +78,7 @@ impl Ca {
         let pem = Zeroizing::new(folder.read(KEY_FILE, Guarded::Reading)?);
         let key = std::str::from_utf8(&pem)
             .ok()
-            .and_then(SigningKey::from_pem)
+            .and_then(P256KeyPair::from_pem)
             .ok_or_else(|| damaged(KEY_FILE, "no P-256 key in PEM"))?;
         let certificate = folder.read(CERTIFICATE_FILE, Guarded::Writing)?;
         let facts = Facts::read(&certificate)
@@ -100,7 +100,7 @@ impl Ca {
     pub(crate) fn certify(
         &self,
         params: &CertificateParams,
-        key: &SigningKey,
+        key: &P256KeyPair,
     ) -> Result<Vec<u8>, AuthorityError> {
         let certificate =
             params.signed_by(key.pair(), &self.issuer()?).map_err(AuthorityError::certificate)?;

@@ -6,7 +6,7 @@ use sknock_protocol::{Service, Timestamp};
 
 use crate::authority::Authority;
 use crate::folder::Access;
-use crate::key::SigningKey;
+use crate::key::P256KeyPair;
 use crate::register::{CertificateKind, Register, RegisterEntry};
 use crate::validity::{ValidityPeriod, whole_second};
 use crate::{AuthorityError, CertificateName, RandomSerial, clock, leaf, pfx};
@@ -102,7 +102,7 @@ impl Authority {
         entry: &RegisterEntry,
         password: &str,
     ) -> Result<(), AuthorityError> {
-        let key = SigningKey::generate()?;
+        let key = P256KeyPair::generate()?;
         let certificate = leaf::certify(entry, &key, &self.ca)?;
         let pfx = pfx::seal(entry, &key, &certificate, &self.ca.certificate, password)?;
         let contents = [(&pfx, Access::Secret), (&certificate, Access::Public)];

@@ -6,9 +6,9 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::AuthorityError;
 
 /// A key pair, ECDSA with SHA-256 on P-256.
-pub(crate) struct SigningKey(KeyPair);
+pub(crate) struct P256KeyPair(KeyPair);
 
-impl SigningKey {
+impl P256KeyPair {
     pub(crate) fn generate() -> Result<Self, AuthorityError> {
         KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
             .map(Self)
@@ -35,7 +35,7 @@ impl SigningKey {
     }
 }
 
-impl Drop for SigningKey {
+impl Drop for P256KeyPair {
     fn drop(&mut self) {
         self.0.zeroize();
     }

@@ -9,7 +9,7 @@ use rcgen::{
 use sknock_protocol::{Service, authorization};
 
 use crate::ca::Ca;
-use crate::key::SigningKey;
+use crate::key::P256KeyPair;
 use crate::name::is_dns_name;
 use crate::validity::calendar;
 use crate::{AuthorityError, CertificateKind, CertificateName, RegisterEntry};
@@ -23,7 +23,7 @@ pub const MAX_CLIENT_CERTIFICATE: usize = 1044 - 35 - 81 - 72;
 /// The certificate, in DER, that says of the holder of `key` what `entry` says.
 pub(crate) fn certify(
     entry: &RegisterEntry,
-    key: &SigningKey,
+    key: &P256KeyPair,
     ca: &Ca,
 ) -> Result<Vec<u8>, AuthorityError> {
     let mut params = params(entry)?;

@@ -6,7 +6,7 @@ use p12_keystore::{
     PrivateKeyChain,
 };
 
-use crate::key::SigningKey;
+use crate::key::P256KeyPair;
 use crate::{AuthorityError, RegisterEntry};
 
 /// Rounds of PBKDF2 and of the MAC's key derivation. A client opens its file at every knock, so this
@@ -18,7 +18,7 @@ const ITERATIONS: u32 = 100_000;
 /// It holds the key, the `certificate` that `entry` is about, and the authority's (both DER).
 pub(crate) fn seal(
     entry: &RegisterEntry,
-    key: &SigningKey,
+    key: &P256KeyPair,
     certificate: &[u8],
     authority: &[u8],
     password: &str,

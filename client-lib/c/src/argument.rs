@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
 use std::{ptr, slice};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CallFailure, Outcome};
 
 /// No identity and no certificate is larger, in bytes: as `sknock::open_identity` has it.
 const LARGEST: usize = 1024 * 1024;
@@ -19,19 +19,19 @@ pub struct Text<'a>(*const c_char, PhantomData<&'a ()>);
 
 impl<'a> Text<'a> {
     /// The text; neither NULL nor anything but UTF-8.
-    pub(crate) fn read(self, name: &str) -> Result<&'a str, Failure> {
-        self.read_if_any(name)?.ok_or_else(|| Failure::null(name))
+    pub(crate) fn read(self, name: &str) -> Result<&'a str, CallFailure> {
+        self.read_if_any(name)?.ok_or_else(|| CallFailure::null(name))
     }
 
     /// The text, if it is not NULL; nothing but UTF-8.
-    pub(crate) fn read_if_any(self, name: &str) -> Result<Option<&'a str>, Failure> {
+    pub(crate) fn read_if_any(self, name: &str) -> Result<Option<&'a str>, CallFailure> {
         if self.0.is_null() {
             return Ok(None);
         }
         // SAFETY: not NULL, so C hands over a string, which ends with a zero byte and stays as it is
         // until the call returns: `'a` cannot outlive the call that got this argument.
         let text = unsafe { CStr::from_ptr(self.0) };
-        let not_text = |_| Failure::new(Outcome::Argument, format!("{name} is not UTF-8"));
+        let not_text = |_| CallFailure::new(Outcome::Argument, format!("{name} is not UTF-8"));
         text.to_str().map(Some).map_err(not_text)
     }
 }
@@ -39,17 +39,17 @@ impl<'a> Text<'a> {
 /// NULL, or bytes that do not change during the call.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
-pub struct Bytes<'a>(*const u8, PhantomData<&'a ()>);
+pub struct CallerBytes<'a>(*const u8, PhantomData<&'a ()>);
 
-impl<'a> Bytes<'a> {
+impl<'a> CallerBytes<'a> {
     /// The bytes; neither NULL nor more than any file of ours has.
-    pub(crate) fn read(self, length: usize, name: &str) -> Result<&'a [u8], Failure> {
+    pub(crate) fn read(self, length: usize, name: &str) -> Result<&'a [u8], CallFailure> {
         if self.0.is_null() {
-            return Err(Failure::null(name));
+            return Err(CallFailure::null(name));
         }
         if length > LARGEST {
             let text = format!("{name}: larger than 1 MiB and so no identity or certificate");
-            return Err(Failure::new(Outcome::Argument, text));
+            return Err(CallFailure::new(Outcome::Argument, text));
         }
         // SAFETY: not NULL, so C hands over `length` readable bytes, far fewer than `isize::MAX`,
         // which stay as they are until the call returns; `'a` cannot outlive that call.
@@ -65,10 +65,10 @@ pub struct Shared<'a, T>(*mut T, PhantomData<&'a T>);
 
 impl<'a, T: Sync> Shared<'a, T> {
     /// The `T`; not NULL.
-    pub(crate) fn read(self, name: &str) -> Result<&'a T, Failure> {
+    pub(crate) fn read(self, name: &str) -> Result<&'a T, CallFailure> {
         // SAFETY: NULL, or what a function of ours has returned and C does not free before this call
         // returns: `'a` cannot outlive it. Nobody has a `&mut` to it, and `T` is `Sync`.
-        unsafe { self.0.as_ref() }.ok_or_else(|| Failure::null(name))
+        unsafe { self.0.as_ref() }.ok_or_else(|| CallFailure::null(name))
     }
 }
 
@@ -99,7 +99,7 @@ impl<'a> Text<'a> {
 }
 
 #[cfg(test)]
-impl<'a> Bytes<'a> {
+impl<'a> CallerBytes<'a> {
     /// As C would hand it over.
     pub(crate) fn of(bytes: Option<&'a [u8]>) -> Self {
         Self(bytes.map_or(ptr::null(), <[u8]>::as_ptr), PhantomData)
@@ -139,10 +139,10 @@ mod tests {
 
     #[test]
     fn bytes_are_neither_null_nor_endless() {
-        assert_eq!(Bytes::of(Some(b"abc")).read(2, "pfx").unwrap(), b"ab");
-        assert!(Bytes::of(None).read(0, "pfx").is_err());
+        assert_eq!(CallerBytes::of(Some(b"abc")).read(2, "pfx").unwrap(), b"ab");
+        assert!(CallerBytes::of(None).read(0, "pfx").is_err());
         for length in [LARGEST + 1, usize::MAX] {
-            assert!(Bytes::of(Some(b"abc")).read(length, "pfx").is_err());
+            assert!(CallerBytes::of(Some(b"abc")).read(length, "pfx").is_err());
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sknock::{ClientBuilder, Misspelt, Service};
 
 use crate::argument::{Place, Shared, Text};
-use crate::failure::{Failure, Outcome, caught, free};
+use crate::failure::{CallFailure, Outcome, caught, free};
 use crate::identity::Identity;
 use crate::opened::Opened;
 use crate::server::Server;
@@ -41,8 +41,8 @@ impl Client {
     /// Changes options, for calls that begin later.
     pub(crate) fn set(
         &self,
-        change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder, Failure>,
-    ) -> Result<(), Failure> {
+        change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder, CallFailure>,
+    ) -> Result<(), CallFailure> {
         let mut options = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let builder = change(options.builder.clone())?;
         let client = Arc::new(builder.clone().build());
@@ -62,8 +62,8 @@ pub extern "C" fn sknock_client_new(
     server: Option<&Server>,
 ) -> Option<Box<Client>> {
     caught(|| {
-        let identity = identity.ok_or_else(|| Failure::null("identity"))?;
-        let server = server.ok_or_else(|| Failure::null("server"))?;
+        let identity = identity.ok_or_else(|| CallFailure::null("identity"))?;
+        let server = server.ok_or_else(|| CallFailure::null("server"))?;
         let builder = sknock::Client::builder(Arc::clone(&identity.0), server.0.clone());
         Ok(Box::new(Client::new(builder)))
     })
@@ -120,11 +120,11 @@ pub extern "C" fn sknock_connect(client: Shared<'_, Client>, host: Text<'_>, por
 }
 
 /// Services between spaces or commas.
-fn parse(services: &str) -> Result<Vec<Service>, Failure> {
+fn parse(services: &str) -> Result<Vec<Service>, CallFailure> {
     let items = services.split([' ', ',']).filter(|item| !item.is_empty());
     let service = |item: &str| {
         Service::spelt(item).map_err(|error: Misspelt| {
-            Failure::new(Outcome::Argument, format!("'{item}': {error}"))
+            CallFailure::new(Outcome::Argument, format!("'{item}': {error}"))
         })
     };
     items.map(service).collect()

@@ -44,7 +44,7 @@ pub enum Outcome {
 
 /// Why a call failed.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct CallFailure {
     pub(crate) outcome: Outcome,
     pub(crate) text: String,
 }
@@ -55,12 +55,12 @@ thread_local! {
 }
 
 /// Does `work`. What fails, or panics, is remembered for this thread.
-pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Outcome> {
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, CallFailure>) -> Result<T, Outcome> {
     // What a panic could leave half done is behind a mutex, and whole there: see `Client`.
     let failure = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => return Ok(done),
         Ok(Err(failure)) => failure,
-        Err(panic) => Failure::bug(&*panic),
+        Err(panic) => CallFailure::bug(&*panic),
     };
     let outcome = failure.outcome;
     failure.remember();
@@ -75,7 +75,7 @@ pub(crate) fn free<T>(handed_back: Option<Box<T>>) {
     });
 }
 
-impl Failure {
+impl CallFailure {
     pub(crate) fn new(outcome: Outcome, text: impl Into<String>) -> Self {
         Self { outcome, text: text.into() }
     }
@@ -122,7 +122,7 @@ pub extern "C" fn sknock_error_text() -> *const c_char {
     LAST.try_with(text).ok().flatten().unwrap_or(c"".as_ptr())
 }
 
-impl From<CredentialError> for Failure {
+impl From<CredentialError> for CallFailure {
     fn from(error: CredentialError) -> Self {
         let outcome = match &error {
             CredentialError::Read { .. } | CredentialError::Folder { .. } => Outcome::File,
@@ -134,7 +134,7 @@ impl From<CredentialError> for Failure {
     }
 }
 
-impl From<BundleError> for Failure {
+impl From<BundleError> for CallFailure {
     fn from(error: BundleError) -> Self {
         let wrong_password = error == BundleError::WrongPassword;
         let outcome = if wrong_password { Outcome::Password } else { Outcome::Identity };
@@ -142,19 +142,19 @@ impl From<BundleError> for Failure {
     }
 }
 
-impl From<IdentityError> for Failure {
+impl From<IdentityError> for CallFailure {
     fn from(error: IdentityError) -> Self {
         Self::new(Outcome::Identity, error.to_string())
     }
 }
 
-impl From<ServerCertificateError> for Failure {
+impl From<ServerCertificateError> for CallFailure {
     fn from(error: ServerCertificateError) -> Self {
         Self::new(Outcome::Server, error.to_string())
     }
 }
 
-impl From<KnockError> for Failure {
+impl From<KnockError> for CallFailure {
     fn from(error: KnockError) -> Self {
         let outcome = match &error {
             KnockError::Seal(V2::CertificateTooLarge { .. })
@@ -177,7 +177,7 @@ impl From<KnockError> for Failure {
     }
 }
 
-impl From<ConnectError> for Failure {
+impl From<ConnectError> for CallFailure {
     fn from(error: ConnectError) -> Self {
         let outcome = match error {
             ConnectError::Knock(knock) => return knock.into(),
@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    type Work = fn() -> Result<(), Failure>;
+    type Work = fn() -> Result<(), CallFailure>;
 
     fn text() -> String {
         let pointer = sknock_error_text();
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_latest_failure_of_a_thread_stays_until_another() {
-        let fail = |text: &str| caught::<()>(|| Err(Failure::new(Outcome::Resolve, text)));
+        let fail = |text: &str| caught::<()>(|| Err(CallFailure::new(Outcome::Resolve, text)));
         assert_eq!(fail("no \0 host"), Err(Outcome::Resolve));
         assert_eq!(caught(|| Ok(7)), Ok(7));
         assert_eq!((sknock_error(), text()), (Outcome::Resolve, "no   host".to_owned()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sknock::Bundle;
 
-use crate::argument::{Bytes, Text};
+use crate::argument::{CallerBytes, Text};
 use crate::failure::{caught, free};
 
 /// Who knocks: a private key and its certificate.
@@ -36,7 +36,7 @@ pub extern "C" fn sknock_identity_open(
 /// The bytes are read during the call only.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_identity_read(
-    pfx: Bytes<'_>,
+    pfx: CallerBytes<'_>,
     length: usize,
     password: Text<'_>,
 ) -> Option<Box<Identity>> {

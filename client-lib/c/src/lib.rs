@@ -20,7 +20,7 @@ mod options;
 mod original;
 mod server;
 
-pub use argument::{Bytes, Place, Shared, Text};
+pub use argument::{CallerBytes, Place, Shared, Text};
 pub use client::*;
 pub use failure::{Outcome, sknock_error, sknock_error_text};
 pub use identity::*;

@@ -11,19 +11,19 @@ use sknock::{Address, ClientBuilder, Family, Protocol};
 
 use crate::argument::{Shared, Text};
 use crate::client::Client;
-use crate::failure::{Failure, Outcome, caught};
+use crate::failure::{CallFailure, Outcome, caught};
 
 /// Sets something; calls that run already keep what they began with.
 fn set(
     client: Shared<'_, Client>,
-    change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder, Failure>,
+    change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder, CallFailure>,
 ) -> Outcome {
     let set = caught(|| client.read("client")?.set(change));
     set.map_or_else(|failed| failed, |()| Outcome::Ok)
 }
 
-fn wrong(text: &str) -> Failure {
-    Failure::new(Outcome::Argument, text)
+fn wrong(text: &str) -> CallFailure {
+    CallFailure::new(Outcome::Argument, text)
 }
 
 /// Which protocol to knock with: 2, or 1 for servers of the original sKnock 1.0, which never answer.
@@ -151,6 +151,6 @@ pub extern "C" fn sknock_client_set_single_use(
     set(client, |builder| Ok(builder.single_use(single_use != 0)))
 }
 
-fn ip(text: &str, otherwise: &str) -> Result<IpAddr, Failure> {
+fn ip(text: &str, otherwise: &str) -> Result<IpAddr, CallFailure> {
     text.parse().map_err(|_| wrong(otherwise))
 }

@@ -16,7 +16,7 @@ use sknock::{Client, Identity, ServerCertificate, Service, paths};
 
 use self::surroundings::Surroundings;
 use crate::argument::{Shared, Text};
-use crate::failure::{Failure, Outcome, caught, free};
+use crate::failure::{CallFailure, Outcome, caught, free};
 
 /// `protocol` of `knock_knock()`: open a UDP port.
 pub const KNOCK_UDP: c_int = 0;
@@ -48,7 +48,7 @@ impl Knocker {
         server: ServerCertificate,
         (timeout, attempts, verify): (c_uint, c_uint, bool),
         surroundings: &Surroundings,
-    ) -> Result<Box<Self>, Failure> {
+    ) -> Result<Box<Self>, CallFailure> {
         let whole = Duration::from_secs(timeout.into()) + ANSWER;
         let one = surroundings
             .apply(Client::builder(Arc::new(identity), server))?
@@ -60,7 +60,7 @@ impl Knocker {
     }
 
     /// Whether the door opened, as far as anyone knows; an error if nothing could be tried.
-    fn knock(&self, host: &str, port: c_ushort, protocol: c_int) -> Result<(), Failure> {
+    fn knock(&self, host: &str, port: c_ushort, protocol: c_int) -> Result<(), CallFailure> {
         let (service, client) = match protocol {
             KNOCK_UDP => (Service::udp(port), &self.trusting),
             KNOCK_TCP if self.verify => (Service::tcp(port), &self.sure),
@@ -70,7 +70,7 @@ impl Knocker {
         let service = service.ok_or_else(|| wrong("port 0 cannot be opened"))?;
         let mut attempt = 1;
         loop {
-            match client.knock(host, &[service]).map_err(Failure::from) {
+            match client.knock(host, &[service]).map_err(CallFailure::from) {
                 Ok(_) => return Ok(()),
                 Err(failure) if attempt < self.attempts && is_no(failure.outcome) => attempt += 1,
                 Err(failure) => return Err(failure),
@@ -79,8 +79,8 @@ impl Knocker {
     }
 }
 
-fn wrong(text: &str) -> Failure {
-    Failure::new(Outcome::Argument, text)
+fn wrong(text: &str) -> CallFailure {
+    CallFailure::new(Outcome::Argument, text)
 }
 
 /// Whether a knock was sent, and the door stayed closed all the same.

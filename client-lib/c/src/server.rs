@@ -4,7 +4,7 @@
 
 use sknock::ServerCertificate;
 
-use crate::argument::{Bytes, Text};
+use crate::argument::{CallerBytes, Text};
 use crate::failure::{caught, free};
 
 /// Whom to knock on: what is known of a server, which is its certificate.
@@ -25,7 +25,10 @@ pub extern "C" fn sknock_server_open(path: Text<'_>) -> Option<Box<Server>> {
 ///
 /// The bytes are read during the call only.
 #[unsafe(no_mangle)] // SAFETY: as above
-pub extern "C" fn sknock_server_read(certificate: Bytes<'_>, length: usize) -> Option<Box<Server>> {
+pub extern "C" fn sknock_server_read(
+    certificate: CallerBytes<'_>,
+    length: usize,
+) -> Option<Box<Server>> {
     caught(|| {
         let bytes = certificate.read(length, "certificate")?;
         Ok(Box::new(Server(sknock::read_server_certificate(bytes)?)))

@@ -1,5 +1,7 @@
 //! Names say what a thing is. Words that fit everything gather everything.
 
+use std::collections::BTreeMap;
+
 use crate::house;
 
 /// Words that say nothing of what they name.
@@ -39,6 +41,48 @@ fn no_item_has_an_empty_name() {
                 source.path
             );
         }
+    }
+}
+
+const C_API: &str = "the C library's; the names in sknock.h are made of it";
+
+/// Types that have one name and one meaning, and are written twice.
+const TWICE: [(&str, &str); 7] = [
+    ("Client", C_API),
+    ("Identity", C_API),
+    ("Outcome", C_API),
+    ("Verified", C_API),
+    ("FirewallPolicy", "the word of config.ini, and the rule that the gate makes of it"),
+    ("OnRevoke", "the word of config.ini, and the rule that the gate makes of it"),
+    ("Transport", "protocol and gate depend on nothing in common"),
+];
+
+#[test]
+fn no_two_types_have_one_name() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in house::sources().iter().filter(|source| source.is_product()) {
+        for line in source.code().lines() {
+            let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+            let is_item = ["struct", "enum", "trait", "union", "type"]
+                .contains(&words.next().unwrap_or_default());
+            // What is indented is the type of a trait's implementation, or local to a function.
+            if is_item && !line.starts_with(' ') {
+                let name = words.next().unwrap_or_default();
+                let name: String =
+                    name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                places.entry(name).or_default().push(source.path.clone());
+            }
+        }
+    }
+    let excepted = |name: &String| TWICE.iter().any(|(twice, _)| twice == name);
+    let found: BTreeMap<_, _> =
+        places.iter().filter(|(name, at)| at.len() > 1 && !excepted(name)).collect();
+    assert!(found.is_empty(), "one name, one meaning; rename all but one of {found:?}");
+    for (name, reason) in TWICE {
+        assert!(
+            places.get(name).is_some_and(|at| at.len() > 1),
+            "{name} is no exception: {reason}"
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sknock::{ClientBuilder, UnknownProtocol};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CallFailure, Outcome};
 
 /// The variables, as they were when a handle was made.
 #[derive(Debug, Default)]
@@ -37,20 +37,20 @@ impl Surroundings {
     pub(super) fn files(
         &self,
         ours: impl FnOnce() -> Option<PathBuf>,
-    ) -> Result<(PathBuf, PathBuf), Failure> {
+    ) -> Result<(PathBuf, PathBuf), CallFailure> {
         if let Some(path) = &self.path {
             let folder = Path::new(path).join("client").join("certificates");
             return Ok((folder.join("devclient.pfx"), folder.join("devserver.cer")));
         }
         let homeless =
             "there is no home folder to look in; set HOME or KNOCKPATH, or use knock_new()";
-        let folder = ours().ok_or_else(|| Failure::new(Outcome::File, homeless))?;
+        let folder = ours().ok_or_else(|| CallFailure::new(Outcome::File, homeless))?;
         Ok((folder.join("identity.pfx"), folder.join("server.cer")))
     }
 
     /// Sets the options that are said.
-    pub(super) fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, Failure> {
-        let wrong = |text: String| Failure::new(Outcome::Argument, text);
+    pub(super) fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, CallFailure> {
+        let wrong = |text: String| CallFailure::new(Outcome::Argument, text);
         if let Some(protocol) = &self.protocol {
             let dialect = protocol.to_str().unwrap_or_default().parse();
             builder = builder.dialect(

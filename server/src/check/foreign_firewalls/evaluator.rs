@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::legacy::{self, Legacy};
 use super::matching::{Course, Matches, ProbePacket};
-use super::ruleset::{Base, ForeignChain, Rule};
+use super::ruleset::{Base, ForeignChain, ForeignRule};
 use serde_json::Value;
 
 /// The kernel's own limit of jumps within jumps.
@@ -134,7 +134,7 @@ impl<'a> Evaluator<'a> {
 
     /// Whether the rule may keep our packet from conntrack. Of iptables' target CT, nft does not say what
     /// it does.
-    fn untracks(&self, chain: &ForeignChain, rule: &Rule) -> bool {
+    fn untracks(&self, chain: &ForeignChain, rule: &ForeignRule) -> bool {
         let untracks = |statement: &Value| {
             let xt = &statement["xt"];
             statement.get("notrack").is_some() || (xt["type"] == "target" && xt["name"] == "CT")
@@ -206,7 +206,11 @@ impl<'a> Evaluator<'a> {
     }
 
     /// What a rule decides, and of which packets.
-    fn decisions(&self, chain: &ForeignChain, rule: &Rule) -> Vec<(Matches, bool, ProbeVerdict)> {
+    fn decisions(
+        &self,
+        chain: &ForeignChain,
+        rule: &ForeignRule,
+    ) -> Vec<(Matches, bool, ProbeVerdict)> {
         let mut read =
             RuleSoFar { fit: Matches::Always, named: false, state: false, address: false };
         let mut decisions = Vec::new();

@@ -23,7 +23,7 @@ type ObjectName = (String, String, String);
 pub(super) struct ForeignChain {
     pub(super) name: ObjectName,
     base: Option<Base>,
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<ForeignRule>,
 }
 
 /// How a chain is tied to the kernel.
@@ -45,7 +45,7 @@ pub(super) enum ForeignHook {
 
 /// A rule.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(super) struct ForeignRule {
     pub(super) handle: u64,
     pub(super) statements: Vec<Value>,
 }
@@ -93,7 +93,7 @@ impl Ruleset {
                 if let (Some(chain), Value::Array(statements)) =
                     (self.chains.get_mut(&name), part("expr"))
                 {
-                    chain.rules.push(Rule { handle, statements });
+                    chain.rules.push(ForeignRule { handle, statements });
                 }
             }
             "set" | "map" => {
