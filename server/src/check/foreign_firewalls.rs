@@ -5,6 +5,12 @@
 //! interface, a rate) is taken not to be for ours, and remembered. What is not understood is taken
 //! both ways: then the administrator is told where to look, and neither silence nor a false alarm is
 //! what they get.
+//!
+//! Why not load the ruleset into a network namespace and send a packet? A packet answers for one source,
+//! one interface, one moment and one state of sets, quotas and rates. The question here is whether *any*
+//! client can be reached, and by which rule not, so that the message can name it. A copy of the ruleset
+//! also lacks this host's interfaces, routes and addresses, which rules of ufw, firewalld and Docker
+//! match, and the tables of iptables-legacy, which nft does not list.
 
 mod evaluator;
 mod legacy;
