@@ -107,96 +107,125 @@ const fn number(min: u64, max: u64) -> ValueKind {
 }
 
 keys! {
-    // who we are
+    // identity and trusted CAs
     SERVER_PFX_FILE = "serverPFXFile", ValueKind::Path, "certificates/devserver.pfx",
-        "the server's key and certificate and the authorities it trusts, as PKCS#12";
+        "key and certificate of the server, with the CA certificates that it trusts, as PKCS#12.\n\
+         The default is that of sKnock 1.0; sknock-ca writes NAME.pfx";
     PFX_PASSWD = "PFXPasswd", ValueKind::Secret, "",
-        "password of serverPFXFile; a file or systemd credential keeps it out of here";
+        "password of serverPFXFile, used literally.\n\
+         PFXPasswdFile or the systemd credential sknock-pfx-password keep it out of this file";
     PFX_PASSWD_FILE = "PFXPasswdFile", ValueKind::OptionalPath, "",
-        "file that holds the password of serverPFXFile, instead of PFXPasswd";
+        "file with the password of serverPFXFile and nothing else, instead of PFXPasswd";
     CA_FILE = "caFile", ValueKind::OptionalPath, "",
-        "more authorities to trust, and intermediates, as PEM";
+        "additional CA certificates: roots and intermediates, as PEM.\n\
+         Each root can issue certificates for all services that allowedServices permits";
 
-    // who is no longer welcome
+    // revocation
     CRL_FILE = "crlFile", ValueKind::OptionalPath, "",
-        "revocation list as DER, only read; without it and crlUrl nobody is ever revoked";
+        "CRL file, DER; sknockd reads it and never writes it.\n\
+         Without crlFile and crlUrl no certificate can be revoked";
     CRL_URL = "crlUrl", ValueKind::Urls, "",
-        "where to fetch it, without any proxy; saved in stateDir, and the newer of that and crlFile counts";
+        "URLs of CRLs; fetched without a proxy and saved in stateDir.\n\
+         Of the saved CRL and crlFile the newer one is used";
     CRL_UPDATE_INTERVAL = "CRL_UPDATE_INTERVAL_IN_MINUTES",
         ValueKind::Tenths { min: 1, max: 100_800 }, "30",
-        "how often to fetch it, in minutes: how long a revoked certificate may still open doors";
+        "fetch interval in minutes, varied by up to 10 %.\n\
+         A published revocation takes effect within this time plus 10 %, if the fetch succeeds";
     CRL_STALE_GRACE = "CRL_STALE_GRACE_IN_HOURS", number(0, 8_760), "168",
-        "how long a list still counts after its nextUpdate, in hours; then all are refused";
+        "grace period in hours: how long an expired CRL (after nextUpdate) is still accepted.\n\
+         Afterwards all knocks with certificates of that CA are refused";
     CRL_TLS_CA_FILE = "crlTlsCaFile", ValueKind::OptionalPath, "",
-        "the only authorities to trust for an https crlUrl, as PEM; empty = the system's";
+        "CA certificates for an https crlUrl, as PEM; no others are trusted for it.\n\
+         Empty: the CA store of the system";
     ON_REVOKE = "onRevoke", ValueKind::Word(&["cut", "close"]), "cut",
-        "connections of a certificate that is revoked: cut = they end, close = only no new ones begin";
+        "connections of a revoked certificate: cut = they are terminated; close = they continue.\n\
+         New connections are blocked in both cases";
 
-    // what is hidden
+    // protected ports
     FIREWALL_POLICY = "firewallPolicy", ValueKind::Word(&["none", "reject", "drop"]), "reject",
-        "what becomes of packets that nobody knocked for";
+        "how packets without a grant are treated: reject = like a closed port; drop = no answer;\n\
+         none = nothing is protected";
     PROTECTED_PORTS = "protectedPorts", ValueKind::Services, "",
-        "hide only these; recommended; empty = ALL traffic is subject to firewallPolicy";
+        "ports to protect; setting them is recommended.\n\
+         Empty = deny-all mode: firewallPolicy applies to ALL traffic except alwaysOpenPorts";
     ALWAYS_OPEN_PORTS = "alwaysOpenPorts", ValueKind::ServicesOrAuto, "auto",
-        "open to everybody; auto = tcp/22 if all traffic is denied, else nothing";
+        "ports that are reachable without a grant.\n\
+         auto = tcp/22 in deny-all mode, otherwise none";
     ON_EXIT = "onExit", ValueKind::Word(&["closed", "open"]), "closed",
-        "what a stopped server leaves behind: protection, or an open host";
+        "rules after a normal stop of the server: closed = they stay; open = they are removed,\n\
+         and all ports are reachable";
 
-    // what a knock may get
+    // grants
     ALLOWED_SERVICES = "allowedServices", ValueKind::Services, "",
-        "the most that certificates can get; empty = what each of them allows";
+        "services that grants may be for, whatever certificates allow; empty = no further limit.\n\
+         This also limits what a compromised network process can open";
     PORT_OPEN_DURATION = "PORT_OPEN_DURATION_IN_SECONDS", number(1, 65_535), "15",
-        "how long a port stays open for new connections, in seconds";
+        "default duration of a grant, in seconds: how long a client can open new connections.\n\
+         Existing connections continue afterwards";
     MAX_PORT_OPEN_DURATION = "MAX_PORT_OPEN_DURATION_IN_SECONDS", number(1, 65_535), "3600",
-        "the longest that a client may ask for, in seconds";
+        "longest duration of a grant that a client may request, in seconds";
     MAX_GRANTS = "maxGrants", number(1, 1_000_000), "100000",
-        "openings at one time, one for each address and port, 0.5 kB each; a restart lists them all";
+        "maximum number of active grants, one for each address and port; 0.5 kB of memory each.\n\
+         When it is reached, further knocks are refused. A restart lists all of them";
     MAX_GRANTS_PER_SECOND = "maxGrantsPerSecond", number(1, 100_000), "1000",
-        "new openings per second";
+        "maximum number of new grants per second; further knocks are refused.\n\
+         It also limits the log lines of the network process";
     SHARE_OF_CERTIFICATE = "shareOfCertificate", number(1, 100), "20",
-        "most of maxGrants, maxGrantsPerSecond and replayCapacity for one certificate, in percent; 100 = all";
+        "maximum share of maxGrants, maxGrantsPerSecond and replayCapacity for one certificate, in percent.\n\
+         100 = one certificate may use all of it";
     SHARE_OF_NETWORK = "shareOfNetwork", number(1, 100), "50",
-        "most of the same for one IPv4 address or IPv6 /64, in percent; many people may be behind one";
+        "the same for one IPv4 address or IPv6 /64, in percent.\n\
+         Many users may share one address (NAT): too low a value refuses their knocks";
 
-    // which knocks are heard
+    // knock reception
     KNOCK_PORT = "knockPort", ValueKind::Ports, "62344",
-        "UDP ports that knocks arrive at, better without services; several only with intake = nflog";
+        "UDP ports to which clients send knocks; do not run services on them.\n\
+         Several ports or a range need intake = nflog";
     PROTOCOLS = "protocols", ValueKind::Dialects, "v2",
-        "dialects to understand; v1 is the original's, and weaker";
+        "accepted protocol versions; v1 is that of sKnock 1.0.\n\
+         v1 is weaker: read docs/THREATS.md before you accept it";
     INTAKE = "intake", ValueKind::Word(&["nflog", "socket"]), "nflog",
-        "nflog = the kernel copies knocks and nothing is bound; socket = a bound port, which can be seen";
+        "how knocks are received: nflog = the kernel copies them, and no port is bound;\n\
+         socket = a bound UDP port, which a scanner can detect";
     NFLOG_GROUP = "nflogGroup", number(0, 65_535), "5344",
-        "number by which the kernel knows whom to give the copies; no other program may use it";
+        "NFLOG group of the copies (intake = nflog). No other program may use it";
     KNOCKS_PER_SOURCE = "knocksPerSource", number(0, 1_000_000), "1000",
-        "datagrams per second that count, of one address or IPv6 /64, five times as many at once; 0 = all";
+        "maximum number of datagrams per second that are evaluated, for each IPv4 address or IPv6 /64.\n\
+         The burst is five times that. 0 = no limit, and a flood costs CPU time";
     TIMESTAMP_THRESHOLD = "TIMESTAMP_THRESHOLD_IN_SECONDS", number(1, 3_600), "7",
-        "how far a client's clock may be off, in seconds";
+        "timestamp window: permitted difference between the clocks of client and server, in seconds";
     SOURCE_ADDRESS = "sourceAddress", ALLOW_OR_DENY, "allow",
-        "knocks that leave their address to the network, as behind NAT; THREATS.md weighs it";
+        "knocks without a signed client address, as clients behind NAT send them: the packet source gets the grant.\n\
+         An attacker on the network path can redirect such a grant: see docs/THREATS.md";
     SECOND_ADDRESS = "secondAddress", ALLOW_OR_DENY, "deny",
-        "knocks that also open for a signed address of the other IP family";
+        "knocks that also request a grant for a second, signed address of the other IP family.\n\
+         The server cannot verify that this address belongs to the client";
     REPLAY_CAPACITY = "replayCapacity", number(1_000, 10_000_000), "1000000",
-        "knocks remembered at one time, about 200 bytes of memory and 160 of disk each; full = refuse";
+        "maximum number of knocks in the replay journal; about 140 bytes of memory and 160 bytes of disk each.\n\
+         When it is full, knocks are refused";
     KNOCKPACKET_MIN_LENGTH = "KNOCKPACKET_MIN_LENGTH", number(0, 65_507), "800",
-        "shortest knock of protocol v1, in bytes of its whole Ethernet frame";
+        "shortest accepted knock of protocol v1, in bytes of the Ethernet frame";
     V1_ANY_USAGE = "v1AnyUsage", ValueKind::Word(&["yes", "no"]), "no",
-        "yes = v1 knocks with certificates that are not for client authentication count too";
+        "yes = protocol v1 also accepts certificates that are not for client authentication,\n\
+         if they contain services";
 
-    // how the server runs
+    // process and log
     USER = "user", ValueKind::User, "sknock",
-        "whom the network process runs as; a unit with a user of its own decides itself";
+        "user of the network process; it should own nothing except stateDir.\n\
+         No effect under a systemd unit with User=";
     STATE_DIR = "stateDir", ValueKind::Path, "/var/lib/sknock",
-        "where knocks are remembered across restarts";
+        "directory of the replay journal and the saved CRLs; use it for nothing else.\n\
+         Never restore it from a backup: knocks that were used since could be replayed";
     WORKERS = "workers", number(0, 64), "0",
-        "threads that judge knocks; 0 = one per core";
+        "number of threads that verify knocks; 0 = one per CPU core";
     LOG_FORMAT = "logFormat", ValueKind::Word(&["text", "json"]), "text",
-        "log for people or for programs";
+        "log format on standard error: text for people, json for programs";
 
-    // the original's, of no use here
+    // keys of sKnock 1.0 without effect
     SIGNATURE_SIZE = "SIGNATURE_SIZE", ValueKind::Ignored, "",
-        "signatures state their own size";
+        "signatures contain their own size";
     RECV_BUFFER = "RECV_BUFFER", ValueKind::Ignored, "",
-        "the length of a knock is fixed by its protocol";
+        "the protocol fixes the length of a knock";
 }
 
 #[cfg(test)]
