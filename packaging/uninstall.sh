@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Removes what `make install` has put in place, and nothing else: uninstall.sh PREFIX [DESTDIR]. It neither
-# opens nor closes anything: while sknockd runs, would be started at boot, or has left its protection in
-# force, it says what to run first, and removes nothing.
+# Removes the files of `make install`, and nothing else: uninstall.sh PREFIX [DESTDIR]. It does not change
+# the firewall: if sknockd runs, starts at boot, or has left its rules in place, it prints what to run
+# first, and removes nothing.
 set -euo pipefail
 # Debian's users, and root after a plain `su`, do not look there.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -37,13 +37,13 @@ must_be_at_rest() {
 		stop 'the unit is enabled. First: systemctl disable --now sknockd'
 	fi
 	! grep -qs '^[^#]*/etc/sknock/' /etc/nftables.conf ||
-		stop '/etc/nftables.conf closes ports at each boot, and nothing could open them any more.' \
-			'First take the line with /etc/sknock/ out of it.'
+		stop '/etc/nftables.conf loads the table of sknock at boot; without sknockd no knock could open a port.' \
+			'First remove the line with /etc/sknock/ from it.'
 	[ -x "$AT/sbin/sknockd" ] || return 0
-	said=$("$AT/sbin/sknockd" grants 2>&1) || stop "whether protection is in force is not known: $said"
+	said=$("$AT/sbin/sknockd" grants 2>&1) || stop "cannot determine whether protection is in force: $said"
 	[ "$said" = 'no protection is in force' ] ||
-		stop 'protection is in force, and nothing could open a port, or all of them, any more.' \
-			"First, to have everything reachable as before sKnock: $PREFIX/sbin/sknockd open"
+		stop 'protection is in force, and without sknockd no knock could open a port.' \
+			"First remove the rules (all ports become reachable): $PREFIX/sbin/sknockd open"
 }
 
 remove() {

@@ -154,12 +154,12 @@ an_authority() {
 }
 
 the_server() {
-    chapter 'The server hides tcp/2222, where a service listens (it echoes what it is told).'
+    chapter 'The server protects tcp/2222, where an echo service listens.'
     write_configuration
     must client "$HELLO 10.77.1.1 2222"
-    is_answered 'without sKnock everybody gets in'
+    is_answered 'without sKnock every client can connect'
     must gateway 'cat config.ini; sknockd check --config config.ini'
-    good 'nothing to complain about'
+    good 'check reports no errors'
     start_the_server
 }
 
@@ -174,20 +174,20 @@ start_the_server() {
     learn_its_number
     log_says 'protecting status'
     log_says 'accepting knocks$' 12
-    good 'protected; a first start refuses knocks for one window, for it cannot know what was before'
+    good 'protected; a first start refuses knocks for one timestamp window, because it has no replay journal'
 }
 
 # Of the network process; a reload starts another one.
 learn_its_number() { NETWORK=$(sed -n 's/.*network process started pid=\([0-9]*\).*/\1/p' "$LOG" | tail -n 1); }
 
 closed() {
-    chapter 'Closed.'
+    chapter 'Without a grant.'
     on client "$HELLO 10.77.1.1 2222"
-    is_refused 'the service does not exist for the client'
+    is_refused 'to the client the port looks closed'
 }
 
 a_knock() {
-    chapter 'A knock: one datagram, while somebody taps the cable.'
+    chapter 'A knock: one datagram, recorded with tcpdump.'
     printf '%sclient$%s tcpdump -i eth0 -w ../knock.pcap -c 1 udp dst port 62344 &\n' "$BOLD" "$PLAIN"
     background client tcpdump --immediate-mode -Z root -i eth0 -w ../knock.pcap -c 1 \
         udp dst port 62344 2> "$ROOT/tap"
@@ -199,18 +199,18 @@ a_knock() {
 }
 
 an_open_door() {
-    chapter 'Open, for this address and no other.'
+    chapter 'A grant, for this address and no other.'
     must client "$HELLO 10.77.1.1 2222"
-    is_answered 'the client gets in'
+    is_answered 'the client can connect'
     on stranger "$HELLO 10.77.2.1 2222"
-    is_refused 'a stranger does not'
+    is_refused 'another address cannot'
     must gateway 'nft list set inet sknock grant4'
     [[ $OUT == *10.77.1.2* && $OUT == *expires* ]] || bad 'the kernel has no such element'
-    good 'the door is a set element that the kernel itself will end'
+    good 'the grant is a set element that the kernel removes when it expires'
     stay_connected
 }
 
-# A connection that is kept while the door closes.
+# A connection that continues while the grant expires.
 stay_connected() {
     printf '%sclient$%s busybox nc 10.77.1.1 2222     # and stays connected\n' "$BOLD" "$PLAIN"
     coproc LINE { become client busybox nc 10.77.1.1 2222; }
@@ -230,66 +230,66 @@ an_expiry() {
     chapter 'Expired.'
     must client 'sleep 3.2'
     on client "$HELLO 10.77.1.1 2222"
-    is_refused 'the door has closed by itself'
+    is_refused 'the grant has expired'
     talk_on_the_line
-    good 'the connection that was made before still works'
+    good 'the existing connection continues'
 }
 
 a_replay() {
     chapter 'The very same datagram again, from the same address.'
     must client 'tail -c 1200 ../knock.pcap > ../knock && wc -c ../knock'
     must gateway "sknockd explain --config config.ini --from 10.77.1.2 --at $KNOCKED ../knock"
-    [[ $OUT == *'"verdict":"grant"'* ]] || bad 'the captured datagram is not a good one'
-    good 'explain, which has no memory of it, would have granted it when it was sent'
+    [[ $OUT == *'"verdict":"grant"'* ]] || bad 'the recorded datagram is not valid'
+    good 'explain, which does not use the replay journal, would have granted it at that time'
     mark
     must client 'cat ../knock > /dev/udp/10.77.1.1/62344'
     log_says ' audit: refused .*reason="repeated"'
     on client "$HELLO 10.77.1.1 2222"
-    is_refused 'a knock counts once'
+    is_refused 'a knock is accepted only once'
 }
 
 a_revocation() {
-    chapter 'Revoked, while a door is open.'
+    chapter 'Revoked, while a grant is active.'
     must client 'sknock knock --lifetime 60 10.77.1.1 tcp/2222'
     must admin 'sknock-ca --dir ca revoke alice && cp ca/crl.der ../gateway/web/'
     mark
     must gateway "kill -HUP $DAEMON     # or wait for CRL_UPDATE_INTERVAL_IN_MINUTES"
-    log_says 'new revocation list in force'
+    log_says 'new CRL in force'
     log_says ' gate: closed 1 grant'
     learn_its_number
     on client "$HELLO 10.77.1.1 2222"
-    is_refused 'her door is closed at once, 60 s or not'
+    is_refused 'her grant is closed at once, although it was for 60 s'
     mark
     on client 'sknock knock --attempts 1 --timeout 2 10.77.1.1 tcp/2222'
     [ "$CODE" = 1 ] || bad "the knock ended with status $CODE, not 1"
     log_says ' audit: refused .*reason="revoked"'
-    good 'and no knock of hers counts any more'
+    good 'further knocks with this certificate are refused'
 }
 
 a_crash() {
-    chapter 'kill -9, both processes, while a door is open.'
+    chapter 'kill -9, both processes, while a grant is active.'
     must client 'sknock knock --identity .config/sknock/bob.pfx --lifetime 4 10.77.1.1 tcp/2222'
     must gateway "kill -9 $NETWORK $DAEMON"
     while kill -0 "$DAEMON" 2> /dev/null || kill -0 "$NETWORK" 2> /dev/null; do sleep 0.02; done
     must client "$HELLO 10.77.1.1 2222"
-    is_answered 'nobody is there any more, and the door is still open'
+    is_answered 'no sknockd runs, and the grant is still active'
     must client 'sleep 4.2'
     on client "$HELLO 10.77.1.1 2222"
-    is_refused 'but it closes on time'
+    is_refused 'it expires on time'
     on stranger "$HELLO 10.77.2.1 2222"
-    is_refused 'and protection stays'
+    is_refused 'and the rules stay'
 }
 
 the_way_back() {
-    chapter 'The way back, for whoever sits at the console.'
+    chapter 'Remove all rules from the console.'
     must gateway 'sknockd open; nft list ruleset'
     [ -z "$OUT" ] || bad 'something was left behind'
     must client "$HELLO 10.77.1.1 2222"
-    is_answered 'everything is as it was before sKnock'
+    is_answered 'all ports are reachable as before sKnock'
 }
 
 main() {
-    [ "$(id -u)" = 0 ] || { echo 'demo.sh: run as root: it makes network namespaces' >&2; exit 1; }
+    [ "$(id -u)" = 0 ] || { echo 'demo.sh: run as root: it creates network namespaces' >&2; exit 1; }
     trap end EXIT
     trap 'exit 130' INT TERM
     build_the_stage
@@ -303,7 +303,7 @@ main() {
     a_revocation
     a_crash
     the_way_back
-    printf '\n%sEverything went as told, in %d s.%s\n' "$BOLD" "$SECONDS" "$PLAIN"
+    printf '\n%sThe demo was completed in %d s.%s\n' "$BOLD" "$SECONDS" "$PLAIN"
 }
 
 main

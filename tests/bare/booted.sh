@@ -131,7 +131,7 @@ weekly_list() {
 	[ -e "$OWN/var/www/html/crl.der" ] || fail 'cron has published nothing'
 	since=$(server_time)
 	must own "ssh root@gateway.example 'systemctl reload sknockd'"
-	journal_must_say "$since" 'new revocation list in force'
+	journal_must_say "$since" 'new CRL in force'
 	must own 'sknock knock --identity ~/authority/bob.pfx --password-file ~/authority/alice.password gateway.example tcp/22'
 	must own 'sknock-ca --dir ~/authority revoke bob && scp -q ~/authority/crl.der root@www.example.org:/var/www/html/'
 	since=$(server_time)
