@@ -27,7 +27,7 @@ pub(crate) enum Goal {
     Connect(u16),
 }
 
-/// Open services hidden by sKnock: one signed datagram, then connect
+/// Request access to services protected by sKnock with one signed datagram
 #[derive(Debug, Parser)]
 #[command(name = "sknock", version, max_term_width = 100)]
 #[command(override_usage = help::USAGE, after_long_help = help::FILES)]
@@ -38,7 +38,7 @@ struct Words {
 
 #[derive(Debug, Subcommand)]
 enum ClientCommand {
-    /// Ask a host to open services for this machine
+    /// Request access to services of a host for this machine
     #[command(long_about = help::KNOCK, after_long_help = help::FILES)]
     Knock {
         #[command(flatten)]
@@ -46,11 +46,11 @@ enum ClientCommand {
         /// The server's name or address
         #[arg(value_parser = values::host)]
         host: String,
-        /// What to open: tcp/22, udp/60000-60010 ...; without any, all that your certificate allows
+        /// Services: tcp/22, udp/60000-60010 ... [default: all that your certificate allows]
         #[arg(value_parser = Service::spelt)]
         services: Vec<Service>,
     },
-    /// Open a TCP port, connect to it, and join it to stdin and stdout
+    /// Request access to a TCP port, and connect stdin and stdout to it
     #[command(long_about = help::CONNECT, after_long_help = help::FILES)]
     Connect {
         #[command(flatten)]
@@ -64,16 +64,16 @@ enum ClientCommand {
     },
 }
 
-/// Open one port: the short form, as the original sKnock had it
+/// Request access to one port: the short form of sKnock 1.0
 #[derive(Debug, Parser)]
 #[command(name = "sknock", version, max_term_width = 100, override_usage = help::USAGE)]
 struct ShortForm {
     #[command(flatten)]
     options: KnockArguments,
-    /// The port to open
+    /// The port
     #[arg(short, long, value_parser = values::port)]
     port: u16,
-    /// Open a UDP port; TCP otherwise
+    /// UDP port [default: TCP]
     #[arg(short, long)]
     udp: bool,
     /// The server's name or address
@@ -91,33 +91,35 @@ pub(crate) struct KnockArguments {
     /// The server's certificate, DER or PEM
     #[arg(long, value_name = "FILE", env = "SKNOCK_SERVER_CERT")]
     pub(crate) server_cert: Option<PathBuf>,
-    /// The identity's password; one line end at its end does not count
+    /// File with the password of the identity; one trailing line end is ignored
     #[arg(long, value_name = "FILE", env = "SKNOCK_PASSWORD_FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// The server's UDP port for knocks [default: 62344; with --protocol v1 any from 10000 to 60000]
+    /// UDP port to which knocks are sent [default: 62344; with --protocol v1 a random one from 10000 to
+    /// 60000]
     #[arg(long, value_name = "PORT", env = "SKNOCK_KNOCK_PORT")]
     #[arg(value_parser = values::port)]
     pub(crate) knock_port: Option<u16>,
-    /// The protocol to knock with; v1 is for servers of the original sKnock 1.0, which never answer
+    /// Protocol version; v1 is for servers of sKnock 1.0, which never answer
     #[arg(long, value_name = "v1|v2", env = "SKNOCK_PROTOCOL", default_value = "v2")]
     pub(crate) protocol: Protocol,
-    /// Whom to open for: an address, 'source' (wherever the knock arrives from, for use behind a
-    /// NAT), or 'auto'
+    /// Client address for the grant: an IP address; 'source' = the address from which the server
+    /// receives the knock (behind NAT); 'auto' = the local address if it is public or the server is on
+    /// the same network, otherwise the public address if it is known, otherwise 'source'
     #[arg(long, value_name = "IP|source|auto", default_value = "auto", value_parser = address)]
     pub(crate) address: Address,
-    /// For how many seconds to open; the server may shorten it [default: as the server likes]
+    /// Duration of the grant in seconds; the server may shorten it [default: setting of the server]
     #[arg(long, value_name = "SECONDS", value_parser = values::lifetime)]
     pub(crate) lifetime: Option<NonZeroU16>,
-    /// Open for one connection only, which closes the door behind it (single TCP ports; not probed)
+    /// Single-use grant: for one TCP connection (single TCP ports only; no test connection is made)
     #[arg(long)]
     pub(crate) once: bool,
-    /// How often to knock at most, each time anew
+    /// Maximum number of knocks
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = values::attempts)]
     pub(crate) attempts: u8,
-    /// How long to try at most, in seconds
+    /// Time limit in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = values::timeout)]
     pub(crate) timeout: u32,
-    /// Do not make sure that the door is open: send one knock and trust
+    /// Send one knock without waiting for the answer or testing the port
     #[arg(long)]
     pub(crate) no_verify: bool,
     /// Use IPv4 only

@@ -9,9 +9,9 @@ use sknock::{ConnectError, CredentialError, KnockError, SealError, SealErrorV1};
 /// Not opened, not known to be, or not fit to knock at all.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("{} does not exist; name another file with --{option} or {variable}{}", path.display(), tilde(path))]
+    #[error("{} does not exist. Set another file with --{option} or {variable}{}", path.display(), tilde(path))]
     Missing { path: PathBuf, option: &'static str, variable: &'static str },
-    #[error("there is no home folder to look in; name a file with --{option} or {variable}")]
+    #[error("there is no home directory to search. Set a file with --{option} or {variable}")]
     NoPlace { option: &'static str, variable: &'static str },
     #[error("{0}")]
     Password(String),
@@ -21,9 +21,9 @@ pub(crate) enum Failure {
     Knock(#[from] KnockError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("the connection broke: {0}")]
+    #[error("connection lost: {0}")]
     Stream(io::Error),
-    #[error("opened, but the report cannot be written: {0}")]
+    #[error("granted, but standard output is not writable: {0}")]
     Report(io::Error),
 }
 
@@ -78,9 +78,8 @@ impl Failure {
         // What is known is told in the message.
         let KnockError::NotConfirmed { doubts, .. } = self.knock()? else { return None };
         doubts.is_empty().then_some(
-            "behind a NAT that the claimed address does not show, try --address source (with \
-             v1: the public address); another knock port is named with --knock-port; --timeout and \
-             --attempts give more time",
+            "Behind NAT: use --address source (with v1: your public address). If the server uses \
+             another knock port: --knock-port. On slow networks: --timeout, --attempts",
         )
     }
 
@@ -117,7 +116,7 @@ impl Failure {
 /// A path that nobody has put the home folder into.
 fn tilde(path: &Path) -> &'static str {
     let literal = path.starts_with("~");
-    if literal { " (only the shell knows ~, at the beginning of a word: write $HOME)" } else { "" }
+    if literal { " (the shell expands ~ only at the start of a word; use $HOME)" } else { "" }
 }
 
 /// What is wrong when no knock can be made.

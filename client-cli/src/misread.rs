@@ -31,8 +31,8 @@ pub(crate) fn without_command(words: &[OsString], error: clap::Error) -> clap::E
     }
     let host = if first.contains(['.', ':']) { &first } else { "HOST" };
     let told = format!(
-        "{first:?} is no command; write: sknock knock {host} tcp/PORT, or: sknock connect {host} PORT, or: sknock \
-         -p PORT {host}\n"
+        "{first:?} is not a command. Write: sknock knock {host} tcp/PORT, or: sknock connect \
+         {host} PORT, or: sknock -p PORT {host}\n"
     );
     clap::Error::raw(ErrorKind::InvalidSubcommand, told)
 }
@@ -50,8 +50,8 @@ pub(crate) fn with_short_options(words: &[OsString], error: clap::Error) -> clap
     let is_port = |word: &&OsString| word.to_str().is_some_and(|word| word.parse::<u16>().is_ok());
     let port = words.iter().find(is_port).map_or("PORT".into(), |word| word.to_string_lossy());
     let told = format!(
-        "{wrong} is for the form without a command; behind a command write the service: sknock knock HOST \
-         tcp/{port}\n"
+        "{wrong} is valid only without a command. With a command, write the service: sknock \
+         knock HOST tcp/{port}\n"
     );
     clap::Error::raw(ErrorKind::UnknownArgument, told)
 }
@@ -74,5 +74,5 @@ pub(crate) fn variable_behind(
     }
     let value = variable(name)?;
     let shown = value.to_string_lossy();
-    Some(format!("the environment variable {name} is set to {shown:?}: correct or unset it"))
+    Some(format!("the environment variable {name} is set to {shown:?}. Correct or unset it"))
 }

@@ -20,9 +20,10 @@ pub(crate) fn of(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Vec<String
 /// Why a port can be reached although no server has said that it opened it.
 pub(crate) fn without_answer(task: &Task) -> &'static str {
     match task.options.protocol {
-        Protocol::V1 => "not known to be opened: servers of v1 do not answer",
+        Protocol::V1 => "not verified: v1 servers do not answer",
         Protocol::V2 => {
-            "no answer came: it was lost, or an earlier grant lasts, or the port may not be protected at all"
+            "no answer arrived: it was lost, an earlier grant is active, or the port is not \
+             protected"
         }
     }
 }
@@ -33,8 +34,8 @@ fn clock(skew_ms: i64) -> Option<String> {
     let seconds = format!("{}.{}", off / 1000, off % 1000 / 100);
     (off > SKEW_WORTH_A_NOTE_MS).then(|| {
         format!(
-            "this clock is {seconds} s {side} the server's; servers refuse knocks that are some \
-             seconds off: synchronise it"
+            "the clock of this machine is {seconds} s {side} that of the server. Servers refuse \
+             knocks that differ by more than a few seconds. Synchronise it"
         )
     })
 }

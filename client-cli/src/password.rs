@@ -29,7 +29,7 @@ pub(crate) fn find(named: Option<&Path>, identity: &Path) -> Result<NamedPasswor
     }
     if let Some(value) = std::env::var_os(VARIABLE) {
         let text = value.into_string().map_err(|_| {
-            Failure::Password(format!("{VARIABLE} is not UTF-8; put the password into a file"))
+            Failure::Password(format!("{VARIABLE} is not UTF-8. Put the password into a file"))
         })?;
         return Ok(NamedPassword { text: Zeroizing::new(text), from: VARIABLE.into() });
     }
@@ -46,7 +46,7 @@ fn from_file(path: &Path) -> Result<NamedPassword, Failure> {
     };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        let told = format!("{} is a folder; name the file that has the password", path.display());
+        let told = format!("{} is a directory. Use the file with the password", path.display());
         return Err(Failure::Password(told));
     }
     warn_if_others_can_read(&file, path);
@@ -73,7 +73,7 @@ fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<NamedPasswor
     let text = text.map_err(|error| {
         let place = place.map(|path| format!(" or {}", path.display())).unwrap_or_default();
         Failure::Password(format!(
-            "no password for {}, and none can be asked for ({error}): put it into a file for \
+            "no password for {}: cannot prompt for it ({error}). Put it into a file for \
              --password-file{place}, or into {VARIABLE}",
             identity.display()
         ))
@@ -87,7 +87,10 @@ fn warn_if_others_can_read(file: &File, path: &Path) {
     let others = |meta: std::fs::Metadata| meta.is_file() && meta.permissions().mode() & 0o044 != 0;
     if file.metadata().is_ok_and(others) {
         let path = path.display();
-        crate::report::note(&format!("others can read the password in {path}: chmod 600 {path}"));
+        crate::report::note(&format!(
+            "other users can read the password in {path}. Run: chmod \
+                                      600 {path}"
+        ));
     }
 }
 

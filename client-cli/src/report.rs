@@ -77,7 +77,7 @@ fn text(task: &Task, opened: &OpenPort) -> String {
     };
     match (&opened.granted, opened.verified) {
         (Some(Granted { seconds, took, clipped, observed, .. }), _) => {
-            let less = if *clipped { ", less than asked for" } else { "" };
+            let less = if *clipped { ", less than requested" } else { "" };
             let (took, to) = (took.as_millis(), observed.ip());
             format!(
                 "{services} on {host} {is} open to {to} for {seconds} s{less} (answer in {took} ms)"

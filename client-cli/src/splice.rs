@@ -19,7 +19,7 @@ pub(crate) fn with_stdio(stream: &TcpStream) -> Result<(), Failure> {
     let server_has_ended = || {
         if io::stdin().is_terminal() {
             // Nobody else would tell.
-            let told = "the server has ended the connection; Ctrl-D ends the input";
+            let told = "the server closed the connection. Press Ctrl-D";
             writeln!(io::stderr(), "{told}").ok(); // nobody reads it
         }
         hangup::close_stdout()

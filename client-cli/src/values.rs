@@ -14,26 +14,26 @@ pub(crate) fn port(text: &str) -> Result<u16, String> {
     let number = text.parse::<NonZeroU16>().map(NonZeroU16::get);
     number.map_err(|_| match text.to_ascii_lowercase().parse::<Service>() {
         Ok(service) if service.width() == 1 => {
-            format!("this is a port alone: write {}", service.first())
+            format!("this is only a port: write {}", service.first())
         }
-        _ if text.eq_ignore_ascii_case("ssh") => "a port is a number: SSH is 22".into(),
-        _ => "write a port's number, 1 to 65535".into(),
+        _ if text.eq_ignore_ascii_case("ssh") => "write the port as a number: SSH is 22".into(),
+        _ => "write a port number from 1 to 65535".into(),
     })
 }
 
 /// For how long to try.
 pub(crate) fn timeout(text: &str) -> Result<u32, String> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
-    seconds.ok_or_else(|| "write whole seconds, 1 at least, without a unit".into())
+    seconds.ok_or_else(|| "write whole seconds, at least 1, without a unit".into())
 }
 
 /// For how long to open.
 pub(crate) fn lifetime(text: &str) -> Result<NonZeroU16, String> {
-    text.parse().map_err(|_| "write whole seconds, 1 to 65535, without a unit".into())
+    text.parse().map_err(|_| "write whole seconds from 1 to 65535, without a unit".into())
 }
 
 /// How often.
 pub(crate) fn attempts(text: &str) -> Result<u8, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| "write a number, 1 to 255".into())
+    number.ok_or_else(|| "write a number from 1 to 255".into())
 }

@@ -43,33 +43,45 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ended(end) => {
-                write!(f, "your certificate ended on {}: get another", end.date())
+                write!(f, "your certificate expired on {}. Request a new one", end.date())
             }
             Self::EndsSoon(end) => {
-                write!(f, "your certificate ends on {}: get another before", end.date())
+                write!(
+                    f,
+                    "your certificate expires on {}. Request a new one before that date",
+                    end.date()
+                )
             }
             Self::NotBegun(begin) => {
-                write!(f, "your certificate begins only on {}: is this clock right?", begin.date())
+                write!(
+                    f,
+                    "your certificate is valid only from {}. Check the clock of this \
+                           machine",
+                    begin.date()
+                )
             }
             Self::ServerEnded(end) => write!(
                 f,
-                "the server's certificate ended on {}: ask for its new one, as the server's key may change with it",
+                "the server certificate expired on {}. Request the new one; the server key may \
+                 have changed",
                 end.date()
             ),
             Self::NotForClients => f.write_str(
-                "your certificate is not for client authentication, as a server's is: is it the right file?",
+                "your certificate is not for client authentication (is it a server \
+                 certificate?). Check the file",
             ),
             Self::NothingAllowed => {
-                f.write_str("your certificate allows no service: ask for one that does")
+                f.write_str("your certificate allows no service. Request one that does")
             }
             Self::NotAllowed { allowed, wanted } => {
                 let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
                 let allowed = allowed.join(", ");
-                write!(f, "your certificate allows only {allowed}, and not {wanted}")
+                write!(f, "your certificate allows only {allowed}, not {wanted}")
             }
             Self::TooManyAllowed(ports) => write!(
                 f,
-                "your certificate allows {ports} ports, and a knock opens at most {MOST_PORTS}: name what to open"
+                "your certificate allows {ports} ports, and a knock opens at most {MOST_PORTS}. \
+                 Name the services to open"
             ),
         }
     }

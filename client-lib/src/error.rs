@@ -25,13 +25,13 @@ pub enum CredentialError {
         source: io::Error,
     },
     /// It is a folder.
-    #[error("{} is a folder; name the file in it", path.display())]
+    #[error("{} is a directory. Use the file in it", path.display())]
     Folder {
         /// Which.
         path: PathBuf,
     },
     /// The file is larger than any identity or certificate.
-    #[error("{} is larger than 1 MiB and so no identity or certificate; name another file", path.display())]
+    #[error("{} is larger than 1 MiB, so it is not an identity or certificate. Use another file", path.display())]
     TooLarge {
         /// Which file.
         path: PathBuf,
@@ -73,19 +73,22 @@ pub enum KnockError {
     #[error(transparent)]
     SealV1(#[from] v1::V1SealError),
     /// Nothing was sent: protocol v1 has no way to say this.
-    #[error("protocol v1 cannot {0}; do without, or use v2 if the server does")]
+    #[error("protocol v1 cannot {0}. Do without, or use v2 if the server supports it")]
     NotInV1(&'static str),
     /// Nothing was sent: this names no host.
     #[error(transparent)]
     Host(#[from] NotAHost),
     /// Nothing was sent: no server opens this number of ports for one knock.
-    #[error("a knock opens at most {MOST_PORTS} ports, and these are {0}; ask for fewer")]
+    #[error("a knock opens at most {MOST_PORTS} ports, not {0}. Request fewer")]
     TooManyPorts(u32),
     /// Nothing was sent: no server accepts a knock for this address.
-    #[error("no server opens to {0}: name an address that the server can see you by")]
+    #[error(
+        "{0} is not usable as a client address. Use the address by which the server sees \
+             this client"
+    )]
     Address(IpAddr),
     /// The host has no address that we know of.
-    #[error("cannot find the address of {host}: {source}; check the name and the network")]
+    #[error("cannot find the address of {host}: {source}. Check the name and the network")]
     Resolve {
         /// As it was given.
         host: String,
@@ -93,7 +96,7 @@ pub enum KnockError {
         source: io::Error,
     },
     /// The host has addresses, but none of the family that was asked for.
-    #[error("{host} has no {} address; allow the other family", family_name(*family))]
+    #[error("{host} has no {} address. If the address family is limited, allow the other one", family_name(*family))]
     NoAddress {
         /// As it was given.
         host: String,
@@ -101,7 +104,7 @@ pub enum KnockError {
         family: Family,
     },
     /// Not one knock could be sent.
-    #[error("no knock to {host} could be sent: {source}; check the network and the local firewall")]
+    #[error("cannot send a knock to {host}: {source}. Check the network and the local firewall")]
     NotSent {
         /// As it was given.
         host: String,
@@ -112,10 +115,11 @@ pub enum KnockError {
     ///
     /// Servers never say no, so this has many possible reasons.
     #[error(
-        "{host} did not confirm: knocked on {} at UDP port {port}. {}Check that the server runs there, that this clock \
-         is right to within a few seconds, that the server certificate is this server's, that your certificate is \
-         valid, not revoked and allows what you asked for, and that the server sees you by the address that was \
-         claimed. If only the answers get lost, the door may be open",
+        "{host} did not confirm: sent knocks to {} at UDP port {port}. {}Possible causes: the \
+         server does not run; this clock is wrong by more than a few seconds; the server \
+         certificate is that of another server; your certificate has expired, is revoked or does \
+         not allow the services; the server sees another client address. The server log has the \
+         reason. If only the answers were lost, the port may be open",
         TriedText(tried),
         DoubtText(doubts)
     )]
@@ -131,8 +135,9 @@ pub enum KnockError {
     },
     /// The server opened the door, but behind it nothing accepts connections.
     #[error(
-        "the server opened {service}{}, but a connection to {} failed: {source}; start the service there, or see \
-         whether another firewall is in the way, or whether your connection leaves by another address",
+        "the server opened {service}{}, but a connection to {} failed: {source}. Start the \
+         service there; check other firewalls; check that this client connects from the same \
+         address",
         For(opened.granted.as_ref()),
         opened.destination
     )]
@@ -154,12 +159,13 @@ pub enum ConnectError {
     #[error(transparent)]
     Knock(#[from] KnockError),
     /// Port 0 was asked for.
-    #[error("port 0 cannot be connected to; name a port from 1 to 65535")]
+    #[error("port 0 cannot be used. Use a port from 1 to 65535")]
     NoPort,
     /// The server opened the port, but behind it nothing accepts connections.
     #[error(
-        "the server opened the port{}, but connecting to {to} failed: {source}; start the service there, or see \
-         whether another firewall is in the way, or whether your connection leaves by another address",
+        "the server opened the port{}, but connecting to {to} failed: {source}. Start the \
+         service there; check other firewalls; check that this client connects from the same \
+         address",
         For(Some(granted))
     )]
     NothingListens {
@@ -207,7 +213,7 @@ struct DoubtText<'a>(&'a [Doubt]);
 
 impl fmt::Display for DoubtText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|doubt| write!(f, "Known here: {doubt}. "))
+        self.0.iter().try_for_each(|doubt| write!(f, "Found in your files: {doubt}. "))
     }
 }
 
@@ -219,8 +225,8 @@ impl fmt::Display for TriedText<'_> {
             let separator = if at == 0 { "" } else { ", " };
             write!(f, "{separator}{destination} (")?;
             match claimed {
-                Some(address) => write!(f, "claiming {address})")?,
-                None => f.write_str("claiming the packet's source)")?,
+                Some(address) => write!(f, "client address {address})")?,
+                None => f.write_str("client address: source of the packet)")?,
             }
         }
         Ok(())
@@ -240,11 +246,15 @@ mod tests {
         let doubts = vec![Doubt::NothingAllowed];
         let host = "gateway".into();
         let said = KnockError::NotConfirmed { host, port: 62344, tried, doubts }.to_string();
-        assert!(said.contains(". Known here: your certificate allows no service: "), "{said}");
+        assert!(
+            said.contains(". Found in your files: your certificate allows no service. "),
+            "{said}"
+        );
         assert!(said.contains(
-            "192.0.2.1 (claiming 192.0.2.7), 2001:db8::1 (claiming the packet's source)"
+            "192.0.2.1 (client address 192.0.2.7), 2001:db8::1 (client address: source of the packet)"
         ));
-        for hint in ["62344", "clock", "server certificate", "your certificate", "answers get lost"]
+        for hint in
+            ["62344", "clock", "server certificate", "your certificate", "answers were lost"]
         {
             assert!(said.contains(hint), "{hint}: {said}");
         }

@@ -7,16 +7,16 @@ use std::net::{Ipv6Addr, SocketAddr};
 #[non_exhaustive]
 pub enum NotAHost {
     /// There is none.
-    #[error("the host is empty; write its name or address")]
+    #[error("the host is empty. Write its name or address")]
     Empty,
     /// A name has none in it.
-    #[error("{0:?} has white space in it; write the host's name or address alone")]
+    #[error("{0:?} contains white space. Write only the name or address of the host")]
     WhiteSpace(String),
     /// It is the service, or its port.
-    #[error("{0:?} is no host: the host comes first, and then the service")]
+    #[error("{0:?} is not a host. Write the host first, then the service")]
     Service(String),
     /// A host, and more: a port, a user, a scheme.
-    #[error("{text:?} is more than a host: write {host}{}", self.rest())]
+    #[error("{text:?} is more than a host. Write {host}{}", self.rest())]
     More {
         /// As it was given.
         text: String,
@@ -35,9 +35,8 @@ impl NotAHost {
     fn rest(&self) -> String {
         let Self::More { port, user, url, .. } = self else { return String::new() };
         let port = port.map(|port| format!(", and the port as a service: tcp/{port}"));
-        let user =
-            if *user { "; no user is needed, as your certificate says who you are" } else { "" };
-        let url = if *url { "; no URL" } else { "" };
+        let user = if *user { ". No user is needed; your certificate identifies you" } else { "" };
+        let url = if *url { ". No URL is needed" } else { "" };
         format!("{}{user}{url}", port.unwrap_or_default())
     }
 }

@@ -57,13 +57,13 @@ impl KnockOptions {
         }
         let single = matches!(services, [service] if service.first() == service.last());
         let what = if !single {
-            "ask for anything but one single port"
+            "open more than one single port"
         } else if self.lifetime.is_some() {
-            "say for how long to open"
+            "request a duration"
         } else if self.single_use {
-            "ask for a door that closes behind one connection"
+            "request a single-use grant"
         } else if self.address == Address::Source {
-            "leave the address to the network"
+            "use the source address of the packet"
         } else {
             return Ok(());
         };

@@ -124,7 +124,13 @@ impl<'a> Retry<'a> {
     pub(crate) fn failure(self) -> KnockError {
         let host = self.host.to_owned();
         if self.tried.is_empty() {
-            let late = || io::Error::new(io::ErrorKind::TimedOut, "no time left to send one");
+            let late = || {
+                io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the time ended before a knock \
+                                                                   could be sent",
+                )
+            };
             return KnockError::NotSent { host, source: self.last_error.unwrap_or_else(late) };
         }
         let doubts = self.client.doubts_about(self.services, clock::now());

@@ -26,7 +26,7 @@ fn without_options_the_files_in_their_places_are_used() {
     let (code, out, err) = outcome(&mut command);
     assert_eq!(code, 0, "{err}");
     assert!(out.starts_with("udp/53 on 127.0.0.1 is open"), "{out}");
-    assert!(err.contains("others can read the password"), "{err}");
+    assert!(err.contains("other users can read the password"), "{err}");
 }
 
 #[test]

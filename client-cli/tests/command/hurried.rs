@@ -26,20 +26,20 @@ fn wrong_use(world: &World, words: &[&str], expected: &[&str]) {
 fn a_host_with_more_than_a_name_in_it_is_told_what_to_write() {
     let world = World::new();
     for (host, instead) in [
-        ("gw.example:22", &["write gw.example", "tcp/22"][..]),
-        ("[2001:db8::1]:22", &["write 2001:db8::1", "tcp/22"]),
-        ("192.0.2.7:2222", &["write 192.0.2.7", "tcp/2222"]),
-        ("alice@gw.example", &["write gw.example", "no user"]),
-        ("alice@gw.example:22", &["write gw.example", "tcp/22", "no user"]),
-        ("ssh://gw.example", &["write gw.example", "no URL"]),
-        ("ssh://alice@gw.example:2222/", &["write gw.example", "tcp/2222"]),
-        ("https://[2001:db8::1]/x", &["write 2001:db8::1"]),
-        ("gw.example/", &["write gw.example"]),
-        ("gw.example ", &["write gw.example"]),
+        ("gw.example:22", &["Write gw.example", "tcp/22"][..]),
+        ("[2001:db8::1]:22", &["Write 2001:db8::1", "tcp/22"]),
+        ("192.0.2.7:2222", &["Write 192.0.2.7", "tcp/2222"]),
+        ("alice@gw.example", &["Write gw.example", "No user"]),
+        ("alice@gw.example:22", &["Write gw.example", "tcp/22", "No user"]),
+        ("ssh://gw.example", &["Write gw.example", "No URL"]),
+        ("ssh://alice@gw.example:2222/", &["Write gw.example", "tcp/2222"]),
+        ("https://[2001:db8::1]/x", &["Write 2001:db8::1"]),
+        ("gw.example/", &["Write gw.example"]),
+        ("gw.example ", &["Write gw.example"]),
         ("gw example", &["white space"]),
         ("", &["empty"]),
-        ("tcp/22", &["host comes first"]),
-        ("22", &["host comes first"]),
+        ("tcp/22", &["Write the host first"]),
+        ("22", &["Write the host first"]),
     ] {
         wrong_use(&world, &["knock", host, "tcp/22"], instead);
         wrong_use(&world, &["connect", host, "22"], &instead[..1]);
@@ -58,8 +58,8 @@ fn a_service_in_another_spelling_is_told_how_to_write_it() {
         ("tcp22", "tcp/PORT"),
         ("ssh", "SSH is tcp/22"),
         ("tcp/ssh", "SSH is tcp/22"),
-        ("tcp/22,tcp/80", "each by itself: tcp/22 tcp/80"),
-        ("tcp/22 tcp/80", "each by itself: tcp/22 tcp/80"),
+        ("tcp/22,tcp/80", "each service separately: tcp/22 tcp/80"),
+        ("tcp/22 tcp/80", "each service separately: tcp/22 tcp/80"),
         ("tcp/22-10", "write tcp/10-22"),
         ("tcp/0", "1 to 65535"),
         ("tcp/65536", "1 to 65535"),
@@ -135,13 +135,13 @@ fn a_file_of_another_kind_is_told_as_what_it_is() {
     let (pfx, cer) = (world.file("alice.pfx"), world.file("gate.cer"));
     for (variable, path, expected) in [
         ("SKNOCK_IDENTITY", empty.as_path(), "is empty"),
-        ("SKNOCK_IDENTITY", folder.as_path(), "is a folder"),
+        ("SKNOCK_IDENTITY", folder.as_path(), "is a directory"),
         ("SKNOCK_IDENTITY", pem.as_path(), "PEM"),
         ("SKNOCK_IDENTITY", cer.as_path(), "a certificate without its key"),
         ("SKNOCK_SERVER_CERT", empty.as_path(), "is empty"),
-        ("SKNOCK_SERVER_CERT", folder.as_path(), "is a folder"),
+        ("SKNOCK_SERVER_CERT", folder.as_path(), "is a directory"),
         ("SKNOCK_SERVER_CERT", pfx.as_path(), "PKCS#12"),
-        ("SKNOCK_PASSWORD_FILE", folder.as_path(), "is a folder"),
+        ("SKNOCK_PASSWORD_FILE", folder.as_path(), "is a directory"),
         ("SKNOCK_IDENTITY", "~/alice.pfx".as_ref(), "the shell"),
     ] {
         let (code, err) = told(alice(&world, "knock 127.0.0.1 udp/53").env(variable, path));

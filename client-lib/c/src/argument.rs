@@ -48,7 +48,10 @@ impl<'a> CallerBytes<'a> {
             return Err(CallFailure::null(name));
         }
         if length > LARGEST {
-            let text = format!("{name}: larger than 1 MiB and so no identity or certificate");
+            let text = format!(
+                "{name}: larger than 1 MiB, so it is not an identity or \
+                                certificate"
+            );
             return Err(CallFailure::new(Outcome::Argument, text));
         }
         // SAFETY: not NULL, so C hands over `length` readable bytes, far fewer than `isize::MAX`,

@@ -88,8 +88,8 @@ impl CallFailure {
     fn bug(panic: &(dyn Any + Send)) -> Self {
         let said = panic.downcast_ref::<&str>().copied();
         let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let said = said.unwrap_or("for no known reason");
-        Self::new(Outcome::Internal, format!("a fault in libsknock, please report it: {said}"))
+        let said = said.unwrap_or("for an unknown reason");
+        Self::new(Outcome::Internal, format!("a fault in libsknock; please report it: {said}"))
     }
 
     /// Keeps it for [`sknock_error`] and [`sknock_error_text`].
@@ -212,7 +212,7 @@ mod tests {
         let panics: [(Work, &str); 3] = [
             (|| panic!("at the disco"), "at the disco"),
             (|| panic!("number {}", sknock_error() as i32), "number "),
-            (|| std::panic::panic_any(7), "for no known reason"),
+            (|| std::panic::panic_any(7), "for an unknown reason"),
         ];
         for (panic, said) in panics {
             let outcome = caught(panic);

@@ -45,7 +45,7 @@ pub extern "C" fn sknock_client_set_protocol(
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_knock_port(client: Shared<'_, Client>, port: u16) -> Outcome {
     set(client, |builder| match port {
-        0 => Err(wrong("port 0 cannot be knocked on; name a port from 1 to 65535")),
+        0 => Err(wrong("port 0 cannot be used. Use a port from 1 to 65535")),
         port => Ok(builder.knock_port(port)),
     })
 }

@@ -43,7 +43,7 @@ impl Surroundings {
             return Ok((folder.join("devclient.pfx"), folder.join("devserver.cer")));
         }
         let homeless =
-            "there is no home folder to look in; set HOME or KNOCKPATH, or use knock_new()";
+            "there is no home directory to search. Set HOME or KNOCKPATH, or use knock_new()";
         let folder = ours().ok_or_else(|| CallFailure::new(Outcome::File, homeless))?;
         Ok((folder.join("identity.pfx"), folder.join("server.cer")))
     }
