@@ -82,7 +82,7 @@ impl Ca {
             .ok_or_else(|| damaged(KEY_FILE, "no P-256 key in PEM"))?;
         let certificate = folder.read(CERTIFICATE_FILE, Guarded::Writing)?;
         let facts = Facts::read(&certificate)
-            .ok_or_else(|| damaged(CERTIFICATE_FILE, "no authority's certificate in DER"))?;
+            .ok_or_else(|| damaged(CERTIFICATE_FILE, "no CA certificate in DER"))?;
         if facts.public_key != key.pair().public_key_raw() {
             return Err(damaged(CERTIFICATE_FILE, "not the certificate of ca.key"));
         }

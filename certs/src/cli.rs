@@ -41,7 +41,7 @@ pub(crate) fn misread(error: clap::Error) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument || Service::spelt(wrong).is_err() {
         return error;
     }
-    let told = format!("each service has an option of its own: write --allow {wrong}\n");
+    let told = format!("each service needs its own option. Write --allow {wrong}\n");
     clap::Error::raw(ErrorKind::UnknownArgument, told)
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, now: Timestamp) -> ExitCode {
     let Some(dir) = &args.dir else {
         wrong_usage(
             ErrorKind::MissingRequiredArgument,
-            "the authority's folder is missing: --dir DIR",
+            "the directory of the CA is missing: --dir DIR",
         )
     };
     let has_password =
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, now: Timestamp) -> ExitCode {
     if args.password_file.is_some() && !has_password {
         wrong_usage(
             ErrorKind::ArgumentConflict,
-            "--password-file has a meaning for server and client only",
+            "--password-file is only valid for server and client",
         )
     }
     let outcome = execute(&args.command, dir, args.password_file.as_deref(), now);

@@ -60,10 +60,8 @@ impl Crl {
             key_identifier_method: KeyIdMethod::PreSpecified(ca.key_id.clone()),
         };
         let list = params.signed_by(&ca.issuer()?);
-        list.map(|list| list.der().to_vec()).map_err(|error| AuthorityError::Encoding {
-            what: "revocation list",
-            why: error.to_string(),
-        })
+        list.map(|list| list.der().to_vec())
+            .map_err(|error| AuthorityError::Encoding { what: "CRL", why: error.to_string() })
     }
 }
 

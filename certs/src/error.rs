@@ -13,119 +13,123 @@ use crate::{CertificateKind, MAX_CLIENT_CERTIFICATE, MAX_DAYS, RandomSerial, dat
 pub enum AuthorityError {
     #[error("cannot {doing} {}: {source}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
-    #[error("{source}; {} has its new content, but may lose it when the power fails", path.display())]
+    #[error("{source}. {} has its new content, but may lose it at a power failure", path.display())]
     NotSynced { path: PathBuf, source: Box<Self> },
     #[error(
-        "{} is a symbolic link and would be replaced by a file; remove it, and let links point \
-         into this folder instead", path.display()
+        "{} is a symbolic link and would be replaced by a file. Remove it, and use links that \
+         point into this directory instead", path.display()
     )]
     Link { path: PathBuf },
-    #[error("{} is no regular file; move it away", path.display())]
+    #[error("{} is not a regular file. Move it away", path.display())]
     NoFile { path: PathBuf },
     #[error(
-        "the folder {} belongs to {owner}, who could not replace what is written here by you; \
-         run sknock-ca as that user, such as by: sudo -u {owner} sknock-ca ...", path.display()
+        "the directory {} is owned by {owner}, who could not replace files that you write here. \
+         Run sknock-ca as that user, for example: sudo -u {owner} sknock-ca ...", path.display()
     )]
     FolderOfOther { path: PathBuf, owner: String },
     #[error(
-        "{} belongs to {owner}, and the folder to you; give it back, as root: chown {ours} {}",
+        "{} is owned by {owner}, and the directory by you. Change the owner, as root: chown \
+         {ours} {}",
         path.display(), path.display()
     )]
     FileOfOther { path: PathBuf, owner: String, ours: String },
     #[error(
-        "{} has mode {mode:04o}, so others may {what}: chmod {remedy} {}",
+        "{} has mode {mode:04o}, so other users can {what}. Run: chmod {remedy} {}",
         path.display(), path.display()
     )]
     OpenToOthers { path: PathBuf, mode: u32, what: &'static str, remedy: &'static str },
     #[error(
-        "{} exists already: the folder holds an authority, or a part of one; use it as it is, \
-         restore it from a backup, or choose an empty folder", path.display()
+        "{} already exists: the directory holds a CA, or a part of one. Use it, restore it from \
+         a backup, or choose an empty directory", path.display()
     )]
     Exists { path: PathBuf },
-    #[error("an init was interrupted in {}, and nothing was issued there; run init again", path.display())]
+    #[error("an init was interrupted in {}, and no certificate was issued. Run init again", path.display())]
     Unfinished { path: PathBuf },
     #[error(
-        "{} has the number {published}, and the register knows lists up to {known} only: it is an old \
-         copy, and does not know what came after; restore the latest one. If there is none, move {} \
-         away and set the number in register.json to {published}; nobody can revoke a certificate \
-         that is not in there", path.display(), path.display()
+        "{} has the number {published}, but the register ends at CRL {known}: the register is \
+         outdated. Restore the latest one. If there is none, move {} away and set the number in \
+         register.json to {published}; certificates that are not in the register cannot be \
+         revoked", path.display(), path.display()
     )]
     OldRegister { path: PathBuf, published: u64, known: u64 },
     #[error(
-        "{} is missing: this folder holds no authority; make one with init, or restore the folder \
-         from a backup", path.display()
+        "{} is missing: this directory holds no CA. Create one with init, or restore the \
+         directory from a backup", path.display()
     )]
     NoAuthority { path: PathBuf },
-    #[error("{} is {what}; restore it from a backup", path.display())]
+    #[error("{} is {what}. Restore it from a backup", path.display())]
     Damaged { path: PathBuf, what: String },
     #[error(
-        "the authority's certificate ended on {}, and the clock says {}; set the clock, or if it is \
-         right, make a new authority in another folder", date(*at), date(*now)
+        "the CA certificate expired on {}, and the clock shows {}. Set the clock, or if it is \
+         correct, create a new CA in another directory", date(*at), date(*now)
     )]
     AuthorityExpired { at: Timestamp, now: Timestamp },
-    #[error("'{name}' cannot be a name: {why}")]
+    #[error("'{name}' is not a valid name: {why}")]
     Name { name: String, why: &'static str },
-    #[error("'{name}' cannot be the authority's name: use 1 to 64 printable characters")]
+    #[error("'{name}' is not a valid name for a CA. Use 1 to 64 printable characters")]
     AuthorityName { name: String },
     #[error(
-        "'{name}' has a certificate until {} (serial {serial}); revoke it first, or choose another \
-         name to have both for a while", date(*until)
+        "'{name}' has a certificate until {} (serial {serial}). Revoke it first, or choose \
+         another name to have both for some time", date(*until)
     )]
     NameTaken { name: String, serial: RandomSerial, until: Timestamp },
-    #[error("'{name}' was the name of a {kind}; choose another one")]
+    #[error("'{name}' was the name of a {kind}. Choose another name")]
     NameOfOtherKind { name: String, kind: CertificateKind },
-    #[error("{} exists, and no certificate of that name was ever issued; move it away", path.display())]
+    #[error("{} exists, and no certificate with that name was ever issued. Move it away", path.display())]
     StrayFile { path: PathBuf },
-    #[error("a client needs something to open; name at least one service, such as tcp/22")]
+    #[error("a client needs at least one service. Add one, such as tcp/22")]
     NoServices,
     #[error(
-        "the certificate would take {size} bytes, and a knock has room for {MAX_CLIENT_CERTIFICATE}; \
-         use shorter names, fewer services, or ranges such as tcp/8000-8010"
+        "the certificate would have {size} bytes, and a knock has room for \
+         {MAX_CLIENT_CERTIFICATE}. Use shorter names, fewer services, or ranges such as \
+         tcp/8000-8010"
     )]
     TooLarge { size: usize },
-    #[error("{days} days are not possible; choose 1 to {MAX_DAYS}")]
+    #[error("{days} days are not possible. Choose 1 to {MAX_DAYS}")]
     Days { days: u32 },
-    #[error("the clock is wrong, or the end is too far away; dates end with the year 9999")]
+    #[error(
+        "the clock is wrong, or the end is too far in the future. Dates end with the year \
+             9999"
+    )]
     Clock,
-    #[error("the clock says {}, which is before this program was written; set it", date(*now))]
+    #[error("the clock shows {}, which is before this program was written. Set it", date(*now))]
     ClockUnset { now: Timestamp },
     #[error(
-        "the clock says {}, and the authority was made on {}; set the clock, or if it was wrong \
-         then, make a new authority in another folder", date(*now), date(*made)
+        "the clock shows {}, and the CA was created on {}. Set the clock, or if it was wrong \
+         then, create a new CA in another directory", date(*now), date(*made)
     )]
     ClockBeforeAuthority { now: Timestamp, made: Timestamp },
     #[error(
-        "the clock says {}, and the last revocation list is from {}: set the clock; or if it was \
-         ahead then and is right now, run: crl --clock-was-ahead", date(*now), date(*last)
+        "the clock shows {}, and the last CRL is from {}. Set the clock; or if it was ahead then \
+         and is correct now, run: crl --clock-was-ahead", date(*now), date(*last)
     )]
     ClockBehind { now: Timestamp, last: Timestamp },
     #[error(
-        "register.json has the greatest number of a list that there is; restore it from a backup, or \
-         correct the number: servers go by the date first"
+        "the CRL number in register.json is at its maximum. Restore it from a backup, or correct \
+         the number: servers compare the date first"
     )]
     LastNumber,
     #[error("this password cannot protect a file: {why}")]
     Password { why: &'static str },
-    #[error("no certificate has the name or serial number '{which}'; see list")]
+    #[error("no certificate has the name or serial number '{which}'. Run list to see them")]
     Unknown { which: String },
     #[error(
-        "'{which}' has several valid certificates; name one by its serial number: {}",
+        "'{which}' has several valid certificates. Use the serial number of one: {}",
         join(serials)
     )]
     Ambiguous { which: String, serials: Vec<RandomSerial> },
     #[error(
-        "{source}; certificate {serial} is in the register, but its files may not be in place: put that \
-         right, and the next command puts them there; or revoke it by that number"
+        "{source}. Certificate {serial} is in the register, but its files may be missing. \
+         Correct the cause, and the next command writes them; or revoke it by that number"
     )]
     NotDelivered { serial: RandomSerial, source: Box<Self> },
     #[error(
-        "{source}; all is recorded in the register, but {} does not say so yet: put that right, then \
-         run crl", path.display()
+        "{source}. All is recorded in the register, but {} is not up to date. Correct the cause, then run crl", path.display()
     )]
     NotPublished { path: PathBuf, source: Box<Self> },
-    #[error("the system gives no random numbers; nothing was made")]
+    #[error("the system returned no random numbers. Nothing was created")]
     Random,
-    #[error("cannot make the {what}: {why}")]
+    #[error("cannot create the {what}: {why}")]
     Encoding { what: &'static str, why: String },
 }
 

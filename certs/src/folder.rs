@@ -42,7 +42,7 @@ impl OutputFolder {
     pub(crate) fn existing(path: &Path, wanted: &str) -> Result<Self, AuthorityError> {
         let found = fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => AuthorityError::NoAuthority { path: path.join(wanted) },
-            _ => failed("look at", path, source),
+            _ => failed("access", path, source),
         })?;
         ownership::check_folder(path, &found)?;
         Ok(Self(path.to_owned()))
@@ -60,7 +60,7 @@ impl OutputFolder {
         path.parent()
             .map_or(Ok(()), fs::create_dir_all)
             .and_then(|()| make())
-            .map_err(|source| failed("make the folder", path, source))?;
+            .map_err(|source| failed("create the directory", path, source))?;
         Ok(Self(path.to_owned()))
     }
 
@@ -90,7 +90,7 @@ impl OutputFolder {
                 }
             };
             let look = || Ok((held.metadata()?, fs::metadata(path)?));
-            let (locked, there) = look().map_err(|source| failed("look at", path, source))?;
+            let (locked, there) = look().map_err(|source| failed("access", path, source))?;
             // While this waited, another folder may have got the name.
             if identity(&locked) == identity(&there) {
                 ownership::check_folder(path, &there)?;
@@ -128,7 +128,7 @@ impl OutputFolder {
         match path.symlink_metadata() {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(failed("look at", &path, source)),
+            Err(source) => Err(failed("access", &path, source)),
         }
     }
 

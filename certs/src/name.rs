@@ -47,9 +47,9 @@ impl FromStr for CertificateName {
         } else if !text.bytes().all(fits) {
             refused("use ASCII letters, digits, '.', '_', '-' and '@' only")
         } else if text.starts_with(['.', '-']) {
-            refused("begin it with a letter or a digit")
+            refused("it must begin with a letter or a digit")
         } else if RESERVED.iter().any(|reserved| text.eq_ignore_ascii_case(reserved)) {
-            refused("the authority's own files are called so")
+            refused("the name is reserved for files of the CA")
         } else {
             Ok(Self(text.to_owned()))
         }

@@ -53,10 +53,10 @@ pub(crate) fn check(password: &str) -> Result<(), AuthorityError> {
     let why = if password.is_empty() {
         "it is empty"
     } else if password.chars().any(char::is_control) {
-        "it contains a control character, such as a tab or a second line"
+        "it contains a control character, such as a tab or a line break"
     } else if password.chars().any(|character| u32::from(character) > 0xffff) {
         // the MAC's key derivation takes a BMPString (RFC 7292, B.1)
-        "it contains a character above U+FFFF, such as an emoji, which PKCS#12 cannot hold"
+        "it contains a character above U+FFFF, such as an emoji, which PKCS#12 does not support"
     } else {
         return Ok(());
     };

@@ -150,7 +150,7 @@ impl Register {
             .map_err(|error| damaged(format!("no register ({error})")))?;
         if register.version != VERSION {
             return Err(damaged(format!(
-                "a register of version {}, unknown here",
+                "a register of version {}, which is unknown here",
                 register.version
             )));
         }

@@ -16,18 +16,19 @@ const MAX_FILE: u64 = 4096;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PasswordError {
     #[error(
-        "there is no terminal to ask for a password; use --password-file FILE, or set SKNOCK_PFX_PASSWORD"
+        "there is no terminal to ask for a password. Use --password-file FILE, or set \
+         SKNOCK_PFX_PASSWORD"
     )]
     NoTerminal,
     #[error("cannot read the password from {}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{} is {why}; it should hold the password and nothing else", path.display())]
+    #[error("{} is {why}. It must contain the password and nothing else", path.display())]
     Content { path: PathBuf, why: &'static str },
-    #[error("SKNOCK_PFX_PASSWORD is not UTF-8; use --password-file FILE")]
+    #[error("SKNOCK_PFX_PASSWORD is not UTF-8. Use --password-file FILE")]
     Environment,
-    #[error("cannot ask for a password: {0}; use --password-file FILE, or set SKNOCK_PFX_PASSWORD")]
+    #[error("cannot ask for a password: {0}. Use --password-file FILE, or set SKNOCK_PFX_PASSWORD")]
     Prompt(io::Error),
-    #[error("the two passwords differ; nothing was made")]
+    #[error("the two passwords differ. Nothing was created")]
     Differ,
 }
 

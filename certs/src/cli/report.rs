@@ -15,7 +15,7 @@ pub(crate) struct CommandReport {
 pub(crate) fn init(authority: &Authority, list: &Crl) -> CommandReport {
     let (name, end) = (authority.name(), date(authority.not_after()));
     let list = crl(authority, list);
-    let text = format!("authority \"{name}\" is ready, valid until {end}\n{}", list.text);
+    let text = format!("CA \"{name}\" is ready, valid until {end}\n{}", list.text);
     json_with(text, json!({ "name": name, "notAfter": end }), list)
 }
 
@@ -25,25 +25,25 @@ pub(crate) fn issued(issued: &Issued) -> CommandReport {
     let mut text = String::new();
     let mut line = |line: String| text.extend([line.as_str(), "\n"]);
     match entry.kind {
-        CertificateKind::Server => line(format!("wrote {}: for the server only", pfx.display())),
+        CertificateKind::Server => {
+            line(format!("wrote {}: keep it on the server only", pfx.display()))
+        }
         CertificateKind::Client => {
             line(format!("wrote {}: for {} only", pfx.display(), entry.name));
         }
     }
     if let Some(certificate) = certificate {
-        line(format!("wrote {}: for its clients", certificate.display()));
+        line(format!("wrote {}: for the clients of the server", certificate.display()));
     }
     line(format!("serial {}, valid until {}", entry.serial, date(entry.not_after)));
     if *clipped {
-        line(
-            "that is when the authority's own certificate ends: shorter than asked for".to_owned(),
-        );
+        line("shortened to the expiry of the CA certificate".to_owned());
     }
     if entry.kind == CertificateKind::Client {
         line(format!("opens {}", services(&entry.services)));
         if ports(&entry.services) > MOST_PORTS {
             line(format!(
-                "a knock opens at most {MOST_PORTS} ports: {} has to name which",
+                "note: one knock opens at most {MOST_PORTS} ports; {} must name services",
                 entry.name
             ));
         }
@@ -79,8 +79,7 @@ pub(crate) fn revoked(authority: &Authority, revoked: &Revoked) -> CommandReport
 pub(crate) fn crl(authority: &Authority, list: &Crl) -> CommandReport {
     let file = authority.crl_file();
     let due = date(list.next_update);
-    let text =
-        format!("wrote {}: number {}, the next is due before {due}\n", file.display(), list.number);
+    let text = format!("wrote {}: number {}, valid until {due}\n", file.display(), list.number);
     let mut json = json!(list);
     json["file"] = json!(file.to_string_lossy());
     CommandReport { text, json }

@@ -56,7 +56,7 @@ fn fail(output: &Output, code: i32) -> String {
 #[test]
 fn a_holder_of_more_ports_than_a_knock_opens_is_told_about() {
     let folder = folder();
-    let told = "a knock opens at most 64 ports: wide has to name which\n";
+    let told = "note: one knock opens at most 64 ports; wide must name services\n";
     let fits = succeed(folder.path(), "--dir ca client narrow --allow tcp/1-64");
     assert!(!fits.contains("at most 64"), "{fits}");
     let wide = succeed(folder.path(), "--dir ca client wide --allow tcp/1-64 --allow udp/1");
@@ -68,14 +68,20 @@ fn a_whole_life_in_text() {
     let folder = folder();
     let run = |args| succeed(folder.path(), args);
     let server = run("--dir ca server gate.example.org");
-    assert!(server.contains("wrote ca/gate.example.org.pfx: for the server only\n"), "{server}");
-    assert!(server.contains("wrote ca/gate.example.org.cer: for its clients\n"), "{server}");
+    assert!(
+        server.contains("wrote ca/gate.example.org.pfx: keep it on the server only\n"),
+        "{server}"
+    );
+    assert!(
+        server.contains("wrote ca/gate.example.org.cer: for the clients of the server\n"),
+        "{server}"
+    );
     let client = run("--dir ca client alice --allow tcp/22 --allow udp/60000-60010 --days 30");
     assert!(client.contains("wrote ca/alice.pfx: for alice only\n"), "{client}");
     assert!(client.contains("opens tcp/22 udp/60000-60010\n"), "{client}");
     let revoked = run("revoke alice --reason key-compromise --dir ca");
     assert!(revoked.starts_with("revoked alice (serial "), "{revoked}");
-    assert!(revoked.contains("wrote ca/crl.der: number 2, the next is due before "), "{revoked}");
+    assert!(revoked.contains("wrote ca/crl.der: number 2, valid until "), "{revoked}");
     assert!(run("--dir ca revoke alice").contains("was revoked already, on "));
     assert!(run("--dir ca crl --days 7").contains("wrote ca/crl.der: number 4, "));
     let list = run("--dir ca list");
@@ -204,7 +210,7 @@ fn without_password_and_terminal_both_ways_are_named() {
     assert!(fail(&empty.unwrap(), 1).contains("it is empty"));
     // and where there is no authority, nobody is asked for a password at all
     let elsewhere = prepare(folder.path(), "--dir elsewhere server gate").output().unwrap();
-    assert!(fail(&elsewhere, 1).contains("no authority"));
+    assert!(fail(&elsewhere, 1).contains("holds no CA"));
 }
 
 #[test]

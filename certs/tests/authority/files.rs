@@ -143,7 +143,7 @@ fn a_register_from_a_backup_is_told_by_the_published_list() {
     ];
     for failed in failures {
         assert!(matches!(failed, AuthorityError::NotPublished { .. }), "{failed}");
-        assert!(failed.to_string().contains("is an old copy"), "{failed}");
+        assert!(failed.to_string().contains("is outdated"), "{failed}");
     }
     assert_eq!(fs::read(house.file("crl.der")).unwrap(), list);
     let entries = house.authority.list().unwrap();

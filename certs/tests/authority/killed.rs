@@ -125,7 +125,7 @@ fn an_interrupted_init_is_finished_by_the_next_and_leaves_no_key() {
         let lists = folder.run("list").output().status.success();
         if lists {
             let refused = folder.run("init").refused();
-            assert!(refused.contains("holds an authority"), "{refused}");
+            assert!(refused.contains("holds a CA"), "{refused}");
         } else {
             let refused = folder.run("list").refused();
             assert!(refused.contains("init"), "{refused}");

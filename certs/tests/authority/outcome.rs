@@ -45,8 +45,8 @@ fn nobody_is_told_that_a_default_is_shorter_than_asked_for() {
     folder.run("init --days 100").done();
     for args in ["server gate", "client alice --allow tcp/22"] {
         let told = folder.run(args).done();
-        assert!(!told.contains("shorter than asked for"), "{told}");
+        assert!(!told.contains("shortened to the expiry"), "{told}");
     }
     let told = folder.run("server asked --days 200").done();
-    assert!(told.contains("shorter than asked for"), "{told}");
+    assert!(told.contains("shortened to the expiry"), "{told}");
 }

@@ -38,7 +38,7 @@ fn root_makes_no_authority_in_the_folder_of_somebody_else() {
     fs::create_dir(folder.dir()).unwrap();
     chown(folder.dir(), Some(OTHER_USER), Some(OTHER_USER)).unwrap();
     let refused = folder.run("init").by(0).refused();
-    assert!(refused.contains("belongs to"), "{refused}");
+    assert!(refused.contains("is owned by"), "{refused}");
     assert!(folder.names().is_empty());
     folder.run("init").done();
 }

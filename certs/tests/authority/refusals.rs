@@ -57,7 +57,7 @@ fn names_in_use_until_revoked_or_expired() {
             matches!(&error, AuthorityError::NameTaken { serial: taken, .. } if *taken == serial),
             "{error}"
         );
-        assert!(error.to_string().contains("revoke it first, or choose another name"), "{error}");
+        assert!(error.to_string().contains("Revoke it first, or choose another name"), "{error}");
         let error = refused(&house, |authority| issue(authority, other, name, later(days(31))));
         assert!(
             matches!(&error, AuthorityError::NameOfOtherKind { kind: was, .. } if *was == kind),
@@ -127,7 +127,7 @@ fn clocks_far_behind_the_last_list() {
     ];
     for error in tries {
         assert!(matches!(error, AuthorityError::ClockBehind { .. }), "{error}");
-        assert!(error.to_string().contains("2027-01-16T08:00:00Z: "), "{error}");
+        assert!(error.to_string().contains("2027-01-16T08:00:00Z. Set the clock"), "{error}");
     }
 }
 
@@ -182,7 +182,7 @@ fn folders_that_hold_no_whole_authority() {
     for dir in [empty.path().to_owned(), empty.path().join("missing")] {
         let error = Authority::open(&dir).err().unwrap();
         assert!(matches!(error, AuthorityError::NoAuthority { .. }), "{error}");
-        assert!(error.to_string().contains("make one with init"), "{error}");
+        assert!(error.to_string().contains("Create one with init"), "{error}");
     }
     for file in ["ca.key", "ca.cer", "register.json"] {
         let house = House::new();
@@ -221,7 +221,7 @@ fn files_of_the_authority_that_are_damaged_or_not_of_one_another() {
             matches!(&error, AuthorityError::Damaged { path, .. } if path.ends_with(file)),
             "{error}"
         );
-        assert!(error.to_string().contains("restore it from a backup"), "{error}");
+        assert!(error.to_string().contains("Restore it from a backup"), "{error}");
     }
 }
 
@@ -249,7 +249,7 @@ fn folders_that_cannot_be_made() {
     fs::write(&file, "").unwrap();
     for dir in [file.clone(), file.join("below")] {
         let error = Authority::init(&dir, None, 1, NOW).err().unwrap();
-        assert!(error.to_string().starts_with("cannot make the folder "), "{error}");
+        assert!(error.to_string().starts_with("cannot create the directory "), "{error}");
     }
     assert!(Authority::init(&folder.path().join("several/levels/deep"), None, 1, NOW).is_ok());
 }
