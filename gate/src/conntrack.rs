@@ -67,7 +67,7 @@ pub(crate) fn list(
             each(&tracked);
         }
     });
-    read.map_err(FirewallError::while_doing("list the connections that are tracked"))
+    read.map_err(FirewallError::while_doing("list conntrack entries"))
 }
 
 impl DumpFilter {

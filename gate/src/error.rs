@@ -75,13 +75,13 @@ impl fmt::Display for FirewallError {
             Self::Rules(spec_error) => spec_error.fmt(f),
             Self::GroupTaken { group, port } => write!(
                 f,
-                "another program listens to NFLOG group {group} (netlink port {port}, often the \
-                 number of its process); stop that or choose another group"
+                "another program listens to NFLOG group {group} (netlink port {port}, often its \
+                 process number). Stop it, or set another group"
             ),
             Self::Kernel { doing, errno } => {
                 write!(
                     f,
-                    "cannot {doing}: {} (errno {}); {}",
+                    "cannot {doing}: {} (errno {}). {}",
                     errno.desc(),
                     *errno as i32,
                     remedy(*errno)
@@ -94,19 +94,19 @@ impl fmt::Display for FirewallError {
 fn remedy(errno: Errno) -> &'static str {
     match errno {
         Errno::EPERM | Errno::EACCES => {
-            "this needs CAP_NET_ADMIN in this network namespace, as root has it"
+            "This needs CAP_NET_ADMIN in this network namespace; root has it"
         }
-        Errno::EPROTONOSUPPORT => "the kernel has no nf_tables: load it with `modprobe nf_tables`",
+        Errno::EPROTONOSUPPORT => "The kernel has no nf_tables: load it with `modprobe nf_tables`",
         Errno::EOPNOTSUPP | Errno::ENOENT => {
-            "the table was removed, or the kernel lacks a part of nf_tables: \
-             try `modprobe -a nft_ct nft_fib_inet nft_reject_inet nft_limit nft_log nfnetlink_log`, \
-             Linux 5.10 or later"
+            "The table was removed, or the kernel lacks a part of nf_tables: try `modprobe -a \
+             nft_ct nft_fib_inet nft_reject_inet nft_limit nft_log nfnetlink_log`, Linux 5.10 or \
+             later"
         }
-        Errno::ENFILE => "the set is full; grants end by themselves, or raise its limit",
+        Errno::ENFILE => "The set is full: wait until grants expire, or raise maxGrants",
         Errno::EMSGSIZE | Errno::ENOBUFS => {
-            "too much for the socket's buffers: raise net.core.wmem_max and net.core.rmem_max"
+            "The socket buffers are too small: raise net.core.wmem_max and net.core.rmem_max"
         }
-        Errno::ENOMEM => "the kernel is out of memory",
-        _ => "see what `nft list table inet sknock` says and try again",
+        Errno::ENOMEM => "The kernel is out of memory",
+        _ => "Check the output of `nft list table inet sknock` and try again",
     }
 }

@@ -137,7 +137,7 @@ fn prepare(directory: &Path) -> Result<Metadata, NamespaceLockError> {
 fn chown_to_dir_owner(file: File, dir_owner: &Metadata) -> io::Result<File> {
     let found = file.metadata()?;
     if !found.is_file() || found.nlink() != 1 {
-        return Err(io::Error::other("it is no plain file, or has a second name"));
+        return Err(io::Error::other("it is not a regular file, or has a second name (hard link)"));
     }
     if found.uid() != dir_owner.uid() {
         fchown(&file, Some(dir_owner.uid()), Some(dir_owner.gid()))?;
@@ -202,20 +202,25 @@ impl fmt::Display for NamespaceLockError {
                 let path = path.display();
                 write!(
                     f,
-                    " guards this network namespace already and holds {path}; stop it first, \
-                     or start this one in a network namespace of its own"
+                    " already runs in this network namespace and holds {path}. Stop it first, or \
+                     start this one in another network namespace"
                 )
             }
             Self::Unsafe { directory } => {
                 let directory = directory.display();
                 write!(
                     f,
-                    "{directory} is no directory that only root, or the user of sknockd, can write to; \
-                     remove it, or `chown root {directory} && chmod 755 {directory}` (as a unit: chown sknock)"
+                    "{directory} must be a directory that only root or the user of sknockd can \
+                     write to. Remove it, or run: chown root {directory} && chmod 755 \
+                     {directory} (under the unit: chown sknock)"
                 )
             }
             Self::Io { path, error } => {
-                write!(f, "cannot use {}: {error}; it must be root's to write", path.display())
+                write!(
+                    f,
+                    "cannot use {}: {error}. sknockd must be able to write to it",
+                    path.display()
+                )
             }
         }
     }

@@ -32,9 +32,8 @@ const COPY_RANGE: u32 = 0xffff;
 ///
 /// [`FirewallError::GroupTaken`] if somebody else listens to that group, else what the kernel said.
 pub fn bind_group(group: u16) -> Result<OwnedFd, FirewallError> {
-    let failed = FirewallError::while_doing(
-        "listen to an NFLOG group, for which the kernel needs nfnetlink_log",
-    );
+    let failed =
+        FirewallError::while_doing("listen to an NFLOG group (the kernel needs nfnetlink_log)");
     let taken = |errno| match cert(group) {
         Some(port) => FirewallError::GroupTaken { group, port },
         None => failed(errno),

@@ -156,7 +156,7 @@ impl Firewall {
         };
         // Somebody may change the table while we look, or has put something into it that stays in the way.
         let in_place = present.and_then(|present| put_up(Some(&present)));
-        in_place.or_else(|_| put_up(None)).map_err(FirewallError::while_doing("put up the table"))
+        in_place.or_else(|_| put_up(None)).map_err(FirewallError::while_doing("load the table"))
     }
 
     /// Opens doors that are closed, in one transaction; `EEXIST` if one of them is open after all. A
@@ -250,7 +250,7 @@ impl Firewall {
                 Ok(Some(found.iter().filter_map(|raw| raw.remaining).max().unwrap_or_default()))
             }
             Err(nix::errno::Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(FirewallError::while_doing("list what is on trial")(errno)),
+            Err(errno) => Err(FirewallError::while_doing("list the rules of the trial")(errno)),
         }
     }
 

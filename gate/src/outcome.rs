@@ -74,7 +74,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Activated { open, dropped } => {
-                write!(f, "protection is up; grants open: {open}, dropped: {dropped}")
+                write!(f, "rules loaded; grants kept: {open}, removed: {dropped}")
             }
             Self::Opened(grant) => {
                 f.write_str("opened")?;
@@ -94,20 +94,17 @@ impl fmt::Display for Outcome {
                 })
             }
             Self::ClosedIssuer { issuer, certs, count } => {
-                write!(f, "closed {count} grants of {certs} certificates by ")?;
+                write!(f, "closed {count} grants of {certs} certificates of CA ")?;
                 issuer.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
-            Self::Issuer(_) => f.write_str("named an issuer"),
-            Self::OnTrial => f.write_str("not while rules are on trial"),
+            Self::Issuer(_) => f.write_str("CA registered"),
+            Self::OnTrial => f.write_str("refused: a trial is active"),
             Self::Refused { deny_reason, label: Some(label) } => {
                 write!(f, "refused: {deny_reason}; {label}")
             }
             Self::Refused { deny_reason, label: None } => write!(f, "refused: {deny_reason}"),
             Self::NoCapacity(label) => {
-                write!(
-                    f,
-                    "refused: the kernel's set is full; raise the limit of live grants; {label}"
-                )
+                write!(f, "refused: the set of the kernel is full. Raise maxGrants; {label}")
             }
             Self::Failed(error) => write!(f, "failed: {error}"),
         }

@@ -31,7 +31,7 @@ pub(crate) fn track_existing(
             Ok(()) => introduced += 1,
             Err(Errno::EEXIST) => {}
             Err(errno) => {
-                return Err(FirewallError::while_doing("enter a connection into conntrack")(errno));
+                return Err(FirewallError::while_doing("add a conntrack entry")(errno));
             }
         }
     }

@@ -200,13 +200,13 @@ impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KnockPortNotUdp(ports) => {
-                write!(f, "{ports} cannot be a knock port: knocks are UDP; name a udp port")
+                write!(f, "{ports} cannot be a knock port: knocks use UDP. Set a udp port")
             }
             Self::ProtectedByNothing => f.write_str(
-                "there are protected ports, but the policy protects nothing; set it to reject or drop",
+                "protectedPorts has no effect with this policy. Set it to reject or drop",
             ),
             Self::ProtectedAndOpen(ports) => {
-                write!(f, "{ports} is protected and open to everyone; take it out of one of the two")
+                write!(f, "{ports} is protected and always open. Remove it from one of the two")
             }
         }
     }

@@ -32,7 +32,7 @@ const OTHER_NAME: Oid<'static> = oid!(1.3.6.1.4.1.19518);
 
 /// The bytes are no certificate, or its subject alternative names cannot be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not an X.509 certificate with readable subject alternative names; reissue it")]
+#[error("not an X.509 certificate with readable subject alternative names. Reissue it")]
 pub struct UnreadableCertificate;
 
 /// The services that `certificate` (DER) names: ascending, without overlap, empty if it names none.

@@ -30,41 +30,40 @@ pub struct Bundle {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BundleError {
     /// No PKCS#12 file, or a damaged one.
-    #[error("not a PKCS#12 file, or a damaged one; make a new one: openssl pkcs12 -export ...")]
+    #[error("not a PKCS#12 file, or a damaged one. Create a new one: openssl pkcs12 -export ...")]
     NotPkcs12,
     /// There is nothing in it.
-    #[error("the file is empty; copy the PKCS#12 file there once more")]
+    #[error("the file is empty. Copy the PKCS#12 file again")]
     Empty,
     /// Text, as of a key or certificates.
     #[error(
-        "this is a PEM file, not PKCS#12; make one of it: openssl pkcs12 -export -in CERTIFICATE.pem -inkey \
-         KEY.pem -out NEW.pfx"
+        "this is a PEM file, not PKCS#12. Convert it: openssl pkcs12 -export -in CERTIFICATE.pem \
+         -inkey KEY.pem -out NEW.pfx"
     )]
     Pem,
     /// A certificate in DER.
-    #[error(
-        "this is a certificate without its key; name the PKCS#12 file that has both (.pfx or .p12)"
-    )]
+    #[error("this is a certificate without its key. Use the PKCS#12 file with both (.pfx or .p12)")]
     NoMoreThanACertificate,
     /// Nothing protects the file against changes.
-    #[error("the file has no MAC, so anyone could have changed it; export it without -nomac")]
+    #[error("the file has no MAC, so changes to it cannot be detected. Export it without -nomac")]
     NoMac,
     /// The password does not fit the file.
     #[error("wrong password for this PKCS#12 file")]
     WrongPassword,
     /// There is no private key.
-    #[error("there is no private key in the file; export it without -nokeys")]
+    #[error("the file contains no private key. Export it without -nokeys")]
     NoKey,
     /// There are several private keys.
-    #[error("there is more than one private key in the file; export one key with its certificate")]
+    #[error("the file contains more than one private key. Export one key with its certificate")]
     SeveralKeys,
     /// No certificate belongs to the key.
-    #[error("no certificate in the file belongs to its private key; export the two together")]
+    #[error("no certificate in the file belongs to its private key. Export both together")]
     NoCertificate,
     /// Encrypted, or protected by a MAC, in a way that is not read.
     #[error(
-        "this PKCS#12 file has {what}, which is not read here; convert it: openssl pkcs12 -legacy -in \
-         OLD -nodes -out plain.pem; openssl pkcs12 -export -in plain.pem -out NEW; shred -u plain.pem"
+        "this PKCS#12 file has {what}, which is not supported. Convert it: openssl pkcs12 \
+         -legacy -in OLD -nodes -out plain.pem; openssl pkcs12 -export -in plain.pem -out NEW; \
+         shred -u plain.pem"
     )]
     NotRead {
         /// As openssl calls it, or its object identifier.
@@ -74,7 +73,7 @@ pub enum BundleError {
     #[error("cannot use this PKCS#12 file: {0}")]
     Unsupported(String),
     /// More than [`MAX_BUNDLE`] bytes.
-    #[error("larger than 1 MiB; a PKCS#12 file with one key and its certificates is far smaller")]
+    #[error("larger than 1 MiB. A PKCS#12 file with one key and its certificates is much smaller")]
     TooLarge,
 }
 
@@ -182,7 +181,8 @@ fn require_encodable(password: &str) -> Result<(), BundleError> {
         return Ok(());
     }
     Err(BundleError::Unsupported(
-        "its password has characters beyond U+FFFF, such as emoji; choose one without".into(),
+        "its password contains characters above U+FFFF, such as emoji. Choose another password"
+            .into(),
     ))
 }
 
@@ -191,21 +191,21 @@ fn explain(error: &Pkcs12Error) -> BundleError {
     match error {
         Pkcs12Error::MacError(_) => BundleError::WrongPassword,
         Pkcs12Error::UnsupportedEncryptionScheme | Pkcs12Error::UnsupportedMacAlgorithm => {
-            unsupported("unknown encryption or MAC; export it with openssl's defaults")
+            unsupported("unknown encryption or MAC. Export it with the defaults of openssl")
         }
         Pkcs12Error::InvalidParameters => {
-            unsupported("more than 1,000,000 iterations, or broken parameters; export it anew")
+            unsupported("more than 1,000,000 iterations, or invalid parameters. Export it again")
         }
         // The MAC was right, and with it the password.
         Pkcs12Error::UnpadError | Pkcs12Error::Pkcs5Error(_) => {
-            unsupported("encryption and MAC have different passwords; export it with one")
+            unsupported("encryption and MAC have different passwords. Export it with one password")
         }
         Pkcs12Error::UnsupportedContentType => {
-            unsupported("protected by a public key; export it with a password")
+            unsupported("it is protected by a public key. Export it with a password")
         }
         Pkcs12Error::UnsupportedCertificateType => unsupported("a certificate that is not X.509"),
-        Pkcs12Error::X509Error(_) => unsupported("a damaged certificate; export it anew"),
-        Pkcs12Error::InvalidPrivateKey => unsupported("a damaged private key; export it anew"),
+        Pkcs12Error::X509Error(_) => unsupported("a damaged certificate. Export it again"),
+        Pkcs12Error::InvalidPrivateKey => unsupported("a damaged private key. Export it again"),
         _ => BundleError::NotPkcs12,
     }
 }
@@ -219,7 +219,7 @@ fn certificate_of(
 ) -> Result<usize, BundleError> {
     let public = key.public_key().ok_or_else(|| {
         BundleError::Unsupported(
-            "its key is not P-256, P-384, Ed25519 or RSA from 2048 bits; make another".into(),
+            "its key is not P-256, P-384, Ed25519 or RSA from 2048 bits. Use such a key".into(),
         )
     })?;
     let certifies = |bag: &CertificateBag| {

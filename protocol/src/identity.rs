@@ -24,13 +24,16 @@ pub struct Identity {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum IdentityError {
     /// RSA, another curve, or no key at all.
-    #[error("the client's key is not P-256, P-384 or Ed25519; ask for a certificate on such a key")]
+    #[error("the client key is not P-256, P-384 or Ed25519. Request a certificate for such a key")]
     UnfitKey,
     /// Not one X.509 certificate in DER.
-    #[error("the client's certificate is not X.509 in DER; convert it: openssl x509 -outform DER")]
+    #[error("the client certificate is not X.509 in DER. Convert it: openssl x509 -outform DER")]
     NotACertificate,
     /// Key and certificate are not a pair.
-    #[error("the private key is not that of the certificate; use the pair that was made together")]
+    #[error(
+        "the private key does not belong to the certificate. Use the key and certificate \
+             that were created together"
+    )]
     NotAPair,
 }
 

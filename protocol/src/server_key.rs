@@ -27,33 +27,33 @@ pub struct ServerCertificate {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ServerCertificateError {
     /// Not one X.509 certificate in DER.
-    #[error("not an X.509 certificate in DER; convert it: openssl x509 -outform DER")]
+    #[error("not an X.509 certificate in DER. Convert it: openssl x509 -outform DER")]
     NotACertificate,
     /// There is nothing in it.
-    #[error("it is empty; copy the server's certificate there")]
+    #[error("it is empty. Copy the server certificate to it")]
     Empty,
     /// A PKCS#12 file, of which a client needs no more than the certificate.
     #[error(
-        "this is a PKCS#12 file, which holds a private key; name the server's certificate (sknock-ca \
-         writes it as SERVER.cer)"
+        "this is a PKCS#12 file, which holds a private key. Use the server certificate \
+         (sknock-ca writes it as SERVER.cer)"
     )]
     Bundle,
     /// The public key is not what a server needs.
     #[error(
-        "the server's key is not P-256 (named curve, uncompressed point); \
-         issue a server certificate with such a key"
+        "the server key is not P-256 (named curve, uncompressed point). Issue a server \
+         certificate with such a key"
     )]
     NotP256,
     /// A CA's own certificate, which has a key that no server should have.
     #[error(
-        "this is the certificate of a CA, not of a server; name the server's own (sknock-ca writes it as \
-         SERVER.cer)"
+        "this is the certificate of a CA, not of a server. Use the server certificate (sknock-ca \
+         writes it as SERVER.cer)"
     )]
     Authority,
     /// The same, in a file of several certificates.
     #[error(
-        "the first certificate in this file is a CA's; put the server's own before it, or into a file by \
-         itself"
+        "the first certificate in this file is a CA certificate. Put the server certificate \
+         before it, or into a file by itself"
     )]
     AuthorityFirst,
 }
@@ -122,10 +122,13 @@ pub enum ServerKeyError {
     #[error(transparent)]
     Certificate(#[from] ServerCertificateError),
     /// Key and certificate are not a pair.
-    #[error("the private key is not that of the certificate; use the pair that was made together")]
+    #[error(
+        "the private key does not belong to the certificate. Use the key and certificate \
+             that were created together"
+    )]
     NotAPair,
     /// The cryptographic library failed, which it only does without memory.
-    #[error("the cryptographic library failed; is there enough memory?")]
+    #[error("the cryptographic library failed. Check whether memory is available")]
     Library,
 }
 

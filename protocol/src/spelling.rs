@@ -28,7 +28,7 @@ impl fmt::Display for Misspelt {
             }
             Self::Ssh => f.write_str("a service is a transport and a port: SSH is tcp/22"),
             Self::Several(services) => {
-                f.write_str("write each by itself:")?;
+                f.write_str("write each service separately:")?;
                 services.iter().try_for_each(|service| write!(f, " {service}"))
             }
             Self::Meant(service) => write!(f, "write {service}"),
@@ -101,7 +101,7 @@ mod tests {
             ("tcp/22,", "write tcp/22"),
             ("tcp/22-10", "write tcp/10-22"),
             ("ssh", "SSH is tcp/22"),
-            ("tcp/22, udp/53", "each by itself: tcp/22 udp/53"),
+            ("tcp/22, udp/53", "each service separately: tcp/22 udp/53"),
             ("tcp/022", "write a service as"),
             ("tcp/0", "1 to 65535"),
             ("0", "1 to 65535"),

@@ -57,7 +57,7 @@ fn a_cipher_that_is_not_read_is_named_and_the_command_that_is_told_converts_it()
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("old.p12"), file(name)).unwrap();
         let told = error.to_string();
-        let (_, command) = told.split_once("convert it: ").unwrap();
+        let (_, command) = told.split_once("Convert it: ").unwrap();
         let command = command
             .replace("OLD", &format!("old.p12 -passin pass:{PASSWORD}"))
             .replace("NEW", &format!("new.p12 -passout pass:{PASSWORD}"));

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use sknock_protocol::Timestamp;
 use sknock_server::{grants, trial};
 
-/// Hides services behind nftables and opens them for signed knocks.
+/// Protects ports with nftables and grants access to clients that send a signed knock.
 #[derive(Debug, Parser)]
 #[command(name = "sknockd", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -18,21 +18,22 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServerCommand {
-    /// Protect, and judge knocks, until stopped by SIGTERM or SIGINT; SIGHUP reads everything anew
+    /// Load the rules and process knocks until SIGTERM or SIGINT; SIGHUP reloads configuration, keys and
+    /// CRLs
     Run {
         #[command(flatten)]
         config: Config,
         #[command(flatten)]
         trial: TrialArguments,
     },
-    /// Keep what is on trial; exit status 75 if that comes too late
+    /// Confirm the trial: keep the new rules; exit status 75 if the trial has expired
     Confirm,
-    /// Have the running server read everything anew, as SIGHUP does
+    /// Reload configuration, keys and CRLs of the running server, as SIGHUP does
     Reload {
         #[command(flatten)]
         trial: TrialArguments,
     },
-    /// Look for everything that could be wrong, and change nothing; exit status 78 if anything is
+    /// Test configuration, keys, CRLs and firewall, and change nothing; exit status 78 on errors
     Check {
         #[command(flatten)]
         config: Config,
@@ -40,34 +41,35 @@ pub(crate) enum ServerCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Say what the server would make of captured datagrams, as lines of JSON
+    /// Evaluate recorded datagrams as the server would; prints one line of JSON for each file
     Explain {
         #[command(flatten)]
         config: Config,
-        /// When they arrived: as the log prints it (2026-11-28T18:25:21.902Z, RFC 3339), or seconds since
-        /// 1970 UTC with up to three decimals [default: now]
+        /// Time of arrival: as in the log (2026-11-28T18:25:21.902Z, RFC 3339), or seconds since 1970 UTC
+        /// with up to three decimals [default: now]
         #[arg(long, value_name = "TIME", value_parser = timestamp)]
         at: Option<Timestamp>,
-        /// Who sent them: an IP address, or IP:PORT
+        /// Address of the sender: IP or IP:PORT
         #[arg(long, value_name = "ADDR", value_parser = address)]
         from: SocketAddr,
-        /// The UDP payloads, one file each
+        /// UDP payloads, one file for each datagram
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Say which doors are open, to whom and for how long
+    /// List the active grants
     Grants {
         /// As JSON
         #[arg(long)]
         json: bool,
     },
-    /// Close doors that are open, and end the connections through them; exit status 1 if none was.
-    /// Whoever may knock can open them again: to keep somebody out, revoke the certificate
+    /// Close grants and terminate their connections, also those of expired grants; exit status 1 if none
+    /// matched. The client can knock again: to prevent that, revoke its certificate
     Close {
         #[command(flatten)]
         which: GrantArguments,
     },
-    /// Remove the protection that a stopped server has left in place
+    /// Remove the rules of a stopped server: all ports become reachable. Fails while sknockd runs. Does
+    /// not undo `close`
     Open,
     /// What `check` starts for itself
     #[command(hide = true)]
@@ -85,7 +87,7 @@ pub(crate) enum ServerCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Config {
-    /// The configuration file
+    /// Configuration file
     #[arg(long = "config", value_name = "FILE", default_value = "/etc/sknock/config.ini")]
     pub(crate) path: PathBuf,
 }
@@ -93,8 +95,8 @@ pub(crate) struct Config {
 /// For who is afraid of locking themselves out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrialArguments {
-    /// Go back to what was before, unless `sknockd confirm` comes within so many seconds (1 to 3600),
-    /// also if sknockd dies meanwhile
+    /// Trial: roll back after SECONDS (1 to 3600) unless `sknockd confirm` is run, even if sknockd has
+    /// died
     #[arg(long = "confirm", value_name = "SECONDS", value_parser = span)]
     pub(crate) span: Option<Duration>,
 }
@@ -103,19 +105,19 @@ pub(crate) struct TrialArguments {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct GrantArguments {
-    /// That one knock has opened
+    /// By the ID of the knock
     #[arg(long, value_name = "ID", value_parser = knock)]
     knock: Option<String>,
-    /// That the certificate with this serial number has opened
+    /// By the serial number of the certificate
     #[arg(long, value_name = "HEX", value_parser = digits)]
     serial: Option<String>,
-    /// That certificates with this name have opened
+    /// By the name in the certificate
     #[arg(long)]
     name: Option<String>,
-    /// That are open to this address
+    /// By the address of the client
     #[arg(long, value_name = "IP", value_parser = ip)]
     address: Option<IpAddr>,
-    /// All of them
+    /// All grants
     #[arg(long, conflicts_with_all = ["knock", "serial", "name", "address"])]
     all: bool,
 }
@@ -128,7 +130,7 @@ impl From<GrantArguments> for grants::GrantFilter {
 }
 
 fn knock(text: &str) -> Result<String, String> {
-    let wrong = "write its 16 hexadecimal digits, as `sknockd grants` and the log show them";
+    let wrong = "write 16 hexadecimal digits, as `sknockd grants` and the log show them";
     digits(text).ok().filter(|id| id.len() == 16).ok_or_else(|| wrong.to_owned())
 }
 
@@ -149,7 +151,7 @@ fn timestamp(text: &str) -> Result<Timestamp, String> {
         return Ok(timestamp);
     }
     let wrong = || {
-        "write it as the log prints it, such as 2026-11-28T18:25:21.902Z, or in seconds since 1970 UTC, as \
+        "write the time as in the log, such as 2026-11-28T18:25:21.902Z, or in seconds since 1970 UTC, as \
          `date +%s` does, or `date +%s.%3N`"
             .to_owned()
     };
@@ -189,7 +191,7 @@ mod tests {
             assert_eq!(timestamp(text), Ok(logged), "{text}");
         }
         for text in ["2025-06-15", "2025-06-15T15:06:40", "2025-06-31T15:06:40Z", "15:06:40"] {
-            assert!(timestamp(text).unwrap_err().contains("as the log prints it"), "{text:?}");
+            assert!(timestamp(text).unwrap_err().contains("as in the log"), "{text:?}");
         }
         for text in ["", ".5", "-1", "1.2345", "1e3", "18446744073709551616", "now"] {
             assert!(timestamp(text).is_err(), "{text:?}");

@@ -20,8 +20,6 @@ pub(crate) fn clear_whosoever(path: &Path, largest: u64) -> io::Result<()> {
 fn tell(path: &Path, found: Option<MovedAside>) {
     if let Some(MovedAside { why, renamed }) = found {
         let (path, renamed) = (path.display(), renamed.display());
-        warn!(
-            "{path} cannot be used: {why}; it is {renamed} now, and the start goes on without it"
-        );
+        warn!("cannot use {path}: {why}. Renamed it to {renamed}; the start continues without it");
     }
 }

@@ -89,7 +89,7 @@ impl Audit {
         warn!(
             target: "audit",
             knock, source = %grant.source(), port, %error, suppressed,
-            "opened, but not answered"
+            "granted, but the answer was not sent"
         );
     }
 

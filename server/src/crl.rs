@@ -195,7 +195,7 @@ impl Refresh {
             }
             Err(error) => {
                 let left = self.status();
-                warn!(url = source.url(), "revocation list not fetched: {error}; {left}");
+                warn!(url = source.url(), "CRL fetch failed: {error}. {left}");
             }
         }
         self.sources[place] = source;
@@ -224,12 +224,12 @@ impl Refresh {
                 let (number, revoked) = (list.number().map(hex), list.len());
                 let issuer = list.issuer_name().to_owned();
                 self.install(list);
-                info!(url, issuer, number, revoked, "new revocation list in force");
+                info!(url, issuer, number, revoked, "new CRL in force");
                 if is_saved {
                     source.accept();
                 }
             }
-            Err(why) => warn!(url, "revocation list not taken: {why}; {}", self.status()),
+            Err(why) => warn!(url, "CRL rejected: {why}. {}", self.status()),
         }
         Ok(())
     }
@@ -249,8 +249,11 @@ impl Refresh {
     /// What is left when nothing new comes.
     fn status(&self) -> &'static str {
         match &**self.current.load() {
-            Revocation::Lists(lists) if lists.iter().next().is_none() => "and there is no other",
-            _ => "the last good one stays in force",
+            Revocation::Lists(lists) if lists.iter().next().is_none() => {
+                "No other CRL is \
+                                                                          available"
+            }
+            _ => "The previous CRL stays in force",
         }
     }
 }

@@ -153,7 +153,7 @@ fn revocation(settings: &Settings, trust_store: &TrustStore) -> Revocation {
                 }
                 Err(why) => {
                     let path = path.display();
-                    told(format_args!("sknockd: {path}: a list is not taken: {why}"));
+                    told(format_args!("sknockd: {path}: CRL rejected: {why}"));
                 }
             }
         }

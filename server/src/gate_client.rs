@@ -213,8 +213,8 @@ impl GateClient {
         match uninterrupted(|| recv(self.link.as_raw_fd(), &mut record, MsgFlags::empty()))? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             Response::LEN => Response::decode(&record)
-                .ok_or_else(|| io::Error::other("the gate's answer is none of its answers")),
-            _ => Err(io::Error::other("the gate's answer has the wrong length")),
+                .ok_or_else(|| io::Error::other("the privileged process sent an unknown answer")),
+            _ => Err(io::Error::other("the privileged process sent an answer of the wrong length")),
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum KeyProblem {
     #[error("serverPFXFile: {0}")]
     Key(#[from] ServerKeyError),
     /// `caFile` has a certificate that cannot be read.
-    #[error("caFile: line {line}: not a certificate in PEM ({why}); replace it, or take it out")]
+    #[error("caFile: line {line}: not a PEM certificate ({why}). Replace or remove it")]
     Damaged {
         /// Where it begins, counted from 1.
         line: usize,
@@ -50,16 +50,16 @@ pub enum KeyProblem {
         why: String,
     },
     /// `caFile` is in UTF-16.
-    #[error("caFile: it is in UTF-16; save it as UTF-8 or ASCII")]
+    #[error("caFile: the encoding is UTF-16. Save the file as UTF-8 or ASCII")]
     Wide,
     /// `caFile` has nothing in it.
     #[error(
-        "caFile: there is no certificate in it; a PEM file with BEGIN CERTIFICATE is expected (convert DER \
-         with `openssl x509 -inform DER`)"
+        "caFile: no certificate found. Use a PEM file with BEGIN CERTIFICATE (convert DER with \
+         `openssl x509 -inform DER`)"
     )]
     EmptyPem,
     /// `caFile` has only something else in it.
-    #[error("caFile: there is no certificate in it: line {line}: {why}")]
+    #[error("caFile: no certificate found: line {line}: {why}")]
     NoCertificate {
         /// Where the first of it begins, counted from 1.
         line: usize,
@@ -67,7 +67,7 @@ pub enum KeyProblem {
         why: String,
     },
     /// There is no authority to believe.
-    #[error("authorities (from serverPFXFile and caFile): {error}")]
+    #[error("CA certificates (from serverPFXFile and caFile): {error}")]
     Trust {
         /// Why not.
         #[source]

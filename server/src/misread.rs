@@ -26,13 +26,16 @@ pub(crate) fn told(error: clap::Error) -> clap::Error {
 fn command(word: &str) -> Option<String> {
     Some(match word {
         "start" | "stop" | "restart" => {
-            format!("{word:?} is no command; write: systemctl {word} sknockd, or without systemd: sknockd run")
+            format!(
+                "{word:?} is not a command. Write: systemctl {word} sknockd, or without \
+                     systemd: sknockd run"
+            )
         }
-        "status" => "\"status\" is no command; `systemctl status sknockd` says whether it runs, `sknockd grants` \
-                     what is open"
+        "status" => "\"status\" is not a command. `systemctl status sknockd` shows whether it \
+                     runs, `sknockd grants` lists the active grants"
             .into(),
         "test" | "verify" | "configtest" | "-t" => {
-            format!("{word:?} is no command; write: sknockd check")
+            format!("{word:?} is not a command. Write: sknockd check")
         }
         _ => return None,
     })
@@ -40,7 +43,7 @@ fn command(word: &str) -> Option<String> {
 
 fn argument(wrong: &str, words: &[String]) -> Option<String> {
     if ["-c", "--config"].contains(&wrong) {
-        return Some("write --config FILE, behind the command: sknockd check --config FILE".into());
+        return Some("write --config FILE after the command: sknockd check --config FILE".into());
     }
     if wrong.starts_with('-') {
         return None;
@@ -51,7 +54,7 @@ fn argument(wrong: &str, words: &[String]) -> Option<String> {
         }
         "close" => {
             let option = if wrong.parse::<IpAddr>().is_ok() { "address" } else { "name" };
-            Some(format!("say by what to find it: sknockd close --{option} {wrong}"))
+            Some(format!("close needs a criterion: sknockd close --{option} {wrong}"))
         }
         _ => None,
     }

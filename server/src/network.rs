@@ -45,7 +45,7 @@ pub fn run(number: RawFd) -> ExitCode {
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(ExitError { code, why }) => {
-            error!("the network process ends: {why}");
+            error!("network process exits: {why}");
             ExitCode::from(code)
         }
     }
@@ -99,8 +99,8 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
     if !refresh.is_usable(clock::now()) {
         refresh.fetch_now()?;
         if !refresh.is_usable(clock::now()) {
-            let why = "there is no revocation list that counts, so nobody could be let in; \
-                       the lines above say why. The firewall stays as it was";
+            let why = "no valid CRL is available, so all knocks would be refused; see the lines \
+                       above. Refusing to start; the firewall was not changed";
             return Err(ExitError { code: UNAVAILABLE, why: why.to_owned() });
         }
     }
@@ -118,8 +118,9 @@ fn clear_the_way(settings: &Settings) -> Result<(), ExitError> {
     let clear = || {
         let mode = state.metadata()?.mode() & 0o777;
         if mode & 0o700 != 0o700 {
-            warn!("stateDir had the mode {mode:03o}, so it could not be used; it is mended");
-            std::fs::set_permissions(state, Permissions::from_mode(mode | 0o700))?;
+            let new = mode | 0o700;
+            warn!("stateDir had mode {mode:03o}: sknockd could not use it. Changed to {new:03o}");
+            std::fs::set_permissions(state, Permissions::from_mode(new))?;
         }
         Journal::clear_the_way(state)?;
         match &settings.revocation.saved {
@@ -138,9 +139,9 @@ fn enter_sandbox(settings: &Settings) -> Result<(), ExitError> {
         ports.insert(DNS);
     }
     if sandbox::enter(&[&settings.process.state], &ports)?.files {
-        debug!("confined by Landlock and seccomp");
+        debug!("sandbox active: Landlock and seccomp");
     } else {
-        warn!("this kernel has no Landlock; files are protected by their permissions alone");
+        warn!("the kernel has no Landlock: files are protected by their permissions only");
     }
     Ok(())
 }

@@ -37,7 +37,7 @@ impl Notify {
     pub fn reloading(self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(error) => debug!("no time for the service manager: {error}"),
+            Err(error) => debug!("cannot send the time to the service manager: {error}"),
         }
     }
 
@@ -49,6 +49,6 @@ impl Notify {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        debug!("the service manager does not listen: {error}");
+        debug!("cannot notify the service manager: {error}");
     }
 }

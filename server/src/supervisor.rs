@@ -55,7 +55,7 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
             told(&problems);
             problems.draft().into_iter().for_each(tell_of_files);
             let config = config.display();
-            told(format_args!("`sknockd check --config {config}` looks into all files too"));
+            told(format_args!("`sknockd check --config {config}` also tests all files"));
             return ExitCode::from(CONFIGURATION);
         }
     };
@@ -90,7 +90,7 @@ fn tell_of_knock_ports(settings: &Settings) {
     let mut findings = Vec::new();
     knock_ports::examine(settings, &listening::at(), &mut findings);
     for Finding { what, remedy, .. } in findings {
-        warn!("{what}; {remedy}");
+        warn!("{what}. {remedy}");
     }
 }
 
@@ -113,7 +113,7 @@ struct PreviousState {
 
 /// Where we are asked to close something, if that can be.
 fn close_socket(claim: &NamespaceLock) -> Option<CloseSocket> {
-    let told = |error: &_| warn!("`sknockd close` will not reach this server: {error}");
+    let told = |error: &_| warn!("`sknockd close` cannot reach this server: {error}");
     CloseSocket::open(claim).inspect_err(told).ok()
 }
 
@@ -123,8 +123,8 @@ impl PreviousState {
         let saved_configs = SavedConfigs::open(claim, origin)?;
         let grants = GrantFile::open(claim, origin).inspect_err(|error| {
             warn!(
-                "grants cannot be written down: {error}; a restart closes those that are open, and \
-                 then no revocation ends what they let in"
+                "cannot save grants: {error}. After a restart sknockd does not know the active \
+                 grants, and a revocation cannot end their connections"
             );
         });
         Ok(Self { saved_configs, grants: grants.ok(), marks: claim.sibling("marks") })

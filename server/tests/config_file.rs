@@ -31,7 +31,10 @@ fn relative_paths_begin_at_the_files_folder() {
 fn a_password_that_others_can_read_is_noted() {
     let (_folder, file) = written(b"PFXPasswd = a", 0o644);
     let remedy = load(&file).unwrap().notes[0].remedy.clone();
-    assert!(remedy.starts_with("chgrp sknock ") && remedy.contains(" && chmod 640 "), "{remedy}");
+    assert!(
+        remedy.starts_with("Run: chgrp sknock ") && remedy.contains(" && chmod 640 "),
+        "{remedy}"
+    );
     let variable = [("SKNOCK_PFXPASSWD", "b")];
     assert!(Settings::load(&file, variable.into_iter()).unwrap().notes.is_empty());
     // By its group the unit's user reads it.
@@ -40,7 +43,7 @@ fn a_password_that_others_can_read_is_noted() {
         assert!(load(&file).unwrap().notes.is_empty());
     }
     let (_folder, file) = written(b"", 0o666);
-    assert!(load(&file).unwrap().notes[0].remedy.starts_with("chmod go-w"));
+    assert!(load(&file).unwrap().notes[0].remedy.starts_with("Run: chmod go-w"));
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn knocks_are_copied_by_default_and_may_come_to_several_ports() {
         assert!(problems[0].contains("1 to 65535, one or several"), "{bad}: {problems:?}");
     }
     let many: Vec<String> = (1..=65).map(|n| (n * 10).to_string()).collect();
-    assert!(problems(&format!("knockPort = {}", many.join(",")))[0].contains("keep to 64"));
+    assert!(problems(&format!("knockPort = {}", many.join(",")))[0].contains("Use at most 64"));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_socket_hears_one_port() {
     assert_eq!(socket("5, 5").unwrap().knocks.ports, services(&["udp/5"]));
     for several in ["5, 7", "5-6"] {
         let problems = socket(several).unwrap_err().to_string();
-        assert!(problems.contains("write intake = nflog, or name one port"), "{problems}");
+        assert!(problems.contains("Write intake = nflog, or set one port"), "{problems}");
     }
 }
 
@@ -50,11 +50,11 @@ fn what_does_not_go_together_is_noted() {
         read(text).unwrap().notes.iter().map(ToString::to_string).collect()
     };
     let low = notes("knockPort = 53, 62344");
-    assert!(low[0].contains("below 1024 open doors, but are not answered"), "{low:?}");
+    assert!(low[0].contains("below 1024 are granted but not answered"), "{low:?}");
     assert!(notes("intake = socket\nknockPort = 53").is_empty());
     let group = notes("intake = socket\nnflogGroup = 7");
     assert!(group[0].contains("nflogGroup has no effect"), "{group:?}");
-    let told = |text: &str| notes(text).concat().contains("knock at a random port");
+    let told = |text: &str| notes(text).concat().contains("knocks to a random port");
     assert!(told("protocols = v2, v1"));
     assert!(!told("protocols = v2, v1\nknockPort = 10000-60000"));
 }

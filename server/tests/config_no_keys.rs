@@ -19,12 +19,12 @@ fn notes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
 fn a_variable_that_resembles_a_key_is_told() {
     let before = notes(TEXT, &[]).len();
     for (name, expected) in [
-        ("SKNOCK_KNOCKPROT", "did you mean SKNOCK_KNOCKPORT?"),
-        ("SKNOCK_STATE_DIR", "did you mean SKNOCK_STATEDIR?"),
-        ("SKNOCK_PROTECTED_PORTS", "did you mean SKNOCK_PROTECTEDPORTS?"),
+        ("SKNOCK_KNOCKPROT", "Did you mean SKNOCK_KNOCKPORT?"),
+        ("SKNOCK_STATE_DIR", "Did you mean SKNOCK_STATEDIR?"),
+        ("SKNOCK_PROTECTED_PORTS", "Did you mean SKNOCK_PROTECTEDPORTS?"),
         ("SKNOCK_KNOCK_PORT", "SKNOCK_KNOCKPORT"),
         ("SKNOCK_PROTOCOL", "SKNOCK_PROTOCOLS"),
-        ("sknock_knockport", "did you mean SKNOCK_KNOCKPORT?"),
+        ("sknock_knockport", "Did you mean SKNOCK_KNOCKPORT?"),
     ] {
         let notes = notes(TEXT, &[(name, "1")]);
         let told =
@@ -54,7 +54,7 @@ fn a_proxy_has_no_effect_and_that_is_told_where_lists_are_fetched() {
         let told =
             found.iter().find(|note| note.contains(&format!("environment variable {name}:")));
         let told = told.unwrap_or_else(|| panic!("{name}: {found:?}"));
-        assert!(told.contains("no proxy is used") && told.contains("crlUrl"), "{told}");
+        assert!(told.contains("does not use proxies") && told.contains("crlUrl"), "{told}");
         assert!(!told.contains("3128"), "it may hold a password: {told}");
         assert_eq!(notes(TEXT, &set).len(), notes(TEXT, &[]).len());
         assert_eq!(notes(&fetching, &[(name, "")]).len(), notes(&fetching, &[]).len());

@@ -73,11 +73,11 @@ fn no_slip_shows_a_password() {
 #[test]
 fn a_slip_is_still_found_by_its_line_and_the_key_that_was_meant() {
     for (line, remedy) in [
-        ("PFXPasswd wOhlbehUetet=x", "write PFXPasswd = VALUE?"),
-        ("PFXPaswd = wOhlbehUetet", "did you mean PFXPasswd?"),
+        ("PFXPasswd wOhlbehUetet=x", "Write PFXPasswd = VALUE?"),
+        ("PFXPaswd = wOhlbehUetet", "Did you mean PFXPasswd?"),
     ] {
         let problems = read(&format!("[DEFAULT]\n{line}"), &[]).unwrap_err().to_string();
-        assert_eq!(problems, format!("/etc/sknock/config.ini:2: unknown key; {remedy}"));
+        assert_eq!(problems, format!("/etc/sknock/config.ini:2: unknown key. {remedy}"));
     }
 }
 

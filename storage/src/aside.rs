@@ -32,11 +32,11 @@ pub fn set_aside(path: &Path, owner: Option<u32>, largest: u64) -> io::Result<Op
         Err(error) => return Err(error),
     };
     let why = if !found.is_file() {
-        "it is no regular file".to_owned()
+        "it is not a regular file".to_owned()
     } else if found.len() > largest {
         format!("it has {} bytes, more than {largest}", found.len())
     } else if owner.is_some_and(|owner| found.uid() != owner) {
-        format!("it belongs to the user {}", found.uid())
+        format!("it is owned by user {}", found.uid())
     } else if let Some(Err(error)) = owner.map(|_| Stored::open(path)) {
         error.to_string()
     } else {

@@ -104,7 +104,7 @@ impl<'w> Ledger<'w> {
         let lines = daemon.said_since(books.read);
         books.read += lines.len();
         for line in lines {
-            assert!(!line.contains("lines are lost"), "the books have a gap: {line}");
+            assert!(!line.contains("log lines dropped"), "the books have a gap: {line}");
             if let Some(knock) = opened(&line) {
                 let is_news = books.used.insert(knock.to_owned());
                 assert!(is_news, "a knock has opened twice: {line}");

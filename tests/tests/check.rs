@@ -105,8 +105,10 @@ fn a_right_installation_is_ready() {
     assert_eq!(report.findings(), []);
     assert_eq!(report.exit_code(), 0);
     let [way, limit] = report.facts() else { panic!("{report:?}") };
-    assert!(way.starts_with("knocks: at udp/62344, copied by the kernel to NFLOG group 5344"));
-    assert!(limit.contains("1000 a second of one address") && limit.ends_with("5000 at once"));
+    assert!(way.starts_with("knocks: at udp/62344, the kernel copies them to NFLOG group 5344"));
+    assert!(
+        limit.contains("1000 per second for each IPv4 address") && limit.ends_with("burst 5000")
+    );
     assert_eq!(report.to_string(), format!("{way}\n{limit}\nready"));
     assert!(report.json().unwrap().ends_with(r#""findings":[]}"#));
 }
@@ -119,11 +121,11 @@ fn how_knocks_are_heard_is_told() {
         here.check().facts().concat()
     };
     let copied = facts("knockPort = 10000-60000, 62344\nnflogGroup = 7\nknocksPerSource = 20");
-    assert!(copied.contains("at udp/10000-60000, udp/62344, copied"), "{copied}");
-    assert!(copied.contains("NFLOG group 7") && copied.contains("20 a second"), "{copied}");
+    assert!(copied.contains("at udp/10000-60000, udp/62344, the kernel copies"), "{copied}");
+    assert!(copied.contains("NFLOG group 7") && copied.contains("20 per second"), "{copied}");
     let bound = facts("intake = socket\nknocksPerSource = 0");
-    assert!(bound.contains("can tell from a closed port"), "{bound}");
-    assert!(bound.contains("any number from one source"), "{bound}");
+    assert!(bound.contains("can detect it"), "{bound}");
+    assert!(bound.contains("limit per source: none"), "{bound}");
 }
 
 #[test]
@@ -135,10 +137,10 @@ fn everything_wrong_is_found_at_once_with_exit_78() {
     );
     let report = here.check();
     assert_eq!(report.exit_code(), 78);
-    assert_found(&report, Severity::Error, "config.ini:8: unknown key", "did you mean knockPort?");
-    assert_found(&report, Severity::Error, "config.ini:9: workers", "write 0 to 64");
-    assert_found(&report, Severity::Error, "PFXPasswdFile beside PFXPasswd", "keep one");
-    assert_found(&report, Severity::Error, "caFile: its file cannot be read", "put the file there");
+    assert_found(&report, Severity::Error, "config.ini:8: unknown key", "Did you mean knockPort?");
+    assert_found(&report, Severity::Error, "config.ini:9: workers", "Write 0 to 64");
+    assert_found(&report, Severity::Error, "PFXPasswdFile beside PFXPasswd", "Keep one");
+    assert_found(&report, Severity::Error, "caFile: cannot read the file", "Put the file there");
     assert_found(&report, Severity::Error, "crlTlsCaFile: ", "");
     assert!(report.to_string().ends_with("not ready: 5 error(s), 0 warning(s)"), "{report}");
 }
@@ -150,8 +152,8 @@ fn a_servers_certificate_that_was_revoked_is_told() {
     assert_eq!(here.check().findings(), []);
     here.authority.revoke("host", sknock_certs::Reason::KeyCompromise, days(1)).unwrap();
     let report = here.check_at(days(1), &Host::default());
-    let what = "serverPFXFile: the server's certificate is on the list in crlFile";
-    assert_found(&report, Severity::Warning, what, "give the server another key");
+    let what = "serverPFXFile: the server certificate is on the CRL in crlFile";
+    assert_found(&report, Severity::Warning, what, "Replace the server key");
     assert_eq!((report.findings().len(), report.exit_code()), (1, 0), "{report}");
 }
 
@@ -188,7 +190,7 @@ fn of_a_value_that_cannot_be_only_that_is_told() {
             .replace("[DEFAULT]", "[sknock]"),
     );
     let report = here.check();
-    assert_found(&report, Severity::Error, "a section that is not [DEFAULT]", "rename it");
+    assert_found(&report, Severity::Error, "a section other than [DEFAULT]", "rename the section");
     assert_eq!(report.findings().len(), 1, "{report}");
 }
 
@@ -201,14 +203,14 @@ fn a_file_that_does_not_open_is_told_apart_from_a_wrong_password() {
         assert_found(&report, Severity::Error, what, remedy);
         assert_eq!(report.exit_code(), 78);
     };
-    error(&["PFXPasswd = wrong"], "the password does not open it", "taken as it stands");
-    error(&["PFXPasswd ="], "the password does not open it", "none is configured");
-    error(&["serverPFXFile = nowhere.pfx"], "serverPFXFile: its file cannot be read", "correct");
-    error(&["serverPFXFile = ca/crl.der"], "serverPFXFile: not a PKCS#12 file", "make a new one");
+    error(&["PFXPasswd = wrong"], "the password does not open it", "used literally");
+    error(&["PFXPasswd ="], "the password does not open it", "No password is configured");
+    error(&["serverPFXFile = nowhere.pfx"], "serverPFXFile: cannot read the file", "correct");
+    error(&["serverPFXFile = ca/crl.der"], "serverPFXFile: not a PKCS#12 file", "Create a new one");
     here.write("empty", "");
-    error(&["serverPFXFile = empty"], "serverPFXFile: the file is empty", "copy");
+    error(&["serverPFXFile = empty"], "serverPFXFile: the file is empty", "Copy");
     error(&["serverPFXFile = ca/ca.pem"], "serverPFXFile: this is a PEM file", "openssl pkcs12");
-    error(&["serverPFXFile = ca/host.cer"], "a certificate without its key", "name the PKCS#12");
+    error(&["serverPFXFile = ca/host.cer"], "a certificate without its key", "Use the PKCS#12");
 }
 
 #[test]
@@ -221,9 +223,9 @@ fn the_password_may_come_from_a_file_that_only_its_owner_reads() {
         assert_eq!(here.check().findings(), [], "{end:?}");
     }
     fs::set_permissions(here.path("secret"), fs::Permissions::from_mode(0o644)).unwrap();
-    assert_found(&here.check(), Severity::Warning, "PFXPasswdFile: others", "chmod 640");
+    assert_found(&here.check(), Severity::Warning, "PFXPasswdFile: its permissions", "chmod 640");
     here.write("secret", b"\xff");
-    assert_found(&here.check(), Severity::Error, "is not UTF-8", "save the password");
+    assert_found(&here.check(), Severity::Error, "is not UTF-8", "Save the password");
     here.write("secret", format!("{PASSWORD}\n\n"));
     assert_found(&here.check(), Severity::Error, "the password does not open it", "one line end");
 }
@@ -244,7 +246,7 @@ fn a_key_of_another_curve_without_an_authority_is_no_servers() {
     openssl("pkcs12 -export -inkey k.pem -in c.pem -out big.pfx -passout pass:x");
     here.reconfigure(&["serverPFXFile = big.pfx", "PFXPasswd = x"]);
     let report = here.check();
-    assert_found(&report, Severity::Error, "serverPFXFile: the server's key is not P-256", "issue");
+    assert_found(&report, Severity::Error, "serverPFXFile: the server key is not P-256", "Issue");
     assert_found(&report, Severity::Error, "none of the 0 certificates", "");
 }
 
@@ -257,16 +259,16 @@ fn certificates_near_their_end_are_warnings() {
     assert_found(
         &at(days(90)),
         Severity::Warning,
-        "the server's certificate (CN=host) ends on",
+        "the server certificate (CN=host) expires on",
         "",
     );
     let anchor = at(days(3640));
-    assert_found(&anchor, Severity::Warning, "authority (CN=Test) ends on", "renew");
+    assert_found(&anchor, Severity::Warning, "CA certificate (CN=Test) expires on", "Renew");
     let after = at(days(101));
-    assert_found(&after, Severity::Warning, "the server's certificate (CN=host) ended on", "renew");
+    assert_found(&after, Severity::Warning, "the server certificate (CN=host) expired on", "Renew");
     assert_eq!(after.exit_code(), 0);
     let before = at(Timestamp::from_secs(1_000_000_000));
-    assert_found(&before, Severity::Warning, "begins only on", "check this host's clock");
+    assert_found(&before, Severity::Warning, "is valid only from", "Check the clock of this host");
 }
 
 #[test]
@@ -275,13 +277,13 @@ fn users_and_folders_that_cannot_serve_are_found() {
     here.reconfigure(&["user = no-such-user-here"]);
     assert_found(&here.check(), Severity::Error, "user: there is no", "useradd");
     here.reconfigure(&["stateDir = ca/crl.der"]);
-    assert_found(&here.check(), Severity::Error, "is no folder", "correct stateDir");
+    assert_found(&here.check(), Severity::Error, "is not a directory", "correct stateDir");
     here.reconfigure(&["stateDir = ca/crl.der/below"]);
-    assert_found(&here.check(), Severity::Error, "is no folder", "correct stateDir");
+    assert_found(&here.check(), Severity::Error, "is not a directory", "correct stateDir");
     fs::create_dir(here.path("state")).unwrap();
     fs::set_permissions(here.path("state"), fs::Permissions::from_mode(0o777)).unwrap();
     here.configure("");
-    assert_found(&here.check(), Severity::Warning, "stateDir: others can write", "chmod 700");
+    assert_found(&here.check(), Severity::Warning, "stateDir: other users can write", "chmod 700");
 }
 
 #[test]
@@ -291,11 +293,21 @@ fn who_would_lock_themselves_out_is_told() {
         let connection = format!("198.51.100.7 50000 192.0.2.1 {port}");
         here.check_at(NOW, &Host::default().with_ssh_connection(Some(&connection)))
     };
-    assert_found(&connected(22), Severity::Warning, "by SSH to tcp/22", "keep this connection");
+    assert_found(
+        &connected(22),
+        Severity::Warning,
+        "SSH connection uses tcp/22",
+        "keep this connection",
+    );
     assert_eq!(connected(2222).findings(), []);
     here.reconfigure(&["protectedPorts ="]);
-    assert_found(&connected(2222), Severity::Warning, "by SSH to tcp/2222", "alwaysOpenPorts");
-    assert_found(&connected(22), Severity::Note, "all traffic to this host is denied", "");
+    assert_found(
+        &connected(2222),
+        Severity::Warning,
+        "SSH connection uses tcp/2222",
+        "alwaysOpenPorts",
+    );
+    assert_found(&connected(22), Severity::Note, "deny-all mode: only alwaysOpenPorts", "");
     assert!(connected(22).findings().len() == 1, "tcp/22 is always open here");
 }
 
@@ -310,7 +322,7 @@ fn who_has_opened_the_way_in_by_a_knock_is_not_warned() {
     assert_eq!(connected(vec![(from, port)]).findings(), []);
     for elsewhere in [vec![], vec![(from, 2222)], vec![("198.51.100.8".parse().unwrap(), port)]] {
         let report = connected(elsewhere);
-        assert_found(&report, Severity::Warning, "no knock has opened it for you now", "keep this");
+        assert_found(&report, Severity::Warning, "you have none", "keep this");
     }
 }
 
@@ -320,7 +332,12 @@ fn protected_ports_that_no_knock_can_open_are_told() {
     here.configure("allowedServices = tcp/22");
     assert_eq!(here.check().findings(), []);
     here.configure("allowedServices = tcp/2222");
-    assert_found(&here.check(), Severity::Warning, "no knock can open all of tcp/22", "add it");
+    assert_found(
+        &here.check(),
+        Severity::Warning,
+        "not every port of tcp/22 can be granted",
+        "Add it",
+    );
 }
 
 #[test]
@@ -331,8 +348,8 @@ fn clocks_and_web_servers_that_would_lock_out_in_the_end_are_told() {
     let here = Installation::new();
     here.configure("crlUrl = http://ca.example.org/crl.der\n");
     let report = here.check_at(NOW, &host);
-    assert_found(&report, Severity::Warning, "not synchronised: once it is more than 7 s", "NTP");
-    assert_found(&report, Severity::Warning, "no list from http://ca.", "web server");
+    assert_found(&report, Severity::Warning, "not synchronised: if it is more than 7 s", "NTP");
+    assert_found(&report, Severity::Warning, "cannot get a CRL from http://ca.", "web server");
     assert_eq!(report.exit_code(), 0, "it would start");
 }
 
@@ -349,11 +366,16 @@ fn what_the_gate_reports_is_passed_on() {
     assert_found(
         &report,
         Severity::Warning,
-        "way: table inet filter, chain input",
-        "let the ports",
+        "blocks: table inet filter, chain input",
+        "Accept these ports",
     );
-    assert_found(&report, Severity::Note, "table ip raw, chain PREROUTING", "look yourself");
-    assert_found(&report, Severity::Note, "not looked at: all else", "as root");
+    assert_found(
+        &report,
+        Severity::Note,
+        "table ip raw, chain PREROUTING",
+        "Check the rules yourself",
+    );
+    assert_found(&report, Severity::Note, "not tested: all else", "as root");
     assert_found(&report, Severity::Error, "no nf_tables", "");
 }
 

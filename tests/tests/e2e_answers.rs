@@ -54,7 +54,7 @@ fn opens_without_an_answer(world: &World, authority: &Authority, daemon: &Daemon
     let mark = daemon.mark();
     let knock = Client::alice(&world.client, authority).seal(&["tcp/22"]);
     let sent = knock.send(&world.client, World::GATEWAY[0]);
-    let line = daemon.wait_since(mark, "opened, but not answered");
+    let line = daemon.wait_since(mark, "granted, but the answer was not sent");
     assert!(line.contains("WARN") && line.contains(&knock.id), "{line}");
     daemon.wait_since(mark, "audit: granted");
     assert!(sent.answer(Duration::from_millis(200)).is_none());
@@ -74,7 +74,7 @@ fn who_holds_the_knock_port_before_the_start_is_told_at_the_start() {
     assert_eq!(daemon.times_said("another program holds udp/62344"), 1);
     drop(holder);
     daemon.reload();
-    daemon.wait_for("no other program holds a knock port any more");
+    daemon.wait_for("no other program holds a knock port now");
     let knock = Client::alice(&world.client, &authority).seal(&["tcp/22"]);
     knock.send(&world.client, World::GATEWAY[0]).must_be_granted();
 }

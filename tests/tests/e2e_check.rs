@@ -43,7 +43,7 @@ fn found(daemon: &Daemon<'_>) -> Vec<String> {
     let report: Value = serde_json::from_str(&asked.answer).expect("it is told as JSON");
     let findings = report["findings"].as_array().expect("a list").iter();
     let told = findings.map(|finding| finding["what"].as_str().expect("a text").to_owned());
-    told.filter(|what| !what.contains(" ends on ") && !what.starts_with(CLOCK)).collect()
+    told.filter(|what| !what.contains(" expires on ") && !what.starts_with(CLOCK)).collect()
 }
 
 /// Depends on the machine.
@@ -70,8 +70,7 @@ fn a_firewall_that_drops_what_a_knock_opens_is_named() {
     let daemon = Daemon::stopped(&world.gateway, &config(&authority));
     let before = world.gateway.other_tables();
     let asked = daemon.ask("check", &[]);
-    let named = "warning: another firewall is in the way: table ip filter, chain INPUT drops \
-                 tcp/22 over IPv4, udp/53 over IPv4, udp/62344 over IPv4 (policy drop)";
+    let named = "warning: another firewall blocks: table ip filter, chain INPUT drops tcp/22 over IPv4, udp/53 over IPv4, udp/62344 over IPv4 (policy drop)";
     assert!(asked.answer.contains(named), "{}", asked.answer);
     assert_eq!(asked.code, Some(0), "the server would start: {}", asked.answer);
     assert_eq!(world.gateway.other_tables(), before);
@@ -79,7 +78,7 @@ fn a_firewall_that_drops_what_a_knock_opens_is_named() {
     let opened = "add rule ip filter ufw-user-input meta l4proto { tcp, udp } \
                   th dport { 22, 53, 62344 } accept";
     world.gateway.nft(opened);
-    let way = |what: &String| what.contains("in the way");
+    let way = |what: &String| what.contains("another firewall blocks");
     assert!(!found(&daemon).iter().any(way), "{:?}", found(&daemon));
 }
 
@@ -97,7 +96,7 @@ fn a_port_that_others_drop_for_everybody_is_an_error_and_no_knock_gets_in() {
 }",
     );
     let mut daemon = Daemon::stopped(&world.gateway, &config(&authority));
-    let everybody = "error: another firewall drops tcp/22 for everybody";
+    let everybody = "error: another firewall drops tcp/22 from all sources";
     let asked = daemon.ask("check", &[]);
     assert!(asked.answer.contains(everybody), "{}", asked.answer);
     assert_eq!(asked.code, Some(78));
@@ -134,10 +133,10 @@ fn what_can_only_be_seen_by_root_is_said_to_be_unseen() {
     let powerless =
         ["--bounding-set=-all", "--inh-caps=-all", sknockd, "check", "--config", config];
     let told = world.gateway.run("setpriv", &powerless);
-    for unseen in ["not looked at: other firewalls: ", "not looked at: whether the kernel"] {
+    for unseen in ["not tested: other firewalls: ", "not tested: support by the kernel"] {
         assert!(told.contains(unseen), "{told}");
     }
-    assert!(!told.contains("in the way"), "{told}");
+    assert!(!told.contains("another firewall blocks"), "{told}");
 }
 
 #[test]
@@ -148,7 +147,8 @@ fn the_way_in_that_a_knock_has_opened_is_seen() {
     let alice = Client::alice(&world.client, &authority);
     for (host, from) in World::GATEWAY.into_iter().zip(World::CLIENT) {
         daemon.export("SSH_CONNECTION", &format!("{from} 50000 {host} 22"));
-        let warned = || found(&daemon).iter().any(|what| what.contains("by SSH to tcp/22"));
+        let warned =
+            || found(&daemon).iter().any(|what| what.contains("SSH connection uses tcp/22"));
         assert!(warned());
         alice.open(host, "tcp/22");
         assert!(!warned());
@@ -175,7 +175,7 @@ fn who_is_connected_is_seen_without_the_variable_of_ssh() {
         ] {
             let shell = format!("{command}; true");
             let told = world.gateway.run("env", &[&known, "sh", "-c", &shell]);
-            assert!(told.contains("you are connected by SSH to tcp/22"), "{command}: {told}");
+            assert!(told.contains("your SSH connection uses tcp/22"), "{command}: {told}");
         }
         // A session that was somewhere else, or is over.
         let told = world.gateway.run(
@@ -187,7 +187,7 @@ fn who_is_connected_is_seen_without_the_variable_of_ssh() {
                 &format!("env -i {check}; true"),
             ],
         );
-        assert!(!told.contains("you are connected by SSH"), "{told}");
+        assert!(!told.contains("your SSH connection uses"), "{told}");
         let what = format!("there are connections to tcp/22 (from {from})");
         assert!(told.contains(&format!("warning: {what}")), "{told}");
         assert!(found(&daemon)[0].contains(&what), "nothing is known of whose it is");
@@ -213,10 +213,10 @@ fn check_and_start_tell_of_knock_ports_with_another_use() {
         config.set("knockPort", "62344, 40000-41000").set("protectedPorts", "tcp/22, udp/40800");
     let mut daemon = Daemon::stopped(&world.gateway, &wide);
     let [protected, listening] = &*found(&daemon) else { panic!("{:?}", found(&daemon)) };
-    assert!(protected.contains("has protected ports in it (udp/40800)"), "{protected}");
+    assert!(protected.contains("contains protected ports (udp/40800)"), "{protected}");
     assert!(listening.contains("programs listen at udp/40500"), "{listening}");
     daemon.begin();
-    daemon.wait_for("has protected ports in it (udp/40800)");
+    daemon.wait_for("contains protected ports (udp/40800)");
     daemon.wait_for("programs listen at udp/40500");
     daemon.wait_for(Daemon::ACCEPTING);
 }

@@ -17,7 +17,8 @@ fn found(daemon: &Daemon<'_>) -> (Option<i32>, Vec<(String, String)>) {
     let findings = report["findings"].as_array().expect("a list").iter();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let told = findings.map(|finding| (text(&finding["severity"]), text(&finding["what"])));
-    let ours = told.filter(|(_, what)| !what.contains(" ends on ") && !what.contains("the clock"));
+    let ours =
+        told.filter(|(_, what)| !what.contains(" expires on ") && !what.contains("the clock"));
     (asked.code, ours.collect())
 }
 
@@ -38,9 +39,9 @@ fn wrong(authority: &Authority) -> Vec<(&'static str, Reply, &'static str)> {
     let html = "<!DOCTYPE html><html><body>It works!</body></html>";
     vec![
         ("PEM", page(pem(&authority.crl())), "PEM"),
-        ("HTML", page(html), "no certificate revocation list"),
-        ("404", Reply::Status(404), "the web server answers 404"),
-        ("another CA's", page(Authority::new().crl()), "its issuer is none of"),
+        ("HTML", page(html), "not a CRL in DER"),
+        ("404", Reply::Status(404), "the web server answered 404"),
+        ("another CA's", page(Authority::new().crl()), "its issuer is not a trusted CA"),
         ("nothing", page(""), "the web server sent nothing"),
         ("no HTTP", Reply::Raw(b"SSH-2.0-OpenSSH\r\n".to_vec()), "error"),
     ]
@@ -77,7 +78,7 @@ fn a_web_server_that_is_away_is_an_error_without_a_list_and_a_warning_with_one()
     let (code, findings) = found(&daemon);
     let [(severity, what), (_, none)] = &*findings else { panic!("{findings:?}") };
     assert!(what.contains(url) && what.contains("refused"), "{what}");
-    assert!(none.contains("no list is there"), "{none}");
+    assert!(none.contains("no CRL is available"), "{none}");
     assert_eq!((code, &**severity), (Some(78), "error"));
     let list = authority.file("crl.der");
     let list = list.to_str().expect("plain names");

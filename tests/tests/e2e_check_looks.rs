@@ -51,9 +51,9 @@ fn behind_a_firewall_that_is_silent_a_port_should_be_silent() {
     closing(&world, "counter drop");
     let (told, found) = compared(&world, &authority, "reject");
     let [tcp, udp] = &*told else { panic!("{told:?}") };
-    assert!(tcp.starts_with("warning: ") && tcp.contains("tcp/22 can be told"), "{tcp}");
-    assert!(udp.starts_with("warning: ") && udp.contains("udp/53 can be told"), "{udp}");
-    assert!(tcp.ends_with("set firewallPolicy = drop"), "{tcp}");
+    assert!(tcp.starts_with("warning: ") && tcp.contains("tcp/22 can be distinguished"), "{tcp}");
+    assert!(udp.starts_with("warning: ") && udp.contains("udp/53 can be distinguished"), "{udp}");
+    assert!(tcp.ends_with("Set firewallPolicy = drop"), "{tcp}");
     assert_eq!(found, [Refused, Silent], "the protected port is the only one that answers");
     let (told, found) = compared(&world, &authority, "drop");
     assert_eq!((told, found), (vec![], [Silent; 2]));
@@ -64,7 +64,7 @@ fn behind_a_firewall_that_resets_a_port_should_answer() {
     let (world, authority) = (World::new(), Authority::new());
     closing(&world, "meta l4proto tcp reject with tcp reset\n        meta l4proto udp reject");
     let (told, found) = compared(&world, &authority, "drop");
-    assert!(told.len() == 2 && told[0].ends_with("set firewallPolicy = reject"), "{told:?}");
+    assert!(told.len() == 2 && told[0].ends_with("Set firewallPolicy = reject"), "{told:?}");
     assert_eq!(found, [Silent, Refused], "the protected port is the only one that does not answer");
     let (told, found) = compared(&world, &authority, "reject");
     assert_eq!((told, found), (vec![], [Refused; 2]));
@@ -81,7 +81,7 @@ fn what_no_policy_imitates_is_told() {
         let told = told(&daemon);
         let [tcp, _] = &*told else { panic!("{told:?}") };
         assert!(tcp.starts_with("note: ") && tcp.contains("admin-prohibited"), "{tcp}");
-        assert!(tcp.contains("no policy answers so"), "{tcp}");
+        assert!(tcp.contains("No firewallPolicy answers like this"), "{tcp}");
     }
     let answer = reach::connect(&world.stranger, (World::GATEWAY_TO_STRANGER[0], 23).into());
     assert_eq!(answer.map_err(|error| error.kind()).err(), Some(ErrorKind::HostUnreachable));

@@ -92,7 +92,7 @@ fn files_and_folders_are_opened_as_the_units_user() {
             chown(&file, Some(0), Some(group)).expect("tests run as root");
             let (code, told) = errors(&daemon);
             let [told] = &*told else { panic!("{name}: {told:?}") };
-            let what = format!("the unit runs as nobody, who may not read {}", file.display());
+            let what = format!("user nobody of the unit cannot read {}", file.display());
             assert!(told.ends_with(&what), "{told}");
             assert_eq!(code, Some(78), "{name}");
             assert!(ends_with_78(&mut daemon), "{name}: check would be wrong");
@@ -109,7 +109,7 @@ fn files_and_folders_are_opened_as_the_units_user() {
     )
     .expect("our file");
     let (code, told) = errors(&daemon);
-    let what = format!("may not pass through {} to", folder.display());
+    let what = format!("has no search permission (x) on {} for", folder.display());
     assert!(code == Some(78) && told.len() == 1 && told[0].contains(&what), "{told:?}");
     assert!(ends_with_78(&mut daemon), "check would be wrong");
 }
@@ -125,8 +125,8 @@ fn what_the_unit_does_not_see_or_may_not_write_is_told() {
     // The test's own folder.
     let unseen =
         daemon.file("gate.pfx").starts_with("/tmp") || daemon.file("x").starts_with("/var/tmp");
-    assert_eq!(told.contains("because of its PrivateTmp="), unseen, "{told}");
-    assert!(told.contains("stateDir: the unit may not write to"), "{told}");
+    assert_eq!(told.contains("PrivateTmp= in the unit"), unseen, "{told}");
+    assert!(told.contains("stateDir: the unit cannot write to"), "{told}");
 }
 
 #[test]
@@ -152,9 +152,14 @@ fn the_advice_on_a_password_in_the_configuration_leaves_the_unit_its_file() {
     let file: PathBuf = daemon.file("config.ini");
     allow(&file, 0o644);
     let asked = daemon.ask("check", &[]);
-    assert!(asked.answer.contains("holds a password that everybody can read"), "{}", asked.answer);
+    assert!(
+        asked.answer.contains("contains a password, and all users can read it"),
+        "{}",
+        asked.answer
+    );
     let advice =
         asked.answer.lines().find(|line| line.contains("chgrp")).expect("it says what to do");
+    let advice = advice.trim().strip_prefix("Run: ").expect("a command to copy");
     let advice = advice.replace("chgrp sknock", "chgrp 65534");
     world.gateway.run("sh", &["-ec", &advice]);
     let asked = daemon.ask("check", &[]);
@@ -171,8 +176,9 @@ fn a_user_namespace_without_the_user_is_not_ready() {
     assert_eq!(daemon.ask("check", &[]).code, Some(0));
     daemon.start_by("unshare --user --map-root-user --net");
     let (code, told) = errors(&daemon);
-    let named =
-        told.iter().any(|what| what.contains("this user namespace has no nobody (uid 65534"));
+    let named = told
+        .iter()
+        .any(|what| what.contains("this user namespace does not contain nobody (uid 65534"));
     assert!(code == Some(78) && named, "{told:?}");
     daemon.begin();
     let ended = daemon.wait_for_end();

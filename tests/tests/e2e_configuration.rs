@@ -55,9 +55,9 @@ fn a_configuration_of_the_original_starts_with_its_own_list() {
     let mut daemon = original(&world, &authority);
     fs::write(daemon.file("certificates/devca.crl"), authority.crl()).unwrap();
     daemon.begin();
-    daemon.wait_for("protection is up");
+    daemon.wait_for("rules loaded");
     daemon.wait_for("firewallPolicy = none");
-    let fetched = daemon.wait_for("revocation list not fetched");
+    let fetched = daemon.wait_for("CRL fetch failed");
     assert!(fetched.contains("home.in.tum.de"), "{fetched}");
     assert_eq!(world.tcp(22), Seen::each(Open, Open), "its policy hides nothing");
 }
@@ -69,7 +69,7 @@ fn a_configuration_of_the_original_without_any_list_does_not_start() {
     daemon.begin();
     let ended = daemon.wait_for_end();
     assert_eq!(ended.code, Some(69), "{}", ended.said);
-    assert!(ended.said.contains("there is no revocation list"), "{}", ended.said);
+    assert!(ended.said.contains("no valid CRL is available"), "{}", ended.said);
     assert_eq!(world.gateway.table(), None);
 }
 
@@ -80,7 +80,7 @@ fn with_two_lines_more_a_configuration_of_the_original_hears_its_clients() {
     let mut daemon = original(&world, &authority);
     fs::write(daemon.file("certificates/devca.crl"), authority.crl()).unwrap();
     daemon.configure_as(&format!("{ORIGINAL}protocols = v2, v1\n"));
-    let random = "clients of the original knock at a random port";
+    let random = "clients of sKnock 1.0 send knocks to a random port";
     let asked = daemon.ask("check", &[]);
     assert_eq!(asked.code, Some(0), "{asked:?}");
     assert!(asked.answer.contains(random), "the second line is missing: {asked:?}");
@@ -118,9 +118,9 @@ firewallPolicy = rejct
 
 /// What is wrong with it, with the line where it stands, and what to do.
 const WRONG: [(&str, &str, &str); 3] = [
-    ("config.ini:6", "unknown key", "did you mean knockPort?"),
-    ("config.ini:8", "TIMESTAMP_THRESHOLD_IN_SECONDS cannot be \"soon\"", "write 1 to 3600"),
-    ("config.ini:9", "firewallPolicy cannot be \"rejct\"", "write none, reject or drop"),
+    ("config.ini:6", "unknown key", "Did you mean knockPort?"),
+    ("config.ini:8", "TIMESTAMP_THRESHOLD_IN_SECONDS cannot be \"soon\"", "Write 1 to 3600"),
+    ("config.ini:9", "firewallPolicy cannot be \"rejct\"", "Write none, reject or drop"),
 ];
 
 /// The files that it names: one is missing, one is none of ours.
@@ -210,7 +210,7 @@ fn a_reload_of_a_wrong_configuration_keeps_the_last_good_one() {
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     daemon.configure_as(ALL_WRONG);
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
-    daemon.wait_for("the reload failed; the last good configuration stays");
+    daemon.wait_for("reload failed. The previous configuration stays in force");
     for (_, what, _) in WRONG {
         daemon.wait_for(what);
     }

@@ -81,9 +81,9 @@ fn a_saved_ruleset_grants_nothing(in_memory: bool) {
     world.gateway.try_run("nft", &["-f", &saved]).unwrap();
     assert_eq!(world.tcp(22), CLIENT_ONLY, "until sknockd runs, the ruleset says who gets in");
     daemon.begin();
-    let line = daemon.wait_for("closed, as nobody was granted it now: 2;");
+    let line = daemon.wait_for("removed elements without a grant: 2;");
     assert!(line.contains("10.77.1.2 from tcp/22 (alice)"), "{line}");
-    daemon.wait_for("grants open: 0");
+    daemon.wait_for("grants kept: 0");
     assert_eq!(world.tcp(22), CLOSED);
     assert_eq!(world.gateway.doors(), []);
 }
@@ -108,7 +108,7 @@ fn a_door_that_was_closed_does_not_come_back_with_a_saved_ruleset() {
         if !runs {
             daemon.begin();
         }
-        daemon.wait_since(mark, "closed, as nobody was granted it now: 2;");
+        daemon.wait_since(mark, "removed elements without a grant: 2;");
         until("the doors close", || world.gateway.doors().is_empty());
         until("nobody gets in", || world.tcp(22) == CLOSED);
     }
@@ -124,11 +124,11 @@ fn a_stopped_server_leaves_protection_and_grants_until_the_administrator_opens()
     open(&Client::alice(&world.client, &authority), "tcp/22");
     let (code, errors) = daemon.run("open");
     assert_eq!(code, Some(69));
-    assert!(errors.contains("another sknockd") && errors.contains("stop it first"), "{errors}");
+    assert!(errors.contains("another sknockd") && errors.contains("Stop it first"), "{errors}");
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     let ended = daemon.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.said);
-    assert!(ended.said.contains("protection stays"), "{}", ended.said);
+    assert!(ended.said.contains("The rules stay"), "{}", ended.said);
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     assert_eq!(daemon.run("open"), (Some(0), String::new()));
     assert_eq!(world.gateway.table(), None);
@@ -158,7 +158,7 @@ fn a_dead_network_process_is_replaced_while_protection_and_grants_stay() {
     open(&alice, "tcp/22");
     let (mark, dead) = (daemon.mark(), daemon.network());
     kill(dead, Signal::SIGKILL).unwrap();
-    daemon.wait_since(mark, "the network process has ended");
+    daemon.wait_since(mark, "network process exited");
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     daemon.wait_since(mark, Daemon::ACCEPTING);
     assert_ne!(daemon.network(), dead);
@@ -229,7 +229,7 @@ fn a_reload_of_a_broken_configuration_changes_nothing() {
         daemon.configure_as(&text);
         let mark = daemon.mark();
         daemon.signal(Signal::SIGHUP);
-        daemon.wait_since(mark, "the last good configuration stays");
+        daemon.wait_since(mark, "The previous configuration stays in force");
         assert_eq!(daemon.network(), process, "{what}");
         assert_eq!(world.gateway.table(), table, "{what}");
         alice.seal_for(&["udp/53"], 1).send(&world.client, World::GATEWAY[0]).must_be_granted();
@@ -259,7 +259,7 @@ fn reloads_in_the_midst_of_reloads_leave_a_server_that_listens() {
         daemon.configure_as(broken);
         let mark = daemon.mark();
         daemon.signal(Signal::SIGHUP);
-        daemon.wait_since(mark, "the last good configuration stays");
+        daemon.wait_since(mark, "The previous configuration stays in force");
         alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]).must_be_granted();
     }
 }

@@ -219,7 +219,7 @@ fn what_the_original_read_otherwise_is_named() {
     let base = "serverPFXFile = certificates/devserver.pfx\nprotectedPorts = tcp/2000\n";
     for (line, said) in [
         ("PFXPasswd = portknocking ; the default", "the password does not open it"),
-        ("# no password", "none is configured: set PFXPasswdFile or PFXPasswd"),
+        ("# no password", "No password is configured. Set PFXPasswdFile or PFXPasswd"),
         ("PFXPasswd = port%%knocking", "the password does not open it"),
         ("PORT_OPEN_DURATION_IN_SECONDS = 0", "4: PORT_OPEN_DURATION_IN_SECONDS cannot be"),
         ("TIMESTAMP_THRESHOLD_IN_SECONDS = 0", "4: TIMESTAMP_THRESHOLD_IN_SECONDS cannot be"),
@@ -227,7 +227,7 @@ fn what_the_original_read_otherwise_is_named() {
         ("CRL_UPDATE_INTERVAL_IN_MINUTES = 0", "4: CRL_UPDATE_INTERVAL_IN_MINUTES cannot be"),
         ("rem a comment", "4: not of the form"),
         ("  continued", "4: an indented line"),
-        ("[other]", "4: a section that is not"),
+        ("[other]", "4: a section other than"),
         ("other = 1", "4: unknown key"),
         ("firewallPolicy = none\nfirewallPolicy = reject", "5: firewallPolicy stands here"),
         ("crlFile = certificates/devca.crl\nPFXPasswd = portknocking", "4: crlFile:"),

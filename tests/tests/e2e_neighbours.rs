@@ -87,7 +87,7 @@ fn a_flushed_ruleset_is_put_back_with_all_grants() {
     for flush in ["flush ruleset", "delete table inet sknock", "flush chain inet sknock input"] {
         let mark = daemon.mark();
         world.gateway.nft(flush);
-        daemon.wait_since(mark, "another program removed our table");
+        daemon.wait_since(mark, "another program removed table inet sknock");
         until(flush, || world.tcp(22) == CLIENT_ONLY);
     }
     alice.open(World::GATEWAY[0], "udp/53");

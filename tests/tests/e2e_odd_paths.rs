@@ -127,7 +127,8 @@ fn a_folder_that_is_closed_is_not_said_to_be_missing() {
         let said = out + &err;
         assert!(![Some(0), Some(101)].contains(&code), "{name} {words:?}: {code:?} {said}");
         assert!(said.contains("Permission denied"), "{name} {words:?}: {said}");
-        for untrue in ["does not exist", "is missing", "no folder", "copy config.ini.example"] {
+        for untrue in ["does not exist", "is missing", "not a directory", "Copy config.ini.example"]
+        {
             assert!(!said.contains(untrue), "{name} {words:?}: {said}");
         }
     }
@@ -158,7 +159,7 @@ fn a_state_folder_with_dots_a_link_or_keys_in_it_is_refused() {
         is_refused(&mut daemon, &with(dots), ".. in it");
     }
     for link in ["link", "link/"] {
-        is_refused(&mut daemon, &with(link), "no folder, a link to one");
+        is_refused(&mut daemon, &with(link), "not a directory, is a symbolic link");
     }
     for all in ["/", "./"] {
         is_refused(&mut daemon, &with(all), "is in stateDir");

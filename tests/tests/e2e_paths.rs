@@ -78,7 +78,7 @@ fn a_connection_that_leaves_by_another_address_is_told_for_which_the_server_open
     );
     let message = ran.report["message"].as_str().expect("it is told");
     assert!(message.contains("opened tcp/22 for 10.77.1.2"), "{message}");
-    assert!(message.contains("leaves by another address"), "{message}");
+    assert!(message.contains("connects from the same address"), "{message}");
     let mut connect = alice.command("connect --attempts 1 --timeout 3 10.77.1.1 22");
     let output = world.client.inside(|| connect.output()).expect("it was just built");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -51,7 +51,7 @@ fn a_server_reads_what_openssl_writes_modern_and_legacy() {
         let mut daemon = Daemon::stopped(&world.gateway, &config);
         fs::write(daemon.file("server.pfx"), openssl::pkcs12(&pem, PASSWORD, options)).unwrap();
         daemon.begin();
-        daemon.wait_for("protection is up");
+        daemon.wait_for("rules loaded");
         assert_eq!(daemon.stop().code, Some(0));
     }
 }
@@ -64,7 +64,7 @@ fn any_password_stands_in_the_configuration_as_it_is() {
     let asked = daemon.ask("check", &[]);
     assert_eq!(asked.code, Some(0), "{asked:?}");
     daemon.begin();
-    daemon.wait_for("protection is up");
+    daemon.wait_for("rules loaded");
     let ended = daemon.stop();
     assert!(!(ended.said + &asked.answer + &asked.errors).contains(PASSWORD), "it is told nowhere");
 }
@@ -80,7 +80,10 @@ fn a_server_s_file_that_cannot_work_is_refused_with_its_reason() {
     for (pfx, meaning) in [
         (openssl::pkcs12(&whole, "another password", &[]), "password does not open it"),
         (openssl::pkcs12(&whole, PASSWORD, &["-nomac"]), "no MAC"),
-        (openssl::pkcs12(&made.pem(), PASSWORD, &[]), "none of the 0 certificates given is a root"),
+        (
+            openssl::pkcs12(&made.pem(), PASSWORD, &[]),
+            "none of the 0 certificates is a usable root",
+        ),
         (mismatched(&made, &other), "no certificate in the file belongs to its private key"),
         (openssl::pkcs12(ours.pem(), PASSWORD, &["-nokeys"]), "no private key"),
         (good[..good.len() / 2].to_vec(), "not a PKCS#12 file"),
@@ -232,7 +235,7 @@ fn a_certificate_that_no_knock_can_carry_is_an_identity_error() {
     let rsa = String::from_utf8(openssl::run(&rsa, b"")).unwrap();
     for (pem, meaning) in [
         (rsa, "not P-256, P-384 or Ed25519"),
-        (large.pem(), "bytes and only 960 fit into this knock"),
+        (large.pem(), "bytes, and this knock has room for 960"),
     ] {
         let ran = files.knock(&openssl::pkcs12(&pem, PASSWORD, &[]), PASSWORD, "");
         assert_eq!((ran.code, ran.report["error"].as_str()), (3, Some("identity")), "{ran:?}");

@@ -61,7 +61,7 @@ fn a_reload_shows_no_password_that_stands_where_it_should_not() {
     let mark = daemon.mark();
     daemon.configure_as(&SLIPS.join("\n"));
     daemon.signal(Signal::SIGHUP);
-    daemon.wait_for("the reload failed; the last good configuration stays");
+    daemon.wait_for("reload failed. The previous configuration stays in force");
     daemon.wait_for("unknown key");
     let said = daemon.said_since(mark).concat();
     assert!(!said.contains(MARK), "{said}");

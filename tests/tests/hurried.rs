@@ -35,9 +35,9 @@ fn sknockd_says_what_to_write_instead() {
         &[
             (&["check", "config.ini"], "sknockd check --config config.ini"),
             (&["run", "/etc/sknock/config.ini"], "sknockd run --config /etc/sknock/config.ini"),
-            (&["check", "-c", "config.ini"], "--config FILE, behind the command"),
-            (&["-c", "config.ini", "check"], "--config FILE, behind the command"),
-            (&["--config", "config.ini", "check"], "--config FILE, behind the command"),
+            (&["check", "-c", "config.ini"], "--config FILE after the command"),
+            (&["-c", "config.ini", "check"], "--config FILE after the command"),
+            (&["--config", "config.ini", "check"], "--config FILE after the command"),
             (&["status"], "systemctl status sknockd"),
             (&["start"], "systemctl start sknockd"),
             (&["stop"], "systemctl stop sknockd"),
@@ -47,7 +47,7 @@ fn sknockd_says_what_to_write_instead() {
             (&["close", "192.0.2.7"], "--address 192.0.2.7"),
             (&["close", "--address", "gw"], "write an IP address"),
             (&["reload", "--confirm", "2m"], "whole seconds"),
-            (&["explain", "--from", "192.0.2.7", "--at", "18:25", "x"], "as the log prints it"),
+            (&["explain", "--from", "192.0.2.7", "--at", "18:25", "x"], "as in the log"),
         ],
     );
 }
@@ -62,7 +62,7 @@ fn sknock_ca_says_how_a_service_is_written() {
             (&allow("ssh"), "SSH is tcp/22"),
             (&allow("22/tcp"), "write tcp/22"),
             (&allow("tcp/22-10"), "write tcp/10-22"),
-            (&allow("tcp/22,udp/53"), "each by itself: tcp/22 udp/53"),
+            (&allow("tcp/22,udp/53"), "each service separately: tcp/22 udp/53"),
             (&["--dir", "ca", "client", "bob", "--allow", "tcp/22", "udp/53"], "--allow udp/53"),
         ],
     );

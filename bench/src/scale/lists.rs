@@ -115,7 +115,7 @@ impl<'a> Watched<'a> {
 
     /// How many lists have come into force until now.
     fn in_force(&self) -> usize {
-        self.daemon.times_said("new revocation list in force")
+        self.daemon.times_said("new CRL in force")
     }
 
     /// Waits until the list is asked for.

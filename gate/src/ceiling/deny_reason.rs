@@ -107,25 +107,36 @@ impl fmt::Display for DenyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotARequest => "not a request",
-            Self::NotInstalled => "the protection is not up yet",
-            Self::Address => "not an address that a client can have",
-            Self::Ports => "no port, or more than 64",
-            Self::Service => "not a service that may be opened",
-            Self::SingleUse => "single use is for single TCP ports",
-            Self::Lifetime => "no time at all",
-            Self::Live => "too many grants are open",
+            Self::NotInstalled => "the rules are not loaded yet",
+            Self::Address => "not a valid client address",
+            Self::Ports => "no port, or more than 64 ports",
+            Self::Service => "not a service that may be granted",
+            Self::SingleUse => "single use is only possible for single TCP ports",
+            Self::Lifetime => "the duration is 0",
+            Self::Live => "too many grants are active",
             Self::Rate => "too many grants in a short time",
-            Self::ShareOfCertificate => "this certificate has its share of the grants (shareOfCertificate)",
-            Self::ShareOfNetwork => "this network has its share of the grants (shareOfNetwork)",
-            Self::Reserved => "few grants are left, and they are for certificates that hold less",
+            Self::ShareOfCertificate => {
+                "this certificate has reached its share of the grants \
+                                         (shareOfCertificate)"
+            }
+            Self::ShareOfNetwork => {
+                "this network has reached its share of the grants \
+                                     (shareOfNetwork)"
+            }
+            Self::Reserved => {
+                "the limit of grants is nearly reached, and the rest is reserved \
+                               for certificates that hold fewer"
+            }
             Self::RateOfCertificate => {
-                "this certificate has had its share of the grants in ten seconds (shareOfCertificate)"
+                "this certificate has reached its share of the grants in ten seconds \
+                 (shareOfCertificate)"
             }
             Self::RateOfNetwork => {
-                "this network has had its share of the grants in ten seconds (shareOfNetwork)"
+                "this network has reached its share of the grants in ten seconds (shareOfNetwork)"
             }
             Self::RateReserved => {
-                "few grants are left for these ten seconds, and they are for certificates that had less"
+                "the limit of grants in ten seconds is nearly reached, and the rest is reserved \
+                 for certificates that had fewer"
             }
         })
     }

@@ -253,7 +253,7 @@ impl UnknownElements {
 
 impl fmt::Display for UnknownElements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "closed, as nobody was granted it now: {}", self.elements.len() + self.more)?;
+        write!(f, "removed elements without a grant: {}", self.elements.len() + self.more)?;
         for (index, GrantElement { grant_key, label, .. }) in self.elements.iter().enumerate() {
             let then = if index == 0 { "; " } else { ", " };
             write!(f, "{then}{} ({})", grant_key.flow(), label.name)?;

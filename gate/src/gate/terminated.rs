@@ -45,7 +45,7 @@ impl fmt::Display for Terminated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connections ended: {}", self.connections)?;
         for (index, flow) in self.flows.iter().enumerate() {
-            write!(f, "{} {flow}", if index == 0 { "; cut off:" } else { "," })?;
+            write!(f, "{} {flow}", if index == 0 { "; blocklisted:" } else { "," })?;
         }
         if self.more > 0 {
             write!(f, ", and {} more", self.more)?;

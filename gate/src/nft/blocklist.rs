@@ -74,7 +74,7 @@ impl Firewall {
                 }
                 Err(Errno::ENOENT) => {}
                 Err(errno) => {
-                    return Err(FirewallError::while_doing("list who was cut off")(errno));
+                    return Err(FirewallError::while_doing("list the blocklist")(errno));
                 }
             }
         }
@@ -104,7 +104,9 @@ impl Firewall {
             note(flow, to);
         }
         if found.len() > max {
-            return Err(FirewallError::while_doing("remember so many connections")(Errno::ENOBUFS));
+            return Err(FirewallError::while_doing("add connections to the blocklist")(
+                Errno::ENOBUFS,
+            ));
         }
         Ok(found)
     }
@@ -130,7 +132,9 @@ impl Firewall {
                 Ok(()) => terminated += 1,
                 // It has just ended by itself.
                 Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(FirewallError::while_doing("end a connection")(errno)),
+                Err(errno) => {
+                    return Err(FirewallError::while_doing("terminate a connection")(errno));
+                }
             }
         }
         Ok(terminated)
@@ -138,7 +142,7 @@ impl Firewall {
 
     /// What others send to these addresses is for this host.
     fn own(&mut self) -> Result<BTreeSet<IpAddr>, FirewallError> {
-        let unknown = FirewallError::while_doing("ask for the addresses of this host");
+        let unknown = FirewallError::while_doing("list the addresses of this host");
         self.routes.as_mut().ok_or_else(|| unknown(Errno::ENOTCONN)).and_then(local_addresses::list)
     }
 }

@@ -303,7 +303,7 @@ fn twenty_thousand_grants_go_up_in_one_transaction() {
         &many,
         &[],
     );
-    assert!(error.unwrap_err().to_string().contains("the set is full"));
+    assert!(error.unwrap_err().to_string().contains("The set is full"));
     assert_eq!(net.nft("list chain inet sknock input"), before);
     assert_eq!(firewall.dump().unwrap().len(), 20_000);
     // The socket is fit for use after all that.

@@ -17,7 +17,7 @@ fn a_second_claim_says_who_has_the_first() {
     assert_eq!(fs::metadata(&locks).unwrap().permissions().mode() & 0o7777, 0o755);
     let error = net.inside(|| NamespaceLock::acquire(&locks)).unwrap_err().to_string();
     let process = format!("another sknockd (process {})", std::process::id());
-    assert!(error.contains(&process) && error.contains("stop it first"), "{error}");
+    assert!(error.contains(&process) && error.contains("Stop it first"), "{error}");
     drop(lock);
     net.inside(|| NamespaceLock::acquire(&locks)).unwrap();
 }

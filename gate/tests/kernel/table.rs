@@ -160,7 +160,7 @@ fn contradictory_rules_change_nothing() {
     let before = net.table();
     let nonsense = TableSpec { protected: vec![tcp(22)], ..rules(FirewallPolicy::None) };
     let outcome = gate.reconfigure(nonsense, ceiling(), sknock_gate::BootInstant::now());
-    assert!(outcome.to_string().contains("protects nothing"), "{outcome}");
+    assert!(outcome.to_string().contains("protectedPorts has no effect"), "{outcome}");
     assert_eq!(net.table(), before);
     open(&mut gate, grant_request(&["192.0.2.7"], &[tcp(22)], 600));
 }

@@ -14,7 +14,7 @@ pub(super) fn number_and_scope(extensions: &[u8]) -> Result<(Option<Vec<u8>>, Sc
         let extension = extension?;
         match extension.oid {
             oid::CRL_NUMBER if number.is_some() => {
-                return Err(CrlError::Malformed("it has two numbers"));
+                return Err(CrlError::Malformed("it has two CRL numbers"));
             }
             oid::CRL_NUMBER => number = Some(crl_number(extension.value)?),
             oid::DELTA_CRL_INDICATOR => return Err(CrlError::Delta),
@@ -68,7 +68,7 @@ fn serial(entry: &[u8]) -> Result<&[u8], CrlError> {
     Ok(serial.content)
 }
 
-const BAD_ENTRY: CrlError = CrlError::Malformed("an entry is not as RFC 5280 says");
+const BAD_ENTRY: CrlError = CrlError::Malformed("an entry does not conform to RFC 5280");
 
 /// A number of 1..=20 bytes (RFC 5280, 5.2.3), without leading zeros.
 fn crl_number(value: &[u8]) -> Result<Vec<u8>, CrlError> {
@@ -78,7 +78,7 @@ fn crl_number(value: &[u8]) -> Result<Vec<u8>, CrlError> {
     if positive && number.len() <= 20 {
         return Ok(number.to_vec());
     }
-    Err(CrlError::Malformed("its number is not one of at most 20 bytes"))
+    Err(CrlError::Malformed("its crlNumber is negative or has more than 20 bytes"))
 }
 
 /// The entries one after the other; an error is the last item.
@@ -142,7 +142,7 @@ impl<'a> Iterator for Extensions<'a> {
             self.0.one(der::SEQUENCE).and_then(|extension| Extension::read(extension.content));
         Some(extension.map_err(|NotDer| {
             self.0 = DerElements::new(&[]);
-            CrlError::Malformed("an extension is not as RFC 5280 says")
+            CrlError::Malformed("an extension does not conform to RFC 5280")
         }))
     }
 }

@@ -7,49 +7,52 @@ use crate::{CrlMark, Timestamp};
 #[non_exhaustive]
 pub enum CrlError {
     /// No bytes at all.
-    #[error("it is empty; the CA's export or the web server is broken")]
+    #[error("it is empty. Check the export of the CA and the web server")]
     Empty,
     /// PEM where DER belongs.
-    #[error("it is PEM; publish it as DER: openssl crl -outform der")]
+    #[error("it is PEM. Publish it as DER: openssl crl -outform der")]
     Pem,
     /// Something else, or a torn list.
-    #[error("it is no certificate revocation list in DER, or only a part of one")]
+    #[error("it is not a CRL in DER, or is truncated")]
     NotACrl,
     /// The format of 1988, without extensions.
     #[error(
-        "it is in the old v1 format, without extensions; give openssl ca a crlnumber file and \
-         crl_extensions = ... with authorityKeyIdentifier=keyid, then make it anew (-gencrl)"
+        "it has the old v1 format, without extensions. Give openssl ca a crlnumber file and \
+         crl_extensions = ... with authorityKeyIdentifier=keyid, then create it again (-gencrl)"
     )]
     Version1,
     /// It does not say when the next one comes.
-    #[error("it has no nextUpdate, so it would never grow old; set default_crl_days at the CA")]
+    #[error("it has no nextUpdate, so it would never expire. Set default_crl_days at the CA")]
     NoNextUpdate,
     /// None of the authorities that are used has the issuer's name.
     #[error(
-        "its issuer is none of the CAs that the server uses; check the URL, or add that CA to caFile"
+        "its issuer is not a trusted CA of this server. Check the URL, or add that CA to caFile"
     )]
     UnknownIssuer,
     /// An authority that must not sign lists.
-    #[error("its issuer may not sign it: keyUsage of {issuer} lacks cRLSign; reissue that CA")]
+    #[error(
+        "its issuer must not sign it: keyUsage of {issuer} lacks cRLSign. Reissue that CA \
+             certificate"
+    )]
     IssuerMayNotSign {
         /// The distinguished name.
         issuer: String,
     },
     /// Signed in a way that is not accepted.
-    #[error("it is signed with an algorithm not accepted here (SHA-1?); sign it with SHA-256")]
+    #[error("its signature algorithm is not accepted (SHA-1?). Sign it with SHA-256")]
     UnsupportedSignature,
     /// Forged or damaged.
-    #[error("its signature is not by {issuer}: it is forged or damaged")]
+    #[error("its signature is not from {issuer}: it is forged or damaged")]
     BadSignature {
         /// Who it pretends to be by.
         issuer: String,
     },
     /// Only the changes since another list.
-    #[error("it is a delta CRL; publish the complete one")]
+    #[error("it is a delta CRL. Publish the complete CRL")]
     Delta,
     /// Covers only some certificates or reasons.
     #[error(
-        "it covers only a part: its issuingDistributionPoint has {field}; publish a complete CRL without \
+        "it is partial: its issuingDistributionPoint has {field}. Publish a complete CRL without \
          that"
     )]
     Partial {
@@ -58,41 +61,52 @@ pub enum CrlError {
     },
     /// Covers others than the list it should replace.
     #[error(
-        "it covers others than the list in force: {covers}. One list of each CA is in force here: publish \
-         one for all, or leave one of the addresses out. If the CA has moved its list: it is taken once the \
-         one in force has ended, or put it into crlFile and reload"
+        "it covers other certificates than the CRL in force: {covers}. One CRL of each CA is in \
+         force: publish one CRL for all certificates, or remove one of the URLs. If the CA moved \
+         its CRL: it is accepted when the CRL in force has expired; or put it into crlFile and \
+         reload"
     )]
     OtherScope {
         /// Whom the refused one covers.
         covers: String,
     },
     /// Names certificates of other issuers.
-    #[error("it is an indirect CRL (indirectCRL, certificateIssuer); each CA must publish its own")]
+    #[error(
+        "it is an indirect CRL (indirectCRL, certificateIssuer). Each CA must publish its \
+             own CRL"
+    )]
     Indirect,
     /// An extension that must be understood and is not.
-    #[error("it has an unknown critical extension {oid}; publish it without")]
+    #[error("it has an unknown critical extension {oid}. Publish it without that extension")]
     UnknownCritical {
         /// Its object identifier, in dots.
         oid: String,
     },
     /// An entry that takes another back.
-    #[error("it has an entry with reason removeFromCRL, which belongs in delta CRLs only")]
+    #[error("it has an entry with reason removeFromCRL, which is only valid in delta CRLs")]
     RemoveFromCrl,
     /// A serial number beyond the standard.
-    #[error("it has a serial number of more than 20 bytes, against RFC 5280; reissue that one")]
+    #[error(
+        "it has a serial number of more than 20 bytes, which RFC 5280 forbids. Reissue that \
+             certificate"
+    )]
     SerialTooLong,
     /// Signed, but not well-formed.
-    #[error("it is signed but malformed: {0}; the CA's software is broken")]
+    #[error("it is signed but malformed: {0}. The software of the CA is faulty")]
     Malformed(&'static str),
     /// About another issuer's certificates than the list it should replace.
-    #[error("it has another issuer than the list it would replace")]
+    #[error("it has another issuer than the CRL that it would replace")]
     OtherIssuer,
     /// An older list again.
-    #[error("its number is lower than that of the list in force; somebody offers an old list")]
+    #[error(
+        "its number is lower than that of the CRL in force. An outdated CRL is being served \
+             (mirror, backup or attack)"
+    )]
     LowerNumber,
     /// An older list again.
     #[error(
-        "it was made {} s before the list in force; somebody offers an old list",
+        "it was issued {} s before the CRL in force. An outdated CRL is being served (mirror, \
+         backup or attack)",
         current.since(*offered).as_secs()
     )]
     Older {
@@ -103,8 +117,9 @@ pub enum CrlError {
     },
     /// Older than one that was in force earlier, perhaps in another process.
     #[error(
-        "it is older than one that was in force here: {offered} after {newest}; somebody offers an \
-         old list. If its authority means it, let it make a new one"
+        "it is older than a CRL that was in force here: {offered} after {newest}. An outdated \
+         CRL is being served (mirror, backup or attack). If this CRL is intended, let the CA \
+         issue a newer one"
     )]
     BelowMark {
         /// Of the one refused.
@@ -114,7 +129,7 @@ pub enum CrlError {
     },
     /// Made after now.
     #[error(
-        "it was made {} s from now; check the clocks of this server and of the CA",
+        "it is dated {} s in the future. Check the clocks of this server and of the CA",
         this_update.since(*now).as_secs()
     )]
     FromTheFuture {

@@ -93,7 +93,7 @@ impl Scope {
         for name in GeneralNames(names) {
             let name = name.map_err(|_| BAD)?;
             if self.points.len() == MOST {
-                return Err(CrlError::Malformed("it has more than 16 names of its place"));
+                return Err(CrlError::Malformed("it has more than 16 distribution point names"));
             }
             self.points.push(PointName::of(name.whole));
             if name.tag == URI {
@@ -105,7 +105,10 @@ impl Scope {
     }
 }
 
-const BAD: CrlError = CrlError::Malformed("its issuingDistributionPoint is not as RFC 5280 says");
+const BAD: CrlError = CrlError::Malformed(
+    "its issuingDistributionPoint does not conform to RFC \
+                                           5280",
+);
 
 /// `certificates that name http://ca.example/crl in cRLDistributionPoints, but no CA certificates`
 impl fmt::Display for Scope {
@@ -118,7 +121,7 @@ impl fmt::Display for Scope {
                 write!(f, "{comma}{}", uri.escape_default())?;
             }
             if self.uris.is_empty() {
-                f.write_str("the list's distribution point")?;
+                f.write_str("the distribution point of the CRL")?;
             }
             f.write_str(" in cRLDistributionPoints")?;
         }

@@ -14,9 +14,9 @@ use crate::{CertificateId, IssuerId, der};
 pub enum TrustError {
     /// None of the certificates can be an anchor.
     #[error(
-        "none of the {certificates} certificates given is a root that can be used: a self-signed \
-         certificate with basicConstraints CA:TRUE; put the root CA's certificate into the server's PKCS#12 file \
-         (openssl pkcs12 -export -certfile ...) or into caFile"
+        "none of the {certificates} certificates is a usable root: a self-signed certificate \
+         with basicConstraints CA:TRUE. Put the root CA certificate into the PKCS#12 file of the \
+         server (openssl pkcs12 -export -certfile ...) or into caFile"
     )]
     NoAnchor {
         /// How many certificates were given.
@@ -25,7 +25,7 @@ pub enum TrustError {
         unfit: Vec<UnfitAuthority>,
     },
     /// One of the certificates cannot be used at all.
-    #[error("CA certificate number {number} cannot be used ({why}); replace it or take it out")]
+    #[error("CA certificate number {number} is unusable ({why}). Replace or remove it")]
     Unreadable {
         /// Which one, counted from 1.
         number: usize,
@@ -60,7 +60,7 @@ impl Issuer {
         let (rest, parsed) =
             X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
         if !rest.is_empty() {
-            return Err("bytes follow the certificate".into());
+            return Err("the certificate is followed by other bytes".into());
         }
         if !parsed.is_ca() {
             return Ok(None);

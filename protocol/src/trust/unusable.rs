@@ -25,16 +25,20 @@ pub struct UnfitAuthority {
 pub enum UnusableCa {
     /// None of the accepted algorithms takes its key: another kind, other parameters, another size.
     #[error(
-        "nothing can be verified with its key; supported are ECDSA with P-256 or P-384 (as named \
+        "its key type is not supported. Supported are ECDSA with P-256 or P-384 (as named \
          curves), Ed25519, and RSA with 2048 to 8192 bits"
     )]
     Key,
     /// RFC 5280, 6.1.4 (n).
-    #[error("its keyUsage lacks keyCertSign, so it may not sign certificates; reissue that CA")]
+    #[error(
+        "its keyUsage lacks keyCertSign, so it must not sign certificates. Reissue that CA \
+             certificate"
+    )]
     MayNotSign,
     /// Not for anchors: of those, name and key count (RFC 5280, 6.1.1 d).
     #[error(
-        "it has a critical extension that is not understood: {}; reissue it without, or as not critical",
+        "it has an unknown critical extension: {}. Reissue it without that extension, or with it \
+         as not critical",
         .oids.join(", ")
     )]
     CriticalExtension {
@@ -42,7 +46,7 @@ pub enum UnusableCa {
         oids: Vec<String>,
     },
     /// A certificate, but not as RFC 5280 has it.
-    #[error("it is malformed ({0}); reissue it")]
+    #[error("it is malformed ({0}). Reissue it")]
     Malformed(String),
 }
 

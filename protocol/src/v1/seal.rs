@@ -33,8 +33,8 @@ pub struct V1KnockRequest {
 pub enum V1SealError {
     /// The certificate does not fit.
     #[error(
-        "the client's certificate has {size} bytes and only {limit} fit into a knock of protocol v1; \
-         ask for a certificate with shorter names or fewer extensions"
+        "the client certificate has {size} bytes, and a knock of protocol v1 has room for \
+         {limit}. Request a certificate with shorter names or fewer extensions"
     )]
     CertificateTooLarge {
         /// Bytes of the certificate.
@@ -43,16 +43,22 @@ pub enum V1SealError {
         limit: usize,
     },
     /// The key cannot make signatures of this dialect.
-    #[error("protocol v1 knows keys on P-256 only; ask for a certificate on such a key, or use v2")]
+    #[error(
+        "protocol v1 supports only keys on P-256. Request a certificate for such a key, or \
+             use v2"
+    )]
     NotP256,
     /// A range of ports.
-    #[error("protocol v1 opens single ports; {0} is none: knock once for each, or use v2")]
+    #[error(
+        "protocol v1 opens single ports, and {0} is a range. Knock once for each port, or \
+             use v2"
+    )]
     SeveralPorts(Service),
     /// A time that four bytes do not hold.
-    #[error("protocol v1 ends in 2106; set this clock, or use v2")]
+    #[error("protocol v1 ends in 2106. Set this clock, or use v2")]
     Stamp,
     /// The cryptographic library failed, which it only does without memory or randomness.
-    #[error("the cryptographic library failed; is there enough memory?")]
+    #[error("the cryptographic library failed. Check whether memory is available")]
     Library,
 }
 

@@ -19,8 +19,8 @@ use crate::{AnswerKey, Encapsulation, Identity, ServerCertificate, Service, Tran
 pub enum SealError {
     /// The certificate does not fit beside the rest.
     #[error(
-        "the client's certificate has {size} bytes and only {limit} fit into this knock; \
-         ask for fewer services, or for a certificate with shorter names or fewer extensions"
+        "the client certificate has {size} bytes, and this knock has room for {limit}. Request \
+         fewer services, or a certificate with shorter names or fewer extensions"
     )]
     CertificateTooLarge {
         /// Bytes of the certificate.
@@ -29,16 +29,16 @@ pub enum SealError {
         limit: usize,
     },
     /// More than [`MAX_SERVICES`](super::MAX_SERVICES), after joining those that overlap.
-    #[error("more than 16 services; ask for ranges, or knock more than once")]
+    #[error("more than 16 services. Use ranges, or knock more than once")]
     TooManyServices,
     /// Single use of UDP or of several ports.
-    #[error("only single TCP ports can be opened for one connection; {0} is none")]
+    #[error("a single-use grant is possible for single TCP ports only, and {0} is not one")]
     SingleUseUnfit(Service),
     /// Both addresses are of one family.
-    #[error("the second address must be of the other family than the first")]
+    #[error("the second address must be of the other address family")]
     SecondAddress,
     /// The cryptographic library failed, which it only does without memory or randomness.
-    #[error("the cryptographic library failed; is there enough memory?")]
+    #[error("the cryptographic library failed. Check whether memory is available")]
     Library,
 }
 

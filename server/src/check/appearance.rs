@@ -29,15 +29,15 @@ fn judge(
         }
     };
     let what = format!(
-        "firewallPolicy: {services} can be told from the ports beside: packets that nobody knocked for are \
-         {ours}; those to the ports beside are {theirs}"
+        "firewallPolicy: {services} can be distinguished from neighbouring ports: packets \
+         without a grant are {ours}; packets to the other ports are {theirs}"
     );
     let remedy = match fits {
-        Some(FirewallPolicy::Drop) => "set firewallPolicy = drop",
-        Some(_) => "set firewallPolicy = reject",
+        Some(FirewallPolicy::Drop) => "Set firewallPolicy = drop",
+        Some(_) => "Set firewallPolicy = reject",
         None => {
-            "no policy answers so; have the other firewall drop what it does not let through, and set \
-             firewallPolicy = drop"
+            "No firewallPolicy answers like this. Let the other firewall drop the packets that \
+             it does not accept, and set firewallPolicy = drop"
         }
     };
     Some(Finding { severity, what, remedy: remedy.to_owned() })

@@ -100,7 +100,7 @@ fn read(path: &Path, most: u64) -> io::Result<FileContent> {
     let file = open_regular(path, Follow::Links)?;
     let metadata = file.metadata()?;
     if metadata.len() > most {
-        return Err(io::Error::other(format!("it is larger than {most} bytes")));
+        return Err(io::Error::other(format!("larger than {most} bytes")));
     }
     let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));

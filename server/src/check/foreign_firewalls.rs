@@ -99,15 +99,16 @@ pub(super) fn judge(json: &[u8], settings: &Settings) -> Result<Conflicts, Strin
             Judgement::Closed(place) => {
                 others.closed.push(format!("{chain} drops {services} ({place})"));
             }
-            Judgement::Partly(place) => others
-                .unclear
-                .push(format!("{chain} lets {services} through only in part ({place})")),
+            Judgement::Partly(place) => {
+                others.unclear.push(format!("{chain} accepts {services} only in part ({place})"))
+            }
             Judgement::Unclear(place) => others.unclear.push(format!(
-                "{chain}: whether {services} gets through could not be understood ({place})"
+                "{chain}: the rules for {services} could not be evaluated ({place})"
             )),
             Judgement::PassedOn(place) => others.unclear.push(format!(
-                "{chain} passes {services} on to another address or port ({place}): sknock closes \
-                 and opens it as the client dials it, whoever is asked later was not looked at"
+                "{chain} redirects {services} to another address or port ({place}): sknock \
+                 filters the port that the client addresses; chains after the redirect were not \
+                 tested"
             )),
         }
     }
@@ -115,7 +116,7 @@ pub(super) fn judge(json: &[u8], settings: &Settings) -> Result<Conflicts, Strin
         ruleset
             .early
             .iter()
-            .map(|chain| format!("{chain} sees packets before sknock does, and was not looked at")),
+            .map(|chain| format!("{chain} sees packets before sknock and was not tested")),
     );
     Ok(others)
 }

@@ -7,7 +7,7 @@ use super::{ConfiguredFiles, Finding, Host, StateFolder, appearance, redirects, 
 use crate::config::{FirewallPolicy, Settings};
 
 /// What to do if the kernel itself does not say.
-const KERNEL: &str = "run a kernel with nf_tables, 5.10 or later";
+const KERNEL: &str = "Run a kernel with nf_tables, 5.10 or later";
 
 /// Adds what is wrong with the host.
 pub(super) fn examine(
@@ -32,50 +32,57 @@ fn around(host: &Host, findings: &mut Vec<Finding>) {
     if !host.shut.is_empty() {
         findings.push(Finding::error(
             format!(
-                "another firewall drops {} for everybody: no knock gets in there",
+                "another firewall drops {} from all sources: no grant is usable there",
                 host.shut.join(", ")
             ),
-            "let it through there, from everywhere; the warnings say which chain drops it",
+            "Accept it there from all sources. The warnings name the chain that drops it",
         ));
     }
     findings.extend(host.denied_elsewhere.iter().map(|denied| {
         Finding::warning(
-            format!("another firewall is in the way: {denied}"),
-            "let the ports through there, from everywhere: sknock closes them until a knock comes",
+            format!("another firewall blocks: {denied}"),
+            "Accept these ports there from all sources. sknock blocks them for clients without a \
+             grant",
         )
     }));
     findings.extend(host.answers_denied.iter().map(|denied| {
         Finding::warning(
-            format!("another firewall drops answers: {denied}; clients are not told that they got in"),
-            "accept them there, such as by `udp sport 62344 accept`: conntrack does not know them, so \
-             `ct state established` is not enough",
+            format!(
+                "another firewall drops answers: {denied}. Clients do not receive the answer \
+                     to a knock"
+            ),
+            "Accept them there, for example with `udp sport 62344 accept`. Answers are \
+             untracked: `ct state established` does not match them",
         )
     }));
     findings.extend(host.untracked.iter().map(|place| {
         Finding::note(
-            format!("another firewall keeps connections from conntrack: {place}"),
-            "take protected ports out of it: without conntrack a UDP session ends with its grant, and \
-             a connection by a single-use grant may have to be knocked for again",
+            format!("another firewall excludes packets from conntrack (notrack): {place}"),
+            "Exclude protected ports from that rule. Without conntrack, UDP sessions end with \
+             their grant, and connections of single-use grants may need another knock",
         )
     }));
     findings.extend(host.passed_on.iter().map(|place| {
         Finding::note(
-            format!("all traffic is denied, and so is what others pass on: {place}"),
-            "set protectedPorts, if it is for connections through this host (Kubernetes, transparent \
-             proxies)",
+            format!(
+                "in deny-all mode sknock also blocks traffic that other rules redirect: \
+                     {place}"
+            ),
+            "Set protectedPorts if this traffic is for other hosts or local proxies (Kubernetes, \
+             transparent proxies)",
         )
     }));
     findings.extend(host.unclear.iter().map(|place| {
         Finding::note(
-            format!("another firewall may be in the way: {place}"),
-            "look yourself: `nft -a list ruleset` shows rules with their handles",
+            format!("another firewall may block traffic: {place}"),
+            "Check the rules yourself: `nft -a list ruleset` shows them with their handles",
         )
     }));
     findings.extend(host.unlooked.iter().map(|what| {
-        Finding::note(format!("not looked at: {what}"), "run check as root, with nft installed")
+        Finding::note(format!("not tested: {what}"), "Run check as root, with nft installed")
     }));
     findings.extend(host.unsupported.iter().map(|lack| {
-        let (what, remedy) = lack.split_once("; ").unwrap_or((lack, KERNEL));
+        let (what, remedy) = lack.split_once(". ").unwrap_or((lack, KERNEL));
         Finding::error(format!("kernel: {what}"), remedy)
     }));
 }
@@ -85,17 +92,20 @@ fn user(settings: &Settings, found: &ConfiguredFiles) -> Option<Finding> {
     match &found.user {
         _ if name.is_empty() => None, // the configuration's problem, already told
         Ok(Some(0)) => Some(Finding::error(
-            format!("user: {name} is root"),
-            "name a user that owns nothing but stateDir",
+            format!("User: {name} is root"),
+            "Set a user that owns nothing except stateDir",
         )),
         Ok(Some(_)) => None,
         Ok(None) => Some(Finding::error(
             format!("user: there is no {name:?}"),
-            format!("useradd --system --no-create-home --shell /usr/sbin/nologin {name}"),
+            format!(
+                "Create it: useradd --system --no-create-home --shell /usr/sbin/nologin \
+                     {name}"
+            ),
         )),
         Err(error) => Some(Finding::error(
             format!("user: {name:?} cannot be looked up: {error}"),
-            "check the system's user database",
+            "Check the user database of the system",
         )),
     }
 }
@@ -105,25 +115,29 @@ fn state(settings: &Settings, found: &ConfiguredFiles) -> Option<Finding> {
     match &found.state {
         StateFolder::Missing => None,
         StateFolder::Unseen { error } => Some(Finding::error(
-            format!("stateDir: {path} cannot be looked at: {error}"),
-            "run check as root, or correct stateDir",
+            format!("stateDir: cannot access {path}: {error}"),
+            "Run check as root, or correct stateDir",
         )),
         StateFolder::NotAFolder => Some(Finding::error(
             format!(
-                "stateDir: {path} is no folder, a link to one, or below something that is none"
+                "stateDir: {path} is not a directory, is a symbolic link, or has a parent that \
+                 is not a directory"
             ),
-            "move that away, or correct stateDir",
+            "Move it away, or correct stateDir",
         )),
         StateFolder::Present { mode, .. } if mode & 0o022 != 0 => Some(Finding::warning(
-            format!("stateDir: others can write to {path}"),
-            format!("chmod 700 {path}, if it is sknock's alone; else name another folder"),
+            format!("stateDir: other users can write to {path}"),
+            format!("If only sknock uses it: chmod 700 {path}. Otherwise set another directory"),
         )),
         StateFolder::Present { owner, .. } => {
             let ours = [Some(0), found.user.as_ref().ok().copied().flatten()];
             (!ours.contains(&Some(*owner))).then(|| {
                 Finding::warning(
-                    format!("stateDir: {path} belongs to uid {owner}, and would be taken over"),
-                    "name a folder of its own",
+                    format!(
+                        "stateDir: {path} is owned by uid {owner}. A start would change its \
+                             owner"
+                    ),
+                    "Set a directory that only sknock uses",
                 )
             })
         }
@@ -141,10 +155,12 @@ fn shut(settings: &Settings) -> Option<Finding> {
     (!shut.is_empty()).then(|| {
         Finding::warning(
             format!(
-                "no knock can open all of {}: protectedPorts has it, allowedServices has not",
+                "not every port of {} can be granted: protectedPorts contains it, \
+                 allowedServices does not",
                 shut.join(", ")
             ),
-            "add it to allowedServices; fine if nobody is to get in there",
+            "Add it to allowedServices. No change is needed if it shall stay blocked for all \
+             clients",
         )
     })
 }
@@ -154,10 +170,10 @@ fn clock(settings: &Settings, host: &Host) -> Option<Finding> {
         let window = settings.knocks.window.as_secs();
         Finding::warning(
             format!(
-                "the clock is not synchronised: once it is more than {window} s off, every knock is \
-                 refused"
+                "the clock is not synchronised: if it is more than {window} s wrong, every knock \
+                 is refused"
             ),
-            "run an NTP client, such as `systemctl enable --now systemd-timesyncd`",
+            "Run an NTP client, such as `systemctl enable --now systemd-timesyncd`",
         )
     })
 }
@@ -166,13 +182,13 @@ fn policy(settings: &Settings) -> Option<Finding> {
     let firewall = &settings.firewall;
     match (firewall.policy, firewall.protected.is_empty()) {
         (FirewallPolicy::None, _) => Some(Finding::warning(
-            "firewallPolicy = none: sknock hides nothing, whatever is open stays open",
-            "set protectedPorts, and firewallPolicy to reject or drop",
+            "firewallPolicy = none: sknock protects no port",
+            "Set protectedPorts, and firewallPolicy to reject or drop",
         )),
         (_, true) => Some(Finding::note(
-            "all traffic to this host is denied but alwaysOpenPorts and knocks, tunnels and other \
-             IP protocols (ESP, GRE, OSPF) too",
-            "set protectedPorts to hide only those ports",
+            "deny-all mode: only alwaysOpenPorts, knock ports and granted ports are reachable; \
+             tunnels and other IP protocols (ESP, GRE, SCTP) are blocked",
+            "Set protectedPorts to protect only those ports",
         )),
         (_, false) => None,
     }

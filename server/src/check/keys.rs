@@ -43,14 +43,14 @@ pub(super) fn examine(
     if let Err(error) = ServerKey::from_bundle(&bundle) {
         findings.push(told("serverPFXFile", &error.to_string()));
     }
-    findings.extend(validity("the server's certificate", bundle.certificate(), now));
+    findings.extend(validity("the server certificate", bundle.certificate(), now));
     if added.is_none() && found.authorities.is_some() {
         return None;
     }
     match authorities(&bundle, added.map(|added| added.bytes.as_slice())) {
         Ok(Authorities { trust_store, certificates, unused }) => {
             for authority in &certificates {
-                findings.extend(validity("authority", authority, now));
+                findings.extend(validity("CA certificate", authority, now));
             }
             findings.extend(unused.iter().map(|why| unfit(why)));
             Some(LoadedKeys { trust_store, own: bundle.certificate().to_vec() })
@@ -67,13 +67,13 @@ pub(super) fn examine(
 
 /// A certificate of `caFile`, or a part of it, that has no effect.
 fn unfit(why: &str) -> Finding {
-    let (what, remedy) = why.split_once("; ").unwrap_or((why, "take it out"));
+    let (what, remedy) = why.split_once(". ").unwrap_or((why, "Remove it"));
     Finding::warning(what, remedy)
 }
 
-/// An error that begins with its key, and says what to do after a semicolon.
+/// An error that begins with its key, and says what to do in its second sentence.
 fn named(error: &str) -> Finding {
-    let (what, remedy) = error.split_once("; ").unwrap_or((error, "replace the file"));
+    let (what, remedy) = error.split_once(". ").unwrap_or((error, "Replace the file"));
     Finding::error(what, remedy)
 }
 
@@ -84,7 +84,7 @@ fn bundle(
 ) -> Option<Bundle> {
     let pfx = content("serverPFXFile", found.pfx.as_ref(), findings);
     if pfx.is_some_and(|pfx| pfx.mode & 0o007 != 0) {
-        let what = "serverPFXFile: everybody can read or write it";
+        let what = "serverPFXFile: all users can read or write it";
         findings.push(Finding::warning(what, for_the_unit_too(&settings.keys.pfx.display())));
     }
     let password = password(settings, found, findings);
@@ -114,13 +114,13 @@ fn password<'a>(
     };
     let content = content("PFXPasswdFile", found.password.as_ref(), findings)?;
     if content.mode & 0o037 != 0 {
-        let what =
-            "PFXPasswdFile: others than its owner and group can read it, or than its owner write";
+        let what = "PFXPasswdFile: its permissions are too wide: only its owner and group may read it, \
+             and only its owner may write to it";
         findings.push(Finding::warning(what, for_the_unit_too(&path)));
     }
     let text = std::str::from_utf8(&content.bytes).ok();
     if text.is_none() {
-        let remedy = "save the password as UTF-8 text, and nothing else";
+        let remedy = "Save the password as UTF-8 text, and nothing else";
         findings.push(Finding::error(format!("PFXPasswdFile: {path} is not UTF-8"), remedy));
     }
     text.map(without_line_end)
@@ -128,18 +128,18 @@ fn password<'a>(
 
 /// What closes a file to others and leaves it to the unit, whose user is in this group.
 fn for_the_unit_too(path: &Display<'_>) -> String {
-    format!("chgrp sknock {path} && chmod 640 {path}")
+    format!("Run: chgrp sknock {path} && chmod 640 {path}")
 }
 
 fn wrong_password(source: &PasswordSource) -> Finding {
     let remedy = match source {
         PasswordSource::Inline(_) => {
-            "correct PFXPasswd; it is taken as it stands, with quotes, backslashes and %% as they are"
+            "Correct PFXPasswd. Its value is used literally, including quotes, backslashes and %%"
         }
         PasswordSource::File(_) => {
-            "correct PFXPasswdFile; it is taken as it stands, but for one line end"
+            "Correct PFXPasswdFile. Its content is used literally, without one line end at its end"
         }
-        PasswordSource::None => "none is configured: set PFXPasswdFile or PFXPasswd",
+        PasswordSource::None => "No password is configured. Set PFXPasswdFile or PFXPasswd",
     };
     Finding::error("serverPFXFile: the password does not open it", remedy)
 }
@@ -154,11 +154,14 @@ pub(super) fn content<'a>(
         Ok(content) => Some(content),
         Err(error) => {
             let remedy = match error.kind() {
-                io::ErrorKind::NotFound => "put the file there, or correct the path",
-                io::ErrorKind::PermissionDenied => "run check as root, or let sknockd read it",
-                _ => "correct the path",
+                io::ErrorKind::NotFound => "Put the file there, or correct the path",
+                io::ErrorKind::PermissionDenied => {
+                    "Run check as root, or give sknockd read \
+                                                    access"
+                }
+                _ => "Correct the path",
             };
-            let what = format!("{key}: its file cannot be read: {error}");
+            let what = format!("{key}: cannot read the file: {error}");
             findings.push(Finding::error(what, format!("{remedy} in {key}")));
             None
         }
@@ -181,9 +184,9 @@ pub(super) fn pem(key: &str, content: &FileContent, findings: &mut Vec<Finding>)
     }
 }
 
-/// An error that says what happened and, after a semicolon, what to do.
+/// An error that says what happened and, in a second sentence, what to do.
 pub(super) fn told(key: &str, error: &str) -> Finding {
-    let (what, remedy) = error.split_once("; ").unwrap_or((error, "replace the file"));
+    let (what, remedy) = error.split_once(". ").unwrap_or((error, "Replace the file"));
     Finding::error(format!("{key}: {what}"), remedy)
 }
 
@@ -196,11 +199,11 @@ fn validity(whose: &str, der: &[u8], now: Timestamp) -> Option<Finding> {
     let timestamp = |time: i64| Timestamp::from_secs(u64::try_from(time).unwrap_or(0));
     let (begin, end) = (validity.not_before, validity.not_after);
     let (what, date, remedy) = if now < timestamp(begin.timestamp()) {
-        ("begins only on", begin, "check this host's clock")
+        ("is valid only from", begin, "Check the clock of this host")
     } else if timestamp(end.timestamp()) < now {
-        ("ended on", end, "renew it")
+        ("expired on", end, "Renew it")
     } else if timestamp(end.timestamp()) < now.after(RETRY_DELAY) {
-        ("ends on", end, "renew it")
+        ("expires on", end, "Renew it")
     } else {
         return None;
     };

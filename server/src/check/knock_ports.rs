@@ -37,11 +37,11 @@ fn protected(settings: &Settings) -> Option<Finding> {
         let services: Vec<String> = services.into_iter().take(MAX_LISTED).collect();
         Finding::warning(
             format!(
-                "knockPort: a range of it has protected ports in it ({}): what is sent to them and is as \
-                 long as a knock is judged as one, too, and answers to knocks come from there",
+                "knockPort: a range contains protected ports ({}): datagrams to them with the \
+                 length of a knock are evaluated as knocks, and answers to knocks come from them",
                 services.join(", ")
             ),
-            "name ranges without them, or one port; nothing is opened by it",
+            "Use ranges without them, or a single port. This grants no access",
         )
     })
 }
@@ -51,8 +51,11 @@ fn taken(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     let single = settings.knocks.ports.iter().filter(|ports| ports.width() == 1);
     let taken = told(single, listening)?;
     Some(Finding::warning(
-        format!("knockPort: a program listens at {taken}: knocks and other datagrams may reach it"),
-        "stop it (`ss -lunp` shows which), or knock at another port",
+        format!(
+            "knockPort: a program listens at {taken}: it may receive knocks, and sknockd may \
+                 receive its datagrams"
+        ),
+        "Stop it (`ss -lunp` shows the program), or use another knock port",
     ))
 }
 
@@ -62,9 +65,10 @@ fn shared(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     let shared = told(ranges, listening)?;
     Some(Finding::note(
         format!(
-            "knockPort: programs listen at {shared}: what is as long as a knock is judged as one, too"
+            "knockPort: programs listen at {shared}: datagrams to them with the length of a \
+             knock are also evaluated as knocks"
         ),
-        "name ranges without them if that is too much",
+        "Use ranges without them if that costs too much",
     ))
 }
 
@@ -100,7 +104,7 @@ mod tests {
         let range = "knockPort = 10000-60000\nprotectedPorts = tcp/22, udp/51820";
         let [found] = &*judged(range, &[]) else { panic!() };
         assert_eq!(found.severity, Severity::Warning);
-        assert!(found.what.contains("has protected ports in it (udp/51820):"), "{found:?}");
+        assert!(found.what.contains("contains protected ports (udp/51820):"), "{found:?}");
         for fine in [
             "knockPort = 62344\nprotectedPorts = udp/62344",
             "knockPort = 10000-60000\nprotectedPorts = tcp/51820, udp/53",

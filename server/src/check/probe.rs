@@ -46,13 +46,13 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
     if !settings.revocation.urls.is_empty() {
         match attempt::fetch(settings, &host.marks) {
             Ok(attempts) => host.attempts = attempts,
-            Err(why) => host.unlooked.push(format!("the lists of crlUrl: {why}")),
+            Err(why) => host.unlooked.push(format!("fetching from crlUrl: {why}")),
         }
     }
     match try_kernel(settings) {
         Ok(Ok(()) | Err(FirewallError::Rules(_))) => {} // the configuration's problem, already told
         Ok(Err(error)) => host.unsupported.push(error.to_string()),
-        Err(error) => host.unlooked.push(format!("whether the kernel can do all: {error}")),
+        Err(error) => host.unlooked.push(format!("support by the kernel: {error}")),
     }
 }
 
@@ -86,9 +86,9 @@ fn connected(host: &mut Host) {
             host.login = login.as_deref().and_then(sessions::session);
             host.sessions = sessions;
         }
-        Err(error) => host.unlooked.push(format!(
-            "whether you are connected to a port that will need a knock, which is not known: {error}"
-        )),
+        Err(error) => {
+            host.unlooked.push(format!("connections to ports that will need a grant: {error}"))
+        }
     }
 }
 
@@ -98,15 +98,15 @@ fn listing() -> Result<Vec<u8>, String> {
         nft.args(["-j", "list", "ruleset"]).stdin(Stdio::null());
         match nft.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("{program} does not run: {error}")),
+            Err(error) => return Err(format!("cannot run {program}: {error}")),
             Ok(mut child) => {
                 let mut listed = Vec::new();
-                let output = child.stdout.take().ok_or("nft has no output")?;
+                let output = child.stdout.take().ok_or("nft printed nothing")?;
                 let read = output.take(MAX_RULESET + 1).read_to_end(&mut listed);
                 let ended = child.wait_with_output().map_err(|error| error.to_string())?;
                 read.map_err(|error| error.to_string())?;
                 if listed.len() as u64 > MAX_RULESET {
-                    return Err("the ruleset is too large to be looked at".to_owned());
+                    return Err("the ruleset is too large".to_owned());
                 }
                 if !ended.status.success() {
                     let said = String::from_utf8_lossy(&ended.stderr);
@@ -116,7 +116,7 @@ fn listing() -> Result<Vec<u8>, String> {
             }
         }
     }
-    Err("there is no nft, which lists them".to_owned())
+    Err("nft, which lists them, is not installed".to_owned())
 }
 
 /// Rules that nft does not show: of the iptables that is older than nftables.
@@ -130,7 +130,7 @@ fn old_tables() -> Option<String> {
     names.sort();
     names.dedup();
     (!names.is_empty()).then(|| {
-        format!("iptables-legacy has tables ({}), which were not looked at", names.join(", "))
+        format!("iptables-legacy has tables ({}), which were not tested", names.join(", "))
     })
 }
 
@@ -147,5 +147,5 @@ fn try_kernel(settings: &Settings) -> io::Result<Result<(), FirewallError>> {
         Ok(raise())
     };
     let thread = thread::Builder::new().spawn(attempt)?;
-    thread.join().unwrap_or_else(|_| Err(io::Error::other("the attempt failed")))
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("the test failed")))
 }

@@ -45,9 +45,10 @@ pub(super) fn examine(host: &Host, findings: &mut Vec<Finding>) {
     findings.extend(host.unmapped.iter().map(|user| {
         Finding::error(
             format!(
-                "user: this user namespace has no {user}: the network process cannot become it"
+                "user: this user namespace does not contain {user}: the network process cannot \
+                 switch to it"
             ),
-            "map it (for a container: more uids and gids than one), or run sknockd outside",
+            "Map it (for a container: map more uids and gids than one), or run sknockd outside",
         )
     }));
 }

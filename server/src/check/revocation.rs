@@ -45,8 +45,8 @@ pub(super) fn examine(
     match (file, saved) {
         (None, None) if fetched => {}
         (None, None) if found.list.is_none() => findings.push(Finding::warning(
-            "nobody can be revoked: neither crlFile nor crlUrl is set",
-            "set one, or a stolen certificate opens doors until it ends",
+            "no certificate can be revoked: neither crlFile nor crlUrl is set",
+            "Set one of them. Otherwise a stolen certificate remains usable until it expires",
         )),
         _ => {}
     }
@@ -62,11 +62,11 @@ pub(super) fn examine(
 fn ourselves(place: &str, list: &RevocationList, own: &[u8]) -> Option<Finding> {
     let (_, own) = X509Certificate::from_der(own).ok()?;
     let revoked = own.issuer().to_string() == list.issuer_name() && list.contains(own.raw_serial());
-    let list = if place == SAVED { "the saved list" } else { "the list in crlFile" };
+    let list = if place == SAVED { "the saved CRL" } else { "the CRL in crlFile" };
     revoked.then(|| {
-        let what = format!("serverPFXFile: the server's certificate is on {list}: it was revoked");
-        let remedy = "clients do not look at lists: give the server another key, and clients its certificate \
-                      (OPERATIONS, \"Another key for the server\")";
+        let what = format!("serverPFXFile: the server certificate is on {list}: it is revoked");
+        let remedy = "Clients do not check CRLs. Replace the server key, and give clients the \
+                      new certificate (OPERATIONS, \"Another key for the server\")";
         Finding::warning(what, remedy)
     })
 }
@@ -79,7 +79,7 @@ fn tls(settings: &Settings, found: &ConfiguredFiles, findings: &mut Vec<Finding>
     pem("crlTlsCaFile", content, findings);
     if !settings.revocation.urls.iter().any(|url| url.starts_with("https:")) {
         let what = "crlTlsCaFile has no effect: no crlUrl begins with https:";
-        findings.push(Finding::note(what, "remove it, or correct crlUrl"));
+        findings.push(Finding::note(what, "Remove it, or correct crlUrl"));
     }
 }
 
@@ -101,7 +101,7 @@ impl KnownList {
 }
 
 /// How findings name the saved lists.
-const SAVED: &str = "stateDir: the saved list";
+const SAVED: &str = "stateDir: the saved CRL";
 
 /// The list of each issuer that a start would go by, and where it is. What is wrong with others is told;
 /// that there is a newer one of the same issuer is not wrong.
@@ -142,8 +142,8 @@ fn newest(
 
 fn untaken(place: &str, error: &CrlError) -> Finding {
     if place == SAVED {
-        let what = format!("{SAVED} does not count: {error}");
-        return Finding::warning(what, "it is fetched again");
+        let what = format!("{SAVED} is not used: {error}");
+        return Finding::warning(what, "sknockd fetches it again");
     }
     told(place, &error.to_string())
 }
@@ -155,8 +155,8 @@ fn mark_of<'a>(list: &RevocationList, host: &'a Host) -> Option<&'a CrlMark> {
 
 fn older_than_before(place: &str, list: &RevocationList, why: &CrlError, fetched: bool) -> Finding {
     let severity = if fetched || place == SAVED { Severity::Warning } else { Severity::Error };
-    let what = format!("{place}: the list of {} is not taken: {why}", list.issuer_name());
-    let remedy = "put the newest list into crlFile, or have a new one made";
+    let what = format!("{place}: the CRL of {} is rejected: {why}", list.issuer_name());
+    let remedy = "Put the newest CRL into crlFile, or issue a new one";
     Finding { severity, what, remedy: remedy.into() }
 }
 
@@ -170,26 +170,30 @@ fn age(
     let (made, next) = (*made, *next);
     let fetched = !settings.revocation.urls.is_empty();
     let remedy = if fetched {
-        "check crlUrl, and whether the authority renews its list"
+        "Check crlUrl, and whether the CA issues new CRLs"
     } else {
-        "put a newer one there, or set crlUrl"
+        "Replace it with a newer one, or set crlUrl"
     };
     let end = next.after(settings.revocation.grace);
     if made > now.after(FUTURE_SLACK) {
-        let what = format!("{place}: made on {}, which is in the future", date(made));
-        findings.push(Finding::warning(what, "check the clocks of this host and of the authority"));
+        let what = format!("{place}: its date {} is in the future", date(made));
+        findings.push(Finding::warning(what, "Check the clocks of this host and of the CA"));
     }
     if now > end {
-        let what = format!("{place}: ended on {}, too long ago: knocks are refused", date(next));
+        let what = format!(
+            "{place}: expired on {}, and its grace period is over: knocks are \
+                            refused",
+            date(next)
+        );
         // What was not asked for yet may come.
         let hope = fetched && host.attempts.is_empty();
         let severity = if hope { Severity::Warning } else { Severity::Error };
         findings.push(Finding { severity, what, remedy: remedy.into() });
     } else if now > next {
-        let what = format!("{place}: ended on {}, counts until {}", date(next), date(end));
+        let what = format!("{place}: expired on {}, accepted until {}", date(next), date(end));
         findings.push(Finding::warning(what, remedy));
     } else if now.after(soon(made, next)) > next {
-        let what = format!("{place}: ends on {}, and there is no newer one yet", date(next));
+        let what = format!("{place}: expires on {}, and no newer one is available yet", date(next));
         findings.push(Finding::warning(what, remedy));
     }
 }
@@ -209,8 +213,9 @@ fn coverage(lists: &[KnownList], trust_store: &TrustStore, findings: &mut Vec<Fi
         }
         covered.push(id);
         findings.push(Finding::warning(
-            format!("no list of {}: who has a certificate from it is refused", issuer.name()),
-            "add its list's address to crlUrl; fine if it issues no client certificates",
+            format!("no CRL of {}: knocks with its certificates are refused", issuer.name()),
+            "Add the URL of its CRL to crlUrl. No change is needed if it issues no client \
+             certificates",
         ));
     }
 }
@@ -218,5 +223,5 @@ fn coverage(lists: &[KnownList], trust_store: &TrustStore, findings: &mut Vec<Fi
 fn date(timestamp: Timestamp) -> String {
     let seconds = i64::try_from(timestamp.as_secs()).ok();
     let time = seconds.and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
-    time.map_or_else(|| "a day beyond all calendars".into(), |time| time.to_string())
+    time.map_or_else(|| "a date out of range".into(), |time| time.to_string())
 }

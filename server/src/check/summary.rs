@@ -15,21 +15,21 @@ pub(super) fn gather(settings: &Settings, unknown: &UnknownKeys) -> Vec<String> 
     let ports: Vec<String> = knocks.ports.iter().map(ToString::to_string).collect();
     let way = match knocks.intake {
         Intake::Nflog => format!(
-            "copied by the kernel to NFLOG group {}; nothing is bound, and no other firewall has to \
-             let them through",
+            "the kernel copies them to NFLOG group {}; no socket is bound, and no other firewall \
+             has to accept them",
             knocks.group
         ),
         Intake::Socket => {
-            "by a bound socket, which whoever tries a knock's length can tell from a \
-                           closed port"
+            "by a bound socket; a scanner that sends a datagram with the length of a knock can \
+             detect it"
                 .to_owned()
         }
     };
     let limit = match meter(knocks) {
-        None => "any number from one source".to_owned(),
-        Some(SourceLimit { per_second, burst, .. }) => format!(
-            "{per_second} a second of one address (IPv6: of one network of 64 bits), {burst} at once"
-        ),
+        None => "none".to_owned(),
+        Some(SourceLimit { per_second, burst, .. }) => {
+            format!("{per_second} per second for each IPv4 address or IPv6 /64, burst {burst}")
+        }
     };
-    vec![format!("knocks: at {}, {way}", ports.join(", ")), format!("knocks heard: {limit}")]
+    vec![format!("knocks: at {}, {way}", ports.join(", ")), format!("limit per source: {limit}")]
 }

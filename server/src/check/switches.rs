@@ -36,21 +36,21 @@ impl Switches {
         {
             findings.push(Finding::warning(
                 format!(
-                    "{name} is 0: a session whose conntrack entry is lost (`conntrack -F`, notrack) \
-                     is refused from then on"
+                    "{name} is 0: after the conntrack entry of a session is lost (`conntrack \
+                     -F`, notrack), its packets are refused"
                 ),
-                format!("sysctl {name}=1, which is the kernel's default"),
+                format!("Run: sysctl {name}=1, which is the default of the kernel"),
             ));
         }
         if let Some(seconds) = self.established.filter(|seconds| *seconds < IDLE) {
             findings.push(Finding::note(
                 format!(
-                    "net.netfilter.nf_conntrack_tcp_timeout_established is {seconds} s: a session \
-                     that is idle for longer loses its conntrack entry, and to a published port \
-                     (DNAT) it needs another knock then"
+                    "net.netfilter.nf_conntrack_tcp_timeout_established is {seconds} s: a \
+                     session that is idle for longer loses its conntrack entry. To a forwarded \
+                     port (DNAT) it then needs another knock"
                 ),
-                "raise it (the kernel's default is 432000), or have sessions send something: \
-                 ServerAliveInterval of ssh",
+                "Raise it (the default of the kernel is 432000), or let sessions send \
+                 keepalives: ServerAliveInterval of ssh",
             ));
         }
     }

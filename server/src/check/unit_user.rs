@@ -59,8 +59,7 @@ pub(super) fn look(settings: Option<&Settings>, config: &Path, host: &mut Host) 
         }
         Err(error) => {
             let name = &reader.name;
-            host.unlooked
-                .push(format!("whether {name} can read the files that are named: {error}"));
+            host.unlooked.push(format!("access of user {name} to the configured files: {error}"));
         }
     }
     let closed = |(key, path, by): (_, &PathBuf, _)| UnusablePath {
@@ -116,7 +115,7 @@ fn obstacle(path: &Path) -> Option<Obstacle> {
 fn acting_as_reader<T>(reader: &FileReader, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let uid = Uid::from_raw(reader.uid);
     if !geteuid().is_root() {
-        let somebody_else = || io::Error::other("that takes root");
+        let somebody_else = || io::Error::other("needs root");
         return if geteuid() == uid { work() } else { Err(somebody_else()) };
     }
     let gid = reader.groups.first().copied().unwrap_or(Gid::from_raw(reader.uid));
@@ -133,23 +132,26 @@ pub(super) fn examine(host: &Host, findings: &mut Vec<Finding>) {
         let path = path.display();
         match by {
             Obstacle::File => Finding::error(
-                format!("{key}: the unit runs as {user}, who may not read {path}"),
-                format!("chgrp {user} {path} && chmod 640 {path}"),
+                format!("{key}: user {user} of the unit cannot read {path}"),
+                format!("Run: chgrp {user} {path} && chmod 640 {path}"),
             ),
             Obstacle::Folder(folder) => Finding::error(
                 format!(
-                    "{key}: the unit runs as {user}, who may not pass through {} to {path}",
+                    "{key}: user {user} of the unit has no search permission (x) on {} for {path}",
                     folder.display()
                 ),
-                format!("chmod o+x {}, or put the file into /etc/sknock", folder.display()),
+                format!("Run: chmod o+x {}, or move the file to /etc/sknock", folder.display()),
             ),
             Obstacle::Unseen(by) => Finding::error(
-                format!("{key}: the unit does not see {path}, because of its {by}="),
-                "put the file into /etc/sknock",
+                format!("{key}: the unit cannot access {path}: {by}= in the unit"),
+                "Move the file to /etc/sknock",
             ),
             Obstacle::WriteProtected => Finding::error(
-                format!("{key}: the unit may not write to {path}"),
-                format!("leave {key} at /var/lib/sknock, or `systemctl edit sknockd`: ReadWritePaths={path}"),
+                format!("{key}: the unit cannot write to {path}"),
+                format!(
+                    "Leave {key} at /var/lib/sknock, or run `systemctl edit sknockd` and add \
+                         ReadWritePaths={path}"
+                ),
             ),
         }
     }));

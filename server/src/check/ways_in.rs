@@ -11,8 +11,8 @@ use crate::config::{FirewallPolicy, Settings};
 /// More are not told, of each port.
 const MAX_LISTED: usize = 5;
 
-const REMEDY: &str = "start with `sknockd run --confirm 120` and keep this connection until a knock has worked, \
-                      or add the port to alwaysOpenPorts";
+const REMEDY: &str = "Start with `sknockd run --confirm 120` and keep this connection until a \
+                      knock has worked, or add the port to alwaysOpenPorts";
 
 /// Adds what there is to be told of the administrator's own connection. Where that is not known, of all.
 pub(super) fn examine(settings: &Settings, host: &Host, findings: &mut Vec<Finding>) {
@@ -32,8 +32,8 @@ pub(super) fn examine(settings: &Settings, host: &Host, findings: &mut Vec<Findi
 
 fn yours(port: u16) -> Finding {
     let what = format!(
-        "you are connected by SSH to tcp/{port}, which new connections need a knock for, and no knock has \
-         opened it for you now"
+        "your SSH connection uses tcp/{port}. New connections to it will need a grant, and you \
+         have none"
     );
     Finding::warning(what, REMEDY)
 }
@@ -44,8 +44,8 @@ fn others(host: &Host, port: u16, from: &[String]) -> Finding {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let from = from.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
     let what = format!(
-        "there are connections to tcp/{port} (from {from}{more}), which new ones need a knock for, and no \
-         knock has opened it for them now; whether one of them is yours is not known"
+        "there are connections to tcp/{port} (from {from}{more}), and one of them may be yours. \
+         New connections to it will need a grant, and these addresses have none"
     );
     let severity = if host.protecting { Severity::Note } else { Severity::Warning };
     Finding { severity, what, remedy: REMEDY.to_owned() }

@@ -43,7 +43,7 @@ fn keys(read: &mut SettingsReader<'_>) -> KeySettings {
             read.problem(
                 &schema::PFX_PASSWD_FILE,
                 format!("PFXPasswdFile beside PFXPasswd ({inline})"),
-                "keep one of the two, better PFXPasswdFile",
+                "Keep one of the two, preferably PFXPasswdFile",
             );
             PasswordSource::Inline(password)
         }
@@ -74,8 +74,8 @@ fn firewall(read: &mut SettingsReader<'_>) -> FirewallSettings {
     if policy == FirewallPolicy::None && !protected.is_empty() {
         read.problem(
             &schema::PROTECTED_PORTS,
-            "protectedPorts with firewallPolicy = none would protect nothing",
-            "set firewallPolicy to reject or drop, or empty protectedPorts",
+            "protectedPorts has no effect with firewallPolicy = none",
+            "Set firewallPolicy to reject or drop, or empty protectedPorts",
         );
     }
     let always_open = always_open(read, policy, &protected);
@@ -83,8 +83,8 @@ fn firewall(read: &mut SettingsReader<'_>) -> FirewallSettings {
         for closed in protected.iter().filter(|closed| closed.overlaps(open)) {
             read.problem(
                 &schema::ALWAYS_OPEN_PORTS,
-                format!("{open} is to be always open, but {closed} is in protectedPorts"),
-                "remove it from one of the two",
+                format!("{open} is in alwaysOpenPorts and {closed} in protectedPorts"),
+                "Remove it from one of the two",
             );
         }
     }
@@ -104,12 +104,12 @@ fn always_open(
     let services = read.services(&schema::ALWAYS_OPEN_PORTS);
     if let Some(place) = read.place(&schema::ALWAYS_OPEN_PORTS) {
         if all_denied && services.is_empty() {
-            let what = "every port is hidden, that of SSH too";
-            let remedy = "test a knock while another session is open, or write auto";
+            let what = "all ports are blocked, including SSH";
+            let remedy = "Test a knock while another session is open, or write auto";
             read.note(place, what, remedy, true);
         } else if policy == FirewallPolicy::None && !services.is_empty() {
             let what = "alwaysOpenPorts has no effect with firewallPolicy = none";
-            read.note(place, what, "remove it, or set firewallPolicy", false);
+            read.note(place, what, "Remove it, or set firewallPolicy", false);
         }
     }
     services
@@ -122,8 +122,11 @@ fn grants(read: &mut SettingsReader<'_>) -> GrantSettings {
         if read.place(&schema::MAX_PORT_OPEN_DURATION).is_some() && longest > 0 {
             read.problem(
                 &schema::MAX_PORT_OPEN_DURATION,
-                format!("the longest duration, {longest} s, is below the usual one, {lasts} s"),
-                "raise it, or lower PORT_OPEN_DURATION_IN_SECONDS",
+                format!(
+                    "MAX_PORT_OPEN_DURATION_IN_SECONDS ({longest}) is less than \
+                         PORT_OPEN_DURATION_IN_SECONDS ({lasts})"
+                ),
+                "Raise it, or lower PORT_OPEN_DURATION_IN_SECONDS",
             );
         }
         // the original has no such key, and its files must load
@@ -163,11 +166,11 @@ fn process(read: &mut SettingsReader<'_>) -> ProcessSettings {
     let mut user = read.text(&schema::USER);
     let plain = !user.is_empty() && !user.contains(|c: char| c == ':' || c.is_whitespace());
     if user == "root" || user == "0" {
-        let what = "the network process may not run as root";
-        read.problem(&schema::USER, what, "name a user that owns nothing but stateDir");
+        let what = "the network process must not run as root";
+        read.problem(&schema::USER, what, "Set a user that owns nothing except stateDir");
         user.clear();
     } else if !plain {
-        read.problem(&schema::USER, "not the name of a user", "write sknock");
+        read.problem(&schema::USER, "not a valid user name", "Write sknock");
         user.clear();
     }
     ProcessSettings {
@@ -184,8 +187,8 @@ fn state(read: &mut SettingsReader<'_>) -> PathBuf {
     let path = read.path(&schema::STATE_DIR);
     let text = read.text(&schema::STATE_DIR);
     if Path::new(&text).components().any(|part| part == Component::ParentDir) {
-        let remedy = "write where the folder is, without .., such as /var/lib/sknock";
-        read.problem(&schema::STATE_DIR, format!("stateDir has .. in it: {text:?}"), remedy);
+        let remedy = "Write an absolute path without .., such as /var/lib/sknock";
+        read.problem(&schema::STATE_DIR, format!("stateDir contains ..: {text:?}"), remedy);
         return PathBuf::new();
     }
     path.components().collect()
@@ -223,8 +226,8 @@ fn foreign_files(read: &mut SettingsReader<'_>, keys: &KeySettings, process: &Pr
     for (name, _) in kept_apart.into_iter().filter(|(_, file)| file.as_ref().is_some_and(inside)) {
         read.problem(
             &schema::STATE_DIR,
-            format!("{name} is in stateDir, which is given to the network process"),
-            "give stateDir a folder of its own, such as /var/lib/sknock",
+            format!("{name} is in stateDir, which the network process owns"),
+            "Use a separate directory for stateDir, such as /var/lib/sknock",
         );
     }
 }
@@ -237,8 +240,8 @@ fn unprotected(read: &mut SettingsReader<'_>, firewall: &FirewallSettings, grant
     let Some(place) = read.place(&schema::ALLOWED_SERVICES) else { return };
     let bare = |offered: &&Service| !service::all_covered(offered, &firewall.protected);
     for offered in grants.services.iter().filter(bare) {
-        let what = format!("{offered} is offered to knocks, but not in protectedPorts");
-        let remedy = "without protection everybody reaches it: add it to protectedPorts";
+        let what = format!("allowedServices contains {offered}, protectedPorts does not");
+        let remedy = "It is reachable without a knock. To protect it, add it to protectedPorts";
         read.note(place.clone(), what, remedy, true);
     }
 }
@@ -247,7 +250,7 @@ fn retired(read: &mut SettingsReader<'_>) {
     for key in [&schema::SIGNATURE_SIZE, &schema::RECV_BUFFER] {
         if let Some(place) = read.place(key) {
             let what = format!("{} has no effect: {}", key.name, key.why);
-            read.note(place, what, "remove it at leisure", false);
+            read.note(place, what, "Remove it", false);
         }
     }
 }

@@ -61,8 +61,8 @@ fn entry(
 ) -> Result<ConfigEntry, Problem> {
     let Some(key) = ConfigKey::find(name) else { return Err(unknown_key(name, place)) };
     if let Some((line, _)) = before.iter().find(|(_, entry)| entry.key.name == key.name) {
-        let what = format!("{} stands here and in line {line}", key.name);
-        return Err(Problem::new(place, what, "remove one of the two lines"));
+        let what = format!("duplicate key {}, also in line {line}", key.name);
+        return Err(Problem::new(place, what, "Remove one of the two lines"));
     }
     Ok(ConfigEntry { key, place, value: Zeroizing::new(value.to_owned()) })
 }
@@ -79,13 +79,13 @@ pub(super) fn read_environment<'a>(
         let Some(key) = name.strip_prefix("SKNOCK_").and_then(ConfigKey::find) else { continue };
         let place = format!("environment variable {name}");
         if let Some(other) = seen.insert(key.name, name) {
-            let what = format!("{other} means the same key");
-            problems.push(Problem::new(place, what, "unset one of the two"));
+            let what = format!("{other} sets the same key");
+            problems.push(Problem::new(place, what, "Unset one of the two"));
             continue;
         }
         let Some(value) = value.filter(|value| !value.contains(char::is_control)) else {
-            let what = "its value is not plain UTF-8 text";
-            problems.push(Problem::new(place, what, "set it to text of one line"));
+            let what = "the value is not plain UTF-8 text";
+            problems.push(Problem::new(place, what, "Set it to text of one line"));
             continue;
         };
         let value = if key.kind == ValueKind::Secret { value } else { value.trim() };
@@ -105,8 +105,9 @@ impl Section {
         if name.trim().eq_ignore_ascii_case("DEFAULT") {
             return Self::Ours;
         }
-        let remedy = "all keys belong under [DEFAULT]: rename it, or remove it and what is in it";
-        problems.push(Problem::new(place, "a section that is not [DEFAULT]", remedy));
+        let remedy = "Put all keys under [DEFAULT]: rename the section, or remove it with its \
+                      content";
+        problems.push(Problem::new(place, "a section other than [DEFAULT]", remedy));
         Self::Foreign
     }
 }
@@ -131,26 +132,26 @@ fn classify(line: &str) -> Result<ConfigLine<'_>, Defect> {
     if line.contains(|c: char| c.is_control() && c != '\t') {
         return Err(Defect {
             what: "a control character in the line",
-            remedy: "remove it; end lines with LF or CR LF",
+            remedy: "Remove it. End lines with LF or CR LF",
         });
     }
     if line.starts_with(char::is_whitespace) {
         return Err(Defect {
-            what: "an indented line, which may be meant to continue the one above",
-            remedy: "write a value on one line, and begin lines at the margin",
+            what: "an indented line, possibly a continuation of the line above",
+            remedy: "Write a value on one line, and begin lines without white space",
         });
     }
     if let Some(rest) = trimmed.strip_prefix('[') {
         return rest.strip_suffix(']').map(ConfigLine::Section).ok_or(Defect {
-            what: "a section without its closing bracket",
-            remedy: "write [DEFAULT]; a comment needs a line of its own",
+            what: "a section without closing bracket",
+            remedy: "Write [DEFAULT]. A comment needs a line of its own",
         });
     }
     match trimmed.split_once(['=', ':']) {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok(ConfigLine::Pair(name.trim_end(), value.trim_start()))
         }
-        _ => Err(Defect { what: "not of the form KEY = VALUE", remedy: "correct or remove it" }),
+        _ => Err(Defect { what: "not of the form KEY = VALUE", remedy: "Correct or remove it" }),
     }
 }
 
@@ -159,9 +160,9 @@ fn unknown_key(name: &str, place: String) -> Problem {
     let first = name.split_whitespace().next().unwrap_or_default();
     let start: String = first.chars().take(LONGEST_SLIP).collect();
     let remedy = match ConfigKey::nearest(&start) {
-        Some(key) if first != name => format!("write {} = VALUE?", key.name),
-        Some(key) => format!("did you mean {}?", key.name),
-        None => "write KEY = VALUE; config.ini.example lists every key".into(),
+        Some(key) if first != name => format!("Write {} = VALUE?", key.name),
+        Some(key) => format!("Did you mean {}?", key.name),
+        None => "Write KEY = VALUE. config.ini.example lists every key".into(),
     };
     Problem::new(place, "unknown key", remedy)
 }

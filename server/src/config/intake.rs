@@ -24,7 +24,7 @@ pub(super) fn ports(read: &mut SettingsReader<'_>) -> Vec<Service> {
     let ports = service::union(ports);
     if ports.len() > MOST_RANGES {
         let what = format!("knockPort has {} ranges", ports.len());
-        read.problem(&schema::KNOCK_PORT, what, format!("keep to {MOST_RANGES}"));
+        read.problem(&schema::KNOCK_PORT, what, format!("Use at most {MOST_RANGES}"));
     }
     ports
 }
@@ -46,22 +46,22 @@ pub(super) fn warn(
         && let Some(place) = read.place(&schema::PROTOCOLS)
         && random.is_some_and(|random| !service::all_covered(&random, ports))
     {
-        let what = "clients of the original knock at a random port from 10000 to 60000, \
-                    which knockPort does not name";
-        let remedy = "write knockPort = 10000-60000, 62344 and intake = nflog, unless those \
-                      clients knock elsewhere";
+        let what = "clients of sKnock 1.0 send knocks to a random port from 10000 to 60000, \
+                    which knockPort does not contain";
+        let remedy = "Write knockPort = 10000-60000, 62344 and intake = nflog, unless those \
+                      clients use another port";
         read.note(place, what, remedy, false);
     }
 }
 
 fn warn_socket(read: &mut SettingsReader<'_>, ports: &[Service]) {
     if ports.len() > 1 || ports.iter().any(|range| range.width() > 1) {
-        let what = "a socket hears one port, and knockPort names several";
-        read.problem(&schema::KNOCK_PORT, what, "write intake = nflog, or name one port");
+        let what = "intake = socket supports one port, and knockPort has several";
+        read.problem(&schema::KNOCK_PORT, what, "Write intake = nflog, or set one port");
     }
     if let Some(place) = read.place(&schema::NFLOG_GROUP) {
         let what = "nflogGroup has no effect with intake = socket";
-        read.note(place, what, "remove it, or write intake = nflog", false);
+        read.note(place, what, "Remove it, or write intake = nflog", false);
     }
 }
 
@@ -69,8 +69,8 @@ fn warn_nflog(read: &mut SettingsReader<'_>, ports: &[Service]) {
     if let Some(place) = read.place(&schema::KNOCK_PORT)
         && ports.first().is_some_and(|range| range.first() < 1024)
     {
-        let what = "knocks at ports below 1024 open doors, but are not answered: \
-                    the network process may not send from there";
-        read.note(place, what, "name higher ports, or write intake = socket", false);
+        let what = "knocks to ports below 1024 are granted but not answered: the network process \
+                    cannot send from these ports";
+        read.note(place, what, "Use higher ports, or write intake = socket", false);
     }
 }

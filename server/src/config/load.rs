@@ -56,9 +56,9 @@ impl Settings {
 /// The path does not change its meaning when the server changes its working folder.
 fn absolute(file: &Path) -> Result<PathBuf, Problem> {
     let place = file.display().to_string();
-    let remedy = "give the path from the root, in UTF-8";
+    let remedy = "Write an absolute path in UTF-8";
     let absolute = path::absolute(file)
-        .map_err(|error| Problem::new(&place, format!("cannot be located: {error}"), remedy))?;
+        .map_err(|error| Problem::new(&place, format!("cannot be found: {error}"), remedy))?;
     match absolute.to_str() {
         Some(_) => Ok(absolute),
         None => Err(Problem::new(place, "the path is not UTF-8", remedy)),
@@ -70,22 +70,25 @@ fn read(file: &Path) -> Result<(Zeroizing<String>, u32), Problem> {
     let place = file.display().to_string();
     let (bytes, mode) = read_bytes(file).map_err(|error| {
         let remedy = match error.kind() {
-            io::ErrorKind::NotFound => "copy config.ini.example there, or name another file",
-            io::ErrorKind::PermissionDenied => "run as root, or make it readable",
-            _ => "name a readable file",
+            io::ErrorKind::NotFound => {
+                "Copy config.ini.example to this path, or use --config \
+                                        with another file"
+            }
+            io::ErrorKind::PermissionDenied => "Run as root, or make it readable",
+            _ => "Use --config with a readable file",
         };
         Problem::new(&place, format!("cannot be read: {error}"), remedy)
     })?;
     if bytes.len() as u64 > MAX_CONFIG_FILE {
         let what = format!("longer than {MAX_CONFIG_FILE} bytes");
-        return Err(Problem::new(place, what, "name a configuration file"));
+        return Err(Problem::new(place, what, "Use --config with a configuration file"));
     }
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok((Zeroizing::new(text.to_owned()), mode)),
         Err(error) => {
             let before = bytes.iter().take(error.valid_up_to());
             let line = 1 + before.filter(|byte| **byte == b'\n').count();
-            Err(Problem::new(format!("{place}:{line}"), "not UTF-8", "save the file as UTF-8"))
+            Err(Problem::new(format!("{place}:{line}"), "not UTF-8", "Save the file as UTF-8"))
         }
     }
 }
@@ -121,11 +124,12 @@ fn permissions(file: &Path, mode: u32, holds_password: bool) -> Vec<Note> {
     let mut notes = Vec::new();
     // Its group is that of the unit's user, who must read it.
     if holds_password && mode & 0o004 != 0 {
-        let chgrp = format!("chgrp sknock {} && chmod 640", file.display());
-        notes.push(note("holds a password that everybody can read", &chgrp));
+        let chgrp = format!("Run: chgrp sknock {} && chmod 640", file.display());
+        notes.push(note("contains a password, and all users can read it", &chgrp));
     }
     if mode & 0o022 != 0 {
-        notes.push(note("others can write it, and with it rule the firewall", "chmod go-w"));
+        notes
+            .push(note("other users can write it, and so control the firewall", "Run: chmod go-w"));
     }
     notes
 }

@@ -29,16 +29,16 @@ fn resembling(name: &str) -> Option<Note> {
         .filter(|_| !OTHERS.contains(&rest) || RESEMBLING.contains(&rest))?;
     let meant = format!("SKNOCK_{}", key.name.to_ascii_uppercase());
     if RESEMBLING.contains(&rest) {
-        let remedy = format!("for the server set {meant}, or {} in the configuration", key.name);
-        return Some(note(name, "is the client's", &remedy));
+        let remedy = format!("For the server set {meant}, or {} in the configuration", key.name);
+        return Some(note(name, "is for the client", &remedy));
     }
-    Some(note(name, "is no key", &format!("did you mean {meant}?")))
+    Some(note(name, "is not a key", &format!("Did you mean {meant}?")))
 }
 
 fn proxy(name: &str) -> Option<Note> {
-    let remedy = "see that the addresses of crlUrl can be reached without, or name a mirror";
+    let remedy = "Make crlUrl reachable without a proxy, or use a mirror";
     let is_proxy = PROXIES.contains(&name.to_ascii_lowercase().as_str());
-    is_proxy.then(|| note(name, "no proxy is used to fetch the lists of crlUrl", remedy))
+    is_proxy.then(|| note(name, "sknockd does not use proxies to fetch from crlUrl", remedy))
 }
 
 fn note(name: &str, what: &str, remedy: &str) -> Note {

@@ -21,14 +21,14 @@ pub(super) fn protocols(read: &mut SettingsReader<'_>) -> Vec<AcceptedProtocol> 
             _ => {
                 unknown = true;
                 let shown: String = item.chars().take(20).collect();
-                let what = format!("protocol {shown:?} is not supported by this version");
-                read.problem(&schema::PROTOCOLS, what, "write v2, or v2, v1");
+                let what = format!("this version does not support protocol {shown:?}");
+                read.problem(&schema::PROTOCOLS, what, "Write v2, or v2, v1");
             }
         }
     }
     if !unknown && !spoken.contains(&AcceptedProtocol::V2) {
-        let remedy = "write v2, or v2, v1 to understand clients of the original too";
-        read.problem(&schema::PROTOCOLS, "protocols does not name v2", remedy);
+        let remedy = "Write v2, or v2, v1 to also accept clients of sKnock 1.0";
+        read.problem(&schema::PROTOCOLS, "protocols does not contain v2", remedy);
     }
     spoken.sort_unstable();
     spoken.dedup();
@@ -52,28 +52,28 @@ pub(super) fn original(read: &mut SettingsReader<'_>, spoken: &[AcceptedProtocol
 /// What the administrator takes upon himself.
 fn warn(read: &mut SettingsReader<'_>, rules: v1::V1Rules) {
     if let Some(place) = read.place(&schema::PROTOCOLS) {
-        let what = "protocol v1 is on: its knocks name no server, so whoever can open one (another \
-                    server of the same authority) can pass it on to this server while its stamp counts";
-        read.note(place, what, "remove v1 when no client of the original is left", true);
+        let what = "protocol v1 is on: v1 knocks do not name a server, so another server of the \
+                    same CA can forward them to this server within the timestamp window";
+        read.note(place, what, "Remove v1 when no client of sKnock 1.0 is left", true);
     }
     if rules.any_usage
         && let Some(place) = read.place(&schema::V1_ANY_USAGE)
     {
-        let what = "every certificate of the authorities that names services opens them by v1, \
+        let what = "protocol v1 accepts every certificate of the CAs that contains services, \
                     whatever it was issued for";
-        read.note(place, what, "reissue with clientAuth, and write no", true);
+        read.note(place, what, "Reissue certificates with clientAuth, and write no", true);
     }
     if usize::from(rules.shortest_frame) > LONGEST_FRAME {
-        let what = format!("no knock of protocol v1 is longer than {LONGEST_FRAME} bytes");
-        read.problem(&schema::KNOCKPACKET_MIN_LENGTH, what, "write 800");
+        let what = format!("knocks of protocol v1 have at most {LONGEST_FRAME} bytes");
+        read.problem(&schema::KNOCKPACKET_MIN_LENGTH, what, "Write 800");
     }
 }
 
 fn without_effect(read: &mut SettingsReader<'_>) {
     for key in [&schema::KNOCKPACKET_MIN_LENGTH, &schema::V1_ANY_USAGE] {
         if let Some(place) = read.place(key).filter(|_| read.text(key) != key.default) {
-            let what = format!("{} has no effect: it is about protocol v1, which is off", key.name);
-            read.note(place, what, "remove it at leisure, or add v1 to protocols", false);
+            let what = format!("{} has no effect: it is for protocol v1, which is off", key.name);
+            read.note(place, what, "Remove it, or add v1 to protocols", false);
         }
     }
 }

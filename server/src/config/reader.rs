@@ -70,7 +70,7 @@ impl<'a> SettingsReader<'a> {
             .add_source(Layer::of(&file))
             .add_source(Layer::of(&environment));
         let values = layers.build().and_then(|config| config.collect()).unwrap_or_else(|error| {
-            problems.push(Problem::new("configuration", error.to_string(), "correct it"));
+            problems.push(Problem::new("configuration", error.to_string(), "Correct it"));
             Map::default()
         });
         let secret = file
@@ -132,9 +132,9 @@ impl<'a> SettingsReader<'a> {
 
     pub(super) fn bad(&mut self, key: &ConfigKey, text: &str) {
         let shown: String = text.chars().take(60).collect();
-        let mut remedy = format!("write {}; the default is {:?}", key.values(), key.default);
+        let mut remedy = format!("Write {}. The default is {:?}", key.values(), key.default);
         if text.contains(['#', ';']) {
-            remedy.push_str("; a comment needs a line of its own");
+            remedy.push_str(". A comment needs a line of its own");
         }
         self.problem(key, format!("{} cannot be {shown:?}", key.name), remedy);
     }
@@ -206,7 +206,7 @@ impl<'a> SettingsReader<'a> {
                     self.problem(
                         key,
                         format!("{} cannot be {shown:?}", key.name),
-                        meant.to_string(),
+                        capitalised(&meant.to_string()),
                     );
                 }
             }
@@ -222,21 +222,21 @@ impl<'a> SettingsReader<'a> {
             match reqwest::Url::parse(item) {
                 Ok(url) if !url.username().is_empty() || url.password().is_some() => self.problem(
                     key,
-                    format!("{} has a user or password in it, and is logged", key.name),
-                    "publish the list without; it is signed and not secret",
+                    format!("{} contains a user or password, and the log shows it", key.name),
+                    "Publish the CRL without a password; it is signed and not secret",
                 ),
                 Ok(url) if matches!(url.scheme(), "http" | "https") => urls.push(item.to_owned()),
                 // A part of `user:password@host`, as it seems.
                 _ if text.contains('@') => {
-                    let remedy = format!("write {}, without a user and a password", key.values());
-                    self.problem(key, format!("{} has an address that is none", key.name), remedy);
+                    let remedy = format!("Write {}, without a user and a password", key.values());
+                    self.problem(key, format!("{} contains an invalid URL", key.name), remedy);
                 }
                 _ => self.bad(key, item),
             }
         }
         if urls.len() > MOST_URLS {
             let what = format!("{} has {} addresses", key.name, urls.len());
-            self.problem(key, what, format!("keep to {MOST_URLS}"));
+            self.problem(key, what, format!("Use at most {MOST_URLS}"));
         }
         urls
     }
@@ -246,6 +246,12 @@ impl<'a> SettingsReader<'a> {
         let entry = self.secret.as_ref()?;
         Some(Password::new(Zeroizing::clone(&entry.value)))
     }
+}
+
+/// A remedy is a sentence of its own.
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// The parts of a list, separated by commas or white space.

@@ -11,7 +11,10 @@ use super::Refresh;
 pub(super) enum CrlRejected {
     #[error(transparent)]
     List(#[from] CrlError),
-    #[error("it ended {0} s ago; the CA, or its web server, does not renew it")]
+    #[error(
+        "it expired {0} s ago. Check that the CA issues new CRLs and that its web server has \
+             the newest one"
+    )]
     Ended(u64),
 }
 

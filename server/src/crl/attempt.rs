@@ -41,7 +41,9 @@ impl Refresh {
                 let outcome = match fetched {
                     Ok(Fetched::List(bytes)) => self.sight(&bytes, now),
                     // It was asked for no other version than the one that it has.
-                    Ok(Fetched::Unchanged) => Err("the web server answers 304".to_owned()),
+                    Ok(Fetched::Unchanged) => {
+                        Err("the web server answered 304 (not modified)".to_owned())
+                    }
                     Err(error) => Err(error.to_string()),
                 };
                 attempts.push(Attempt { url: source.url().to_owned(), outcome });

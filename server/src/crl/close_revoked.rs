@@ -46,7 +46,10 @@ impl Refresh {
         if done {
             closed.lists = lists.clone();
         } else {
-            warn!("not all that is revoked could be closed; tried again in {} s", RETRY.as_secs());
+            warn!(
+                "cannot close all grants of revoked certificates. Trying again in {} s",
+                RETRY.as_secs()
+            );
         }
         Ok(done && closed.unknown)
     }

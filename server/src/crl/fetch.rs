@@ -55,7 +55,10 @@ impl Default for Timeouts {
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The client cannot be made.
-    #[error("crlTlsCaFile: not usable for https: {0}; it must be PEM with the server's CA")]
+    #[error(
+        "crlTlsCaFile: not usable for https: {0}. Write the CA certificate of the web server \
+             into it, as PEM"
+    )]
     Client(String),
     /// No connection, no answer, or a broken one.
     #[error("{0}")]
@@ -64,13 +67,13 @@ pub enum FetchError {
     #[error(transparent)]
     Astray(#[from] RedirectRefused),
     /// The web server says no.
-    #[error("the web server answers {0}")]
+    #[error("the web server answered {0}")]
     Status(StatusCode),
     /// Nothing came.
     #[error("the web server sent nothing")]
     Empty,
     /// Too much came.
-    #[error("it is larger than {MAX_LIST} bytes")]
+    #[error("larger than {MAX_LIST} bytes")]
     TooLarge,
 }
 

@@ -18,21 +18,22 @@ use super::reach::is_public;
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RedirectRefused {
     /// It names no place.
-    #[error("it redirects to no http or https address")]
+    #[error("redirected to an address that is neither http nor https")]
     NoAddress,
     /// What was protected on its way would not be any more.
-    #[error("it redirects from https to http")]
+    #[error("redirected from https to http")]
     Downgrade,
     /// A port that the configuration does not name.
-    #[error("it redirects to port {0}, which no crlUrl has; name the new address in crlUrl")]
+    #[error("redirected to port {0}, which no crlUrl has. Set crlUrl to the new address")]
     Port(u16),
     /// This host, or one in a private network.
     #[error(
-        "it redirects to {0}, which is this host or not public; if that is meant, name it in crlUrl"
+        "redirected to {0}, which is this host or not a public address. To allow that, set \
+         crlUrl to it"
     )]
     NotPublic(String),
     /// More than a list is worth.
-    #[error("it is redirected more than {0} times")]
+    #[error("redirected more than {0} times")]
     Often(usize),
 }
 

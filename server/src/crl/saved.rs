@@ -19,7 +19,7 @@ impl Refresh {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
-                warn!("saved lists: cannot read {}: {error}", path.display());
+                warn!("cannot read the saved CRLs in {}: {error}", path.display());
                 return;
             }
         };
@@ -27,8 +27,8 @@ impl Refresh {
             match self.verify_saved(der) {
                 Ok(news) => news.into_iter().for_each(|list| self.install(list)),
                 // They were saved; somebody may have put newer ones into crlFile since.
-                Err(why @ CrlError::BelowMark { .. }) => debug!("saved lists: {why}"),
-                Err(why) => warn!("saved lists: one is not taken: {why}"),
+                Err(why @ CrlError::BelowMark { .. }) => debug!("saved CRL not used: {why}"),
+                Err(why) => warn!("saved CRL rejected: {why}"),
             }
         }
     }
@@ -39,7 +39,7 @@ impl Refresh {
         for der in RevocationList::split(bytes) {
             match self.verify_saved(der) {
                 Ok(news) => news.into_iter().for_each(|list| self.install(list)),
-                Err(why) => warn!("crlFile: a list is not taken: {why}"),
+                Err(why) => warn!("crlFile: CRL rejected: {why}"),
             }
         }
         if self.sources.is_empty() {
@@ -58,8 +58,8 @@ impl Refresh {
             Err(error) => {
                 let path = path.display();
                 warn!(
-                    "stateDir: cannot write {path}: {error}; until that succeeds a start must fetch the \
-                     list"
+                    "stateDir: cannot write {path}: {error}. Until this succeeds, a start must \
+                     fetch the CRL"
                 );
                 self.unsaved.insert(*list.issuer())
             }
@@ -90,7 +90,7 @@ impl Refresh {
                     return Err(CrlError::OtherScope { covers: list.scope().to_string() });
                 }
                 let (issuer, older, newer) = (list.issuer_name(), list.mark(), current.mark());
-                debug!(issuer, "of two lists the newer counts: not {older}, but {newer}");
+                debug!(issuer, "using the newer of two CRLs: {newer} (not {older})");
                 Ok(None)
             }
             current => self.if_newer(list, current),

@@ -18,11 +18,12 @@ pub(super) fn tell_of_scope(list: &RevocationList, former: Option<&Arc<Revocatio
     match former.map(|former| former.scope()).filter(|former| *former != scope) {
         None => info!(
             issuer,
-            "the revocation list is about {scope}: knocks with other certificates of this issuer are refused"
+            "the CRL covers only {scope}: knocks with other certificates of this CA are refused"
         ),
         Some(former) => warn!(
             issuer,
-            "the revocation list is about {scope}: knocks with other certificates of this issuer are refused, also with those that the former list was about: {former}"
+            "the CRL covers only {scope}: knocks with other certificates of this CA are refused, \
+             also with those that the previous CRL covered: {former}"
         ),
     }
 }
@@ -36,14 +37,15 @@ impl Refresh {
             if lists.list(issuer.id()).is_none() && told.insert(issuer.id()) {
                 warn!(
                     issuer = issuer.name(),
-                    "there is no revocation list of this issuer: all knocks with its certificates are refused"
+                    "no CRL of this CA is available: all knocks with its certificates are refused"
                 );
             }
         }
         for issuer in lists.uncovered(self.verifier.trust_store()) {
             warn!(
                 issuer = issuer.name(),
-                "no revocation list is about this CA certificate (issuingDistributionPoint of the list above it): all knocks with certificates below it are refused"
+                "no CRL covers this CA certificate (issuingDistributionPoint of the CRL of the \
+                 CA above): all knocks with certificates below it are refused"
             );
         }
     }
@@ -57,13 +59,15 @@ impl Refresh {
             if now > end.after(lists.grace()) {
                 error!(
                     issuer = list.issuer_name(),
-                    "the revocation list is too old: until a new one comes, ALL KNOCKS ARE REFUSED whose certificate is by this issuer"
+                    "the CRL has expired and its grace period is over: until a new one is \
+                     published, ALL KNOCKS ARE REFUSED that have a certificate of this CA"
                 );
             } else if now > end {
                 let left = hours(end.after(lists.grace()).since(now));
                 warn!(
                     issuer = list.issuer_name(),
-                    "the revocation list is past its end by {} h; in {left} h all knocks with its issuer's certificates will be refused",
+                    "the CRL expired {} h ago: in {left} h all knocks with certificates of this \
+                     CA will be refused. Publish a new CRL",
                     hours(now.since(end))
                 );
             }

@@ -49,7 +49,7 @@ impl NflogSocket {
                     },
                     payload: packet.payload,
                 }),
-                Err(unfit) => trace!(target: "audit", reason = %unfit, "passed over"),
+                Err(unfit) => trace!(target: "audit", reason = %unfit, "packet ignored"),
             }
         })
     }

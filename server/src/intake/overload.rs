@@ -39,7 +39,7 @@ impl Overload {
             return;
         }
         if let Some((lost, dropped_knocks)) = self.due(clock().as_secs()) {
-            warn!(lost, dropped_knocks, "more datagrams than can be judged");
+            warn!(lost, dropped_knocks, "overload: datagrams dropped");
         }
     }
 

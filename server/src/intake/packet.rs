@@ -42,14 +42,14 @@ pub enum SkippedPacket {
 impl fmt::Display for SkippedPacket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::CutShort => "cut short",
+            Self::CutShort => "truncated",
             Self::NotIp => "neither IPv4 nor IPv6",
-            Self::HeaderLength => "a header is too short",
-            Self::Fragment => "a fragment",
-            Self::NotUdp => "not UDP right behind the IP header",
-            Self::Length => "IP and UDP disagree on the length",
-            Self::Checksum => "a wrong checksum",
-            Self::Source => "an impossible source",
+            Self::HeaderLength => "header too short",
+            Self::Fragment => "fragment",
+            Self::NotUdp => "the IP header is not followed by UDP",
+            Self::Length => "IP and UDP lengths differ",
+            Self::Checksum => "wrong checksum",
+            Self::Source => "impossible source address",
         })
     }
 }

@@ -101,7 +101,7 @@ fn is_authority(der: &[u8]) -> bool {
 fn leads(issuer: Option<&Issuer>, leading: &BTreeSet<IssuerId>) -> CaProblem {
     match issuer {
         Some(issuer) if !leading.contains(issuer.id()) => CaProblem::Unfit(
-            "it does not lead to a root (a self-signed CA certificate) in these files; add the root"
+            "no chain to a root (a self-signed CA certificate) in these files. Add the root"
                 .to_owned(),
         ),
         _ => CaProblem::Used,
@@ -116,7 +116,8 @@ fn told(certificates: &[Vec<u8>], lines: &[SourceLine], verdicts: Vec<CaProblem>
             (CaProblem::Used, _) | (CaProblem::NoAuthority, None) => continue,
             (CaProblem::Unfit(why), _) => why,
             (CaProblem::NoAuthority, Some(_)) => {
-                "it is no CA's (basicConstraints CA:TRUE); name the CA that has signed it"
+                "not a CA certificate (basicConstraints lacks CA:TRUE). Use the certificate of \
+                 the CA that signed it"
                     .to_owned()
             }
         };

@@ -73,16 +73,16 @@ fn section(text: &str, begin: usize, contained: &mut Contained) -> Result<usize,
     }
     let label = text[after..].lines().next().unwrap_or_default();
     let Some(label) = label.find(DASHES).map(|end| &label[..end]) else {
-        return Err(damaged("its BEGIN has no five dashes at its end".to_owned()));
+        return Err(damaged("its BEGIN line lacks the five dashes at the end".to_owned()));
     };
     let body = after + label.len() + DASHES.len();
     let mark = format!("{END}{label}{DASHES}");
     let next = text[body..].find(BEGIN).map_or(text.len(), |next| body + next);
     let Some(end) = text[body..next].find(&mark).map(|end| body + end) else {
-        return Err(damaged(format!("there is no END {label} after its BEGIN")));
+        return Err(damaged(format!("no END {label} follows its BEGIN")));
     };
     if !before.is_empty() && !before.ends_with(DASHES) {
-        let why = format!("{label} with text before it on its line; put it on a line of its own");
+        let why = format!("{label} with text before it on its line. Put it on a line of its own");
         contained.others.push(Unused { line, why });
     } else if CERTIFICATE.contains(&label) {
         let der = decode(&text[body..end]).map_err(|error| damaged(error.to_string()))?;
@@ -105,13 +105,13 @@ fn decode(body: &str) -> Result<Vec<u8>, pki_types::pem::Error> {
 fn other(label: &str) -> String {
     match label {
         "TRUSTED CERTIFICATE" => {
-            "TRUSTED CERTIFICATE is a format of openssl's own; convert it with `openssl x509`"
+            "TRUSTED CERTIFICATE is a format of openssl only. Convert it with `openssl x509`"
                 .to_owned()
         }
         label if label.ends_with("PRIVATE KEY") => {
-            format!("{label}: no private key belongs here; take it out, and keep it secret")
+            format!("{label}: a private key does not belong here. Remove it and keep it secret")
         }
-        label => format!("{label} is no certificate; take it out"),
+        label => format!("{label} is not a certificate. Remove it"),
     }
 }
 

@@ -73,9 +73,13 @@ impl<W: AsFd + Write> LossyWriter<W> {
     fn report_lost(&mut self) {
         let lost = self.lost;
         let line = match self.format {
-            LogFormat::Text => format!("WARN {lost} log lines are lost: nobody took them\n"),
+            LogFormat::Text => format!(
+                "WARN {lost} log lines dropped: standard error was not \
+                                        writable\n"
+            ),
             LogFormat::Json => format!(
-                "{{\"level\":\"WARN\",\"message\":\"log lines are lost: nobody took them\",\"lost\":{lost}}}\n"
+                "{{\"level\":\"WARN\",\"message\":\"log lines dropped: standard error was not \
+                 writable\",\"lost\":{lost}}}\n"
             ),
         };
         if self.write(line.as_bytes()) {
@@ -104,7 +108,10 @@ mod tests {
         drop(patient);
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
-        assert!(rest.ends_with("WARN 6 log lines are lost: nobody took them\nand on\n"), "{rest}");
+        assert!(
+            rest.ends_with("WARN 6 log lines dropped: standard error was not writable\nand on\n"),
+            "{rest}"
+        );
     }
 
     #[test]
@@ -124,7 +131,9 @@ mod tests {
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
         assert!(
-            rest.ends_with("a door is open\nWARN 2 log lines are lost: nobody took them\n"),
+            rest.ends_with(
+                "a door is open\nWARN 2 log lines dropped: standard error was not writable\n"
+            ),
             "{rest}"
         );
     }

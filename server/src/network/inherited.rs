@@ -39,7 +39,7 @@ impl Inherited {
     /// Takes ownership of `number`, once, and keeps later programs from inheriting it.
     pub(crate) fn take(&mut self, number: RawFd) -> io::Result<OwnedFd> {
         if number <= 2 || !self.0.remove(&number) {
-            let text = format!("descriptor {number} was not handed over, or is in use already");
+            let text = format!("file descriptor {number} was not passed on, or is already used");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         // SAFETY: `number` came from the process that started us, for us alone, and leaves the set

@@ -77,7 +77,7 @@ impl FileContents {
         let bundle = content(open(descriptors.bundle)?, MAX_KEY_FILE)?;
         let password = content(open(descriptors.password)?, MAX_KEY_FILE)?;
         let password = std::str::from_utf8(&password).map_err(|_| {
-            let text = "the password of serverPFXFile is not UTF-8; write it in that encoding";
+            let text = "the password of serverPFXFile is not UTF-8. Save it as UTF-8";
             io::Error::new(io::ErrorKind::InvalidData, text)
         })?;
         let password = Zeroizing::new(without_line_end(password).to_owned());
@@ -88,7 +88,7 @@ impl FileContents {
         Ok(Self {
             authorities: optional(descriptors.authorities, MAX_KEY_FILE)?,
             revocation: optional(descriptors.revocation, LARGEST_LIST).unwrap_or_else(|error| {
-                warn!("crlFile cannot be read: {error}; the start goes on without it");
+                warn!("cannot read crlFile: {error}. The start continues without it");
                 None
             }),
             web_authorities: optional(descriptors.web_authorities, MAX_KEY_FILE)?,
@@ -115,7 +115,7 @@ fn content(mut file: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length + 1).unwrap_or(0)));
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        let text = format!("a file is larger than the {limit} bytes that make sense");
+        let text = format!("a file is larger than the limit of {limit} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     Ok(bytes)

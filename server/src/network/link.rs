@@ -44,7 +44,7 @@ impl Orders {
         match recv(self.0.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT) {
             Ok(1) => match Order::from_byte(byte[0]) {
                 Some(order) => Ok(Some(order)),
-                None => Err(io::Error::other("an order that we do not know")),
+                None => Err(io::Error::other("unknown order of the privileged process")),
             },
             Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
             Err(Errno::EINTR | Errno::EAGAIN) => Ok(None),

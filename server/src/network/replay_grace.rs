@@ -57,18 +57,23 @@ impl<'a> AcceptanceDelay<'a> {
             return None;
         }
         if self.told == LoggedDelay::Nothing {
-            info!("{}; knocks are accepted in {} s", self.opened, wait.as_secs() + 1);
+            info!(
+                "{}: knocks are accepted in {} s (timestamp {} or later)",
+                self.opened.history,
+                wait.as_secs() + 1,
+                self.from
+            );
         } else if self.told == LoggedDelay::Accepting || stepped {
             warn!(
-                "the clock was stepped back; knocks are accepted that are stamped {} or later, in {} s",
-                self.from,
-                wait.as_secs() + 1
+                "the clock was set back: knocks are accepted in {} s (timestamp {} or later)",
+                wait.as_secs() + 1,
+                self.from
             );
         }
         if wait > self.longest && (self.told != LoggedDelay::Waiting || stepped) {
             warn!(
-                "that long because the clock was ahead once: if it is right now, stop the server, \
-                 empty stateDir and start it again"
+                "the wait is long because the clock was ahead earlier. If the clock is correct \
+                 now: stop sknockd, empty stateDir, start sknockd"
             );
         }
         self.told = LoggedDelay::Waiting;

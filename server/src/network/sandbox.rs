@@ -18,7 +18,7 @@ use crate::capabilities;
 pub(crate) fn drop_privileges(parent: Pid) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent {
-        return Err(io::Error::other("the privileged process has ended already"));
+        return Err(io::Error::other("the privileged process has already exited"));
     }
     // In process lists we would else be called after /proc/self/exe.
     prctl::set_name(c"sknockd-network")?;

@@ -46,7 +46,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     match orders.wait()? {
         Order::Begin => {}
         Order::Finish => return Ok(()),
-        Order::Ping => return Err("asked for workers before there are any".into()),
+        Order::Ping => return Err("workers were requested before they exist".into()),
     }
     let knocks = &settings.knocks;
     let remembered = usize::try_from(knocks.remembered)?;
@@ -99,14 +99,14 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     pipeline.replay.close()?;
     match order? {
         Order::Finish => Ok(()),
-        Order::Begin | Order::Ping => Err("told to begin twice".into()),
+        Order::Begin | Order::Ping => Err("the privileged process ordered the begin twice".into()),
     }
 }
 
 fn activate(gate: &mut GateClient) -> Result<(), Box<dyn Error>> {
     match gate.activate()? {
         Response::Activated => Ok(()),
-        answer => Err(format!("the gate did not put up the protection ({answer:?})").into()),
+        answer => Err(format!("the privileged process did not load the rules ({answer:?})").into()),
     }
 }
 
@@ -140,6 +140,6 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Without the gate, or deaf, there is nothing left to live for; whoever started us starts another.
 fn abort(error: &io::Error) {
-    error!("the network process ends: {error}");
+    error!("network process exits: {error}");
     process::exit(i32::from(FAILURE));
 }

@@ -15,7 +15,7 @@ pub(crate) enum FilterError {
     #[error("cannot build the system call filter: {0}")]
     Build(#[from] seccompiler::BackendError),
     /// The kernel does not take it.
-    #[error("cannot install the system call filter: {0}; the kernel needs CONFIG_SECCOMP_FILTER")]
+    #[error("cannot install the system call filter: {0}. The kernel needs CONFIG_SECCOMP_FILTER")]
     Install(#[from] seccompiler::Error),
 }
 

@@ -45,7 +45,11 @@ pub struct RecoveryReport {
 
 impl fmt::Display for RecoveryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "accepting knocks stamped {} or later: {}", self.admits_from, self.history)
+        write!(
+            f,
+            "{}: knocks with a timestamp before {} are refused",
+            self.admits_from, self.history
+        )
     }
 }
 
@@ -54,14 +58,15 @@ impl fmt::Display for RecoveryReport {
 #[non_exhaustive]
 pub enum JournalError {
     /// Another process has the lock.
-    #[error("another sknockd uses {}: stop it, or give this one a stateDir of its own", dir.display())]
+    #[error("another sknockd uses {}. Stop it, or set another stateDir for this one", dir.display())]
     Held {
         /// The `stateDir`.
         dir: PathBuf,
     },
     /// The folder or a file in it cannot be used.
     #[error(
-        "cannot {doing} in {}: {source}; stateDir must exist, belong to sknockd's user and have room",
+        "cannot {doing} in {}: {source}. stateDir must exist, belong to the user of sknockd and \
+         have free space",
         dir.display()
     )]
     Unusable {
@@ -110,7 +115,8 @@ impl Journal {
             LockError::Unusable(source) => unusable("take the lock")(source),
         })?;
         let journals = folder.journals().map_err(unusable("open the replay journal"))?;
-        let (slots, content) = folder.horizon().map_err(unusable("make the horizon's file"))?;
+        let (slots, content) =
+            folder.horizon().map_err(unusable("create the file of the horizon"))?;
         let horizon = recovery::horizon(&content, now, window);
         // One that is in doubt is written again.
         let synced = horizon.filter(|_| !content.doubtful).unwrap_or_default();
@@ -126,7 +132,7 @@ impl Journal {
                 let extent = extents[place].min(file.length()?);
                 Ok(JournalFile { file, extent })
             });
-            made.map_err(unusable("make the files of the replay journal"))
+            made.map_err(unusable("create the files of the replay journal"))
         };
         let halves = [half(0, first.0)?, half(1, second.0)?];
         let former = PreviousFile { halves, current, slots, horizon: synced };
@@ -154,7 +160,7 @@ impl Journal {
     /// Syncs everything, and marks the journal as complete for the next boot.
     pub fn close(self) -> io::Result<()> {
         // A poisoned log: a thread died while it wrote. Then there shall be no mark.
-        self.log.into_inner().map_err(|_| io::Error::other("a writing thread died"))?.close()
+        self.log.into_inner().map_err(|_| io::Error::other("a thread died while writing"))?.close()
     }
 
     /// Writes `trace` down; whether it could be written, and whether the journal is to be written anew.
@@ -162,7 +168,7 @@ impl Journal {
         let Ok(mut log) = self.log.lock() else { return (false, false) };
         let written = log.append(trace);
         if let Err(error) = &written {
-            tracing::error!(%error, "cannot write the replay journal, so no knock is accepted");
+            tracing::error!(%error, "cannot write the replay journal: no knock is accepted");
         }
         (written.is_ok(), log.needs_compaction())
     }
@@ -175,7 +181,7 @@ impl Journal {
             return;
         }
         if let Err(error) = log.compact(frozen.floor(), frozen.traces()) {
-            tracing::warn!(%error, "cannot write the replay journal anew; it is tried again");
+            tracing::warn!(%error, "cannot rewrite the replay journal. Trying again");
         }
     }
 }

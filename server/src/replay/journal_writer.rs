@@ -207,7 +207,7 @@ impl JournalFile {
             }
             let end = length + piece.len() as u64;
             if end + 2 * LENGTH as u64 > room {
-                let text = "the journal file is too short for what is remembered";
+                let text = "the journal file is too small for the replay memory";
                 return Err(io::Error::new(io::ErrorKind::StorageFull, text));
             }
             self.extent = self.extent.max(end);

@@ -32,10 +32,13 @@ pub enum History {
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Complete => "every admitted knock is remembered",
-            Self::Unsynced => "the machine went down and the last admitted knocks may be lost",
-            Self::Damaged => "the replay journal is damaged and admitted knocks may be lost",
-            Self::Missing => "the replay journal is gone",
+            Self::Complete => "every admitted knock is in the replay journal",
+            Self::Unsynced => {
+                "the machine stopped without a shutdown, so the last admitted \
+                               knocks may be lost"
+            }
+            Self::Damaged => "the replay journal is damaged, so admitted knocks may be lost",
+            Self::Missing => "the replay journal is missing",
             Self::None => "first start with this stateDir",
         })
     }

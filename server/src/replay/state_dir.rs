@@ -92,8 +92,8 @@ impl StateDir {
             if let Err(error) = file.allocate(length) {
                 let has = file.length()?;
                 tracing::warn!(
-                    "{}: no room for {length} bytes: {error}; it stays at {has}, which is room for \
-                     fewer knocks than replayCapacity",
+                    "{}: no space for {length} bytes: {error}. The file stays at {has} bytes and \
+                     holds fewer knocks than replayCapacity",
                     path.display()
                 );
             }

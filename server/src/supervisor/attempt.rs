@@ -25,7 +25,7 @@ pub(crate) fn fetch(settings: &Settings, marks: &CrlMarks) -> Result<Vec<Attempt
     let answer = ask(settings, marks, (&files, account)).map_err(|error| error.to_string())?;
     match serde_json::from_slice(&answer) {
         Ok(attempts) => attempts,
-        Err(_) => Err("the process that fetches has ended without an answer".to_owned()),
+        Err(_) => Err("the fetching process exited without an answer".to_owned()),
     }
 }
 

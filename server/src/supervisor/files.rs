@@ -44,8 +44,8 @@ impl fmt::Display for Unusable {
         write!(f, "{key}: cannot use {}: {error}", path.display())?;
         match error.kind() {
             io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Ok(()),
-            io::ErrorKind::NotFound => write!(f, "; create it or correct {key}"),
-            io::ErrorKind::PermissionDenied => write!(f, "; sknockd must be able to read it"),
+            io::ErrorKind::NotFound => write!(f, ". Create it or correct {key}"),
+            io::ErrorKind::PermissionDenied => write!(f, ". sknockd must be able to read it"),
             _ => Ok(()),
         }
     }
@@ -151,8 +151,8 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
         io::Result::Ok(foreign || !is_ours(&name.to_string_lossy()))
     })?;
     if foreign {
-        let text = "it belongs to somebody else and holds files that are not ours; \
-                    choose an empty folder, or one that is not there yet";
+        let text = "it belongs to another user and holds files that are not from sknockd. Set an \
+                    empty or new directory";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
     }
     chown(path, Some(uid), Some(gid))?;
@@ -190,7 +190,7 @@ fn optional(key: &'static str, path: Option<&Path>) -> Result<Option<OwnedFd>, U
 fn open(key: &'static str, path: &Path) -> Result<OwnedFd, Unusable> {
     let opened = File::open(path).and_then(|file| {
         if file.metadata()?.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
         }
         Ok(file.into())
     });

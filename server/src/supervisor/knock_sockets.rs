@@ -42,7 +42,10 @@ impl KnockSockets {
         self.0.retain(|(way, socket)| {
             let stays = way.restore(socket.as_fd());
             if !stays {
-                warn!("a socket for knocks was shut down or connected by its reader; another takes over");
+                warn!(
+                    "a knock socket was shut down or connected by the network process: opened \
+                       a new one. The network process may be compromised"
+                );
             }
             stays
         });
@@ -115,8 +118,8 @@ impl SocketUse {
             Self::Port(port) => {
                 with_capabilities(&[Capability::CAP_NET_BIND_SERVICE], || KnockSocket::bind(port))
                     .map_err(|error| {
-                        let remedy = "`ss -lunp` shows who does";
-                        format!("knockPort: cannot listen on udp/{port}: {error}; {remedy}")
+                        let remedy = "`ss -lunp` shows which program has bound it";
+                        format!("knockPort: cannot listen on udp/{port}: {error}. {remedy}")
                     })
             }
             Self::Group(group) => {

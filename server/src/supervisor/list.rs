@@ -25,7 +25,7 @@ pub(crate) fn open(path: &Path, account: Account) -> Option<OwnedFd> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
             let path = path.display();
-            warn!("crlFile: cannot use {path}: {error}; the start goes on without it");
+            warn!("crlFile: cannot use {path}: {error}. The start continues without it");
             None
         }
     }

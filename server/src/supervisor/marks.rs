@@ -49,8 +49,8 @@ impl Keeper {
         }
         let opened = MarkStore::open(&place).or_else(|error| {
             warn!(
-                "{}: cannot be used: {error}; which revocation lists were in force is forgotten with the \
-                 next boot",
+                "{}: cannot be used: {error}. The CRL high-water marks are lost with the next \
+                 boot",
                 place.display()
             );
             MarkStore::open(instead)
@@ -61,7 +61,7 @@ impl Keeper {
             kept.extend(found);
             self.store = Some(store);
         } else {
-            warn!("which revocation lists were in force is forgotten with this process");
+            warn!("the CRL high-water marks are lost when sknockd exits");
         }
         for (issuer, mark) in kept {
             self.highest(issuer, mark);
@@ -102,7 +102,7 @@ impl Keeper {
             self.marks.insert(issuer, mark);
             self.unsaved = true;
         }
-        info!(issuer = hex(&issuer[..12]), "the newest revocation list in force: {mark}");
+        info!(issuer = hex(&issuer[..12]), "new CRL high-water mark: {mark}");
         Ok(true)
     }
 
@@ -124,7 +124,7 @@ impl Keeper {
         if let Some(suppressed) =
             self.suppressed.permit(now.since(BootInstant::default()).as_secs())
         {
-            warn!(suppressed, "the network process reports a revocation list: {why}");
+            warn!(suppressed, "invalid CRL report from the network process: {why}");
         }
     }
 
@@ -140,8 +140,8 @@ impl Keeper {
             Err(error) if !self.failing => {
                 self.failing = true;
                 warn!(
-                    "{}: cannot write: {error}; until it can, an older revocation list counts again \
-                     after a restart",
+                    "{}: cannot write: {error}. Until this succeeds, a restart would accept an \
+                     older CRL",
                     store.path().display()
                 );
             }
@@ -163,13 +163,13 @@ fn raise(marks: &mut CrlMarks, issuer: crl_marks::IssuerDigest, mark: sknock_pro
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum MarkRefusal {
     /// Not as long, or not as a report is.
-    #[error("the report is none")]
+    #[error("it is not a CRL report")]
     NoReport,
     /// No list of the future is ever in force by a report.
-    #[error("it would be from the future")]
+    #[error("its date is in the future")]
     FromTheFuture,
     /// None is dropped for it.
-    #[error("there are marks of {MOST} issuers already; an older list of this one could come back")]
+    #[error("the marks of {MOST} CAs are full, so an older CRL of this CA could be accepted")]
     TooMany,
 }
 

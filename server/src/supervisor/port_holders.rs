@@ -51,7 +51,8 @@ impl PortHolders {
                 found.retain(|one| own.is_none_or(|own| own.as_raw() != one.uid));
                 self.tell(&found);
             }
-            Err(error) => warn!(%error, "cannot see whether others hold the knock port"),
+            Err(error) => warn!(%error, "cannot determine whether other programs hold the knock \
+                                         port"),
         }
     }
 
@@ -62,15 +63,15 @@ impl PortHolders {
             let port = local.port();
             warn!(
                 port, uid, inode, address = %local.ip(),
-                "another program holds udp/{port}: answers to knocks there do not leave. \
-                 `ss -aunpe sport = :{port}` shows which"
+                "another program holds udp/{port}: answers from this port cannot be sent. `ss \
+                 -aunpe sport = :{port}` shows the program"
             );
         }
         if let Some(more @ 1..) = new.len().checked_sub(NAMED) {
             warn!(more, "more sockets of other programs hold knock ports");
         }
         if found.is_empty() && !self.known.is_empty() {
-            info!("no other program holds a knock port any more");
+            info!("no other program holds a knock port now");
         }
         self.known = found.iter().map(|one| one.inode).collect();
     }

@@ -35,8 +35,8 @@ impl PreviousRun {
     ) -> Result<Option<Self>, FirewallError> {
         if let Some(before) = saved_configs.rollback.load(&settings) {
             warn!(
-                "an earlier run was cut off before anybody had confirmed a trial: going on with the \
-                 configuration from before that. The file is read with the next reload"
+                "the previous sknockd died during a trial that was not confirmed. Using the \
+                 configuration from before the trial; the next reload reads the file"
             );
             return Ok(Some(Self { settings: before, asked: None, earlier: None }));
         }
@@ -55,8 +55,8 @@ impl PreviousRun {
             }
             Some(Duration::ZERO) => {
                 error!(
-                    "an earlier run was on trial, and nobody has confirmed it: protection is \
-                     removed, and nothing is started. To try again, start again"
+                    "the previous sknockd died during a trial that was not confirmed, and its \
+                     time is over: rules removed, sknockd exits. Start it again for a new trial"
                 );
                 firewall.remove()?;
                 return Ok(None);
@@ -64,7 +64,10 @@ impl PreviousRun {
             Some(left) => {
                 let left = left.min(span);
                 let seconds = left.as_secs() + 1;
-                warn!("an earlier run was cut off on trial: its {seconds} s count on");
+                warn!(
+                    "the previous sknockd died during a trial: the trial continues, {seconds} \
+                       s left"
+                );
                 TrialDeadline::At(now.after(left))
             }
         };

@@ -77,11 +77,12 @@ impl Account {
         };
         let user = user?.ok_or_else(|| {
             let what = format!("there is no user {name:?}");
-            let remedy = "create it (useradd --system --no-create-home sknock) or set `user`";
-            io::Error::new(io::ErrorKind::NotFound, format!("{what}; {remedy}"))
+            let remedy = "Create it (useradd --system --no-create-home sknock) or set `user`";
+            io::Error::new(io::ErrorKind::NotFound, format!("{what}. {remedy}"))
         })?;
         if user.uid.is_root() {
-            let text = "`user` must not be root: the network process parses what strangers send";
+            let text = "`user` must not be root: the network process parses datagrams of \
+                        unauthenticated senders";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(Self { uid: user.uid, gid: user.gid })

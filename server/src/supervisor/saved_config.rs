@@ -41,8 +41,8 @@ impl SavedConfigs {
     pub(crate) fn save_confirmed(&self, settings: &Settings) {
         if let Err(error) = self.confirmed.save(settings) {
             warn!(
-                "what is in force cannot be written down: {error}; a later `run --confirm` has nothing \
-                 to go back to"
+                "cannot save the configuration in force: {error}. A later `run --confirm` has no \
+                 configuration to roll back to"
             );
             self.confirmed.forget();
         }
@@ -118,7 +118,10 @@ impl SavedConfig {
             }
             Ok(None) => None,
             Err(error) => {
-                warn!("what to go back to cannot be read: {error}; the configuration file counts");
+                warn!(
+                    "cannot read the saved configuration for a rollback: {error}. Using the \
+                       configuration file"
+                );
                 None
             }
         }
@@ -133,7 +136,7 @@ impl SavedConfig {
     fn read(&self) -> io::Result<Option<Saved>> {
         let content = self.content.borrow();
         match content.latest.as_deref() {
-            None if content.doubtful => Err(io::Error::other("it is not as it was written")),
+            None if content.doubtful => Err(io::Error::other("its content was changed")),
             None | Some([]) => Ok(None),
             Some(text) => Ok(Some(serde_json::from_slice(text)?)),
         }
@@ -143,7 +146,8 @@ impl SavedConfig {
     pub(crate) fn forget(&self) {
         if let Err(error) = self.put(Vec::new()) {
             warn!(
-                "what to go back to cannot be forgotten: {error}; the next start goes back to it"
+                "cannot delete the saved configuration for a rollback: {error}. The next start \
+                 will roll back to it"
             );
         }
     }

@@ -70,12 +70,14 @@ impl Spawner {
             granted: &granted,
             marks,
         };
-        let network =
-            NetworkProcess::start(settings.clone(), given, &self.boot, account).map_err(|error| {
+        let network = NetworkProcess::start(settings.clone(), given, &self.boot, account).map_err(
+            |error| {
                 unavailable(format!(
-                    "cannot start the network process: {error}; its user must be able to run sknockd"
+                    "cannot start the network process: {error}. Its user must be able to execute \
+                     sknockd"
                 ))
-            })?;
+            },
+        )?;
         self.uid = Some(account.uid);
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)

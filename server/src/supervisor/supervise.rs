@@ -137,7 +137,7 @@ impl Supervisor {
                     Wanted::Stop => return self.stop(),
                     Wanted::Reload { trial } => self.reload(trial),
                     Wanted::Unclear(number) => {
-                        error!(number, "not reloaded: a trial lasts 1 to {MAX_LENGTH} s");
+                        error!(number, "not reloaded: a trial must last 1 to {MAX_LENGTH} s");
                     }
                     Wanted::Confirm => self.confirm(now),
                     Wanted::Look => {}
@@ -191,8 +191,9 @@ impl Supervisor {
             }
             self.no_trial();
             self.spawner.settle(&self.settings);
-            error!(%status, "the new network process has failed; the last good configuration stays");
-            self.notify.ready("reload failed; running with the last good configuration");
+            error!(%status, "the new network process failed. The previous configuration stays in \
+                             force");
+            self.notify.ready("reload failed. The previous configuration stays in force");
             // After a trial, what is current may not be what should be.
             if self.current.as_ref().is_none_or(|current| current.settings != self.settings) {
                 self.again.schedule(now);
@@ -202,7 +203,8 @@ impl Supervisor {
         if let Some(status) = current.and_then(|one| one.ended(&mut self.allowance, now)) {
             let finished = self.current.take().is_some_and(|network| network.is_finishing());
             if !(finished && status.success()) {
-                error!(%status, "the network process has ended; protection and running grants stay");
+                error!(%status, "network process exited. Rules and grants stay; starting a new \
+                                 one");
             }
             if self.next.is_none() {
                 self.again.schedule(now);
@@ -223,7 +225,11 @@ impl Supervisor {
         self.holders.look(&self.settings, self.spawner.uid(), now);
         for network in self.current.iter_mut().chain(&mut self.next) {
             if network.is_overdue(now, FINISH) {
-                warn!(pid = network.pid(), "the network process does not finish and is ended");
+                warn!(
+                    pid = network.pid(),
+                    "the network process did not finish in time. Killing \
+                                            it"
+                );
                 network.kill();
             }
         }
@@ -249,10 +255,10 @@ impl Supervisor {
             return;
         }
         if let Outcome::Failed(error) = self.gate_service.gate.reinstall(now) {
-            error!("our table was removed and cannot be put back: {error}; trying again");
+            error!("table inet sknock was removed and cannot be restored: {error}. Trying again");
             self.restore_at = Some(now.after(TICK));
         } else {
-            warn!("another program removed our table; it is back, with all grants");
+            warn!("another program removed table inet sknock. Restored it with all grants");
             self.gate_service.tell_of_the_rest();
             self.restore_at = None;
         }
@@ -282,8 +288,8 @@ impl Supervisor {
             if self.next.is_none() {
                 self.spawner.settle(&self.settings);
             }
-            error!("the reload failed; the last good configuration stays");
-            self.notify.ready("reload failed; running with the last good configuration");
+            error!("reload failed. The previous configuration stays in force");
+            self.notify.ready("reload failed. The previous configuration stays in force");
         }
     }
 
@@ -298,7 +304,7 @@ impl Supervisor {
         if self.settings.firewall.on_exit == OnExit::Open {
             return self.remove_table();
         }
-        info!("stopped; protection stays, `sknockd open` removes it");
+        info!("stopped. The rules stay; `sknockd open` removes them");
         ExitCode::SUCCESS
     }
 
@@ -333,11 +339,11 @@ impl Supervisor {
         match self.gate_service.gate.remove() {
             Ok(()) => {
                 self.trial.forget();
-                info!("stopped; protection is removed");
+                info!("stopped. The rules are removed");
                 ExitCode::SUCCESS
             }
             Err(error) => {
-                error!("stopped, but protection cannot be removed: {error}");
+                error!("stopped, but the rules cannot be removed: {error}");
                 ExitCode::from(FAILURE)
             }
         }

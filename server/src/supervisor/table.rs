@@ -82,7 +82,7 @@ pub(crate) fn summary(settings: &Settings) -> String {
     let firewall = &settings.firewall;
     let policy = match firewall.policy {
         config::FirewallPolicy::None => {
-            return "firewallPolicy = none: nothing is closed".to_owned();
+            return "firewallPolicy = none: no port is protected".to_owned();
         }
         config::FirewallPolicy::Reject => "reject",
         config::FirewallPolicy::Drop => "drop",
@@ -92,7 +92,7 @@ pub(crate) fn summary(settings: &Settings) -> String {
     };
     match (firewall.protected.as_slice(), firewall.always_open.as_slice()) {
         ([], []) => format!("{policy} everything"),
-        ([], open) => format!("{policy} everything but {}", list(open)),
+        ([], open) => format!("{policy} everything except {}", list(open)),
         (protected, _) => format!("{policy} {}", list(protected)),
     }
 }

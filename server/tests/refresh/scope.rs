@@ -18,13 +18,16 @@ fn a_list_of_another_place_takes_no_list_s_place_while_that_counts() {
     refresh.fetch_now().unwrap();
     assert!(world.is_revoked(&refresh, 5) && refresh.is_usable(NOW));
     let log = world.logged();
-    assert!(log.contains("about certificates that name http://ca.example/1.crl in"), "{log}");
+    assert!(log.contains("covers only certificates that name http://ca.example/1.crl in"), "{log}");
 
     web.now_says(Reply::List(list_at(ca, (2, 6), (2022, 2090), ELSEWHERE)));
     refresh.fetch_now().unwrap();
     assert!(world.is_revoked(&refresh, 5) && !world.is_revoked(&refresh, 6));
     let log = world.logged();
-    assert!(log.contains("WARN") && log.contains("not taken: it covers others"), "{log}");
+    assert!(
+        log.contains("WARN") && log.contains("rejected: it covers other certificates"),
+        "{log}"
+    );
     assert!(log.contains("ca.example/2.crl") && world.kept() == first, "{log}");
 
     // A newer one of the same place is, and then one of all, which none of a part replaces.

@@ -258,7 +258,7 @@ fn one_folder_serves_one_server() {
     let second = Journal::open(dir.path(), &boot(1), NOW, WINDOW, 1000);
     let error = second.unwrap_err();
     assert!(matches!(error, JournalError::Held { .. }));
-    assert!(error.to_string().contains("stateDir of its own"));
+    assert!(error.to_string().contains("another stateDir"));
     drop(journal);
     open(dir.path(), 1, NOW);
 }

@@ -9,16 +9,31 @@ fn a_list_is_judged_by_its_age() {
     let at = |now| here.check_at(now, &Host::default());
     assert_eq!(at(days(8)).findings(), []);
     let nearly = days(10).before(Duration::from_secs(3600));
-    assert_found(&at(nearly), Severity::Warning, "crlFile: ends on", "put a newer one there");
-    assert_found(&at(days(11)), Severity::Warning, "counts until", "put a newer one there");
+    assert_found(
+        &at(nearly),
+        Severity::Warning,
+        "crlFile: expires on",
+        "Replace it with a newer one",
+    );
+    assert_found(&at(days(11)), Severity::Warning, "accepted until", "Replace it with a newer one");
     let late = at(days(18));
-    assert_found(&late, Severity::Error, "too long ago: knocks are refused", "set crlUrl");
+    assert_found(
+        &late,
+        Severity::Error,
+        "and its grace period is over: knocks are refused",
+        "set crlUrl",
+    );
     let early = at(NOW.before(Duration::from_secs(24 * 3600)));
-    assert_found(&early, Severity::Warning, "which is in the future", "check the clocks");
+    assert_found(&early, Severity::Warning, "is in the future", "Check the clocks");
     here.configure("crlUrl = http://ca.example.org/crl.der\n");
     assert_eq!(at(days(18)).exit_code(), 0, "it will be fetched");
-    assert!(!at(days(8)).to_string().contains("ends on"));
-    assert_found(&at(nearly), Severity::Warning, "no newer one yet", "the authority renews");
+    assert!(!at(days(8)).to_string().contains("expires on"));
+    assert_found(
+        &at(nearly),
+        Severity::Warning,
+        "no newer one is available yet",
+        "the CA issues new CRLs",
+    );
 }
 
 #[test]
@@ -33,12 +48,12 @@ fn of_the_list_that_was_saved_and_crl_file_the_newer_is_judged() {
     here.authority.crl(30, days(9)).unwrap();
     let newer = fs::read(here.path("ca/crl.der")).unwrap();
     here.write("ca/crl.der", &first);
-    assert_found(&at(days(12)), Severity::Warning, "crlFile: ended on", "the authority renews");
+    assert_found(&at(days(12)), Severity::Warning, "crlFile: expired on", "the CA issues new CRLs");
     here.write("state/crl.der", &newer);
     assert_eq!(at(days(12)).findings(), [], "what was fetched counts");
-    assert_found(&at(days(40)), Severity::Warning, "stateDir: the saved list: ended on", "crlUrl");
+    assert_found(&at(days(40)), Severity::Warning, "stateDir: the saved CRL: expired on", "crlUrl");
     here.write("state/crl.der", "junk");
-    assert_found(&at(days(2)), Severity::Warning, "the saved list does not count", "fetched again");
+    assert_found(&at(days(2)), Severity::Warning, "the saved CRL is not used", "fetches it again");
     assert_eq!(at(days(2)).exit_code(), 0);
     here.write("ca/crl.der", &newer);
     here.write("state/crl.der", &first);
@@ -50,18 +65,28 @@ fn a_missing_or_foreign_list_is_found() {
     let here = Installation::new();
     here.reconfigure(&["crlFile = none.der"]);
     let missing = here.check();
-    assert_found(&missing, Severity::Error, "crlFile: its file cannot be read", "put the file");
+    assert_found(&missing, Severity::Error, "crlFile: cannot read the file", "Put the file");
     here.reconfigure(&["crlFile ="]);
-    assert_found(&here.check(), Severity::Warning, "nobody can be revoked", "stolen");
+    assert_found(&here.check(), Severity::Warning, "no certificate can be revoked", "stolen");
     here.reconfigure(&["crlFile =", "crlUrl = https://ca.example.org/crl.der"]);
     let unfetched = here.check();
-    assert_found(&unfetched, Severity::Note, "will be fetched", "a start without any list fails");
+    assert_found(
+        &unfetched,
+        Severity::Note,
+        "sknockd fetches it at the start",
+        "without any CRL the start fails",
+    );
     assert_eq!(unfetched.exit_code(), 0);
 
     let other = Authority::init(&here.path("other"), Some("Other"), 365, NOW).unwrap();
     here.reconfigure(&["crlFile = other/crl.der"]);
-    assert_found(&here.check(), Severity::Error, "crlFile: its issuer is none of", "caFile");
+    assert_found(
+        &here.check(),
+        Severity::Error,
+        "crlFile: its issuer is not a trusted CA",
+        "caFile",
+    );
     drop(other);
     here.reconfigure(&["crlFile = config.ini"]);
-    assert_found(&here.check(), Severity::Error, "crlFile: it is no certificate revocation", "");
+    assert_found(&here.check(), Severity::Error, "crlFile: it is not a CRL", "");
 }

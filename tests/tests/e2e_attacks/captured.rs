@@ -23,7 +23,7 @@ fn is_ended_and_replaced(misbehave: impl FnOnce(&Captive)) {
 
     let captive = Captive::take(daemon.network());
     misbehave(&captive);
-    daemon.wait_since(mark, "does not finish and is ended");
+    daemon.wait_since(mark, "did not finish in time");
     daemon.wait_since(mark, Daemon::ACCEPTING);
     assert_ne!(daemon.network(), captive.pid());
     assert!(world.gateway.doors().iter().any(|door| door.knock == granted.id()));
@@ -93,7 +93,7 @@ fn who_was_not_told_to_begin_cannot_have_the_protection_changed() {
     assert!(process::runs(old.pid()), "it is still there");
 
     next.release();
-    daemon.wait_since(mark, "does not finish and is ended");
+    daemon.wait_since(mark, "did not finish in time");
     daemon.wait_since(mark, Daemon::ACCEPTING);
     ledger.must_hold(&daemon);
 }

@@ -54,7 +54,7 @@ fn unconfirmed_it_goes_on_with_what_was_in_force() {
     let mut scene = Scene::new(&world, &authority);
     let mark = scene.daemon.mark();
     scene.try_out(SHORT);
-    scene.daemon.wait_since(mark, "back to the configuration from before");
+    scene.daemon.wait_since(mark, "rolled back to the previous configuration");
     until("the table is as before", || scene.seen() == BEFORE);
     scene.must_be_as_before();
     open(&scene.alice, "tcp/22");
@@ -70,7 +70,7 @@ fn with_both_processes_killed_the_kernel_goes_back_and_so_does_the_next_start() 
     until("the kernel goes back alone", || scene.seen() == BEFORE);
     assert_eq!(world.tcp(22), CLOSED);
     scene.daemon.begin_with(&["--confirm", LONG]);
-    scene.daemon.wait_for("going on with the configuration from before");
+    scene.daemon.wait_for("Using the configuration from before the trial");
     scene.daemon.wait_for(Daemon::ACCEPTING);
     scene.must_be_as_before();
     open(&scene.alice, "tcp/22");
@@ -88,7 +88,7 @@ fn confirmed_it_is_what_the_next_one_goes_back_to() {
     scene.daemon.begin_with(&["--confirm", SHORT]);
     scene.daemon.wait_since(mark, " left to confirm");
     assert_eq!((world.tcp(22), scene.seen()), (EVERYBODY, BEFORE));
-    scene.daemon.wait_since(mark, "back to the configuration from before");
+    scene.daemon.wait_since(mark, "rolled back to the previous configuration");
     until("the table is as before", || scene.seen() == TRIED);
     assert_eq!(world.tcp(22), CLOSED);
 }

@@ -65,7 +65,7 @@ fn unconfirmed_rules_key_and_authority_are_those_from_before() {
     assert_eq!(scene.seen(), AFTER);
     open(&scene.new, "tcp/22 --lifetime 60");
     let mark = scene.daemon.mark();
-    scene.daemon.wait_since(mark, "back to the configuration from before");
+    scene.daemon.wait_since(mark, "rolled back to the previous configuration");
     scene.daemon.wait_since(mark, Daemon::ACCEPTING);
     assert_eq!(scene.seen(), [CLIENT_ONLY, EVERYBODY]);
     assert!(!scene.table().contains("trial"), "{}", scene.table());
@@ -108,7 +108,7 @@ fn unconfirmed_the_list_is_the_one_from_before() {
             daemon.begin();
             daemon.wait_for(Daemon::ACCEPTING);
         } else {
-            daemon.wait_since(mark, "back to the configuration from before");
+            daemon.wait_since(mark, "rolled back to the previous configuration");
             // The start, the trial, and what is back.
             until("its network process serves", || daemon.times_said(Daemon::ACCEPTING) == 3);
         }
@@ -141,7 +141,7 @@ fn with_both_processes_killed_and_the_ruleset_flushed_the_next_start_goes_back_a
         scene.daemon.crash();
         world.gateway.nft("flush ruleset");
         scene.daemon.begin_with(arguments);
-        scene.daemon.wait_for("going on with the configuration from before that");
+        scene.daemon.wait_for("Using the configuration from before the trial");
         scene.daemon.wait_for(Daemon::ACCEPTING);
         assert_eq!(scene.seen(), BEFORE);
         assert_eq!(scene.daemon.stop().code, Some(0));
@@ -158,7 +158,7 @@ fn with_both_processes_killed_the_kernel_goes_back_and_so_does_the_next_start() 
     until("the kernel goes back alone", || scene.seen() == BEFORE);
     // As a service manager does, without a trial; the file still says what was on trial.
     scene.daemon.begin();
-    scene.daemon.wait_for("going on with the configuration from before that");
+    scene.daemon.wait_for("Using the configuration from before the trial");
     scene.daemon.wait_for(Daemon::ACCEPTING);
     assert_eq!(scene.seen(), BEFORE);
     open(&scene.old, "tcp/22");
@@ -188,7 +188,7 @@ fn a_reload_in_a_trial_is_on_trial_too_and_has_no_more_time() {
     assert!(scene.table().contains("goto trial"), "{}", scene.table());
     let left = scene.left();
     assert!(left.is_some_and(|left| left <= 7), "{left:?} s are left");
-    scene.daemon.wait_since(mark, "back to the configuration from before");
+    scene.daemon.wait_since(mark, "rolled back to the previous configuration");
     until("the rules from before", || scene.seen() == BEFORE);
 }
 
@@ -201,7 +201,7 @@ fn a_configuration_that_does_not_load_never_comes_on_trial() {
     let asked = scene.daemon.tell("reload --confirm 60");
     assert_eq!(asked.code, Some(1), "{}", asked.errors);
     assert!(asked.errors.contains("nothing has come on trial"), "{}", asked.errors);
-    scene.daemon.wait_for("the last good configuration stays");
+    scene.daemon.wait_for("The previous configuration stays in force");
     assert_eq!(scene.table(), table);
     // The trial was of that attempt, not of the next.
     scene.daemon.configure(&scene.config);

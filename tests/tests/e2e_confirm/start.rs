@@ -27,7 +27,7 @@ fn unconfirmed_the_host_is_open_again_and_the_server_ends() {
     assert_eq!(world.tcp(22), CLIENT_ONLY);
     let ended = daemon.wait_for_end();
     assert_eq!(ended.code, Some(75), "{}", ended.said);
-    assert!(ended.said.contains("not confirmed in time: protection is removed"), "{}", ended.said);
+    assert!(ended.said.contains("not confirmed in time: rules removed"), "{}", ended.said);
     assert_eq!(world.gateway.table(), None);
     assert_eq!(world.tcp(22), EVERYBODY);
 }
@@ -44,11 +44,7 @@ fn with_both_processes_killed_the_kernel_opens_the_host_again() {
     daemon.begin_with(&["--confirm", LONG]);
     let ended = daemon.wait_for_end();
     assert_eq!(ended.code, Some(75), "{}", ended.said);
-    assert!(
-        ended.said.contains("nobody has confirmed it: protection is removed"),
-        "{}",
-        ended.said
-    );
+    assert!(ended.said.contains("and its time is over: rules removed"), "{}", ended.said);
     assert_eq!(world.gateway.table(), None);
     // A second attempt is one.
     daemon.begin_with(&["--confirm", LONG]);
@@ -132,7 +128,7 @@ fn a_restarted_trial_can_be_confirmed() {
     assert!(asked.errors.contains("no sknockd runs"), "{}", asked.errors);
     assert!(asked.errors.contains("ends by itself in"), "{}", asked.errors);
     daemon.begin_with(&["--confirm", LONG]);
-    daemon.wait_for("cut off on trial");
+    daemon.wait_for("died during a trial: the trial continues");
     daemon.wait_for(" left to confirm");
     assert_eq!(daemon.tell("confirm").code, Some(0));
     assert_eq!(world.tcp(22), CLOSED);
@@ -158,7 +154,7 @@ fn a_flush_in_a_trial_is_undone_and_the_trial_goes_on() {
     let left = || world.gateway.left_of_trial();
     until("some of it is over", || left().is_some_and(|left| left <= 6));
     world.gateway.nft("flush ruleset");
-    daemon.wait_for("it is back, with all grants");
+    daemon.wait_for("Restored it with all grants");
     assert!(left().is_some_and(|left| left <= 6), "{:?} s are left", left());
     let table = world.gateway.table().unwrap();
     assert!(table.contains("goto trial") && table.contains("n=alice"), "{table}");
@@ -173,7 +169,7 @@ fn an_order_to_stop_is_no_confirmation() {
     let mut daemon = on_trial(&world, &authority, LONG);
     let ended = daemon.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.said);
-    assert!(ended.said.contains("before anybody has confirmed"), "{}", ended.said);
+    assert!(ended.said.contains("before the trial was confirmed"), "{}", ended.said);
     assert_eq!(world.gateway.table(), None);
     assert_eq!(world.tcp(22), EVERYBODY);
 }

@@ -32,7 +32,7 @@ fn what_is_closed_stays_closed(scene: &Scene, daemon: &Daemon<'_>, close: impl F
             daemon.reload();
         } else {
             scene.world.gateway.nft("flush ruleset");
-            daemon.wait_since(mark, "another program removed our table");
+            daemon.wait_since(mark, "another program removed table inet sknock");
         }
         all_die(&ends);
         assert!(scene.world.gateway.doors().iter().all(|door| door.port != 22), "{disturb}");

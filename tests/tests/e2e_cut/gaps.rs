@@ -15,7 +15,7 @@ fn gap<T>(world: &World, daemon: &Daemon<'_>, nft: &str, meanwhile: impl FnOnce(
     world.gateway.nft(nft);
     let happened = meanwhile();
     daemon.signal(Signal::SIGCONT);
-    daemon.wait_since(mark, "another program removed our table");
+    daemon.wait_since(mark, "another program removed table inet sknock");
     happened
 }
 

@@ -26,7 +26,7 @@ fn everything_ends(policy: &str) {
     // And it stays so, whatever happens to the table.
     let mark = daemon.mark();
     scene.world.gateway.nft("flush ruleset");
-    daemon.wait_since(mark, "another program removed our table");
+    daemon.wait_since(mark, "another program removed table inet sknock");
     all_die(&flows);
     all_pass(&shared);
 

@@ -157,8 +157,8 @@ fn a_step_of_the_clock_neither_lengthens_nor_shortens_a_grant() {
 /// itself, and what helps.
 #[track_caller]
 fn helps_as_the_log_says(world: &World, alice: &Client<'_>, daemon: &mut Daemon<'_>, mark: usize) {
-    daemon.wait_since(mark, "the clock was stepped back; knocks are accepted that are stamped");
-    daemon.wait_since(mark, "stop the server, empty stateDir and start it again");
+    daemon.wait_since(mark, "the clock was set back: knocks are accepted in");
+    daemon.wait_since(mark, "stop sknockd, empty stateDir, start sknockd");
     let sent = alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]);
     is_refused("before-memory", daemon, &sent);
     assert_eq!(daemon.stop().code, Some(0));

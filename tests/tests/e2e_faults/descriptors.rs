@@ -21,10 +21,10 @@ fn a_privileged_process_without_descriptors_goes_on_and_recovers() {
     ledger.must_hold(&daemon);
     let mark = daemon.mark();
     daemon.signal(Signal::SIGHUP);
-    daemon.wait_since(mark, "the last good configuration stays");
+    daemon.wait_since(mark, "The previous configuration stays in force");
     ledger.must_hold(&daemon);
     world.gateway.nft("flush ruleset");
-    daemon.wait_since(mark, "another program removed our table; it is back");
+    daemon.wait_since(mark, "another program removed table inet sknock. Restored it");
     ledger.must_hold(&daemon);
 
     // The network process cannot be replaced for as long as that lasts, and then is.
@@ -50,7 +50,7 @@ fn a_network_process_without_descriptors_and_without_a_socket_opens_and_cannot_a
     process::limit(daemon.network(), "nofile", 3);
     let mark = daemon.mark();
     let knock = ledger.knock();
-    daemon.wait_since(mark, "opened, but not answered");
+    daemon.wait_since(mark, "granted, but the answer was not sent");
     assert!(world.gateway.doors().iter().any(|door| door.knock == knock.id()));
     ledger.must_be_protected();
     process::limit(daemon.network(), "nofile", USUAL);

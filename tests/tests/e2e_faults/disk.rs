@@ -100,7 +100,7 @@ fn a_greater_capacity_on_a_full_disk_is_told_and_does_not_keep_it_from_starting(
     daemon.stop();
     daemon.configure(&config(&authority).set("replayCapacity", "100000"));
     daemon.begin();
-    daemon.wait_for("no room for");
+    daemon.wait_for("no space for");
     daemon.wait_for(Daemon::ACCEPTING);
     ledger.must_hold(&daemon);
 }
@@ -117,7 +117,7 @@ fn on_a_full_disk_a_first_start_fails_and_the_firewall_stays_as_it_was() {
     daemon.begin();
     let ended = daemon.wait_for_end();
     assert_eq!(ended.code, Some(1), "{}", ended.said);
-    assert!(ended.said.contains("have room"), "{}", ended.said);
+    assert!(ended.said.contains("have free space"), "{}", ended.said);
     assert_eq!(world.gateway.table(), None);
 
     daemon.mounts().inside(|| fs::remove_file(&ballast)).unwrap();

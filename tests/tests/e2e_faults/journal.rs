@@ -99,7 +99,7 @@ fn a_journal_that_is_gone_is_missed() {
             fs::remove_file(daemon.file("state").join(name)).unwrap();
         }
     };
-    outlives(|_| (), gone, "the replay journal is gone");
+    outlives(|_| (), gone, "the replay journal is missing");
 }
 
 /// The machine comes up again, under another boot id, without what was not synced: the last records.
@@ -114,5 +114,5 @@ fn after_a_power_loss_nothing_counts_that_may_be_forgotten() {
         fs::write(&another, "11111111-2222-3333-4444-555555555555\n").unwrap();
         daemon.mounts().replace(boot, &another);
     };
-    outlives(mount, power_loss, "the machine went down");
+    outlives(mount, power_loss, "the machine stopped without a shutdown");
 }

@@ -99,7 +99,7 @@ fn when_there_were_too_many_changes_to_be_told_of_the_table_is_put_back() {
     world.gateway.nft("flush chain inet sknock input");
     let mark = daemon.mark();
     daemon.signal(Signal::SIGCONT);
-    daemon.wait_since(mark, "another program removed our table");
+    daemon.wait_since(mark, "another program removed table inet sknock");
     assert!(world.gateway.doors().iter().any(|door| door.knock == granted.id()));
     ledger.must_hold(&daemon);
 }

@@ -36,7 +36,7 @@ fn a_list_that_was_half_written_is_not_believed_and_fetched_anew() {
         daemon.settle();
         fs::write(daemon.file("state/crl.der"), &authority.crl()[..length]).unwrap();
         daemon.begin();
-        daemon.wait_for("new revocation list in force");
+        daemon.wait_for("new CRL in force");
         daemon.wait_for(Daemon::ACCEPTING);
         is_refused(&world, &daemon, &Client::named("mallory", &world.client, &authority));
         assert_eq!(fs::read(daemon.file("state/crl.der")).unwrap(), authority.crl());
@@ -88,6 +88,6 @@ fn a_new_list_counts_though_it_cannot_be_saved() {
         daemon.crash();
         daemon.begin();
         daemon.wait_for(Daemon::ACCEPTING);
-        daemon.wait_for("new revocation list in force");
+        daemon.wait_for("new CRL in force");
     }
 }

@@ -81,8 +81,8 @@ fn a_network_process_without_memory_is_started_again_until_it_has_some() {
     // Enough for the privileged process itself; its children have the same limit.
     process::limit(parent, "data", data(parent) + (1 << 20));
     kill(daemon.network(), Signal::SIGKILL).unwrap();
-    daemon.wait_since(mark, "the network process has ended");
-    daemon.wait_since(mark, "the network process ends: Resource temporarily unavailable");
+    daemon.wait_since(mark, "network process exited");
+    daemon.wait_since(mark, "network process exits: Resource temporarily unavailable");
     ledger.must_be_protected();
     ledger.read(&daemon);
     process::limit(parent, "data", 1 << 40);

@@ -20,7 +20,7 @@ fn an_interface_that_comes_up_after_the_start_is_served() {
             alice.open(host, "tcp/22 --timeout 20");
         }
         assert_eq!(world.tcp(22).client, [Found::Open; 2]);
-        assert_eq!(daemon.times_said("the network process has ended"), 0);
+        assert_eq!(daemon.times_said("network process exited"), 0);
     }
 }
 

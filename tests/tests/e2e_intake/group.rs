@@ -15,7 +15,7 @@ fn a_group_that_another_program_has_is_an_error_with_its_remedy() {
     let ended = daemon.wait_for_end();
     assert_eq!(ended.code, Some(69), "{}", ended.said);
     assert!(ended.said.contains("nflogGroup: another program listens to NFLOG group 5344"));
-    assert!(ended.said.contains("choose another group"), "{}", ended.said);
+    assert!(ended.said.contains("set another group"), "{}", ended.said);
     assert_eq!(world.gateway.table(), None, "nothing is closed that nobody could open");
     drop(taken);
     daemon.begin();
@@ -49,7 +49,7 @@ fn a_reload_into_a_taken_group_changes_nothing_and_there_is_a_way_back() {
         daemon.configure(&config);
         let mark = daemon.mark();
         daemon.signal(nix::sys::signal::Signal::SIGHUP);
-        daemon.wait_since(mark, "the last good configuration stays");
+        daemon.wait_since(mark, "The previous configuration stays in force");
         assert_eq!(daemon.network(), process);
     };
     let pfx = authority.file("gate.pfx");

@@ -42,7 +42,7 @@ fn a_bad_list_changes_nothing_and_the_log_says_why() {
             (
                 "another authority's",
                 list(Forge::root("stranger").list(&nobody(9, now, tomorrow))),
-                "issuer is none of",
+                "not a trusted CA",
             ),
             ("older", list(forge.list(&nobody(2, now, tomorrow))), "number is lower"),
             ("earlier", list(forge.list(&nobody(3, now.before(HOUR), tomorrow))), "before"),
@@ -52,20 +52,20 @@ fn a_bad_list_changes_nothing_and_the_log_says_why() {
                 "ended",
             ),
             ("future", list(forge.list(&nobody(9, now.after(HOUR), tomorrow))), "clocks"),
-            ("garbage", list(b"<html>It works!</html>".into()), "no certificate revocation list"),
+            ("garbage", list(b"<html>It works!</html>".into()), "not a CRL in DER"),
             ("empty", list(Vec::new()), "sent nothing"),
             ("endless", Reply::Endless, "larger than"),
-            ("50 MB", list(vec![0x30; 50_000_000]), "no certificate revocation list"),
+            ("50 MB", list(vec![0x30; 50_000_000]), "not a CRL in DER"),
             ("404", Reply::Status(404), "404"),
             ("500", Reply::Status(500), "500"),
-            ("no HTTP", Reply::Raw(b"SSH-2.0-OpenSSH\r\n".into()), "not fetched"),
-            ("silent", Reply::Close, "not fetched"),
+            ("no HTTP", Reply::Raw(b"SSH-2.0-OpenSSH\r\n".into()), "CRL fetch failed"),
+            ("silent", Reply::Close, "CRL fetch failed"),
             ("circle", Reply::Raw(CIRCLE.into()), "redirect"),
         ] {
             scene.web.reply(reply);
             let mark = daemon.mark();
             daemon.reload();
-            let line = daemon.wait_since(mark, "the last good one stays in force");
+            let line = daemon.wait_since(mark, "The previous CRL stays in force");
             assert!(line.contains("WARN") && line.contains(said), "{what}: {line}");
             firm(what);
         }
@@ -86,7 +86,7 @@ fn while_the_web_server_is_silent_or_slow_knocks_are_judged_and_reloads_work() {
             scene.web.request(before);
             firm("slow");
         }
-        daemon.wait_for("timed out; the last good one stays in force");
+        daemon.wait_for("timed out. The previous CRL stays in force");
         firm("given up");
         scene.authority.revoke("alice");
         scene.serve_latest();
@@ -106,7 +106,7 @@ fn a_web_server_that_is_gone_changes_nothing_even_after_kill_9() {
     drop(web);
     daemon.crash();
     daemon.begin();
-    let line = daemon.wait_for("the last good one stays in force");
+    let line = daemon.wait_for("The previous CRL stays in force");
     assert!(line.contains("refused"), "{line}");
     daemon.wait_for("\"accepting knocks\"");
     assert_eq!(scene.verdict(&daemon, &scene.client("mallory")), "revoked");

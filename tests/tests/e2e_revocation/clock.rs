@@ -44,11 +44,11 @@ fn a_list_that_seems_to_have_ended_counts_again_when_the_clock_is_right() {
     assert_eq!(verdict(&scene, &daemon, 2), "revocation-unknown");
     let mark = daemon.mark();
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
-    daemon.wait_since(mark, "failed; the last good configuration stays");
+    daemon.wait_since(mark, "failed. The previous configuration stays in force");
     daemon.crash();
     daemon.begin();
     assert_eq!(daemon.wait_for_end().code, Some(69), "for systemd to try again");
-    assert_eq!(scene.world.tcp(22).stranger, [Refused; 2], "protection stays");
+    assert_eq!(scene.world.tcp(22).stranger, [Refused; 2], "The rules stay");
 
     clock.step_to(0);
     daemon.begin();
@@ -72,15 +72,15 @@ fn a_list_that_seems_not_to_have_begun_is_taken_when_the_clock_is_right() {
     clock.step_to(-TWO_HOURS);
     scene.authority.revoke("mallory");
     scene.serve_latest();
-    daemon.wait_for("revocation list not taken");
+    daemon.wait_for("CRL rejected");
     for _ in 0..2 {
         daemon.crash();
         daemon.begin();
-        daemon.wait_for("revocation list not taken");
-        daemon.wait_for("the last good one stays in force");
+        daemon.wait_for("CRL rejected");
+        daemon.wait_for("The previous CRL stays in force");
     }
     clock.step_to(0);
-    daemon.wait_for("\"new revocation list in force\"");
+    daemon.wait_for("\"new CRL in force\"");
     assert_eq!(scene.verdict(&daemon, &scene.client("mallory")), "revoked");
     assert_eq!(scene.verdict(&daemon, &scene.client("alice")), "granted");
 }

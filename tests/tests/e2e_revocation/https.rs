@@ -67,7 +67,7 @@ fn a_list_comes_over_https_by_name_from_a_web_server_of_a_private_authority() {
     let _web = Openssl::start(&scene, &web_authority);
     let mut daemon = server(&scene, Some(&web_authority));
     daemon.begin();
-    daemon.wait_for("new revocation list in force");
+    daemon.wait_for("new CRL in force");
     daemon.wait_for("\"accepting knocks\"");
     assert_eq!(scene.verdict(&daemon, &scene.client("alice")), "granted");
 }
@@ -83,7 +83,7 @@ fn the_authority_of_a_web_server_is_found_in_a_file_that_was_glued_together() {
     let asked = daemon.ask("check", &[]);
     assert_eq!(asked.code, Some(0), "{}", asked.answer);
     daemon.begin();
-    daemon.wait_for("new revocation list in force");
+    daemon.wait_for("new CRL in force");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn a_new_list_comes(scene: &Scene, daemon: &Daemon<'_>, change: impl FnOnce()) {
     scene.authority.publish(7);
     scene.serve_latest();
     change();
-    daemon.wait_since(mark, "\"new revocation list in force\"");
+    daemon.wait_since(mark, "\"new CRL in force\"");
 }
 
 #[test]
@@ -63,12 +63,12 @@ fn a_resolver_that_appears_after_the_start_is_asked_within_seconds() {
     let mut daemon = server(&scene, &by_name(&scene));
     daemon.begin();
     daemon.wait_for("\"accepting knocks\"");
-    daemon.wait_for("revocation list not fetched");
+    daemon.wait_for("CRL fetch failed");
     scene.authority.revoke("mallory");
     a_new_list_comes(&scene, &daemon, || resolver(&daemon, "/etc/resolv.conf"));
     assert_eq!(scene.verdict(&daemon, &scene.client("mallory")), "revoked");
     assert_eq!(scene.verdict(&daemon, &scene.client("alice")), "granted");
-    assert_eq!(daemon.times_said("the network process has ended"), 0);
+    assert_eq!(daemon.times_said("network process exited"), 0);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn replaced_files_of_name_resolution_are_read_as_they_are_now() {
     comes_after(&format!("{link}; ln -sf /run/now/resolv.conf /etc/resolv.conf"));
     comes_after("sed -i '$d' /etc/hosts; ln -sfn /run/two /run/now");
     comes_after("rm -r /run/two; mkdir /run/two; cp /run/one/resolv.conf /run/two");
-    assert_eq!(daemon.times_said("the network process has ended"), 0);
+    assert_eq!(daemon.times_said("network process exited"), 0);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_name_server_is_asked_by_tcp_if_its_answer_is_too_long() {
     scene.authority.publish(7);
     scene.serve_latest();
     daemon.begin();
-    daemon.wait_for("\"new revocation list in force\"");
+    daemon.wait_for("\"new CRL in force\"");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn replaced_root_certificates_count() {
         daemon.wait_for("\"accepting knocks\"");
         daemon.wait_for("invalid peer certificate");
         put(&daemon, &bundle, &right);
-        daemon.wait_for("\"new revocation list in force\"");
+        daemon.wait_for("\"new CRL in force\"");
     }
 }
 
@@ -176,7 +176,7 @@ fn a_list_comes_by_http_to_a_host_without_any_root_certificates() {
     daemon.mounts().empty(Path::new("/usr/lib/ssl"));
     daemon.export("SSL_CERT_FILE", "/etc/ssl/none.pem");
     daemon.begin();
-    daemon.wait_for("\"new revocation list in force\"");
+    daemon.wait_for("\"new CRL in force\"");
 }
 
 /// As with systemd-resolved, which starts later.
@@ -190,7 +190,7 @@ fn a_link_to_a_resolver_that_is_not_there_yet_is_followed_once_it_is() {
     daemon.mounts().inside(|| symlink(stub, "/etc/resolv.conf")).unwrap();
     daemon.begin();
     daemon.wait_for("\"accepting knocks\"");
-    daemon.wait_for("revocation list not fetched");
+    daemon.wait_for("CRL fetch failed");
     a_new_list_comes(&scene, &daemon, || {
         change(&daemon, "mkdir -p /run/systemd/resolve");
         resolver(&daemon, "/run/systemd/resolve/stub-resolv.conf");

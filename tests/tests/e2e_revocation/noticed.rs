@@ -75,5 +75,5 @@ fn the_server_notices_by_itself_and_asks_only_for_what_is_new() {
     scene.web.reply(Reply::Page(Page::tagged(scene.authority.crl(), "second")));
     until("the revoked client's door closes", || world.tcp(22) == CLOSED);
     assert_eq!(scene.verdict(&daemon, &mallory), "revoked");
-    assert_eq!(daemon.times_said("\"new revocation list in force\""), 2);
+    assert_eq!(daemon.times_said("\"new CRL in force\""), 2);
 }

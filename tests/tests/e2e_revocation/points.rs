@@ -36,8 +36,7 @@ fn a_list_of_one_distribution_point_lets_in_whose_certificate_names_it_and_nobod
     std::fs::write(daemon.file("zoo.pem"), zoo.pem()).unwrap();
     daemon.begin();
     daemon.wait_for("\"accepting knocks\"");
-    daemon
-        .wait_for("the revocation list is about certificates that name http://ca.example/1.crl in");
+    daemon.wait_for("the CRL covers only certificates that name http://ca.example/1.crl in");
 
     let verdict = |serial, points| scene.verdict(&daemon, &client(&scene, &zoo, serial, points));
     assert_eq!(verdict(5, &[HERE]), "granted");
@@ -50,7 +49,7 @@ fn a_list_of_one_distribution_point_lets_in_whose_certificate_names_it_and_nobod
     let other = List { number: 2, revoked: &[&[5]], ..list };
     scene.web.reply(Reply::Page(Page::plain(zoo.list_at(&other, ELSEWHERE))));
     daemon.reload();
-    daemon.wait_for("it covers others than the list in force");
+    daemon.wait_for("it covers other certificates than the CRL in force");
     let verdict = |serial, points| scene.verdict(&daemon, &client(&scene, &zoo, serial, points));
     assert_eq!(verdict(6, &[HERE]), "revoked");
     assert_eq!(verdict(7, &[ELSEWHERE]), "revocation-unknown");

@@ -17,10 +17,10 @@ fn a_proxy_in_the_environment_is_not_asked_and_the_log_says_so() {
         daemon.export(name, &format!("http://{WEB}:{PROXY}"));
     }
     let checked = daemon.ask("check", &[]);
-    let told = "environment variable http_proxy: no proxy is used to fetch the lists of crlUrl";
+    let told = "environment variable http_proxy: sknockd does not use proxies to fetch from crlUrl";
     assert!(checked.answer.contains(told), "{checked:?}");
     daemon.begin();
-    daemon.wait_for("new revocation list in force");
+    daemon.wait_for("new CRL in force");
     assert_eq!(daemon.times_said(told), 1);
     assert!(proxy.requests().is_empty(), "{:?}", proxy.requests());
     assert!(!scene.web.requests().is_empty());

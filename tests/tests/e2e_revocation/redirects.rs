@@ -60,8 +60,8 @@ fn no_redirect_leads_to_this_host_or_to_another_in_a_private_network() {
         scene.web.reply(to(&format!("http://{host}:{HTTP}/secret")));
         let mark = daemon.mark();
         daemon.reload();
-        let line = daemon.wait_since(mark, "the last good one stays in force");
-        assert!(line.contains("redirects to") && line.contains("not public"), "{host}: {line}");
+        let line = daemon.wait_since(mark, "The previous CRL stays in force");
+        assert!(line.contains("redirected to") && line.contains("not a public"), "{host}: {line}");
     }
     assert_eq!((own.requests().len(), neighbour.requests().len()), (0, 0), "nobody was asked");
     assert_eq!(scene.verdict(&daemon, &scene.client("alice")), "granted");
@@ -76,8 +76,8 @@ fn a_redirect_to_a_port_that_no_address_has_is_told() {
         scene.web.reply(to(&place));
         let mark = daemon.mark();
         daemon.reload();
-        let line = daemon.wait_since(mark, "the last good one stays in force");
-        assert!(line.contains("redirects to port"), "{place}: {line}");
+        let line = daemon.wait_since(mark, "The previous CRL stays in force");
+        assert!(line.contains("redirected to port"), "{place}: {line}");
     }
     assert_eq!(other.requests().len(), 0);
 }
@@ -97,7 +97,7 @@ fn redirects_to_the_same_machine_and_to_public_addresses_are_followed() {
         let list = Reply::Page(Page::plain(scene.authority.crl()));
         web.reply_in_turn([to(&format!("{host}/moved")), list]);
         daemon.reload();
-        daemon.wait_since(mark, "\"new revocation list in force\"");
+        daemon.wait_since(mark, "\"new CRL in force\"");
         assert!(web.request(before + 1).line.starts_with("GET /moved "), "{host}");
     }
 }

@@ -15,7 +15,7 @@ use sknock_tests::{Captive, Client, Config, Daemon, Page, Reply, process};
 use crate::scene::Scene;
 
 /// What a refused list is told by.
-const OLDER: &str = "it is older than one that was in force here";
+const OLDER: &str = "it is older than a CRL that was in force here";
 
 struct Rollback {
     scene: Scene,
@@ -84,7 +84,7 @@ fn an_older_file_at_a_reload_is_refused_and_who_was_revoked_stays_out() {
         let refused = daemon.wait_since(mark, OLDER);
         assert!(refused.contains(&format!("number {number:02x}")), "{refused}");
         assert!(refused.contains("number 07"), "both are named: {refused}");
-        daemon.wait_since(mark, "the last good configuration stays");
+        daemon.wait_since(mark, "The previous configuration stays in force");
         assert_eq!(rollback.verdicts(&daemon), ["granted", "revoked"]);
     }
 }
@@ -119,7 +119,7 @@ fn a_list_that_was_fetched_is_not_replaced_by_an_older_file_while_the_web_server
     daemon.settle();
     daemon.begin();
     daemon.wait_for("\"accepting knocks\"");
-    daemon.wait_for("new revocation list in force");
+    daemon.wait_for("new CRL in force");
     assert_eq!(rollback.verdicts(&daemon), ["granted", "revoked"]);
     scene.web.reply(Reply::Status(503));
     put(&daemon, &rollback.list(6, 20, &[]));
@@ -183,9 +183,9 @@ fn a_network_process_that_follows_names_knows_how_new_lists_were() {
     put(&daemon, &rollback.list(6, 20, &[]));
     let mark = daemon.mark();
     fs::write(daemon.file("web-ca.pem"), authority("other")).unwrap();
-    daemon.wait_since(mark, "a network process starts that sees them");
+    daemon.wait_since(mark, "Starting a new network process, which reads them");
     daemon.wait_since(mark, OLDER);
-    daemon.wait_since(mark, "the last good configuration stays");
+    daemon.wait_since(mark, "The previous configuration stays in force");
     assert_eq!(rollback.verdicts(&daemon), ["granted", "revoked"]);
 }
 
@@ -222,7 +222,7 @@ fn a_captured_network_process_lowers_no_mark_and_raises_none_beyond_now() {
     claim(&rollback, &captive, rollback.begun.before(10 * HOUR), 255);
     claim(&rollback, &captive, rollback.begun.after(HOUR), 255);
     claim(&rollback, &captive, Timestamp::from_secs(u64::MAX), 255);
-    daemon.wait_for("it would be from the future");
+    daemon.wait_for("its date is in the future");
     daemon.crash();
     put(&daemon, &rollback.list(6, 20, &[]));
     daemon.begin();
@@ -249,9 +249,9 @@ fn a_list_that_came_while_a_new_network_process_was_on_its_way_is_known_to_it() 
     claim(&rollback, &captive, rollback.begun.before(5 * HOUR), 8);
     captive.release();
     kill(new, Signal::SIGCONT).unwrap();
-    daemon.wait_since(mark, "the new network process is started once more");
+    daemon.wait_since(mark, "Starting the new network process again");
     daemon.wait_since(mark, OLDER);
-    daemon.wait_since(mark, "the last good configuration stays");
+    daemon.wait_since(mark, "The previous configuration stays in force");
     assert_eq!(rollback.verdicts(&daemon), ["granted", "revoked"]);
 }
 

@@ -40,7 +40,7 @@ fn a_revocation_that_was_fetched_outlives_the_web_server_and_a_crash() {
     web.reply(page());
     let mark = daemon.mark();
     daemon.reload();
-    daemon.wait_since(mark, "\"new revocation list in force\"");
+    daemon.wait_since(mark, "\"new CRL in force\"");
     assert_eq!(scene.verdict(&daemon, &mallory), "revoked");
 
     drop(web);
@@ -49,7 +49,7 @@ fn a_revocation_that_was_fetched_outlives_the_web_server_and_a_crash() {
     daemon.wait_for("\"accepting knocks\"");
     assert_eq!(scene.verdict(&daemon, &mallory), "revoked");
     assert_eq!(scene.verdict(&daemon, &alice), "granted");
-    assert_eq!(daemon.times_said("is not taken"), 0, "that the first list is older is no fault");
+    assert_eq!(daemon.times_said("rejected"), 0, "that the first list is older is no fault");
     assert_eq!(fs::read(daemon.file("crl.der")).unwrap(), first, "it is the administrator's");
 
     let checked = daemon.ask("check", &[]);
@@ -118,7 +118,7 @@ fn a_list_that_found_no_room_on_the_disk_is_saved_once_there_is_some() {
     scene.authority.revoke("mallory");
     scene.serve_latest();
     daemon.reload();
-    daemon.wait_since(mark, "\"new revocation list in force\"");
+    daemon.wait_since(mark, "\"new CRL in force\"");
     daemon.wait_since(mark, "cannot write");
     let saved = || daemon.mounts().inside(|| fs::read(state.join("crl.der")).ok());
     assert_ne!(saved(), Some(scene.authority.crl()));

@@ -92,7 +92,7 @@ fn twins_of_one_name_at_two_addresses_each_revoke_their_own_and_both_are_kept() 
         let mut daemon = twins.daemon(&twins.config().set("crlUrl", &urls));
         daemon.begin();
         daemon.wait_for("\"accepting knocks\"");
-        until("both lists are there", || daemon.times_said("new revocation list in force") == 2);
+        until("both lists are there", || daemon.times_said("new CRL in force") == 2);
         assert_eq!(twins.verdicts(&daemon), EACH_ITS_OWN);
         // Both are on the disk: nobody is needed for the next start.
         for web in &webs {
@@ -117,7 +117,7 @@ fn twins_of_one_name_in_a_file_and_at_an_address_each_revoke_their_own() {
         std::fs::write(daemon.file("crl.der"), in_the_file).unwrap();
         daemon.begin();
         daemon.wait_for("\"accepting knocks\"");
-        daemon.wait_for("new revocation list in force");
+        daemon.wait_for("new CRL in force");
         assert_eq!(twins.verdicts(&daemon), EACH_ITS_OWN);
     }
 }
@@ -128,11 +128,11 @@ fn a_twin_without_a_list_is_named_and_its_certificates_are_refused() {
     let mut daemon = twins.daemon(&twins.config().set("crlFile", "crl.der"));
     std::fs::write(daemon.file("crl.der"), &twins.lists()[1]).unwrap();
     let checked = daemon.ask("check", &[]);
-    let named = checked.answer.matches(&format!("no list of CN={NAME}")).count();
+    let named = checked.answer.matches(&format!("no CRL of CN={NAME}")).count();
     assert_eq!(named, 1, "{checked:?}");
     daemon.begin();
     let warning = daemon.wait_for(&format!("\"issuer\":\"CN={NAME} (CA certificate "));
-    assert!(warning.contains("there is no revocation list of this issuer"), "{warning}");
+    assert!(warning.contains("no CRL of this CA is available"), "{warning}");
     daemon.wait_for("\"accepting knocks\"");
     let unknown = "revocation-unknown";
     assert_eq!(twins.verdicts(&daemon), [unknown, unknown, "granted", "revoked"]);
@@ -147,7 +147,7 @@ fn what_one_twin_revokes_closes_nothing_that_the_other_has_issued() {
     let mut daemon = twins.daemon(&twins.config().set("crlUrl", &urls));
     daemon.begin();
     daemon.wait_for("\"accepting knocks\"");
-    until("both lists are there", || daemon.times_said("new revocation list in force") == 2);
+    until("both lists are there", || daemon.times_said("new CRL in force") == 2);
     let [old, new] = [(&twins.old, "tcp/22"), (&twins.new, "tcp/2222")];
     let allow = |service| sknock_tests::forge::allows(service);
     for (of, service) in [old, new] {

@@ -67,13 +67,13 @@ impl Booted<'_> {
     }
 
     fn must_judge(&self) {
-        let status = "protecting; knocks are judged";
-        until("knocks are judged", || self.property("StatusText") == status);
+        let status = "protecting: rules loaded, knocks are processed";
+        until("knocks are processed", || self.property("StatusText") == status);
         self.must_open();
     }
 
     fn must_be_protected(&self) {
-        assert_eq!(self.world.tcp(22).stranger, [Refused; 2], "protection stays");
+        assert_eq!(self.world.tcp(22).stranger, [Refused; 2], "The rules stay");
     }
 
     /// On trial, by root's own hand; then for good.
@@ -97,11 +97,11 @@ impl Booted<'_> {
         let config = format!("{CONFIG}crlUrl = http://lists.example.org:8000/crl.der\n");
         self.machine.write("/etc/sknock/config.ini", config.as_bytes(), 0o640);
         self.run("systemctl reload sknockd");
-        until("it is not known yet", || self.said("sknockd", "revocation list not fetched") > 0);
+        until("it is not known yet", || self.said("sknockd", "CRL fetch failed") > 0);
         let hosts = format!("127.0.0.1 localhost\n{} lists.example.org\n", World::STRANGER[0]);
         self.machine.write("/etc/hosts.new", hosts.as_bytes(), 0o644);
         self.run("mv /etc/hosts.new /etc/hosts");
-        until("it is fetched", || self.said("sknockd", "new revocation list in force") == 1);
+        until("it is fetched", || self.said("sknockd", "new CRL in force") == 1);
         self.must_judge();
     }
 
@@ -127,7 +127,7 @@ impl Booted<'_> {
         let wrong = b"[DEFAULT]\nfirewallPolicy = perhaps\n";
         self.machine.write("/etc/sknock/config.ini", wrong, 0o644);
         self.run("systemctl reload sknockd");
-        let last = "reload failed; running with the last good configuration";
+        let last = "reload failed. The previous configuration stays in force";
         until("the broken file is told of", || self.property("StatusText") == last);
         self.must_open();
         self.machine.systemctl("restart sknockd");

@@ -33,7 +33,7 @@ fn root_tries_out_and_confirms_what_the_units_user_runs() {
     assert_eq!(seen(), [CLOSED, EVERYBODY]);
     daemon.crash();
     daemon.begin();
-    daemon.wait_for("going on with the configuration from before that");
+    daemon.wait_for("Using the configuration from before the trial");
     daemon.wait_for(Daemon::ACCEPTING);
     assert_eq!(seen(), [EVERYBODY, CLOSED]);
 }
@@ -59,5 +59,5 @@ fn root_starts_by_hand_where_the_unit_has_run_and_closes_what_was_opened() {
     assert_eq!(asked.code, Some(0), "{}", asked.errors);
     assert!(asked.answer.contains("closed: 1; had ended by themselves: 0"), "{}", asked.answer);
     assert_eq!(daemon.times_said("annot"), 0);
-    assert_eq!(daemon.times_said("will not reach"), 0);
+    assert_eq!(daemon.times_said("cannot reach"), 0);
 }

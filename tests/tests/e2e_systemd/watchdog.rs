@@ -66,7 +66,7 @@ fn a_network_process_that_stands_still_silences_the_watchdog_and_is_replaced() {
     systemd.until(Limit::new(Duration::from_secs(2)));
     assert_eq!(systemd.until(Limit::new(SILENCE)), [""; 0]);
     let waiting = ledger.knock();
-    daemon.wait_since(mark, "does not answer and is ended");
+    daemon.wait_since(mark, "did not answer in time");
     daemon.wait_since(mark, Daemon::ACCEPTING);
     assert_ne!(daemon.network(), still);
     systemd.forget();

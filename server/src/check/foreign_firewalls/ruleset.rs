@@ -61,9 +61,9 @@ impl Ruleset {
     /// Objects of kinds that are not known are left out; they decide nothing.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         let mut listed: Value =
-            serde_json::from_slice(json).map_err(|error| format!("it is no JSON: {error}"))?;
+            serde_json::from_slice(json).map_err(|error| format!("not valid JSON: {error}"))?;
         let Some(Value::Array(objects)) = listed.get_mut("nftables").map(Value::take) else {
-            return Err("it has no \"nftables\"".to_owned());
+            return Err("the key \"nftables\" is missing".to_owned());
         };
         let mut ruleset = Self::default();
         for object in objects {

@@ -28,26 +28,27 @@ pub(super) fn examine(
     let severity = if usable { Severity::Warning } else { Severity::Error };
     for Attempt { url, outcome } in &host.attempts {
         let Err(why) = outcome else { continue };
-        let (why, remedy) = why.split_once("; ").unwrap_or((why, REMEDY));
-        let what = format!("crlUrl: a start gets no list from {url}: {why}");
+        let (why, remedy) = why.split_once(". ").unwrap_or((why, REMEDY));
+        let what = format!("crlUrl: cannot get a CRL from {url}: {why}");
         findings.push(Finding { severity, what, remedy: remedy.to_owned() });
     }
     if !lists.is_empty() {
         return;
     }
-    let what = "crlUrl: no list is there yet";
+    let what = "crlUrl: no CRL is available yet";
     findings.push(if host.attempts.is_empty() {
-        let remedy = "make sure that it can be: a start without any list fails, and closes nothing";
-        Finding::note(format!("{what}; it will be fetched"), remedy)
+        let remedy = "Make sure that this works: without any CRL the start fails, and no rules \
+                      are loaded";
+        Finding::note(format!("{what}. sknockd fetches it at the start"), remedy)
     } else {
-        let remedy = "correct crlUrl, or put a list into crlFile";
+        let remedy = "Correct crlUrl, or put a CRL into crlFile";
         Finding::error(format!("{what}, and none can be fetched: a start would fail"), remedy)
     });
 }
 
 /// What to do if the error does not say.
-const REMEDY: &str = "correct it, or look at the web server and at firewalls on the way: without a new \
-                      list all knocks are refused in the end";
+const REMEDY: &str = "Check crlUrl, the web server and firewalls on the path. Without a new CRL \
+                      the server will refuse all knocks with certificates of that CA";
 
 /// The process that has fetched it knew those in the files, too: it is not older than they are.
 fn take(url: &str, sighted: &Sighted, lists: &mut Vec<KnownList>) {

@@ -47,7 +47,10 @@ impl MarkStore {
             .open(path)?;
         let found = file.metadata()?;
         if !found.is_file() || found.nlink() != 1 {
-            return Err(io::Error::other("it is no plain file, or has a second name"));
+            return Err(io::Error::other(
+                "it is not a regular file, or has a second name (hard \
+                                         link)",
+            ));
         }
         if found.uid() != keeper.uid() {
             fchown(&file, Some(keeper.uid()), Some(keeper.gid()))?;
@@ -103,7 +106,7 @@ fn prepare(folder: &Path) -> io::Result<fs::Metadata> {
     if found.is_dir() && ours && found.mode() & 0o022 == 0 {
         return Ok(found);
     }
-    Err(io::Error::other("its folder is none that only root, or the unit's user, can write to"))
+    Err(io::Error::other("its directory must be writable only by root or by the user of the unit"))
 }
 
 /// What the file has, which is not changed.

@@ -67,7 +67,7 @@ impl Supervisor {
             let answered = if self.protected {
                 self.gate_service.close(&which, now)
             } else {
-                Answered::failed("it has not put its protection up yet; try again")
+                Answered::failed("the server has not loaded its rules yet. Try again")
             };
             closing.answer(&answered, &from);
         }
@@ -134,7 +134,7 @@ impl GateService {
                 answered
             }
             Err(error) => {
-                error!(target: "gate", "not closed as was asked: {error}");
+                error!(target: "gate", "cannot close grants on request: {error}");
                 Answered::failed(error)
             }
         }
@@ -150,7 +150,7 @@ impl GateService {
         if !changes.added.is_empty()
             && let Err(error) = self.gate.report_added_externally(&changes.added, now)
         {
-            error!(target: "gate", "what others have opened cannot be closed: {error}");
+            error!(target: "gate", "cannot close elements that others added: {error}");
         }
         self.tell_of_the_rest();
     }
@@ -160,7 +160,8 @@ impl GateService {
         if changes.overrun {
             match self.gate.missing(now) {
                 Ok(doors) => closed.extend(doors),
-                Err(error) => warn!(target: "gate", "doors closed by hand may open again: {error}"),
+                Err(error) => warn!(target: "gate", "grants that were closed with nft may become \
+                                                     active again: {error}"),
             }
         }
         if closed.is_empty() {
@@ -192,7 +193,8 @@ impl GateService {
         if let Some(error) = self.gate.save_error() {
             error!(
                 target: "gate",
-                "grants cannot be written down: {error}; a restart now would close them"
+                "cannot save grants: {error}. After a restart sknockd does not know the active \
+                 grants, and a revocation cannot end their connections"
             );
         }
         self.tell_of_cuts();

@@ -67,7 +67,8 @@ impl Supervisor {
         self.names.due = now.after(AFTER * 2u32.pow(self.names.failures.min(6)));
         self.names.failures = self.names.failures.saturating_add(1);
         info!(
-            "files that name resolution or TLS reads were replaced; a network process starts that sees them"
+            "files for name resolution or TLS changed. Starting a new network process, which \
+             reads them"
         );
         self.renewed = false;
         // What is wrong was told, and the current process stays.

@@ -23,17 +23,15 @@ impl Supervisor {
         let Some(mut next) = self.next.take() else { return };
         next.kill();
         self.renewed = true;
-        info!(
-            "a newer revocation list came meanwhile: the new network process is started once more"
-        );
+        info!("a newer CRL arrived during the reload. Starting the new network process again");
         if let Ok(network) = self.spawner.start(&next.settings) {
             self.next = Some(network);
             return;
         }
         self.no_trial();
         self.spawner.settle(&self.settings);
-        error!("the new network process cannot be started; the last good configuration stays");
-        self.notify.ready("reload failed; running with the last good configuration");
+        error!("cannot start the new network process. The previous configuration stays in force");
+        self.notify.ready("reload failed. The previous configuration stays in force");
         if self.current.is_none() {
             self.again.schedule(now);
         }

@@ -33,10 +33,13 @@ impl Supervisor {
             return;
         }
         if let Outcome::Failed(error) = self.gate_service.gate.install(now) {
-            error!("suspended meanwhile, and grants cannot be shortened: {error}; trying again");
+            error!(
+                "the machine was suspended, and grants cannot be shortened: {error}. Trying \
+                    again"
+            );
             return;
         }
-        info!("the machine was suspended; grants are shorter by that time");
+        info!("the machine was suspended: grants shortened by that time");
         self.suspended = Suspended(suspended);
     }
 }

@@ -80,7 +80,10 @@ impl TrialWatch {
         };
         let kept = running.or(self.earlier.as_ref()).filter(|_| !tried_already);
         if let Some(Err(error)) = kept.map(|settings| self.saved_configs.rollback.save(settings)) {
-            error!("what to go back to cannot be written down: {error}; so nothing comes on trial");
+            error!(
+                "cannot save the configuration for a rollback: {error}. The trial does not \
+                    start"
+            );
             return Response::Failed;
         }
         let outcome = gate_service.gate.apply_on_trial(
@@ -128,7 +131,7 @@ impl Supervisor {
     /// What the service manager shows.
     pub(super) fn status(&self, now: BootInstant) -> String {
         match self.gate_service.gate.trial() {
-            None => "protecting; knocks are judged".to_owned(),
+            None => "protecting: rules loaded, knocks are processed".to_owned(),
             Some(trial) => {
                 let left = seconds_left(trial, now);
                 format!("on trial, {left} s left to confirm (sknockd confirm)")
@@ -149,7 +152,7 @@ impl Supervisor {
     /// What is on trial stays. Too late is too late: the kernel has gone back already.
     pub(super) fn confirm(&mut self, now: BootInstant) {
         match self.gate_service.gate.trial() {
-            None => return warn!("nothing is on trial, so there is nothing to confirm"),
+            None => return warn!("no trial is active: nothing to confirm"),
             Some(trial) if trial.is_over(now) => return,
             Some(_) => {}
         }
@@ -166,12 +169,15 @@ impl Supervisor {
             self.notify.status(&self.status(now));
             self.restore_at = None;
         } else {
-            error!("the confirmation has failed; the trial goes on, so try again");
+            error!("the confirmation failed. The trial continues; run `sknockd confirm` again");
             let before = self.trial.before.as_ref();
             if let Some(Err(error)) =
                 before.map(|settings| self.trial.saved_configs.rollback.save(settings))
             {
-                error!("what to go back to cannot be written down: {error}; do not restart now");
+                error!(
+                    "cannot save the configuration for a rollback: {error}. Do not restart \
+                        sknockd now"
+                );
             }
         }
     }
@@ -192,13 +198,13 @@ impl Supervisor {
 
     fn abort_first_start(&mut self) -> ExitCode {
         error!(
-            "not confirmed in time: protection is removed, and this server ends. Could you get in? \
-             Then start again, and confirm: `sknockd confirm`. If not: the lines above, or \
-             `sknockd check`, say why"
+            "not confirmed in time: rules removed, sknockd exits. If a new connection worked: \
+             start sknockd again and run `sknockd confirm`. If not: see the lines above or \
+             `sknockd check`"
         );
         self.notify.stopping();
         if let Err(error) = self.gate_service.gate.remove() {
-            error!("the table cannot be removed: {error}; the kernel has opened it already");
+            error!("cannot remove the table: {error}. The kernel no longer applies its rules");
         }
         self.trial.forget();
         self.finish();
@@ -217,8 +223,8 @@ impl Supervisor {
         self.restore_at = None;
         error!(
             config = %self.config.display(),
-            "not confirmed in time: back to the configuration from before; correct the file, it \
-             still says what was on trial"
+            "not confirmed in time: rolled back to the previous configuration. Correct the file; \
+             it still has the settings of the trial"
         );
         (self.trial.before, self.trial.asked, self.trial.retry_at) = (None, None, None);
         self.settings = before;
@@ -230,7 +236,7 @@ impl Supervisor {
             Ok(network) => self.next = Some(network),
             Err(_) => self.again.schedule(now),
         }
-        self.notify.ready("not confirmed in time; back to the configuration from before");
+        self.notify.ready("not confirmed in time: rolled back to the previous configuration");
     }
 
     /// An order to stop is no confirmation. What to do about the table; whether it was about a trial.
@@ -238,10 +244,10 @@ impl Supervisor {
         let trial = self.gate_service.gate.trial().map(sknock_gate::TrialState::is_first);
         self.trial.saved_configs.rollback.forget();
         if trial? {
-            warn!("stopped before anybody has confirmed: protection is removed");
+            warn!("stopped before the trial was confirmed: rules removed");
             return Some(self.remove_table());
         }
-        warn!("stopped before anybody has confirmed: back to the rules from before");
+        warn!("stopped before the trial was confirmed: rolled back to the previous rules");
         let outcome = self.gate_service.gate.roll_back(now);
         self.gate_service.log_outcome(&outcome, now);
         if let Some(before) = self.trial.before.take() {

@@ -31,15 +31,15 @@ impl Supervisor {
             self.notify.alive();
         }
         if let Some(current) = self.current.as_mut().filter(|current| current.is_unresponsive()) {
-            end(current, "does not answer");
+            end(current, "did not answer in time");
         }
         if let Some(next) = self.next.as_mut().filter(|next| next.is_late(now, START)) {
-            end(next, "does not get ready");
+            end(next, "did not start in time");
         }
     }
 }
 
 fn end(network: &mut NetworkProcess, why: &str) {
-    error!(pid = network.pid(), "the network process {why} and is ended");
+    error!(pid = network.pid(), "the network process {why}. Killing it");
     network.kill();
 }

@@ -99,7 +99,7 @@ pub(super) fn tcp() -> Vec<Probe> {
         probes.extend(ip(&Packet::tcp(flags), &format!("flags {name}")));
     }
     for (name, fault) in [
-        ("a wrong checksum", Fault::Checksum),
+        ("wrong checksum", Fault::Checksum),
         ("a header of 0 bytes", Fault::HeaderWords(0)),
         ("a header of 16 bytes", Fault::HeaderWords(4)),
         ("a header that is longer than all", Fault::HeaderWords(15)),
@@ -131,7 +131,7 @@ pub(super) fn udp() -> Vec<Probe> {
     for length in [1, DATAGRAM_LENGTH] {
         probes.extend(ip(&plain(length), &format!("{length} bytes")));
         for (name, fault, only) in [
-            ("a wrong checksum", Fault::Checksum, None),
+            ("wrong checksum", Fault::Checksum, None),
             ("no checksum", Fault::Unsummed, Some(false)),
         ] {
             let packet = Packet { fault, ..plain(length) };
