@@ -229,7 +229,7 @@ fn what_the_original_read_otherwise_is_named() {
         ("  continued", "4: an indented line"),
         ("[other]", "4: a section other than"),
         ("other = 1", "4: unknown key"),
-        ("firewallPolicy = none\nfirewallPolicy = reject", "5: firewallPolicy stands here"),
+        ("firewallPolicy = none\nfirewallPolicy = reject", "5: duplicate key firewallPolicy"),
         ("crlFile = certificates/devca.crl\nPFXPasswd = portknocking", "4: crlFile:"),
     ] {
         let text = format!("[DEFAULT]\n{base}{line}\n");

@@ -26,7 +26,7 @@ pub(crate) fn issued(issued: &Issued) -> CommandReport {
     let mut line = |line: String| text.extend([line.as_str(), "\n"]);
     match entry.kind {
         CertificateKind::Server => {
-            line(format!("wrote {}: keep it on the server only", pfx.display()))
+            line(format!("wrote {}: keep it on the server only", pfx.display()));
         }
         CertificateKind::Client => {
             line(format!("wrote {}: for {} only", pfx.display(), entry.name));

@@ -100,7 +100,7 @@ pub(super) fn judge(json: &[u8], settings: &Settings) -> Result<Conflicts, Strin
                 others.closed.push(format!("{chain} drops {services} ({place})"));
             }
             Judgement::Partly(place) => {
-                others.unclear.push(format!("{chain} accepts {services} only in part ({place})"))
+                others.unclear.push(format!("{chain} accepts {services} only in part ({place})"));
             }
             Judgement::Unclear(place) => others.unclear.push(format!(
                 "{chain}: the rules for {services} could not be evaluated ({place})"

@@ -87,7 +87,7 @@ fn connected(host: &mut Host) {
             host.sessions = sessions;
         }
         Err(error) => {
-            host.unlooked.push(format!("connections to ports that will need a grant: {error}"))
+            host.unlooked.push(format!("connections to ports that will need a grant: {error}"));
         }
     }
 }

@@ -34,7 +34,7 @@ fn with_nothing_on_trial_there_is_nothing_to_confirm() {
     assert!(asked.errors.contains("nothing is on trial"), "{}", asked.errors);
     // From elsewhere, too, the signal does nothing.
     daemon.signal(nix::sys::signal::Signal::SIGUSR1);
-    daemon.wait_for("nothing is on trial");
+    daemon.wait_for("no trial is active");
     assert_eq!(world.gateway.table(), table);
 }
 

@@ -49,7 +49,7 @@ fn a_bad_list_changes_nothing_and_the_log_says_why() {
             (
                 "expired",
                 list(forge.list(&nobody(9, now.before(2 * HOUR), now.before(HOUR)))),
-                "ended",
+                "expired",
             ),
             ("future", list(forge.list(&nobody(9, now.after(HOUR), tomorrow))), "clocks"),
             ("garbage", list(b"<html>It works!</html>".into()), "not a CRL in DER"),
