@@ -17,7 +17,7 @@ pub enum CrlError {
     NotACrl,
     /// The format of 1988, without extensions.
     #[error(
-        "it has the old v1 format, without extensions. Give openssl ca a crlnumber file and \
+        "it is in the old v1 format, without extensions. Give openssl ca a crlnumber file and \
          crl_extensions = ... with authorityKeyIdentifier=keyid, then create it again (-gencrl)"
     )]
     Version1,
@@ -52,7 +52,7 @@ pub enum CrlError {
     Delta,
     /// Covers only some certificates or reasons.
     #[error(
-        "it is partial: its issuingDistributionPoint has {field}. Publish a complete CRL without \
+        "it covers only a part: its issuingDistributionPoint has {field}. Publish a complete CRL without \
          that"
     )]
     Partial {
@@ -117,7 +117,7 @@ pub enum CrlError {
     },
     /// Older than one that was in force earlier, perhaps in another process.
     #[error(
-        "it is older than a CRL that was in force here: {offered} after {newest}. An outdated \
+        "it is older than one that was in force here: {offered} after {newest}. An outdated \
          CRL is being served (mirror, backup or attack). If this CRL is intended, let the CA \
          issue a newer one"
     )]

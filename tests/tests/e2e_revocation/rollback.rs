@@ -15,7 +15,7 @@ use sknock_tests::{Captive, Client, Config, Daemon, Page, Reply, process};
 use crate::scene::Scene;
 
 /// What a refused list is told by.
-const OLDER: &str = "it is older than a CRL that was in force here";
+const OLDER: &str = "it is older than one that was in force here";
 
 struct Rollback {
     scene: Scene,
