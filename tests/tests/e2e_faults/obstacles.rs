@@ -36,7 +36,7 @@ fn is_no_obstacle(obstruct: impl Fn(&Path), is_renamed: impl Fn(&str) -> bool) {
     daemon.begin();
     daemon.wait_for(Daemon::ACCEPTING);
     for name in NAMES.into_iter().filter(|name| is_renamed(name)) {
-        daemon.wait_for(&format!("{name}.unusable-1 now"));
+        daemon.wait_for(&format!("{name}.unusable-1;"));
         assert!(state.join(format!("{name}.unusable-1")).symlink_metadata().is_ok(), "{name}");
     }
     let mallory = Client::named("mallory", &world.client, &authority);
@@ -49,7 +49,7 @@ fn is_no_obstacle(obstruct: impl Fn(&Path), is_renamed: impl Fn(&str) -> bool) {
         daemon.crash();
         daemon.begin();
         daemon.wait_for(Daemon::ACCEPTING);
-        assert_eq!(daemon.times_said("cannot be used"), 0);
+        assert_eq!(daemon.times_said("cannot use"), 0);
     }
     assert_eq!(fs::read(state.join("crl.der")).unwrap(), authority.crl());
 }
