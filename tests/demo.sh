@@ -3,7 +3,7 @@
 # a network namespace of its own. Every command is shown, run, and held to its outcome.
 #
 # Usage, as root: tests/demo.sh FOLDER_OF_THE_PROGRAMS. The host's own firewall is not touched.
-# Ends with 0 only if everything went as told.
+# Exit status 0 only if every step had the expected result.
 set -euo pipefail
 # Whatever the caller's are: nobody must be able to walk to the network process's files, and programs'
 # words are looked at.
