@@ -10,6 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
+use crate::state_in_force::LastInForce;
 
 /// Everything that the network process is given.
 #[derive(Debug, Deserialize, Serialize)]
@@ -20,6 +21,8 @@ pub struct Handover {
     pub parent: i32,
     /// Which boot of the machine this is.
     pub boot: String,
+    /// Which state directory was in force last.
+    pub last_state: LastInForce,
     /// How new each issuer's newest revocation list was: entries of `marks.rs`.
     pub marks: Vec<Vec<u8>>,
     /// The open descriptors, by number.

@@ -34,5 +34,6 @@ pub mod print;
 mod readable;
 pub mod refused_knocks;
 pub mod replay;
+pub mod state_in_force;
 pub mod supervisor;
 pub mod trial;

@@ -35,7 +35,7 @@ use crate::crl::{self, MAX_LIST, Refresh, Timeouts};
 use crate::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use crate::handover::Handover;
 use crate::messages::NetworkReport;
-use crate::replay::Journal;
+use crate::replay::{Journal, Past};
 use crate::{aside, clock, crl_marks, keys, log};
 
 /// Lives the life of the network process, from the handover in descriptor `number` to its end.
@@ -72,7 +72,7 @@ impl From<std::io::Error> for ExitError {
 
 /// Everything up to the moment when only the state directory is missing.
 fn prepare(number: RawFd) -> Result<Ready, ExitError> {
-    let Handover { settings, parent, boot, marks, descriptors } =
+    let Handover { settings, parent, boot, last_state, marks, descriptors } =
         Handover::unpack(Inherited::new([number]).take(number)?)?;
     Inherited::new(descriptors.all()).close_others()?;
     log::begin(settings.process.log);
@@ -108,7 +108,8 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
     let orders = Orders(orders);
     orders.report(NetworkReport::Prepared)?;
     let boot = boot.parse().map_err(|error: crate::replay::NotABootId| error.to_string())?;
-    Ok(Ready { settings, boot, orders, doors, gate, verifier, refresh })
+    let past = Past { boot, last_state };
+    Ok(Ready { settings, past, orders, doors, gate, verifier, refresh })
 }
 
 /// Renames what an earlier network process may have put in the way of our files: behind the walls that is

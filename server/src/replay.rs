@@ -26,7 +26,7 @@ mod state_dir;
 use sknock_protocol::{Encapsulation, KnockId, Refusal, Timestamp, VerifiedKnock};
 
 pub use boot::{BootId, NotABootId};
-pub use journal::{Journal, JournalError, RecoveryReport};
+pub use journal::{Journal, JournalError, Past, RecoveryReport};
 pub use memory::Memory;
 pub use recovery::History;
 pub use shares::KnockOwner;

@@ -11,6 +11,7 @@ mod child_log;
 mod closing;
 mod files;
 mod knock_sockets;
+mod last_state;
 mod list;
 mod log_budget;
 pub(crate) mod marks;
@@ -34,6 +35,7 @@ use tracing::{error, warn};
 
 use self::closing::CloseSocket;
 use self::files::{Files, Unusable};
+use self::last_state::LastState;
 pub(crate) use self::list::acting_as;
 use self::previous_run::PreviousRun;
 pub(crate) use self::privilege::Account;
@@ -109,6 +111,7 @@ struct PreviousState {
     grants: Option<(GrantFile, Option<SavedGrants>)>,
     /// Where it is kept which revocation lists were in force, if that cannot be beside the state directory.
     marks: PathBuf,
+    last_state: LastState,
 }
 
 /// Where we are asked to close something, if that can be.
@@ -121,13 +124,14 @@ impl PreviousState {
     fn open(claim: &NamespaceLock) -> io::Result<Self> {
         let origin = claim.origin()?;
         let saved_configs = SavedConfigs::open(claim, origin)?;
+        let last_state = LastState::open(&claim.sibling("state"), origin)?;
         let grants = GrantFile::open(claim, origin).inspect_err(|error| {
             warn!(
                 "cannot save grants: {error}. After a restart sknockd does not know the active \
                  grants, and a revocation cannot end their connections"
             );
         });
-        Ok(Self { saved_configs, grants: grants.ok(), marks: claim.sibling("marks") })
+        Ok(Self { saved_configs, grants: grants.ok(), marks: claim.sibling("marks"), last_state })
     }
 }
 
@@ -162,11 +166,11 @@ fn assemble(
     trial: Option<Duration>,
     kept: PreviousState,
 ) -> Result<Supervisor, Stopped> {
-    let PreviousState { saved_configs, mut grants, marks } = kept;
+    let PreviousState { saved_configs, mut grants, marks, last_state } = kept;
     let recalled = grants.as_ref().and_then(|(_, recalled)| recalled.as_ref());
     let unconfirmed = recalled.and_then(SavedGrants::trial);
     let signals = Signals::hold()?;
-    let mut spawner = Spawner::new(marks)?;
+    let mut spawner = Spawner::new(marks, last_state)?;
     let mut firewall = Firewall::open()?;
     let before = (&saved_configs, unconfirmed);
     let start = PreviousRun::find(&mut firewall, settings, trial, before, BootInstant::now())?;
@@ -185,7 +189,7 @@ fn assemble(
     let watch = gate.watch()?;
     spawner.settle_marks(&settings);
     privilege::drop_capabilities()?;
-    let next = spawner.start(&settings).map_err(Stopped::NotStarted)?;
+    let next = spawner.start(&settings, BootInstant::now()).map_err(Stopped::NotStarted)?;
     let config = std::path::absolute(config)?;
     let trial = TrialWatch::new(asked, earlier, saved_configs);
     Ok(Supervisor::new((config, settings), (gate, watch), (spawner, next), (signals, trial)))

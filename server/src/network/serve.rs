@@ -26,13 +26,13 @@ use crate::messages::{NetworkReport, Order};
 use crate::pipeline::Pipeline;
 use crate::policy::Policy;
 use crate::refused_knocks::RefusedKnocks;
-use crate::replay::{BootId, Journal};
+use crate::replay::{Journal, Past, RecoveryReport};
 
 /// All that was prepared; only the state directory is missing.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) settings: Settings,
-    pub(super) boot: BootId,
+    pub(super) past: Past,
     pub(super) orders: Orders,
     pub(super) doors: Vec<(KnockSource, GateClient)>,
     pub(super) gate: GateClient,
@@ -42,17 +42,13 @@ pub(super) struct Ready {
 
 /// Takes the state directory, has the protection put up, and judges knocks until told to finish.
 pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
-    let Ready { settings, boot, orders, doors, mut gate, verifier, refresh } = ready;
+    let Ready { settings, past, orders, doors, mut gate, verifier, refresh } = ready;
     match orders.wait()? {
         Order::Begin => {}
         Order::Finish => return Ok(()),
         Order::Ping => return Err("workers were requested before they exist".into()),
     }
-    let knocks = &settings.knocks;
-    let remembered = usize::try_from(knocks.remembered)?;
-    let (replay, opened) =
-        Journal::open(&settings.process.state, &boot, clock::now(), knocks.window, remembered)?;
-    let replay = replay.sharing(settings.grants.shares());
+    let (replay, opened) = open_replay(&settings, &past)?;
     let revocation = refresh.current();
     let pipeline = Pipeline {
         verifier,
@@ -91,7 +87,8 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
         activate(&mut gate)?;
         start.send(gate)?;
         starts.iter().try_for_each(|start| start.send(()))?;
-        let acceptance_delay = AcceptanceDelay::new(&pipeline.replay, opened, knocks.window);
+        let window = settings.knocks.window.max(past.last_state.ahead);
+        let acceptance_delay = AcceptanceDelay::new(&pipeline.replay, opened, window);
         let order = command_loop(&orders, &livenesses, acceptance_delay);
         drop(stop);
         Ok::<_, Box<dyn Error>>(order?)
@@ -101,6 +98,18 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
         Order::Finish => Ok(()),
         Order::Begin | Order::Ping => Err("the privileged process ordered the begin twice".into()),
     }
+}
+
+/// What the state directory remembers.
+fn open_replay(
+    settings: &Settings,
+    past: &Past,
+) -> Result<(Journal, RecoveryReport), Box<dyn Error>> {
+    let (state, knocks) = (&settings.process.state, &settings.knocks);
+    let remembered = usize::try_from(knocks.remembered)?;
+    let (replay, opened) =
+        Journal::open_after(state, past, clock::now(), knocks.window, remembered)?;
+    Ok((replay.sharing(settings.grants.shares()), opened))
 }
 
 fn activate(gate: &mut GateClient) -> Result<(), Box<dyn Error>> {

@@ -18,6 +18,7 @@ use super::shares::KnockOwner;
 use super::state_dir::{HORIZON, JOURNALS, LockError, StateDir};
 use super::{BootId, Memory, Recorded, ReplayEntry, ReplayStore};
 use crate::aside;
+use crate::state_in_force::LastInForce;
 
 /// Remembers used knocks in memory and in `stateDir`. Shared by all threads.
 ///
@@ -28,6 +29,15 @@ pub struct Journal {
     memory: Memory,
     /// Locked after a shard of the memory, never before one.
     log: Mutex<JournalWriter>,
+}
+
+/// What the process that opens the folder knows of the time before.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// The current boot.
+    pub boot: BootId,
+    /// Which folder was in force last.
+    pub last_state: LastInForce,
 }
 
 /// What was found.
@@ -106,6 +116,24 @@ impl Journal {
         window: Duration,
         capacity: usize,
     ) -> Result<(Self, RecoveryReport), JournalError> {
+        let past = Past { boot: *boot, last_state: LastInForce::default() };
+        Self::open_after(dir, &past, now, window, capacity)
+    }
+
+    /// The same, for who knows which folder was in force last. If that is another one, knocks may have been
+    /// used since that nobody remembers here: then none is accepted that could be one of those. What this one
+    /// remembers stays known.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_after(
+        dir: &Path,
+        past: &Past,
+        now: Timestamp,
+        window: Duration,
+        capacity: usize,
+    ) -> Result<(Self, RecoveryReport), JournalError> {
+        let Past { boot, last_state } = past;
         let unusable = |doing| {
             let dir = dir.to_owned();
             move |source| JournalError::Unusable { dir, doing, source }
@@ -126,6 +154,11 @@ impl Journal {
         let found = recovery::read([first.1, second.1]);
         let current = found.current();
         let start = recovery::start(found, horizon, *boot, now, window, min_retained(capacity));
+        let start = if last_state.is_another(folder.id().map_err(unusable("look"))?) {
+            start.superseded(now.after(window.max(last_state.ahead)))
+        } else {
+            start
+        };
         let length = room(capacity.max(start.traces.len()));
         let half = |place: usize, file| {
             let made = folder.with_room(JOURNALS[place], file, length).and_then(|file| {

@@ -25,6 +25,8 @@ pub enum History {
     Damaged,
     /// There is no journal any more.
     Missing,
+    /// Another folder was in force since, and the knocks used then are not in this one.
+    Superseded,
     /// No trace of an earlier start: a fresh folder, or an emptied one.
     None,
 }
@@ -39,6 +41,7 @@ impl fmt::Display for History {
             }
             Self::Damaged => "the replay journal is damaged, so admitted knocks may be lost",
             Self::Missing => "the replay journal is missing",
+            Self::Superseded => "another stateDir was in force since this one was",
             Self::None => "first start with this stateDir",
         })
     }
@@ -71,6 +74,17 @@ pub(super) struct Recovered {
     pub(super) floor: Timestamp,
     pub(super) traces: Vec<ReplayEntry>,
     pub(super) history: History,
+}
+
+impl Recovered {
+    /// The same, if another folder was in force since and may have let in what is stamped up to `latest`.
+    pub(super) fn superseded(self, latest: Timestamp) -> Self {
+        let history = match self.history {
+            History::Complete => History::Superseded,
+            other => other,
+        };
+        Self { floor: self.floor.max(latest), history, ..self }
+    }
 }
 
 /// Chooses between the two journal files; `None` for one that is not there.
@@ -215,6 +229,21 @@ mod tests {
         assert_eq!(open(&same, Some(160)), (at(7), 1, History::Complete));
         let closed = file(&[head(ELSEWHERE, 7), used, JournalRecord::Done(2)]);
         assert_eq!(open(&closed, None), (at(7), 1, History::Complete));
+    }
+
+    #[test]
+    fn after_another_folder_nothing_is_accepted_that_it_may_have_let_in() {
+        let used = JournalRecord::Used(trace(100));
+        let closed = file(&[head(HERE, 7), used, JournalRecord::Done(2)]);
+        let begin = |bytes, horizon| start(found(bytes), horizon, HERE, at(110), WINDOW, 0);
+        let after = begin(&closed, None).superseded(at(140));
+        assert_eq!((after.floor, after.history), (at(140), History::Superseded));
+        assert_eq!(after.traces, [trace(100)], "what is known stays known");
+        // What is later already stays so, and the graver reason is told.
+        assert_eq!(begin(&closed, None).superseded(at(6)).floor, at(7));
+        let torn = file(&[head(ELSEWHERE, 7), used]);
+        let after = begin(&torn, Some(at(160))).superseded(at(140));
+        assert_eq!((after.floor, after.history), (at(160), History::Unsynced));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use sknock_storage::{SlotContent, Slots, Stored, remove, sync_folder};
 
 use super::journal_half::{Beginning, JournalHalf};
 use super::record::LENGTH;
+use crate::state_in_force::FolderId;
 
 /// The files of used knocks, which are written in turn.
 pub(super) const JOURNALS: [&str; 2] = ["journal.0", "journal.1"];
@@ -29,7 +30,7 @@ const PIECE: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct StateDir {
     path: PathBuf,
-    _lock: Flock<File>,
+    lock: Flock<File>,
 }
 
 /// Why a folder is not ours.
@@ -46,10 +47,15 @@ impl StateDir {
     pub(super) fn lock(path: &Path) -> Result<Self, LockError> {
         let handle = File::open(path).map_err(LockError::Unusable)?;
         match Flock::lock(handle, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(lock) => Ok(Self { path: path.to_owned(), lock }),
             Err((_, Errno::EWOULDBLOCK)) => Err(LockError::Held),
             Err((_, errno)) => Err(LockError::Unusable(errno.into())),
         }
+    }
+
+    /// Which folder it is.
+    pub(super) fn id(&self) -> io::Result<FolderId> {
+        Ok(FolderId::from(&self.lock.metadata()?))
     }
 
     /// A file that may not be there.

@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::crl::Attempt;
 use crate::crl_marks::{self, CrlMarks};
 use crate::handover::{Handover, number};
+use crate::state_in_force::LastInForce;
 
 /// An answer has a few hundred bytes for each address.
 const MAX_LENGTH: u64 = 1 << 20;
@@ -39,6 +40,7 @@ fn ask(
         settings: settings.clone(),
         parent: std::process::id().cast_signed(),
         boot: String::new(),
+        last_state: LastInForce::default(),
         marks: marks.iter().map(|(issuer, mark)| crl_marks::entry(issuer, mark).to_vec()).collect(),
         descriptors: files.descriptors(number(&answer), Vec::new(), Vec::new()),
     };

@@ -25,6 +25,7 @@ use crate::config::Settings;
 use crate::handover::{Handover, number};
 use crate::messages::{NetworkReport, Order};
 use crate::readable::PathMeanings;
+use crate::state_in_force::LastInForce;
 
 /// A running network process.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ pub(crate) struct SpawnInputs<'a> {
     pub(crate) granted: &'a PathMeanings,
     /// How new each issuer's newest revocation list was.
     pub(crate) marks: Vec<Vec<u8>>,
+    /// Which state directory was in force last.
+    pub(crate) last_state: LastInForce,
 }
 
 impl NetworkProcess {
@@ -82,7 +85,7 @@ impl NetworkProcess {
         boot: &str,
         account: Account,
     ) -> io::Result<Self> {
-        let SpawnInputs { knock_sockets, workers, files, granted, marks } = given;
+        let SpawnInputs { knock_sockets, workers, files, granted, marks, last_state } = given;
         let (orders, their_orders) = pair()?;
         // One link for each worker, and one for everything else.
         let (links, their_links): (Vec<_>, Vec<_>) = (0..=workers)
@@ -95,6 +98,7 @@ impl NetworkProcess {
             settings,
             parent: std::process::id().cast_signed(),
             boot: boot.to_owned(),
+            last_state,
             marks,
             descriptors: files.descriptors(
                 number(&their_orders),

@@ -49,6 +49,20 @@ impl SavedConfigs {
     }
 }
 
+/// Opens a file of ours beside the claim, or makes it. One of another user is replaced: the folder may be a
+/// unit's user's, and root opens and gives away what settings name.
+pub(super) fn open_own(path: &Path) -> io::Result<Stored> {
+    let ours =
+        |file: &Stored| file.file().metadata().is_ok_and(|found| found.uid() == geteuid().as_raw());
+    match Stored::open(path) {
+        Ok(file) if ours(&file) => Ok(file),
+        _ => {
+            remove(path)?;
+            Stored::create(path, 0o600)
+        }
+    }
+}
+
 /// Settings, or nothing. Open from the start on: later we have no privilege to open it. A process that is
 /// killed while it writes leaves what was there before.
 #[derive(Debug)]
@@ -73,20 +87,9 @@ struct Saved {
 const MAX_SIZE: u64 = 1 << 20;
 
 impl SavedConfig {
-    /// In the file `path`. One of another user is replaced: the folder may be a unit's user's, and root
-    /// opens and gives away what settings name.
+    /// In the file `path`.
     pub(crate) fn open(path: &Path, origin: Origin) -> io::Result<Self> {
-        let ours = |file: &Stored| {
-            file.file().metadata().is_ok_and(|found| found.uid() == geteuid().as_raw())
-        };
-        let file = match Stored::open(path) {
-            Ok(file) if ours(&file) => file,
-            _ => {
-                remove(path)?;
-                Stored::create(path, 0o600)?
-            }
-        };
-        let (slots, content) = Slots::read(file, MAX_SIZE)?;
+        let (slots, content) = Slots::read(open_own(path)?, MAX_SIZE)?;
         Ok(Self { slots: RefCell::new(slots), content: RefCell::new(content), origin })
     }
 

@@ -6,15 +6,18 @@ use std::path::PathBuf;
 
 use caps::Capability;
 use nix::unistd::Uid;
+use sknock_gate::BootInstant;
 use tracing::{error, info};
 
 use super::files::{Files, prepare_folder};
 use super::knock_sockets::{KnockSockets, workers};
+use super::last_state::LastState;
 use super::marks::Keeper;
 use super::network_process::{NetworkProcess, SpawnInputs};
 use super::privilege::{Account, with_capabilities};
 use crate::config::Settings;
 use crate::readable::PathMeanings;
+use crate::state_in_force::FolderId;
 
 /// Holds what network processes are given, so that nothing is lost between one and the next.
 #[derive(Debug)]
@@ -25,7 +28,9 @@ pub(crate) struct Spawner {
     uid: Option<Uid>,
     /// How new each issuer's newest revocation list was.
     pub(crate) marks: Keeper,
-    /// Where to keep that if it cannot be kept beside the state directory.
+    /// Which state directory was in force last.
+    last_state: LastState,
+    /// Where to keep the marks if it cannot be kept beside the state directory.
     instead: PathBuf,
 }
 
@@ -40,10 +45,10 @@ pub(crate) enum StartFailed {
 
 impl Spawner {
     /// A world without sockets.
-    pub(crate) fn new(marks_instead: PathBuf) -> io::Result<Self> {
+    pub(crate) fn new(marks_instead: PathBuf, last_state: LastState) -> io::Result<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
         let (knock_sockets, marks) = (KnockSockets::default(), Keeper::default());
-        Ok(Self { knock_sockets, boot, uid: None, marks, instead: marks_instead })
+        Ok(Self { knock_sockets, boot, uid: None, marks, last_state, instead: marks_instead })
     }
 
     /// Keeps marks where these settings want them.
@@ -52,7 +57,11 @@ impl Spawner {
     }
 
     /// Starts a network process with `settings`.
-    pub(crate) fn start(&mut self, settings: &Settings) -> Result<NetworkProcess, StartFailed> {
+    pub(crate) fn start(
+        &mut self,
+        settings: &Settings,
+        now: BootInstant,
+    ) -> Result<NetworkProcess, StartFailed> {
         // First: what is replaced while we open it differs from what was seen, and is noticed.
         let granted = PathMeanings::look(settings.read_once());
         let (account, files) =
@@ -69,6 +78,7 @@ impl Spawner {
             files: &files,
             granted: &granted,
             marks,
+            last_state: self.last_state.before(now),
         };
         let network = NetworkProcess::start(settings.clone(), given, &self.boot, account).map_err(
             |error| {
@@ -81,6 +91,16 @@ impl Spawner {
         self.uid = Some(account.uid);
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)
+    }
+
+    /// From now on, knocks are let in by the state directory of these settings.
+    ///
+    /// # Errors
+    /// If that cannot be written down: then none may be let in by it.
+    pub(crate) fn enter_state(&mut self, settings: &Settings, now: BootInstant) -> io::Result<()> {
+        let state = &settings.process.state;
+        let found = with_capabilities(PRIVILEGES, || state.metadata())?;
+        self.last_state.enter(FolderId::from(&found), settings.knocks.window, now)
     }
 
     /// Whom network processes run as, once one was started.

@@ -135,7 +135,7 @@ impl Supervisor {
             while let Some(wanted) = self.signals.next() {
                 match wanted {
                     Wanted::Stop => return self.stop(),
-                    Wanted::Reload { trial } => self.reload(trial),
+                    Wanted::Reload { trial } => self.reload(trial, now),
                     Wanted::Unclear(number) => {
                         error!(number, "not reloaded: a trial must last 1 to {MAX_LENGTH} s");
                     }
@@ -236,7 +236,7 @@ impl Supervisor {
         self.follow_names(now);
         if self.next.is_none() && self.again.due.is_some_and(|due| due <= now) {
             self.again.due = None;
-            match self.spawner.start(&self.settings) {
+            match self.spawner.start(&self.settings, now) {
                 Ok(network) => self.next = Some(network),
                 Err(_) => self.again.schedule(now),
             }
@@ -266,12 +266,12 @@ impl Supervisor {
 
     /// Reads everything anew, on trial for so long if that is asked. Whatever is wrong with it, what
     /// runs goes on.
-    fn reload(&mut self, trial: Option<Duration>) {
+    fn reload(&mut self, trial: Option<Duration>, now: BootInstant) {
         self.notify.reloading();
         info!(config = %self.config.display(), "reloading");
         self.renewed = false;
         let started = match Settings::load(&self.config, std::env::vars_os()) {
-            Ok(settings) => self.spawner.start(&settings).is_ok_and(|network| {
+            Ok(settings) => self.spawner.start(&settings, now).is_ok_and(|network| {
                 // Only now: without a current process it is the only one that will listen.
                 if let Some(mut superseded) = self.next.replace(network) {
                     superseded.kill();

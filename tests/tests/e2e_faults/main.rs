@@ -14,3 +14,4 @@ mod network;
 mod obstacles;
 mod scarce;
 mod slow;
+mod state_dir;

@@ -44,7 +44,16 @@ impl Supervisor {
             note(&mut self.spawner.marks, links, &reports, on_trial, now);
             if begun && !raises.is_empty() {
                 let running = self.protected.then_some(&self.settings);
-                let answer = self.trial.raise(&mut self.gate_service, settings, running, now);
+                let answer = match self.spawner.enter_state(settings, now) {
+                    Ok(()) => self.trial.raise(&mut self.gate_service, settings, running, now),
+                    Err(error) => {
+                        error!(
+                            "which stateDir is in force cannot be written down: {error}; so nothing \
+                             is put up with this one"
+                        );
+                        Response::Failed
+                    }
+                };
                 is_up = answer == Response::Activated;
                 reply(links, &raises, |_| answer);
             } else {

@@ -72,6 +72,6 @@ impl Supervisor {
         );
         self.renewed = false;
         // What is wrong was told, and the current process stays.
-        self.next = self.spawner.start(&self.settings).ok();
+        self.next = self.spawner.start(&self.settings, now).ok();
     }
 }

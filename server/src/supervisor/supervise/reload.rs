@@ -24,7 +24,7 @@ impl Supervisor {
         next.kill();
         self.renewed = true;
         info!("a newer CRL arrived during the reload. Starting the new network process again");
-        if let Ok(network) = self.spawner.start(&next.settings) {
+        if let Ok(network) = self.spawner.start(&next.settings, now) {
             self.next = Some(network);
             return;
         }

@@ -232,7 +232,7 @@ impl Supervisor {
         if let Some(mut superseded) = self.next.take() {
             superseded.kill();
         }
-        match self.spawner.start(&self.settings) {
+        match self.spawner.start(&self.settings, now) {
             Ok(network) => self.next = Some(network),
             Err(_) => self.again.schedule(now),
         }

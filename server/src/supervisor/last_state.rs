@@ -1,0 +1,167 @@
+//! Which state directory was in force last in this boot and network namespace: in memory, and in a file beside
+//! the claim for whoever starts next.
+//!
+//! A journal that was closed in order is complete only if no other state directory has let anybody in since.
+//! So what is asked for is written down before the network process may grant anything by it.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sknock_gate::{BootInstant, Origin};
+use sknock_storage::Slots;
+
+use super::saved_config::open_own;
+use crate::state_in_force::{FolderId, LastInForce};
+
+/// Two slots of so many bytes.
+const SLOT: u64 = 4096;
+
+/// The last state directory, and its file.
+#[derive(Debug)]
+pub(crate) struct LastState {
+    slots: Slots,
+    origin: String,
+    last: Option<InForce>,
+}
+
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+struct InForce {
+    /// The numbers of network namespaces are used again, and a folder may outlive a boot.
+    origin: String,
+    folder: FolderId,
+    /// How far ahead the stamps may be that it lets in.
+    window: Duration,
+    /// Until when stamps are ahead that were let in before that. Milliseconds since the machine's start.
+    reach: u64,
+}
+
+impl LastState {
+    /// Opens the file `path` and reads what it has. It takes all its room now: later no full disk keeps us
+    /// from writing.
+    pub(crate) fn open(path: &Path, origin: Origin) -> io::Result<Self> {
+        let file = open_own(path)?;
+        file.allocate(2 * SLOT)?;
+        let (slots, content) = Slots::read(file, SLOT)?;
+        let origin = origin.to_string();
+        // What is cut off was never in force.
+        let last = content.latest.and_then(|value| serde_json::from_slice(&value).ok());
+        let last = last.filter(|last: &InForce| last.origin == origin);
+        Ok(Self { slots, origin, last })
+    }
+
+    /// What to tell the network process that takes a state directory after `now`.
+    pub(crate) fn before(&self, now: BootInstant) -> LastInForce {
+        let Some(last) = &self.last else { return LastInForce::default() };
+        let reach = BootInstant::from_millis(last.reach).since(now);
+        LastInForce { folder: Some(last.folder), ahead: last.window.max(reach) }
+    }
+
+    /// From now on, knocks are let in by this folder, stamped up to `window` ahead.
+    ///
+    /// # Errors
+    /// Those of writing. Then no knock may be let in by it.
+    pub(crate) fn enter(
+        &mut self,
+        folder: FolderId,
+        window: Duration,
+        now: BootInstant,
+    ) -> io::Result<()> {
+        if self.last.as_ref().is_some_and(|last| (last.folder, last.window) == (folder, window)) {
+            return Ok(());
+        }
+        let ahead = self.before(now).ahead;
+        let until = now.after(ahead).since(BootInstant::default()).as_millis();
+        let reach = u64::try_from(until).unwrap_or(u64::MAX);
+        let last = InForce { origin: self.origin.clone(), folder, window, reach };
+        self.slots.put(&serde_json::to_vec(&last)?)?;
+        self.last = Some(last);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(7);
+
+    fn at(seconds: u64) -> BootInstant {
+        BootInstant::from_millis(seconds * 1000)
+    }
+
+    fn here() -> Origin {
+        Origin::here(Path::new("/")).unwrap()
+    }
+
+    struct Scene(tempfile::TempDir);
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for name in ["one", "two"] {
+                fs::create_dir(folder.path().join(name)).unwrap();
+            }
+            Self(folder)
+        }
+
+        fn folder(&self, name: &str) -> FolderId {
+            FolderId::from(&fs::metadata(self.0.path().join(name)).unwrap())
+        }
+
+        fn open(&self) -> LastState {
+            LastState::open(&self.0.path().join("net-1.state"), here()).unwrap()
+        }
+    }
+
+    #[test]
+    fn the_next_start_knows_which_was_the_last() {
+        let scene = Scene::new();
+        let [one, two] = ["one", "two"].map(|name| scene.folder(name));
+        assert_eq!(scene.open().before(at(0)), LastInForce::default());
+        let mut state = scene.open();
+        for folder in [one, two, two, one] {
+            state.enter(folder, WINDOW, at(1)).unwrap();
+            for known in [&state, &scene.open()] {
+                assert_eq!(known.before(at(100)).folder, Some(folder));
+                assert_eq!(known.before(at(100)).ahead, WINDOW);
+            }
+        }
+    }
+
+    #[test]
+    fn the_widest_window_counts_until_what_it_let_in_is_not_ahead_any_more() {
+        let scene = Scene::new();
+        let [one, two] = ["one", "two"].map(|name| scene.folder(name));
+        let (mut state, hour) = (scene.open(), Duration::from_secs(3600));
+        state.enter(one, hour, at(0)).unwrap();
+        // The same folder, too: its knocks are not in others.
+        state.enter(one, WINDOW, at(1000)).unwrap();
+        state.enter(two, WINDOW, at(1100)).unwrap();
+        let ahead = |now| scene.open().before(at(now)).ahead.as_secs();
+        assert_eq!([1100, 4593, 4594, 9000].map(ahead), [3500, 7, 7, 7]);
+        state.enter(one, WINDOW, at(9000)).unwrap();
+        assert_eq!(ahead(9001), 7);
+    }
+
+    #[test]
+    fn a_file_of_another_network_namespace_or_a_spoilt_one_is_not_believed() {
+        let scene = Scene::new();
+        let path = scene.0.path().join("net-1.state");
+        let elsewhere = std::thread::spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("tests run as root");
+            here()
+        });
+        let elsewhere = elsewhere.join().unwrap();
+        let mut other = LastState::open(&path, elsewhere).unwrap();
+        other.enter(scene.folder("one"), WINDOW, at(0)).unwrap();
+        assert_eq!(scene.open().before(at(0)), LastInForce::default());
+        scene.open().enter(scene.folder("two"), WINDOW, at(0)).unwrap();
+        assert_eq!(scene.open().before(at(0)).folder, Some(scene.folder("two")));
+        fs::write(&path, "junk").unwrap();
+        assert_eq!(scene.open().before(at(0)), LastInForce::default());
+    }
+}
