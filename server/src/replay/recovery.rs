@@ -79,10 +79,8 @@ pub(super) struct Recovered {
 impl Recovered {
     /// The same, if another folder was in force since and may have let in what is stamped up to `latest`.
     pub(super) fn superseded(self, latest: Timestamp) -> Self {
-        let history = match self.history {
-            History::Complete => History::Superseded,
-            other => other,
-        };
+        let decides = self.floor < latest || self.history == History::Complete;
+        let history = if decides { History::Superseded } else { self.history };
         Self { floor: self.floor.max(latest), history, ..self }
     }
 }
@@ -239,11 +237,13 @@ mod tests {
         let after = begin(&closed, None).superseded(at(140));
         assert_eq!((after.floor, after.history), (at(140), History::Superseded));
         assert_eq!(after.traces, [trace(100)], "what is known stays known");
-        // What is later already stays so, and the graver reason is told.
+        // What is later already stays so, and the reason is told that decides.
         assert_eq!(begin(&closed, None).superseded(at(6)).floor, at(7));
         let torn = file(&[head(ELSEWHERE, 7), used]);
         let after = begin(&torn, Some(at(160))).superseded(at(140));
         assert_eq!((after.floor, after.history), (at(160), History::Unsynced));
+        let after = begin(&torn, Some(at(130))).superseded(at(140));
+        assert_eq!((after.floor, after.history), (at(140), History::Superseded));
     }
 
     #[test]
