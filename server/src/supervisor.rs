@@ -188,6 +188,7 @@ fn assemble(
     }
     let watch = gate.watch()?;
     spawner.settle_marks(&settings);
+    spawner.learn_marks(&settings);
     privilege::drop_capabilities()?;
     let next = spawner.start(&settings, BootInstant::now()).map_err(Stopped::NotStarted)?;
     let config = std::path::absolute(config)?;

@@ -87,6 +87,18 @@ pub struct RevocationSettings {
     pub ending: OnRevoke,
 }
 
+impl RevocationSettings {
+    /// Whether every list that these settings can bring would also come by `others`: from the same addresses,
+    /// with the same trust in them, the same file, and the same folder.
+    pub(crate) fn come_by(&self, others: &Self) -> bool {
+        let same = |ours: &Option<PathBuf>, theirs| ours.is_none() || ours == theirs;
+        self.urls.iter().all(|url| others.urls.contains(url))
+            && (self.urls.is_empty() || self.tls_authorities == others.tls_authorities)
+            && same(&self.file, &others.file)
+            && same(&self.saved, &others.saved)
+    }
+}
+
 /// What is hidden.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct FirewallSettings {
@@ -268,4 +280,32 @@ pub(super) enum AllowDeny {
     Allow,
     #[default]
     Deny,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    fn lists(set: &str) -> RevocationSettings {
+        let text = format!("[DEFAULT]\nserverPFXFile = /gate.pfx\n{set}");
+        parse(&text, Path::new("/config.ini"), []).unwrap().revocation
+    }
+
+    #[test]
+    fn lists_come_by_others_if_each_of_their_sources_is_there() {
+        let urls = |urls: &str| format!("crlUrl = {urls}\ncrlFile = /crl.der\n");
+        let [one, both] = ["http://a/1", "http://a/1 http://a/2"].map(|some| lists(&urls(some)));
+        assert!(one.come_by(&both) && both.come_by(&both) && !both.come_by(&one));
+        let without = lists("crlUrl = http://a/1\n");
+        assert!(without.come_by(&one) && !one.come_by(&without));
+        for other in ["crlFile = /other.der\n", "stateDir = /other\n", "crlTlsCaFile = /ca.pem\n"] {
+            let other = lists(&format!("crlUrl = http://a/1\n{other}"));
+            assert!(!other.come_by(&one), "{other:?}");
+        }
+        // What else is said of lists brings no others.
+        let more =
+            "CRL_UPDATE_INTERVAL_IN_MINUTES = 1\nonRevoke = close\nprotectedPorts = tcp/81\n";
+        assert!(lists(&[&urls("http://a/1"), more].concat()).come_by(&one));
+    }
 }

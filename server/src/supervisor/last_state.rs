@@ -5,7 +5,7 @@
 //! So what is asked for is written down before the network process may grant anything by it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,8 @@ use sknock_storage::Slots;
 use super::saved_config::open_own;
 use crate::state_in_force::{FolderId, LastInForce};
 
-/// Two slots of so many bytes.
-const SLOT: u64 = 4096;
+/// Two slots of so many bytes: a path may have 4096, and each may take six to be written.
+const SLOT: u64 = 32 << 10;
 
 /// The last state directory, and its file.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ struct InForce {
     /// The numbers of network namespaces are used again, and a folder may outlive a boot.
     origin: String,
     folder: FolderId,
+    /// By what name it was known.
+    path: PathBuf,
     /// How far ahead the stamps may be that it lets in.
     window: Duration,
     /// Until when stamps are ahead that were let in before that. Milliseconds since the machine's start.
@@ -51,6 +53,11 @@ impl LastState {
         Ok(Self { slots, origin, last })
     }
 
+    /// By what name the last one was known.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.last.as_ref().map(|last| last.path.as_path())
+    }
+
     /// What to tell the network process that takes a state directory after `now`.
     pub(crate) fn before(&self, now: BootInstant) -> LastInForce {
         let Some(last) = &self.last else { return LastInForce::default() };
@@ -58,23 +65,25 @@ impl LastState {
         LastInForce { folder: Some(last.folder), ahead: last.window.max(reach) }
     }
 
-    /// From now on, knocks are let in by this folder, stamped up to `window` ahead.
+    /// From now on, knocks are let in by this folder, known as `path`, stamped up to `window` ahead.
     ///
     /// # Errors
     /// Those of writing. Then no knock may be let in by it.
     pub(crate) fn enter(
         &mut self,
-        folder: FolderId,
+        (path, folder): (&Path, FolderId),
         window: Duration,
         now: BootInstant,
     ) -> io::Result<()> {
-        if self.last.as_ref().is_some_and(|last| (last.folder, last.window) == (folder, window)) {
+        let known = self.last.as_ref().map(|last| (last.path.as_path(), last.folder, last.window));
+        if known == Some((path, folder, window)) {
             return Ok(());
         }
         let ahead = self.before(now).ahead;
         let until = now.after(ahead).since(BootInstant::default()).as_millis();
         let reach = u64::try_from(until).unwrap_or(u64::MAX);
-        let last = InForce { origin: self.origin.clone(), folder, window, reach };
+        let (origin, path) = (self.origin.clone(), path.to_owned());
+        let last = InForce { origin, folder, path, window, reach };
         self.slots.put(&serde_json::to_vec(&last)?)?;
         self.last = Some(last);
         Ok(())
@@ -124,7 +133,7 @@ mod tests {
         assert_eq!(scene.open().before(at(0)), LastInForce::default());
         let mut state = scene.open();
         for folder in [one, two, two, one] {
-            state.enter(folder, WINDOW, at(1)).unwrap();
+            state.enter((Path::new("/state"), folder), WINDOW, at(1)).unwrap();
             for known in [&state, &scene.open()] {
                 assert_eq!(known.before(at(100)).folder, Some(folder));
                 assert_eq!(known.before(at(100)).ahead, WINDOW);
@@ -133,17 +142,26 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_path_has_room_in_any_characters() {
+        let scene = Scene::new();
+        let path = format!("/{}", "\u{1}".repeat(4094));
+        let (path, folder) = (Path::new(&path), scene.folder("one"));
+        scene.open().enter((path, folder), WINDOW, at(0)).unwrap();
+        assert_eq!(scene.open().path(), Some(path));
+    }
+
+    #[test]
     fn the_widest_window_counts_until_what_it_let_in_is_not_ahead_any_more() {
         let scene = Scene::new();
         let [one, two] = ["one", "two"].map(|name| scene.folder(name));
         let (mut state, hour) = (scene.open(), Duration::from_secs(3600));
-        state.enter(one, hour, at(0)).unwrap();
+        state.enter((Path::new("/one"), one), hour, at(0)).unwrap();
         // The same folder, too: its knocks are not in others.
-        state.enter(one, WINDOW, at(1000)).unwrap();
-        state.enter(two, WINDOW, at(1100)).unwrap();
+        state.enter((Path::new("/one"), one), WINDOW, at(1000)).unwrap();
+        state.enter((Path::new("/two"), two), WINDOW, at(1100)).unwrap();
         let ahead = |now| scene.open().before(at(now)).ahead.as_secs();
         assert_eq!([1100, 4593, 4594, 9000].map(ahead), [3500, 7, 7, 7]);
-        state.enter(one, WINDOW, at(9000)).unwrap();
+        state.enter((Path::new("/one"), one), WINDOW, at(9000)).unwrap();
         assert_eq!(ahead(9001), 7);
     }
 
@@ -157,9 +175,9 @@ mod tests {
         });
         let elsewhere = elsewhere.join().unwrap();
         let mut other = LastState::open(&path, elsewhere).unwrap();
-        other.enter(scene.folder("one"), WINDOW, at(0)).unwrap();
+        other.enter((Path::new("/state"), scene.folder("one")), WINDOW, at(0)).unwrap();
         assert_eq!(scene.open().before(at(0)), LastInForce::default());
-        scene.open().enter(scene.folder("two"), WINDOW, at(0)).unwrap();
+        scene.open().enter((Path::new("/state"), scene.folder("two")), WINDOW, at(0)).unwrap();
         assert_eq!(scene.open().before(at(0)).folder, Some(scene.folder("two")));
         fs::write(&path, "junk").unwrap();
         assert_eq!(scene.open().before(at(0)), LastInForce::default());

@@ -29,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
     marks: CrlMarks,
-    /// Of lists of a configuration on trial. Kept from its confirmation on: unconfirmed, what was before
-    /// must be able to come back, with its lists.
+    /// Of lists of a configuration on trial that the one before has not. Kept from its confirmation on:
+    /// unconfirmed, what was before must be able to come back, with its lists.
     on_trial: CrlMarks,
     store: Option<MarkStore>,
     /// Since when something is not on the disk.
@@ -69,6 +69,14 @@ impl Keeper {
         self.unsaved = !self.marks.is_empty();
     }
 
+    /// Takes over what is known from elsewhere.
+    pub(crate) fn learn(&mut self, marks: CrlMarks) {
+        self.unsaved |= !marks.is_empty();
+        for (issuer, mark) in marks {
+            self.highest(issuer, mark);
+        }
+    }
+
     /// All of them, for a network process.
     pub(crate) fn entries(&self) -> Vec<Vec<u8>> {
         let mut all = self.marks.clone();
@@ -76,12 +84,11 @@ impl Keeper {
         all.iter().map(|(issuer, mark)| crl_marks::entry(issuer, mark).to_vec()).collect()
     }
 
-    /// Takes a report, of a process with a configuration on trial or in force; whether it has raised a
-    /// mark, or why it counts for nothing.
+    /// Takes a report; whether it has raised a mark, or why it counts for nothing.
     pub(crate) fn take(
         &mut self,
         record: &[u8],
-        on_trial: bool,
+        lasts: MarkLifetime,
         now: Timestamp,
     ) -> Result<bool, MarkRefusal> {
         let (issuer, mark) = crl_marks::reported(record).ok_or(MarkRefusal::NoReport)?;
@@ -96,11 +103,13 @@ impl Keeper {
             }
             _ => {}
         }
-        if on_trial {
-            self.on_trial.insert(issuer, mark);
-        } else {
-            self.marks.insert(issuer, mark);
-            self.unsaved = true;
+        match lasts {
+            MarkLifetime::ForGood => {
+                self.marks.insert(issuer, mark);
+                self.unsaved = true;
+            }
+            MarkLifetime::Trial => drop(self.on_trial.insert(issuer, mark)),
+            MarkLifetime::Process => return Ok(false),
         }
         info!(issuer = hex(&issuer[..12]), "new CRL high-water mark: {mark}");
         Ok(true)
@@ -149,7 +158,11 @@ impl Keeper {
         }
     }
 
+    /// No more issuers than there is room for in the file.
     fn highest(&mut self, issuer: crl_marks::IssuerDigest, mark: sknock_protocol::CrlMark) {
+        if self.marks.len() >= MOST && !self.marks.contains_key(&issuer) {
+            return;
+        }
         raise(&mut self.marks, issuer, mark);
     }
 }
@@ -157,6 +170,17 @@ impl Keeper {
 fn raise(marks: &mut CrlMarks, issuer: crl_marks::IssuerDigest, mark: sknock_protocol::CrlMark) {
     let highest = marks.entry(issuer).or_insert(mark);
     *highest = mark.max(*highest);
+}
+
+/// How long it counts that a list was in force.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MarkLifetime {
+    /// From now on.
+    ForGood,
+    /// In this trial, and from its confirmation on: its configuration has lists that the one before has not.
+    Trial,
+    /// Not beyond the process that has it: a trial has ended, and the process is still there.
+    Process,
 }
 
 /// Why a report counts for nothing.
@@ -191,110 +215,4 @@ fn beside(state: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
-mod tests {
-    use sknock_protocol::CrlMark;
-
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::from_secs(1_782_864_000);
-
-    fn report(issuer: u16, made: u64, number: u8) -> [u8; 256] {
-        let mut digest = [0; 32];
-        digest[..2].copy_from_slice(&issuer.to_be_bytes());
-        crl_marks::report(
-            &digest,
-            &CrlMark::new(Timestamp::from_secs(made), [number; CrlMark::NUMBER]),
-        )
-    }
-
-    #[test]
-    fn a_mark_is_raised_and_never_lowered() {
-        let mut keeper = Keeper::default();
-        assert_eq!(keeper.take(&report(1, 100, 5), false, NOW), Ok(true));
-        let before = keeper.entries();
-        for lower in [report(1, 100, 5), report(1, 100, 4), report(1, 99, 9), report(1, 0, 255)] {
-            assert_eq!(keeper.take(&lower, false, NOW), Ok(false));
-            assert_eq!(keeper.entries(), before);
-        }
-        assert_eq!(keeper.take(&report(1, 101, 0), false, NOW), Ok(true));
-        assert_ne!(keeper.entries(), before);
-    }
-
-    #[test]
-    fn who_reports_anything_raises_no_mark_beyond_now_and_drops_none() {
-        let mut keeper = Keeper::default();
-        keeper.take(&report(0, 100, 5), false, NOW).unwrap();
-        let slack = NOW.as_secs() + FUTURE_SLACK.as_secs();
-        assert_eq!(
-            keeper.take(&report(0, slack + 1, 1), false, NOW),
-            Err(MarkRefusal::FromTheFuture)
-        );
-        assert_eq!(
-            keeper.take(&report(0, u64::MAX, 1), false, NOW),
-            Err(MarkRefusal::FromTheFuture)
-        );
-        assert_eq!(keeper.take(&[128; 256], false, NOW), Err(MarkRefusal::NoReport));
-        for issuer in 1..256 {
-            assert_eq!(keeper.take(&report(issuer, 1, 1), false, NOW), Ok(true));
-        }
-        let before = keeper.entries();
-        assert_eq!(keeper.take(&report(256, 1, 1), false, NOW), Err(MarkRefusal::TooMany));
-        assert_eq!(keeper.entries(), before);
-        assert_eq!(
-            keeper.take(&report(0, 101, 5), false, NOW),
-            Ok(true),
-            "a known one is still raised"
-        );
-    }
-
-    #[test]
-    fn what_a_trial_raises_counts_for_good_only_if_it_is_confirmed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (state, instead) = (folder.path().join("state"), folder.path().join("net.marks"));
-        let on_disk = || kept(&state);
-        let mut keeper = Keeper::default();
-        keeper.settle(&state, &instead);
-        keeper.take(&report(1, 100, 5), false, NOW).unwrap();
-        keeper.save(BootInstant::from_millis(0));
-        let (before, saved) = (keeper.entries(), on_disk());
-        assert_eq!(saved.len(), 1);
-        for (seconds, confirmed) in [(1, false), (2, true)] {
-            assert_eq!(keeper.take(&report(1, 200, 5), true, NOW), Ok(true));
-            assert_eq!(keeper.take(&report(1, 200, 5), true, NOW), Ok(false));
-            assert_eq!(keeper.take(&report(1, 150, 5), false, NOW), Ok(false), "older than those");
-            assert_ne!(keeper.entries(), before, "it counts in the trial");
-            keeper.save(BootInstant::from_millis(seconds * 1000));
-            assert_eq!(on_disk(), saved);
-            if confirmed {
-                keeper.confirm();
-            } else {
-                keeper.roll_back();
-            }
-            keeper.save(BootInstant::from_millis(seconds * 1000 + 500));
-            assert_eq!(keeper.entries() != before, confirmed);
-            assert_eq!(on_disk() != saved, confirmed);
-        }
-    }
-
-    #[test]
-    fn the_next_start_finds_them_and_one_that_has_to_go_elsewhere_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let (state, instead) = (folder.path().join("state"), folder.path().join("net.marks"));
-        let mut first = Keeper::default();
-        first.settle(&state, &instead);
-        first.take(&report(1, 100, 5), false, NOW).unwrap();
-        first.save(BootInstant::default());
-        let mut next = Keeper::default();
-        next.settle(&state, &instead);
-        assert_eq!(next.entries(), first.entries());
-        // Where the folder cannot be had, the other place has to do.
-        let blocked = folder.path().join("blocked");
-        std::fs::write(folder.path().join("blocked-marks"), "").unwrap();
-        let mut other = Keeper::default();
-        other.settle(&blocked, &instead);
-        other.take(&report(2, 100, 5), false, NOW).unwrap();
-        other.save(BootInstant::default());
-        next.settle(&blocked, &instead);
-        assert_eq!(next.entries().len(), 2, "both count");
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use tracing::{error, info};
 use super::files::{Files, prepare_folder};
 use super::knock_sockets::{KnockSockets, workers};
 use super::last_state::LastState;
-use super::marks::Keeper;
+use super::marks::{self, Keeper};
 use super::network_process::{NetworkProcess, SpawnInputs};
 use super::privilege::{Account, with_capabilities};
 use crate::config::Settings;
@@ -54,6 +54,14 @@ impl Spawner {
     /// Keeps marks where these settings want them.
     pub(crate) fn settle_marks(&mut self, settings: &Settings) {
         self.marks.settle(&settings.process.state, &self.instead);
+    }
+
+    /// Takes over what is kept beside the state directory that was in force last, if that is another one.
+    pub(crate) fn learn_marks(&mut self, settings: &Settings) {
+        let other = self.last_state.path().filter(|path| *path != settings.process.state);
+        if let Some(other) = other {
+            self.marks.learn(marks::kept(other));
+        }
     }
 
     /// Starts a network process with `settings`.
@@ -100,7 +108,7 @@ impl Spawner {
     pub(crate) fn enter_state(&mut self, settings: &Settings, now: BootInstant) -> io::Result<()> {
         let state = &settings.process.state;
         let found = with_capabilities(PRIVILEGES, || state.metadata())?;
-        self.last_state.enter(FolderId::from(&found), settings.knocks.window, now)
+        self.last_state.enter((state, FolderId::from(&found)), settings.knocks.window, now)
     }
 
     /// Whom network processes run as, once one was started.

@@ -14,5 +14,6 @@ mod rollback;
 mod saved;
 mod scene;
 mod start;
+mod trial;
 mod tricks;
 mod twins;

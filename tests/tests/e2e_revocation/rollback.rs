@@ -171,6 +171,32 @@ fn an_older_saved_list_does_not_count_and_a_later_file_does() {
 }
 
 #[test]
+fn back_on_the_former_state_dir_its_older_list_is_none() {
+    let rollback = Rollback::new();
+    let scene = &rollback.scene;
+    let config = scene.config().set("CRL_UPDATE_INTERVAL_IN_MINUTES", "0.1");
+    let serve = |list| scene.web.reply(Reply::Page(Page::plain(list)));
+    serve(rollback.list(6, 20, &[]));
+    let mut daemon = Daemon::stopped(&scene.world.gateway, &config);
+    daemon.settle();
+    daemon.begin();
+    daemon.wait_for("\"accepting knocks\"");
+    daemon.stop();
+    // Its saved list, number 6, stays behind.
+    daemon.configure(&config.clone().set("stateDir", "state2"));
+    serve(rollback.list(7, 10, &[&[66]]));
+    daemon.begin();
+    daemon.wait_for("\"accepting knocks\"");
+    assert_eq!(rollback.verdicts(&daemon), ["granted", "revoked"]);
+    daemon.crash();
+    daemon.configure(&config);
+    scene.web.reply(Reply::Status(503));
+    daemon.begin();
+    let ended = daemon.wait_for_end();
+    assert_eq!(ended.code, Some(69), "{}", ended.said);
+}
+
+#[test]
 fn a_network_process_that_follows_names_knows_how_new_lists_were() {
     let rollback = Rollback::new();
     let daemon = Daemon::stopped(

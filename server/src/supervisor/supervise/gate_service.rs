@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::crl_marks;
 use crate::grants::GrantFilter;
 use crate::log::{RateLimit, buffered};
-use crate::supervisor::marks::Keeper;
+use crate::supervisor::marks::{Keeper, MarkLifetime};
 use crate::supervisor::network_process::NetworkProcess;
 use crate::supervisor::table;
 
@@ -25,12 +25,12 @@ const CROWD: usize = 64;
 impl Supervisor {
     /// Serves what waits, one record from each link in turn, so that none keeps the others waiting.
     pub(super) fn serve(&mut self, now: BootInstant) {
-        if let Some(NetworkProcess { links, .. }) = &mut self.current {
+        if let Some(NetworkProcess { links, settings, .. }) = &mut self.current {
             let Gathered { raises, reports, others } = receive_requests(links);
             // It is up. To build the table again and again would only cost time.
             reply(links, &raises, |_| Response::Failed);
-            let on_trial = self.gate_service.gate.trial().is_some();
-            if note(&mut self.spawner.marks, links, &reports, on_trial, now) {
+            let lasts = self.trial.lifetime_in(&self.gate_service, settings, &self.settings);
+            if note(&mut self.spawner.marks, links, &reports, lasts, now) {
                 self.next.iter_mut().for_each(NetworkProcess::outdate);
             }
             self.gate_service.handle(links, &others, now);
@@ -40,10 +40,10 @@ impl Supervisor {
             let begun = next.has_begun();
             let NetworkProcess { links, settings, .. } = next;
             let Gathered { raises, reports, others } = receive_requests(links);
-            let on_trial = self.trial.asked.is_some() || self.gate_service.gate.trial().is_some();
-            note(&mut self.spawner.marks, links, &reports, on_trial, now);
+            let running = self.protected.then_some(&self.settings);
+            let lasts = self.trial.lifetime_before(&self.gate_service, settings, running);
+            note(&mut self.spawner.marks, links, &reports, lasts, now);
             if begun && !raises.is_empty() {
-                let running = self.protected.then_some(&self.settings);
                 let answer = match self.spawner.enter_state(settings, now) {
                     Ok(()) => self.trial.raise(&mut self.gate_service, settings, running, now),
                     Err(error) => {
@@ -299,7 +299,7 @@ fn note(
     marks: &mut Keeper,
     links: &mut [Link],
     reports: &[LinkRecord],
-    on_trial: bool,
+    lasts: MarkLifetime,
     now: BootInstant,
 ) -> bool {
     if reports.is_empty() {
@@ -307,7 +307,7 @@ fn note(
     }
     let wall = clock::now();
     let taken: Vec<_> =
-        reports.iter().map(|report| marks.take(report.bytes(), on_trial, wall)).collect();
+        reports.iter().map(|report| marks.take(report.bytes(), lasts, wall)).collect();
     marks.save(now);
     reply(links, reports, |place| match taken.get(place) {
         Some(Ok(_)) => Response::Activated,

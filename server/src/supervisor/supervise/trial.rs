@@ -11,6 +11,7 @@ use super::gate_service::GateService;
 use super::{Supervisor, TICK};
 use crate::config::Settings;
 use crate::exit::UNCONFIRMED;
+use crate::supervisor::marks::MarkLifetime;
 use crate::supervisor::saved_config::SavedConfigs;
 use crate::supervisor::table;
 
@@ -101,6 +102,49 @@ impl TrialWatch {
         }
         answer
     }
+}
+
+/// How long marks count of the lists that a network process takes.
+impl TrialWatch {
+    /// One with `settings` that judges knocks; `running` is what the protection is for.
+    pub(super) fn lifetime_in(
+        &self,
+        gate_service: &GateService,
+        settings: &Settings,
+        running: &Settings,
+    ) -> MarkLifetime {
+        if gate_service.gate.trial().is_some() {
+            lifetime(settings, self.before.as_ref())
+        } else if settings.revocation.come_by(&running.revocation) {
+            MarkLifetime::ForGood
+        } else {
+            // It was on trial until now, and another one is on its way.
+            MarkLifetime::Process
+        }
+    }
+
+    /// One with `settings` that is on its way.
+    pub(super) fn lifetime_before(
+        &self,
+        gate_service: &GateService,
+        settings: &Settings,
+        running: Option<&Settings>,
+    ) -> MarkLifetime {
+        if gate_service.gate.trial().is_some() {
+            lifetime(settings, self.before.as_ref())
+        } else if self.asked.is_some() {
+            lifetime(settings, running.or(self.earlier.as_ref()))
+        } else {
+            MarkLifetime::ForGood
+        }
+    }
+}
+
+/// Of what a process on trial takes. Only a configuration that would not have those lists could be kept from
+/// coming back by their marks; at a first start there is none.
+fn lifetime(settings: &Settings, before: Option<&Settings>) -> MarkLifetime {
+    let counts = before.is_none_or(|before| settings.revocation.come_by(&before.revocation));
+    if counts { MarkLifetime::ForGood } else { MarkLifetime::Trial }
 }
 
 /// Rounded up.
