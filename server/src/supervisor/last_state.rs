@@ -4,15 +4,17 @@
 //! A journal that was closed in order is complete only if no other state directory has let anybody in since.
 //! So what is asked for is written down before the network process may grant anything by it.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use sknock_gate::{BootInstant, Origin};
-use sknock_storage::Slots;
+use sknock_storage::{Slots, Stored, remove};
 
-use super::saved_config::open_own;
 use crate::state_in_force::{FolderId, LastInForce};
 
 /// Two slots of so many bytes: a path may have 4096, and each may take six to be written.
@@ -43,7 +45,7 @@ impl LastState {
     /// Opens the file `path` and reads what it has. It takes all its room now: later no full disk keeps us
     /// from writing.
     pub(crate) fn open(path: &Path, origin: Origin) -> io::Result<Self> {
-        let file = open_own(path)?;
+        let file = open_file(path)?;
         file.allocate(2 * SLOT)?;
         let (slots, content) = Slots::read(file, SLOT)?;
         let origin = origin.to_string();
@@ -90,9 +92,32 @@ impl LastState {
     }
 }
 
+/// Opens the file, or makes it. It belongs to whom the folder belongs to, root or the unit's user, so that
+/// either finds what the other has written; one of anybody else is replaced.
+fn open_file(path: &Path) -> io::Result<Stored> {
+    let folder = fs::metadata(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+    let owners = [0, geteuid().as_raw(), folder.uid()];
+    let known = |file: &Stored| {
+        file.file()
+            .metadata()
+            .is_ok_and(|found| owners.contains(&found.uid()) && found.nlink() == 1)
+    };
+    let file = match Stored::open(path) {
+        Ok(file) if known(&file) => file,
+        _ => {
+            remove(path)?;
+            Stored::create(path, 0o600)?
+        }
+    };
+    if geteuid().is_root() {
+        fchown(file.file(), Some(folder.uid()), Some(folder.gid()))?;
+    }
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::os::unix::fs::chown;
 
     use super::*;
 
@@ -139,6 +164,26 @@ mod tests {
                 assert_eq!(known.before(at(100)).ahead, WINDOW);
             }
         }
+    }
+
+    #[test]
+    fn root_and_the_units_user_find_what_the_other_has_written_and_nobody_else_counts() {
+        let (scene, user) = (Scene::new(), Some(65534));
+        let path = scene.0.path().join("net-1.state");
+        let enter = |name| {
+            let named = (Path::new("/state"), scene.folder(name));
+            scene.open().enter(named, WINDOW, at(0)).unwrap();
+        };
+        let owner = || fs::metadata(&path).unwrap().uid();
+        enter("one");
+        assert_eq!(owner(), 0);
+        chown(scene.0.path(), user, user).expect("these tests run as root");
+        assert_eq!(scene.open().before(at(0)).folder, Some(scene.folder("one")));
+        assert_eq!(owner(), 65534, "the unit's user can open it now");
+        enter("two");
+        assert_eq!(scene.open().before(at(0)).folder, Some(scene.folder("two")));
+        chown(&path, Some(65533), None).unwrap();
+        assert_eq!(scene.open().before(at(0)), LastInForce::default());
     }
 
     #[test]

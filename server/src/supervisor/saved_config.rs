@@ -51,7 +51,7 @@ impl SavedConfigs {
 
 /// Opens a file of ours beside the claim, or makes it. One of another user is replaced: the folder may be a
 /// unit's user's, and root opens and gives away what settings name.
-pub(super) fn open_own(path: &Path) -> io::Result<Stored> {
+fn open_own(path: &Path) -> io::Result<Stored> {
     let ours =
         |file: &Stored| file.file().metadata().is_ok_and(|found| found.uid() == geteuid().as_raw());
     match Stored::open(path) {
