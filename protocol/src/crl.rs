@@ -23,7 +23,7 @@ pub use error::CrlError;
 pub use list::{CrlHeader, FUTURE_SLACK, RevocationList};
 pub use mark::CrlMark;
 pub use scope::Scope;
-pub(crate) use scope::{PathCertificate, PointName};
+pub(crate) use scope::{PathCertificate, PointName, TrustPath};
 pub(crate) use serials::MAX_LENGTH as LONGEST_SERIAL;
 
 use crate::{CertificateId, Issuer, IssuerId, Refusal, Timestamp, TrustStore};
@@ -38,11 +38,24 @@ pub enum Revocation {
 }
 
 impl Revocation {
-    /// Refuses unless no certificate of `path` is revoked, by the word of its issuer.
+    /// The end of the first of `paths` on which no certificate is revoked, by the word of its issuer. If there
+    /// is none: `RevocationUnknown` if a list would help on one of them, else `Revoked`.
     ///
     /// Every issuer needs a list that is about the certificate, and whose next update is not overdue by more
     /// than the grace.
-    pub(crate) fn check(&self, path: &[PathCertificate], now: Timestamp) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, paths: &[TrustPath], now: Timestamp) -> Result<Timestamp, Refusal> {
+        let mut refused = Refusal::Revoked;
+        for TrustPath { certificates, not_after } in paths {
+            match self.check_path(certificates, now) {
+                Ok(()) => return Ok(*not_after),
+                Err(Refusal::RevocationUnknown) => refused = Refusal::RevocationUnknown,
+                Err(_) => {}
+            }
+        }
+        Err(refused)
+    }
+
+    fn check_path(&self, path: &[PathCertificate], now: Timestamp) -> Result<(), Refusal> {
         let Self::Lists(lists) = self else { return Ok(()) };
         path.iter().try_for_each(|certificate| lists.check(certificate, now))
     }
@@ -94,29 +107,23 @@ impl RevocationLists {
         self.grace
     }
 
-    /// The issuers below whom nobody can be believed, as the lists name every intermediate that would lead
-    /// from them to an anchor.
-    pub fn issuers_without_path(&self, trust_store: &TrustStore) -> BTreeSet<IssuerId> {
-        let (roots, between): (Vec<_>, Vec<_>) =
-            trust_store.issuers().iter().partition(|issuer| issuer.is_anchor());
-        let mut reached: BTreeSet<&IssuerId> = roots.into_iter().map(Issuer::id).collect();
-        let leads = |issuer: &Issuer, reached: &BTreeSet<&IssuerId>| {
-            let stands = |by: &CertificateId| reached.contains(&by.issuer) && !self.name(by);
-            issuer.certificates().any(|by| stands(&by))
-        };
-        loop {
-            let before = reached.len();
-            for issuer in &between {
-                if leads(issuer, &reached) {
-                    reached.insert(issuer.id());
-                }
-            }
-            if reached.len() == before {
-                break;
-            }
-        }
-        let lost = between.iter().map(|issuer| issuer.id()).filter(|id| !reached.contains(id));
-        lost.copied().collect()
+    /// The issuers below whom nobody can be believed at `now`, as the lists name every intermediate that would
+    /// lead from them to an anchor. One that has ended or not begun leads nobody there; that alone, without a
+    /// list, is no reason to be among these.
+    pub fn issuers_without_path(
+        &self,
+        trust_store: &TrustStore,
+        now: Timestamp,
+    ) -> BTreeSet<IssuerId> {
+        let unnamed = |_: &Issuer, by: &CertificateId| !self.name(by);
+        let valid = |issuer: &Issuer, _: &CertificateId| issuer.is_valid_at(now);
+        let by_any = reached(trust_store, unnamed);
+        let in_time = reached(trust_store, valid);
+        let now_left = reached(trust_store, |issuer, by| valid(issuer, by) && unnamed(issuer, by));
+        let is_lost =
+            |id: &&IssuerId| !by_any.contains(id) || in_time.contains(id) && !now_left.contains(id);
+        let all = trust_store.issuers().iter().map(Issuer::id);
+        all.filter(is_lost).copied().collect()
     }
 
     fn name(&self, certificate: &CertificateId) -> bool {
@@ -146,5 +153,27 @@ impl RevocationLists {
         let current = now <= list.next_update().after(self.grace);
         let counts = current && list.scope().covers(*is_authority, points);
         if counts { Ok(()) } else { Err(Refusal::RevocationUnknown) }
+    }
+}
+
+/// The issuers that lead to an anchor, themselves included, by certificates that `stands` holds for.
+fn reached(
+    trust_store: &TrustStore,
+    stands: impl Fn(&Issuer, &CertificateId) -> bool,
+) -> BTreeSet<&IssuerId> {
+    let (roots, between): (Vec<_>, Vec<_>) =
+        trust_store.issuers().iter().partition(|issuer| issuer.is_anchor());
+    let mut reached: BTreeSet<&IssuerId> = roots.into_iter().map(Issuer::id).collect();
+    loop {
+        let before = reached.len();
+        for issuer in &between {
+            let leads = |by: CertificateId| reached.contains(&by.issuer) && stands(issuer, &by);
+            if issuer.certificates().any(leads) {
+                reached.insert(issuer.id());
+            }
+        }
+        if reached.len() == before {
+            return reached;
+        }
     }
 }

@@ -31,6 +31,7 @@ pub struct VerifiedKnock {
     pub(crate) lifetime: Option<u16>,
     pub(crate) single_use: bool,
     pub(crate) verified: Arc<VerifiedCertificate>,
+    pub(crate) not_after: Timestamp,
     pub(crate) answer: Option<AnswerKey>,
 }
 
@@ -80,10 +81,20 @@ impl VerifiedKnock {
         &self.verified.subject
     }
 
-    /// Whether `revocation` refuses nobody on the path of its certificate: lists may have changed since it
-    /// was verified.
-    pub fn check_revocation(&self, revocation: &Revocation, now: Timestamp) -> Result<(), Refusal> {
-        revocation.check(&self.verified.path, now)
+    /// Until when its certificate is valid, and every one above it on the path that ends last, of those that
+    /// no list refuses.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// The same by `revocation`: lists may have changed since the knock was verified. A refusal if a path that
+    /// nobody refuses is not left.
+    pub fn check_revocation(
+        &self,
+        revocation: &Revocation,
+        now: Timestamp,
+    ) -> Result<Timestamp, Refusal> {
+        revocation.check(&self.verified.paths, now)
     }
 
     /// The key to answer with, if the client wants an answer.

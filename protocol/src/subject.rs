@@ -1,6 +1,6 @@
 //! Who knocked, as the certificate says.
 
-use crate::{IssuerId, Service, Timestamp};
+use crate::{IssuerId, Service};
 
 /// The holder of a verified client certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,8 +12,6 @@ pub struct Subject {
     pub name: String,
     /// The certificate's issuer and serial number, by which it is revoked.
     pub certificate: CertificateId,
-    /// The end of the shortest-lived certificate of the path.
-    pub not_after: Timestamp,
     /// What the certificate may open: ascending, without overlap; empty if it names nothing.
     pub allowed: Vec<Service>,
     /// The beginning of entries that should name a service and do not, at most four: for people, and not

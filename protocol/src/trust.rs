@@ -28,6 +28,7 @@ pub(crate) use verify_client::VerifiedCertificate;
 use crate::sha256::sha256;
 use crate::{IssuerId, Refusal, Timestamp};
 use cache::Cache;
+use verify_client::Validity;
 
 /// The authorities, and the certificates found to lead to them so far.
 ///
@@ -42,6 +43,10 @@ pub struct TrustStore {
     /// Of each root, in the same order.
     root_ids: Vec<IssuerId>,
     intermediates: Vec<CertificateDer<'static>>,
+    /// Whether a certificate can have several paths.
+    branches: bool,
+    /// The seconds in which an intermediate begins or has ended, ascending.
+    changes: Vec<u64>,
     cache: Cache<VerifiedCertificate>,
 }
 
@@ -62,6 +67,8 @@ impl TrustStore {
             roots: Vec::new(),
             root_ids: Vec::new(),
             intermediates: Vec::new(),
+            branches: false,
+            changes: Vec::new(),
             cache: Cache::new(cache),
         };
         let mut read = Vec::new();
@@ -86,6 +93,8 @@ impl TrustStore {
             return Err(TrustError::NoAnchor { certificates, unfit });
         }
         found.forget_unfit_signers();
+        found.branches = relations::branch(&found.issuers);
+        found.changes = changes(&found.issuers);
         Ok(found)
     }
 
@@ -113,6 +122,11 @@ impl TrustStore {
         }
     }
 
+    /// Between which of `changes` this is: as long as it is the same, the same intermediates are valid.
+    fn epoch(&self, now: Timestamp) -> usize {
+        self.changes.partition_point(|change| *change <= now.as_secs())
+    }
+
     /// Which authority this anchor is.
     fn id_of(&self, anchor: &TrustAnchor<'_>) -> Option<IssuerId> {
         let place = self.roots.iter().position(|root| root == anchor)?;
@@ -131,10 +145,10 @@ impl TrustStore {
     }
 
     /// Believes a client certificate (DER) if it leads to an anchor, is for this `usage` and is valid
-    /// at `now`, as is every intermediate on the way.
+    /// at `now`, as is every intermediate on the way. Gives every such path, up to 16.
     ///
-    /// A certificate found good before is not looked at again while its path is valid, unless it
-    /// was for a laxer usage. Otherwise it is, as another path may have begun or remained.
+    /// A certificate found good before is not looked at again while the same intermediates are valid, unless
+    /// it was for a laxer usage. Otherwise it is, as another path may have begun or remained.
     pub(crate) fn verify_client(
         &self,
         certificate: &[u8],
@@ -143,8 +157,8 @@ impl TrustStore {
     ) -> Result<Arc<VerifiedCertificate>, Refusal> {
         let fingerprint = sha256(certificate);
         if let Some(verified) = self.cache.find(&fingerprint)
-            && verified.is_for(usage)
-            && verified.is_valid_at(now)
+            && self.are_paths_for(usage, verified.usage())
+            && verified.is_valid_at(now, self.epoch(now))
         {
             return Ok(verified);
         }
@@ -153,4 +167,21 @@ impl TrustStore {
         self.cache.keep(fingerprint, Arc::clone(&verified));
         Ok(verified)
     }
+
+    /// Whether the paths of a certificate that were found to be for `found` are all that are for `usage`.
+    fn are_paths_for(&self, usage: Usage, found: Usage) -> bool {
+        if self.branches { usage == found } else { usage.is_met_by(found) }
+    }
+}
+
+fn changes(issuers: &[Issuer]) -> Vec<u64> {
+    let intermediates = issuers.iter().filter(|issuer| !issuer.is_anchor());
+    let both = |issuer: &Issuer| {
+        let Validity { not_before, not_after } = issuer.validity;
+        [not_before.as_secs(), not_after.as_secs().saturating_add(1)]
+    };
+    let mut changes: Vec<_> = intermediates.flat_map(both).collect();
+    changes.sort_unstable();
+    changes.dedup();
+    changes
 }

@@ -158,7 +158,7 @@ impl Verifier {
         };
         let letter = frame.open(&self.key).map_err(|reason| disbelieved(reason, None))?;
         let verified = self.believe(&letter, revocation, source, now);
-        let (verified, claim) =
+        let (verified, not_after, claim) =
             verified.map_err(|reason| disbelieved(reason, Some(&letter.wish)))?;
 
         let id = letter.signed.id();
@@ -174,6 +174,7 @@ impl Verifier {
             lifetime: letter.wish.lifetime.map(u16::from),
             single_use: letter.wish.single_use,
             verified,
+            not_after,
             answer,
         })
     }
@@ -184,13 +185,13 @@ impl Verifier {
         revocation: &Revocation,
         source: SocketAddr,
         now: Timestamp,
-    ) -> Result<(Arc<VerifiedCertificate>, AddressClaim), Refusal> {
+    ) -> Result<(Arc<VerifiedCertificate>, Timestamp, AddressClaim), Refusal> {
         self.check_time(letter.wish.stamp, now)?;
         let verified = self.trust_store.verify_client(letter.certificate, letter.usage, now)?;
-        revocation.check(&verified.path, now)?;
+        let not_after = revocation.check(&verified.paths, now)?;
         letter.check_signature(&verified)?;
         let claim = v2::claim(&letter.wish, source, &self.rules)?;
-        Ok((verified, claim))
+        Ok((verified, not_after, claim))
     }
 
     fn check_time(&self, stamp: Timestamp, now: Timestamp) -> Result<(), Refusal> {

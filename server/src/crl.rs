@@ -161,7 +161,7 @@ impl Refresh {
     /// Never ends but by the loss of the gate.
     async fn run_loop(&mut self, gate: &mut GateClient) -> io::Result<()> {
         let mut closed = ClosedSoFar::nothing();
-        let mut done = self.close_untrusted(&mut closed, gate).await?;
+        let mut done = self.close_untrusted(&mut closed, gate, clock::now()).await?;
         let mut fetches = FetchSet::begin(&self.sources);
         let mut age = tokio::time::interval(self.interval);
         age.tick().await;
@@ -181,7 +181,7 @@ impl Refresh {
                 }
                 () = tokio::time::sleep(close_revoked::RETRY), if !done => {}
             }
-            done = self.close_untrusted(&mut closed, gate).await?;
+            done = self.close_untrusted(&mut closed, gate, clock::now()).await?;
         }
     }
 

@@ -72,7 +72,7 @@ impl<R: ReplayStore> Pipeline<R> {
     ) -> (T, Vec<(Grant, Refused)>) {
         self.revocation.open(|revocation| {
             let (mut good, mut late) = (Vec::new(), Vec::new());
-            for (grant, received) in grants {
+            for (mut grant, received) in grants {
                 match grant.check_revocation(revocation, received) {
                     Ok(()) => good.push(grant),
                     Err(reason) => {

@@ -56,7 +56,7 @@ impl Policy {
         if knock.single_use() && !fit_single_use(&services) {
             return Err(Refusal::SingleUseUnfit);
         }
-        let left = knock.subject().not_after.since(now);
+        let left = knock.not_after().since(now);
         let (lasts, clipped) = self.lifetime(knock.lifetime(), left)?;
         Ok(Grant { admitted, services, lasts, clipped })
     }
@@ -198,9 +198,21 @@ impl Grant {
         self.admitted.knock().subject()
     }
 
-    /// Whether `revocation` refuses nobody on the path of its certificate, still.
-    pub fn check_revocation(&self, revocation: &Revocation, now: Timestamp) -> Result<(), Refusal> {
-        self.admitted.knock().check_revocation(revocation, now)
+    /// Keeps to what `revocation` leaves of the certificate's paths: a refusal if that is none, and an earlier
+    /// end if what remains ends earlier.
+    pub fn check_revocation(
+        &mut self,
+        revocation: &Revocation,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let end = self.admitted.knock().check_revocation(revocation, now)?;
+        let left = Duration::from_secs(end.since(now).as_secs());
+        if left.is_zero() {
+            return Err(Refusal::CertificateExpired);
+        }
+        self.clipped |= left < self.lasts;
+        self.lasts = self.lasts.min(left);
+        Ok(())
     }
 
     /// The key to answer with, if the client wants an answer.

@@ -95,6 +95,19 @@ impl Forge {
         Self::of(key, made.expect("these parameters fit").pem())
     }
 
+    /// Another certificate, in PEM, for the key of this one under `name`, signed by `above`.
+    pub fn certified_by(
+        &self,
+        above: &Self,
+        name: &str,
+        edit: impl FnOnce(&mut CertificateParams),
+    ) -> String {
+        let mut params = authority_params(name);
+        edit(&mut params);
+        let made = params.signed_by(self.issuer.key(), &above.issuer);
+        made.expect("these parameters fit").pem()
+    }
+
     fn of(key: KeyPair, pem: String) -> Self {
         Self { issuer: Issuer::from_ca_cert_pem(&pem, key).expect("they are a pair"), pem }
     }

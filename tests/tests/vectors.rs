@@ -110,6 +110,7 @@ fn same_knock(knock: &VerifiedKnock, expected: &Expected) {
     assert_eq!(knock.claim().first(), expected.address);
     assert_eq!(knock.claim().signed(), expected.address_signed);
     assert_eq!(knock.claim().second(), expected.second_address);
+    assert_eq!(knock.not_after(), Timestamp::from_millis(expected.subject.not_after_ms));
     same_subject(knock.subject(), &expected.subject);
 }
 
@@ -118,7 +119,6 @@ fn same_subject(subject: &sknock_protocol::Subject, expected: &Subject) {
     assert_eq!(subject.certificate.serial, expected.serial.0);
     assert_eq!(subject.certificate.issuer.name[..], expected.issuer_sha256.0[..]);
     assert_eq!(subject.fingerprint[..], expected.fingerprint_sha256.0[..]);
-    assert_eq!(subject.not_after, Timestamp::from_millis(expected.not_after_ms));
     let allowed: Vec<String> = subject.allowed.iter().map(ToString::to_string).collect();
     assert_eq!(allowed, expected.allowed);
 }

@@ -7,9 +7,9 @@
 use core::fmt;
 
 use super::CrlError;
-use crate::CertificateId;
 use crate::der::{self, CONTEXT_0, DerElement, DerElements, NotDer};
 use crate::sha256::sha256;
+use crate::{CertificateId, Timestamp};
 
 /// Names of points that are read of one list or one certificate. A list with more is refused; of a certificate
 /// further ones do not count.
@@ -31,6 +31,15 @@ pub(crate) struct PathCertificate {
     pub(crate) id: CertificateId,
     pub(crate) is_authority: bool,
     pub(crate) points: Vec<PointName>,
+}
+
+/// A way from a client certificate to an anchor, as far as revocation is concerned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct TrustPath {
+    /// Every certificate but the anchor, the client's first.
+    pub(crate) certificates: Vec<PathCertificate>,
+    /// The end of the one that ends first.
+    pub(crate) not_after: Timestamp,
 }
 
 /// Which certificates of its issuer a list is about.

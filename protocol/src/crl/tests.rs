@@ -78,7 +78,7 @@ impl World {
 #[test]
 fn nothing_configured_refuses_nobody() {
     let path = spawner().path();
-    assert_eq!(Revocation::NotConfigured.check(&path, MADE), Ok(()));
+    assert_eq!(Revocation::NotConfigured.check_path(&path, MADE), Ok(()));
     assert!(!Revocation::NotConfigured.is_revoked(&path[0].id));
 }
 
@@ -89,7 +89,7 @@ fn every_issuer_of_the_path_needs_a_list() {
     let one = none.with(list(&spawner.between, &spawner.trust_store, &[]));
     let other = none.with(list(&spawner.root, &spawner.trust_store, &[]));
     let both = other.with(list(&spawner.between, &spawner.trust_store, &[]));
-    let check = |lists| Revocation::Lists(lists).check(&spawner.path(), MADE);
+    let check = |lists| Revocation::Lists(lists).check_path(&spawner.path(), MADE);
     for lacking in [none, one, other] {
         assert_eq!(check(lacking), Err(Refusal::RevocationUnknown));
     }
@@ -100,7 +100,8 @@ fn every_issuer_of_the_path_needs_a_list() {
 fn any_revoked_certificate_of_the_path_counts() {
     let spawner = spawner();
     let path = spawner.path();
-    let revoked = |by_root, by_between| spawner.revocation(by_root, by_between).check(&path, MADE);
+    let revoked =
+        |by_root, by_between| spawner.revocation(by_root, by_between).check_path(&path, MADE);
     assert_eq!(revoked(&[], &[&[0xf1, 2]]), Err(Refusal::Revoked));
     assert_eq!(revoked(&[&[5]], &[]), Err(Refusal::Revoked));
     // the same serial numbers, but by the other issuer
@@ -139,7 +140,7 @@ fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() 
         let lists = RevocationLists::new(GRACE);
         let lists = lists.with(list(&root, &trust_store, by_root));
         let lists = lists.with(list(&upper, &trust_store, by_upper));
-        let lost = lists.issuers_without_path(&trust_store);
+        let lost = lists.issuers_without_path(&trust_store, MADE);
         let issuers = trust_store.issuers().iter().filter(|issuer| lost.contains(issuer.id()));
         // The first word: of two of one name, the rest tells them apart.
         issuers.map(|issuer| issuer.name()[..8].to_owned()).collect::<Vec<_>>()
@@ -158,17 +159,47 @@ fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() 
 }
 
 #[test]
+fn a_certificate_that_has_ended_or_not_begun_is_no_path_that_remains() {
+    let (root, other) = (authority("root"), authority("other"));
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let by = |above: &Authority, serial: u8, years: (i32, i32)| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "between");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+        params.not_before = date_time_ymd(years.0, 1, 1);
+        params.not_after = date_time_ymd(years.1, 1, 1);
+        CertifiedIssuer::signed_by(params, KeyPair::from_pem(&key).unwrap(), above).unwrap()
+    };
+    let lost = |first, second, revoked: &[&[u8]]| {
+        let (first, second) = (by(&root, 1, first), by(&other, 2, second));
+        let der = [&root, &other, &first, &second].map(|one| one.as_ref().der().to_vec());
+        let trust_store = TrustStore::new(&der, 2).unwrap();
+        let lists = RevocationLists::new(GRACE).with(list(&root, &trust_store, revoked));
+        lists.issuers_without_path(&trust_store, MADE).len()
+    };
+    let (ended, good, begins) = ((2020, 2026), (2020, 2040), (2027, 2040));
+    assert_eq!(lost(good, good, &[&[1]]), 0);
+    assert_eq!(lost(good, ended, &[&[1]]), 1);
+    assert_eq!(lost(good, begins, &[&[1]]), 1);
+    // Nobody is closed because of a date alone; what is revoked is, whatever its date.
+    assert_eq!(lost(ended, ended, &[]), 0);
+    assert_eq!(lost(ended, good, &[&[1]]), 0);
+    assert_eq!(lost(good, ended, &[&[2]]), 0, "another issuer's number");
+}
+
+#[test]
 fn a_list_counts_until_its_grace_is_over() {
     let spawner = spawner();
     let revocation = spawner.revocation(&[&[77]], &[]);
-    let at = |now| revocation.check(&spawner.path(), now);
+    let at = |now| revocation.check_path(&spawner.path(), now);
     assert_eq!(at(MADE), Ok(()));
     assert_eq!(at(DUE.after(GRACE)), Ok(()));
     let late = DUE.after(GRACE).after(Duration::from_millis(1));
     assert_eq!(at(late), Err(Refusal::RevocationUnknown));
     // what is revoked stays so, however old the list
     let revoked = plain(&spawner.trust_store.issuers()[0], &[77]);
-    assert_eq!(revocation.check(&[revoked], late), Err(Refusal::Revoked));
+    assert_eq!(revocation.check_path(&[revoked], late), Err(Refusal::Revoked));
 }
 
 #[test]
@@ -193,7 +224,8 @@ fn twins_of_one_name_have_a_list_each_and_none_counts_for_the_other() {
     assert_eq!((by_old.issuer(), by_new.issuer()), (first.id(), second.id()));
     assert!(by_old.may_replace(&by_new).is_err(), "it is of another issuer");
     let one = RevocationLists::new(GRACE).with(by_new);
-    let check = |lists: &RevocationLists, id| Revocation::Lists(lists.clone()).check(&[id], MADE);
+    let check =
+        |lists: &RevocationLists, id| Revocation::Lists(lists.clone()).check_path(&[id], MADE);
     assert_eq!(check(&one, of(first, 7)), Err(Refusal::RevocationUnknown));
     let both = one.with(by_old);
     let verdicts = [(first, 5), (first, 6), (second, 5), (second, 6)]
@@ -209,7 +241,7 @@ fn an_intermediate_of_two_roots_of_one_name_is_cut_off_by_the_one_that_signed_it
     let trust_store = TrustStore::new(&der, 2).unwrap();
     let lost = |by| {
         let lists = RevocationLists::new(GRACE).with(list(by, &trust_store, &[&[3]]));
-        lists.issuers_without_path(&trust_store).len()
+        lists.issuers_without_path(&trust_store, MADE).len()
     };
     assert_eq!((lost(&old), lost(&new)), (0, 1));
 }

@@ -4,10 +4,11 @@
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
-use super::{UnfitAuthority, UnusableCa, verify_client};
+use super::verify_client::{self, Validity};
+use super::{UnfitAuthority, UnusableCa};
 use crate::crl::PointName;
 use crate::sha256::sha256;
-use crate::{CertificateId, IssuerId, der};
+use crate::{CertificateId, IssuerId, Timestamp, der};
 
 /// Why there is nobody to believe, and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -45,6 +46,7 @@ pub struct Issuer {
     pub(super) signed_by: Vec<IssuerId>,
     pub(super) name: String,
     pub(super) is_anchor: bool,
+    pub(super) validity: Validity,
     signs_lists: bool,
     /// Why it is not used, if that can be told without knowing what is above it.
     pub(super) unfit: Option<UnusableCa>,
@@ -74,6 +76,7 @@ impl Issuer {
             signed_by: Vec::new(),
             name: parsed.subject().to_string(),
             is_anchor: false,
+            validity: Validity::of(&parsed),
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
             unfit: UnusableCa::by_itself(&parsed),
             public_key_info: public_key_info.to_vec(),
@@ -102,6 +105,11 @@ impl Issuer {
     /// Whether it is trusted by itself, rather than by what is above it.
     pub fn is_anchor(&self) -> bool {
         self.is_anchor
+    }
+
+    /// Whether it can lead to an anchor at `now`, by its own dates. Those of an anchor do not count.
+    pub(crate) fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.is_anchor || self.validity.contains(now)
     }
 
     /// Whether it has the name of whoever has signed it.

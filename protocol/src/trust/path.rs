@@ -1,14 +1,24 @@
-//! From a client certificate to an anchor. The work is `rustls-webpki`'s; it gets no revocation
+//! From a client certificate to the anchors. The work is `rustls-webpki`'s; it gets no revocation
 //! list, as it would verify the list's signature for every packet.
+//!
+//! An intermediate that several have signed gives several paths. All are collected, as a list may refuse some
+//! of them, and some end later than others.
+
+use std::cell::RefCell;
 
 use pki_types::CertificateDer;
-use webpki::{EndEntityCert, Error};
+use webpki::{EndEntityCert, Error, VerifiedPath};
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
 use super::signature::SIGNATURES;
-use super::{TrustStore, Usage, VerifiedCertificate, verify_client};
+use super::verify_client::FoundPath;
+use super::{TrustStore, Usage, VerifiedCertificate};
 use crate::{Refusal, Timestamp};
+
+/// Paths of one certificate that are collected, in the order of the authorities. `rustls-webpki` verifies 100
+/// signatures for one certificate at most, which may end the search earlier.
+pub(super) const MOST_PATHS: usize = 16;
 
 pub(super) fn verify(
     trust_store: &TrustStore,
@@ -18,20 +28,43 @@ pub(super) fn verify(
 ) -> Result<VerifiedCertificate, Refusal> {
     let der = CertificateDer::from(certificate);
     let leaf = EndEntityCert::try_from(&der).map_err(|_| Refusal::BadCertificate)?;
-    let path = leaf.verify_for_usage(
+    let found = RefCell::new(Vec::new());
+    let verdict = leaf.verify_for_usage(
         SIGNATURES,
         &trust_store.roots,
         &trust_store.intermediates,
         now.into(),
         usage,
         None,
-        None,
+        Some(&|path| collect(trust_store, path, &mut found.borrow_mut())),
     );
-    let path = path.map_err(|error| refusal(&error))?;
+    let found = found.into_inner();
+    // Whatever has ended the search, what was found counts.
+    verdict
+        .map(drop)
+        .or_else(|error| if found.is_empty() { Err(refusal(&error)) } else { Ok(()) })?;
     let (_, leaf) = X509Certificate::from_der(certificate).map_err(|_| Refusal::BadCertificate)?;
     usage.check_leaf(&leaf)?;
-    let anchor = trust_store.id_of(path.anchor()).ok_or(Refusal::UnknownAuthority)?;
-    verify_client::from_path(&leaf, (fingerprint, usage), &path, anchor)
+    let epoch = trust_store.epoch(now);
+    VerifiedCertificate::new(&leaf, (fingerprint, usage), &found, epoch)
+}
+
+/// Takes a path. An error lets the search for others continue.
+fn collect(
+    trust_store: &TrustStore,
+    path: &VerifiedPath<'_>,
+    found: &mut Vec<FoundPath>,
+) -> Result<(), Error> {
+    let anchor = trust_store.id_of(path.anchor()).ok_or(Error::UnknownIssuer)?;
+    let intermediates =
+        path.intermediate_certificates().map(|one| one.der().as_ref().to_vec()).collect();
+    let path = FoundPath { intermediates, anchor };
+    // An anchor may be given in several certificates.
+    if !found.contains(&path) {
+        found.push(path);
+    }
+    let most = if trust_store.branches { MOST_PATHS } else { 1 };
+    if found.len() < most { Err(Error::UnknownIssuer) } else { Ok(()) }
 }
 
 fn refusal(error: &Error) -> Refusal {

@@ -2,6 +2,7 @@
 //! anchor. Signatures decide, as several may have one name.
 
 use core::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use super::Issuer;
 use super::signature::IssuerSignature;
@@ -43,6 +44,12 @@ fn signers((_, der, issuer): &ParsedIssuer<'_>, all: &[ParsedIssuer<'_>]) -> Vec
         }
     }
     signers
+}
+
+/// Whether a path can fork: an authority has several certificates, or a certificate has several signers.
+pub(super) fn branch(issuers: &[Issuer]) -> bool {
+    let mut known = BTreeSet::new();
+    issuers.iter().any(|issuer| issuer.signed_by.len() > 1 || !known.insert(issuer.id()))
 }
 
 fn has_a_twin(issuer: &Issuer, all: &[ParsedIssuer<'_>]) -> bool {

@@ -83,11 +83,12 @@ fn a_client_below_an_intermediate_is_believed() {
     assert_eq!(verified.subject.name, "alice");
     assert_eq!(verified.subject.certificate.serial, [0x80, 7]);
     assert_eq!(verified.subject.allowed, ["tcp/22".parse().unwrap()]);
-    assert_eq!(verified.subject.not_after, Timestamp::from_secs(1_830_297_600)); // 2028-01-01
+    let [path] = verified.paths.as_slice() else { panic!("one path") };
+    assert_eq!(path.not_after, Timestamp::from_secs(1_830_297_600)); // 2028-01-01
 
-    let issuers: Vec<_> = verified.path.iter().map(|one| one.id.issuer).collect();
+    let issuers: Vec<_> = path.certificates.iter().map(|one| one.id.issuer).collect();
     assert_eq!(issuers, [*trust_store.issuers()[1].id(), *trust_store.issuers()[0].id()]);
-    assert_eq!(verified.path[0].id, verified.subject.certificate);
+    assert_eq!(path.certificates[0].id, verified.subject.certificate);
 }
 
 #[test]
@@ -286,7 +287,7 @@ fn named(name: &str, key: &KeyPair, above: Option<&Authority>) -> Authority {
 fn issuers(trust_store: &TrustStore, authority: &Authority) -> Vec<crate::IssuerId> {
     let certificate = signed(&client_params((2024, 2030)), authority);
     let verified = trust_store.verify_client(&certificate, CLIENT, NOW).unwrap();
-    verified.path.iter().map(|one| one.id.issuer).collect()
+    verified.paths[0].certificates.iter().map(|one| one.id.issuer).collect()
 }
 
 #[test]

@@ -1,26 +1,27 @@
-//! A client certificate that leads to an anchor, and everything a knock needs of it.
+//! A client certificate that leads to an anchor, by one path or by several, and everything a knock needs of it.
 
 use core::fmt;
 
 use aws_lc_rs::signature::ParsedPublicKey;
 use pki_types::alg_id;
-use webpki::VerifiedPath;
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::oid_registry::OID_X509_EXT_CRL_DISTRIBUTION_POINTS;
 use x509_parser::prelude::X509Certificate;
 use x509_parser::time::ASN1Time;
 
 use super::{Usage, signature};
-use crate::crl::{self, PathCertificate, PointName};
+use crate::crl::{self, PathCertificate, PointName, TrustPath};
 use crate::{CertificateId, IssuerId, Refusal, Subject, Timestamp, authorization, der};
 
-/// A certificate whose path is verified. Not looked up on any revocation list.
+/// A certificate whose paths are verified. Not looked up on any revocation list.
 pub(crate) struct VerifiedCertificate {
     pub(crate) subject: Subject,
-    /// Every certificate of the path but the anchor, the client's first.
-    pub(crate) path: Vec<PathCertificate>,
-    /// The latest beginning on the path; the earliest end is the subject's.
-    not_before: Timestamp,
+    /// One at least, those that end last first.
+    pub(crate) paths: Vec<TrustPath>,
+    /// The certificate's own.
+    validity: Validity,
+    /// When the intermediates were those which `paths` has: [`TrustStore::epoch`](super::TrustStore::epoch).
+    epoch: usize,
     usage: Usage,
     key: VerificationKey,
 }
@@ -31,15 +32,62 @@ struct VerificationKey {
     is_p256: bool,
 }
 
-impl VerifiedCertificate {
-    /// Whether every certificate of the path is valid then. Both ends are, for their whole second.
-    pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
-        (self.not_before.as_secs()..=self.subject.not_after.as_secs()).contains(&now.as_secs())
+/// A path as it was found.
+#[derive(PartialEq)]
+pub(super) struct FoundPath {
+    /// DER; the one that has signed the client's is the first.
+    pub(super) intermediates: Vec<Vec<u8>>,
+    pub(super) anchor: IssuerId,
+}
+
+/// From when until when, both for their whole second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Validity {
+    pub(super) not_before: Timestamp,
+    pub(super) not_after: Timestamp,
+}
+
+impl Validity {
+    pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
+        let validity = certificate.validity();
+        let [not_before, not_after] = [validity.not_before, validity.not_after].map(timestamp);
+        Self { not_before, not_after }
     }
 
-    /// Whether the whole path was found to be for `usage`.
-    pub(super) fn is_for(&self, usage: Usage) -> bool {
-        usage.is_met_by(self.usage)
+    pub(super) fn contains(&self, now: Timestamp) -> bool {
+        (self.not_before.as_secs()..=self.not_after.as_secs()).contains(&now.as_secs())
+    }
+}
+
+impl VerifiedCertificate {
+    /// Takes what is needed from the paths that `leaf` was found to have. Those that no list can name are none.
+    pub(super) fn new(
+        leaf: &X509Certificate<'_>,
+        (fingerprint, usage): ([u8; 32], Usage),
+        found: &[FoundPath],
+        epoch: usize,
+    ) -> Result<Self, Refusal> {
+        let mut paths: Vec<_> = found.iter().filter_map(|found| path(leaf, found)).collect();
+        let certificate = paths.first().and_then(|path| path.certificates.first());
+        let certificate = certificate.ok_or(Refusal::BadCertificate)?.id.clone();
+        // One key has signed it. By this name it is revoked, and its grants are found.
+        paths.retain(|path| path.certificates.first().is_some_and(|one| one.id == certificate));
+        paths.sort_by_key(|path| core::cmp::Reverse(path.not_after));
+        let named = authorization::named_by(leaf).map_err(|_| Refusal::BadCertificate)?;
+        let key = key(leaf.public_key().raw)?;
+        let authorization::Named { services: allowed, malformed } = named;
+        let subject = Subject { fingerprint, name: name(leaf), certificate, allowed, malformed };
+        Ok(Self { subject, paths, validity: Validity::of(leaf), epoch, usage, key })
+    }
+
+    /// Whether the certificate is valid then, and its paths are those of that time.
+    pub(super) fn is_valid_at(&self, now: Timestamp, epoch: usize) -> bool {
+        self.validity.contains(now) && self.epoch == epoch
+    }
+
+    /// What its paths were found to be for.
+    pub(super) fn usage(&self) -> Usage {
+        self.usage
     }
 
     /// Whether `signature` is this certificate's over `message`.
@@ -65,40 +113,22 @@ impl fmt::Debug for VerifiedCertificate {
     }
 }
 
-/// Takes what is needed from a verified path, which begins with `leaf` and ends at `anchor`.
-pub(super) fn from_path(
-    leaf: &X509Certificate<'_>,
-    (fingerprint, usage): ([u8; 32], Usage),
-    verified: &VerifiedPath<'_>,
-    anchor: IssuerId,
-) -> Result<VerifiedCertificate, Refusal> {
-    let mut not_before = timestamp(leaf.validity().not_before);
-    let mut not_after = timestamp(leaf.validity().not_after);
-    let mut path = Vec::new();
+/// The path from `leaf`, if every certificate on it has a serial number that a list can name.
+fn path(leaf: &X509Certificate<'_>, found: &FoundPath) -> Option<TrustPath> {
+    let mut not_after = Validity::of(leaf).not_after;
+    let mut certificates = Vec::new();
     let mut below = Below::of(leaf);
-    for intermediate in verified.intermediate_certificates() {
-        let der = intermediate.der();
-        let parsed = X509Certificate::from_der(&der);
-        let (_, intermediate) = parsed.map_err(|_| Refusal::BadCertificate)?;
+    for der in &found.intermediates {
+        let (_, intermediate) = X509Certificate::from_der(der).ok()?;
         let (name, key) = (intermediate.subject().as_raw(), intermediate.public_key().raw);
         // The one above has signed the one below: that was verified.
-        path.push(below.signed_by(IssuerId::of(name, key)));
+        certificates.push(below.signed_by(IssuerId::of(name, key)));
         below = Below::of(&intermediate);
-        not_before = not_before.max(timestamp(intermediate.validity().not_before));
-        not_after = not_after.min(timestamp(intermediate.validity().not_after));
+        not_after = not_after.min(Validity::of(&intermediate).not_after);
     }
-    path.push(below.signed_by(anchor));
-    // No list can name it, and no grant can be found by it.
-    if path.iter().any(|one| one.id.serial.len() > crl::LONGEST_SERIAL) {
-        return Err(Refusal::BadCertificate);
-    }
-    let certificate = path.first().ok_or(Refusal::BadCertificate)?.id.clone();
-    let named = authorization::named_by(leaf).map_err(|_| Refusal::BadCertificate)?;
-    let key = key(leaf.public_key().raw)?;
-    let authorization::Named { services: allowed, malformed } = named;
-    let name = name(leaf);
-    let subject = Subject { fingerprint, name, certificate, not_after, allowed, malformed };
-    Ok(VerifiedCertificate { subject, path, not_before, usage, key })
+    certificates.push(below.signed_by(found.anchor));
+    let can_be_named = |one: &PathCertificate| one.id.serial.len() <= crl::LONGEST_SERIAL;
+    certificates.iter().all(can_be_named).then_some(TrustPath { certificates, not_after })
 }
 
 /// A certificate of a path whose issuer is not known yet.

@@ -49,6 +49,7 @@ impl Pair {
 }
 
 pub(crate) struct Authority {
+    name: String,
     issuer: Issuer<'static, KeyPair>,
     certificate: Vec<u8>,
 }
@@ -79,7 +80,23 @@ impl Authority {
             Some(above) => params.signed_by(&key, &above.issuer).unwrap(),
         };
         let certificate = certificate.der().to_vec();
-        Self { issuer: Issuer::new(params, key), certificate }
+        Self { name: name.to_owned(), issuer: Issuer::new(params, key), certificate }
+    }
+
+    /// A certificate for this one's name and key, signed by `above`.
+    pub(crate) fn certified_by(
+        &self,
+        above: &Self,
+        serial: u8,
+        edit: &dyn Fn(&mut CertificateParams),
+    ) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, self.name.as_str());
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.serial_number = Some(SerialNumber::from_slice(&[serial]));
+        edit(&mut params);
+        params.signed_by(self.issuer.key(), &above.issuer).unwrap().der().to_vec()
     }
 
     pub(crate) fn issue(

@@ -1,5 +1,6 @@
 //! The native dialect from wish to believed knock, and everything that must not be believed.
 
+mod cross_signed;
 mod house;
 mod points;
 mod refusals;

@@ -1,11 +1,12 @@
 //! Closes what certificates have open that are not trusted any more: revoked by a list, issued by an
 //! authority that is revoked itself, or by one that is not configured any more.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sknock_protocol::{Issuer, Revocation, RevocationLists, TrustStore};
+use sknock_protocol::{Issuer, IssuerId, Revocation, RevocationLists, Timestamp, TrustStore};
 use tracing::warn;
 
 use super::Refresh;
@@ -19,6 +20,8 @@ pub(super) const RETRY: Duration = Duration::from_secs(5);
 pub(super) struct ClosedSoFar {
     /// All that these lists revoke.
     lists: RevocationLists,
+    /// All below these.
+    issuers: BTreeSet<IssuerId>,
     /// What certificates of authorities have open that are not configured any more.
     unknown: bool,
 }
@@ -26,25 +29,30 @@ pub(super) struct ClosedSoFar {
 impl ClosedSoFar {
     /// Nothing yet.
     pub(super) fn nothing() -> Self {
-        Self { lists: RevocationLists::new(Duration::ZERO), unknown: false }
+        let lists = RevocationLists::new(Duration::ZERO);
+        Self { lists, issuers: BTreeSet::new(), unknown: false }
     }
 }
 
 impl Refresh {
-    /// Closes what is not trusted now and is not in `closed`. Whether all of it is.
+    /// Closes what is not trusted at `now` and is not in `closed`. Whether all of it is.
     pub(super) async fn close_untrusted(
         &self,
         closed: &mut ClosedSoFar,
         gate: &mut GateClient,
+        now: Timestamp,
     ) -> io::Result<bool> {
         let trust_store = self.verifier.trust_store();
         if !closed.unknown {
             closed.unknown = close_unknown(trust_store, gate).await?;
         }
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(closed.unknown) };
-        let done = revoked_since(&closed.lists, lists, trust_store, gate).await?;
+        // Asked at each turn, as another path may have ended.
+        let lost = lists.issuers_without_path(trust_store, now);
+        let done = below_all(lost.difference(&closed.issuers), gate).await?
+            & revoked_since(&closed.lists, lists, gate).await?;
         if done {
-            closed.lists = lists.clone();
+            (closed.lists, closed.issuers) = (lists.clone(), lost);
         } else {
             warn!(
                 "cannot close all grants of revoked certificates. Trying again in {} s",
@@ -70,23 +78,27 @@ async fn close_unknown(trust_store: &TrustStore, gate: &mut GateClient) -> io::R
     Ok(done)
 }
 
-/// Closes what is open below issuers that are revoked themselves, and what certificates have open that
-/// are, by `lists` and not by those `before`. Nothing that those let in is on its way to the gate any more,
-/// as `lists` are in force (`in_force.rs`): so once is enough, if all could be closed. Whether it could;
-/// what is closed already may be asked for again.
-async fn revoked_since(
-    before: &RevocationLists,
-    lists: &RevocationLists,
-    trust_store: &TrustStore,
+/// Closes what is open below `issuers`, which are revoked themselves. Whether all could be closed.
+async fn below_all(
+    issuers: impl Iterator<Item = &IssuerId>,
     gate: &mut GateClient,
 ) -> io::Result<bool> {
     let mut done = true;
-    for issuer in lists
-        .issuers_without_path(trust_store)
-        .difference(&before.issuers_without_path(trust_store))
-    {
+    for issuer in issuers {
         done &= close_below(shortened(issuer), gate).await?;
     }
+    Ok(done)
+}
+
+/// Closes what certificates have open that are revoked by `lists` and not by those `before`. Nothing that those
+/// let in is on its way to the gate any more, as `lists` are in force (`in_force.rs`): so once is enough, if all
+/// could be closed. Whether it could; what is closed already may be asked for again.
+async fn revoked_since(
+    before: &RevocationLists,
+    lists: &RevocationLists,
+    gate: &mut GateClient,
+) -> io::Result<bool> {
+    let mut done = true;
     for list in lists.iter() {
         let before = before.list(list.issuer());
         if before.is_some_and(|before| Arc::ptr_eq(before, list)) {

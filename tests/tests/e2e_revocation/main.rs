@@ -3,6 +3,7 @@
 
 mod bad_lists;
 mod clock;
+mod cross_signed;
 mod https;
 mod issuers;
 mod names;
