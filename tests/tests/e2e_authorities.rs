@@ -196,6 +196,56 @@ fn an_intermediate_with_a_critical_extension_not_understood_is_named_and_the_res
     granted(&world, &authority, &daemon, &by);
 }
 
+/// nameConstraints of RFC 5280 (4.2.1.10) with one subtree, which permits or excludes `name` (DER).
+fn constrained(tag: u8, name: &[u8]) -> impl Fn(&mut CertificateParams) {
+    let element = |tag: u8, content: &[u8]| {
+        [&[tag, u8::try_from(content.len()).expect("it is short")], content].concat()
+    };
+    let content = element(0x30, &element(tag, &element(0x30, name)));
+    move |params| critical(params, &[2, 5, 29, 30], &content)
+}
+
+#[test]
+fn an_authority_whose_name_constraints_refuse_everybody_is_named_and_the_rest_is_used() {
+    const PERMITTED: u8 = 0xa0;
+    const EXCLUDED: u8 = 0xa1;
+    // An empty distinguished name, which every subject begins with; and mail.example.
+    let (directory, mail) = ([0xa4, 2, 0x30, 0], b"\x81\x0cmail.example");
+    let (world, authority) = (World::new(), Authority::new());
+    let ours = Forge::with_key_of(&authority);
+    let permits = ours.intermediate_with("permits", constrained(PERMITTED, &directory));
+    let excludes = ours.intermediate_with("excludes", constrained(EXCLUDED, &directory));
+    let root = Forge::root_with("root", constrained(PERMITTED, &directory));
+    let odd = ours.intermediate_with("odd", constrained(PERMITTED, &[0x8f, 0]));
+    // These refuse whom they are about.
+    let mail = ours.intermediate_with("mail", constrained(PERMITTED, mail));
+    let named_hosts = constrained(EXCLUDED, b"\x82\x0chost.example");
+    let hosts = ours.intermediate_with("hosts", named_hosts);
+    let given = [&permits, &excludes, &root, &odd, &mail, &hosts];
+    let (ca_file, lines) = joined(&given.map(Forge::pem));
+    let why = "its nameConstraints have a directoryName";
+    let daemon = started(&world, &authority, ca_file.as_bytes());
+    named(
+        &daemon,
+        &[
+            of(lines[0], "CN=permits", why),
+            of(lines[1], "CN=excludes", why),
+            of(lines[2], "CN=root", why),
+            of(lines[3], "CN=odd", "it is malformed (nameConstraints"),
+        ],
+    );
+    let by = [
+        (&permits, false),
+        (&excludes, false),
+        (&root, false),
+        (&odd, false),
+        (&mail, true),
+        (&hosts, true),
+        (&ours, true),
+    ];
+    granted(&world, &authority, &daemon, &by);
+}
+
 #[test]
 fn an_authority_that_may_not_sign_certificates_is_named_and_leads_nobody_in() {
     let (world, authority) = (World::new(), Authority::new());

@@ -5,10 +5,11 @@ use aws_lc_rs::signature::ParsedPublicKey;
 use pki_types::alg_id;
 use webpki::Error;
 use x509_parser::asn1_rs::FromDer;
+use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
 use x509_parser::prelude::X509Certificate;
 
 use super::signature::{self, SIGNATURES};
-use crate::der;
+use crate::der::{self, DerElements, NotDer};
 
 /// A CA certificate that is not used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,6 +36,12 @@ pub enum UnusableCa {
              certificate"
     )]
     MayNotSign,
+    /// `rustls-webpki` cannot compare distinguished names, and refuses every certificate below then.
+    #[error(
+        "its nameConstraints have a directoryName, which is not supported here: nobody below it would be let in; \
+         reissue it without"
+    )]
+    DirectoryNameConstraint,
     /// Not for anchors: of those, name and key count (RFC 5280, 6.1.1 d).
     #[error(
         "it has an unknown critical extension: {}. Reissue it without that extension, or with it \
@@ -59,7 +66,7 @@ impl UnusableCa {
         match certificate.key_usage() {
             Err(error) => Some(Self::Malformed(format!("keyUsage: {error}"))),
             Ok(Some(usage)) if !usage.value.key_cert_sign() => Some(Self::MayNotSign),
-            Ok(_) => None,
+            Ok(_) => name_constraints(certificate),
         }
     }
 
@@ -72,6 +79,47 @@ impl UnusableCa {
             _ => Self::Malformed(error.to_string()),
         }
     }
+}
+
+/// What of nameConstraints (RFC 5280, 4.2.1.10) refuses every certificate below, whatever names it has.
+fn name_constraints(certificate: &X509Certificate<'_>) -> Option<UnusableCa> {
+    let malformed = || UnusableCa::Malformed("nameConstraints are not as RFC 5280 says".into());
+    let Ok(extension) = certificate.get_extension_unique(&OID_X509_EXT_NAME_CONSTRAINTS) else {
+        return Some(malformed());
+    };
+    match bases(extension?.value) {
+        Ok(tags) if tags.contains(&DIRECTORY_NAME) => Some(UnusableCa::DirectoryNameConstraint),
+        Ok(_) => None,
+        Err(NotDer) => Some(malformed()),
+    }
+}
+
+/// `[4]`, constructed: a `GeneralName` that is a distinguished name.
+const DIRECTORY_NAME: u8 = 0xa4;
+
+/// The tags of all kinds of `GeneralName`.
+const GENERAL_NAMES: [u8; 9] = [0xa0, 0x81, 0x82, 0xa3, DIRECTORY_NAME, 0xa5, 0x86, 0x87, 0x88];
+
+/// The tags of the names in `NameConstraints ::= SEQUENCE { permitted [0], excluded [1] }`, each optional and a
+/// list of `SEQUENCE { base GeneralName }`: more is in no certificate of today, and is not read.
+fn bases(extension: &[u8]) -> Result<Vec<u8>, NotDer> {
+    let mut lists = DerElements::new(der::only(extension, der::SEQUENCE)?);
+    let mut tags = Vec::new();
+    for tag in [der::CONTEXT_0, der::CONTEXT_0 + 1] {
+        let Some(subtrees) = lists.optional(tag)? else { continue };
+        let mut subtrees = DerElements::new(subtrees.content);
+        while !subtrees.is_at_end() {
+            let mut subtree = DerElements::new(subtrees.one(der::SEQUENCE)?.content);
+            let base = subtree.any()?.tag;
+            subtree.end()?;
+            if !GENERAL_NAMES.contains(&base) {
+                return Err(NotDer);
+            }
+            tags.push(base);
+        }
+    }
+    lists.end()?;
+    Ok(tags)
 }
 
 /// Whether one of [`SIGNATURES`] can verify anything with the key of this `SubjectPublicKeyInfo`. They

@@ -83,6 +83,52 @@ fn a_critical_extension_not_understood_keeps_out_an_intermediate_and_no_other() 
     assert!([&root, &good, &anchor].iter().all(|by| is_believed(&trust_store, by)));
 }
 
+/// RFC 5280, 4.2.1.10: one subtree of each kind. What is named as not used is what `rustls-webpki` lets nobody
+/// through, whatever stands in a client's subjectAltName.
+#[test]
+fn name_constraints_are_named_if_and_only_if_they_refuse_everybody() {
+    let root = self::root("root");
+    let kinds: [(u8, &[u8]); 11] = [
+        (0xa0, &[6, 1, 1, 0xa0, 2, 5, 0]),
+        (0x81, b"mail.example"),
+        (0x82, b"host.example"),
+        (0xa3, &[0x30, 0]),
+        (0xa4, &[0x30, 0]),
+        (0xa5, &[0x81, 0]),
+        (0x86, b".example"),
+        (0x87, &[192, 0, 2, 0, 255, 255, 255, 0]),
+        (0x88, &[42]),
+        (0x8f, &[]),
+        (0x84, &[]),
+    ];
+    let mut nameless = client_params((2024, 2030));
+    nameless.subject_alt_names.clear();
+    for (tag, content) in kinds {
+        for list in [0xa0, 0xa1] {
+            let name = der_of::encode(tag, &[content]);
+            let subtree = der_of::encode(SEQUENCE, &[&name]);
+            let subtrees = der_of::encode(list, &[&subtree]);
+            let value = der_of::encode(SEQUENCE, &[&subtrees]);
+            let below = with("below", Some(&root), |params| {
+                let mut extension =
+                    CustomExtension::from_oid_content(&[2, 5, 29, 30], value.clone());
+                extension.set_criticality(true);
+                params.custom_extensions.push(extension);
+            });
+            let whole = trust_store(&[&root, &below]);
+            let is_told = !whole.unfit().is_empty();
+            // Whatever was named: what comes of it if it is used.
+            let mut unasked = trust_store(&[&root]);
+            unasked.intermediates.push(der(&below).into());
+            let passes =
+                |params| unasked.verify_client(&signed(params, &below), CLIENT, NOW).is_ok();
+            assert_eq!(is_told, !passes(&nameless), "tag {tag:x} in {list:x}");
+            assert!(!is_told || !passes(&client_params((2024, 2030))));
+            assert_eq!(is_told, matches!(tag, 0xa4 | 0x8f | 0x84), "tag {tag:x}");
+        }
+    }
+}
+
 #[test]
 fn what_must_not_sign_makes_no_anchor_of_what_it_has_signed() {
     let list_signer = usage(&[KeyUsagePurpose::CrlSign]);
