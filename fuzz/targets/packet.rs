@@ -42,7 +42,8 @@ fn written<const N: usize>(input: &[u8], address: fn([u8; N]) -> IpAddr) {
     let destination = SocketAddr::new(address(*destination), u16::from_be_bytes([*c, *d]));
     match packet::read(&write(source, destination, payload)) {
         Ok(read) => assert_eq!(read, UdpPacket { source, destination, payload }),
-        Err(why) => assert_eq!(why, SkippedPacket::Source, "a right packet is passed over"),
+        Err(SkippedPacket::Source | SkippedPacket::Mapped) => {}
+        Err(why) => panic!("a right packet is passed over: {why}"),
     }
 }
 

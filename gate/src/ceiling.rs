@@ -125,6 +125,8 @@ impl Ceiling {
     }
 }
 
+/// The same as of a knock that was verified (`sknock-protocol`, `v2/address.rs`), which this crate cannot ask. A
+/// loopback address passes, as a host may knock at itself; it gets no door.
 fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), DenyReason> {
     let families_differ = match addresses {
         [_] => true,
@@ -133,16 +135,11 @@ fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), DenyReason> {
     };
     let possible = |address: &IpAddr| match address {
         IpAddr::V4(v4) => {
-            !(v4.is_unspecified()
-                || v4.is_multicast()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_broadcast())
+            !(v4.is_unspecified() || v4.is_multicast() || v4.is_link_local() || v4.is_broadcast())
         }
         IpAddr::V6(v6) => {
             !(v6.is_unspecified()
                 || v6.is_multicast()
-                || v6.is_loopback()
                 || v6.is_unicast_link_local()
                 || v6.to_ipv4_mapped().is_some())
         }
@@ -207,9 +204,10 @@ impl ApprovedGrant {
         &self.label
     }
 
-    /// Every door of it, none twice; at most [`MAX_PORTS`] for each address.
+    /// Every door of it, none twice; at most [`MAX_PORTS`] for each address, and none for a loopback address:
+    /// `lo` is never filtered, and whoever forges one elsewhere is not meant.
     pub fn grant_keys(&self) -> impl Iterator<Item = GrantKey> {
-        self.addresses.iter().flat_map(move |&address| {
+        self.addresses.iter().filter(|address| !address.is_loopback()).flat_map(move |&address| {
             self.ports.iter().map(move |&(transport, port)| GrantKey {
                 address,
                 transport,

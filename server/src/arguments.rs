@@ -170,7 +170,12 @@ fn ip(text: &str) -> Result<IpAddr, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 0));
-    bare.or_else(|_| text.parse()).map_err(|_| "write an IP address, or IP:PORT".to_owned())
+    let address: SocketAddr =
+        bare.or_else(|_| text.parse()).map_err(|_| "write an IP address, or IP:PORT".to_owned())?;
+    match address.ip().to_canonical() {
+        ip if ip == address.ip() => Ok(address),
+        v4 => Err(format!("an IPv6 packet from there is no knock; if you mean IPv4, write {v4}")),
+    }
 }
 
 #[cfg(test)]
@@ -213,6 +218,7 @@ mod tests {
         };
         assert!(close(&["--all"]) && close(&["--name", "alice", "--address", "192.0.2.7"]));
         assert!(close(&["--knock", "0123456789abcdef"]) && close(&["--serial", "0A:1b"]));
+        assert!(close(&["--serial", "0"]) && close(&["--serial", "00"]));
         for wrong in [&[][..], &["--all", "--name", "x"], &["--knock", "12"], &["--serial", "x"]] {
             assert!(!close(wrong), "{wrong:?}");
         }
@@ -222,6 +228,9 @@ mod tests {
     fn an_address_may_have_a_port() {
         assert_eq!(address("2001:db8::1"), Ok("[2001:db8::1]:0".parse().unwrap()));
         assert_eq!(address("192.0.2.1:5"), Ok("192.0.2.1:5".parse().unwrap()));
+        for mapped in ["::ffff:192.0.2.1", "[::ffff:192.0.2.1]:5"] {
+            assert!(address(mapped).unwrap_err().ends_with("write 192.0.2.1"), "{mapped}");
+        }
         assert!(address("example.org").is_err());
     }
 }

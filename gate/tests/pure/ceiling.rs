@@ -31,14 +31,11 @@ fn what_is_within_bounds_is_opened_as_wished() {
 fn impossible_addresses_are_refused() {
     for address in [
         "0.0.0.0",
-        "127.0.0.1",
-        "127.255.255.254",
         "169.254.1.1",
         "224.0.0.1",
         "239.255.255.255",
         "255.255.255.255",
         "::",
-        "::1",
         "fe80::1",
         "febf::1",
         "ff02::1",
@@ -56,6 +53,19 @@ fn impossible_addresses_are_refused() {
     }
     for address in ["10.0.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", "2001:db8::1"] {
         assert!(check(&grant_request(&[address], &[udp(53, 53)])).is_ok(), "{address}");
+    }
+}
+
+/// No packet from it needs a door: `lo` is never filtered.
+#[test]
+fn a_loopback_address_is_granted_and_has_no_door() {
+    for address in ["127.0.0.1", "127.255.255.254", "::1"] {
+        let grant = check(&grant_request(&[address], &[udp(53, 53)])).unwrap();
+        assert_eq!(grant.grant_keys().count(), 0, "{address}");
+        let other = if address.contains(':') { ALICE } else { "2001:db8::7" };
+        let both = check(&grant_request(&[address, other], &[udp(53, 53)])).unwrap();
+        let doors: Vec<_> = both.grant_keys().map(|one| one.address.to_string()).collect();
+        assert_eq!(doors, [other]);
     }
 }
 

@@ -37,6 +37,9 @@ pub enum SkippedPacket {
     Checksum,
     /// No host can have sent it: the kernel's routing, which comes later, throws it away.
     Source,
+    /// It is IPv6, from or to a v4-mapped address. On the wire those are nobody's, but the kernel takes them: it
+    /// would stand for an IPv4 address that no filter of IPv4 has looked at.
+    Mapped,
 }
 
 impl fmt::Display for SkippedPacket {
@@ -50,6 +53,7 @@ impl fmt::Display for SkippedPacket {
             Self::Length => "IP and UDP lengths differ",
             Self::Checksum => "wrong checksum",
             Self::Source => "impossible source address",
+            Self::Mapped => "IPv6 with a v4-mapped address",
         })
     }
 }
@@ -102,8 +106,11 @@ fn read_v6(bytes: &[u8]) -> Result<UdpPacket<'_>, SkippedPacket> {
         return Err(SkippedPacket::NotUdp);
     }
     let datagram = rest.get(..usize::from(short(header, 4))).ok_or(SkippedPacket::CutShort)?;
-    let address = |at| IpAddr::V6(Ipv6Addr::from(field::<16>(header, at)));
-    read_udp(datagram, [address(8), address(24)], checksum_v6)
+    let ends = [8, 24].map(|at| Ipv6Addr::from(field::<16>(header, at)));
+    if ends.iter().any(|address| address.to_ipv4_mapped().is_some()) {
+        return Err(SkippedPacket::Mapped);
+    }
+    read_udp(datagram, ends.map(IpAddr::V6), checksum_v6)
 }
 
 fn read_udp(

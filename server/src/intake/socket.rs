@@ -90,6 +90,9 @@ impl KnockSocket {
     ) -> io::Result<usize> {
         batch.receive(self.as_fd(), |raw| {
             let SocketPeer::Internet(source) = raw.sender else { return };
+            if is_mapped_in_ipv6(source.ip(), raw.destination) {
+                return;
+            }
             let destination = raw.destination.map(|address| SocketAddr::new(address, self.port));
             each(Received { ends: Endpoints { source, destination }, payload: raw.bytes });
         })
@@ -160,6 +163,13 @@ fn unbound(family: AddressFamily) -> nix::Result<OwnedFd> {
 fn bound(descriptor: OwnedFd, local: SocketAddr) -> nix::Result<OwnedFd> {
     bind(descriptor.as_raw_fd(), &SockaddrStorage::from(local))?;
     Ok(descriptor)
+}
+
+/// Whether an IPv6 packet came from a v4-mapped address: of an IPv4 packet, both ends are v4-mapped here.
+/// See [`SkippedPacket::Mapped`](super::packet::SkippedPacket::Mapped).
+fn is_mapped_in_ipv6(source: IpAddr, destination: Option<IpAddr>) -> bool {
+    let is_v4 = |address: IpAddr| address.to_canonical().is_ipv4();
+    is_v4(source) && destination.is_some_and(|destination| !is_v4(destination))
 }
 
 fn mapped(address: IpAddr) -> Ipv6Addr {

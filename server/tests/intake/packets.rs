@@ -252,3 +252,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_ipv6_packet_from_or_to_a_mapped_address_is_nobodys() {
+    let [good, here] = ENDS[1];
+    let mapped = "[::ffff:192.0.2.7]:40000";
+    for [source, destination] in [[mapped, here], [good, "[::ffff:198.51.100.1]:62344"]] {
+        let read = read(&packet(source, destination, b"knock")).map(|_| ());
+        assert_eq!(read, Err(SkippedPacket::Mapped), "{source} {destination}");
+    }
+    // Neither the compatible ones of old nor those of a translator are IPv4 addresses.
+    for source in ["[::192.0.2.7]:40000", "[64:ff9b::192.0.2.7]:40000"] {
+        assert!(read(&packet(source, here, b"knock")).is_ok(), "{source}");
+    }
+}

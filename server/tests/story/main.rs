@@ -1,5 +1,6 @@
 //! From a sealed datagram to a grant, with real certificates; and each refusal with its reason.
 
+mod addresses;
 mod slow_disk;
 
 use std::net::{IpAddr, SocketAddr};

@@ -8,6 +8,7 @@ mod floods;
 mod group;
 mod headers;
 mod scans;
+mod sources;
 mod traces;
 
 use sknock_tests::{Authority, Config};
