@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A certificate's serial number: its bytes without leading zeros, 0..=20 of them (RFC 5280, 4.1.2.2).
+/// A certificate's serial number: its bytes without leading zeros, 0..=20 of them (RFC 5280, 4.1.2.2). None is
+/// the number 0, and is printed as `00`.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Serial {
     length: u8,
@@ -33,6 +34,9 @@ impl fmt::Debug for Serial {
 
 impl fmt::Display for Serial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.length == 0 {
+            return f.write_str("00");
+        }
         self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
@@ -63,6 +67,11 @@ impl CertId {
 }
 
 impl CertId {
+    /// The serial number in hexadecimal digits; empty for nobody.
+    pub fn serial_text(&self) -> String {
+        if *self == Self::UNKNOWN { String::new() } else { self.serial.to_string() }
+    }
+
     /// Sorts before every other certificate of this issuer.
     pub(crate) fn first_of(issuer: [u8; Self::ISSUER]) -> Self {
         Self { issuer, ..Self::UNKNOWN }

@@ -43,7 +43,7 @@ impl GrantLabel {
         let (serial, name) = rest.split_once(" n=")?;
         let cert = CertId {
             issuer: unhex(issuer)?.try_into().ok()?,
-            serial: Serial::new(&unhex(serial)?)?,
+            serial: if serial == "00" { Serial::new(&[])? } else { Serial::new(&unhex(serial)?)? },
         };
         let label =
             Self { knock: unhex(knock)?.try_into().ok()?, cert, name: OwnerName::truncated(name) };

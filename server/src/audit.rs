@@ -164,7 +164,7 @@ impl<'a> KnockText<'a> {
         Self {
             knock: id.to_string(),
             name: &subject.name,
-            serial: hex(&subject.certificate.serial),
+            serial: serial(&subject.certificate.serial),
             fingerprint: hex(&subject.fingerprint),
             services: joined(services),
             malformed: (!subject.malformed.is_empty()).then(|| subject.malformed.join(", ")),
@@ -178,6 +178,11 @@ fn addresses(grant: &Grant) -> String {
 
 fn joined<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A serial number without leading zeros; that of none is 0.
+fn serial(bytes: &[u8]) -> String {
+    if bytes.is_empty() { hex(&[0]) } else { hex(bytes) }
 }
 
 /// Lower-case hexadecimal digits.

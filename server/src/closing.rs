@@ -81,7 +81,7 @@ impl One {
             service: format!("{}/{}", flow.transport, flow.port),
             address: flow.address,
             name: name.to_string(),
-            serial: cert.serial.to_string(),
+            serial: cert.serial_text(),
             knock: hex(knock),
             open: *was_open,
             cut: *cut,

@@ -47,7 +47,7 @@ impl GrantFilter {
     pub(crate) fn is_true_of(&self, label: &GrantLabel, from: IpAddr) -> bool {
         let all = [
             self.knock.as_ref().is_none_or(|knock| same(knock, &hex(&label.knock))),
-            self.serial.as_ref().is_none_or(|serial| same(serial, &label.cert.serial.to_string())),
+            self.serial.as_ref().is_none_or(|serial| same(serial, &label.cert.serial_text())),
             // As it stands on a door: cut and cleaned.
             self.name.as_ref().is_none_or(|name| {
                 GrantLabel { name: OwnerName::truncated(name), ..*label }.comment()
@@ -59,10 +59,11 @@ impl GrantFilter {
     }
 }
 
-/// Hexadecimal digits, whatever their case, colons and leading zeros.
+/// Hexadecimal digits, whatever their case, colons and leading zeros. No digits of ours are no number.
 fn same(wanted: &str, ours: &str) -> bool {
     let digits: String = wanted.chars().filter(|c| *c != ':').collect();
-    digits.trim_start_matches('0').eq_ignore_ascii_case(ours.trim_start_matches('0'))
+    !ours.is_empty()
+        && digits.trim_start_matches('0').eq_ignore_ascii_case(ours.trim_start_matches('0'))
 }
 
 /// What is open, the first to end first.
@@ -145,7 +146,7 @@ impl GrantJson {
             single_use: grant_key.single_use,
             name: label.name.to_string(),
             issuer: hex(&label.cert.issuer),
-            serial: label.cert.serial.to_string(),
+            serial: label.cert.serial_text(),
             knock: hex(&label.knock),
         }
     }

@@ -1,5 +1,6 @@
 //! Who was let in, to what, from where and for how long, as people and as programs read it.
 
+use rcgen::SerialNumber;
 use serde_json::{Value, json};
 use sknock_tests::forge::Forge;
 use sknock_tests::{Authority, Client, Config, Daemon, World, openssl};
@@ -35,6 +36,30 @@ fn a_grant_is_told_to_programs_in_full() {
             "seconds": 7, "clipped": false, "once": false,
         });
         assert_eq!(without_time(verdict), expected);
+    }
+}
+
+/// RFC 5280 allows no such number, but certificates with it exist.
+#[test]
+fn the_serial_number_0_is_shown_and_found() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority).set("logFormat", "json"));
+    let made = Forge::with_key_of(&authority).client("nought", |params| {
+        params.serial_number = Some(SerialNumber::from_slice(&[0]));
+    });
+    let nought = Client::alice(&world.client, &authority).posing_as(made.identity());
+    for digits in ["0", "00", "00:00"] {
+        let sent = nought.seal_for(&["tcp/22"], 60).send(&world.client, World::GATEWAY[0]);
+        sent.must_be_granted();
+        assert_eq!(daemon.verdict(&sent)["serial"], "00");
+        let listed = daemon.tell("grants");
+        assert!(listed.answer.contains(" serial=00 "), "{listed:?}");
+        let other = daemon.tell("close --serial 1");
+        assert_ne!(other.code, Some(0), "{other:?}");
+        let closed = daemon.tell(&format!("close --serial {digits}"));
+        assert_eq!(closed.code, Some(0), "{digits}: {closed:?}");
+        assert!(closed.answer.contains(" serial=00 "), "{closed:?}");
+        assert!(world.gateway.doors().is_empty(), "{digits}");
     }
 }
 

@@ -87,10 +87,13 @@ pub enum CrlError {
     RemoveFromCrl,
     /// A serial number beyond the standard.
     #[error(
-        "it has a serial number of more than 20 bytes, which RFC 5280 forbids. Reissue that \
-             certificate"
+        "it has the serial number {serial}, of more than 20 bytes, which RFC 5280 forbids, so none of \
+             its entries is used. Remove that entry and reissue its certificate"
     )]
-    SerialTooLong,
+    SerialTooLong {
+        /// Its first 32 bytes at most, in hexadecimal digits.
+        serial: String,
+    },
     /// Signed, but not well-formed.
     #[error("it is signed but malformed: {0}. The software of the CA is faulty")]
     Malformed(&'static str),

@@ -1,6 +1,6 @@
 //! Serial numbers in little memory: 20 bytes each, sorted. A million take 20 MB.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 
 use super::CrlError;
 use crate::der::without_leading_zeros;
@@ -18,7 +18,8 @@ impl Serials {
     }
 
     pub(super) fn add(&mut self, serial: &[u8]) -> Result<(), CrlError> {
-        self.0.push(aligned(serial).ok_or(CrlError::SerialTooLong)?);
+        let too_long = || CrlError::SerialTooLong { serial: beginning(serial) };
+        self.0.push(aligned(serial).ok_or_else(too_long)?);
         Ok(())
     }
 
@@ -49,6 +50,18 @@ impl fmt::Debug for Serials {
     }
 }
 
+/// In hexadecimal digits.
+fn beginning(serial: &[u8]) -> String {
+    const MOST: usize = 32;
+    let dots = if serial.len() > MOST { "..." } else { "" };
+    let digits = serial.iter().take(MOST).fold(String::new(), |mut text, byte| {
+        // Into a string it cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    digits + dots
+}
+
 fn aligned(serial: &[u8]) -> Option<[u8; MAX_LENGTH]> {
     let serial = without_leading_zeros(serial);
     let mut aligned = [0; MAX_LENGTH];
@@ -76,6 +89,9 @@ mod tests {
         for serial in [&[1][..], &[2, 0], &[0xf1], &[0xff; 19], &[0xff; 21]] {
             assert!(!serials.contains(serial), "{serial:02x?}");
         }
-        assert_eq!(serials.add(&[1; 21]), Err(CrlError::SerialTooLong));
+        let serial = "01".repeat(21);
+        assert_eq!(serials.add(&[1; 21]), Err(CrlError::SerialTooLong { serial }));
+        let serial = "01".repeat(32) + "...";
+        assert_eq!(serials.add(&[1; 33]), Err(CrlError::SerialTooLong { serial }));
     }
 }
