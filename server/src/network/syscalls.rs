@@ -1,5 +1,7 @@
 //! Which system calls the network process may make (seccomp).
 
+mod sockets;
+
 use std::collections::BTreeMap;
 
 use libc::c_long;
@@ -30,11 +32,10 @@ pub(crate) fn restrict() -> Result<(), FilterError> {
 
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =
         CALLS.iter().map(|call| (*call, Vec::new())).collect();
-    rules.insert(libc::SYS_socket, sockets()?);
+    rules.extend(sockets::rules()?);
     rules.insert(libc::SYS_clone, threads()?);
     rules.insert(libc::SYS_ioctl, requests()?);
     rules.insert(libc::SYS_fcntl, commands()?);
-    rules.insert(libc::SYS_setsockopt, options()?);
     // Without its flags, one of which leaves a device behind.
     rules.insert(libc::SYS_renameat2, vec![argument(4, SeccompCmpOp::Eq, 0)?]);
     // Our own limits, nobody else's.
@@ -53,22 +54,6 @@ fn install(
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
     let filter = SeccompFilter::new(rules, otherwise, listed, architecture)?;
     Ok(seccompiler::apply_filter_all_threads(&BpfProgram::try_from(filter)?)?)
-}
-
-/// Streams and datagrams to DNS and web servers, and to the local name service. No raw, packet or
-/// netlink socket.
-fn sockets() -> Result<Vec<SeccompRule>, FilterError> {
-    let mut rules = Vec::new();
-    for family in [libc::AF_INET as u64, libc::AF_INET6 as u64, libc::AF_UNIX as u64] {
-        for kind in [libc::SOCK_STREAM as u64, libc::SOCK_DGRAM as u64] {
-            rules.push(SeccompRule::new(vec![
-                condition(0, SeccompCmpOp::Eq, family)?,
-                // The upper bits are SOCK_CLOEXEC and SOCK_NONBLOCK.
-                condition(1, SeccompCmpOp::MaskedEq(0xf), kind)?,
-            ])?);
-        }
-    }
-    Ok(rules)
 }
 
 /// What the standard library and the resolver ask of descriptors. Not TIOCSTI: whoever runs the server
@@ -103,29 +88,6 @@ fn commands() -> Result<Vec<SeccompRule>, FilterError> {
         condition(2, SeccompCmpOp::MaskedEq(all_else), 0)?,
     ])?);
     Ok(rules)
-}
-
-/// What answers, web clients and resolvers set. No filter: sockets for knocks are shared with those who read
-/// them next.
-fn options() -> Result<Vec<SeccompRule>, FilterError> {
-    let known = [
-        (libc::SOL_SOCKET, libc::SO_REUSEADDR),
-        (libc::SOL_SOCKET, libc::SO_KEEPALIVE),
-        (libc::IPPROTO_TCP, libc::TCP_NODELAY),
-        (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
-        (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
-        (libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
-        (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
-        (libc::IPPROTO_IP, libc::IP_RECVERR),
-        (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
-    ];
-    let both = |(level, option)| {
-        Ok(SeccompRule::new(vec![
-            condition(1, SeccompCmpOp::Eq, unsigned(level))?,
-            condition(2, SeccompCmpOp::Eq, unsigned(option))?,
-        ])?)
-    };
-    known.into_iter().map(both).collect()
 }
 
 /// Threads, but no processes.
@@ -200,11 +162,7 @@ const CALLS: &[c_long] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmmsg,
     libc::SYS_recvmsg,
-    libc::SYS_sendmmsg,
-    libc::SYS_sendmsg,
-    libc::SYS_sendto,
     libc::SYS_shutdown,
-    libc::SYS_socketpair,
     // files; Landlock says which
     libc::SYS_close,
     libc::SYS_dup,

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
@@ -19,13 +20,16 @@ use nix::sys::inotify::{InitFlags, Inotify};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::personality::{self, Persona};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType, SockaddrIn, bind,
+    connect, sendmmsg, sendmsg, setsockopt, socket, socketpair, sockopt,
+};
 use nix::sys::stat::{Mode, SFlag, mknod};
 use nix::sys::termios::{FlushArg, tcflush};
 use nix::sys::{prctl, ptrace};
 use nix::unistd::{Uid, chroot, linkat, setuid, symlinkat};
 
-use crate::{Attempt, PROGRAM};
+use crate::{Around, Attempt, PROGRAM};
 
 pub(crate) const ALL: &[Attempt] = &[
     ("read a file that everybody may read", |_| File::open("/etc/passwd").map(drop)),
@@ -165,10 +169,88 @@ pub(crate) const ALL: &[Attempt] = &[
     ("connect to another TCP port over IPv6", |around| {
         TcpStream::connect(("::1", around.other_port)).map(drop)
     }),
+    ("connect by sending the first bytes with the SYN", |around| by_first_bytes(around, sendto)),
+    ("the same with a message", |around| by_first_bytes(around, message)),
+    ("the same with many messages", |around| by_first_bytes(around, messages)),
+    ("have a connection begin with the first bytes", |_| {
+        let socket = tcp_socket()?;
+        Ok(setsockopt(&socket, sockopt::TcpFastOpenConnect, &true)?)
+    }),
+    ("connect to another TCP port by multipath TCP", |around| {
+        let socket = of_protocol(AddressFamily::Inet, SockType::Stream, MPTCP)?;
+        Ok(connect(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, around.other_port))?)
+    }),
+    ("take a TCP port by multipath TCP", |_| {
+        let socket = of_protocol(AddressFamily::Inet, SockType::Stream, MPTCP)?;
+        Ok(bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?)
+    }),
+    ("make a socket of multipath TCP for IPv6", |_| {
+        of_protocol(AddressFamily::Inet6, SockType::Stream, MPTCP).map(drop)
+    }),
+    ("make a socket of SCTP", |_| {
+        of_protocol(AddressFamily::Inet, SockType::Stream, 132).map(drop)
+    }),
+    ("make a socket of SMC", |_| of_protocol(AddressFamily::Inet, SockType::Stream, 256).map(drop)),
+    ("make a socket of UDP-Lite", |_| {
+        of_protocol(AddressFamily::Inet, SockType::Datagram, 136).map(drop)
+    }),
+    ("make a socket of UDP-Lite for IPv6", |_| {
+        of_protocol(AddressFamily::Inet6, SockType::Datagram, 136).map(drop)
+    }),
+    ("make a socket of ICMP", |_| {
+        of_protocol(AddressFamily::Inet, SockType::Datagram, 1).map(drop)
+    }),
+    ("make a socket of L2TP", |_| {
+        of_protocol(AddressFamily::Inet, SockType::Datagram, 115).map(drop)
+    }),
+    ("have the kernel load another family for a pair of sockets", |_| {
+        Ok(socketpair(AddressFamily::Tipc, SockType::Stream, None, SockFlag::empty()).map(drop)?)
+    }),
     ("connect to an abstract socket", |around| {
         UnixStream::connect_addr(&SocketAddr::from_abstract_name(&around.socket)?).map(drop)
     }),
 ];
+
+/// `IPPROTO_MPTCP`.
+const MPTCP: u32 = 262;
+
+/// `MSG_FASTOPEN`: the connection is made by this call, and `connect` is never asked.
+const FIRST_BYTES: MsgFlags = MsgFlags::from_bits_retain(0x2000_0000);
+
+/// nix has no names for these protocols.
+fn of_protocol(family: AddressFamily, kind: SockType, protocol: u32) -> io::Result<OwnedFd> {
+    let family = rustix::net::AddressFamily::from_raw(family as u16);
+    let kind = rustix::net::SocketType::from_raw(kind as u32);
+    let protocol = protocol.try_into().ok().map(rustix::net::Protocol::from_raw);
+    Ok(rustix::net::socket(family, kind, protocol)?)
+}
+
+fn tcp_socket() -> io::Result<OwnedFd> {
+    Ok(socket(AddressFamily::Inet, SockType::Stream, SockFlag::empty(), None)?)
+}
+
+/// Connects to a port that the walls close, by `send`, with data that must not arrive.
+fn by_first_bytes(
+    around: &Around,
+    send: fn(RawFd, &SockaddrIn) -> nix::Result<()>,
+) -> io::Result<()> {
+    let socket = tcp_socket()?;
+    Ok(send(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, around.other_port))?)
+}
+
+fn sendto(socket: RawFd, to: &SockaddrIn) -> nix::Result<()> {
+    nix::sys::socket::sendto(socket, b"out", to, FIRST_BYTES).map(drop)
+}
+
+fn message(socket: RawFd, to: &SockaddrIn) -> nix::Result<()> {
+    sendmsg(socket, &[io::IoSlice::new(b"out")], &[], FIRST_BYTES, Some(to)).map(drop)
+}
+
+fn messages(socket: RawFd, to: &SockaddrIn) -> nix::Result<()> {
+    let mut room = MultiHeaders::preallocate(1, None);
+    let out = [[io::IoSlice::new(b"out")]];
+    sendmmsg(socket, &mut room, &out, [Some(*to)], [], FIRST_BYTES).map(drop)
+}
 
 fn open(family: AddressFamily, kind: SockType) -> io::Result<()> {
     Ok(socket(family, kind, SockFlag::empty(), None).map(drop)?)
