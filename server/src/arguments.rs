@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sknock_gate::OwnerName;
 use sknock_protocol::Timestamp;
 use sknock_server::{grants, trial};
 
@@ -111,8 +112,9 @@ pub(crate) struct GrantArguments {
     /// By the serial number of the certificate
     #[arg(long, value_name = "HEX", value_parser = digits)]
     serial: Option<String>,
-    /// By the name in the certificate
-    #[arg(long)]
+    /// By the name in the certificate, as `sknockd grants` shows it: at most 64 characters, with `_` in place of
+    /// other letters. It can stand for several names; --serial means one certificate
+    #[arg(long, value_parser = name)]
     name: Option<String>,
     /// By the address of the client
     #[arg(long, value_name = "IP", value_parser = ip)]
@@ -132,6 +134,19 @@ impl From<GrantArguments> for grants::GrantFilter {
 fn knock(text: &str) -> Result<String, String> {
     let wrong = "write 16 hexadecimal digits, as `sknockd grants` and the log show them";
     digits(text).ok().filter(|id| id.len() == 16).ok_or_else(|| wrong.to_owned())
+}
+
+/// What of a name is on a door.
+fn name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_@+:,".contains(c);
+    let all = (1..=OwnerName::MAX_LEN).contains(&text.len()) && text.chars().all(plain);
+    all.then(|| text.to_owned()).ok_or_else(|| {
+        format!(
+            "names are compared by letters a to z, digits and .-_@+:, up to {}; this one could stand for others. \
+             Name the certificate by --serial, which `sknockd grants` shows",
+            OwnerName::MAX_LEN
+        )
+    })
 }
 
 fn digits(text: &str) -> Result<String, String> {
@@ -219,6 +234,11 @@ mod tests {
         assert!(close(&["--all"]) && close(&["--name", "alice", "--address", "192.0.2.7"]));
         assert!(close(&["--knock", "0123456789abcdef"]) && close(&["--serial", "0A:1b"]));
         assert!(close(&["--serial", "0"]) && close(&["--serial", "00"]));
+        let long = "x".repeat(65);
+        for name in ["", "a b", "\u{418}\u{432}\u{430}\u{43d}", "a\nb", &long] {
+            assert!(!close(&["--name", name]), "{name:?}");
+        }
+        assert!(close(&["--name", &long[1..]]));
         for wrong in [&[][..], &["--all", "--name", "x"], &["--knock", "12"], &["--serial", "x"]] {
             assert!(!close(wrong), "{wrong:?}");
         }

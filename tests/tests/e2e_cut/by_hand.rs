@@ -1,7 +1,8 @@
 //! An administrator looks at what is open, and closes it.
 
+use sknock_tests::forge::Forge;
 use sknock_tests::wait::until;
-use sknock_tests::{Daemon, World, binaries};
+use sknock_tests::{Client, Daemon, World, binaries};
 
 use crate::feed::Feed;
 use crate::scene::{ENDED, Scene, all_die, all_pass};
@@ -202,4 +203,21 @@ fn a_door_by_hand_closes_as_well_and_who_does_not_answer_is_named() {
     assert!(said.contains("has not closed") && said.contains("Closed in the kernel: 2"), "{said}");
     until("the server knows", || daemon.times_said("by=\"hand\"") > 0);
     assert_eq!(scene.world.gateway.doors(), []);
+}
+
+/// Names are compared as they stand on a door, where other letters are all alike.
+#[test]
+fn a_name_that_would_stand_for_others_closes_nothing() {
+    let scene = Scene::new();
+    let _daemon = scene.start(&scene.config());
+    let other = Forge::with_key_of(&scene.authority).client("\u{41e}\u{43b}\u{435}\u{433}", |_| ());
+    let other = Client::alice(&scene.world.client, &scene.authority).posing_as(other.identity());
+    let knock = other.seal_for(&["tcp/22"], 60);
+    knock.send(&scene.world.client, World::GATEWAY[0]).must_be_granted();
+    let long = "x".repeat(65);
+    for name in ["\u{418}\u{432}\u{430}\u{43d}", "", "a b", &long] {
+        let said = sknockd(&scene, &["close", "--name", name]).unwrap_err();
+        assert!(said.contains("--serial"), "{said}");
+        assert_eq!(scene.world.gateway.doors().len(), 1, "{name}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::feed::Feed;
 
 pub(crate) struct Scene {
     pub(crate) world: World,
-    authority: Authority,
+    pub(crate) authority: Authority,
 }
 
 impl Scene {
