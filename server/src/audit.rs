@@ -1,6 +1,7 @@
 //! What an administrator reads afterwards: who was let in, to what, from where, for how long, and
-//! who was not. Names come from certificates; the log's format escapes them. Secrets never come here.
+//! who was not. Names come from certificates; they are cut, and the log's format escapes them. Secrets never come here.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use tracing::{info, trace, warn};
 use crate::gate_client::ActiveGrant;
 use crate::log::RateLimit;
 use crate::pipeline::Refused;
+use crate::plain_text::cut;
 use crate::policy::Grant;
 use crate::refused_knocks::Before;
 
@@ -46,7 +48,7 @@ impl Audit {
             KnockText::of(grant.id(), grant.subject(), grant.services());
         info!(
             target: "audit",
-            knock, subject = name, serial, fingerprint, services, malformed,
+            knock, subject = &*name, serial, fingerprint, services, malformed,
             addresses = addresses(grant),
             address = if grant.claim().signed() { "signed" } else { "unsigned" },
             source = %grant.source(),
@@ -68,7 +70,7 @@ impl Audit {
             KnockText::of(grant.id(), grant.subject(), grant.services());
         warn!(
             target: "audit",
-            knock, subject = name, serial, fingerprint, services, malformed,
+            knock, subject = &*name, serial, fingerprint, services, malformed,
             source = %grant.source(),
             reason,
             suppressed = suppressed_of(suppressed),
@@ -116,7 +118,7 @@ impl Audit {
                 KnockText::of(wish.id, &wish.subject, &wish.services);
             info!(
                 target: "audit",
-                reason, knock, subject = name, serial, fingerprint, services, malformed, %source,
+                reason, knock, subject = &*name, serial, fingerprint, services, malformed, %source,
                 suppressed = suppressed_of(suppressed),
                 "refused"
             );
@@ -148,10 +150,15 @@ fn unopened(answer: Response) -> &'static str {
     }
 }
 
+/// How much is told of what a certificate calls its owner, and of entries that name no service: characters as
+/// the log escapes them. Whoever has many long lines written has those of others dropped.
+const LONGEST_NAME: usize = 128;
+const LONGEST_ENTRIES: usize = 256;
+
 /// What is told of a knock, in words.
 struct KnockText<'a> {
     knock: String,
-    name: &'a str,
+    name: Cow<'a, str>,
     serial: String,
     fingerprint: String,
     services: String,
@@ -163,11 +170,12 @@ impl<'a> KnockText<'a> {
     fn of(id: KnockId, subject: &'a Subject, services: &[Service]) -> Self {
         Self {
             knock: id.to_string(),
-            name: &subject.name,
+            name: cut(&subject.name, LONGEST_NAME),
             serial: serial(&subject.certificate.serial),
             fingerprint: hex(&subject.fingerprint),
             services: joined(services),
-            malformed: (!subject.malformed.is_empty()).then(|| subject.malformed.join(", ")),
+            malformed: (!subject.malformed.is_empty())
+                .then(|| cut(&subject.malformed.join(", "), LONGEST_ENTRIES).into_owned()),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::exit::{CONFIGURATION, FAILURE};
 use crate::in_force::InForce;
 use crate::keys::{self, KeyFiles, without_line_end};
 use crate::pipeline::{Pipeline, Refused};
+use crate::plain_text;
 use crate::policy::{Grant, Policy};
 use crate::print::told;
 use crate::refused_knocks::RefusedKnocks;
@@ -94,7 +95,8 @@ pub fn explain(
             Ok(grant) => granted(file, grant),
             Err(refused) => refusal(file, refused),
         };
-        serde_json::to_writer(&mut output, &line).map_err(io::Error::from)?;
+        let line = serde_json::to_vec(&line).map_err(io::Error::from)?;
+        output.write_all(&plain_text::escaped(&line, true))?;
         output.write_all(b"\n")?;
         memories.insert(payload, std::mem::replace(&mut pipeline.replay, memory(settings)));
     }

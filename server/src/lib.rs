@@ -29,6 +29,7 @@ pub mod messages;
 pub mod network;
 pub mod notify;
 pub mod pipeline;
+mod plain_text;
 pub mod policy;
 pub mod print;
 mod readable;

@@ -15,6 +15,7 @@ use self::buffer::Buffer;
 use self::lossy_writer::{LossyWriter, Whose};
 pub(crate) use self::rate::RateLimit;
 use crate::config::LogFormat;
+use crate::plain_text;
 
 /// Which lines are told, unless the environment says otherwise.
 const USUAL: &str = "info";
@@ -30,7 +31,7 @@ pub fn begin(format: LogFormat) {
     OUT.get_or_init(|| Mutex::new(LossyWriter::new(io::stderr(), format)));
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(USUAL));
     let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log).with_ansi(false);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log(format)).with_ansi(false);
     // Nobody else has set one; if somebody had, theirs would do.
     let _ = match format {
         LogFormat::Text => builder.try_init(),
@@ -57,7 +58,7 @@ fn together_by<T>(write: fn(&Buffer), work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Writes lines of another process, as they are. Where nobody reads, they are lost before ours.
+/// Writes lines of another process. Where nobody reads, they are lost before ours.
 pub(crate) fn pass_on<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     together_by(write_passed_on, || {
         // More than a page at a time could keep us waiting for the reader.
@@ -90,20 +91,22 @@ fn out() -> Option<MutexGuard<'static, LossyWriter<Stderr>>> {
     OUT.get().map(|out| out.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Each line of each thread comes through here.
-struct Log;
+/// Each line of each thread comes through here. Most of what others have chosen is escaped before; JSON and errors
+/// leave some of it as it is.
+#[derive(Clone, Copy)]
+struct Log(LogFormat);
 
 impl MakeWriter<'_> for Log {
     type Writer = Self;
 
     fn make_writer(&self) -> Self {
-        Self
+        *self
     }
 }
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        buffer::add(line, write_out);
+        buffer::add(&plain_text::escaped(line, self.0 == LogFormat::Json), write_out);
         Ok(line.len())
     }
 

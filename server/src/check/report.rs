@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::config::{Note, Settings};
 use crate::exit;
+use crate::plain_text::{escaped, is_hidden};
 
 /// How bad it is. The worst comes first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -107,7 +108,8 @@ impl CheckReport {
     ///
     /// None that could happen: there are only strings in it.
     pub fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
+        let json = serde_json::to_string(self)?;
+        Ok(String::from_utf8_lossy(&escaped(json.as_bytes(), true)).into_owned())
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -138,7 +140,24 @@ struct Clean<'a>(&'a str);
 impl fmt::Display for Clean<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|c| {
-            if c.is_control() { write!(f, "{}", c.escape_default()) } else { f.write_char(c) }
+            if is_hidden(c) { write!(f, "{}", c.escape_default()) } else { f.write_char(c) }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CheckReport, Finding};
+
+    #[test]
+    fn names_in_findings_move_no_cursor_and_turn_no_text_around() {
+        let name = "CA \u{1b}[31m\u{85}\u{202e}";
+        let report = CheckReport::new(Vec::new(), vec![Finding::warning(name, "none")]);
+        let (people, programs) = (report.to_string(), report.json().unwrap());
+        for text in [&people, &programs] {
+            assert!(!text.contains(['\u{1b}', '\u{85}', '\u{202e}']), "{text:?}");
+        }
+        let read: serde_json::Value = serde_json::from_str(&programs).unwrap();
+        assert_eq!(read["findings"][0]["what"], name);
     }
 }

@@ -1,9 +1,9 @@
 //! What a network process logs comes through a pipe of its own. Standard error is one open file for all who
 //! have it: one of them could end it for all, or empty it.
 //!
-//! Lines are passed on as they are, as many as the [`Allowance`] grants; the rest is read and dropped, so that
+//! Lines are passed on, as many as the [`Allowance`] grants; the rest is read and dropped, so that
 //! the network process never waits. One that is captured can log lines that look like ours, but none of
-//! ours is missing for it.
+//! ours is missing for it, and it sends nothing to a terminal but text.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,7 +12,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use sknock_gate::BootInstant;
 
 use super::log_budget::Allowance;
-use crate::log;
+use crate::{log, plain_text};
 
 /// So much is read in one round: a process that logs without end keeps us from nothing else.
 const AT_ONCE: usize = 64 * 1024;
@@ -64,7 +64,7 @@ impl ChildLog {
             let Some(lines) = self.read() else { break };
             left.extend(lines);
         }
-        left.extend(self.rest.end());
+        left.extend(plain_text::lines(self.rest.end()));
         let first_of_last = lines_of(&left).count().saturating_sub(LAST);
         let granted = lines_of(&left)
             .enumerate()
@@ -74,6 +74,10 @@ impl ChildLog {
 
     /// The lines that are whole now, one after the other; `None` when nothing comes any more.
     fn read(&mut self) -> Option<Vec<u8>> {
+        self.read_raw().map(plain_text::lines)
+    }
+
+    fn read_raw(&mut self) -> Option<Vec<u8>> {
         match self.pipe.read(&mut self.room) {
             Ok(0) => Some(self.rest.end()).filter(|rest| !rest.is_empty()),
             Ok(length) => Some(self.rest.add(self.room.get(..length).unwrap_or_default())),

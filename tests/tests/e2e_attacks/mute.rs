@@ -132,3 +132,19 @@ fn of_a_flood_of_lines_little_is_passed_on_and_no_record_of_a_door_is_lost() {
         assert!(said.iter().any(records), "{id} is not recorded");
     }
 }
+
+/// Root reads it in a terminal.
+#[test]
+fn what_a_terminal_would_obey_is_replaced() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let captive = Captive::take(daemon.network());
+    let theirs = captive.descriptor(2);
+    captive.release();
+    let bytes = b"nul\0 esc\x1b[31m cr\r del\x7f csi\x9b c1\xc2\x9b nel\xc2\x85 bidi\xe2\x80\xae \
+        isolate\xe2\x81\xa6 line\xe2\x80\xa8 bad\xff tab\t umlaut\xc3\xa4 end of it\n";
+    write(&theirs, bytes).unwrap();
+    let line = daemon.wait_for("end of it");
+    let expected = "nul_ esc_[31m cr_ del_ csi_ c1_ nel_ bidi_ isolate_ line_ bad_ tab\t umlaut\u{e4} end of it";
+    assert_eq!(line.trim_end_matches('\n'), expected);
+}
