@@ -90,3 +90,20 @@ fn the_network_process_cannot_be_looked_into() {
     let owner = std::os::unix::fs::MetadataExt::uid(&memory);
     assert_eq!(owner, 0, "not dumpable: its memory is not even its own user's to read");
 }
+
+/// Who is captured may ask for all memory there is: then it is the first to end, and neither the privileged
+/// process nor a service.
+#[test]
+fn where_memory_is_short_the_network_process_is_killed_first() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let score = |pid: Pid| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        text.trim().parse::<i32>().unwrap()
+    };
+    let parent = score(daemon.parent());
+    let expected = (parent + 500).min(1000);
+    assert_eq!(score(daemon.network()), expected);
+    daemon.reload();
+    assert_eq!((score(daemon.parent()), score(daemon.network())), (parent, expected));
+}

@@ -2,12 +2,14 @@
 //! Nothing is parsed before this is done.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io;
 use std::path::Path;
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
+use tracing::warn;
 
 use super::{files, syscalls};
 use crate::capabilities;
@@ -22,10 +24,26 @@ pub(crate) fn drop_privileges(parent: Pid) -> io::Result<()> {
     }
     // In process lists we would else be called after /proc/self/exe.
     prctl::set_name(c"sknockd-network")?;
+    // Before the next line, after which its files in /proc are root's.
+    if let Err(error) = killed_first() {
+        warn!(%error, "cannot have the network process killed before others where memory is short");
+    }
     prctl::set_dumpable(false)?;
     prctl::set_no_new_privs()?;
     capabilities::drop_all()
 }
+
+/// Has the kernel choose us before most others where memory is short: captured, we might have taken it, and the
+/// privileged process starts another one. To be killed earlier takes no privilege.
+fn killed_first() -> io::Result<()> {
+    const SCORE: &str = "/proc/self/oom_score_adj";
+    let inherited = fs::read_to_string(SCORE)?;
+    let inherited: i32 = inherited.trim().parse().map_err(io::Error::other)?;
+    fs::write(SCORE, inherited.saturating_add(SOONER).min(1000).to_string())
+}
+
+/// What is added to the privileged process's own, in thousandths of the memory that there is.
+const SOONER: i32 = 500;
 
 /// Allows the file system below `writable`, what name resolution and TLS need, TCP to `ports`, and the
 /// system calls that we make; everything else is refused from here on, for all threads to come.

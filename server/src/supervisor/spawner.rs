@@ -90,10 +90,8 @@ impl Spawner {
         };
         let network = NetworkProcess::start(settings.clone(), given, &self.boot, account).map_err(
             |error| {
-                unavailable(format!(
-                    "cannot start the network process: {error}. Its user must be able to execute \
-                     sknockd"
-                ))
+                let remedy = remedy(&error);
+                unavailable(format!("cannot start the network process: {error}. {remedy}"))
             },
         )?;
         self.uid = Some(account.uid);
@@ -119,6 +117,16 @@ impl Spawner {
     /// No other network process than one with `settings` is left, or on its way.
     pub(crate) fn settle(&mut self, settings: &Settings) {
         self.knock_sockets.close_others(settings);
+    }
+}
+
+/// What helps if no network process can be started.
+fn remedy(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        "there is no room for another process or thread. If the one that runs has thousands of threads \
+         (`ls /proc/PID/task`), end it with `kill -9`: another is started"
+    } else {
+        "its user must be able to run sknockd"
     }
 }
 

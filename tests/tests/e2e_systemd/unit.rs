@@ -141,3 +141,16 @@ fn what_the_unit_leaves_is_enough_to_protect_open_reload_recover_and_stop() {
         assert_eq!(world.gateway.table(), None);
     }
 }
+
+/// While one network process takes over from another, both have all their threads.
+#[test]
+fn the_threads_that_the_unit_allows_are_enough_for_the_most_workers_twice() {
+    let text = fs::read_to_string(unit()).unwrap();
+    let most = text.lines().find_map(|line| line.strip_prefix("TasksMax=")).expect("a limit");
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority).set("workers", "64"));
+    let threads: usize = process::status(daemon.network(), "Threads").unwrap().parse().unwrap();
+    assert!(threads > 64, "{threads}");
+    // As many again for names that are looked up, and what reloads it.
+    assert!(2 * (2 * threads) < most.parse::<usize>().unwrap(), "{threads} threads of {most}");
+}
