@@ -35,6 +35,7 @@ impl LoneGate {
             capture: KnockCapture::Socket,
             source_limit: None,
             answers: Answers { udp_length: 104, user: 65534 },
+            ephemeral: Vec::new(),
             on_revoke: OnRevoke::Terminate,
             capacity: 2_000_000,
             gc_interval: Duration::from_secs(2),

@@ -4,6 +4,7 @@
 //! Whatever the kernel delivers to this host passes `input`, and what it passes on `forward`: there
 //! it has decided already, and nothing has to be guessed from an address.
 
+mod begun_here;
 pub(crate) mod block;
 pub(crate) mod capture;
 pub(crate) mod chain;
@@ -51,6 +52,8 @@ pub struct TableSpec {
     pub source_limit: Option<SourceLimit>,
     /// What our answers to knocks look like.
     pub answers: Answers,
+    /// UDP ports that the kernel may choose for a socket that names none.
+    pub ephemeral: Vec<PortRange>,
     /// What a grant that is closed before its time means for connections.
     pub on_revoke: OnRevoke,
     /// The most elements of each kernel set: twice [`Ceiling::grants`](crate::Ceiling::live), because
@@ -156,7 +159,7 @@ impl TableSpec {
             Chain::new(Part::Refuse, self.refuse()),
             Chain::new(Part::BlockIn, self.block_in()),
             Chain::new(Part::BlockOut, Self::block_out()),
-            Chain::new(Part::Output, Self::output()),
+            Chain::new(Part::Output, self.output()),
             Chain::new(Part::Masqueraded, Self::masqueraded()),
             Chain::new(Part::Postrouting, Self::postrouting()),
         ];

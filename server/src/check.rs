@@ -8,6 +8,7 @@
 //! so that one run of `check` tells everything.
 
 mod appearance;
+mod begun_flows;
 mod files;
 mod foreign_firewalls;
 mod host;
@@ -78,6 +79,8 @@ pub struct Host {
     pub passed_on: Vec<String>,
     /// UDP ports that programs listen at.
     pub listening: BTreeSet<u16>,
+    /// Spans of ports that the kernel chooses for sockets that name none.
+    pub ephemeral: Vec<(u16, u16)>,
     /// Switches of the kernel.
     pub switches: Switches,
     /// Where another firewall may be in the way, and the administrator should look for themselves.
@@ -156,6 +159,7 @@ pub fn examine(
     revocation::examine(settings, (found, host), keys.as_ref(), now, &mut findings);
     host::examine(settings, found, host, &mut findings);
     knock_ports::examine(settings, &host.listening, &mut findings);
+    begun_flows::examine(settings, &host.ephemeral, &mut findings);
     host.switches.examine(&mut findings);
     findings
 }

@@ -24,6 +24,7 @@ pub mod handover;
 pub mod in_force;
 pub mod intake;
 pub mod keys;
+mod local_ports;
 pub mod log;
 pub mod messages;
 pub mod network;

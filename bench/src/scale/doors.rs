@@ -131,6 +131,7 @@ fn rules(gc_interval: Duration) -> TableSpec {
         capture: KnockCapture::Socket,
         source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
+        ephemeral: Vec::new(),
         capacity: 2 * MOST,
         gc_interval,
         on_revoke: OnRevoke::Terminate,

@@ -72,7 +72,8 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         | Match::Untracked
         | Match::Translated
         | Match::SourceTranslated
-        | Match::Reply => tracked(rule, item),
+        | Match::Reply
+        | Match::Forth => tracked(rule, item),
         Match::Family(v6) => family(rule, v6),
         Match::OnTrial => {
             rule.add_expr(&Meta::NfProto);
@@ -126,12 +127,15 @@ fn tracked(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::Untracked => state(rule, UNTRACKED),
         Match::Translated => status(rule, ct::ConntrackStatus::DST_NAT),
         Match::SourceTranslated => status(rule, ct::ConntrackStatus::SRC_NAT),
-        Match::Reply => {
-            rule.add_expr(&conntrack(libc::NFT_CT_DIRECTION, 1, None));
-            rule.add_expr(&Cmp::new(CmpOp::Eq, REPLY));
-        }
+        Match::Reply => direction(rule, REPLY),
+        Match::Forth => direction(rule, ORIGINAL),
         _ => unreachable!("{item:?} is not about conntrack"),
     }
+}
+
+fn direction(rule: &mut nftnl::Rule<'_>, which: u8) {
+    rule.add_expr(&conntrack(libc::NFT_CT_DIRECTION, 1, None));
+    rule.add_expr(&Cmp::new(CmpOp::Eq, which));
 }
 
 fn status(rule: &mut nftnl::Rule<'_>, bit: ct::ConntrackStatus) {

@@ -49,12 +49,13 @@ impl TableSpec {
         self.as_closed()
     }
 
-    /// The base chain `output`: what leaves for a blocked flow.
-    pub(super) fn output() -> Vec<Rule> {
+    /// The base chain `output`: what must not begin a flow, and what leaves for a blocked one.
+    pub(super) fn output(&self) -> Vec<Rule> {
         let mut chain = vec![
             Rule::accept([Match::IntoLoopback]),
             Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack),
         ];
+        chain.extend(self.begun_here());
         chain.extend(Self::to_blocked(Port::Own));
         chain
     }

@@ -59,7 +59,7 @@ pub struct Answers {
 }
 
 /// Where names are asked for, by the same user.
-const DNS: u16 = 53;
+pub(super) const DNS: u16 = 53;
 
 impl TableSpec {
     /// Where knocks are captured: after fragments are put together, before conntrack.

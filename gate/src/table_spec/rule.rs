@@ -32,6 +32,8 @@ pub enum Match {
     SourceTranslated,
     /// It goes from the server of its flow to the client.
     Reply,
+    /// It goes from the client of its flow to the server, as the flow's first packet did.
+    Forth,
     /// It is IPv6, or IPv4.
     Family(bool),
     /// The rules on trial still have time.

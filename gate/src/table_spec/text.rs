@@ -23,6 +23,7 @@ impl fmt::Display for Match {
             Self::Translated => f.write_str("ct status dnat"),
             Self::SourceTranslated => f.write_str("ct status snat"),
             Self::Reply => f.write_str("ct direction reply"),
+            Self::Forth => f.write_str("ct direction original"),
             Self::OnTrial => f.write_str("meta nfproto @trial"),
             Self::Family(v6) => write!(f, "meta nfproto ipv{}", if *v6 { 6 } else { 4 }),
             Self::Protocol(number) => protocol(f, *number),

@@ -2,6 +2,7 @@
 //! held by descriptors only, so they are gone with the test, however it ends.
 
 mod batch;
+mod begun_here;
 mod blocking;
 mod by_hand;
 mod capture;

@@ -34,6 +34,7 @@ pub(crate) fn rules(policy: FirewallPolicy) -> TableSpec {
         capture: KnockCapture::Socket,
         source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
+        ephemeral: vec![],
         on_revoke: OnRevoke::Terminate,
         capacity: 512,
         gc_interval: Duration::from_secs(2),

@@ -49,7 +49,8 @@ fn all_traffic_dropped() {
 #[test]
 fn only_protected_ports_rejected() {
     let rules = TableSpec {
-        protected: vec![tcp(22), range(Transport::Tcp, 8000, 8010), udp(53)],
+        protected: vec![tcp(22), range(Transport::Tcp, 8000, 8010), udp(53), udp(40000)],
+        ephemeral: vec![range(Transport::Udp, 32768, 60999)],
         always_open: vec![tcp(443), range(Transport::Udp, 100, 200)],
         knock_ports: vec![udp(5000), range(Transport::Udp, 6000, 6001)],
         knock_lengths: (700, 1208),

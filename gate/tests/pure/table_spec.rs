@@ -21,6 +21,7 @@ fn rules(policy: FirewallPolicy) -> TableSpec {
         capture: LOG,
         source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
+        ephemeral: vec![],
         on_revoke: OnRevoke::Terminate,
         capacity: 512,
         gc_interval: Duration::from_secs(2),

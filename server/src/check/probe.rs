@@ -14,6 +14,7 @@ use super::foreign_firewalls::{self, MAX_RULESET};
 use super::time_sync::is_synchronised;
 use super::{Host, Switches, listening, open_grants, redirects, sessions};
 use crate::config::{Intake, Settings};
+use crate::local_ports;
 use crate::supervisor::{attempt, marks, table};
 
 /// nft is not in everybody's `PATH`.
@@ -40,6 +41,7 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
     host.unclear.extend(old_tables());
     redirects::look(&settings.process.user, host);
     host.listening = listening::at();
+    host.ephemeral = local_ports::look();
     host.switches = Switches::read();
     host.marks = marks::kept(&settings.process.state);
     host.unsynchronised = !is_synchronised();

@@ -1,5 +1,5 @@
 //! What the settings mean for the gate: its rules and its ceiling. Pure, but for the number of the user
-//! who answers knocks.
+//! who answers knocks, and the ports that the kernel chooses for others.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use sknock_protocol::{ANSWER_LENGTH, Service, v1, v2};
 
 use super::privilege::Account;
 use crate::config::{self, Intake, KnockSettings, Settings};
+use crate::local_ports;
 
 /// What the table looks like.
 pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
@@ -32,6 +33,7 @@ pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
         },
         source_limit: meter(&settings.knocks),
         answers: Answers { udp_length: with_header(ANSWER_LENGTH), user: answers(settings) },
+        ephemeral: ephemeral(),
         on_revoke: match settings.revocation.ending {
             config::OnRevoke::Cut => OnRevoke::Terminate,
             config::OnRevoke::Close => OnRevoke::KeepExisting,
@@ -45,6 +47,12 @@ pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
 fn answers(settings: &Settings) -> u32 {
     let account = Account::find(&settings.process.user);
     account.map_or_else(|_| geteuid(), |account| account.uid).as_raw()
+}
+
+/// From where this host's programs send if they do not say.
+fn ephemeral() -> Vec<PortRange> {
+    let range = |(first, last)| PortRange::new(Transport::Udp, first, last);
+    local_ports::look().into_iter().filter_map(range).collect()
 }
 
 /// How many knocks of one source count.

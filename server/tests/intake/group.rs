@@ -28,6 +28,7 @@ fn rules() -> TableSpec {
         capture: KnockCapture::Log { group: GROUP },
         source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
+        ephemeral: vec![],
         on_revoke: OnRevoke::Terminate,
         capacity: 16,
         gc_interval: Duration::from_secs(1),

@@ -1,8 +1,15 @@
 //! Somebody has captured the network process and speaks in its name.
 
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use nix::unistd::{Uid, setfsuid};
 use sknock_gate::{Request, Response};
 use sknock_tests::wait::some;
-use sknock_tests::{Authority, Captive, Chance, Daemon, Echo, Ledger, World, ordeal, process};
+use sknock_tests::{
+    Authority, Captive, Chance, Config, Daemon, Echo, Ledger, World, ordeal, process,
+};
 
 #[test]
 fn it_opens_at_most_what_the_ceiling_allows() {
@@ -96,4 +103,29 @@ fn who_was_not_told_to_begin_cannot_have_the_protection_changed() {
     daemon.wait_since(mark, "did not finish in time");
     daemon.wait_since(mark, Daemon::ACCEPTING);
     ledger.must_hold(&daemon);
+}
+
+/// A datagram of its own to a stranger would begin a flow, and whoever answers in it would be let in: to the
+/// service that is at that port later.
+#[test]
+fn it_lets_no_stranger_in_to_a_protected_udp_port() {
+    let (world, authority) = (World::new(), Authority::new());
+    let config = Config::new(&authority).set("protectedPorts", "tcp/22, udp/5300");
+    let daemon = Daemon::start(&world.gateway, &config);
+    let user = process::status(daemon.network(), "Uid").expect("it runs");
+    let user = Uid::from_raw(user.split_whitespace().next().unwrap().parse().unwrap());
+    for (host, stranger) in World::GATEWAY_TO_STRANGER.into_iter().zip(World::STRANGER) {
+        let theirs = world.stranger.inside(|| UdpSocket::bind((stranger, 7777)).unwrap());
+        let sent = world.gateway.inside(|| {
+            // This thread's only.
+            setfsuid(user);
+            let captured = UdpSocket::bind((host, 5300)).unwrap();
+            captured.send_to(b"hi", (stranger, 7777))
+        });
+        let service = world.gateway.inside(|| UdpSocket::bind((host, 5300)).unwrap());
+        service.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        theirs.send_to(b"let me in", (host, 5300)).unwrap();
+        assert!(service.recv(&mut [0; 16]).is_err(), "a stranger is heard");
+        assert_eq!(sent.map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
+    }
 }

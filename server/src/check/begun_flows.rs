@@ -1,0 +1,77 @@
+//! Flows of UDP that begin at a protected port, by chance: whom a program of this host asks from there reaches
+//! whatever listens at that port, without a grant.
+
+use sknock_protocol::{Service, Transport};
+
+use super::Finding;
+use crate::config::{FirewallPolicy, Settings};
+
+/// Adds which protected ports are among those that the kernel chooses for sockets that name none.
+pub(super) fn examine(settings: &Settings, chosen: &[(u16, u16)], findings: &mut Vec<Finding>) {
+    if settings.firewall.policy == FirewallPolicy::None {
+        return;
+    }
+    let udp = |service: &&Service| service.transport() == Transport::Udp;
+    let protected = settings.firewall.protected.iter().filter(udp);
+    let meets = |service: &&Service| {
+        chosen.iter().any(|(first, last)| service.first() <= *last && *first <= service.last())
+    };
+    let met: Vec<&Service> = protected.filter(meets).collect();
+    if met.is_empty() {
+        return;
+    }
+    let list = |part: fn(Service) -> String| {
+        met.iter().map(|service| part(**service)).collect::<Vec<_>>().join(",")
+    };
+    findings.push(Finding::warning(
+        format!(
+            "protectedPorts: the kernel may choose {} for any program of this host \
+             (net.ipv4.ip_local_port_range): whom it sends to from there reaches that port without a grant, \
+             as long as the flow lasts",
+            list(|service| service.to_string())
+        ),
+        format!(
+            "reserve them: net.ipv4.ip_local_reserved_ports={}, behind what it has already, by sysctl and \
+             in /etc/sysctl.d; then reload",
+            list(span)
+        ),
+    ));
+}
+
+/// As the kernel reads it.
+fn span(service: Service) -> String {
+    let (first, last) = (service.first(), service.last());
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Finding, examine};
+    use crate::config;
+
+    fn judged(lines: &str, chosen: &[(u16, u16)]) -> Vec<Finding> {
+        let text = format!("[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n{lines}\n");
+        let settings = config::parse(&text, Path::new("/x.ini"), std::iter::empty()).unwrap();
+        let mut findings = Vec::new();
+        examine(&settings, chosen, &mut findings);
+        findings
+    }
+
+    #[test]
+    fn protected_ports_that_the_kernel_chooses_are_named_with_what_reserves_them() {
+        let lines = "protectedPorts = tcp/40000, udp/40000, udp/50000-50010, udp/51820";
+        let [found] = &*judged(lines, &[(32_768, 50_005)]) else { panic!() };
+        assert!(found.what.contains("udp/40000,udp/50000-50010 for any program"), "{found:?}");
+        assert!(found.remedy.contains("reserved_ports=40000,50000-50010,"), "{found:?}");
+        for (lines, chosen) in [
+            (lines, &[][..]),
+            (lines, &[(32_768, 39_999), (40_001, 49_999), (50_011, 51_819)]),
+            ("protectedPorts = tcp/40000", &[(32_768, 60_999)]),
+            ("", &[(32_768, 60_999)]),
+        ] {
+            assert_eq!(judged(lines, chosen), [], "{lines} {chosen:?}");
+        }
+    }
+}
