@@ -123,10 +123,10 @@ impl Spawner {
 /// What helps if no network process can be started.
 fn remedy(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::WouldBlock {
-        "there is no room for another process or thread. If the one that runs has thousands of threads \
-         (`ls /proc/PID/task`), end it with `kill -9`: another is started"
+        "No more processes or threads are available. If the running network process has thousands of threads \
+         (`ls /proc/PID/task`), end it with `kill -9`; sknockd starts another one"
     } else {
-        "its user must be able to run sknockd"
+        "Its user must be able to execute sknockd"
     }
 }
 
