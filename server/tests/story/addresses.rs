@@ -10,7 +10,7 @@ use sknock_gate::{
 use sknock_protocol::Datagram;
 use sknock_protocol::v2::{ClaimedAddress, KnockRequest};
 
-use crate::{NOW, WINDOW, wish, world_by};
+use crate::{WINDOW, wish, world_by};
 use sknock_server::replay::Memory;
 
 /// Both ends of every range that is special, and what is just outside.
@@ -78,7 +78,7 @@ fn the_gate_lets_every_address_through_that_a_knock_may_have_and_no_other() {
     let verified = |source: IpAddr, address: ClaimedAddress| {
         let datagram = world.seal(&KnockRequest { address, ..wish() }).datagram;
         let source = SocketAddr::new(source, 4000);
-        world.pipeline.handle(Datagram::new(source, &datagram), NOW).is_ok()
+        world.handle_from(Datagram::new(source, &datagram)).is_ok()
     };
     let mut loopback = 0;
     for address in ADDRESSES.map(|text| text.parse::<IpAddr>().unwrap()) {
