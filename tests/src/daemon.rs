@@ -4,7 +4,8 @@ mod log;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use sknock_gate::NamespaceLock;
 use sknock_server::replay::Journal;
 use tempfile::TempDir;
 
@@ -106,7 +108,17 @@ impl<'w> Daemon<'w> {
             begun: 0,
         };
         daemon.configure(config);
+        daemon.forget_others();
         daemon
+    }
+
+    /// Which `stateDir` was in force last in this namespace: another daemon's, whose clients are others. It
+    /// would make this one wait.
+    fn forget_others(&self) {
+        let namespace = Path::new("/proc/thread-self/ns/net");
+        let number = self.namespace.inside(|| fs::metadata(namespace).map(|found| found.ino()));
+        let name = format!("net-{}.state", number.expect("we are in one"));
+        let _ = fs::remove_file(Path::new(NamespaceLock::DIRECTORY).join(name));
     }
 
     /// Starts it; does not wait.
