@@ -6,16 +6,16 @@
 //!
 //! ```
 //! use sknock_certs::{Authority, Reason};
-//! use sknock_protocol::{Moment, Service};
+//! use sknock_protocol::{Timestamp, Service};
 //!
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let dir = folder.path().join("ca");
-//! let now = Moment::from_secs(1_800_000_000);
+//! let now = Timestamp::from_secs(1_800_000_000);
 //! let authority = Authority::init(&dir, None, 3650, now)?;
 //! authority.server("gate.example.org", 3650, "a password", now)?;
 //! authority.client("alice", &[Service::tcp(22).unwrap()], 365, "another one", now)?;
 //! authority.revoke("alice", Reason::Superseded, now)?;
-//! # Ok::<(), sknock_certs::Error>(())
+//! # Ok::<(), sknock_certs::AuthorityError>(())
 //! ```
 //!
 //! The time is an argument everywhere; only the program reads a clock.
