@@ -14,9 +14,9 @@ use crate::{Refusal, Revocation, Service, Subject, Timestamp};
 /// can make one:
 ///
 /// ```compile_fail,E0451
-/// use sknock_protocol::{KnockId, Moment, VerifiedKnock};
+/// use sknock_protocol::{KnockId, Timestamp, VerifiedKnock};
 /// fn forge(genuine: VerifiedKnock) -> VerifiedKnock {
-///     VerifiedKnock { stamp: Moment::EPOCH, ..genuine }
+///     VerifiedKnock { stamp: Timestamp::EPOCH, ..genuine }
 /// }
 /// ```
 #[derive(Debug)]

@@ -41,8 +41,8 @@ pub struct Verifier {
 /// Only [`Verifier::unveil`] makes one, and it is verified once:
 ///
 /// ```compile_fail,E0382
-/// use sknock_protocol::{Moment, Revocation, Unveiled, Verifier};
-/// fn twice(verifier: &Verifier, unveiled: Unveiled, revocation: &Revocation, now: Moment) {
+/// use sknock_protocol::{Timestamp, Revocation, Unveiled, Verifier};
+/// fn twice(verifier: &Verifier, unveiled: Unveiled, revocation: &Revocation, now: Timestamp) {
 ///     let first = verifier.verify(unveiled, revocation, now);
 ///     let second = verifier.verify(unveiled, revocation, now);
 /// }

@@ -131,9 +131,9 @@ fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
 /// A verified knock is not enough for that:
 ///
 /// ```compile_fail,E0308
-/// use sknock_protocol::{Moment, VerifiedKnock};
+/// use sknock_protocol::{Timestamp, VerifiedKnock};
 /// use sknock_server::policy::Policy;
-/// fn hurry(policy: &Policy, knock: VerifiedKnock, now: Moment) {
+/// fn hurry(policy: &Policy, knock: VerifiedKnock, now: Timestamp) {
 ///     let grant = policy.authorize(knock, now);
 /// }
 /// ```
@@ -141,10 +141,10 @@ fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
 /// an admitted one is:
 ///
 /// ```
-/// use sknock_protocol::{Moment, Refusal};
+/// use sknock_protocol::{Timestamp, Refusal};
 /// use sknock_server::policy::{Grant, Policy};
 /// use sknock_server::replay::AdmittedKnock;
-/// fn properly(policy: &Policy, knock: AdmittedKnock, now: Moment) -> Result<Grant, Refusal> {
+/// fn properly(policy: &Policy, knock: AdmittedKnock, now: Timestamp) -> Result<Grant, Refusal> {
 ///     policy.authorize(knock, now)
 /// }
 /// ```

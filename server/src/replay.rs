@@ -120,9 +120,9 @@ impl From<&VerifiedKnock> for ReplayEntry {
 /// and no knock is admitted twice, for `admit` takes it away:
 ///
 /// ```compile_fail,E0382
-/// use sknock_protocol::{Moment, VerifiedKnock};
+/// use sknock_protocol::{Timestamp, VerifiedKnock};
 /// use sknock_server::replay::{admit, Memory};
-/// fn twice(store: &Memory, knock: VerifiedKnock, now: Moment) {
+/// fn twice(store: &Memory, knock: VerifiedKnock, now: Timestamp) {
 ///     let first = admit(store, knock, now);
 ///     let second = admit(store, knock, now);
 /// }
@@ -131,9 +131,9 @@ impl From<&VerifiedKnock> for ReplayEntry {
 /// Once is right:
 ///
 /// ```
-/// use sknock_protocol::{Moment, Refusal, VerifiedKnock};
+/// use sknock_protocol::{Timestamp, Refusal, VerifiedKnock};
 /// use sknock_server::replay::{admit, AdmittedKnock, Memory};
-/// fn once(store: &Memory, knock: VerifiedKnock, now: Moment) -> Result<AdmittedKnock, Refusal> {
+/// fn once(store: &Memory, knock: VerifiedKnock, now: Timestamp) -> Result<AdmittedKnock, Refusal> {
 ///     admit(store, knock, now)
 /// }
 /// ```
