@@ -1,6 +1,7 @@
 //! From a sealed datagram to a grant, with real certificates; and each refusal with its reason.
 
 mod addresses;
+mod cross_signed;
 mod slow_disk;
 
 use std::net::{IpAddr, SocketAddr};
