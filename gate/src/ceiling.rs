@@ -154,8 +154,8 @@ fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), DenyReason> {
 /// Something the firewall may do. Only [`Ceiling::check`] makes one.
 ///
 /// ```compile_fail,E0451
-/// # fn forge(label: sknock_gate::Label) {
-/// let unchecked = sknock_gate::Opening {
+/// # fn forge(label: sknock_gate::GrantLabel) {
+/// let unchecked = sknock_gate::ApprovedGrant {
 ///     addresses: vec![], services: vec![], ports: vec![],
 ///     seconds: 1, clipped: false, single_use: false, label,
 /// };

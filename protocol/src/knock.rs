@@ -16,7 +16,7 @@ use crate::{Refusal, Revocation, Service, Subject, Timestamp};
 /// ```compile_fail,E0451
 /// use sknock_protocol::{KnockId, Timestamp, VerifiedKnock};
 /// fn forge(genuine: VerifiedKnock) -> VerifiedKnock {
-///     VerifiedKnock { stamp: Timestamp::EPOCH, ..genuine }
+///     VerifiedKnock { timestamp: Timestamp::EPOCH, ..genuine }
 /// }
 /// ```
 #[derive(Debug)]
