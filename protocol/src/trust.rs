@@ -28,7 +28,7 @@ pub(crate) use verify_client::VerifiedCertificate;
 use crate::sha256::sha256;
 use crate::{IssuerId, Refusal, Timestamp};
 use cache::Cache;
-use verify_client::Validity;
+use verify_client::PathValidity;
 
 /// The authorities, and the certificates found to lead to them so far.
 ///
@@ -177,7 +177,7 @@ impl TrustStore {
 fn changes(issuers: &[Issuer]) -> Vec<u64> {
     let intermediates = issuers.iter().filter(|issuer| !issuer.is_anchor());
     let both = |issuer: &Issuer| {
-        let Validity { not_before, not_after } = issuer.validity;
+        let PathValidity { not_before, not_after } = issuer.validity;
         [not_before.as_secs(), not_after.as_secs().saturating_add(1)]
     };
     let mut changes: Vec<_> = intermediates.flat_map(both).collect();

@@ -4,7 +4,7 @@
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
-use super::verify_client::{self, Validity};
+use super::verify_client::{self, PathValidity};
 use super::{UnfitAuthority, UnusableCa};
 use crate::crl::PointName;
 use crate::sha256::sha256;
@@ -46,7 +46,7 @@ pub struct Issuer {
     pub(super) signed_by: Vec<IssuerId>,
     pub(super) name: String,
     pub(super) is_anchor: bool,
-    pub(super) validity: Validity,
+    pub(super) validity: PathValidity,
     signs_lists: bool,
     /// Why it is not used, if that can be told without knowing what is above it.
     pub(super) unfit: Option<UnusableCa>,
@@ -76,7 +76,7 @@ impl Issuer {
             signed_by: Vec::new(),
             name: parsed.subject().to_string(),
             is_anchor: false,
-            validity: Validity::of(&parsed),
+            validity: PathValidity::of(&parsed),
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
             unfit: UnusableCa::by_itself(&parsed),
             public_key_info: public_key_info.to_vec(),

@@ -19,7 +19,7 @@ pub(crate) struct VerifiedCertificate {
     /// One at least, those that end last first.
     pub(crate) paths: Vec<TrustPath>,
     /// The certificate's own.
-    validity: Validity,
+    validity: PathValidity,
     /// When the intermediates were those which `paths` has: [`TrustStore::epoch`](super::TrustStore::epoch).
     epoch: usize,
     usage: Usage,
@@ -42,12 +42,12 @@ pub(super) struct FoundPath {
 
 /// From when until when, both for their whole second.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Validity {
+pub(super) struct PathValidity {
     pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
 }
 
-impl Validity {
+impl PathValidity {
     pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
         let validity = certificate.validity();
         let [not_before, not_after] = [validity.not_before, validity.not_after].map(timestamp);
@@ -77,7 +77,7 @@ impl VerifiedCertificate {
         let key = key(leaf.public_key().raw)?;
         let authorization::Named { services: allowed, malformed } = named;
         let subject = Subject { fingerprint, name: name(leaf), certificate, allowed, malformed };
-        Ok(Self { subject, paths, validity: Validity::of(leaf), epoch, usage, key })
+        Ok(Self { subject, paths, validity: PathValidity::of(leaf), epoch, usage, key })
     }
 
     /// Whether the certificate is valid then, and its paths are those of that time.
@@ -115,7 +115,7 @@ impl fmt::Debug for VerifiedCertificate {
 
 /// The path from `leaf`, if every certificate on it has a serial number that a list can name.
 fn path(leaf: &X509Certificate<'_>, found: &FoundPath) -> Option<TrustPath> {
-    let mut not_after = Validity::of(leaf).not_after;
+    let mut not_after = PathValidity::of(leaf).not_after;
     let mut certificates = Vec::new();
     let mut below = Below::of(leaf);
     for der in &found.intermediates {
@@ -124,7 +124,7 @@ fn path(leaf: &X509Certificate<'_>, found: &FoundPath) -> Option<TrustPath> {
         // The one above has signed the one below: that was verified.
         certificates.push(below.signed_by(IssuerId::of(name, key)));
         below = Below::of(&intermediate);
-        not_after = not_after.min(Validity::of(&intermediate).not_after);
+        not_after = not_after.min(PathValidity::of(&intermediate).not_after);
     }
     certificates.push(below.signed_by(found.anchor));
     let can_be_named = |one: &PathCertificate| one.id.serial.len() <= crl::LONGEST_SERIAL;

@@ -25,11 +25,11 @@ const SLOT: u64 = 32 << 10;
 pub(crate) struct LastState {
     slots: Slots,
     origin: String,
-    last: Option<InForce>,
+    last: Option<StateRecord>,
 }
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-struct InForce {
+struct StateRecord {
     /// The numbers of network namespaces are used again, and a folder may outlive a boot.
     origin: String,
     folder: FolderId,
@@ -51,7 +51,7 @@ impl LastState {
         let origin = origin.to_string();
         // What is cut off was never in force.
         let last = content.latest.and_then(|value| serde_json::from_slice(&value).ok());
-        let last = last.filter(|last: &InForce| last.origin == origin);
+        let last = last.filter(|last: &StateRecord| last.origin == origin);
         Ok(Self { slots, origin, last })
     }
 
@@ -85,7 +85,7 @@ impl LastState {
         let until = now.after(ahead).since(BootInstant::default()).as_millis();
         let reach = u64::try_from(until).unwrap_or(u64::MAX);
         let (origin, path) = (self.origin.clone(), path.to_owned());
-        let last = InForce { origin, folder, path, window, reach };
+        let last = StateRecord { origin, folder, path, window, reach };
         self.slots.put(&serde_json::to_vec(&last)?)?;
         self.last = Some(last);
         Ok(())
