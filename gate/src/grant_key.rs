@@ -38,33 +38,33 @@ pub enum GrantSet {
     /// IPv6, until it expires.
     Grant6,
     /// IPv4, until its first connection or until it expires.
-    Once4,
+    Single4,
     /// IPv6, until its first connection or until it expires.
-    Once6,
+    Single6,
 }
 
 impl GrantSet {
     /// All sets of the table.
-    pub const ALL: [Self; 4] = [Self::Grant4, Self::Grant6, Self::Once4, Self::Once6];
+    pub const ALL: [Self; 4] = [Self::Grant4, Self::Grant6, Self::Single4, Self::Single6];
 
     /// Its name in the kernel.
     pub fn name(self) -> &'static CStr {
         match self {
             Self::Grant4 => c"grant4",
             Self::Grant6 => c"grant6",
-            Self::Once4 => c"once4",
-            Self::Once6 => c"once6",
+            Self::Single4 => c"single4",
+            Self::Single6 => c"single6",
         }
     }
 
     /// Whether its addresses are IPv6.
     pub fn is_v6(self) -> bool {
-        matches!(self, Self::Grant6 | Self::Once6)
+        matches!(self, Self::Grant6 | Self::Single6)
     }
 
     /// Whether a connection uses its doors up.
     pub fn is_single_use(self) -> bool {
-        matches!(self, Self::Once4 | Self::Once6)
+        matches!(self, Self::Single4 | Self::Single6)
     }
 }
 
@@ -74,8 +74,8 @@ impl GrantKey {
         match (self.address, self.single_use) {
             (IpAddr::V4(_), false) => GrantSet::Grant4,
             (IpAddr::V6(_), false) => GrantSet::Grant6,
-            (IpAddr::V4(_), true) => GrantSet::Once4,
-            (IpAddr::V6(_), true) => GrantSet::Once6,
+            (IpAddr::V4(_), true) => GrantSet::Single4,
+            (IpAddr::V6(_), true) => GrantSet::Single6,
         }
     }
 

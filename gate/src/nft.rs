@@ -290,7 +290,7 @@ fn add_elements(batch: &mut Batch, set: GrantSet, elements: &[GrantElement], wha
 
 /// A grant for single use that was used a moment ago may be used again, now that it is granted again.
 fn clear_used(batch: &mut Batch, put: &[GrantElement]) {
-    for (set, used) in [(GrantSet::Once4, table::USED[0]), (GrantSet::Once6, table::USED[1])] {
+    for (set, used) in [(GrantSet::Single4, table::USED[0]), (GrantSet::Single6, table::USED[1])] {
         // After adding, deleting never fails.
         for what in [MsgType::Add, MsgType::Del] {
             each_message_to(set, used, put, MsgType::Del, |raw| batch.add(&raw.elements(), what));

@@ -1,4 +1,4 @@
-//! Ways that are cut, in the kernel: the sets `cut4` and `cut6`, and the table of connections.
+//! Ways that are cut, in the kernel: the sets `blocked4` and `blocked6`, and the table of connections.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use nftnl::{Batch, MsgType};
 use nix::errno::Errno;
 
 use super::ffi::{self, RawSet};
-use super::table::CUT_OFF;
+use super::table::BLOCKED;
 use super::{ELEMENTS_PER_MESSAGE, Firewall};
 use crate::conntrack::{self, DumpFilter, local_addresses};
 use crate::{FirewallError, FlowKey, TableSpec, seed};
@@ -49,7 +49,7 @@ fn to_protected(rules: &TableSpec) -> BTreeSet<DumpFilter> {
 
 /// Adds or deletes elements of the sets.
 pub(super) fn add(batch: &mut Batch, flows: &[FlowKey], what: MsgType) {
-    for (v6, name) in [false, true].into_iter().zip(CUT_OFF) {
+    for (v6, name) in [false, true].into_iter().zip(BLOCKED) {
         let ours: Vec<&FlowKey> =
             flows.iter().filter(|flow| flow.address.is_ipv6() == v6).collect();
         for some in ours.chunks(ELEMENTS_PER_MESSAGE) {
@@ -67,7 +67,7 @@ impl Firewall {
     /// than these sets.
     pub fn block(&mut self) -> Result<Vec<FlowKey>, FirewallError> {
         let mut flows = Vec::new();
-        for (v6, name) in [false, true].into_iter().zip(CUT_OFF) {
+        for (v6, name) in [false, true].into_iter().zip(BLOCKED) {
             match self.netlink.dump(&RawSet::named(name).dump_request(), ffi::elements) {
                 Ok(found) => {
                     flows.extend(found.iter().filter_map(|raw| FlowKey::from_key(v6, &raw.key)));

@@ -13,10 +13,10 @@ use super::{SHORTEST, TABLE, expressions};
 use crate::{ChainName, GrantSet, Rollback, SourceLimit, TableSpec};
 
 /// The sets in which the kernel remembers who has knocked how often: IPv4, IPv6.
-pub(super) const HEARD: [&CStr; 2] = [c"heard4", c"heard6"];
+pub(super) const KNOCK_RATE: [&CStr; 2] = [c"knock_rate4", c"knock_rate6"];
 
 /// The sets of blocked flows: IPv4, IPv6.
-pub(super) const CUT_OFF: [&CStr; 2] = [c"cut4", c"cut6"];
+pub(super) const BLOCKED: [&CStr; 2] = [c"blocked4", c"blocked6"];
 
 /// The sets that let only one packet use up a grant for single use: IPv4, IPv6.
 pub(super) const USED: [&CStr; 2] = [c"used4", c"used6"];
@@ -128,12 +128,12 @@ fn sets(rules: &TableSpec) -> impl Iterator<Item = RawSet> {
         };
         RawSet::shaped(set.name(), &shape)
     });
-    let cut_off = [SetKey::Grant4, SetKey::Grant6].into_iter().zip(CUT_OFF).map(|(key, name)| {
+    let cut_off = [SetKey::Grant4, SetKey::Grant6].into_iter().zip(BLOCKED).map(|(key, name)| {
         let shape = SetShape { key, dynamic: false, size: rules.capacity, ends: None };
         RawSet::shaped(name, &shape)
     });
     let heard = move |source_limit: SourceLimit| {
-        [SetKey::Address4, SetKey::Address6].into_iter().zip(HEARD).map(move |(key, name)| {
+        [SetKey::Address4, SetKey::Address6].into_iter().zip(KNOCK_RATE).map(move |(key, name)| {
             let shape = SetShape {
                 key,
                 dynamic: true,

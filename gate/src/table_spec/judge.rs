@@ -73,7 +73,7 @@ impl TableSpec {
     /// such a grant passes: its answer may have been lost.
     pub(super) fn judge(port: Port) -> Vec<Rule> {
         let mut chain = vec![Rule::accept([Match::Begun])];
-        chain.extend([GrantSet::Once4, GrantSet::Once6].map(|set| {
+        chain.extend([GrantSet::Single4, GrantSet::Single6].map(|set| {
             let port = port.of_tcp();
             let matches =
                 [Match::In(set, port), Match::First(set, port), Match::ConsumeElement(set, port)];

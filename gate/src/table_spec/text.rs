@@ -129,8 +129,11 @@ fn lookup(f: &mut fmt::Formatter<'_>, v6: bool, port: PortOf, set: &str) -> fmt:
 
 fn over(f: &mut fmt::Formatter<'_>, v6: bool, source_limit: SourceLimit) -> fmt::Result {
     let SourceLimit { per_second, burst, .. } = source_limit;
-    let (set, source) =
-        if v6 { ("heard6", "ip6 saddr & ffff:ffff:ffff:ffff::") } else { ("heard4", "ip saddr") };
+    let (set, source) = if v6 {
+        ("knock_rate6", "ip6 saddr & ffff:ffff:ffff:ffff::")
+    } else {
+        ("knock_rate4", "ip saddr")
+    };
     let limit = format_args!("limit rate over {per_second}/second burst {burst} packets");
     write!(f, "update @{set} {{ {source} {limit} }}")
 }
@@ -156,7 +159,7 @@ fn key_back(v6: bool, port: PortOf) -> String {
 }
 
 fn blocked(v6: bool) -> &'static str {
-    if v6 { "cut6" } else { "cut4" }
+    if v6 { "blocked6" } else { "blocked4" }
 }
 
 fn name(set: GrantSet) -> std::borrow::Cow<'static, str> {

@@ -123,7 +123,7 @@ fn doors_that_are_missing_when_too_much_happened_were_closed() {
     delete(&site, "grant4", "10.1.0.2", 22);
     // What has been used, or ends by itself, was not closed.
     delete(&site, "grant4", "10.1.0.2", 81);
-    delete(&site, "once4", "10.1.0.2", 82);
+    delete(&site, "single4", "10.1.0.2", 82);
     assert_eq!(gate.missing(BootInstant::now()), Ok(vec![grant_key("10.1.0.2", 22)]));
     site.host.nft("flush ruleset");
     assert_eq!(gate.missing(BootInstant::now()), Ok(Vec::new()), "that is no door's end");

@@ -243,7 +243,7 @@ fn a_cut_outlives_a_flush_while_no_gate_runs() {
     flow.must_be_dead();
     drop(gate);
     // Nobody has cut this one.
-    site.host.nft("add element inet sknock cut4 { 10.1.0.2 . tcp . 22 }");
+    site.host.nft("add element inet sknock blocked4 { 10.1.0.2 . tcp . 22 }");
     let _gate = restarted(&site.host);
     assert_eq!(cut(&site.host), 1);
 }

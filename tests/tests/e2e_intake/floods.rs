@@ -183,7 +183,7 @@ fn a_source_that_floods_is_heard_as_often_as_its_share_allows() {
     let heard = daemon.times_said("not-veiled");
     assert!((5..50).contains(&heard), "five at once, and one more a second: {heard}");
     let from: IpAddr = World::STRANGER[0];
-    let sets = world.gateway.run("nft", &["list", "set", "inet", "sknock", "heard4"]);
+    let sets = world.gateway.run("nft", &["list", "set", "inet", "sknock", "knock_rate4"]);
     assert!(sets.contains(&format!("{from} limit rate over 1/second")), "{sets}");
 }
 

@@ -7,7 +7,7 @@ use nftnl_sys as sys;
 
 use crate::SourceLimit;
 use crate::nft::ffi::{Attribute, Expr};
-use crate::nft::table::{HEARD, USED};
+use crate::nft::table::{KNOCK_RATE, USED};
 
 /// `NFT_FIB_RESULT_ADDRTYPE`.
 const ADDRESS_TYPE: u32 = 3;
@@ -66,7 +66,7 @@ pub(super) fn first(v6: bool) -> Expr {
 
 pub(super) fn over(v6: bool, source_limit: SourceLimit) -> Expr {
     let limit = limit((source_limit.per_second.into(), 1), source_limit.burst, OVER);
-    dynset(UPDATE, HEARD[usize::from(v6)], Some(limit))
+    dynset(UPDATE, KNOCK_RATE[usize::from(v6)], Some(limit))
 }
 
 /// So many packets in so many seconds, and in the beginning a burst.

@@ -6,7 +6,7 @@ use nftnl::expr::Bitwise;
 use super::ORIGINAL;
 use super::packet::{family, protocol};
 use super::raw::{ADD, DELETE, change, conntrack, first, lookup, meta, over, payload};
-use crate::nft::table::{BEGUN, CUT_OFF};
+use crate::nft::table::{BEGUN, BLOCKED};
 use crate::{Match, PortOf, Transport};
 
 /// `NFT_CT_ID`, which the `libc` crate does not have: which entry it is, the same for all its packets.
@@ -17,11 +17,11 @@ pub(super) fn member(rule: &mut Rule<'_>, item: Match) {
     match item {
         Match::Blocked { v6, port } => {
             flow(rule, v6, port, false);
-            rule.add_expr(&lookup(CUT_OFF[usize::from(v6)]));
+            rule.add_expr(&lookup(BLOCKED[usize::from(v6)]));
         }
         Match::ToBlocked { v6, port } => {
             flow(rule, v6, port, true);
-            rule.add_expr(&lookup(CUT_OFF[usize::from(v6)]));
+            rule.add_expr(&lookup(BLOCKED[usize::from(v6)]));
         }
         Match::In(set, port) => {
             flow(rule, set.is_v6(), port, false);
