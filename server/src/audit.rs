@@ -26,21 +26,24 @@ pub struct Audit {
     unanswered: RateLimit,
 }
 
-impl Default for Audit {
-    fn default() -> Self {
+/// Lines a second for refusals of clients that have proven who they are, of each thread: more than many clients
+/// cause by mistake.
+const KNOWN: u32 = 100;
+
+/// The same of all threads: one that means it writes 0.4 MB/s at most, and what is passed on of the network
+/// process's lines (`log_budget.rs`) has room for those on others.
+const KNOWN_OF_ALL: u32 = 400;
+
+impl Audit {
+    /// One of so many threads.
+    pub fn of(threads: usize) -> Self {
         Self {
             refusals: RateLimit::default(),
-            known: RateLimit::of(KNOWN),
+            known: RateLimit::of(known_of(threads)),
             unanswered: RateLimit::default(),
         }
     }
-}
 
-/// Lines a second for refusals of clients that have proven who they are: more than many clients cause by
-/// mistake. One that means it writes 30 kB/s at most.
-const KNOWN: u32 = 100;
-
-impl Audit {
     /// A door is open.
     pub fn granted(&self, opened: &ActiveGrant) {
         let grant = opened.grant();
@@ -130,6 +133,12 @@ impl Audit {
     }
 }
 
+/// How many refusals of known clients one of so many threads may tell in a second.
+fn known_of(threads: usize) -> u32 {
+    let threads = u32::try_from(threads).unwrap_or(u32::MAX).max(1);
+    (KNOWN_OF_ALL / threads).clamp(1, KNOWN)
+}
+
 /// How many lines were left out before this one, where it is any.
 fn suppressed_of(suppressed: u64) -> Option<u64> {
     (suppressed > 0).then_some(suppressed)
@@ -204,6 +213,15 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_client_cannot_use_up_what_the_log_of_all_threads_may_take() {
+        assert_eq!([0, 1, 4].map(known_of), [100; 3]);
+        for threads in [5, 16, 64] {
+            let all = known_of(threads) * u32::try_from(threads).unwrap();
+            assert!((300..=400).contains(&all), "{threads} threads: {all}");
+        }
+    }
 
     #[test]
     fn bytes_read_as_hexadecimal() {

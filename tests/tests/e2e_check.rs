@@ -212,9 +212,12 @@ fn check_and_start_tell_of_knock_ports_with_another_use() {
     let wide =
         config.set("knockPort", "62344, 40000-41000").set("protectedPorts", "tcp/22, udp/40800");
     let mut daemon = Daemon::stopped(&world.gateway, &wide);
-    let [protected, listening] = &*found(&daemon) else { panic!("{:?}", found(&daemon)) };
+    let [protected, chosen, listening] = &*found(&daemon) else { panic!("{:?}", found(&daemon)) };
     assert!(protected.contains("contains protected ports (udp/40800)"), "{protected}");
+    assert!(chosen.contains("the kernel may choose udp/40800 for any program"), "{chosen}");
     assert!(listening.contains("programs listen at udp/40500"), "{listening}");
+    world.gateway.set("ipv4/ip_local_reserved_ports", "40800");
+    assert!(!found(&daemon).contains(chosen), "it is reserved");
     daemon.begin();
     daemon.wait_for("contains protected ports (udp/40800)");
     daemon.wait_for("programs listen at udp/40500");

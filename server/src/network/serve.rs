@@ -67,7 +67,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
         for ((source, gate), liveness) in doors.into_iter().zip(&livenesses) {
             let (start, started) = mpsc::channel();
             starts.push(start);
-            let audit = Audit::default();
+            let audit = Audit::of(livenesses.len());
             let (pipeline, crowd) = (&pipeline, &crowd);
             let worker = Worker { pipeline, gate, audit, crowd, clock: clock::now };
             let stopping = stopping.as_fd();

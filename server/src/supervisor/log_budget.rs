@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sknock_gate::BootInstant;
 
-/// Lines a second besides one for each grant: refusals of known clients have 110 a second for each
-/// thread (`audit.rs`), lists and errors a few.
+/// Lines a second besides one for each grant: refusals of known clients have 400 a second for all threads
+/// together, others 10 for each (`audit.rs`), lists and errors a few.
 const BESIDE_GRANTS: u32 = 1000;
 
 /// Bytes of a line, on average. One of a usual grant has 350 as text, 450 as JSON.

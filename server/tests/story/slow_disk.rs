@@ -76,7 +76,7 @@ fn a_knock_that_a_slow_disk_holds_up_opens_nothing_once_its_certificate_is_revok
     thread::scope(|scope| {
         let (pipeline, source) = (&world.pipeline, &source);
         let worker = scope.spawn(move || {
-            let (audit, crowd) = (Audit::default(), &Overload::default());
+            let (audit, crowd) = (Audit::of(1), &Overload::default());
             let worker = Worker { pipeline, gate, audit, crowd, clock: || NOW };
             work(source, worker, &Liveness::default(), stopping.as_fd())
         });
