@@ -97,7 +97,7 @@ impl Namespace {
         let mut nft = Command::new("nft");
         let listed =
             self.inside(|| finished(nft.args(["list", "table", "inet", "sknock"]))).ok()?;
-        let sets = listed.split("\n\n").filter(|set| !set.contains("set heard"));
+        let sets = listed.split("\n\n").filter(|set| !set.contains("set knock_rate"));
         Some(sets.collect::<Vec<_>>().join("\n\n"))
     }
 

@@ -46,7 +46,7 @@ fn revoke(scene: &Scene, daemon: &Daemon<'_>) {
     let mark = daemon.mark();
     scene.authority.revoke("mallory");
     scene.serve_latest();
-    daemon.wait_since(mark, "\"new revocation list in force\"");
+    daemon.wait_since(mark, "\"new CRL in force\"");
     assert_eq!(scene.verdict(daemon, &scene.client("mallory")), "revoked");
 }
 
@@ -76,9 +76,9 @@ fn the_end_of_a_trial_lets_nobody_in_who_was_revoked_in_it() {
         }
         scene.web.reply(Reply::Page(Page::plain(first.clone())));
         let mark = daemon.mark();
-        daemon.wait_since(mark, "back to the configuration from before");
+        daemon.wait_since(mark, "rolled back to the previous configuration");
         until("a process with that configuration is up, or has failed", || {
-            let ends = ["\"message\":\"protecting\"", "the last good configuration stays"];
+            let ends = ["\"message\":\"protecting\"", "The previous configuration stays in force"];
             let said = daemon.said_since(mark);
             said.iter().any(|line| ends.iter().any(|end| line.contains(end)))
         });
