@@ -22,8 +22,13 @@ use crate::log::RateLimit;
 /// The most issuers that are remembered.
 const MOST: usize = 256;
 
-/// Between two writings: whoever reports without end must not have us write without end.
+/// A compromised network process that reports without end must not cause writes without end: after a burst,
+/// one write in this time.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Writes at once. A report is answered after its mark is on disk, so more than the lists of all CAs that
+/// arrive within a second may need.
+const BURST: u32 = 32;
 
 /// The marks, and where they are kept.
 #[derive(Debug, Default)]
@@ -35,7 +40,7 @@ pub(crate) struct Keeper {
     store: Option<MarkStore>,
     /// Since when something is not on the disk.
     unsaved: bool,
-    saved: Option<BootInstant>,
+    pace: WritePace,
     suppressed: RateLimit,
     failing: bool,
 }
@@ -139,11 +144,12 @@ impl Keeper {
 
     /// Writes down what is not yet, unless that was done just now.
     pub(crate) fn save(&mut self, now: BootInstant) {
-        let early = self.saved.is_some_and(|saved| now.since(saved) < PAUSE);
-        let Some(store) = self.store.as_mut().filter(|_| self.unsaved && !early) else { return };
+        if !self.unsaved || self.store.is_none() || !self.pace.permit(now) {
+            return;
+        }
+        let Some(store) = self.store.as_mut() else { return };
         let entries: Vec<MarkRecord> =
             self.marks.iter().map(|(issuer, mark)| crl_marks::entry(issuer, mark)).collect();
-        self.saved = Some(now);
         match store.write(&entries) {
             Ok(()) => (self.unsaved, self.failing) = (false, false),
             Err(error) if !self.failing => {
@@ -164,6 +170,27 @@ impl Keeper {
             return;
         }
         raise(&mut self.marks, issuer, mark);
+    }
+}
+
+/// How many writes are left of a burst.
+#[derive(Debug, Default)]
+struct WritePace {
+    /// Writes that are not earned back yet.
+    spent: u32,
+    since: BootInstant,
+}
+
+impl WritePace {
+    fn permit(&mut self, now: BootInstant) -> bool {
+        let earned = now.since(self.since).as_millis() / PAUSE.as_millis();
+        if earned > 0 {
+            self.spent = self.spent.saturating_sub(u32::try_from(earned).unwrap_or(u32::MAX));
+            self.since = now;
+        }
+        let permitted = self.spent < BURST;
+        self.spent += u32::from(permitted);
+        permitted
     }
 }
 

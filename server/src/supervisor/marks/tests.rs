@@ -138,3 +138,28 @@ fn the_next_start_finds_them_and_one_that_has_to_go_elsewhere_too() {
     next.settle(&blocked, &instead);
     assert_eq!(next.entries().len(), 2, "both count");
 }
+
+#[test]
+fn marks_that_follow_each_other_at_once_are_all_on_disk_before_they_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, instead) = (folder.path().join("state"), folder.path().join("instead"));
+    let mut keeper = Keeper::default();
+    keeper.settle(&state, &instead);
+    for number in 1..=10 {
+        keeper.take(&report(1, 100, number), MarkLifetime::ForGood, NOW).unwrap();
+        keeper.save(BootInstant::from_millis(5000 + u64::from(number)));
+        let mut after_kill_9 = Keeper::default();
+        after_kill_9.settle(&state, &instead);
+        assert_eq!(after_kill_9.entries(), keeper.entries(), "number {number}");
+    }
+}
+
+#[test]
+fn who_reports_without_end_has_us_write_twice_a_second() {
+    let mut pace = WritePace::default();
+    let permitted = |pace: &mut WritePace, from: u64, to: u64| {
+        (from..to).filter(|&millis| pace.permit(BootInstant::from_millis(millis))).count()
+    };
+    assert_eq!(permitted(&mut pace, 10_000, 10_100), BURST as usize);
+    assert_eq!(permitted(&mut pace, 10_100, 20_100), 20);
+}
