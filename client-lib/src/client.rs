@@ -181,9 +181,9 @@ impl Client {
     /// A single-use door is used up by the first try, so that one gets all the time.
     fn try_to_reach(&self, to: SocketAddr, knocked: &SentKnock) -> io::Result<TcpStream> {
         if self.options.single_use {
-            tcp_connect::once(to, knocked.timeouts)
+            tcp_connect::once(to, knocked.timeout)
         } else {
-            tcp_connect::until_deadline(to, knocked.timeouts)
+            tcp_connect::until_deadline(to, knocked.timeout)
         }
     }
 
@@ -196,14 +196,14 @@ impl Client {
             // The server grants all or nothing, so one open port speaks for the rest.
             let reached = probes.next().map(|service| {
                 let to = at(knocked.destination, service);
-                tcp_connect::unless_refused(to, knocked.timeouts, knocked.wait)
+                tcp_connect::unless_refused(to, knocked.timeout, knocked.wait)
             });
             return match reached {
                 Some(Ok(_)) => Confirmation::Open(Verified::Connection),
                 Some(Err(_)) | None => Confirmation::Unknown,
             };
         }
-        let timer = Timer::of(knocked.timeouts);
+        let timer = Timer::of(knocked.timeout);
         for service in probes {
             if let Err(error) = tcp_connect::once(at(knocked.destination, service), timer.left()) {
                 return Confirmation::NothingListens(service, error);

@@ -10,7 +10,7 @@ use sknock_protocol::{Service, Timestamp, allowed_services};
 use crate::{Client, Protocol};
 
 /// An end is worth a note from here on, or from the last tenth of a certificate's life on.
-const RETRY_DELAY: Duration = Duration::from_secs(14 * 24 * 3600);
+const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Something that keeps, or soon keeps, knocks from being accepted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -97,7 +97,7 @@ impl Client {
         } else if ours.ends < now {
             Some(Doubt::Ended(ours.ends))
         } else {
-            let soon = ours.ends.since(now) < RETRY_DELAY.min(life / 10);
+            let soon = ours.ends.since(now) < EXPIRY_NOTICE.min(life / 10);
             soon.then_some(Doubt::EndsSoon(ours.ends))
         };
         let end = self.server.validity().ends;

@@ -14,16 +14,16 @@ use crate::{Address, Family, KnockError, check_host, signals};
 const MAX_ADDRESSES: usize = 8;
 
 /// The addresses of `host` with `port`: at least one, in the resolver's order, canonical, none
-/// twice. Takes no longer than `timeouts`, whatever the resolver does.
+/// twice. Takes no longer than `timeout`, whatever the resolver does.
 pub(crate) fn resolve(
     host: &str,
     port: u16,
     family: Family,
-    timeouts: Duration,
+    timeout: Duration,
 ) -> Result<Vec<SocketAddr>, KnockError> {
     check_host(host)?;
     let failed = |source| KnockError::Resolve { host: host.to_owned(), source };
-    let found = look_up(host, timeouts).map_err(failed)?;
+    let found = look_up(host, timeout).map_err(failed)?;
     if found.is_empty() {
         return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
     }
@@ -47,7 +47,7 @@ pub(crate) fn fit_claim(destinations: &mut Vec<SocketAddr>, address: Address) {
 
 /// The system's resolver cannot be interrupted: it works in a thread of its own, which is left to
 /// itself if it takes too long.
-fn look_up(host: &str, timeouts: Duration) -> io::Result<Vec<SocketAddr>> {
+fn look_up(host: &str, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
     let bare = unbracketed(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, 0)]);
@@ -60,7 +60,7 @@ fn look_up(host: &str, timeouts: Duration) -> io::Result<Vec<SocketAddr>> {
     };
     signals::blocked(|| thread::Builder::new().name("resolver".into()).spawn(work))?;
     let late = || io::Error::new(io::ErrorKind::TimedOut, "the resolver took too long");
-    answered.recv_timeout(timeouts).unwrap_or_else(|_| Err(late()))
+    answered.recv_timeout(timeout).unwrap_or_else(|_| Err(late()))
 }
 
 fn select(found: Vec<SocketAddr>, port: u16, family: Family) -> Vec<SocketAddr> {

@@ -33,7 +33,7 @@ pub(crate) struct Retry<'a> {
 pub(crate) struct SentKnock {
     pub(crate) destination: SocketAddr,
     pub(crate) granted: Option<Granted>,
-    pub(crate) timeouts: Duration,
+    pub(crate) timeout: Duration,
     /// How long a door may take to open: refused for longer, it has not.
     pub(crate) wait: Duration,
 }
@@ -142,9 +142,9 @@ impl<'a> Retry<'a> {
         if !self.tried.contains(&tried) {
             self.tried.push(tried);
         }
-        let (timeouts, wait) = (self.timeout(sent.granted.as_ref()), self.wait());
+        let (timeout, wait) = (self.timeout(sent.granted.as_ref()), self.wait());
         self.at += 1;
-        SentKnock { destination, granted: sent.granted, timeouts, wait }
+        SentKnock { destination, granted: sent.granted, timeout, wait }
     }
 
     /// How long this round waits: twice as long as the one before.
@@ -159,7 +159,7 @@ impl<'a> Retry<'a> {
     fn timeout(&self, granted: Option<&Granted>) -> Duration {
         let last_round = self.round + 1 >= self.rounds;
         let alone = self.destinations.len() == 1;
-        let timeouts = if last_round || (alone && granted.is_some()) {
+        let timeout = if last_round || (alone && granted.is_some()) {
             let later = u32::try_from(self.destinations.len() - self.at).unwrap_or(u32::MAX);
             self.timer.left() / later.max(1)
         } else {
@@ -167,6 +167,6 @@ impl<'a> Retry<'a> {
         };
         let open =
             granted.map_or(Duration::MAX, |granted| Duration::from_secs(granted.seconds.into()));
-        timeouts.min(open)
+        timeout.min(open)
     }
 }

@@ -19,36 +19,35 @@ impl Backoff {
     /// A SYN that came too early is repeated by the system only after a second.
     const FIRST: Self = Self { wait: Duration::from_millis(250), pause: Duration::from_millis(20) };
     /// For slow links; the system itself repeats a SYN within this time.
-    const MAX_LENGTH: Self =
-        Self { wait: Duration::from_secs(16), pause: Duration::from_millis(500) };
+    const LONGEST: Self = Self { wait: Duration::from_secs(16), pause: Duration::from_millis(500) };
 
     fn next(self) -> Self {
         Self {
-            wait: (self.wait * 2).min(Self::MAX_LENGTH.wait),
-            pause: (self.pause * 2).min(Self::MAX_LENGTH.pause),
+            wait: (self.wait * 2).min(Self::LONGEST.wait),
+            pause: (self.pause * 2).min(Self::LONGEST.pause),
         }
     }
 }
 
-/// Connects once, within `timeouts`: for a door that one connection uses up, or that is certainly
+/// Connects once, within `timeout`: for a door that one connection uses up, or that is certainly
 /// open.
-pub(crate) fn once(to: SocketAddr, timeouts: Duration) -> io::Result<TcpStream> {
+pub(crate) fn once(to: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     // std refuses a wait of nothing
-    TcpStream::connect_timeout(&to, timeouts.max(Duration::from_millis(1)))
+    TcpStream::connect_timeout(&to, timeout.max(Duration::from_millis(1)))
 }
 
-/// Connects again and again until it works or `timeouts` is over, and at least once.
-pub(crate) fn until_deadline(to: SocketAddr, timeouts: Duration) -> io::Result<TcpStream> {
-    unless_refused(to, timeouts, timeouts)
+/// Connects again and again until it works or `timeout` is over, and at least once.
+pub(crate) fn until_deadline(to: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    unless_refused(to, timeout, timeout)
 }
 
 /// The same; but once `enough` is over, to be refused is an answer: the door did not open.
 pub(crate) fn unless_refused(
     to: SocketAddr,
-    timeouts: Duration,
+    timeout: Duration,
     enough: Duration,
 ) -> io::Result<TcpStream> {
-    let (timer, refusals) = (Timer::of(timeouts), Timer::of(enough));
+    let (timer, refusals) = (Timer::of(timeout), Timer::of(enough));
     let mut backoff = Backoff::FIRST;
     loop {
         let error = match once(to, backoff.wait.min(timer.left())) {
@@ -81,9 +80,9 @@ mod tests {
             backoff = backoff.next();
             // Refused at once: the pause is all that passes.
             spent += backoff.pause;
-            assert!(backoff.wait <= Backoff::MAX_LENGTH.wait);
+            assert!(backoff.wait <= Backoff::LONGEST.wait);
         }
-        assert_eq!(backoff, Backoff::MAX_LENGTH);
+        assert_eq!(backoff, Backoff::LONGEST);
     }
 
     #[test]
@@ -119,8 +118,8 @@ mod tests {
         let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = reserved.local_addr().unwrap();
         drop(reserved);
-        for timeouts in [Duration::ZERO, Duration::from_millis(50)] {
-            let error = until_deadline(address, timeouts).unwrap_err();
+        for timeout in [Duration::ZERO, Duration::from_millis(50)] {
+            let error = until_deadline(address, timeout).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         }
     }

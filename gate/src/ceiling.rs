@@ -205,7 +205,7 @@ impl ApprovedGrant {
     }
 
     /// Every door of it, none twice; at most [`MAX_PORTS`] for each address, and none for a loopback address:
-    /// `lo` is never filtered, and whoever forges one elsewhere is not meant.
+    /// `lo` is never filtered, and a forged one on another interface gets nothing.
     pub fn grant_keys(&self) -> impl Iterator<Item = GrantKey> {
         self.addresses.iter().filter(|address| !address.is_loopback()).flat_map(move |&address| {
             self.ports.iter().map(move |&(transport, port)| GrantKey {

@@ -109,7 +109,7 @@ impl Gate {
 
     /// Takes over a new configuration, in one transaction if the protection is up; grants that it
     /// forbids are closed. If that fails, everything stays as it was. Without protection nothing
-    /// happens yet but that [`Request::Activate`] will use it. A trial goes on with the new rules.
+    /// happens yet but that [`Request::Activate`] will use it. A trial continues with the new rules.
     pub fn reconfigure(&mut self, rules: TableSpec, ceiling: Ceiling, now: BootInstant) -> Outcome {
         let (rules, ceiling) = self.replace_config(rules, ceiling);
         if !self.installed {

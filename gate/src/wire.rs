@@ -41,7 +41,7 @@ impl<'a> WireReader<'a> {
         Some(field)
     }
 
-    /// A length byte and a field of `max` bytes, of which so many count.
+    /// A length byte and a field of `max` bytes, of which the length byte says how many are used.
     pub(crate) fn padded(&mut self, max: usize) -> Option<&'a [u8]> {
         let length = usize::from(self.byte()?);
         let (field, rest) = self.rest.split_at_checked(max)?;

@@ -35,7 +35,7 @@ const KNOWN: u32 = 100;
 const KNOWN_OF_ALL: u32 = 400;
 
 impl Audit {
-    /// One of so many threads.
+    /// One of this many threads.
     pub fn of(threads: usize) -> Self {
         Self {
             refusals: RateLimit::default(),
@@ -133,7 +133,7 @@ impl Audit {
     }
 }
 
-/// How many refusals of known clients one of so many threads may tell in a second.
+/// How many refusals of known clients one of this many threads may log in a second.
 fn known_of(threads: usize) -> u32 {
     let threads = u32::try_from(threads).unwrap_or(u32::MAX).max(1);
     (KNOWN_OF_ALL / threads).clamp(1, KNOWN)
@@ -160,7 +160,7 @@ fn unopened(answer: Response) -> &'static str {
 }
 
 /// How much is told of what a certificate calls its owner, and of entries that name no service: characters as
-/// the log escapes them. Whoever has many long lines written has those of others dropped.
+/// the log escapes them. Many long lines would have lines about others dropped.
 const LONGEST_NAME: usize = 128;
 const LONGEST_ENTRIES: usize = 256;
 

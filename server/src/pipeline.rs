@@ -63,7 +63,7 @@ impl<R: ReplayStore> Pipeline<R> {
         self.policy.authorize(admitted, now).map_err(|reason| refused(reason, Before::Never))
     }
 
-    /// Third step: opens what was granted, unless lists have come into force meanwhile that refuse it. `open` is the
+    /// Third step: opens what was granted, unless CRLs that refuse it have come into force since. `open` is the
     /// gate; while it is asked, no list comes into force and is acted upon. The refused are given back.
     pub fn open<T>(
         &self,

@@ -19,7 +19,7 @@ use crate::exit::{FAILURE, UNAVAILABLE, UNCONFIRMED};
 /// The longest trial, in seconds: an hour. Who has not confirmed by then has left, or is locked out.
 pub const MAX_LENGTH: u16 = 3600;
 
-/// So many seconds, if a trial may last so long: 1 to [`MAX_LENGTH`].
+/// The length of a trial in seconds, if it is permitted: 1 to [`MAX_LENGTH`].
 pub fn span(seconds: i64) -> Option<Duration> {
     let seconds =
         u16::try_from(seconds).ok().filter(|seconds| (1..=MAX_LENGTH).contains(seconds))?;

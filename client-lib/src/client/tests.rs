@@ -26,11 +26,11 @@ fn service(text: &str) -> [Service; 1] {
 
 #[test]
 fn the_address_that_answers_is_opened() {
-    let spawner = World::new();
+    let world = World::new();
     let hosts = ["127.66.3.1", "127.66.3.2"];
-    let silent = Server::silent(&spawner, "127.66.3.1:2223");
-    let granting = Server::granting(&spawner, "127.66.3.2:2223");
-    let client = spawner.client(&granting).build();
+    let silent = Server::silent(&world, "127.66.3.1:2223");
+    let granting = Server::granting(&world, "127.66.3.2:2223");
+    let client = world.client(&granting).build();
     let opened = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap();
     assert_eq!(opened.destination.to_string(), "127.66.3.2");
     assert_eq!((silent.heard().len(), granting.heard().len()), (1, 1));
@@ -38,9 +38,9 @@ fn the_address_that_answers_is_opened() {
 
 #[test]
 fn an_unreachable_family_does_not_keep_from_the_other() {
-    let spawner = World::new();
-    let granting = Server::granting(&spawner, "127.66.3.3:2223");
-    let client = spawner.client(&granting).build();
+    let world = World::new();
+    let granting = Server::granting(&world, "127.66.3.3:2223");
+    let client = world.client(&granting).build();
     // Nobody listens there on IPv6: ICMP says so, or there is no route at all.
     for hosts in [["::1", "127.66.3.3"], ["2001:db8::1", "127.66.3.3"]] {
         let opened = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap();
@@ -50,10 +50,10 @@ fn an_unreachable_family_does_not_keep_from_the_other() {
 
 #[test]
 fn every_address_has_its_turn_in_every_round() {
-    let spawner = World::new();
+    let world = World::new();
     let hosts = ["127.66.3.4", "127.66.3.5"];
-    let [one, two] = hosts.map(|host| Server::silent(&spawner, &format!("{host}:{KNOCK_PORT}")));
-    let client = spawner.client(&one).attempt_timeout(Duration::from_millis(10)).build();
+    let [one, two] = hosts.map(|host| Server::silent(&world, &format!("{host}:{KNOCK_PORT}")));
+    let client = world.client(&one).attempt_timeout(Duration::from_millis(10)).build();
     let error = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap_err();
     let KnockError::NotConfirmed { tried, .. } = &error else { panic!("{error}") };
     assert_eq!(tried.len(), 2);
@@ -62,11 +62,11 @@ fn every_address_has_its_turn_in_every_round() {
 
 #[test]
 fn a_door_to_nowhere_is_left_for_another() {
-    let spawner = World::new();
+    let world = World::new();
     let hosts = ["127.66.3.6", "127.66.3.7"];
-    let [one, two] = hosts.map(|host| Server::granting(&spawner, &format!("{host}:{KNOCK_PORT}")));
+    let [one, two] = hosts.map(|host| Server::granting(&world, &format!("{host}:{KNOCK_PORT}")));
     let _listener = TcpListener::bind(("127.66.3.7", PORT)).unwrap();
-    let client = spawner.client(&one).build();
+    let client = world.client(&one).build();
     let services = service("tcp/2222");
     let opened = client.open(campaign(&client, &hosts, &services)).unwrap();
     assert_eq!(opened.destination.to_string(), "127.66.3.7");
@@ -78,15 +78,15 @@ fn a_door_to_nowhere_is_left_for_another() {
 
 #[test]
 fn a_single_use_door_that_was_too_early_gets_a_new_knock() {
-    let spawner = World::new();
+    let world = World::new();
     let mut listeners = Vec::new();
-    let server = Server::start(&spawner, "127.66.3.8:2223", move |count, heard| {
+    let server = Server::start(&world, "127.66.3.8:2223", move |count, heard| {
         if count == 2 {
             listeners.push(TcpListener::bind(("127.66.3.8", PORT)).unwrap());
         }
         vec![grant(heard)]
     });
-    let client = spawner.client(&server).single_use(true).build();
+    let client = world.client(&server).single_use(true).build();
     let services = service("tcp/2222");
     client.open_and_connect(campaign(&client, &["127.66.3.8"], &services), PORT).unwrap();
     assert_eq!(server.heard().len(), 2);
@@ -94,10 +94,10 @@ fn a_single_use_door_that_was_too_early_gets_a_new_knock() {
 
 #[test]
 fn without_verification_every_address_gets_one_knock() {
-    let spawner = World::new();
+    let world = World::new();
     let hosts = ["127.66.3.9", "127.66.3.10"];
-    let [one, two] = hosts.map(|host| Server::silent(&spawner, &format!("{host}:{KNOCK_PORT}")));
-    let client = spawner.client(&one).verify(false).attempts(1).build();
+    let [one, two] = hosts.map(|host| Server::silent(&world, &format!("{host}:{KNOCK_PORT}")));
+    let client = world.client(&one).verify(false).attempts(1).build();
     let opened = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap();
     assert_eq!(
         (opened.destination.to_string().as_str(), opened.verified),

@@ -184,7 +184,7 @@ impl Gate {
         grant.grant_keys().for_each(|grant_key| self.baseline.grant(grant_key.flow()));
     }
 
-    /// What is cut once the table is put up anew with `grants` in it: what was, what an earlier run has
+    /// What is cut once the table is loaded again with `grants` in it: what was, what an earlier run has
     /// `remaining`, and the ways of doors that are `disallowed` from now on. Nobody is cut off who is let in,
     /// nor where nobody needs a grant.
     pub(super) fn next_blocklist(

@@ -1,4 +1,4 @@
-//! Flows of UDP that this host begins at a protected port: whoever is at the other end belongs to them, and is
+//! Flows of UDP that this host begins at a protected port: their peer belongs to them, and is
 //! let in without a grant. Services may have to begin such flows; the network process never has. Pure.
 
 use super::capture::DNS;

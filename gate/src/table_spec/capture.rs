@@ -19,7 +19,7 @@ pub enum KnockCapture {
     /// The kernel hands a copy to this NFLOG group, and then treats the knock like any datagram at a
     /// port where nobody listens. It is not let through anywhere.
     Log {
-        /// Whoever [listens to the group](crate::bind_group) gets the copies.
+        /// A process that [listens to the group](crate::bind_group) gets the copies.
         group: u16,
     },
 }

@@ -14,7 +14,7 @@ use crate::config::{PasswordSource, Settings};
 use crate::keys::{Authorities, KeyProblem, authorities, pem, without_line_end};
 
 /// Certificates that end within this time are mentioned.
-const RETRY_DELAY: Duration = Duration::from_secs(14 * 24 * 3600);
+const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Who we are and whom we trust, as far as it can be told.
 pub(super) struct LoadedKeys {
@@ -202,7 +202,7 @@ fn validity(whose: &str, der: &[u8], now: Timestamp) -> Option<Finding> {
         ("is valid only from", begin, "Check the clock of this host")
     } else if timestamp(end.timestamp()) < now {
         ("expired on", end, "Renew it")
-    } else if timestamp(end.timestamp()) < now.after(RETRY_DELAY) {
+    } else if timestamp(end.timestamp()) < now.after(EXPIRY_NOTICE) {
         ("expires on", end, "Renew it")
     } else {
         return None;

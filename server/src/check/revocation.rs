@@ -14,7 +14,7 @@ use super::{ConfiguredFiles, FileContent, Finding, Host, Severity};
 use crate::config::Settings;
 
 /// A list is to be replaced before its end, by hand or by the web server; say so a day before.
-const RETRY_DELAY: Duration = Duration::from_secs(24 * 3600);
+const EXPIRY_NOTICE: Duration = Duration::from_secs(24 * 3600);
 
 /// Adds what is wrong with revocation.
 pub(super) fn examine(
@@ -200,7 +200,7 @@ fn age(
 
 /// How long before its end a list should have been replaced: some live for a day only.
 fn soon(made: Timestamp, next: Timestamp) -> Duration {
-    RETRY_DELAY.min(next.since(made) / 4)
+    EXPIRY_NOTICE.min(next.since(made) / 4)
 }
 
 /// Every authority that issues client certificates needs a list.

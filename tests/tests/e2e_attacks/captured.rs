@@ -105,7 +105,7 @@ fn who_was_not_told_to_begin_cannot_have_the_protection_changed() {
     ledger.must_hold(&daemon);
 }
 
-/// A datagram of its own to a stranger would begin a flow, and whoever answers in it would be let in: to the
+/// A datagram of its own to a stranger would begin a flow, and its peer would get access by answering: to the
 /// service that is at that port later.
 #[test]
 fn it_lets_no_stranger_in_to_a_protected_udp_port() {

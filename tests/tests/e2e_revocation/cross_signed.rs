@@ -1,4 +1,4 @@
-//! An intermediate with one certificate by each of two roots: whoever is below it gets in as long as one path is
+//! An intermediate with one certificate by each of two roots: a certificate below it is accepted as long as one path is
 //! left, in whichever order the certificates are given.
 
 use std::fs;

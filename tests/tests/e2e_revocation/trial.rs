@@ -1,4 +1,4 @@
-//! A list that comes into force in a trial is not forgotten with the trial: whoever it revokes stays out, also
+//! A list that comes into force in a trial is not forgotten with the trial: clients that it revokes stay refused, also
 //! if it could not be saved and the web server has an older one again.
 
 use std::fs::{self, File};
