@@ -235,17 +235,28 @@ impl GrantTable {
     pub fn elements(&self, now: BootInstant) -> Vec<GrantElement> {
         let mut elements: Vec<GrantElement> = Vec::with_capacity(self.len());
         for entry in self.0.iter().filter(|entry| entry.until > now) {
-            let element = entry.element(now);
-            match elements.last_mut() {
-                Some(last) if last.grant_key == entry.grant_key => {
-                    if last.remaining < element.remaining {
-                        *last = element;
-                    }
-                }
-                _ => elements.push(element),
-            }
+            merge(&mut elements, entry.element(now));
         }
         elements
+    }
+
+    /// At most `count` of these, those behind the door `after`, or the first. Costs what `count` costs,
+    /// however many are open.
+    pub fn page(
+        &self,
+        after: Option<&GrantKey>,
+        count: usize,
+        now: BootInstant,
+    ) -> Vec<GrantElement> {
+        let mut page: Vec<GrantElement> = Vec::with_capacity(count + 1);
+        for entry in self.0.behind(after).filter(|entry| entry.until > now) {
+            merge(&mut page, entry.element(now));
+            if page.len() > count {
+                page.pop();
+                break;
+            }
+        }
+        page
     }
 
     /// How many doors `set` holds for somebody.
@@ -276,6 +287,18 @@ impl GrantTable {
         }
         self.0.take(&entry.grant_key, &cert);
         self.0.insert(entry);
+    }
+}
+
+/// Adds a door to those before it in order. Of the same door the longest counts.
+fn merge(elements: &mut Vec<GrantElement>, element: GrantElement) {
+    match elements.last_mut() {
+        Some(last) if last.grant_key == element.grant_key => {
+            if last.remaining < element.remaining {
+                *last = element;
+            }
+        }
+        _ => elements.push(element),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A million take about 300 MB: the indexes hold places, not claims.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use crate::{BootInstant, CertId, GrantKey, GrantLabel, Party, SourceNetwork, Tally};
 
@@ -100,6 +101,13 @@ impl GrantIndex {
     /// All claims, those on one door one after the other.
     pub(super) fn iter(&self) -> impl Iterator<Item = &GrantEntry> {
         self.by_key.iter().filter_map(|(_, place)| self.at(*place))
+    }
+
+    /// All claims on doors behind this one, in the order of doors; without one, from the first.
+    pub(super) fn behind(&self, door: Option<&GrantKey>) -> impl Iterator<Item = &GrantEntry> {
+        let start = door.map_or(Bound::Unbounded, |door| Bound::Excluded((*door, EntryIndex::MAX)));
+        let places = self.by_key.range((start, Bound::Unbounded));
+        places.filter_map(|(_, place)| self.at(*place))
     }
 
     fn places_on(&self, grant_key: &GrantKey) -> impl Iterator<Item = EntryIndex> {

@@ -125,3 +125,28 @@ fn single_use_that_the_kernel_lost_is_forgotten() {
         live.elements(at(0)).iter().map(|e| (e.grant_key.port, e.grant_key.single_use)).collect();
     assert_eq!(grant_keys, [(1000, false), (1001, true)]);
 }
+
+#[test]
+fn pages_have_each_door_once_in_order_as_long_as_its_longest_holder() {
+    let mut live = GrantTable::default();
+    let many = GrantRequest { seconds: 30, ..grant_request(&[ALICE], &[tcp(1000, 1009)]) };
+    let many =
+        ceiling().check(&many, &GrantTable::default(), &mut TokenBucket::default(), at(0)).unwrap();
+    live.record(&many, at(0));
+    // Others hold the first door, too; one of them for longer.
+    live.record(&grant(2, 60), at(0));
+    live.record(&grant(3, 20), at(0));
+    for count in 1..=11 {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = live.page(after.as_ref(), count, at(5));
+            assert!(page.len() <= count);
+            let Some(last) = page.last() else { break };
+            after = Some(last.grant_key);
+            all.extend(page);
+        }
+        assert_eq!(all, live.elements(at(5)), "{count}");
+        assert_eq!((all.len(), all[0].remaining.as_secs()), (10, 55));
+    }
+    assert_eq!(live.page(None, 20, at(40)).len(), 1, "the others have ended");
+}
