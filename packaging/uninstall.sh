@@ -40,9 +40,9 @@ must_be_at_rest() {
 		stop '/etc/nftables.conf loads the table of sknock at boot; without sknockd no knock could open a port.' \
 			'First remove the line with /etc/sknock/ from it.'
 	[ -x "$AT/sbin/sknockd" ] || return 0
-	said=$("$AT/sbin/sknockd" grants 2>&1) || stop "cannot determine whether protection is in force: $said"
-	[ "$said" = 'no protection is in force' ] ||
-		stop 'protection is in force, and without sknockd no knock could open a port.' \
+	said=$("$AT/sbin/sknockd" grants 2>&1) || stop "cannot determine whether rules are loaded: $said"
+	[ "$said" = 'no rules are loaded' ] ||
+		stop 'rules are loaded, and without sknockd no knock could open a port.' \
 			"First remove the rules (all ports become reachable): $PREFIX/sbin/sknockd open"
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use sknock_gate::OwnerName;
 use sknock_protocol::Timestamp;
-use sknock_server::{grants, trial};
+use sknock_server::{control, grants};
 
 /// Protects ports with nftables and grants access to clients that send a signed knock.
 #[derive(Debug, Parser)]
@@ -27,9 +27,10 @@ pub(crate) enum ServerCommand {
         #[command(flatten)]
         trial: TrialArguments,
     },
-    /// Confirm the trial: keep the new rules; exit status 75 if the trial has expired
+    /// Confirm the trial: keep the new rules; exit status 75 if the trial has expired, 69 if no server runs
     Confirm,
-    /// Reload configuration, keys and CRLs of the running server, as SIGHUP does
+    /// Reload configuration, keys and CRLs of the running server, as SIGHUP does, and wait until they are in
+    /// force; exit status 1 if they cannot be, with the reasons
     Reload {
         #[command(flatten)]
         trial: TrialArguments,
@@ -57,7 +58,7 @@ pub(crate) enum ServerCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// List the active grants
+    /// List the active grants. Members of the group sknock-admin can run this, too, while the server runs
     Grants {
         /// As JSON
         #[arg(long)]
@@ -156,8 +157,8 @@ fn digits(text: &str) -> Result<String, String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().and_then(trial::span);
-    seconds.ok_or_else(|| format!("write whole seconds, 1 to {}", trial::MAX_LENGTH))
+    let seconds = text.parse().ok().and_then(control::span);
+    seconds.ok_or_else(|| format!("write whole seconds, 1 to {}", control::MAX_LENGTH))
 }
 
 fn timestamp(text: &str) -> Result<Timestamp, String> {

@@ -1,19 +1,24 @@
-//! `sknockd grants` and `sknockd close`: what is open by the kernel's own word, and closing it by hand.
-//! A server that runs closes what it knows, also what has ended by itself, and ends the connections. What
-//! it does not know, and without a server everything, is closed in the kernel.
+//! `sknockd grants` and `sknockd close`: list grants, and close them by hand.
+//!
+//! Root reads the grants from the kernel's table, with or without a server. Other users get them from the running
+//! server, if they may use its control socket. The server closes the grants that it knows, active or expired, and
+//! terminates their connections. Grants that it does not know, and without a server all, are closed in the kernel.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use sknock_gate::{Change, Firewall, FirewallError, GrantElement, GrantKey, GrantLabel, OwnerName};
 
 use crate::audit::hex;
-use crate::closing::{Answered, CloseAttempt, ask};
+use crate::control::Closed;
+use crate::control::client::{ControlError, ask};
+use crate::control::messages::{ControlRequest, ControlResponse, ListedGrant};
 
 /// Which grants: those that all of it is true of.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct GrantFilter {
     /// The beginning of the knock's id: 16 hexadecimal digits.
     pub knock: Option<String>,
@@ -25,21 +30,30 @@ pub struct GrantFilter {
     pub address: Option<IpAddr>,
 }
 
-/// Doors that are open, to be told to people or programs.
+/// Active grants, as text or JSON.
 #[derive(Clone, Debug)]
 pub struct Grants {
-    open: Vec<GrantElement>,
-    /// Whether there is a table that closes anything.
+    open: Vec<ListedGrant>,
+    /// Whether the rules are loaded.
     protection: bool,
 }
 
-/// What closing came to.
-#[derive(Clone, Debug)]
+/// The result of `sknockd close`.
+#[derive(Debug)]
 pub struct CloseReport {
-    /// What the server has done.
-    asked: CloseAttempt,
-    /// What else was open.
-    rest: Grants,
+    /// The answer of the server.
+    asked: Result<Closed, ControlError>,
+    /// How many others were closed in the kernel.
+    rest: usize,
+}
+
+/// Why grants could not be listed or closed.
+#[derive(Debug)]
+pub enum GrantsError {
+    /// The kernel refused.
+    Firewall(FirewallError),
+    /// This user may not read the table, and the server did not answer.
+    Control(ControlError),
 }
 
 impl GrantFilter {
@@ -67,36 +81,87 @@ fn same(wanted: &str, ours: &str) -> bool {
 }
 
 /// What is open, the first to end first.
-pub fn list() -> Result<Grants, FirewallError> {
+pub fn list() -> Result<Grants, GrantsError> {
+    let (mut open, protection) = match in_kernel() {
+        Ok((elements, protection)) => {
+            (elements.iter().map(ListedGrant::from).collect(), protection)
+        }
+        Err(error) if is_forbidden(&error) => (in_server().map_err(GrantsError::Control)?, true),
+        Err(error) => return Err(GrantsError::Firewall(error)),
+    };
+    // None is for ever.
+    open.sort_by_key(|grant: &ListedGrant| grant.seconds.unwrap_or(u64::MAX));
+    Ok(Grants { open, protection })
+}
+
+/// All elements, in their order, and whether there is a table.
+fn in_kernel() -> Result<(Vec<GrantElement>, bool), FirewallError> {
     let mut firewall = Firewall::open()?;
     let mut open = firewall.dump()?;
     open.sort_by_key(|element| (element.remaining, element.grant_key));
-    Ok(Grants { open, protection: firewall.exists()? })
+    Ok((open, firewall.exists()?))
+}
+
+/// It takes root to read the table.
+fn is_forbidden(error: &FirewallError) -> bool {
+    matches!(error, FirewallError::Kernel { errno: Errno::EPERM | Errno::EACCES, .. })
+}
+
+/// What the server has granted, page by page.
+fn in_server() -> Result<Vec<ListedGrant>, ControlError> {
+    let mut all: Vec<ListedGrant> = Vec::new();
+    loop {
+        match ask(ControlRequest::Grants { after: all.last().map(ListedGrant::key) })? {
+            ControlResponse::Grants { open, more } => {
+                // A page without anything is the last.
+                let more = more && !open.is_empty();
+                all.extend(open);
+                if !more {
+                    return Ok(all);
+                }
+            }
+            other => return Err(ControlError::unexpected(&other)),
+        }
+    }
 }
 
 /// Closes what is true of `which`; nothing else changes.
-pub fn close(which: &GrantFilter) -> Result<CloseReport, FirewallError> {
-    let asked = ask(which);
-    let mut rest = list()?;
-    rest.open.retain(|element| which.is_true_of(&element.label, element.grant_key.address));
-    let doors: Vec<GrantKey> = rest.open.iter().map(|element| element.grant_key).collect();
+pub fn close(which: &GrantFilter) -> Result<CloseReport, GrantsError> {
+    let asked = match ask(ControlRequest::Close(which.clone())) {
+        Ok(ControlResponse::Closed(closed)) => Ok(closed),
+        Ok(other) => Err(ControlError::unexpected(&other)),
+        Err(error) => Err(error),
+    };
+    match close_in_kernel(which) {
+        Ok(rest) => Ok(CloseReport { asked, rest }),
+        // Only the server could do it.
+        Err(error) if is_forbidden(&error) => match asked {
+            Ok(closed) => Ok(CloseReport { asked: Ok(closed), rest: 0 }),
+            Err(error) => Err(GrantsError::Control(error)),
+        },
+        Err(error) => Err(GrantsError::Firewall(error)),
+    }
+}
+
+/// How many that were.
+fn close_in_kernel(which: &GrantFilter) -> Result<usize, FirewallError> {
+    let (mut rest, _) = in_kernel()?;
+    rest.retain(|element| which.is_true_of(&element.label, element.grant_key.address));
+    let doors: Vec<GrantKey> = rest.iter().map(|element| element.grant_key).collect();
     let mut firewall = Firewall::open()?;
     for some in doors.chunks(AT_ONCE) {
         firewall.change(&Change { remove: some, ..Change::default() })?;
     }
-    Ok(CloseReport { asked, rest })
+    Ok(doors.len())
 }
 
 impl CloseReport {
     /// Whether anything was closed, and nothing has failed.
     pub fn is_done(&self) -> bool {
         match &self.asked {
-            CloseAttempt::NoServer => !self.rest.is_empty(),
-            CloseAttempt::Silent(_) => false,
-            CloseAttempt::Answered(answered) => {
-                let some = answered.open + answered.ended + self.rest.len() > 0;
-                some && answered.failed.is_none()
-            }
+            Err(ControlError::NoServer { .. }) => self.rest > 0,
+            Err(_) => false,
+            Ok(closed) => closed.open + closed.ended + self.rest > 0 && closed.failed.is_none(),
         }
     }
 }
@@ -117,55 +182,46 @@ impl Grants {
 
     /// An array of objects.
     pub fn json(&self) -> serde_json::Result<String> {
-        let all: Vec<GrantJson> = self.open.iter().map(GrantJson::of).collect();
-        serde_json::to_string_pretty(&all)
+        serde_json::to_string_pretty(&self.open)
     }
 }
 
-/// A grant in JSON.
-#[derive(Serialize)]
-struct GrantJson {
-    service: String,
-    address: IpAddr,
-    /// None: for ever, as somebody added it by hand.
-    seconds: Option<u64>,
-    single_use: bool,
-    name: String,
-    issuer: String,
-    serial: String,
-    knock: String,
+impl GrantsError {
+    /// What the program ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Firewall(_) => crate::exit::FAILURE,
+            Self::Control(error) => error.exit_code(),
+        }
+    }
 }
 
-impl GrantJson {
-    fn of(element: &GrantElement) -> Self {
-        let GrantElement { grant_key, remaining, label } = element;
-        Self {
-            service: format!("{}/{}", grant_key.transport, grant_key.port),
-            address: grant_key.address,
-            seconds: (*remaining != Duration::MAX).then_some(remaining.as_secs()),
-            single_use: grant_key.single_use,
-            name: label.name.to_string(),
-            issuer: hex(&label.cert.issuer),
-            serial: label.cert.serial_text(),
-            knock: hex(&label.knock),
+impl fmt::Display for GrantsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Firewall(error) => error.fmt(f),
+            Self::Control(error @ ControlError::NoServer { .. }) => {
+                write!(f, "{error}, or run this as root: only root can read the kernel's table")
+            }
+            Self::Control(error) => error.fmt(f),
         }
     }
 }
 
 impl fmt::Display for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for told in self.open.iter().map(GrantJson::of) {
-            let GrantJson { service, address, seconds, name, serial, knock, .. } = told;
+        for grant in &self.open {
+            let ListedGrant { service, address, seconds, name, serial, knock, .. } = grant;
             let span = seconds.map_or("ever".to_owned(), |seconds| format!("{seconds} s"));
-            let once = if told.single_use { " (single use)" } else { "" };
+            let once = if grant.single_use { " (single use)" } else { "" };
             write!(f, "{service} from {address} for {span}{once}")?;
             writeln!(f, "  {name} serial={serial} knock={knock}")?;
         }
         match self.len() {
-            0 if !self.protection => f.write_str("no protection is in force"),
-            0 => f.write_str("nothing is open"),
-            1 => f.write_str("1 door is open"),
-            count => write!(f, "{count} doors are open"),
+            0 if !self.protection => f.write_str("no rules are loaded"),
+            0 => f.write_str("no active grants"),
+            1 => f.write_str("1 active grant"),
+            count => write!(f, "{count} active grants"),
         }
     }
 }
@@ -174,34 +230,38 @@ impl fmt::Display for CloseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { asked, rest } = self;
         match asked {
-            CloseAttempt::Answered(answered) if answered.failed.is_none() => {
-                if answered.open + answered.ended + rest.len() == 0 {
+            Ok(closed) if closed.failed.is_none() => {
+                if closed.open + closed.ended + rest == 0 {
                     return f.write_str(
-                        "nothing of that is open, or has ended that the server remembers; \
-                         `sknockd grants` tells what is open",
+                        "no grant matches, neither an active nor an expired one. `sknockd grants` lists the \
+                         active grants",
                     );
                 }
-                write!(f, "{answered}")?;
-                if !rest.is_empty() {
-                    write!(f, "; closed that the server had not granted: {}", rest.len())?;
+                write!(f, "{closed}")?;
+                if *rest > 0 {
+                    write!(f, "; closed in the kernel, unknown to the server: {rest}")?;
                 }
             }
-            CloseAttempt::NoServer if rest.is_empty() => {
-                return f.write_str("nothing of that is open; `sknockd grants` tells what is");
+            Err(ControlError::NoServer { .. }) if *rest == 0 => {
+                return f.write_str("no active grant matches. `sknockd grants` lists them");
             }
-            CloseAttempt::NoServer => {
-                write!(f, "closed: {}. No server runs here: connections ", rest.len())?;
-                f.write_str("through them go on until they end by themselves, as do those of ")?;
-                f.write_str("grants that have ended. Start the server, and close again")?;
+            Err(ControlError::NoServer { .. }) => {
+                write!(f, "closed: {rest}. No server runs in this network namespace: ")?;
+                f.write_str(
+                    "connections of these and of expired grants continue. Start the server, ",
+                )?;
+                f.write_str("then run this command again")?;
             }
-            CloseAttempt::Silent(error)
-            | CloseAttempt::Answered(Answered { failed: Some(error), .. }) => {
-                write!(f, "the server was asked, and has not closed: {error}. ")?;
-                write!(f, "Closed in the kernel: {}. What has ended by itself was ", rest.len())?;
-                f.write_str("not looked for: its connections go on")?;
+            Ok(Closed { failed, .. }) => {
+                unclosed(f, &failed.as_deref().unwrap_or_default(), *rest)?;
             }
-            CloseAttempt::Answered(_) => {}
+            Err(error) => unclosed(f, error, *rest)?,
         }
-        f.write_str(". Who has a valid certificate can knock again: to keep them out, revoke it")
+        f.write_str(". The client can knock again: to prevent that, revoke its certificate")
     }
+}
+
+fn unclosed(f: &mut fmt::Formatter<'_>, why: &dyn fmt::Display, rest: usize) -> fmt::Result {
+    write!(f, "the server failed to close grants: {why}. Closed in the kernel: {rest}. ")?;
+    f.write_str("Connections of expired grants continue")
 }

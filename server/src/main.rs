@@ -13,10 +13,12 @@ use nix::sys::signal::{SigSet, Signal};
 use sknock_gate::{Firewall, NamespaceLock};
 use sknock_server::check::{self, Host};
 use sknock_server::config::Settings;
+use sknock_server::control::client;
+use sknock_server::control::messages::{ConfigInForce, ControlResponse};
 use sknock_server::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use sknock_server::explain::Unexplained;
 use sknock_server::print::told;
-use sknock_server::{clock, explain, grants, network, supervisor, trial};
+use sknock_server::{clock, explain, grants, network, supervisor};
 
 mod arguments;
 mod misread;
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::try_parse();
     match arguments.unwrap_or_else(|error| misread::told(error).exit()).command {
         ServerCommand::Run { config, trial } => supervisor::run(&config.path, trial.span),
-        ServerCommand::Confirm => match trial::confirm() {
+        ServerCommand::Confirm => match client::confirm() {
             Ok(()) => done("confirmed; the new rules stay"),
             Err(error) => failed(&error, error.exit_code()),
         },
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
         ServerCommand::Close { which } => match grants::close(&which.into()) {
             Ok(closed) if closed.is_done() => done(&closed.to_string()),
             Ok(closed) => failed(&closed, FAILURE),
-            Err(error) => failed(&error, FAILURE),
+            Err(error) => failed(&error, error.exit_code()),
         },
         ServerCommand::Open => open(),
     }
@@ -71,7 +73,7 @@ fn heed_no_file_size() {
 fn tell_grants(json: bool) -> ExitCode {
     let grants = match grants::list() {
         Ok(grants) => grants,
-        Err(error) => return failed(&error, FAILURE),
+        Err(error) => return failed(&error, error.exit_code()),
     };
     match json.then(|| grants.json()) {
         None => listed(&grants),
@@ -81,13 +83,23 @@ fn tell_grants(json: bool) -> ExitCode {
 }
 
 fn reload(trial: Option<Duration>) -> ExitCode {
-    match (trial::reload(trial), trial) {
-        (Ok(_), Some(span)) => done(&format!(
-            "on trial for {} s: try a new connection now, and then `sknockd confirm`",
-            span.as_secs()
-        )),
-        (Ok(server), None) => done(&format!("process {server} reloads; its log says how it went")),
-        (Err(error), _) => failed(&error, error.exit_code()),
+    match client::reload(trial) {
+        Ok(ControlResponse::OnTrial {
+            seconds_left,
+            in_force: ConfigInForce { file, protection, .. },
+        }) => {
+            let until = clock::now().after(Duration::from_secs(seconds_left)).as_secs();
+            let [hour, minute, second] = [until / 3600 % 24, until / 60 % 60, until % 60];
+            done(&format!(
+                "on trial for {seconds_left} s, until {hour:02}:{minute:02}:{second:02} UTC: {file} \
+                 ({protection}). Test a new connection, then run `sknockd confirm`"
+            ))
+        }
+        Ok(ControlResponse::Reloaded(ConfigInForce { process, file, protection })) => {
+            done(&format!("process {process} has reloaded {file}: {protection}"))
+        }
+        Ok(other) => failed(&format_args!("{other:?}"), FAILURE),
+        Err(error) => failed(&error, error.exit_code()),
     }
 }
 

@@ -8,7 +8,6 @@
 
 pub(crate) mod attempt;
 mod child_log;
-mod closing;
 mod files;
 mod knock_sockets;
 mod last_state;
@@ -33,7 +32,6 @@ use std::time::Duration;
 use sknock_gate::{BootInstant, Firewall, Gate, GrantFile, NamespaceLock, SavedGrants};
 use tracing::{error, warn};
 
-use self::closing::CloseSocket;
 use self::files::{Files, Unusable};
 use self::last_state::LastState;
 pub(crate) use self::list::acting_as;
@@ -45,6 +43,7 @@ use self::spawner::{Spawner, StartFailed};
 use self::supervise::{Supervisor, TrialWatch};
 use crate::check::{Finding, knock_ports, listening};
 use crate::config::Settings;
+use crate::control::socket::ControlSocket;
 use crate::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
 use crate::log;
 use crate::print::told;
@@ -74,12 +73,14 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
         Err(error) => return unavailable(&error),
     };
     // As long as root can write there: the folder may be the unit's user's.
-    let close = close_socket(&claim);
+    let control = control_socket(&claim);
     let supervisor = match assemble(config, settings, trial, kept) {
-        Ok(supervisor) => supervisor.asked_by(close),
+        Ok(supervisor) => supervisor.asked_by(control),
         Err(Stopped::Unconfirmed) => return ExitCode::from(UNCONFIRMED),
-        Err(Stopped::NotStarted(StartFailed::Unfit)) => return ExitCode::from(CONFIGURATION),
-        Err(Stopped::NotStarted(StartFailed::Unavailable)) => return ExitCode::from(UNAVAILABLE),
+        Err(Stopped::NotStarted(StartFailed::Unfit(_))) => return ExitCode::from(CONFIGURATION),
+        Err(Stopped::NotStarted(StartFailed::Unavailable(_))) => {
+            return ExitCode::from(UNAVAILABLE);
+        }
         Err(Stopped::Unavailable(error)) => return unavailable(&error),
     };
     let code = supervisor.run();
@@ -114,10 +115,14 @@ struct PreviousState {
     last_state: LastState,
 }
 
-/// Where we are asked to close something, if that can be.
-fn close_socket(claim: &NamespaceLock) -> Option<CloseSocket> {
-    let told = |error: &_| warn!("`sknockd close` cannot reach this server: {error}");
-    CloseSocket::open(claim).inspect_err(told).ok()
+/// Where administrators ask, if that can be.
+fn control_socket(claim: &NamespaceLock) -> Option<ControlSocket> {
+    let told = |error: &_| {
+        warn!(
+            "cannot create the control socket: {error}. `sknockd confirm`, `reload` and `close` fail"
+        );
+    };
+    ControlSocket::open(claim).inspect_err(told).ok()
 }
 
 impl PreviousState {

@@ -181,6 +181,15 @@ impl<'w> Daemon<'w> {
         self.asked(command)
     }
 
+    /// The same through another program, which becomes it: `setpriv --reuid 1000 ...`.
+    pub fn tell_through(&self, starter: &str, words: &str) -> Asked {
+        let mut starter = starter.split_whitespace();
+        let mut command = Command::new(starter.next().expect("a program"));
+        command.args(starter).arg(binaries::path("sknockd")).args(words.split_whitespace());
+        command.stdin(Stdio::null());
+        self.asked(command)
+    }
+
     fn asked(&self, mut command: Command) -> Asked {
         let output = self.inside(|| command.output()).expect("it was just built");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

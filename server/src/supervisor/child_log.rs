@@ -30,6 +30,27 @@ pub(crate) struct ChildLog {
     /// Read into in every round, so it is made once.
     room: Box<[u8]>,
     rest: Rest,
+    errors: FirstErrors,
+}
+
+/// The first errors of a process that does not serve yet: they say why it never will.
+#[derive(Debug, Default)]
+struct FirstErrors(Vec<String>);
+
+/// How many are kept, and how many bytes of each.
+const ERRORS: usize = 5;
+const ERROR_LENGTH: usize = 1000;
+
+impl FirstErrors {
+    fn look(&mut self, lines: &[u8]) {
+        let room = ERRORS.saturating_sub(self.0.len());
+        // In both formats of the log.
+        let errors = lines_of(lines).filter(|line| line.windows(5).any(|word| word == b"ERROR"));
+        self.0.extend(errors.take(room).map(|line| {
+            let text = String::from_utf8_lossy(line.get(..ERROR_LENGTH).unwrap_or(line));
+            text.trim_end().replace('\t', " ")
+        }));
+    }
 }
 
 impl ChildLog {
@@ -38,7 +59,8 @@ impl ChildLog {
         let (pipe, theirs) = io::pipe()?;
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let room = vec![0; AT_ONCE].into_boxed_slice();
-        Ok((Self { pipe, room, rest: Rest::default() }, theirs))
+        let (rest, errors) = (Rest::default(), FirstErrors::default());
+        Ok((Self { pipe, room, rest, errors }, theirs))
     }
 
     /// Readable when there is something to pass on, or its end.
@@ -49,6 +71,7 @@ impl ChildLog {
     /// Passes on what is there, some of it if it is much. `false` at the end: nobody has the other end.
     pub(crate) fn pass_on(&mut self, allowance: &mut Allowance, now: BootInstant) -> bool {
         let lines = self.read();
+        self.errors.look(lines.as_deref().unwrap_or_default());
         let granted = lines_of(lines.as_deref().unwrap_or_default())
             .filter(|line| allowance.grants(line.len(), now));
         log::pass_on(granted);
@@ -65,11 +88,17 @@ impl ChildLog {
             left.extend(lines);
         }
         left.extend(plain_text::lines(self.rest.end()));
+        self.errors.look(&left);
         let first_of_last = lines_of(&left).count().saturating_sub(LAST);
         let granted = lines_of(&left)
             .enumerate()
             .filter(|(number, line)| *number >= first_of_last || allowance.grants(line.len(), now));
         log::pass_on(granted.map(|(_, line)| line));
+    }
+
+    /// The first errors that it has told.
+    pub(crate) fn into_errors(self) -> Vec<String> {
+        self.errors.0
     }
 
     /// The lines that are whole now, one after the other; `None` when nothing comes any more.
@@ -157,6 +186,21 @@ mod tests {
         assert_eq!(excess.dropped, 20_000 - 10 * excess.bytes / 1024);
         drop(theirs);
         assert!(!log.pass_on(&mut allowance, now), "the end is told");
+    }
+
+    #[test]
+    fn the_first_errors_are_kept_and_cannot_paint_a_terminal() {
+        use std::io::Write;
+
+        let (mut log, mut theirs) = ChildLog::new().unwrap();
+        let (mut allowance, now) = (Allowance::of(1), BootInstant::default());
+        theirs.write_all(b"INFO fine\nx ERROR one\n\"ERROR\" \x1b[31mtwo\xff\r\n").unwrap();
+        assert!(log.pass_on(&mut allowance, now));
+        assert_eq!(log.errors.0, ["x ERROR one", "\"ERROR\" _[31mtwo__"]);
+        theirs.write_all(&[b"ERROR".repeat(1000), b"\n".to_vec()].concat().repeat(10)).unwrap();
+        assert!(log.pass_on(&mut allowance, now));
+        let errors = log.into_errors();
+        assert_eq!((errors.len(), errors[4].len()), (ERRORS, ERROR_LENGTH));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct NetworkProcess {
     orders: Option<OwnedFd>,
     /// What it logs, until it has closed that.
     log: Option<ChildLog>,
+    /// The first errors that it has told, once it has ended.
+    errors: Vec<String>,
     child: Child,
     stage: Stage,
     /// Since when a link or the orders are gone.
@@ -126,6 +128,7 @@ impl NetworkProcess {
             links,
             orders: Some(orders),
             log: Some(log),
+            errors: Vec::new(),
             child,
             stage: Stage::Started,
             disconnected_since: None,
@@ -150,7 +153,7 @@ impl NetworkProcess {
     pub(crate) fn listen(&mut self, allowance: &mut Allowance, now: BootInstant) {
         self.started_at.get_or_insert(now);
         if self.log.as_mut().is_some_and(|log| !log.pass_on(allowance, now)) {
-            self.log = None;
+            self.errors = self.log.take().map(ChildLog::into_errors).unwrap_or_default();
         }
         while let Some(orders) = &self.orders {
             // Room for more than a report, so that a longer record is not taken for one.
@@ -268,8 +271,14 @@ impl NetworkProcess {
         // Its last words come before what is said of its end.
         if let Some(mut log) = self.log.take() {
             log.finish(allowance, now);
+            self.errors = log.into_errors();
         }
         Some(status)
+    }
+
+    /// The first errors that it has told, if it has ended.
+    pub(crate) fn errors(self) -> Vec<String> {
+        self.errors
     }
 
     /// Ends the process at once. It keeps no promise that this could break: its state survives.

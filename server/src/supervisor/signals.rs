@@ -1,25 +1,17 @@
 //! The signals that the privileged process listens to, as a descriptor among the others.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-
-use crate::trial;
 
 /// What somebody outside wants of us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Wanted {
     /// SIGTERM, SIGINT: stop in order.
     Stop,
-    /// SIGHUP: read everything anew.
-    Reload {
-        /// On trial, for so long: the signal's number, if it was queued with one (sigqueue), in seconds.
-        trial: Option<Duration>,
-    },
-    /// SIGHUP with a number that is no time for a trial.
-    Unclear(i32),
+    /// SIGHUP: read everything anew, without a trial.
+    Reload,
     /// SIGUSR1: what is on trial stays.
     Confirm,
     /// SIGCHLD: a network process may have ended.
@@ -47,20 +39,11 @@ impl Signals {
         let signal = self.0.read_signal().ok().flatten()?;
         match Signal::try_from(signal.ssi_signo.cast_signed()) {
             Ok(Signal::SIGTERM | Signal::SIGINT) => Some(Wanted::Stop),
-            Ok(Signal::SIGHUP) => Some(reload(signal.ssi_code, signal.ssi_int)),
+            Ok(Signal::SIGHUP) => Some(Wanted::Reload),
             Ok(Signal::SIGUSR1) => Some(Wanted::Confirm),
             _ => Some(Wanted::Look),
         }
     }
-}
-
-/// Only what was queued has a number; from kill(2) it is a plain reload. So is zero.
-fn reload(code: i32, number: i32) -> Wanted {
-    if code != libc::SI_QUEUE || number == 0 {
-        return Wanted::Reload { trial: None };
-    }
-    let trial = trial::span(number.into());
-    trial.map_or(Wanted::Unclear(number), |span| Wanted::Reload { trial: Some(span) })
 }
 
 impl AsFd for Signals {

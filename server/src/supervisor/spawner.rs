@@ -1,5 +1,6 @@
 //! What outlives every network process: the sockets, the account, the name of this boot.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +20,9 @@ use crate::config::Settings;
 use crate::readable::PathMeanings;
 use crate::state_in_force::FolderId;
 
+/// How many network processes are remembered by their numbers.
+const REMEMBERED: usize = 16;
+
 /// Holds what network processes are given, so that nothing is lost between one and the next.
 #[derive(Debug)]
 pub(crate) struct Spawner {
@@ -26,6 +30,8 @@ pub(crate) struct Spawner {
     boot: String,
     /// Whom network processes run as, once one was started.
     uid: Option<Uid>,
+    /// The numbers of the newest network processes, running or not, the newest last.
+    started: VecDeque<u32>,
     /// How new each issuer's newest revocation list was.
     pub(crate) marks: Keeper,
     /// Which state directory was in force last.
@@ -34,13 +40,23 @@ pub(crate) struct Spawner {
     instead: PathBuf,
 }
 
-/// Why no network process was started. Everything that is wrong has been logged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Why no network process was started: at least one reason. All of them have been logged.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum StartFailed {
     /// The configuration or a file that it names is wrong: another attempt changes nothing.
-    Unfit,
+    Unfit(Vec<String>),
     /// Another program has what we need, or the machine lacks it: another attempt may succeed.
-    Unavailable,
+    Unavailable(String),
+}
+
+impl StartFailed {
+    /// The reasons.
+    pub(crate) fn reasons(self) -> Vec<String> {
+        match self {
+            Self::Unfit(reasons) => reasons,
+            Self::Unavailable(reason) => vec![reason],
+        }
+    }
 }
 
 impl Spawner {
@@ -48,7 +64,15 @@ impl Spawner {
     pub(crate) fn new(marks_instead: PathBuf, last_state: LastState) -> io::Result<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
         let (knock_sockets, marks) = (KnockSockets::default(), Keeper::default());
-        Ok(Self { knock_sockets, boot, uid: None, marks, last_state, instead: marks_instead })
+        Ok(Self {
+            knock_sockets,
+            boot,
+            uid: None,
+            started: VecDeque::with_capacity(REMEMBERED),
+            marks,
+            last_state,
+            instead: marks_instead,
+        })
     }
 
     /// Keeps marks where these settings want them.
@@ -95,6 +119,10 @@ impl Spawner {
             },
         )?;
         self.uid = Some(account.uid);
+        if self.started.len() == REMEMBERED {
+            self.started.pop_front();
+        }
+        self.started.push_back(network.pid());
         info!(pid = network.pid(), uid = account.uid.as_raw(), "network process started");
         Ok(network)
     }
@@ -112,6 +140,12 @@ impl Spawner {
     /// Whom network processes run as, once one was started.
     pub(crate) fn uid(&self) -> Option<Uid> {
         self.uid
+    }
+
+    /// The numbers of the newest network processes. Some may have ended: what they have sent before may
+    /// still be on its way.
+    pub(crate) fn started(&mut self) -> &[u32] {
+        self.started.make_contiguous()
     }
 
     /// No other network process than one with `settings` is left, or on its way.
@@ -140,27 +174,29 @@ const PRIVILEGES: &[Capability] = &[
 ];
 
 fn prepare(settings: &Settings) -> Result<(Account, Files), StartFailed> {
-    let account = Account::find(&settings.process.user).map_err(|error| {
-        error!("user: {error}");
-        StartFailed::Unfit
+    let mut reasons = Vec::new();
+    let account = Account::find(&settings.process.user);
+    let account = account.inspect_err(|error| reasons.push(format!("user: {error}"))).ok();
+    let files = Files::open(settings, account);
+    let files = files.map_err(|all| {
+        reasons.extend(all.iter().map(|one| settings.located(one.to_string())));
     });
-    let files = Files::open(settings, account.as_ref().ok().copied()).map_err(|all| {
-        for one in &all {
-            error!("{}", settings.located(one.to_string()));
+    let (Some(account), Ok(files)) = (account, files) else {
+        for reason in &reasons {
+            error!("{reason}");
         }
-        StartFailed::Unfit
-    });
-    let (account, files) = (account?, files?);
+        return Err(StartFailed::Unfit(reasons));
+    };
     prepare_folder(settings, account).map_err(unfit)?;
     Ok((account, files))
 }
 
 fn unfit(error: impl std::fmt::Display) -> StartFailed {
     error!("{error}");
-    StartFailed::Unfit
+    StartFailed::Unfit(vec![error.to_string()])
 }
 
 fn unavailable(error: impl std::fmt::Display) -> StartFailed {
     error!("{error}");
-    StartFailed::Unavailable
+    StartFailed::Unavailable(error.to_string())
 }

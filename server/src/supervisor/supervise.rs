@@ -3,6 +3,7 @@
 //! A network process is `next` from its start until it has the protection put up; then it is
 //! `current`. The old one stays until the new one has all but the state directory.
 
+mod asked;
 mod gate_service;
 mod names;
 mod reload;
@@ -23,17 +24,17 @@ use self::gate_service::GateService;
 use self::names::ResolvedNames;
 use self::resume::Suspended;
 pub(crate) use self::trial::{TrialDeadline, TrialWatch};
-use super::closing::CloseSocket;
 use super::log_budget::{Allowance, DroppedLines};
 use super::network_process::NetworkProcess;
 use super::port_holders::PortHolders;
 use super::signals::{Signals, Wanted};
-use super::spawner::Spawner;
+use super::spawner::{Spawner, StartFailed};
 use crate::config::{OnExit, Settings};
+use crate::control::messages::ControlResponse;
+use crate::control::socket::ControlSocket;
 use crate::exit::FAILURE;
 use crate::log;
 use crate::notify::Notify;
-use crate::trial::MAX_LENGTH;
 
 /// Everything that the privileged process holds.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ pub(crate) struct Supervisor {
     pub(crate) notify: Notify,
     /// When systemd was told last that all is well.
     vouched: BootInstant,
-    closing: Option<CloseSocket>,
+    control: Option<ControlSocket>,
     trial: TrialWatch,
     current: Option<NetworkProcess>,
     next: Option<NetworkProcess>,
@@ -108,7 +109,7 @@ impl Supervisor {
             signals,
             notify: Notify::of_environment(),
             vouched: BootInstant::default(),
-            closing: None,
+            control: None,
             trial,
             current: None,
             next: Some(next),
@@ -123,8 +124,8 @@ impl Supervisor {
     }
 
     /// Does what is asked on this socket, too.
-    pub(crate) fn asked_by(self, closing: Option<CloseSocket>) -> Self {
-        Self { closing, ..self }
+    pub(crate) fn asked_by(self, control: Option<ControlSocket>) -> Self {
+        Self { control, ..self }
     }
 
     /// Runs until told to stop, or until the first start has failed.
@@ -135,16 +136,14 @@ impl Supervisor {
             while let Some(wanted) = self.signals.next() {
                 match wanted {
                     Wanted::Stop => return self.stop(),
-                    Wanted::Reload { trial } => self.reload(trial, now),
-                    Wanted::Unclear(number) => {
-                        error!(number, "not reloaded: a trial must last 1 to {MAX_LENGTH} s");
-                    }
-                    Wanted::Confirm => self.confirm(now),
+                    // What came of it was logged.
+                    Wanted::Reload => drop(self.reload(None, now)),
+                    Wanted::Confirm => drop(self.confirm(now)),
                     Wanted::Look => {}
                 }
             }
             self.serve(now);
-            self.close_what_is_asked(now);
+            self.do_what_is_asked(now);
             self.listen(now);
             // First who has ended, then who may begin: nobody waits a round for a free folder.
             if let Some(code) = self.reap(now) {
@@ -163,12 +162,15 @@ impl Supervisor {
         let networks = self.current.iter().chain(&self.next);
         let mut polled: Vec<PollFd<'_>> = [self.signals.as_fd(), self.watch.fd()]
             .into_iter()
-            .chain(self.closing.as_ref().map(AsFd::as_fd))
             .chain(networks.flat_map(NetworkProcess::lines))
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+            .chain(self.control.iter().flat_map(ControlSocket::polled))
             .collect();
         let due = self.restore_at.into_iter().chain(self.trial_due()).min();
-        let idle = due.map_or(TICK, |due| due.since(BootInstant::now()).min(TICK));
+        let idle = match due {
+            _ if self.control.as_ref().is_some_and(ControlSocket::is_due) => Duration::ZERO,
+            due => due.map_or(TICK, |due| due.since(BootInstant::now()).min(TICK)),
+        };
         let timeout = PollTimeout::try_from(idle).unwrap_or(PollTimeout::ZERO);
         // An error wakes us like anything else; there is always something to look after.
         let _ = poll(&mut polled, timeout);
@@ -185,7 +187,9 @@ impl Supervisor {
         if let Some(status) =
             self.next.as_mut().and_then(|next| next.ended(&mut self.allowance, now))
         {
-            self.next = None;
+            let mut why = vec![format!("the new network process failed ({status})")];
+            why.extend(self.next.take().map(NetworkProcess::errors).unwrap_or_default());
+            self.not_reloaded(&why, now);
             if !self.protected {
                 return Some(code(status));
             }
@@ -265,31 +269,36 @@ impl Supervisor {
     }
 
     /// Reads everything anew, on trial for so long if that is asked. Whatever is wrong with it, what
-    /// runs goes on.
-    fn reload(&mut self, trial: Option<Duration>, now: BootInstant) {
+    /// runs goes on; why it is not even begun.
+    fn reload(&mut self, trial: Option<Duration>, now: BootInstant) -> Result<(), Vec<String>> {
         self.notify.reloading();
         info!(config = %self.config.display(), "reloading");
         self.renewed = false;
         let started = match Settings::load(&self.config, std::env::vars_os()) {
-            Ok(settings) => self.spawner.start(&settings, now).is_ok_and(|network| {
+            Ok(settings) => self.spawner.start(&settings, now).map_err(StartFailed::reasons),
+            Err(problems) => {
+                error!("{problems}");
+                Err(problems.iter().map(ToString::to_string).collect())
+            }
+        };
+        match started {
+            Ok(network) => {
                 // Only now: without a current process it is the only one that will listen.
                 if let Some(mut superseded) = self.next.replace(network) {
                     superseded.kill();
+                    self.not_reloaded(&["another reload has started".to_owned()], now);
                 }
-                self.trial.asked = trial.map(TrialDeadline::After).or(self.trial.asked);
-                true
-            }),
-            Err(problems) => {
-                error!("{problems}");
-                false
+                self.trial.ask(trial);
+                Ok(())
             }
-        };
-        if !started {
-            if self.next.is_none() {
-                self.spawner.settle(&self.settings);
+            Err(reasons) => {
+                if self.next.is_none() {
+                    self.spawner.settle(&self.settings);
+                }
+                error!("reload failed. The previous configuration stays in force");
+                self.notify.ready("reload failed. The previous configuration stays in force");
+                Err(reasons)
             }
-            error!("reload failed. The previous configuration stays in force");
-            self.notify.ready("reload failed. The previous configuration stays in force");
         }
     }
 
@@ -297,6 +306,7 @@ impl Supervisor {
     fn stop(mut self) -> ExitCode {
         info!("stopping");
         self.notify.stopping();
+        self.end_control(|_| ControlResponse::Stopping, BootInstant::now());
         self.finish();
         if let Some(code) = self.stop_trial(BootInstant::now()) {
             return code;

@@ -10,9 +10,10 @@ use std::process::{Command, Stdio};
 use std::{env, io};
 
 use caps::{CapSet, Capability, CapsHashSet};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Group, Uid, setgroups, setresgid, setresuid};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,6 +44,11 @@ impl Unit {
         values.flat_map(str::split_whitespace)
     }
 
+    fn groups(&self) -> nix::Result<Vec<Gid>> {
+        let named = |name: &str| Ok(Group::from_name(name)?.ok_or(Errno::ENOENT)?.gid);
+        self.words("SupplementaryGroups").map(named).collect()
+    }
+
     fn capabilities(&self, key: &str) -> Result<CapsHashSet, caps::errors::CapsError> {
         self.words(key).map(str::parse::<Capability>).collect()
     }
@@ -60,7 +66,7 @@ fn give_up(unit: &Unit, uid: u32) -> Result<(), Box<dyn std::error::Error>> {
     }
     prctl::set_keepcaps(true)?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(uid));
-    setgroups(&[])?;
+    setgroups(&unit.groups()?)?;
     setresgid(gid, gid, gid)?;
     setresuid(uid, uid, uid)?;
     for set in [CapSet::Permitted, CapSet::Effective, CapSet::Inheritable, CapSet::Ambient] {

@@ -27,7 +27,6 @@ const CALLERS: &[&str] = &[
     "server/src/supervisor/supervise.rs", // the parent's loop, by uptime
     "server/src/supervisor/supervise/gate_service.rs", // no list of the future is reported
     "server/src/crl.rs",             // when a fetched list arrives
-    "server/src/trial.rs",           // how long to wait for a running server
 ];
 
 /// Names by which the standard library and ours read a clock.

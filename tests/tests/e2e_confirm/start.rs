@@ -126,7 +126,7 @@ fn a_restarted_trial_can_be_confirmed() {
     let asked = daemon.tell("confirm");
     assert_eq!(asked.code, Some(69), "{}", asked.errors);
     assert!(asked.errors.contains("no sknockd runs"), "{}", asked.errors);
-    assert!(asked.errors.contains("ends by itself in"), "{}", asked.errors);
+    assert!(asked.errors.contains("expires in"), "{}", asked.errors);
     daemon.begin_with(&["--confirm", LONG]);
     daemon.wait_for("died during a trial: the trial continues");
     daemon.wait_for(" left to confirm");

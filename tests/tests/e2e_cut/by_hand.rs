@@ -51,7 +51,7 @@ fn what_sknockd_closes_ends_and_does_not_come_back() {
     let daemon = scene.start(&scene.config());
     what_is_closed_stays_closed(&scene, &daemon, || {
         let said = sknockd(&scene, &["close", "--name", "mallory"]).unwrap();
-        assert!(said.contains("closed: 4; had ended by themselves: 0; connections ended: 2"));
+        assert!(said.contains("closed: 4; already expired: 0; connections terminated: 2"));
         assert!(said.contains("tcp/22 from 10.77.1.2  mallory "), "{said}");
     });
 }
@@ -73,14 +73,14 @@ fn what_nft_closes_ends_and_does_not_come_back() {
 #[test]
 fn open_doors_are_listed_for_people_and_programs_and_closed_by_what_is_listed() {
     let scene = Scene::new();
-    assert_eq!(sknockd(&scene, &["grants"]).unwrap(), "no protection is in force\n");
+    assert_eq!(sknockd(&scene, &["grants"]).unwrap(), "no rules are loaded\n");
     let _daemon = scene.start(&scene.config());
-    assert_eq!(sknockd(&scene, &["grants"]).unwrap(), "nothing is open\n");
+    assert_eq!(sknockd(&scene, &["grants"]).unwrap(), "no active grants\n");
     scene.open("mallory", &["tcp/22"]);
     scene.open("alice", &["udp/53"]);
     let text = sknockd(&scene, &["grants"]).unwrap();
     assert!(text.contains("tcp/22 from 10.77.1.2 for ") && text.contains("  alice serial="));
-    assert!(text.ends_with("4 doors are open\n"), "{text}");
+    assert!(text.ends_with("4 active grants\n"), "{text}");
 
     let all: serde_json::Value =
         serde_json::from_str(&sknockd(&scene, &["grants", "--json"]).unwrap()).unwrap();
@@ -93,7 +93,7 @@ fn open_doors_are_listed_for_people_and_programs_and_closed_by_what_is_listed() 
 
     let close = |which: &[&str]| sknockd(&scene, &[&["close"], which].concat());
     let wrong = close(&["--knock", &of("alice", "knock"), "--name", "mallory"]).unwrap_err();
-    assert!(wrong.contains("nothing of that is open"), "{wrong}");
+    assert!(wrong.contains("no grant matches"), "{wrong}");
     assert!(close(&["--knock", &of("alice", "knock")]).unwrap().contains("closed: 1;"));
     assert!(close(&["--serial", &of("mallory", "serial")]).unwrap().contains("closed: 2;"));
     assert!(close(&["--address", "fd77:1::2"]).unwrap().contains("closed: 1;"));
@@ -129,10 +129,10 @@ fn what_has_ended_is_closed(alice: bool, between: impl Fn(&mut Daemon<'_>), whic
     all_pass(talks.iter().chain(&flows));
     let mark = daemon.mark();
     let said = sknockd(&scene, &[&["close"], which].concat()).unwrap();
-    assert!(said.contains("closed: 0; had ended by themselves: 4;"), "{said}");
+    assert!(said.contains("closed: 0; already expired: 4;"), "{said}");
     assert!(said.contains("udp/60001 from 10.77.1.2  mallory serial="), "{said}");
-    assert!(said.contains(": had ended; connections are ended\n"), "{said}");
-    assert_eq!(said.contains("had ended; connections go on"), alice, "{said}");
+    assert!(said.contains(": expired already; connections terminated\n"), "{said}");
+    assert_eq!(said.contains("expired already; connections continue"), alice, "{said}");
     daemon.wait_since(mark, ENDED);
     all_die(&flows);
     if alice {
@@ -142,7 +142,7 @@ fn what_has_ended_is_closed(alice: bool, between: impl Fn(&mut Daemon<'_>), whic
     }
     // And there is nothing left to close.
     let again = sknockd(&scene, &["close", "--name", "mallory"]).unwrap_err();
-    assert!(again.contains("nothing of that is open"), "{again}");
+    assert!(again.contains("no grant matches"), "{again}");
 }
 
 #[test]
@@ -174,11 +174,11 @@ fn of_two_who_hold_one_door_only_the_one_that_is_meant_loses_it() {
     scene.open_for("alice", &["tcp/22"], 600);
     let talks = scene.tcp(22);
     let close = |who: &str| sknockd(&scene, &["close", "--name", who]).unwrap();
-    assert!(close("mallory").contains("closed: 2; had ended by themselves: 0"));
+    assert!(close("mallory").contains("closed: 2; already expired: 0"));
     all_pass(&talks);
     assert_eq!(scene.world.gateway.doors().len(), 2);
     let mark = daemon.mark();
-    assert!(close("alice").contains(": closed; connections are ended\n"));
+    assert!(close("alice").contains(": closed; connections terminated\n"));
     daemon.wait_since(mark, ENDED);
     all_die(&talks);
 }
@@ -189,18 +189,21 @@ fn a_door_by_hand_closes_as_well_and_who_does_not_answer_is_named() {
     let daemon = scene.start(&scene.config());
     scene.world.gateway.nft("add element inet sknock grant4 { 10.77.1.2 . tcp . 22 timeout 1h }");
     let said = sknockd(&scene, &["close", "--address", "10.77.1.2"]).unwrap();
-    assert!(said.contains("closed that the server had not granted: 1"), "{said}");
+    assert!(said.contains("closed in the kernel, unknown to the server: 1"), "{said}");
     assert_eq!(scene.world.gateway.doors(), []);
     scene.open("mallory", &["tcp/22"]);
     let socket = scene.world.gateway.inside(|| {
         sknock_gate::NamespaceLock::path(
             std::path::Path::new(sknock_gate::NamespaceLock::DIRECTORY),
-            "close",
+            "control",
         )
     });
     std::fs::remove_file(socket.unwrap()).unwrap();
     let said = sknockd(&scene, &["close", "--name", "mallory"]).unwrap_err();
-    assert!(said.contains("has not closed") && said.contains("Closed in the kernel: 2"), "{said}");
+    assert!(
+        said.contains("failed to close grants") && said.contains("Closed in the kernel: 2"),
+        "{said}"
+    );
     until("the server knows", || daemon.times_said("by=\"hand\"") > 0);
     assert_eq!(scene.world.gateway.doors(), []);
 }

@@ -57,7 +57,7 @@ fn root_starts_by_hand_where_the_unit_has_run_and_closes_what_was_opened() {
     Client::alice(&world.client, &authority).open(World::GATEWAY[0], "tcp/22");
     let asked = daemon.tell("close --name alice");
     assert_eq!(asked.code, Some(0), "{}", asked.errors);
-    assert!(asked.answer.contains("closed: 1; had ended by themselves: 0"), "{}", asked.answer);
+    assert!(asked.answer.contains("closed: 1; already expired: 0"), "{}", asked.answer);
     assert_eq!(daemon.times_said("annot"), 0);
     assert_eq!(daemon.times_said("cannot reach"), 0);
 }

@@ -9,8 +9,8 @@ use tracing::{error, info, warn};
 
 use super::Supervisor;
 use crate::clock;
-use crate::closing::Answered;
 use crate::config::Settings;
+use crate::control::Closed;
 use crate::crl_marks;
 use crate::grants::GrantFilter;
 use crate::log::{RateLimit, buffered};
@@ -68,20 +68,6 @@ impl Supervisor {
         }
     }
 
-    /// Closes what `sknockd close` has asked for since we looked last, and says what that was.
-    pub(super) fn close_what_is_asked(&mut self, now: BootInstant) {
-        let Some(closing) = &self.closing else { return };
-        // One in each round: knocks go on.
-        if let Some((which, from)) = closing.next() {
-            let answered = if self.protected {
-                self.gate_service.close(&which, now)
-            } else {
-                Answered::failed("the server has not loaded its rules yet. Try again")
-            };
-            closing.answer(&answered, &from);
-        }
-    }
-
     /// The next network process is the current one from here on.
     fn promote(&mut self, now: BootInstant) {
         if let Some(next) = self.next.take() {
@@ -95,6 +81,7 @@ impl Supervisor {
         self.again = super::RestartBackoff::default();
         self.names.settle();
         self.renewed = false;
+        self.reloaded(now);
         let state = self.status(now);
         self.notify.ready(&state);
         let summary = table::summary(&self.settings);
@@ -132,19 +119,19 @@ impl GateService {
         self.tell_of_the_rest();
     }
 
-    fn close(&mut self, which: &GrantFilter, now: BootInstant) -> Answered {
+    pub(super) fn close(&mut self, which: &GrantFilter, now: BootInstant) -> Closed {
         match self.gate.close_matching(|label, way| which.is_true_of(label, way.address), now) {
             Ok(closed) => {
                 self.gate.flush_conntrack();
-                let answered = Answered::of(&closed, self.tell_of_cuts());
+                let report = Closed::of(&closed, self.tell_of_cuts());
                 if !closed.is_empty() {
-                    info!(target: "gate", by = "hand", "{}", answered.summary());
+                    info!(target: "gate", by = "hand", "{}", report.summary());
                 }
-                answered
+                report
             }
             Err(error) => {
                 error!(target: "gate", "cannot close grants on request: {error}");
-                Answered::failed(error)
+                Closed::failed(error)
             }
         }
     }

@@ -24,10 +24,14 @@ impl Supervisor {
         next.kill();
         self.renewed = true;
         info!("a newer CRL arrived during the reload. Starting the new network process again");
-        if let Ok(network) = self.spawner.start(&next.settings, now) {
-            self.next = Some(network);
-            return;
-        }
+        let reasons = match self.spawner.start(&next.settings, now) {
+            Ok(network) => {
+                self.next = Some(network);
+                return;
+            }
+            Err(failed) => failed.reasons(),
+        };
+        self.not_reloaded(&reasons, now);
         self.no_trial();
         self.spawner.settle(&self.settings);
         error!("cannot start the new network process. The previous configuration stays in force");

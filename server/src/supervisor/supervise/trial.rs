@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 use super::gate_service::GateService;
 use super::{Supervisor, TICK};
 use crate::config::Settings;
+use crate::control::messages::{ControlRequest, ControlResponse};
 use crate::exit::UNCONFIRMED;
 use crate::supervisor::marks::MarkLifetime;
 use crate::supervisor::saved_config::SavedConfigs;
@@ -33,6 +34,8 @@ pub(crate) struct TrialWatch {
     before: Option<Settings>,
     /// What an earlier run has left in force, until something is put up.
     earlier: Option<Settings>,
+    /// Whether the latest trial has ended unconfirmed, and no reload has begun since.
+    unconfirmed: bool,
     /// When to try again to go back.
     retry_at: Option<BootInstant>,
     /// The seconds that were told last.
@@ -47,7 +50,21 @@ impl TrialWatch {
         earlier: Option<Settings>,
         saved_configs: SavedConfigs,
     ) -> Self {
-        Self { asked, before: None, earlier, retry_at: None, last_status: 0, saved_configs }
+        Self {
+            asked,
+            before: None,
+            earlier,
+            unconfirmed: false,
+            retry_at: None,
+            last_status: 0,
+            saved_configs,
+        }
+    }
+
+    /// A reload has begun: on trial for so long, or as the one before it.
+    pub(super) fn ask(&mut self, trial: Option<Duration>) {
+        self.asked = trial.map(TrialDeadline::After).or(self.asked);
+        self.unconfirmed = false;
     }
 
     /// Nothing is in force, and there is nothing to go back to.
@@ -147,6 +164,14 @@ fn lifetime(settings: &Settings, before: Option<&Settings>) -> MarkLifetime {
     if counts { MarkLifetime::ForGood } else { MarkLifetime::Trial }
 }
 
+/// What the end of a trial means for what was asked at that moment.
+fn too_late(request: &ControlRequest) -> ControlResponse {
+    match request {
+        ControlRequest::Confirm => ControlResponse::TooLate,
+        _ => ControlResponse::Stopping,
+    }
+}
+
 /// Rounded up.
 fn seconds_left(trial: &sknock_gate::TrialState, now: BootInstant) -> u128 {
     trial.until().since(now).as_millis().div_ceil(1000)
@@ -193,26 +218,23 @@ impl Supervisor {
         }
     }
 
-    /// What is on trial stays. Too late is too late: the kernel has gone back already.
-    pub(super) fn confirm(&mut self, now: BootInstant) {
+    /// What is on trial stays, if the answer is [`ControlResponse::Confirmed`]. Too late is too late: the kernel has
+    /// gone back already.
+    pub(super) fn confirm(&mut self, now: BootInstant) -> ControlResponse {
         match self.gate_service.gate.trial() {
-            None => return warn!("no trial is active: nothing to confirm"),
-            Some(trial) if trial.is_over(now) => return,
+            None if self.trial.unconfirmed => return ControlResponse::TooLate,
+            None => {
+                warn!("no trial is active: nothing to confirm");
+                return ControlResponse::NothingOnTrial;
+            }
+            Some(trial) if trial.is_over(now) => return ControlResponse::TooLate,
             Some(_) => {}
         }
         // First: whoever sees in the kernel that it is confirmed may kill us, and start us again.
         self.trial.saved_configs.rollback.forget();
         let outcome = self.gate_service.gate.confirm(now);
         self.gate_service.log_outcome(&outcome, now);
-        if outcome.response() == Response::Activated {
-            self.trial.before = None;
-            self.trial.saved_configs.save_confirmed(&self.settings);
-            self.spawner.marks.confirm();
-            self.spawner.marks.save(now);
-            info!(status = %table::summary(&self.settings), "confirmed; the new rules stay");
-            self.notify.status(&self.status(now));
-            self.restore_at = None;
-        } else {
+        if outcome.response() != Response::Activated {
             error!("the confirmation failed. The trial continues; run `sknockd confirm` again");
             let before = self.trial.before.as_ref();
             if let Some(Err(error)) =
@@ -223,7 +245,16 @@ impl Supervisor {
                         sknockd now"
                 );
             }
+            return ControlResponse::NotConfirmed { why: outcome.to_string() };
         }
+        self.trial.before = None;
+        self.trial.saved_configs.save_confirmed(&self.settings);
+        self.spawner.marks.confirm();
+        self.spawner.marks.save(now);
+        info!(status = %table::summary(&self.settings), "confirmed; the new rules stay");
+        self.notify.status(&self.status(now));
+        self.restore_at = None;
+        ControlResponse::Confirmed
     }
 
     /// Goes back if nobody has confirmed in time; after a first start, that is the end.
@@ -232,7 +263,7 @@ impl Supervisor {
             return None;
         }
         match self.trial.before.clone() {
-            None => Some(self.abort_first_start()),
+            None => Some(self.abort_first_start(now)),
             Some(before) => {
                 self.roll_back(before, now);
                 None
@@ -240,13 +271,14 @@ impl Supervisor {
         }
     }
 
-    fn abort_first_start(&mut self) -> ExitCode {
+    fn abort_first_start(&mut self, now: BootInstant) -> ExitCode {
         error!(
             "not confirmed in time: rules removed, sknockd exits. If a new connection worked: \
              start sknockd again and run `sknockd confirm`. If not: see the lines above or \
              `sknockd check`"
         );
         self.notify.stopping();
+        self.end_control(too_late, now);
         if let Err(error) = self.gate_service.gate.remove() {
             error!("cannot remove the table: {error}. The kernel no longer applies its rules");
         }
@@ -271,6 +303,8 @@ impl Supervisor {
              it still has the settings of the trial"
         );
         (self.trial.before, self.trial.asked, self.trial.retry_at) = (None, None, None);
+        self.trial.unconfirmed = true;
+        self.not_reloaded(&["an earlier trial was not confirmed in time".to_owned()], now);
         self.settings = before;
         self.spawner.marks.roll_back();
         if let Some(mut superseded) = self.next.take() {

@@ -1,0 +1,130 @@
+//! Peers that are silent, slow, loud or wrong: knocks open within the usual time, and later requests work.
+
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use sknock_tests::wait::{Limit, until};
+use sknock_tests::{Authority, Client, Config, ControlLine, Daemon, World};
+
+use crate::a_knock_opens;
+
+const CONFIRM: &str = r#"{"version":1,"request":"confirm"}"#;
+
+fn knocks_and_requests_work(alice: &Client<'_>, world: &World, daemon: &Daemon<'_>) {
+    a_knock_opens(alice, world);
+    let asked = daemon.tell("confirm");
+    assert!(asked.errors.contains("no trial is active"), "{}", asked.errors);
+}
+
+#[test]
+fn whatever_is_no_request_is_told_so_and_nothing_happens() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let (table, network) = (world.gateway.table(), daemon.network());
+    let mut line = ControlLine::connect(&world.gateway);
+    for (wrong, answer) in [
+        ("", "malformed"),
+        ("\0\u{1}\u{7f}", "malformed"),
+        ("confirm", "malformed"),
+        (r#"{"version":1,"request":"fly"}"#, "malformed"),
+        (r#"{"version":1,"request":"confirm","x":1}"#, "malformed"),
+        (r#"{"version":1,"request":{"close":{"nome":"alice"}}}"#, "malformed"),
+        (r#"{"version":1,"request":{"reload":{"confirm_seconds":0}}}"#, "1 to 3600 s"),
+        (
+            r#"{"version":1,"request":{"grants":{"after":{"address":"::","service":"22","single_use":true}}}}"#,
+            "tcp/22",
+        ),
+        (r#"{"version":2,"request":{"fly":{}}}"#, r#""requested":2,"supported":1"#),
+        (r#"{"version":0,"request":"confirm"}"#, r#""requested":0,"supported":1"#),
+    ] {
+        let said = line.ask(wrong).to_string();
+        assert!(said.contains("\"mistake\"") && said.contains(answer), "{wrong:?}: {said}");
+    }
+    // Several at once: an answer each, in their order.
+    assert!(line.say(format!("{CONFIRM}\nx\n{CONFIRM}\n").as_bytes()));
+    let answers = [(); 3].map(|()| line.answer().unwrap().to_string());
+    assert!(answers[0].contains("nothing_on_trial") && answers[1].contains("malformed"));
+    assert!(answers[2].contains("nothing_on_trial"));
+    assert_eq!((world.gateway.table(), daemon.network()), (table, network));
+}
+
+#[test]
+fn silent_slow_and_endless_peers_are_in_nobodys_way() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    let mut silent: Vec<ControlLine> =
+        (0..10).map(|_| ControlLine::connect(&world.gateway)).collect();
+    let mut half = ControlLine::connect(&world.gateway);
+    assert!(half.say(CONFIRM.as_bytes()));
+    knocks_and_requests_work(&alice, &world, &daemon);
+
+    // A line of 1 MB, and one of just too much.
+    for size in [1 << 20, (64 << 10) + 1] {
+        let mut endless = ControlLine::connect(&world.gateway);
+        endless.say(&vec![b'['; size]);
+        let answer = endless.answer().expect("an answer").to_string();
+        assert!(answer.contains("too_long") && answer.contains("65536"), "{answer}");
+        assert_eq!(endless.answer(), None, "and the connection ends");
+    }
+    // Asks without end, and reads no answer.
+    let mut deaf = ControlLine::connect(&world.gateway);
+    let many = "x\n".repeat(20_000);
+    let loud = thread::spawn(move || while deaf.say(many.as_bytes()) {});
+    a_knock_opens(&alice, &world);
+    knocks_and_requests_work(&alice, &world, &daemon);
+    // All of them are gone by themselves.
+    loud.join().unwrap();
+    assert_eq!(half.answer(), None);
+    assert_eq!(silent.iter_mut().find_map(ControlLine::answer), None);
+    knocks_and_requests_work(&alice, &world, &daemon);
+}
+
+#[test]
+fn a_flood_of_connections_delays_no_knock_and_no_heartbeat() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
+    let alice = Client::alice(&world.client, &authority);
+    let (path, over) = (ControlLine::path(&world.gateway), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut held = Vec::new();
+                while !over.load(Ordering::Relaxed) {
+                    let Ok(stream) = UnixStream::connect(&path) else { continue };
+                    let _ = stream.shutdown(Shutdown::Write);
+                    held.push(stream);
+                    if held.len() > 200 {
+                        held.clear();
+                    }
+                }
+            });
+        }
+        let knocking = Limit::new(Duration::from_secs(22));
+        // Longer than the network process may be silent.
+        while !knocking.is_over() {
+            a_knock_opens(&alice, &world);
+            thread::sleep(Duration::from_millis(500));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(daemon.times_said("did not answer in time"), 0);
+    knocks_and_requests_work(&alice, &world, &daemon);
+}
+
+#[test]
+fn of_more_connections_than_places_the_rest_is_told_and_places_come_free() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let mut held: Vec<ControlLine> =
+        (0..32).map(|_| ControlLine::connect(&world.gateway)).collect();
+    let mut more = ControlLine::connect(&world.gateway);
+    let answer = more.answer().expect("an answer").to_string();
+    assert!(answer.contains("too_many_connections"), "{answer}");
+    assert!(held[0].ask(CONFIRM).to_string().contains("nothing_on_trial"));
+    drop(held.pop());
+    until("a place is free", || daemon.tell("confirm").errors.contains("no trial is active"));
+}
