@@ -197,5 +197,17 @@ def packet():
     put("packet", "netlink", b"\0" + struct.pack("=IHHII", 16 + len(body), 0x400, 0, 0, 0) + body)
 
 
-for make in [pipeline_and_message, original, authorization, revocation, bundle, configuration, request, journal, packet]:
+def control():
+    def line(request, version=1):
+        return json.dumps({"version": version, "request": request}, separators=(",", ":")).encode() + b"\n"
+
+    door = {"address": "203.0.113.7", "service": "tcp/22", "single_use": False}
+    put("control", "each", b"\xff" + b"".join(map(line, [
+        "confirm", {"reload": {}}, {"reload": {"confirm_seconds": 60}}, {"grants": {"after": None}},
+        {"grants": {"after": door}}, {"close": {"name": "alice", "address": "2001:db8::7"}},
+        {"close": {"knock": "0123456789abcdef", "serial": "0A:1b"}}])))
+    put("control", "versions", b"\3" + line("confirm", 0) + line({"fly": []}, 2) + b'{"version":-1}\n[{}]\n\nhalf')
+
+
+for make in [pipeline_and_message, original, authorization, revocation, bundle, configuration, request, journal, packet, control]:
     make()
