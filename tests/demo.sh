@@ -282,7 +282,8 @@ a_crash() {
 
 the_way_back() {
     chapter 'Remove all rules from the console.'
-    must gateway 'sknockd open; nft list ruleset'
+    must gateway 'sknockd open'
+    must gateway 'nft list ruleset'
     [ -z "$OUT" ] || bad 'something was left behind'
     must client "$HELLO 10.77.1.1 2222"
     is_answered 'all ports are reachable as before sKnock'

@@ -1,10 +1,38 @@
 //! Capability sets, as both processes give them up. A unit may forbid capset(2), the system call for
 //! it: then nothing is done that is so already, and what cannot be done must be worth nothing.
 
-use std::io;
+use std::{fmt, io};
 
-use caps::{CapSet, CapsHashSet};
+use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
+use nix::unistd::geteuid;
+
+/// This process may not change the firewall.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoNetAdmin {
+    is_root: bool,
+}
+
+/// Whether this process may change the firewall. Asked first: what fails later for want of it names other causes.
+pub fn require_net_admin() -> Result<(), NoNetAdmin> {
+    match caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN) {
+        Ok(false) => Err(NoNetAdmin { is_root: geteuid().is_root() }),
+        // If that cannot be read, the kernel decides.
+        Ok(true) | Err(_) => Ok(()),
+    }
+}
+
+impl std::error::Error for NoNetAdmin {}
+
+impl fmt::Display for NoNetAdmin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_root {
+            "CAP_NET_ADMIN is missing, so sknockd cannot change the firewall. Give it to the unit or container"
+        } else {
+            "run this as root: only a process with CAP_NET_ADMIN can change the firewall"
+        })
+    }
+}
 
 /// Makes a set what it shall be, unless it is.
 pub(crate) fn set(kind: CapSet, wanted: &CapsHashSet) -> io::Result<()> {

@@ -9,7 +9,7 @@
 
 mod aside;
 pub mod audit;
-mod capabilities;
+pub mod capabilities;
 pub mod check;
 pub mod clock;
 pub mod config;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
-use sknock_gate::{Firewall, NamespaceLock};
+use sknock_gate::{Firewall, FirewallError, NamespaceLock};
+use sknock_server::capabilities::require_net_admin;
 use sknock_server::check::{self, Host};
 use sknock_server::config::Settings;
 use sknock_server::control::client;
@@ -126,18 +127,33 @@ fn print(text: &dyn std::fmt::Display) -> bool {
 }
 
 fn open() -> ExitCode {
+    if let Err(error) = require_net_admin() {
+        return failed(&error, UNAVAILABLE);
+    }
     // A running server would put its table back at once.
     let claim = match NamespaceLock::acquire(Path::new(NamespaceLock::DIRECTORY)) {
         Ok(claim) => claim,
         Err(error) => return failed(&error, UNAVAILABLE),
     };
-    if let Err(error) = Firewall::open().and_then(|mut firewall| firewall.remove()) {
-        return failed(&error, FAILURE);
-    }
+    let was_loaded = match remove_table() {
+        Ok(was_loaded) => was_loaded,
+        Err(error) => return failed(&error, FAILURE),
+    };
     match supervisor::forget(&claim) {
-        Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, FAILURE),
+        Ok(()) if was_loaded => done(
+            "removed table inet sknock and all grants: sknockd blocks no port now. To load the rules again, \
+             start sknockd",
+        ),
+        Ok(()) => done("no rules were loaded: sknockd blocks no port"),
     }
+}
+
+/// Whether there was one.
+fn remove_table() -> Result<bool, FirewallError> {
+    let mut firewall = Firewall::open()?;
+    let was_loaded = firewall.exists()?;
+    firewall.remove().map(|()| was_loaded)
 }
 
 fn check(config: &Path, json: bool) -> ExitCode {

@@ -41,6 +41,7 @@ use self::saved_config::SavedConfigs;
 use self::signals::Signals;
 use self::spawner::{Spawner, StartFailed};
 use self::supervise::{Supervisor, TrialWatch};
+use crate::capabilities::require_net_admin;
 use crate::check::{Finding, knock_ports, listening};
 use crate::config::Settings;
 use crate::control::socket::ControlSocket;
@@ -50,6 +51,10 @@ use crate::print::told;
 
 /// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.
 pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
+    if let Err(error) = require_net_admin() {
+        told(format_args!("sknockd: {error}"));
+        return ExitCode::from(UNAVAILABLE);
+    }
     let settings = match Settings::load(config, std::env::vars_os()) {
         Ok(settings) => settings,
         Err(problems) => {

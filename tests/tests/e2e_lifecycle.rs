@@ -130,10 +130,35 @@ fn a_stopped_server_leaves_protection_and_grants_until_the_administrator_opens()
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     assert!(ended.said.contains("The rules stay"), "{}", ended.said);
     assert_eq!(world.tcp(22), CLIENT_ONLY);
-    assert_eq!(daemon.run("open"), (Some(0), String::new()));
+    let asked = daemon.tell("open");
+    assert_eq!((asked.code, asked.errors.as_str()), (Some(0), ""));
+    assert!(
+        asked.answer.starts_with("removed table inet sknock and all grants"),
+        "{}",
+        asked.answer
+    );
     assert_eq!(world.gateway.table(), None);
     assert_eq!(world.tcp(22), EVERYBODY);
-    assert_eq!(daemon.run("open"), (Some(0), String::new()), "once more is no error");
+    let asked = daemon.tell("open");
+    assert_eq!((asked.code, asked.errors.as_str()), (Some(0), ""), "once more is no error");
+    assert!(asked.answer.starts_with("no rules were loaded"), "{}", asked.answer);
+}
+
+#[test]
+fn a_user_who_may_not_change_the_firewall_is_told_to_be_root() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    daemon.stop();
+    let table = world.gateway.table();
+    let run = format!("run --config {}", daemon.file("config.ini").display());
+    for words in ["open", &run] {
+        let user = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+        let asked = daemon.tell_through(user, words);
+        assert_eq!(asked.code, Some(69), "{words}: {}", asked.errors);
+        assert!(asked.errors.starts_with("sknockd: run this as root"), "{words}: {}", asked.errors);
+        assert_eq!(asked.errors.lines().count(), 1, "{words}: {}", asked.errors);
+    }
+    assert_eq!(world.gateway.table(), table);
 }
 
 #[test]
