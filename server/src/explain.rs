@@ -58,6 +58,13 @@ pub enum Unexplained {
     /// Keys or authorities are wrong.
     #[error(transparent)]
     Keys(#[from] keys::KeyProblem),
+    /// A file of tcpdump.
+    #[error(
+        "{}: is a packet capture. `explain` needs the payload of one datagram in each file. Extract the \
+         payloads as hexadecimal lines: `tshark -r FILE -T fields -e udp.payload`; and each line to a \
+         file: `xxd -r -p`", .0.display()
+    )]
+    Capture(PathBuf),
     /// The lines cannot be written.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -67,11 +74,20 @@ impl Unexplained {
     /// How the program ends.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreadable { key: DATAGRAM, .. } | Self::Output(_) => FAILURE,
+            Self::Unreadable { key: DATAGRAM, .. } | Self::Capture(_) | Self::Output(_) => FAILURE,
             Self::Unreadable { .. } | Self::Password | Self::Keys(_) => CONFIGURATION,
         }
     }
 }
+
+/// How files of tcpdump begin: pcap in both byte orders, to the microsecond and to the nanosecond, and pcapng.
+const CAPTURES: [[u8; 4]; 5] = [
+    [0xa1, 0xb2, 0xc3, 0xd4],
+    [0xd4, 0xc3, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0x3c, 0x4d],
+    [0x4d, 0x3c, 0xb2, 0xa1],
+    [0x0a, 0x0d, 0x0d, 0x0a],
+];
 
 /// How an argument is named among the settings.
 const DATAGRAM: &str = "FILE";
@@ -88,6 +104,9 @@ pub fn explain(
     let mut memories = BTreeMap::new();
     for file in files {
         let payload = read(DATAGRAM, file)?;
+        if CAPTURES.iter().any(|magic| payload.starts_with(magic)) {
+            return Err(Unexplained::Capture(file.clone()));
+        }
         pipeline.replay = memories.remove(&payload).unwrap_or_else(|| memory(settings));
         let received = pipeline.receive(Datagram::new(from, &payload), at);
         let outcome = received.and_then(|knock| pipeline.decide(knock, at));

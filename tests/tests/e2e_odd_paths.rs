@@ -52,6 +52,21 @@ fn a_datagram_is_explained_whatever_its_file_is_called() {
 }
 
 #[test]
+fn a_file_of_tcpdump_is_named_as_such_and_not_judged_as_a_knock() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    for magic in [[0xd4, 0xc3, 0xb2, 0xa1], [0x0a, 0x0d, 0x0d, 0x0a]] {
+        let file = daemon.file("knock.pcap");
+        fs::write(&file, [&magic[..], &[0; 1200]].concat()).unwrap();
+        let mut command = program("sknockd");
+        command.args(["explain", "--from", "192.0.2.7", "--config"]).arg(daemon.file("config.ini"));
+        let (code, out, err) = outcome(command.arg(&file));
+        assert_eq!((code, &*out), (Some(1), ""), "{err}");
+        assert!(err.contains("is a packet capture") && err.contains("tshark"), "{err}");
+    }
+}
+
+#[test]
 fn a_configuration_whose_name_is_not_utf_8_is_refused_with_what_to_do() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));

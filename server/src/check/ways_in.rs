@@ -11,8 +11,9 @@ use crate::config::{FirewallPolicy, Settings};
 /// More are not told, of each port.
 const MAX_LISTED: usize = 5;
 
-const REMEDY: &str = "Start with `sknockd run --confirm 120` and keep this connection until a \
-                      knock has worked, or add the port to alwaysOpenPorts";
+const REMEDY: &str = "Start with `sknockd run --confirm 120`, or with `sknockd reload --confirm 120` \
+                      where a server runs, and keep this connection until a knock has worked. Or \
+                      add the port to alwaysOpenPorts";
 
 /// Adds what there is to be told of the administrator's own connection. Where that is not known, of all.
 pub(super) fn examine(settings: &Settings, host: &Host, findings: &mut Vec<Finding>) {
