@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sknock_types::{from_hex, hex};
 
 use crate::AuthorityError;
 
@@ -37,7 +38,7 @@ impl RandomSerial {
 
 impl fmt::Display for RandomSerial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -51,17 +52,7 @@ impl FromStr for RandomSerial {
 
     /// Reads 32 hexadecimal digits of either case; colons between them, as openssl prints, are fine.
     fn from_str(text: &str) -> Result<Self, NotASerial> {
-        let digits: Vec<u8> = text
-            .chars()
-            .filter(|&character| character != ':')
-            .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
-            .collect::<Option<_>>()
-            .ok_or(NotASerial)?;
-        let bytes: Vec<u8> =
-            digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, d| byte << 4 | d)).collect();
-        if digits.len() != 2 * LENGTH {
-            return Err(NotASerial);
-        }
+        let bytes = from_hex(&text.replace(':', "")).ok_or(NotASerial)?;
         bytes.try_into().map(Self).map_err(|_| NotASerial)
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use if_addrs::IfAddr;
 use sknock_protocol::v2::ClaimedAddress;
+use sknock_types::is_claimable;
 
 /// A network that one of our interfaces is on.
 #[derive(Clone, Copy, Debug)]
@@ -66,27 +67,6 @@ pub(crate) fn choose(
 /// The family in which a server at `destination` sees us.
 pub(crate) fn seen_as_v4(destination: IpAddr) -> bool {
     destination.is_ipv4() || is_nat64(destination)
-}
-
-/// Whether a server may accept this address in a knock: no unspecified, multicast, loopback,
-/// link-local or v4-mapped one.
-pub(crate) fn is_claimable(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            !(v4.is_unspecified()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_broadcast())
-        }
-        IpAddr::V6(v6) => {
-            !(v6.is_unspecified()
-                || v6.is_loopback()
-                || v6.is_unicast_link_local()
-                || v6.is_multicast()
-                || v6.to_ipv4_mapped().is_some())
-        }
-    }
 }
 
 /// Whether this is reachable from everywhere and so is not translated on the way: IANA's registry

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sknock_protocol::Service;
+use sknock_types::is_claimable;
 
 use crate::clock::{self, Timer};
 use crate::knock_once::{NotSent, Sent};
-use crate::{Address, Client, Granted, KnockError, Tried, address, resolve};
+use crate::{Address, Client, Granted, KnockError, Tried, resolve};
 
 /// Attempts in progress.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl<'a> Retry<'a> {
         let options = &client.options;
         options.check(services)?;
         if let Address::Ip(claimed) = options.address
-            && !address::is_claimable(claimed)
+            && !is_claimable(claimed)
         {
             return Err(KnockError::Address(claimed));
         }

@@ -6,6 +6,8 @@ pub(crate) mod rate;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sknock_types::is_grantable;
+
 pub use self::deny_reason::DenyReason;
 use crate::{
     BootInstant, Capacity, GrantKey, GrantLabel, GrantRequest, GrantTable, Pace, Party, PortRange,
@@ -96,7 +98,7 @@ impl Ceiling {
     }
 
     fn ports(&self, grant_request: &GrantRequest) -> Result<Vec<(Transport, u16)>, DenyReason> {
-        let wanted: usize = grant_request.services.iter().map(PortRange::width).sum();
+        let wanted: usize = grant_request.services.iter().map(|one| usize::from(one.width())).sum();
         if wanted == 0 || wanted > MAX_PORTS {
             return Err(DenyReason::Ports);
         }
@@ -125,26 +127,14 @@ impl Ceiling {
     }
 }
 
-/// The same as of a knock that was verified (`sknock-protocol`, `v2/address.rs`), which this crate cannot ask. A
-/// loopback address passes, as a host may knock at itself; it gets no door.
+/// One address, or one of each family, that may get a grant.
 fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), DenyReason> {
     let families_differ = match addresses {
         [_] => true,
         [one, other] => one.is_ipv4() != other.is_ipv4(),
         _ => false,
     };
-    let possible = |address: &IpAddr| match address {
-        IpAddr::V4(v4) => {
-            !(v4.is_unspecified() || v4.is_multicast() || v4.is_link_local() || v4.is_broadcast())
-        }
-        IpAddr::V6(v6) => {
-            !(v6.is_unspecified()
-                || v6.is_multicast()
-                || v6.is_unicast_link_local()
-                || v6.to_ipv4_mapped().is_some())
-        }
-    };
-    if families_differ && addresses.iter().all(possible) {
+    if families_differ && addresses.iter().copied().all(is_grantable) {
         Ok(())
     } else {
         Err(DenyReason::Address)

@@ -2,44 +2,7 @@
 
 use std::fmt;
 
-/// A certificate's serial number: its bytes without leading zeros, 0..=20 of them (RFC 5280, 4.1.2.2). None is
-/// the number 0, and is printed as `00`.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Serial {
-    length: u8,
-    bytes: [u8; Self::MAX_LEN],
-}
-
-impl Serial {
-    /// The longest serial number, in bytes.
-    pub const MAX_LEN: usize = 20;
-
-    /// These bytes, or nothing if they are more than a serial number may have.
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        let (length, bytes) = padded(bytes)?;
-        Some(Self { length, bytes })
-    }
-
-    /// Only the bytes that count.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
-    }
-}
-
-impl fmt::Debug for Serial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Serial({self})")
-    }
-}
-
-impl fmt::Display for Serial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.length == 0 {
-            return f.write_str("00");
-        }
-        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
+use sknock_types::{Serial, hex};
 
 /// A certificate: its issuer, as the beginning of a hash, and its serial number.
 ///
@@ -60,13 +23,8 @@ impl CertId {
     pub const ISSUER: usize = 12;
 
     /// Nobody: of an element that does not say whose it is. Sorts before every other holder.
-    pub const UNKNOWN: Self = Self {
-        issuer: [0; Self::ISSUER],
-        serial: Serial { length: 0, bytes: [0; Serial::MAX_LEN] },
-    };
-}
+    pub const UNKNOWN: Self = Self { issuer: [0; Self::ISSUER], serial: Serial::ZERO };
 
-impl CertId {
     /// The serial number in hexadecimal digits; empty for nobody.
     pub fn serial_text(&self) -> String {
         if *self == Self::UNKNOWN { String::new() } else { self.serial.to_string() }
@@ -77,17 +35,15 @@ impl CertId {
         Self { issuer, ..Self::UNKNOWN }
     }
 
-    /// Sorts after every certificate of this issuer: no serial number is as long.
+    /// Sorts after every certificate of this issuer.
     pub(crate) fn after(issuer: [u8; Self::ISSUER]) -> Self {
-        let serial = Serial { length: u8::MAX, bytes: [u8::MAX; Serial::MAX_LEN] };
-        Self { issuer, serial }
+        Self { issuer, serial: Serial::AFTER_ALL }
     }
 }
 
 impl fmt::Display for CertId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.issuer.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, ":{}", self.serial)
+        write!(f, "{}:{}", hex(&self.issuer), self.serial)
     }
 }
 
@@ -114,8 +70,9 @@ impl OwnerName {
 
     /// These bytes, or nothing if they are too many.
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        let (length, bytes) = padded(bytes)?;
-        Some(Self { length, bytes })
+        let mut all = [0; Self::MAX_LEN];
+        all.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self { length: u8::try_from(bytes.len()).ok()?, bytes: all })
     }
 
     /// Only the bytes that count.
@@ -144,12 +101,6 @@ impl fmt::Display for OwnerName {
     }
 }
 
-fn padded<const N: usize>(bytes: &[u8]) -> Option<(u8, [u8; N])> {
-    let mut all = [0; N];
-    all.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some((u8::try_from(bytes.len()).ok()?, all))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,8 +127,6 @@ mod tests {
 
     #[test]
     fn too_long_is_refused() {
-        assert!(Serial::new(&[1; 20]).is_some());
-        assert!(Serial::new(&[1; 21]).is_none());
         assert!(OwnerName::new(&[b'a'; 65]).is_none());
     }
 }

@@ -1,9 +1,9 @@
 //! The comment on a grant's element: which knock, whose, so that `nft list` and a restarted gate can
 //! tell without any file.
 
-use std::fmt::Write as _;
+use sknock_types::{Serial, from_hex, hex};
 
-use crate::{CertId, OwnerName, Serial};
+use crate::{CertId, OwnerName};
 
 /// The longest comment, in bytes: nft's `NFTNL_UDATA_COMMENT_MAXLEN` (128) less its terminator.
 pub const MAX_COMMENT: usize = 127;
@@ -22,13 +22,8 @@ pub struct GrantLabel {
 impl GrantLabel {
     /// `k=<16 hex> i=<24 hex> s=<serial hex> n=<name, cut and cleaned>`, at most [`MAX_COMMENT`] bytes.
     pub fn comment(&self) -> String {
-        let knock = u64::from_be_bytes(self.knock);
-        let mut comment = format!("k={knock:016x} i=");
-        for byte in self.cert.issuer {
-            // Into a string it cannot fail.
-            let _ = write!(comment, "{byte:02x}");
-        }
-        let _ = write!(comment, " s={} n=", self.cert.serial);
+        let (knock, issuer) = (hex(&self.knock), hex(&self.cert.issuer));
+        let mut comment = format!("k={knock} i={issuer} s={} n=", self.cert.serial);
         // A clean name is ASCII, so it may be cut anywhere.
         let room = MAX_COMMENT.saturating_sub(comment.len());
         comment.extend(self.name.clean().chars().take(room));
@@ -42,11 +37,11 @@ impl GrantLabel {
         let (issuer, rest) = rest.split_once(" s=")?;
         let (serial, name) = rest.split_once(" n=")?;
         let cert = CertId {
-            issuer: unhex(issuer)?.try_into().ok()?,
-            serial: if serial == "00" { Serial::new(&[])? } else { Serial::new(&unhex(serial)?)? },
+            issuer: from_hex(issuer)?.try_into().ok()?,
+            serial: if serial == "00" { Serial::ZERO } else { Serial::new(&from_hex(serial)?)? },
         };
-        let label =
-            Self { knock: unhex(knock)?.try_into().ok()?, cert, name: OwnerName::truncated(name) };
+        let knock = from_hex(knock)?.try_into().ok()?;
+        let label = Self { knock, cert, name: OwnerName::truncated(name) };
         (label.comment() == comment).then_some(label)
     }
 
@@ -76,19 +71,10 @@ impl GrantLabel {
     }
 }
 
-fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|n| u8::try_from(n).ok());
-    let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };
-    pairs.iter().map(|&[high, low]| Some(nibble(high)? << 4 | nibble(low)?)).collect()
-}
-
 impl std::fmt::Display for GrantLabel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut knock = String::new();
-        for byte in self.knock {
-            write!(knock, "{byte:02x}")?;
-        }
-        write!(f, "knock={knock} certificate={} name={}", self.cert, self.name)
+        let Self { knock, cert, name } = self;
+        write!(f, "knock={} certificate={cert} name={name}", hex(knock))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sknock_types::hex;
+
 use crate::{ApprovedGrant, CertId, DenyReason, FirewallError, GrantLabel, Response};
 
 /// What the gate did.
@@ -94,8 +96,7 @@ impl fmt::Display for Outcome {
                 })
             }
             Self::ClosedIssuer { issuer, certs, count } => {
-                write!(f, "closed {count} grants of {certs} certificates of CA ")?;
-                issuer.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                write!(f, "closed {count} grants of {certs} certificates of CA {}", hex(issuer))
             }
             Self::Issuer(_) => f.write_str("CA registered"),
             Self::OnTrial => f.write_str("refused: a trial is active"),

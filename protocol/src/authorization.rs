@@ -14,7 +14,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::X509Certificate;
 
-use crate::service::{self, Service, Transport};
+use crate::{Service, Transport, service};
 
 /// The type of the otherName, as the numbers of its object identifier.
 pub const OTHER_NAME_OID: [u64; 7] = [1, 3, 6, 1, 4, 1, 19518];

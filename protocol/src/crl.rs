@@ -24,7 +24,6 @@ pub use list::{CrlHeader, FUTURE_SLACK, RevocationList};
 pub use mark::CrlMark;
 pub use scope::Scope;
 pub(crate) use scope::{PathCertificate, PointName, TrustPath};
-pub(crate) use serials::MAX_LENGTH as LONGEST_SERIAL;
 
 use crate::{CertificateId, Issuer, IssuerId, Refusal, Timestamp, TrustStore};
 

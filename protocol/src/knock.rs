@@ -4,6 +4,8 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use sknock_types::hex;
+
 use crate::answer::AnswerKey;
 use crate::trust::VerifiedCertificate;
 use crate::{Refusal, Revocation, Service, Subject, Timestamp};
@@ -151,7 +153,7 @@ impl KnockId {
 impl fmt::Display for KnockId {
     /// The first 8 bytes as 16 hexadecimal digits: how logs and `status` name a knock.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0[..8]))
     }
 }
 

@@ -2,12 +2,12 @@
 //! who was not. Names come from certificates; they are cut, and the log's format escapes them. Secrets never come here.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 
 use sknock_gate::Response;
 use sknock_protocol::{KnockId, Refusal, Service, Subject, Timestamp};
+use sknock_types::hex;
 use tracing::{info, trace, warn};
 
 use crate::gate_client::ActiveGrant;
@@ -202,14 +202,6 @@ fn serial(bytes: &[u8]) -> String {
     if bytes.is_empty() { hex(&[0]) } else { hex(bytes) }
 }
 
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,10 +213,5 @@ mod tests {
             let all = known_of(threads) * u32::try_from(threads).unwrap();
             assert!((300..=400).contains(&all), "{threads} threads: {all}");
         }
-    }
-
-    #[test]
-    fn bytes_read_as_hexadecimal() {
-        assert_eq!(hex(&[0, 0x1f, 0xff]), "001fff");
     }
 }

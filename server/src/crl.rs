@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sknock_protocol::{IssuerId, Revocation, RevocationList, RevocationLists, Timestamp, Verifier};
+use sknock_types::hex;
 use tracing::{info, warn};
 
 pub use self::attempt::{Attempt, Sighted};
@@ -34,7 +35,6 @@ pub use self::fetch::{FetchError, MAX_LIST, Timeouts};
 use self::fetch_set::{FetchResult, FetchSet};
 pub(crate) use self::file::MOST as MAX_SAVED;
 pub use self::redirect::RedirectRefused;
-use crate::audit::hex;
 use crate::clock;
 use crate::config::RevocationSettings;
 use crate::crl_marks::CrlMarks;

@@ -6,9 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
-use sknock_gate::{
-    CertId, GrantLabel, GrantRequest, OwnerName, PortRange, Request, Response, Serial, Transport,
-};
+use sknock_gate::{CertId, GrantLabel, GrantRequest, OwnerName, Request, Response, Serial};
 use sknock_protocol::{CertificateId, CrlMark, IssuerId};
 
 use crate::crl_marks;
@@ -230,16 +228,12 @@ fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
 
 /// The grant in the gate's own terms; nothing if the gate has none for it.
 fn grant_request(grant: &Grant) -> Option<GrantRequest> {
-    let services = grant.services().iter().map(|service| {
-        let transport = Transport::from_number(service.transport() as u8)?;
-        PortRange::new(transport, service.first(), service.last())
-    });
     let mut knock = [0; 8];
     knock.copy_from_slice(&grant.id().0[..8]);
     let cert = cert_id(&grant.subject().certificate)?;
     Some(GrantRequest {
         addresses: grant.claim().all().collect(),
-        services: services.collect::<Option<_>>()?,
+        services: grant.services().to_vec(),
         seconds: u32::try_from(grant.lifetime().as_secs()).unwrap_or(u32::MAX),
         single_use: grant.single_use(),
         label: GrantLabel { knock, cert, name: OwnerName::truncated(&grant.subject().name) },

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use sknock_gate::{Change, Firewall, FirewallError, GrantElement, GrantKey, GrantLabel, OwnerName};
+use sknock_types::hex;
 
-use crate::audit::hex;
 use crate::control::Closed;
 use crate::control::client::{ControlError, ask};
 use crate::control::messages::{ControlRequest, ControlResponse, ListedGrant};

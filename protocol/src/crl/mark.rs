@@ -4,6 +4,8 @@
 use core::cmp::Ordering;
 use core::fmt;
 
+use sknock_types::hex;
+
 use crate::Timestamp;
 
 /// When a list was made, and its number. The date comes first: the number only orders lists of one second,
@@ -56,13 +58,9 @@ impl CrlMark {
 /// `number 1f (made 1782864000 s after 1970)`
 impl fmt::Display for CrlMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("number ")?;
-        let digits = crate::der::without_leading_zeros(&self.number);
-        if digits.is_empty() {
-            f.write_str("0")?;
-        }
-        digits.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, " (made {} s after 1970)", self.made)
+        let digits = hex(crate::der::without_leading_zeros(&self.number));
+        let number = if digits.is_empty() { "0" } else { &digits };
+        write!(f, "number {number} (made {} s after 1970)", self.made)
     }
 }
 

@@ -1,16 +1,15 @@
 //! Serial numbers in little memory: 20 bytes each, sorted. A million take 20 MB.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
+
+use sknock_types::{Serial, hex};
 
 use super::CrlError;
 use crate::der::without_leading_zeros;
 
-/// The longest serial number that RFC 5280 (4.1.2.2) allows, in bytes.
-pub(crate) const MAX_LENGTH: usize = 20;
-
 /// A set of serial numbers, each right-aligned: leading zeros mean nothing.
 #[derive(Eq, PartialEq)]
-pub(super) struct Serials(Vec<[u8; MAX_LENGTH]>);
+pub(super) struct Serials(Vec<[u8; Serial::MAX_LEN]>);
 
 impl Serials {
     pub(super) fn with_room(count: usize) -> Self {
@@ -54,18 +53,13 @@ impl fmt::Debug for Serials {
 fn beginning(serial: &[u8]) -> String {
     const MOST: usize = 32;
     let dots = if serial.len() > MOST { "..." } else { "" };
-    let digits = serial.iter().take(MOST).fold(String::new(), |mut text, byte| {
-        // Into a string it cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    digits + dots
+    hex(serial.get(..MOST).unwrap_or(serial)) + dots
 }
 
-fn aligned(serial: &[u8]) -> Option<[u8; MAX_LENGTH]> {
+fn aligned(serial: &[u8]) -> Option<[u8; Serial::MAX_LEN]> {
     let serial = without_leading_zeros(serial);
-    let mut aligned = [0; MAX_LENGTH];
-    let room = aligned.get_mut(MAX_LENGTH.checked_sub(serial.len())?..)?;
+    let mut aligned = [0; Serial::MAX_LEN];
+    let room = aligned.get_mut(Serial::MAX_LEN.checked_sub(serial.len())?..)?;
     room.copy_from_slice(serial);
     Some(aligned)
 }

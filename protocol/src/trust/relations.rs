@@ -1,8 +1,9 @@
 //! How the authorities stand to each other: who has signed whose certificate, and who by that is an
 //! anchor. Signatures decide, as several may have one name.
 
-use core::fmt::Write as _;
 use std::collections::BTreeSet;
+
+use sknock_types::hex;
 
 use super::Issuer;
 use super::signature::IssuerSignature;
@@ -23,12 +24,8 @@ pub(super) fn settle(all: &mut [ParsedIssuer<'_>]) {
             issuer.signed_by = signed_by;
         }
         if has_a_twin {
-            issuer.name.push_str(" (CA certificate ");
-            for byte in &issuer.serial {
-                // Into a string it cannot fail.
-                let _ = write!(issuer.name, "{byte:02x}");
-            }
-            issuer.name.push(')');
+            let (name, serial) = (&issuer.name, hex(&issuer.serial));
+            issuer.name = format!("{name} (CA certificate {serial})");
         }
     }
 }

@@ -4,13 +4,14 @@ use core::fmt;
 
 use aws_lc_rs::signature::ParsedPublicKey;
 use pki_types::alg_id;
+use sknock_types::Serial;
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::oid_registry::OID_X509_EXT_CRL_DISTRIBUTION_POINTS;
 use x509_parser::prelude::X509Certificate;
 use x509_parser::time::ASN1Time;
 
 use super::{Usage, signature};
-use crate::crl::{self, PathCertificate, PointName, TrustPath};
+use crate::crl::{PathCertificate, PointName, TrustPath};
 use crate::{CertificateId, IssuerId, Refusal, Subject, Timestamp, authorization, der};
 
 /// A certificate whose paths are verified. Not looked up on any revocation list.
@@ -127,7 +128,7 @@ fn path(leaf: &X509Certificate<'_>, found: &FoundPath) -> Option<TrustPath> {
         not_after = not_after.min(PathValidity::of(&intermediate).not_after);
     }
     certificates.push(below.signed_by(found.anchor));
-    let can_be_named = |one: &PathCertificate| one.id.serial.len() <= crl::LONGEST_SERIAL;
+    let can_be_named = |one: &PathCertificate| one.id.serial.len() <= Serial::MAX_LEN;
     certificates.iter().all(can_be_named).then_some(TrustPath { certificates, not_after })
 }
 

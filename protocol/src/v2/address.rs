@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, SocketAddr};
 
+use sknock_types::{is_claimable, is_grantable};
+
 use super::{ClaimedAddress, KnockRequest};
 use crate::{AddressClaim, KnockRules, Refusal};
 
@@ -25,9 +27,8 @@ pub(crate) fn claim(
     if let Some(second) = wish.second {
         check_second(second, source, rules)?;
     }
-    // Nobody signs a loopback address: it says nothing about who is meant. But this host may knock
-    // at itself with an unsigned one: `lo` is never filtered, so nothing is gained or lost by it.
-    if !is_usable(source) && (signed || !source.is_loopback()) {
+    let usable = if signed { is_claimable(source) } else { is_grantable(source) };
+    if !usable {
         return Err(Refusal::AddressUnusable);
     }
     Ok(AddressClaim { first: source, signed, second: wish.second })
@@ -41,21 +42,10 @@ fn check_second(second: IpAddr, source: IpAddr, rules: &KnockRules) -> Result<()
     if !rules.second_address {
         return Err(Refusal::SecondAddress);
     }
-    if !is_usable(second) {
+    if !is_claimable(second) {
         return Err(Refusal::AddressUnusable);
     }
     Ok(())
-}
-
-/// Whether one host, wherever it is, can have this address.
-fn is_usable(address: IpAddr) -> bool {
-    let everywhere = address.is_unspecified() || address.is_multicast() || address.is_loopback();
-    let here = match address {
-        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    let disguised = address.to_canonical() != address;
-    !(everywhere || here || disguised)
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use sknock_gate::{ClosedGrant, GrantLabel};
-
-use crate::audit::hex;
+use sknock_types::hex;
 
 /// How many grants are listed one by one: at most 700 bytes each.
 const MAX_SHOWN: usize = 150;

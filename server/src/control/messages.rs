@@ -9,10 +9,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use sknock_gate::{GrantElement, GrantKey, Transport};
+use sknock_types::hex;
 
 use super::Closed;
 use super::mistake::Mistake;
-use crate::audit::hex;
 use crate::grants::GrantFilter;
 
 /// The version of these messages. Another one is answered with [`Mistake::UnknownVersion`].
@@ -236,11 +236,7 @@ impl ListedKey {
     /// As the gate has it; nothing if there is no such service.
     pub fn grant_key(&self) -> Option<GrantKey> {
         let (transport, port) = self.service.split_once('/')?;
-        let transport = match transport {
-            "tcp" => Transport::Tcp,
-            "udp" => Transport::Udp,
-            _ => return None,
-        };
+        let transport = Transport::from_name(transport)?;
         let Self { address, single_use, .. } = *self;
         Some(GrantKey { address, transport, port: port.parse().ok()?, single_use })
     }

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use sknock_gate::BootInstant;
 use sknock_protocol::{FUTURE_SLACK, Timestamp};
+use sknock_types::hex;
 use tracing::{info, warn};
 
 use self::store::MarkStore;
-use crate::audit::hex;
 use crate::crl_marks::{self, CrlMarks, MarkRecord};
 use crate::log::RateLimit;
 

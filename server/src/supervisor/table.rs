@@ -23,9 +23,9 @@ pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
             config::FirewallPolicy::Reject => FirewallPolicy::Reject,
             config::FirewallPolicy::Drop => FirewallPolicy::Drop,
         },
-        protected: ranges(&firewall.protected),
-        always_open: ranges(&firewall.always_open),
-        knock_ports: ranges(&settings.knocks.ports),
+        protected: firewall.protected.clone(),
+        always_open: firewall.always_open.clone(),
+        knock_ports: settings.knocks.ports.clone(),
         knock_lengths: knock_lengths(settings),
         capture: match settings.knocks.intake {
             Intake::Socket => KnockCapture::Socket,
@@ -71,7 +71,7 @@ pub(crate) fn ceiling(settings: &Settings) -> Ceiling {
     let grants = &settings.grants;
     let mut services = match grants.services.as_slice() {
         [] => all_ports().collect(),
-        some => ranges(some),
+        some => some.to_vec(),
     };
     for knocks in table_spec(settings).dedicated_knock_ports() {
         services = services.iter().flat_map(|service| service.without(knocks)).collect();
@@ -103,14 +103,6 @@ pub(crate) fn summary(settings: &Settings) -> String {
         ([], open) => format!("{policy} everything except {}", list(open)),
         (protected, _) => format!("{policy} {}", list(protected)),
     }
-}
-
-fn ranges(services: &[Service]) -> Vec<PortRange> {
-    let range = |service: &Service| {
-        let transport = Transport::from_number(service.transport() as u8)?;
-        PortRange::new(transport, service.first(), service.last())
-    };
-    services.iter().filter_map(range).collect()
 }
 
 fn all_ports() -> impl Iterator<Item = PortRange> {

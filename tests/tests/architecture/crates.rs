@@ -18,6 +18,7 @@ const LICENCES: &[(&str, &str)] = &[
     ("sknock-server", "GPL-3.0-or-later"),
     ("sknock-storage", "MIT OR Apache-2.0"),
     ("sknock-tests", "GPL-3.0-or-later"),
+    ("sknock-types", "MIT OR Apache-2.0"),
 ];
 
 #[test]

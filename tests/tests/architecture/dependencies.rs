@@ -10,6 +10,7 @@ use crate::locked::Locked;
 
 /// Each crate that users run or link, and all that it may name in `[dependencies]`.
 const DIRECT: &[(&str, &[&str])] = &[
+    ("sknock-types", &[]),
     (
         "sknock-protocol",
         &[
@@ -22,13 +23,14 @@ const DIRECT: &[(&str, &[&str])] = &[
             "rustls-webpki",
             "sha1",
             "sha2",
+            "sknock-types",
             "thiserror",
             "time",
             "x509-parser",
             "zeroize",
         ],
     ),
-    ("sknock-gate", &["libc", "mnl", "nftnl", "nftnl-sys", "nix"]),
+    ("sknock-gate", &["libc", "mnl", "nftnl", "nftnl-sys", "nix", "sknock-types"]),
     ("sknock-storage", &["crc32fast", "libc", "nix"]),
     (
         "sknock-server",
@@ -50,6 +52,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "sknock-gate",
             "sknock-protocol",
             "sknock-storage",
+            "sknock-types",
             "strsim",
             "thiserror",
             "tokio",
@@ -67,6 +70,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "rustix",
             "rustls-pki-types",
             "sknock-protocol",
+            "sknock-types",
             "thiserror",
             "zeroize",
         ],
@@ -89,6 +93,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "serde_json",
             "sknock-protocol",
             "sknock-storage",
+            "sknock-types",
             "thiserror",
             "time",
             "x509-parser",
@@ -113,6 +118,7 @@ const GATE: &[&str] = &[
     "nftnl",
     "nftnl-sys",
     "nix",
+    "sknock-types",
 ];
 
 /// What runs while it is built: build scripts that find the libraries and the compiler's abilities.

@@ -8,7 +8,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every folder with Rust code of ours; `fuzz` is a workspace of its own.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
+    "types",
     "protocol",
     "gate",
     "storage",
@@ -43,8 +44,16 @@ pub(crate) struct Source {
 impl Source {
     /// Whether it goes into a program, not into a test.
     pub(crate) fn is_product(&self) -> bool {
-        let product =
-            ["protocol/", "gate/", "storage/", "server/", "client-lib/", "client-cli/", "certs/"];
+        let product = [
+            "types/",
+            "protocol/",
+            "gate/",
+            "storage/",
+            "server/",
+            "client-lib/",
+            "client-cli/",
+            "certs/",
+        ];
         let test = self.path.ends_with("/tests.rs") || !self.path.contains("/src/");
         product.iter().any(|folder| self.path.starts_with(folder)) && !test
     }

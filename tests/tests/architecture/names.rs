@@ -47,14 +47,13 @@ fn no_item_has_an_empty_name() {
 const C_API: &str = "the C library's; the names in sknock.h are made of it";
 
 /// Types that have one name and one meaning, and are written twice.
-const TWICE: [(&str, &str); 7] = [
+const TWICE: [(&str, &str); 6] = [
     ("Client", C_API),
     ("Identity", C_API),
     ("Outcome", C_API),
     ("Verified", C_API),
     ("FirewallPolicy", "the word of config.ini, and the rule that the gate makes of it"),
     ("OnRevoke", "the word of config.ini, and the rule that the gate makes of it"),
-    ("Transport", "protocol and gate depend on nothing in common"),
 ];
 
 #[test]

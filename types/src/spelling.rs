@@ -1,9 +1,9 @@
 //! Services as people write them: what is clear is read, and for the rest it is said how it is written.
-//! Certificates and knocks are read to the letter, by `Service`'s own `FromStr`.
+//! Certificates and knocks are read to the letter, by [`PortRange`]'s own `FromStr`.
 
-use std::fmt;
+use core::fmt;
 
-use crate::{NotAService, Service};
+use crate::ports::{NotAService, PortRange};
 
 /// A text is no service as it is written here.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,9 +13,9 @@ pub enum Misspelt {
     /// The word `ssh`, with a transport or without.
     Ssh,
     /// Several services in one word.
-    Several(Vec<Service>),
+    Several(Vec<PortRange>),
     /// Another form of this one.
-    Meant(Service),
+    Meant(PortRange),
     /// No service at all.
     Other(NotAService),
 }
@@ -37,9 +37,9 @@ impl fmt::Display for Misspelt {
     }
 }
 
-impl std::error::Error for Misspelt {}
+impl core::error::Error for Misspelt {}
 
-impl Service {
+impl PortRange {
     /// Reads `tcp/22` or `udp/60000-60010`, also in upper case.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Service {
 
 fn meant(text: &str) -> Option<Misspelt> {
     let parts = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty());
-    let services: Result<Vec<Service>, _> = parts.map(str::parse).collect();
+    let services: Result<Vec<PortRange>, _> = parts.map(str::parse).collect();
     match services.as_deref() {
         Ok([service]) => return Some(Misspelt::Meant(*service)),
         Ok([_, _, ..]) => return services.ok().map(Misspelt::Several),
@@ -90,8 +90,8 @@ mod tests {
 
     #[test]
     fn what_is_clear_is_read_and_the_rest_is_told() {
-        let told = |text: &str| Service::spelt(text).map_err(|error| error.to_string());
-        assert_eq!(told("TCP/22"), Ok(Service::tcp(22).unwrap()));
+        let told = |text: &str| PortRange::spelt(text).map_err(|error| error.to_string());
+        assert_eq!(told("TCP/22"), Ok(PortRange::tcp(22).unwrap()));
         for (text, expected) in [
             ("22", "write tcp/22 or udp/22"),
             ("22/tcp", "write tcp/22"),
