@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
 use sknock_server::intake::packet::{self, SkippedPacket, UdpPacket};
-use sknock_server::intake::packet_payload;
+use sknock_netfilter::nflog::packet_payload;
 
 const UDP: u8 = 17;
 

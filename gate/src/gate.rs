@@ -11,7 +11,7 @@ mod trial;
 use std::collections::BTreeSet;
 
 use self::saving::{GrantStore, Restored, UnknownElements};
-use crate::conntrack::baseline::ConnectionBaseline;
+use crate::baseline::ConnectionBaseline;
 use crate::grant_file::event::SavedEvent;
 use crate::{
     ApprovedGrant, BlockedFlows, BootInstant, Ceiling, CertId, Change, DenyReason, ExpiredGrants,

@@ -4,7 +4,12 @@ use std::ffi::CStr;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::{FlowKey, GrantLabel, Transport};
+use sknock_netfilter::flow::FlowKey;
+use sknock_netfilter::nft::rule::AddressSet;
+use sknock_netfilter::nft::set::Element;
+use sknock_types::Transport;
+
+use crate::label::GrantLabel;
 
 /// One address may reach one port.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -57,6 +62,11 @@ impl GrantSet {
         }
     }
 
+    /// The set with this name, which ends with its terminator.
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|set| set.name().to_bytes_with_nul() == name)
+    }
+
     /// Whether its addresses are IPv6.
     pub fn is_v6(self) -> bool {
         matches!(self, Self::Grant6 | Self::Single6)
@@ -68,7 +78,43 @@ impl GrantSet {
     }
 }
 
+impl From<GrantSet> for AddressSet {
+    fn from(set: GrantSet) -> Self {
+        Self { name: set.name(), v6: set.is_v6() }
+    }
+}
+
+impl GrantElement {
+    /// As the kernel keeps it.
+    pub(crate) fn encode(&self) -> Element {
+        Element {
+            key: self.grant_key.key(),
+            remaining: Some(self.remaining),
+            userdata: self.label.userdata(),
+        }
+    }
+
+    /// The elements of `set` that the kernel has listed. One without a timeout has "for ever" left, one
+    /// without a comment of ours was added by somebody else.
+    pub(crate) fn read_all(set: GrantSet, listed: Vec<Element>) -> impl Iterator<Item = Self> {
+        listed.into_iter().filter_map(move |raw| {
+            Some(Self {
+                grant_key: GrantKey::from_key(set, &raw.key)?,
+                remaining: raw.remaining.unwrap_or(Duration::MAX),
+                label: GrantLabel::from_userdata(&raw.userdata)
+                    .unwrap_or_else(GrantLabel::unlabelled),
+            })
+        })
+    }
+}
+
 impl GrantKey {
+    /// The grants of a flow: one for many connections, one for single use.
+    pub(crate) fn both_of(flow: &FlowKey) -> [Self; 2] {
+        let FlowKey { address, transport, port } = *flow;
+        [false, true].map(|single_use| Self { address, transport, port, single_use })
+    }
+
     /// The set that holds it.
     pub fn set(&self) -> GrantSet {
         match (self.address, self.single_use) {

@@ -58,7 +58,7 @@ impl GrantTable {
 
     /// Whether anybody but `except` may use this way, once or more often.
     pub fn is_held(&self, flow: &FlowKey, except: Option<&CertId>) -> bool {
-        flow.grant_keys().iter().any(|grant_key| self.longest(grant_key, except).is_some())
+        GrantKey::both_of(flow).iter().any(|grant_key| self.longest(grant_key, except).is_some())
     }
 
     /// The doors that are open and that `ceiling` forbids.
@@ -167,7 +167,7 @@ impl GrantTable {
 
     /// Forgets what `cert` has on this way, once or more often; what that was.
     pub(crate) fn remove_on_key(&mut self, flow: &FlowKey, cert: &CertId) -> Vec<GrantEntry> {
-        flow.grant_keys()
+        GrantKey::both_of(flow)
             .into_iter()
             .filter_map(|grant_key| self.0.take(&grant_key, cert))
             .collect()

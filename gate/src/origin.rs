@@ -12,7 +12,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
-use crate::nft::namespace_cookie;
+use sknock_netfilter::socket_option::namespace_cookie;
 
 /// A boot, and a network namespace in it.
 ///

@@ -1,5 +1,5 @@
-//! What the gate's table looks like: its chains as lists of lines, in order. Pure; `nft` turns each
-//! line into the kernel's expressions, and a line prints as nft would list it.
+//! What the gate's table looks like: its sets, and its chains as lists of rules, in order. Pure;
+//! `sknock_netfilter::nft` encodes them, and a rule prints as nft would list it.
 //!
 //! Whatever the kernel delivers to this host passes `input`, and what it passes on `forward`: there
 //! it has decided already, and nothing has to be guessed from an address.
@@ -7,20 +7,23 @@
 mod begun_here;
 pub(crate) mod block;
 pub(crate) mod capture;
-pub(crate) mod chain;
 mod fast_path;
 mod incoming;
 mod judge;
+pub(crate) mod part;
 mod refuse;
-pub(crate) mod rule;
-mod text;
+pub(crate) mod sets;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Answers, KnockCapture, OnRevoke, PortRange, SourceLimit, Transport};
-use chain::{Chain, Part};
+use sknock_netfilter::nft::rule::Chain;
+use sknock_types::{PortRange, Transport};
+
+use block::OnRevoke;
+use capture::{Answers, KnockCapture, SourceLimit};
 use judge::Port;
+use part::Part;
 
 /// What happens to traffic that nobody let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,7 +70,7 @@ impl TableSpec {
     /// The table's chains, base chains first.
     pub fn chains(&self) -> Vec<Chain> {
         let mut chains = self.for_knocks();
-        chains.push(Chain::new(Part::Input, self.input()));
+        chains.push(Part::Input.chain(self.input()));
         if self.policy != FirewallPolicy::None {
             chains.extend(self.judging());
             chains.extend(self.translating());
@@ -79,7 +82,10 @@ impl TableSpec {
 
     /// As they are listed after one description has taken the place of another.
     fn base_chains_first(chains: &mut [Chain]) {
-        chains.sort_by_key(|chain| (chain.hook.is_none(), chain.hook.map(|_| chain.name.part)));
+        chains.sort_by_key(|chain| {
+            let place = || Part::BASES.iter().position(|part| part.is_of(chain));
+            (chain.hook.is_none(), chain.hook.and_then(|_| place()))
+        });
     }
 
     /// The same for rules from before a trial: the base chains first ask `self`, while the trial lasts.
@@ -88,24 +94,20 @@ impl TableSpec {
     /// long as these are in force; after that, either the gate installs the whole table from before
     /// at once, or nobody is alive to receive one.
     pub fn chains_on_trial(&self, before: Option<&Self>) -> Vec<Chain> {
-        let tried: Vec<Chain> = self.chains().into_iter().map(Chain::on_trial).collect();
-        let mut bases: Vec<Chain> = Part::BASES
-            .into_iter()
-            .filter_map(|part| {
-                let has = |chains: &[Chain]| chains.iter().any(|chain| chain.name.part == part);
-                let before = before.map(Self::chains).unwrap_or_default();
-                let lines = before.iter().find(|chain| chain.name.part == part);
-                let lines = lines.filter(|_| part != Part::Knocks);
-                let lines = lines.map(|chain| chain.lines.clone());
-                (has(&tried) || lines.is_some())
-                    .then(|| Chain::during_trial(part, has(&tried), lines.unwrap_or_default()))
-            })
-            .collect();
-        let inner = before.map(Self::chains).unwrap_or_default();
-        let mut chains: Vec<Chain> =
-            inner.into_iter().filter(|chain| chain.hook.is_none()).collect();
-        chains.extend(tried);
-        chains.append(&mut bases);
+        let tried: Vec<Chain> = self.chains().into_iter().map(part::on_trial).collect();
+        let before = before.map(Self::chains).unwrap_or_default();
+        let of = |part: Part, chains: &[Chain]| {
+            chains.iter().find(|chain| part.is_of(chain)).map(|chain| chain.lines.clone())
+        };
+        let base = |part: Part| {
+            let has_tried = of(part, &tried).is_some();
+            let lines = of(part, &before).filter(|_| part != Part::Knocks);
+            (has_tried || lines.is_some())
+                .then(|| part.during_trial(has_tried, lines.unwrap_or_default()))
+        };
+        let bases: Vec<Chain> = Part::BASES.into_iter().filter_map(base).collect();
+        let inner = before.into_iter().filter(|chain| chain.hook.is_none());
+        let mut chains: Vec<Chain> = inner.chain(tried).chain(bases).collect();
         Self::base_chains_first(&mut chains);
         chains
     }
@@ -115,57 +117,57 @@ impl TableSpec {
             return Vec::new();
         }
         let mut chains = vec![
-            Chain::new(Part::KnockMeter, self.knock_meter()),
-            Chain::new(Part::Knocks, self.knocks()),
-            Chain::new(Part::Answers, self.answers()),
+            Part::KnockMeter.chain(self.knock_meter()),
+            Part::Knocks.chain(self.knocks()),
+            Part::Answers.chain(self.answers()),
         ];
         let covered = |&ports: &PortRange| self.covers(ports);
         if self.capture == KnockCapture::Socket && self.dedicated_knock_ports().any(covered) {
-            chains.push(Chain::new(Part::Knock, self.knock()));
+            chains.push(Part::Knock.chain(self.knock()));
         }
         if !self.dedicated_knock_ports().all(covered) {
-            chains.push(Chain::new(Part::KnockUnprotected, self.knock_unprotected()));
+            chains.push(Part::KnockUnprotected.chain(self.knock_unprotected()));
         }
         chains
     }
 
     fn judging(&self) -> Vec<Chain> {
         let mut chains = vec![
-            Chain::new(Part::TcpSyn, self.tcp_syn()),
-            Chain::new(Part::TcpMidstream, self.tcp_midstream()),
-            Chain::new(Part::Judge, Self::judge(Port::Own)),
-            Chain::new(Part::Granted, Self::granted(Port::Own)),
-            Chain::new(Part::Admit, Self::admit()),
+            Part::TcpSyn.chain(self.tcp_syn()),
+            Part::TcpMidstream.chain(self.tcp_midstream()),
+            Part::Judge.chain(Self::judge(Port::Own)),
+            Part::Granted.chain(Self::granted(Port::Own)),
+            Part::Admit.chain(Self::admit()),
         ];
         if self.protected.is_empty() {
-            chains.push(Chain::new(Part::Udp, self.udp_all()));
+            chains.push(Part::Udp.chain(self.udp_all()));
         }
         chains
     }
 
     fn translating(&self) -> Vec<Chain> {
         vec![
-            Chain::new(Part::Translated, self.translated()),
-            Chain::new(Part::TranslatedSyn, self.translated_syn()),
-            Chain::new(Part::TranslatedJudge, Self::judge(Port::Dialled)),
-            Chain::new(Part::TranslatedGranted, Self::granted(Port::Dialled)),
-            Chain::new(Part::TranslatedBack, Self::translated_back()),
-            Chain::new(Part::Forward, Self::forward()),
+            Part::Translated.chain(self.translated()),
+            Part::TranslatedSyn.chain(self.translated_syn()),
+            Part::TranslatedJudge.chain(Self::judge(Port::Dialled)),
+            Part::TranslatedGranted.chain(Self::granted(Port::Dialled)),
+            Part::TranslatedBack.chain(Self::translated_back()),
+            Part::Forward.chain(Self::forward()),
         ]
     }
 
     fn ending(&self) -> Vec<Chain> {
         let mut chains = vec![
-            Chain::new(Part::Refuse, self.refuse()),
-            Chain::new(Part::BlockIn, self.block_in()),
-            Chain::new(Part::BlockOut, Self::block_out()),
-            Chain::new(Part::Output, self.output()),
-            Chain::new(Part::Masqueraded, Self::masqueraded()),
-            Chain::new(Part::Postrouting, Self::postrouting()),
+            Part::Refuse.chain(self.refuse()),
+            Part::BlockIn.chain(self.block_in()),
+            Part::BlockOut.chain(Self::block_out()),
+            Part::Output.chain(self.output()),
+            Part::Masqueraded.chain(Self::masqueraded()),
+            Part::Postrouting.chain(Self::postrouting()),
         ];
         if self.policy == FirewallPolicy::Reject {
-            chains.push(Chain::new(Part::PlainReset, Self::plain_reset()));
-            chains.push(Chain::new(Part::Resets, Self::resets()));
+            chains.push(Part::PlainReset.chain(Self::plain_reset()));
+            chains.push(Part::Resets.chain(Self::resets()));
         }
         chains
     }

@@ -104,7 +104,7 @@ fn in_kernel() -> Result<(Vec<GrantElement>, bool), FirewallError> {
 
 /// It takes root to read the table.
 fn is_forbidden(error: &FirewallError) -> bool {
-    matches!(error, FirewallError::Kernel { errno: Errno::EPERM | Errno::EACCES, .. })
+    matches!(error.errno(), Some(Errno::EPERM | Errno::EACCES))
 }
 
 /// What the server has granted, page by page.

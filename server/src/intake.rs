@@ -11,7 +11,6 @@ mod drop_counter;
 pub mod fair;
 mod liveness;
 mod nflog;
-mod nflog_message;
 mod overload;
 pub mod packet;
 mod poller;
@@ -21,7 +20,6 @@ mod worker;
 
 pub use liveness::Liveness;
 pub use nflog::NflogSocket;
-pub use nflog_message::packet_payload;
 pub use overload::Overload;
 pub use socket::KnockSocket;
 pub use source::{Endpoints, KnockSource, Received};

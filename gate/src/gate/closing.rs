@@ -63,10 +63,8 @@ impl Gate {
     ) -> Result<(), FirewallError> {
         let flows: BTreeSet<FlowKey> = some.iter().map(|(flow, ..)| *flow).collect();
         let (mut put, mut remove) = (Vec::<GrantElement>::new(), Vec::<GrantKey>::new());
-        for grant_key in flows
-            .iter()
-            .flat_map(FlowKey::grant_keys)
-            .filter(|grant_key| self.grants.has(grant_key))
+        for grant_key in
+            flows.iter().flat_map(GrantKey::both_of).filter(|grant_key| self.grants.has(grant_key))
         {
             let stays = |entry: &&GrantEntry| !which(&entry.label, &grant_key.flow());
             match self.grants.longest_of(&grant_key, stays) {
@@ -76,7 +74,7 @@ impl Gate {
         }
         let held = |flow: &FlowKey| {
             let stays = |entry: &&GrantEntry| !which(&entry.label, flow);
-            flow.grant_keys()
+            GrantKey::both_of(flow)
                 .iter()
                 .any(|grant_key| self.grants.longest_of(grant_key, stays).is_some())
         };

@@ -48,7 +48,7 @@ fn every_entry_is_read_back_and_nothing_else_is_one() {
         SavedEvent::Ended(label(&[], ""), flow(2)),
         SavedEvent::Closed(max.cert),
         SavedEvent::ClosedFlow(max.cert, flow(5)),
-        SavedEvent::ClosedKey(flow(8).grant_keys()[1]),
+        SavedEvent::ClosedKey(GrantKey::both_of(&flow(8))[1]),
         SavedEvent::Blocked(flow(1)),
         SavedEvent::Unblocked(flow(4)),
         SavedEvent::Trial(BootInstant::from_millis(5)),

@@ -1,9 +1,11 @@
 //! Flows of UDP that this host begins at a protected port: their peer belongs to them, and is
 //! let in without a grant. Services may have to begin such flows; the network process never has. Pure.
 
+use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
+use sknock_types::{PortRange, Transport};
+
+use super::TableSpec;
 use super::capture::DNS;
-use super::rule::{Match, Rule, Verdict};
-use crate::{PortRange, TableSpec, Transport};
 
 impl TableSpec {
     /// The lines of `output` that keep the network process's user from it: the packets of a flow that do not

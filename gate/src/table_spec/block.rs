@@ -4,10 +4,13 @@
 //! packet would enter it again, the other way round, and the client's would belong to it. So who was
 //! cut off is kept out in both directions, before it is asked what is established.
 
-use super::chain::Part;
+use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
+use sknock_types::{PortRange, Transport};
+
 use super::judge::Port;
-use super::rule::{Match, PortOf, Rule, Verdict};
-use crate::{FirewallPolicy, PortRange, TableSpec, Transport};
+use super::part::Part;
+use super::sets::BLOCKED;
+use super::{FirewallPolicy, TableSpec};
 
 /// What becomes of connections when a grant is closed before its time is over.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -40,7 +43,7 @@ impl TableSpec {
 
     /// Sends packets of blocked flows to `block_in`, before anything else is asked of them.
     pub(super) fn blocked(port: Port) -> Vec<Rule> {
-        let line = |(v6, port)| Rule::goto([Match::Blocked { v6, port }], Part::BlockIn);
+        let line = |(set, port)| Rule::goto([Match::In(set, port)], Part::BlockIn);
         families(port).map(line).collect()
     }
 
@@ -73,14 +76,13 @@ impl TableSpec {
     /// The chain `masqueraded`: a host behind this one, whose port was published, sends first after its
     /// entry in conntrack was deleted. Its packet would begin a flow that the client belongs to.
     pub(super) fn masqueraded() -> Vec<Rule> {
-        let line = |(v6, port)| {
-            Rule::goto([Match::ToBlocked { v6, port }, Match::FromLocal], Part::BlockOut)
-        };
+        let line =
+            |(set, port)| Rule::goto([Match::BackIn(set, port), Match::FromLocal], Part::BlockOut);
         families(Port::Own).map(line).collect()
     }
 
     fn to_blocked(port: Port) -> Vec<Rule> {
-        let line = |(v6, port)| Rule::goto([Match::ToBlocked { v6, port }], Part::BlockOut);
+        let line = |(set, port)| Rule::goto([Match::BackIn(set, port)], Part::BlockOut);
         families(port).map(line).collect()
     }
 
@@ -90,8 +92,7 @@ impl TableSpec {
     }
 }
 
-fn families(port: Port) -> impl Iterator<Item = (bool, PortOf)> {
-    [false, true]
-        .into_iter()
-        .flat_map(move |v6| port.each().into_iter().map(move |port| (v6, port)))
+fn families(port: Port) -> impl Iterator<Item = (AddressSet, PortOf)> {
+    let each = move |set| port.each().into_iter().map(move |port| (set, port));
+    BLOCKED.into_iter().flat_map(each)
 }

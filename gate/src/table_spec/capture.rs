@@ -7,9 +7,13 @@
 
 use std::time::Duration;
 
-use super::chain::Part;
-use super::rule::{Match, Rule, Verdict};
-use crate::{FirewallPolicy, PortRange, TableSpec};
+use sknock_netfilter::nft::rule::{AddressSet, Match, Rule, Verdict};
+use sknock_netfilter::nft::set::{Expiry, SetKey, SetSpec};
+use sknock_types::PortRange;
+
+use super::part::Part;
+use super::sets::KNOCK_RATE;
+use super::{FirewallPolicy, TableSpec};
 
 /// How knocks reach the network process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,7 +23,7 @@ pub enum KnockCapture {
     /// The kernel hands a copy to this NFLOG group, and then treats the knock like any datagram at a
     /// port where nobody listens. It is not let through anywhere.
     Log {
-        /// A process that [listens to the group](crate::bind_group) gets the copies.
+        /// A process that [listens to the group](sknock_netfilter::nflog::bind_group) gets the copies.
         group: u16,
     },
 }
@@ -46,6 +50,13 @@ impl SourceLimit {
     pub fn retention(&self) -> Duration {
         let refill = self.burst.div_ceil(self.per_second.max(1));
         Duration::from_secs(u64::from(refill) + 1)
+    }
+
+    /// The set in which the kernel remembers sources of one family.
+    pub(super) fn set(&self, set: AddressSet, gc_interval: Duration) -> SetSpec {
+        let key = if set.v6 { SetKey::Address6 } else { SetKey::Address4 };
+        let expiry = Some(Expiry { timeout: Some(self.retention()), gc_interval });
+        SetSpec { name: set.name, key, dynamic: true, size: self.sources, expiry }
     }
 }
 
@@ -90,15 +101,12 @@ impl TableSpec {
     /// The chain `knock_meter`: a source that has sent too many is treated as if it did not knock.
     pub(super) fn knock_meter(&self) -> Vec<Rule> {
         let mut chain = Vec::new();
-        if let Some(source_limit) = self.source_limit {
+        if let Some(SourceLimit { per_second, burst, .. }) = self.source_limit {
             // A program of this host may send from any address: it must not use up a client's rate.
-            let over = |v6| {
-                Rule::new(
-                    [Match::NotFromLoopback, Match::OverRate { v6, source_limit }],
-                    Verdict::Return,
-                )
-            };
-            chain.extend([false, true].map(over));
+            chain.extend(KNOCK_RATE.map(|set| {
+                let over = Match::OverRate { set, per_second, burst };
+                Rule::new([Match::NotFromLoopback, over], Verdict::Return)
+            }));
         }
         match self.capture {
             KnockCapture::Socket => {

@@ -1,7 +1,10 @@
 //! Which ports the policy is for. What it is not for is accepted early. Pure.
 
-use super::rule::{Match, Rule};
-use crate::{FirewallPolicy, KnockCapture, PortRange, TableSpec, Transport};
+use sknock_netfilter::nft::rule::{Match, Rule};
+use sknock_types::{PortRange, Transport};
+
+use super::capture::KnockCapture;
+use super::{FirewallPolicy, TableSpec};
 
 impl TableSpec {
     /// The knock ports at which nobody but knocks has any business: not open to everyone, and either

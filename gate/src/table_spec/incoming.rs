@@ -3,10 +3,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::chain::Part;
+use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
+use sknock_types::Transport;
+
 use super::judge::Port;
-use super::rule::{Match, Rule, Verdict};
-use crate::{FirewallPolicy, TableSpec, Transport};
+use super::part::Part;
+use super::{FirewallPolicy, TableSpec};
 
 /// IP protocol numbers.
 const ICMP: u8 = 1;

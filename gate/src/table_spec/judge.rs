@@ -5,9 +5,13 @@
 //! translated it. nft 1.0.6 reads `ct original proto-dst` only after `meta l4proto tcp` or `udp`, so
 //! there each line stands for both: what `nft list` prints must load.
 
-use super::chain::Part;
-use super::rule::{Match, PortOf, Rule, Verdict};
-use crate::{GrantSet, PortRange, TableSpec, Transport};
+use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
+use sknock_types::{PortRange, Transport};
+
+use super::TableSpec;
+use super::part::Part;
+use super::sets::{BEGUN, USED};
+use crate::grant_key::GrantSet;
 
 /// By the packet's own port, or by the port as dialled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,13 +76,15 @@ impl TableSpec {
     /// Asks for any grant: of TCP, as grants for single use are. A SYN that repeats the one that used up
     /// such a grant passes: its answer may have been lost.
     pub(super) fn judge(port: Port) -> Vec<Rule> {
-        let mut chain = vec![Rule::accept([Match::Begun])];
-        chain.extend([GrantSet::Single4, GrantSet::Single6].map(|set| {
-            let port = port.of_tcp();
-            let matches =
-                [Match::In(set, port), Match::First(set, port), Match::ConsumeElement(set, port)];
-            Rule::goto(matches, Part::Admit)
-        }));
+        let mut chain = vec![Rule::accept([Match::SynIn(BEGUN)])];
+        for (set, used) in [GrantSet::Single4, GrantSet::Single6].into_iter().zip(USED) {
+            let (set, port) = (AddressSet::from(set), port.of_tcp());
+            let consume = Match::ConsumeElement(set, port);
+            chain.push(Rule::goto(
+                [Match::In(set, port), Match::First(used, port), consume],
+                Part::Admit,
+            ));
+        }
         chain.push(Rule::goto([], port.granted()));
         chain
     }
@@ -87,7 +93,7 @@ impl TableSpec {
     pub(super) fn granted(port: Port) -> Vec<Rule> {
         let mut chain: Vec<Rule> = [GrantSet::Grant4, GrantSet::Grant6]
             .into_iter()
-            .flat_map(|set| port.each().into_iter().map(move |port| Match::In(set, port)))
+            .flat_map(|set| port.each().into_iter().map(move |port| Match::In(set.into(), port)))
             .map(|item| Rule::accept([item]))
             .collect();
         chain.push(Rule::goto([], Part::Refuse));
@@ -96,6 +102,6 @@ impl TableSpec {
 
     /// Admits what was first. Without room to remember it, a repetition is refused.
     pub(super) fn admit() -> Vec<Rule> {
-        vec![Rule::accept([Match::Begins]), Rule::new([], Verdict::Accept)]
+        vec![Rule::accept([Match::AddSyn(BEGUN)]), Rule::new([], Verdict::Accept)]
     }
 }

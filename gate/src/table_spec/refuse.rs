@@ -1,8 +1,10 @@
 //! What becomes of a packet without a grant, and how closed ports are kept alike. Pure.
 
-use super::chain::Part;
-use super::rule::{Field, Match, Rule, Verdict};
-use crate::{FirewallPolicy, TableSpec, Transport};
+use sknock_netfilter::nft::rule::{Field, Match, Rule, Verdict};
+use sknock_types::Transport;
+
+use super::part::Part;
+use super::{FirewallPolicy, TableSpec};
 
 impl TableSpec {
     /// The chain `refuse`.

@@ -4,9 +4,9 @@ use std::net::{IpAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::socket::{MsgFlags, recv};
-use sknock_gate::{
-    FirewallError, FirewallPolicy, KnockCapture, SourceLimit, TableSpec, bind_group,
-};
+use sknock_gate::{FirewallPolicy, KnockCapture, SourceLimit, TableSpec};
+use sknock_netfilter::error::NetfilterError;
+use sknock_netfilter::nflog::bind_group;
 
 use crate::netns::{Net, until};
 use crate::reach::Found::{Closed, Open, Silent};
@@ -220,7 +220,7 @@ fn a_group_has_one_listener_and_is_free_when_that_is_gone() {
     let net = Net::new();
     let first = net.inside(|| bind_group(GROUP).unwrap());
     let second = net.inside(|| bind_group(GROUP)).unwrap_err();
-    assert!(matches!(second, FirewallError::GroupTaken { group: GROUP, .. }), "{second}");
+    assert!(matches!(second, NetfilterError::GroupTaken { group: GROUP, .. }), "{second}");
     assert!(second.to_string().contains("NFLOG group 5344 (netlink port "), "{second}");
     net.inside(|| bind_group(GROUP + 1)).unwrap();
     let copy = first.as_fd().try_clone_to_owned().unwrap();

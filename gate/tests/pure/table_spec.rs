@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Answers, Chain, FirewallPolicy, KnockCapture, Match, OnRevoke, Part, PortRange, Rule,
-    SourceLimit, SpecError, TableSpec, Transport, Verdict,
+    Answers, Chain, ChainName, FirewallPolicy, KnockCapture, Match, OnRevoke, Part, PortRange,
+    Rule, SourceLimit, SpecError, TableSpec, Transport, Verdict,
 };
 
 use crate::{tcp, udp};
@@ -42,7 +42,7 @@ fn all_tables() -> Vec<TableSpec> {
 }
 
 fn chain(rules: &TableSpec, part: Part) -> Vec<Rule> {
-    let found = rules.chains().into_iter().find(|chain| chain.name.part == part);
+    let found = rules.chains().into_iter().find(|chain| chain.name == part.into());
     found.unwrap_or_else(|| panic!("no chain {part:?}")).lines
 }
 
@@ -55,7 +55,7 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
             let place = |item: Match| lines.iter().position(|line| line.matches == [item]);
             let established = place(Match::Established).unwrap();
             let syn = place(Match::Syn).unwrap();
-            let is_block = |line: &Rule| matches!(line.matches[..], [Match::Blocked { .. }]);
+            let is_block = |line: &Rule| matches!(line.matches[..], [Match::In(..)]);
             let last_block = lines.iter().rposition(is_block).unwrap();
             assert!(last_block < syn && syn < established, "{lines:?}");
             // Nothing is refused before that but by a block, or at a knock port.
@@ -86,7 +86,7 @@ fn only_the_capture_of_knocks_asks_what_is_local() {
     for rules in all_tables() {
         for chain in rules.chains() {
             let asks = chain.lines.iter().any(|line| line.matches.contains(&Match::ToLocal));
-            assert_eq!(asks, chain.name.part == Part::Knocks, "{}", chain.name);
+            assert_eq!(asks, chain.name == Part::Knocks.into(), "{}", chain.name);
         }
     }
 }
@@ -99,7 +99,7 @@ fn without_a_policy_nothing_is_judged() {
             matches!(line.verdict, Verdict::Drop | Verdict::Reset | Verdict::Unreachable)
         };
         for chain in rules.chains() {
-            let expected = chain.name.part == Part::KnockUnprotected;
+            let expected = chain.name == Part::KnockUnprotected.into();
             assert_eq!(chain.lines.iter().any(refuses), expected, "{}", chain.name);
         }
     }
@@ -116,14 +116,15 @@ fn is_refused(rules: &TableSpec, ports: PortRange) -> bool {
         Match::Above(of, bound) => of == transport && port > bound,
         _ => false,
     };
-    let mut at = Part::Input;
+    let chains = rules.chains();
+    let mut at: ChainName = Part::Input.into();
     loop {
-        if matches!(at, Part::Refuse | Part::Knock) {
+        if [Part::Refuse, Part::Knock].map(ChainName::from).contains(&at) {
             return true;
         }
-        let lines = chain(rules, at);
+        let lines = &chains.iter().find(|chain| chain.name == at).unwrap().lines;
         match lines.iter().find(|line| line.matches.iter().all(meets)).map(|line| line.verdict) {
-            Some(Verdict::Goto(next)) => at = next.part,
+            Some(Verdict::Goto(next)) => at = next,
             Some(Verdict::Accept) | None => return false,
             other => panic!("{other:?}"),
         }
@@ -218,14 +219,19 @@ fn a_trial_has_chains_of_its_own() {
         for new in all_tables() {
             let chains = new.chains_on_trial(before.as_ref());
             for Chain { name, hook, lines } in &chains {
-                assert_eq!(hook.is_some(), !name.on_trial && name.part.hook().is_some());
+                let part = Part::BASES.into_iter().find(|part| part.name() == name.name);
+                assert_eq!(*hook, part.filter(|_| name.prefix.is_empty()).and_then(Part::hook));
                 let (first, rest) =
                     lines.split_first().unwrap_or_else(|| panic!("{name} is empty"));
-                assert_eq!(first.matches == [Match::OnTrial], hook.is_some(), "{name}");
+                assert_eq!(
+                    matches!(first.matches[..], [Match::FamilyIn(_)]),
+                    hook.is_some(),
+                    "{name}"
+                );
                 let inside = if hook.is_some() { rest } else { lines };
                 for line in inside {
                     if let Verdict::Goto(to) | Verdict::Jump(to) = line.verdict {
-                        assert_eq!(to.on_trial, name.on_trial);
+                        assert_eq!(to.prefix, name.prefix);
                         assert!(chains.iter().any(|chain| chain.name == to), "{to}");
                     }
                 }

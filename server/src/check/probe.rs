@@ -7,7 +7,8 @@ use std::{fs, thread};
 
 use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, unshare};
-use sknock_gate::{Firewall, FirewallError, bind_group};
+use sknock_gate::{Firewall, FirewallError};
+use sknock_netfilter::nflog::bind_group;
 use sknock_protocol::Service;
 
 use super::foreign_firewalls::{self, MAX_RULESET};
@@ -144,7 +145,7 @@ fn try_kernel(settings: &Settings) -> io::Result<Result<(), FirewallError>> {
         unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
         let raise = || {
             Firewall::open()?.install(&rules, &[], &[])?;
-            group.map_or(Ok(()), |group| bind_group(group).map(drop))
+            group.map_or(Ok(()), |group| Ok(bind_group(group).map(drop)?))
         };
         Ok(raise())
     };

@@ -10,11 +10,11 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect,
     send, setsockopt, socket, sockopt,
 };
+use sknock_netfilter::nflog::packet_payload;
 use tracing::trace;
 
 use super::batch::{Batch, SocketPeer};
 use super::drop_counter::DropCounter;
-use super::nflog_message::packet_payload;
 use super::packet;
 use super::source::{Endpoints, Received};
 
@@ -26,7 +26,7 @@ pub struct NflogSocket {
 }
 
 impl NflogSocket {
-    /// Takes over the socket of a group that somebody [listens](sknock_gate::bind_group) to.
+    /// Takes over the socket of a group that somebody [listens](sknock_netfilter::nflog::bind_group) to.
     pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
         let drops = Arc::new(DropCounter::of(descriptor.as_fd())?);
         Ok(Self { descriptor: Arc::new(descriptor), drops })

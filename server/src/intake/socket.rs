@@ -156,7 +156,7 @@ fn unbound(family: AddressFamily) -> nix::Result<OwnedFd> {
     // Without privilege over the whole machine, as in a container, the system's limit applies.
     let _ = setsockopt(&descriptor, sockopt::RcvBufForce, &RECEIVE_BUFFER)
         .or_else(|_| setsockopt(&descriptor, sockopt::RcvBuf, &RECEIVE_BUFFER));
-    sknock_gate::lock_filter(descriptor.as_fd())?;
+    sknock_netfilter::socket_option::lock_filter(descriptor.as_fd())?;
     Ok(descriptor)
 }
 

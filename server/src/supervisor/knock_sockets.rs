@@ -93,7 +93,7 @@ impl SocketUse {
     fn restore(self, socket: BorrowedFd<'_>) -> bool {
         match self {
             Self::Port(_) => KnockSocket::restore(socket),
-            Self::Group(group) => sknock_gate::rebind_group(socket)
+            Self::Group(group) => sknock_netfilter::nflog::rebind_group(socket)
                 .inspect_err(|error| {
                     warn!("NFLOG group {group}: cannot restore its socket: {error}");
                 })
@@ -122,9 +122,8 @@ impl SocketUse {
                         format!("knockPort: cannot listen on udp/{port}: {error}. {remedy}")
                     })
             }
-            Self::Group(group) => {
-                sknock_gate::bind_group(group).map_err(|error| format!("nflogGroup: {error}"))
-            }
+            Self::Group(group) => sknock_netfilter::nflog::bind_group(group)
+                .map_err(|error| format!("nflogGroup: {error}")),
         }
     }
 }

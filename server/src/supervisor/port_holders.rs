@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nix::unistd::Uid;
-use sknock_gate::{BootInstant, Bound};
+use sknock_gate::BootInstant;
+use sknock_netfilter::host::Bound;
 use tracing::{info, warn};
 
 use crate::config::{Intake, Settings};

@@ -1,7 +1,7 @@
 //! Messages of the kernel, and what others may put in their place.
 
 use proptest::prelude::*;
-use sknock_server::intake::packet_payload;
+use sknock_netfilter::nflog::packet_payload;
 
 const PACKET: u16 = 4 << 8;
 const PREFIX: u16 = 10;

@@ -12,9 +12,9 @@ use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProto
 use nix::sys::socket::{bind, recv, send, socket};
 use sknock_gate::{
     Answers, Firewall, FirewallPolicy, KnockCapture, OnRevoke, PortRange, TableSpec, Transport,
-    bind_group,
 };
-use sknock_server::intake::{packet, packet_payload};
+use sknock_netfilter::nflog::{bind_group, packet_payload};
+use sknock_server::intake::packet;
 
 const GROUP: u16 = 7;
 

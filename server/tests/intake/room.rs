@@ -19,7 +19,7 @@ fn a_bound_socket_holds_a_burst_of_thousands() {
 #[test]
 fn the_socket_of_a_group_holds_a_burst_of_thousands() {
     alone(|| {
-        let group = sknock_gate::bind_group(9).unwrap();
+        let group = sknock_netfilter::nflog::bind_group(9).unwrap();
         assert_eq!(getsockopt(&group, sockopt::RcvBuf), Ok(ROOM));
     });
 }

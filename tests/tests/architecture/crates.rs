@@ -14,6 +14,7 @@ const LICENCES: &[(&str, &str)] = &[
     ("sknock-certs", "MIT OR Apache-2.0"),
     ("sknock-cli", "MIT OR Apache-2.0"),
     ("sknock-gate", "GPL-3.0-or-later"),
+    ("sknock-netfilter", "GPL-3.0-or-later"),
     ("sknock-protocol", "MIT OR Apache-2.0"),
     ("sknock-server", "GPL-3.0-or-later"),
     ("sknock-storage", "MIT OR Apache-2.0"),

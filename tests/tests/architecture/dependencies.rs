@@ -30,7 +30,8 @@ const DIRECT: &[(&str, &[&str])] = &[
             "zeroize",
         ],
     ),
-    ("sknock-gate", &["libc", "mnl", "nftnl", "nftnl-sys", "nix", "sknock-types"]),
+    ("sknock-netfilter", &["libc", "mnl", "nftnl", "nftnl-sys", "nix", "sknock-types"]),
+    ("sknock-gate", &["libc", "nix", "sknock-netfilter", "sknock-types"]),
     ("sknock-storage", &["crc32fast", "libc", "nix"]),
     (
         "sknock-server",
@@ -50,6 +51,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "serde",
             "serde_json",
             "sknock-gate",
+            "sknock-netfilter",
             "sknock-protocol",
             "sknock-storage",
             "sknock-types",
@@ -118,6 +120,7 @@ const GATE: &[&str] = &[
     "nftnl",
     "nftnl-sys",
     "nix",
+    "sknock-netfilter",
     "sknock-types",
 ];
 
@@ -134,23 +137,60 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ),
     (
         "sknock",
-        &["mnl", "nftnl", "reqwest", "sknock-gate", "sknock-server", "tokio", "tracing"],
+        &[
+            "mnl",
+            "nftnl",
+            "reqwest",
+            "sknock-gate",
+            "sknock-netfilter",
+            "sknock-server",
+            "tokio",
+            "tracing",
+        ],
         "the client library is linked into other programs, under their licences: little, \
          and nothing of the server (which is GPL)",
     ),
     (
         "sknock-c",
-        &["mnl", "nftnl", "reqwest", "sknock-gate", "sknock-server", "tokio", "tracing"],
+        &[
+            "mnl",
+            "nftnl",
+            "reqwest",
+            "sknock-gate",
+            "sknock-netfilter",
+            "sknock-server",
+            "tokio",
+            "tracing",
+        ],
         "what is linked into C programs is the client library and nothing more",
     ),
     (
         "sknock-cli",
-        &["mnl", "nftnl", "reqwest", "sknock-gate", "sknock-server", "tokio", "tracing"],
+        &[
+            "mnl",
+            "nftnl",
+            "reqwest",
+            "sknock-gate",
+            "sknock-netfilter",
+            "sknock-server",
+            "tokio",
+            "tracing",
+        ],
         "the client must build where there is no netfilter, and its licence is not the server's",
     ),
     (
         "sknock-certs",
-        &["mnl", "nftnl", "reqwest", "sknock", "sknock-gate", "sknock-server", "tokio", "tracing"],
+        &[
+            "mnl",
+            "nftnl",
+            "reqwest",
+            "sknock",
+            "sknock-gate",
+            "sknock-netfilter",
+            "sknock-server",
+            "tokio",
+            "tracing",
+        ],
         "the authority's machine needs no network, and its licence is not the server's",
     ),
 ];
@@ -228,7 +268,14 @@ fn nothing_forbidden_is_below_a_crate() {
 
 #[test]
 fn the_protocol_does_not_know_who_uses_it() {
-    for ours in ["sknock", "sknock-certs", "sknock-gate", "sknock-server", "sknock-tests"] {
+    for ours in [
+        "sknock",
+        "sknock-certs",
+        "sknock-gate",
+        "sknock-netfilter",
+        "sknock-server",
+        "sknock-tests",
+    ] {
         assert!(
             !reachable("sknock-protocol").contains(ours),
             "sknock-protocol reaches {ours}: client and server meet in the protocol, not beyond it"

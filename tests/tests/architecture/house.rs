@@ -8,9 +8,10 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every folder with Rust code of ours; `fuzz` is a workspace of its own.
-const FOLDERS: [&str; 11] = [
+const FOLDERS: [&str; 12] = [
     "types",
     "protocol",
+    "netfilter",
     "gate",
     "storage",
     "server",
@@ -47,6 +48,7 @@ impl Source {
         let product = [
             "types/",
             "protocol/",
+            "netfilter/",
             "gate/",
             "storage/",
             "server/",

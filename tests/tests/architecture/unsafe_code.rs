@@ -6,9 +6,9 @@ use crate::house;
 
 /// Where it may stand, and what for.
 const ALLOWED: &[&str] = &[
-    "gate/src/nft/option.rs",          // setsockopt takes a pointer
-    "gate/src/nft/written.rs",         // a message goes into libnftnl's batch
-    "gate/src/nft/ffi.rs",             // libnftnl is a C library
+    "netfilter/src/socket_option.rs",  // setsockopt takes a pointer
+    "netfilter/src/nft/ffi.rs",        // libnftnl is a C library: expressions, batches
+    "netfilter/src/nft/ffi/sets.rs",   // the same: sets and their elements
     "server/src/check/time_sync.rs",   // adjtimex takes a pointer
     "server/src/network/inherited.rs", // a descriptor that came through exec is only a number
     "server/src/intake/batch.rs",      // recvmmsg takes pointers

@@ -9,7 +9,7 @@ const POLICY: Policy = ("reject", true);
 #[test]
 fn a_group_that_another_program_has_is_an_error_with_its_remedy() {
     let (world, authority) = (World::new(), Authority::new());
-    let taken = world.gateway.inside(|| sknock_gate::bind_group(5344)).unwrap();
+    let taken = world.gateway.inside(|| sknock_netfilter::nflog::bind_group(5344)).unwrap();
     let mut daemon = Daemon::stopped(&world.gateway, &config(&authority, "nflog", POLICY));
     daemon.begin();
     let ended = daemon.wait_for_end();
@@ -42,7 +42,7 @@ fn a_reload_into_a_taken_group_changes_nothing_and_there_is_a_way_back() {
     let _ssh = Echo::tcp(&world.gateway, 22);
     let config = config(&authority, "nflog", POLICY);
     let daemon = Daemon::start(&world.gateway, &config);
-    let _taken = world.gateway.inside(|| sknock_gate::bind_group(77)).unwrap();
+    let _taken = world.gateway.inside(|| sknock_netfilter::nflog::bind_group(77)).unwrap();
     let process = daemon.network();
     let fail = |group: &str, file: &str| {
         let config = config.clone().set("nflogGroup", group).set("serverPFXFile", file);

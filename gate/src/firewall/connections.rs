@@ -1,0 +1,93 @@
+//! Blocked flows in the kernel: the sets `blocked4` and `blocked6`, and the connections that conntrack has.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+use sknock_netfilter::conntrack::{self, DumpFilter};
+use sknock_netfilter::flow::FlowKey;
+use sknock_netfilter::host::local_addresses;
+use sknock_netfilter::nft;
+
+use super::Firewall;
+use crate::error::FirewallError;
+use crate::table_spec::TableSpec;
+use crate::table_spec::sets::BLOCKED;
+
+/// The listings that have all connections to ports that `rules` close.
+fn to_protected(rules: &TableSpec) -> BTreeSet<DumpFilter> {
+    if rules.protected.is_empty() {
+        return BTreeSet::from([DumpFilter::Any]);
+    }
+    let protected = rules.protected.iter();
+    let ports = protected.flat_map(|range| range.ports().map(|port| (range.transport(), port)));
+    DumpFilter::to_ports(ports)
+}
+
+impl Firewall {
+    /// Which flows are blocked, by this or an earlier run. None if the table does not exist, or is older
+    /// than these sets.
+    pub fn block(&mut self) -> Result<Vec<FlowKey>, FirewallError> {
+        let mut flows = Vec::new();
+        for set in BLOCKED {
+            match nft::list_set(&mut self.netlink, set.name) {
+                Ok(found) => {
+                    let keys = found.iter().map(|raw| FlowKey::from_key(set.v6, &raw.key));
+                    flows.extend(keys.flatten());
+                }
+                Err(Errno::ENOENT) => {}
+                Err(errno) => {
+                    return Err(FirewallError::while_doing("list the blocklist")(errno));
+                }
+            }
+        }
+        Ok(flows)
+    }
+
+    /// Every flow that a connection to this host is known on, that `rules` close, and that is `wanted`:
+    /// those that conntrack has, and TCP that it has not. `ENOBUFS` if they are more than `max`.
+    pub(crate) fn connected(
+        &mut self,
+        rules: &TableSpec,
+        wanted: impl Fn(&FlowKey) -> bool,
+        max: usize,
+    ) -> Result<BTreeSet<FlowKey>, FirewallError> {
+        let own = self.own()?;
+        let mut found = BTreeSet::new();
+        let mut note = |flow: FlowKey, to: IpAddr| {
+            let closed = rules.requires_grant(flow.transport, flow.port);
+            if found.len() <= max && closed && own.contains(&to) && wanted(&flow) {
+                found.insert(flow);
+            }
+        };
+        for only in to_protected(rules) {
+            conntrack::list(&mut self.netlink, only, |one| note(one.flow, one.to))?;
+        }
+        for (flow, to) in self.sockets.established_to_listeners()? {
+            note(flow, to);
+        }
+        if found.len() > max {
+            let failed = FirewallError::while_doing("add connections to the blocklist");
+            return Err(failed(Errno::ENOBUFS));
+        }
+        Ok(found)
+    }
+
+    /// Deletes the connections of these flows to this host; how many those were.
+    pub(crate) fn flush_conntrack(
+        &mut self,
+        flows: &BTreeSet<FlowKey>,
+    ) -> Result<usize, FirewallError> {
+        let own = self.own()?;
+        Ok(conntrack::delete(&mut self.netlink, flows, &own)?)
+    }
+
+    /// What others send to these addresses is for this host.
+    fn own(&mut self) -> Result<BTreeSet<IpAddr>, FirewallError> {
+        let Some(routes) = &mut self.routes else {
+            let failed = FirewallError::while_doing("list the addresses of this host");
+            return Err(failed(Errno::ENOTCONN));
+        };
+        Ok(local_addresses(routes)?)
+    }
+}

@@ -1,0 +1,219 @@
+//! The kernel's table of connections (`nfnetlink_conntrack.h`): lists and deletes entries. What an entry says of
+//! a connection is what the client dialled, before anyone's DNAT. Only the default zone, only TCP and UDP.
+
+pub mod insert;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+
+use crate::error::NetfilterError;
+use crate::flow::FlowKey;
+use crate::message::{MessageBuilder, NESTED, NetlinkMessage, attribute, attributes, ip_address};
+use crate::socket::Netlink;
+use sknock_types::Transport;
+
+/// The most connections that are deleted at one time. What is left over passes nothing all the same, as
+/// its flow is in the blocklist of the table.
+const MAX_DELETED: usize = 10_000;
+
+/// So often the kernel looks through its connections for some of them, rather than once for all. Of
+/// 250,000, all take it some 0.7 s on a busy machine, few of them 0.1 s.
+const MAX_LISTINGS: usize = 6;
+
+/// `NFNL_SUBSYS_CTNETLINK`, `IPCTNL_MSG_CT_NEW`, `IPCTNL_MSG_CT_GET` and `IPCTNL_MSG_CT_DELETE`.
+const SUBSYSTEM: libc::c_int = 1;
+const NEW: libc::c_int = 0;
+const GET: libc::c_int = 1;
+const DELETE: libc::c_int = 2;
+
+/// `CTA_TUPLE_ORIG`, `CTA_STATUS`, `CTA_ID` and `CTA_ZONE`.
+const ORIGINAL: u16 = 1;
+const STATUS: u16 = 3;
+const ID: u16 = 12;
+const ZONE: u16 = 18;
+/// `CTA_FILTER`, in which 1 is `CTA_FILTER_ORIG_FLAGS`, and its flags `CTA_FILTER_F_CTA_PROTO_NUM` and
+/// `CTA_FILTER_F_CTA_PROTO_DST_PORT`.
+const FILTER: u16 = 25;
+const FLAGS: u32 = 1 << 3 | 1 << 5;
+/// In a tuple: `CTA_TUPLE_IP`, `CTA_TUPLE_PROTO` and `CTA_TUPLE_ZONE`.
+const ADDRESSES: u16 = 1;
+const PORTS: u16 = 2;
+const OWN_ZONE: u16 = 3;
+/// `IPS_EXPECTED`: a conntrack helper has announced it, on behalf of a connection that was admitted.
+const EXPECTED: u32 = 1;
+
+/// A connection, as its first packet was.
+pub struct ConntrackEntry<'a> {
+    /// From which address, to which port.
+    pub flow: FlowKey,
+    /// To which address.
+    pub to: IpAddr,
+    family: u8,
+    tuple: &'a [u8],
+    id: &'a [u8],
+}
+
+/// Which connections to list. The kernel looks through all in any case, but to hand one over takes it
+/// far longer than to pass over it. Check what is listed all the same: Linux before 5.8 hands over all.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum DumpFilter {
+    /// All.
+    Any,
+    /// Those of one family to one port, as dialled. Not by address: of IPv6, kernels hand over just the
+    /// wrong ones.
+    To {
+        /// Whether it is IPv6.
+        v6: bool,
+        /// TCP or UDP.
+        transport: Transport,
+        /// Destination port.
+        port: u16,
+    },
+}
+
+/// Hands over these connections, but those that a conntrack helper has announced.
+pub fn list(
+    netlink: &mut Netlink,
+    only: DumpFilter,
+    mut each: impl FnMut(&ConntrackEntry<'_>),
+) -> Result<(), NetfilterError> {
+    let read = netlink.list(&only.request(), |message| {
+        if let Some(tracked) = ConntrackEntry::read(message) {
+            each(&tracked);
+        }
+    });
+    read.map_err(NetfilterError::while_doing("list conntrack entries"))
+}
+
+/// Deletes the connections of these flows to the addresses in `own`; how many those were.
+pub fn delete(
+    netlink: &mut Netlink,
+    flows: &BTreeSet<FlowKey>,
+    own: &BTreeSet<IpAddr>,
+) -> Result<usize, NetfilterError> {
+    let to = |flow: &FlowKey| {
+        let FlowKey { address, transport, port } = *flow;
+        DumpFilter::To { v6: address.is_ipv6(), transport, port }
+    };
+    let mut requests = Vec::new();
+    for only in DumpFilter::few(flows.iter().map(to)) {
+        list(netlink, only, |one| {
+            let room = requests.len() < MAX_DELETED;
+            if room && flows.contains(&one.flow) && own.contains(&one.to) {
+                requests.push(one.deletion());
+            }
+        })?;
+    }
+    let mut deleted = 0;
+    for request in &requests {
+        match netlink.ask(request) {
+            Ok(()) => deleted += 1,
+            // It has just ended by itself.
+            Err(Errno::ENOENT) => {}
+            Err(errno) => {
+                return Err(NetfilterError::while_doing("terminate a connection")(errno));
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+impl DumpFilter {
+    /// The listings that have all connections to these ports, of both families.
+    pub fn to_ports(ports: impl Iterator<Item = (Transport, u16)>) -> BTreeSet<Self> {
+        let to = |(transport, port)| [false, true].map(|v6| Self::To { v6, transport, port });
+        Self::few(ports.take(MAX_LISTINGS).flat_map(to))
+    }
+
+    /// These; one listing of all, if they are too many. Does not look at more than it needs for that.
+    fn few(listings: impl Iterator<Item = Self>) -> BTreeSet<Self> {
+        let mut few = BTreeSet::new();
+        for listing in listings {
+            few.insert(listing);
+            if few.len() > MAX_LISTINGS {
+                return BTreeSet::from([Self::Any]);
+            }
+        }
+        few
+    }
+
+    fn request(self) -> Vec<u8> {
+        let Self::To { v6, transport, port } = self else {
+            return MessageBuilder::new(SUBSYSTEM, GET, libc::AF_UNSPEC, 0).listing().finish();
+        };
+        let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
+        let (number, port) = (attribute(1, &[transport.number()]), port.to_be_bytes());
+        let ports = [number, attribute(3, &port)].concat();
+        MessageBuilder::new(SUBSYSTEM, GET, family, 0)
+            .listing()
+            .with(ORIGINAL | NESTED, &attribute(PORTS | NESTED, &ports))
+            .with(FILTER | NESTED, &attribute(1, &FLAGS.to_ne_bytes()))
+            .finish()
+    }
+}
+
+impl<'a> ConntrackEntry<'a> {
+    fn read(message: &NetlinkMessage<'a>) -> Option<Self> {
+        let (header, body) = message.body.split_first_chunk::<4>()?;
+        if message.of_subsystem(SUBSYSTEM) != Some(NEW) {
+            return None;
+        }
+        let (mut tuple, mut id, mut expected) = (None, None, false);
+        for (kind, content) in attributes(body) {
+            match kind {
+                ORIGINAL => tuple = Some(content),
+                ID => id = Some(content),
+                STATUS => {
+                    let status = u32::from_be_bytes(content.try_into().ok()?);
+                    expected = status & EXPECTED != 0;
+                }
+                ZONE => return None,
+                _ => {}
+            }
+        }
+        let (tuple, id) = (tuple?, id?);
+        let (flow, to) = ends(tuple)?;
+        (!expected).then_some(Self { flow, to, family: header[0], tuple, id })
+    }
+
+    /// The request that deletes this one and no other: a younger one of the same ends has another id.
+    fn deletion(&self) -> Vec<u8> {
+        MessageBuilder::new(SUBSYSTEM, DELETE, self.family.into(), 0)
+            .with(ORIGINAL | NESTED, self.tuple)
+            .with(ID, self.id)
+            .finish()
+    }
+}
+
+fn ends(tuple: &[u8]) -> Option<(FlowKey, IpAddr)> {
+    let (mut from, mut to, mut transport, mut port) = (None, None, None, None);
+    for (kind, content) in attributes(tuple) {
+        match kind {
+            ADDRESSES => {
+                for (kind, bytes) in attributes(content) {
+                    // `CTA_IP_V4_SRC`, `CTA_IP_V4_DST`, and the same of IPv6.
+                    match kind {
+                        1 | 3 => from = Some(ip_address(bytes)?),
+                        2 | 4 => to = Some(ip_address(bytes)?),
+                        _ => {}
+                    }
+                }
+            }
+            PORTS => {
+                for (kind, bytes) in attributes(content) {
+                    // `CTA_PROTO_NUM` and `CTA_PROTO_DST_PORT`.
+                    match kind {
+                        1 => transport = Some(Transport::from_number(*bytes.first()?)?),
+                        3 => port = Some(u16::from_be_bytes(bytes.try_into().ok()?)),
+                        _ => {}
+                    }
+                }
+            }
+            OWN_ZONE => return None,
+            _ => {}
+        }
+    }
+    Some((FlowKey { address: from?, transport: transport?, port: port? }, to?))
+}

@@ -1,0 +1,160 @@
+//! A line of a chain in the kernel's expressions. Each match loads registers and compares; the
+//! first that does not hold ends the rule.
+
+mod packet;
+mod raw;
+mod sets;
+
+use nftnl::expr::{Bitwise, Cmp, CmpOp, Conntrack, IcmpCode, Meta, RejectionType, ct};
+
+use super::ffi::Expr;
+use super::rule::{Match, Rule, Verdict};
+
+use packet::{address, clear, family, ports, protocol, tcp_flags};
+use raw::{conntrack, fib, log, lookup, meta, to_network_order};
+use sets::member;
+
+/// `lo` has this index in every network namespace (`LOOPBACK_IFINDEX`).
+const LOOPBACK: u32 = 1;
+/// `RTN_LOCAL`: an address of this host.
+const LOCAL: u32 = libc::RTN_LOCAL as u32;
+/// `RTN_ANYCAST`: an address that several hosts may have.
+const ANYCAST: u32 = libc::RTN_ANYCAST as u32;
+/// `NFTA_FIB_F_DADDR` and `NFTA_FIB_F_SADDR`.
+const OF_DESTINATION: u32 = 2;
+const OF_SOURCE: u32 = 1;
+/// `NF_CT_STATE_UNTRACKED_BIT`.
+const UNTRACKED: u32 = 1 << 6;
+/// `IP_CT_DIR_ORIGINAL` and `IP_CT_DIR_REPLY`.
+const ORIGINAL: u8 = 0;
+const REPLY: u8 = 1;
+/// `PACKET_HOST`: sent to this host alone.
+const TO_HOST: u8 = 0;
+/// TCP flags.
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
+
+/// Appends the expressions of `line` to `rule`.
+pub(super) fn fill(rule: &mut nftnl::Rule<'_>, line: &Rule) {
+    for &item in &line.matches {
+        add(rule, item);
+    }
+    let verdict = match line.verdict {
+        Verdict::Accept => nftnl::expr::Verdict::Accept,
+        Verdict::Drop => nftnl::expr::Verdict::Drop,
+        Verdict::Reset => nftnl::expr::Verdict::Reject(RejectionType::TcpRst),
+        Verdict::Unreachable => {
+            nftnl::expr::Verdict::Reject(RejectionType::Icmp(IcmpCode::PortUnreach))
+        }
+        Verdict::Jump(name) => nftnl::expr::Verdict::Jump { chain: name.to_c() },
+        Verdict::Goto(name) => nftnl::expr::Verdict::Goto { chain: name.to_c() },
+        Verdict::Return => nftnl::expr::Verdict::Return,
+        Verdict::Untrack => {
+            return rule.add_expr(&Expr { name: c"notrack", attributes: vec![] });
+        }
+        Verdict::Clear(field) => return clear(rule, field),
+        Verdict::Log { group, snaplen } => return rule.add_expr(&log(group, snaplen)),
+    };
+    rule.add_expr(&verdict);
+}
+
+fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
+    match item {
+        Match::FromLoopback => interface(rule, &Meta::Iif, CmpOp::Eq),
+        Match::NotFromLoopback => interface(rule, &Meta::Iif, CmpOp::Neq),
+        Match::IntoLoopback => interface(rule, &Meta::Oif, CmpOp::Eq),
+        Match::Established
+        | Match::Untracked
+        | Match::Translated
+        | Match::SourceTranslated
+        | Match::Reply
+        | Match::Forth => tracked(rule, item),
+        Match::Family(v6) => family(rule, v6),
+        Match::FamilyIn(set) => {
+            rule.add_expr(&Meta::NfProto);
+            rule.add_expr(&lookup(set));
+        }
+        Match::Protocol(number) => protocol(rule, number),
+        Match::OfOpenSocket => {
+            rule.add_expr(&meta(libc::NFT_META_SKUID, 1));
+            rule.add_expr(&to_network_order());
+            rule.add_expr(&Cmp::new(CmpOp::Gte, 0_u32));
+        }
+        Match::SentBy { user } => {
+            rule.add_expr(&meta(libc::NFT_META_SKUID, 1));
+            rule.add_expr(&Cmp::new(CmpOp::Eq, user));
+        }
+        Match::ToLocal => is_of_type(rule, OF_DESTINATION, LOCAL),
+        Match::ToAnycast => is_of_type(rule, OF_DESTINATION, ANYCAST),
+        Match::FromLocal => is_of_type(rule, OF_SOURCE, LOCAL),
+        Match::NotToHost => {
+            rule.add_expr(&meta(libc::NFT_META_PKTTYPE, 1));
+            rule.add_expr(&Cmp::new(CmpOp::Neq, TO_HOST));
+        }
+        Match::ToV4(_) | Match::ToV6(_) | Match::ToMulticast { .. } => address(rule, item),
+        Match::UdpBetween { .. }
+        | Match::Ports(_)
+        | Match::OriginalPorts(_)
+        | Match::Below(..)
+        | Match::Above(..)
+        | Match::FromPorts(_)
+        | Match::UdpTo(_)
+        | Match::UdpNotTo(_)
+        | Match::UdpLength(_)
+        | Match::UdpOfLength(_) => ports(rule, item),
+        Match::Syn => tcp_flags(rule, SYN | ACK, CmpOp::Eq, SYN),
+        Match::TcpReset => tcp_flags(rule, RST, CmpOp::Neq, 0),
+        Match::In(..)
+        | Match::BackIn(..)
+        | Match::First(..)
+        | Match::ConsumeElement(..)
+        | Match::SynIn(_)
+        | Match::AddSyn(_)
+        | Match::OverRate { .. } => member(rule, item),
+    }
+}
+
+/// What conntrack says of a packet.
+fn tracked(rule: &mut nftnl::Rule<'_>, item: Match) {
+    match item {
+        Match::Established => state(rule, ct::States::ESTABLISHED.bits()),
+        Match::Untracked => state(rule, UNTRACKED),
+        Match::Translated => status(rule, ct::ConntrackStatus::DST_NAT),
+        Match::SourceTranslated => status(rule, ct::ConntrackStatus::SRC_NAT),
+        Match::Reply => direction(rule, REPLY),
+        Match::Forth => direction(rule, ORIGINAL),
+        _ => unreachable!("{item:?} is not about conntrack"),
+    }
+}
+
+fn direction(rule: &mut nftnl::Rule<'_>, which: u8) {
+    rule.add_expr(&conntrack(libc::NFT_CT_DIRECTION, 1, None));
+    rule.add_expr(&Cmp::new(CmpOp::Eq, which));
+}
+
+fn status(rule: &mut nftnl::Rule<'_>, bit: ct::ConntrackStatus) {
+    rule.add_expr(&Conntrack::Status);
+    masked(rule, bit.bits());
+}
+
+fn is_of_type(rule: &mut nftnl::Rule<'_>, of: u32, kind: u32) {
+    rule.add_expr(&fib(of));
+    rule.add_expr(&Cmp::new(CmpOp::Eq, kind));
+}
+
+fn interface(rule: &mut nftnl::Rule<'_>, which: &Meta, how: CmpOp) {
+    rule.add_expr(which);
+    rule.add_expr(&Cmp::new(how, LOOPBACK));
+}
+
+fn state(rule: &mut nftnl::Rule<'_>, states: u32) {
+    rule.add_expr(&Conntrack::State);
+    masked(rule, states);
+}
+
+/// Any of these bits is set.
+fn masked(rule: &mut nftnl::Rule<'_>, bits: u32) {
+    rule.add_expr(&Bitwise::new(bits, 0_u32));
+    rule.add_expr(&Cmp::new(CmpOp::Neq, 0_u32));
+}

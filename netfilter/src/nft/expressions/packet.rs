@@ -1,0 +1,144 @@
+//! What is in a packet: protocol, ports, addresses, flags.
+
+use nftnl::Rule;
+use nftnl::expr::{Bitwise, Cmp, CmpOp, Meta, Payload, TransportHeaderField, UdpHeaderField};
+
+use super::ORIGINAL;
+use super::raw::{conntrack, immediate, payload, write};
+use crate::nft::rule::{Field, Match};
+use crate::nft::set::{NFPROTO_IPV4, NFPROTO_IPV6};
+use sknock_types::{PortRange, Transport};
+
+const SOURCE: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Sport));
+const DESTINATION: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Dport));
+const LENGTH: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Len));
+
+/// Where a packet goes or comes from, by its UDP or TCP ports.
+pub(super) fn ports(rule: &mut Rule<'_>, item: Match) {
+    let udp = Transport::Udp.number();
+    match item {
+        Match::UdpBetween { from, to } => {
+            protocol(rule, udp);
+            between(rule, SOURCE, from, from);
+            between(rule, DESTINATION, to, to);
+        }
+        Match::Ports(ports) => destination(rule, ports),
+        Match::OriginalPorts(ports) => {
+            protocol(rule, ports.transport().number());
+            rule.add_expr(&conntrack(libc::NFT_CT_PROTO_DST, 1, Some(ORIGINAL)));
+            within(rule, ports.first(), ports.last());
+        }
+        Match::FromPorts(ports) => {
+            protocol(rule, ports.transport().number());
+            between(rule, SOURCE, ports.first(), ports.last());
+        }
+        Match::Below(transport, port) => beyond(rule, CmpOp::Lt, transport, port),
+        Match::Above(transport, port) => beyond(rule, CmpOp::Gt, transport, port),
+        Match::UdpTo(port) => {
+            protocol(rule, udp);
+            between(rule, DESTINATION, port, port);
+        }
+        Match::UdpNotTo(port) => {
+            rule.add_expr(&DESTINATION);
+            rule.add_expr(&Cmp::new(CmpOp::Neq, &port.to_be_bytes()[..]));
+        }
+        Match::UdpLength((least, max)) => between(rule, LENGTH, least, max),
+        Match::UdpOfLength((least, max)) => {
+            protocol(rule, udp);
+            between(rule, LENGTH, least, max);
+        }
+        _ => unreachable!("{item:?} is not about ports"),
+    }
+}
+
+/// Which address a packet is for.
+pub(super) fn address(rule: &mut Rule<'_>, item: Match) {
+    let network = libc::NFT_PAYLOAD_NETWORK_HEADER;
+    match item {
+        Match::ToV4(address) => {
+            family(rule, false);
+            rule.add_expr(&payload(network, 16, 4, 1));
+            rule.add_expr(&Cmp::new(CmpOp::Eq, &address.octets()[..]));
+        }
+        Match::ToV6(address) => {
+            family(rule, true);
+            rule.add_expr(&payload(network, 24, 16, 1));
+            rule.add_expr(&Cmp::new(CmpOp::Eq, &address.octets()[..]));
+        }
+        Match::ToMulticast { v6: false } => {
+            family(rule, false);
+            rule.add_expr(&payload(network, 16, 4, 1));
+            rule.add_expr(&Bitwise::new(&[0xf0_u8, 0, 0, 0][..], &[0_u8; 4][..]));
+            rule.add_expr(&Cmp::new(CmpOp::Eq, &[0xe0_u8, 0, 0, 0][..]));
+        }
+        Match::ToMulticast { v6: true } => {
+            family(rule, true);
+            rule.add_expr(&payload(network, 24, 1, 1));
+            rule.add_expr(&Cmp::new(CmpOp::Eq, 0xff_u8));
+        }
+        _ => unreachable!("{item:?} is not about an address"),
+    }
+}
+
+/// Writes into the IP header. The kernel corrects its checksum.
+pub(super) fn clear(rule: &mut Rule<'_>, field: Field) {
+    let network = libc::NFT_PAYLOAD_NETWORK_HEADER;
+    let mask: [u8; 2] = match field {
+        Field::V4Dscp => [0xff, 0x03],
+        Field::V4Ecn => [0xff, 0xfc],
+        Field::V6Class => {
+            // Version 6, and nothing else in the first four bytes. There is no checksum.
+            rule.add_expr(&immediate(u32::from_ne_bytes([0x60, 0, 0, 0])));
+            return rule.add_expr(&write(4, None));
+        }
+    };
+    family(rule, false);
+    rule.add_expr(&payload(network, 0, 2, 1));
+    rule.add_expr(&Bitwise::new(&mask[..], &[0_u8; 2][..]));
+    rule.add_expr(&write(2, Some(10)));
+}
+
+pub(super) fn family(rule: &mut Rule<'_>, v6: bool) {
+    rule.add_expr(&Meta::NfProto);
+    rule.add_expr(&Cmp::new(CmpOp::Eq, if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 }));
+}
+
+pub(super) fn protocol(rule: &mut Rule<'_>, number: u8) {
+    rule.add_expr(&Meta::L4Proto);
+    rule.add_expr(&Cmp::new(CmpOp::Eq, number));
+}
+
+fn destination(rule: &mut Rule<'_>, ports: PortRange) {
+    protocol(rule, ports.transport().number());
+    between(rule, DESTINATION, ports.first(), ports.last());
+}
+
+fn beyond(rule: &mut Rule<'_>, how: CmpOp, transport: Transport, port: u16) {
+    protocol(rule, transport.number());
+    rule.add_expr(&DESTINATION);
+    rule.add_expr(&Cmp::new(how, &port.to_be_bytes()[..]));
+}
+
+/// The two bytes at `field`, in network order, from `first` to `last`.
+fn between(rule: &mut Rule<'_>, field: Payload, first: u16, last: u16) {
+    rule.add_expr(&field);
+    within(rule, first, last);
+}
+
+/// The two bytes that were loaded, in network order, from `first` to `last`.
+fn within(rule: &mut Rule<'_>, first: u16, last: u16) {
+    if first == last {
+        rule.add_expr(&Cmp::new(CmpOp::Eq, &first.to_be_bytes()[..]));
+    } else {
+        rule.add_expr(&Cmp::new(CmpOp::Gte, &first.to_be_bytes()[..]));
+        rule.add_expr(&Cmp::new(CmpOp::Lte, &last.to_be_bytes()[..]));
+    }
+}
+
+/// The flags of a TCP header are its byte 13.
+pub(super) fn tcp_flags(rule: &mut Rule<'_>, mask: u8, how: CmpOp, flags: u8) {
+    protocol(rule, Transport::Tcp.number());
+    rule.add_expr(&payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1, 1));
+    rule.add_expr(&Bitwise::new(mask, 0_u8));
+    rule.add_expr(&Cmp::new(how, flags));
+}
