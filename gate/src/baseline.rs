@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::FlowKey;
+use sknock_netfilter::flow::FlowKey;
 
 /// Ways on which connections may be older than a gap in the protection.
 #[derive(Debug, Default)]

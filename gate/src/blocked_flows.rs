@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::FlowKey;
+use sknock_netfilter::flow::FlowKey;
 
 /// Ways on which nothing passes, until a grant opens them again.
 #[derive(Clone, Debug, Default)]

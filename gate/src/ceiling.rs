@@ -1,6 +1,6 @@
 //! The most the gate will ever do, whoever asks.
 
-mod deny_reason;
+pub(crate) mod deny_reason;
 pub(crate) mod rate;
 
 use std::net::IpAddr;
@@ -8,17 +8,34 @@ use std::time::Duration;
 
 use sknock_types::is_grantable;
 
-pub use self::deny_reason::DenyReason;
-use crate::{
-    BootInstant, Capacity, GrantKey, GrantLabel, GrantRequest, GrantTable, Pace, Party, PortRange,
-    ShareExceeded, Shares, SourceNetwork, TokenBucket, Transport,
-};
+use self::deny_reason::DenyReason;
+use self::rate::{Pace, TokenBucket};
+use crate::grant_key::GrantKey;
+use crate::label::GrantLabel;
+use crate::request::GrantRequest;
+use crate::share::{Capacity, Party, ShareExceeded, Shares, SourceNetwork};
+use crate::uptime::BootInstant;
+use sknock_types::{PortRange, Transport};
 
 /// The most ports that one grant opens, and so the most elements per address. 64 is what a knock
 /// may ask for.
 pub const MAX_PORTS: usize = 64;
 
-/// Bounds every wish. Made from the configuration by the privileged process, never from what the
+/// What is open already, as far as the limits ask for it. [`GrantTable`](crate::grants::GrantTable) answers; it
+/// is named here by a trait because it is made of what the limits approve.
+pub trait OpenGrants {
+    /// How many grants are open, each counted once for every certificate it is open for.
+    fn open(&self) -> usize;
+
+    /// How many of them a certificate or a network holds.
+    fn held(&self, party: &Party) -> usize;
+
+    /// How many more `grant` adds for one of its addresses: what its certificate has open already is only
+    /// renewed.
+    fn additional(&self, grant: &ApprovedGrant, address: IpAddr) -> usize;
+}
+
+/// Bounds every request. Made from the configuration by the privileged process, never from what the
 /// network process says.
 #[derive(Clone, Debug)]
 pub struct Ceiling {
@@ -44,7 +61,7 @@ impl Ceiling {
     pub fn check(
         &self,
         grant_request: &GrantRequest,
-        live: &GrantTable,
+        live: &impl OpenGrants,
         bucket: &mut TokenBucket,
         now: BootInstant,
     ) -> Result<ApprovedGrant, DenyReason> {
@@ -79,11 +96,11 @@ impl Ceiling {
     fn places(
         &self,
         grant: &ApprovedGrant,
-        live: &GrantTable,
+        live: &impl OpenGrants,
         certificate: Party,
         networks: &[Party],
     ) -> Result<(), ShareExceeded> {
-        let (size, used, shares) = (self.live, live.len(), self.shares);
+        let (size, used, shares) = (self.live, live.open(), self.shares);
         let room = Capacity { size, used, least: MAX_GRANTS, shares };
         let more = grant.addresses.iter().map(|address| live.additional(grant, *address));
         let more: Vec<usize> = more.collect();

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{CertId, FlowKey, GrantLabel, Tally};
+use crate::cert_id::CertId;
+use crate::label::GrantLabel;
+use crate::share::Tally;
+use sknock_netfilter::flow::FlowKey;
 
 /// Who was let in on which way, oldest first, with what stood on the grant.
 #[derive(Clone, Debug, Default)]

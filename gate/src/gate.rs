@@ -12,12 +12,28 @@ use std::collections::BTreeSet;
 
 use self::saving::{GrantStore, Restored, UnknownElements};
 use crate::baseline::ConnectionBaseline;
+use crate::blocked_flows::BlockedFlows;
+use crate::ceiling::deny_reason::DenyReason;
+use crate::ceiling::rate::TokenBucket;
+use crate::ceiling::{ApprovedGrant, Ceiling};
+use crate::cert_id::CertId;
+use crate::error::FirewallError;
+use crate::expired::ExpiredGrants;
+use crate::firewall::watch::Watch;
+use crate::firewall::{Change, Firewall};
+use crate::gate::terminated::Terminated;
+use crate::grant_file::SavedGrants;
 use crate::grant_file::event::SavedEvent;
-use crate::{
-    ApprovedGrant, BlockedFlows, BootInstant, Ceiling, CertId, Change, DenyReason, ExpiredGrants,
-    Firewall, FirewallError, FlowKey, GrantElement, GrantKey, GrantRequest, GrantTable, OnRevoke,
-    Outcome, Request, SavedGrants, Serial, TableSpec, Terminated, TokenBucket, TrialState, Watch,
-};
+use crate::grant_key::{GrantElement, GrantKey};
+use crate::grants::GrantTable;
+use crate::outcome::Outcome;
+use crate::request::{GrantRequest, Request};
+use crate::table_spec::TableSpec;
+use crate::table_spec::block::OnRevoke;
+use crate::trial::TrialState;
+use crate::uptime::BootInstant;
+use sknock_netfilter::flow::FlowKey;
+use sknock_types::Serial;
 
 /// Serves the requests of one network process after another.
 #[derive(Debug)]

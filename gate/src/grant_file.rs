@@ -22,7 +22,8 @@ use std::os::unix::fs::FileExt;
 use event::SavedEvent;
 pub use saved::SavedGrants;
 
-use crate::{NamespaceLock, Origin};
+use crate::namespace_lock::NamespaceLock;
+use crate::origin::Origin;
 
 const MAGIC: &[u8; 8] = b"sknock-g";
 /// The magic, the number, the origin.

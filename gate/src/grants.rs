@@ -1,18 +1,20 @@
 //! What is open, in memory: enough to put it back when somebody flushed it, never to shorten what is
 //! longer, and to close what a certificate holds. No system call; time is a parameter.
 
-mod index;
+pub(crate) mod index;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub(crate) use self::index::GrantEntry;
-use self::index::GrantIndex;
-use crate::{
-    ApprovedGrant, BootInstant, Ceiling, CertId, FlowKey, GrantElement, GrantKey, GrantLabel,
-    GrantSet, Party,
-};
+use self::index::{GrantEntry, GrantIndex};
+use crate::ceiling::{ApprovedGrant, Ceiling, OpenGrants};
+use crate::cert_id::CertId;
+use crate::grant_key::{GrantElement, GrantKey, GrantSet};
+use crate::label::GrantLabel;
+use crate::share::Party;
+use crate::uptime::BootInstant;
+use sknock_netfilter::flow::FlowKey;
 
 /// Open doors, each with everyone who holds it. Two certificates behind one address hold the same
 /// door: the kernel has one element, open as long as the longer of them, and revoking one leaves the
@@ -67,19 +69,6 @@ impl GrantTable {
         grant_keys
             .filter(|grant_key| !ceiling.permits(grant_key.transport, grant_key.port))
             .collect()
-    }
-
-    /// How many more doors this opening adds for one of its addresses: what its holder has open
-    /// already is only renewed.
-    pub fn additional(&self, grant: &ApprovedGrant, address: IpAddr) -> usize {
-        let cert = grant.label().cert;
-        let grant_keys = grant.grant_keys().filter(|grant_key| grant_key.address == address);
-        grant_keys.filter(|grant_key| self.0.find(grant_key, &cert).is_none()).count()
-    }
-
-    /// How many doors a certificate or a network has open, each counted once for every holder.
-    pub fn held(&self, party: &Party) -> usize {
-        self.0.held(party)
     }
 
     /// The elements that this opening needs in the kernel. None is shorter than what is open there.
@@ -287,6 +276,22 @@ impl GrantTable {
         }
         self.0.take(&entry.grant_key, &cert);
         self.0.insert(entry);
+    }
+}
+
+impl OpenGrants for GrantTable {
+    fn open(&self) -> usize {
+        self.len()
+    }
+
+    fn held(&self, party: &Party) -> usize {
+        self.0.held(party)
+    }
+
+    fn additional(&self, grant: &ApprovedGrant, address: IpAddr) -> usize {
+        let cert = grant.label().cert;
+        let grant_keys = grant.grant_keys().filter(|grant_key| grant_key.address == address);
+        grant_keys.filter(|grant_key| self.0.find(grant_key, &cert).is_none()).count()
     }
 }
 

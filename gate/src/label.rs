@@ -3,7 +3,7 @@
 
 use sknock_types::{Serial, from_hex, hex};
 
-use crate::{CertId, OwnerName};
+use crate::cert_id::{CertId, OwnerName};
 
 /// The longest comment, in bytes: nft's `NFTNL_UDATA_COMMENT_MAXLEN` (128) less its terminator.
 pub const MAX_COMMENT: usize = 127;

@@ -38,8 +38,9 @@ mod uptime;
 mod wire;
 
 pub use blocked_flows::BlockedFlows;
+pub use ceiling::deny_reason::DenyReason;
 pub use ceiling::rate::{Pace, TokenBucket};
-pub use ceiling::{ApprovedGrant, Ceiling, DenyReason, MAX_PORTS};
+pub use ceiling::{ApprovedGrant, Ceiling, MAX_PORTS, OpenGrants};
 pub use cert_id::{CertId, OwnerName};
 pub use error::FirewallError;
 pub use expired::ExpiredGrants;

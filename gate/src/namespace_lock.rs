@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 
-use crate::Origin;
+use crate::origin::Origin;
 
 /// This network namespace is ours, until this is dropped or the process ends. Programs that are
 /// executed do not inherit it.

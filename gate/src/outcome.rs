@@ -4,7 +4,12 @@ use std::fmt;
 
 use sknock_types::hex;
 
-use crate::{ApprovedGrant, CertId, DenyReason, FirewallError, GrantLabel, Response};
+use crate::ceiling::ApprovedGrant;
+use crate::ceiling::deny_reason::DenyReason;
+use crate::cert_id::CertId;
+use crate::error::FirewallError;
+use crate::label::GrantLabel;
+use crate::response::Response;
 
 /// What the gate did.
 #[derive(Clone, Debug, PartialEq)]

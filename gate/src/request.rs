@@ -3,8 +3,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::cert_id::{CertId, OwnerName};
+use crate::label::GrantLabel;
 use crate::wire::{WireReader, Writer};
-use crate::{CertId, GrantLabel, OwnerName, PortRange, Serial, Transport};
+use sknock_types::{PortRange, Serial, Transport};
 
 /// A request from the network process. Unchecked, trusted by nobody.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,7 +1,8 @@
 //! What the gate says back: one record of fixed size for every request, whatever it was.
 
+use crate::ceiling::deny_reason::DenyReason;
+use crate::cert_id::CertId;
 use crate::wire::{WireReader, Writer};
-use crate::{CertId, DenyReason};
 
 /// The answer to a [`Request`](crate::Request).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 
-use crate::CertId;
+use crate::cert_id::CertId;
 
 /// The shares, in percent of the room: 1 to 100.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -11,7 +11,9 @@
 
 use std::time::Duration;
 
-use crate::{BootInstant, Ceiling, TableSpec};
+use crate::ceiling::Ceiling;
+use crate::table_spec::TableSpec;
+use crate::uptime::BootInstant;
 
 /// The rules in force are on trial.
 #[derive(Clone, Debug)]

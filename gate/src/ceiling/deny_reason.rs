@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ShareExceeded;
+use crate::share::ShareExceeded;
 
 /// How a request went over the ceiling. The number is what an [`Response`](crate::Response) carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

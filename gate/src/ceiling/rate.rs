@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::BootInstant;
 use crate::share::{Capacity, Party, ShareExceeded, Shares};
+use crate::uptime::BootInstant;
 
 /// Tokens left, in billionths. Holds ten seconds' worth, and begins full.
 #[derive(Clone, Debug, Default)]
@@ -130,8 +130,9 @@ fn place(now: BootInstant) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cert_id::CertId;
     use crate::share::SourceNetwork;
-    use crate::{CertId, Serial};
+    use sknock_types::Serial;
 
     fn certificate(number: u8) -> Party {
         Party::Certificate(CertId {

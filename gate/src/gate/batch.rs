@@ -2,8 +2,12 @@
 //! transaction. If that fails, each has its own, so that none suffers for another.
 
 use super::Gate;
+use crate::ceiling::ApprovedGrant;
+use crate::grant_key::GrantElement;
 use crate::grants::Replaced;
-use crate::{ApprovedGrant, BootInstant, GrantElement, GrantRequest, Outcome, Request};
+use crate::outcome::Outcome;
+use crate::request::{GrantRequest, Request};
+use crate::uptime::BootInstant;
 
 /// Openings that memory has already and the kernel has not. No two share a door.
 #[derive(Default)]

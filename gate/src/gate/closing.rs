@@ -4,11 +4,15 @@
 use std::collections::BTreeSet;
 
 use super::Gate;
+use crate::error::FirewallError;
+use crate::firewall::Change;
 use crate::grant_file::event::SavedEvent;
-use crate::grants::GrantEntry;
-use crate::{
-    BootInstant, Change, FirewallError, FlowKey, GrantElement, GrantKey, GrantLabel, OnRevoke,
-};
+use crate::grant_key::{GrantElement, GrantKey};
+use crate::grants::index::GrantEntry;
+use crate::label::GrantLabel;
+use crate::table_spec::block::OnRevoke;
+use crate::uptime::BootInstant;
+use sknock_netfilter::flow::FlowKey;
 
 /// What somebody had on one way, and has no more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,12 +8,18 @@ use std::io;
 use std::time::Duration;
 
 use super::Gate;
+use crate::blocked_flows::BlockedFlows;
+use crate::ceiling::ApprovedGrant;
+use crate::error::FirewallError;
+use crate::expired::ExpiredGrants;
+use crate::firewall::Change;
 use crate::grant_file::event::SavedEvent;
+use crate::grant_file::{GrantFile, SavedGrants};
+use crate::grant_key::{GrantElement, GrantKey};
 use crate::grants;
-use crate::{
-    ApprovedGrant, BlockedFlows, BootInstant, Change, ExpiredGrants, FirewallError, FlowKey,
-    GrantElement, GrantFile, GrantKey, GrantTable, SavedGrants,
-};
+use crate::grants::GrantTable;
+use crate::uptime::BootInstant;
+use sknock_netfilter::flow::FlowKey;
 
 /// After a failure to write, so long until the next attempt.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -5,11 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Gate;
+use crate::blocked_flows::BlockedFlows;
+use crate::ceiling::ApprovedGrant;
+use crate::cert_id::CertId;
+use crate::error::FirewallError;
+use crate::firewall::Change;
 use crate::grant_file::event::SavedEvent;
-use crate::{
-    ApprovedGrant, BlockedFlows, BootInstant, CertId, Change, FirewallError, FirewallPolicy,
-    FlowKey, GrantElement, GrantKey, GrantLabel, GrantTable, OnRevoke, Outcome, TableSpec,
-};
+use crate::grant_key::{GrantElement, GrantKey};
+use crate::grants::GrantTable;
+use crate::label::GrantLabel;
+use crate::outcome::Outcome;
+use crate::table_spec::block::OnRevoke;
+use crate::table_spec::{FirewallPolicy, TableSpec};
+use crate::uptime::BootInstant;
+use sknock_netfilter::flow::FlowKey;
 
 impl Gate {
     /// Moves what has ended by itself to what was granted once: its connections go on. Every request

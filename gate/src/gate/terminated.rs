@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::Gate;
-use crate::{FirewallError, FlowKey};
+use crate::error::FirewallError;
+use sknock_netfilter::flow::FlowKey;
 
 /// So many ways are told by name; of the others, how many they are.
 const MAX_SHOWN: usize = 16;

@@ -1,7 +1,11 @@
 //! Rules on trial: begun, confirmed, given up. Each is one transaction, and what fails changes nothing.
 
 use super::Gate;
-use crate::{BootInstant, Ceiling, Outcome, TableSpec, TrialState};
+use crate::ceiling::Ceiling;
+use crate::outcome::Outcome;
+use crate::table_spec::TableSpec;
+use crate::trial::TrialState;
+use crate::uptime::BootInstant;
 
 impl Gate {
     /// What is on trial, if anything is; perhaps its time is over.

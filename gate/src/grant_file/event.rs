@@ -3,9 +3,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::grants::GrantEntry;
+use crate::cert_id::{CertId, OwnerName};
+use crate::grant_key::GrantKey;
+use crate::grants::index::GrantEntry;
+use crate::label::GrantLabel;
+use crate::uptime::BootInstant;
 use crate::wire::WireReader;
-use crate::{BootInstant, CertId, FlowKey, GrantKey, GrantLabel, OwnerName, Serial, Transport};
+use sknock_netfilter::flow::FlowKey;
+use sknock_types::{Serial, Transport};
 
 /// A change of what is granted, was granted, or is cut.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,10 @@
 //! What an earlier run in this boot and network namespace had granted, as its entries tell. Pure.
 
 use super::event::SavedEvent;
-use crate::{BlockedFlows, BootInstant, ExpiredGrants, GrantTable};
+use crate::blocked_flows::BlockedFlows;
+use crate::expired::ExpiredGrants;
+use crate::grants::GrantTable;
+use crate::uptime::BootInstant;
 
 /// What a gate that begins takes over, as far as the kernel still has it.
 #[derive(Clone, Debug, Default)]

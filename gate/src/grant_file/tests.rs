@@ -4,8 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::grants::GrantEntry as Grant;
-use crate::{BootInstant, CertId, FlowKey, GrantKey, GrantLabel, OwnerName, Serial, Transport};
+use crate::cert_id::{CertId, OwnerName};
+use crate::grant_key::GrantKey;
+use crate::grants::index::GrantEntry as Grant;
+use crate::label::GrantLabel;
+use crate::uptime::BootInstant;
+use sknock_netfilter::flow::FlowKey;
+use sknock_types::{Serial, Transport};
 
 fn flow(port: u16) -> FlowKey {
     let address = if port.is_multiple_of(2) { "192.0.2.7" } else { "2001:db8::7" };

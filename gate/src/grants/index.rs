@@ -5,7 +5,11 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use crate::{BootInstant, CertId, GrantKey, GrantLabel, Party, SourceNetwork, Tally};
+use crate::cert_id::CertId;
+use crate::grant_key::GrantKey;
+use crate::label::GrantLabel;
+use crate::share::{Party, SourceNetwork, Tally};
+use crate::uptime::BootInstant;
 
 /// Somebody may use a door for a while.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sknock_gate::{
-    BootInstant, Ceiling, CertId, DenyReason, GrantRequest, GrantTable, Party, PortRange, Serial,
-    Shares, SourceNetwork, TokenBucket,
+    BootInstant, Ceiling, CertId, DenyReason, GrantRequest, GrantTable, OpenGrants, Party,
+    PortRange, Serial, Shares, SourceNetwork, TokenBucket,
 };
 
 use crate::{ceiling, grant_request, tcp};
