@@ -19,9 +19,8 @@ use self::watch::Watch;
 use crate::error::FirewallError;
 use crate::grant_key::{GrantElement, GrantKey, GrantSet};
 use crate::label::GrantLabel;
-use crate::table_spec::TableSpec;
 use crate::table_spec::sets::{BLOCKED, TRIAL, USED, blocked_keys, trial_elements};
-use crate::trial::Rollback;
+use crate::table_spec::{Rollback, TableSpec};
 
 /// The kernel's firewall, as far as it is ours.
 #[derive(Debug)]

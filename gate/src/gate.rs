@@ -1,39 +1,41 @@
-//! The gate: takes a record, does what it may, says what happened. One thread, no waiting, and
-//! nothing that a record says can make it panic.
+//! The gate: takes requests, does what it may, says what happened. One thread, no waiting, and nothing
+//! that a request says can make it panic.
+//!
+//! [`Gate::handle_batch`] is the whole way from the bytes of requests to elements in the kernel. Grants among
+//! them that nobody has open go to the kernel in one transaction. If that fails, each has its own, so
+//! that none suffers for another.
 
-mod batch;
 pub(crate) mod closing;
-pub(crate) mod saving;
-mod terminate;
-pub(crate) mod terminated;
-mod trial;
+pub(crate) mod external;
+mod gap;
+mod install;
+mod saving;
+pub(crate) mod terminate;
+pub(crate) mod trial;
 
 use std::collections::BTreeSet;
 
-use self::saving::{GrantStore, Restored, UnknownElements};
-use crate::baseline::ConnectionBaseline;
+use sknock_netfilter::flow::FlowKey;
+
+use self::external::UnknownElements;
+use self::gap::ConnectionBaseline;
+use self::saving::GrantStore;
+use self::terminate::Terminated;
+use self::trial::TrialState;
 use crate::blocked_flows::BlockedFlows;
 use crate::ceiling::deny_reason::DenyReason;
 use crate::ceiling::rate::TokenBucket;
 use crate::ceiling::{ApprovedGrant, Ceiling};
-use crate::cert_id::CertId;
 use crate::error::FirewallError;
 use crate::expired::ExpiredGrants;
 use crate::firewall::watch::Watch;
 use crate::firewall::{Change, Firewall};
-use crate::gate::terminated::Terminated;
-use crate::grant_file::SavedGrants;
-use crate::grant_file::event::SavedEvent;
-use crate::grant_key::{GrantElement, GrantKey};
-use crate::grants::GrantTable;
+use crate::grant_key::GrantElement;
+use crate::grants::{GrantTable, Replaced};
 use crate::outcome::Outcome;
 use crate::request::{GrantRequest, Request};
 use crate::table_spec::TableSpec;
-use crate::table_spec::block::OnRevoke;
-use crate::trial::TrialState;
 use crate::uptime::BootInstant;
-use sknock_netfilter::flow::FlowKey;
-use sknock_types::Serial;
 
 /// Serves the requests of one network process after another.
 #[derive(Debug)]
@@ -62,8 +64,12 @@ pub struct Gate {
     unknown: UnknownElements,
 }
 
-/// So many lose what they hold with one request: about a millisecond, for which a knock may wait.
-const CERTS_AT_ONCE: usize = 64;
+/// Openings that memory has already and the kernel has not. No two share a door.
+#[derive(Default)]
+struct OpenBatch {
+    grants: Vec<(usize, ApprovedGrant, Replaced)>,
+    elements: Vec<GrantElement>,
+}
 
 impl Gate {
     /// A gate that does nothing until it is asked to raise its protection.
@@ -89,6 +95,30 @@ impl Gate {
         }
     }
 
+    /// Serves records in their order, whatever they are, and says of each what came of it. After the
+    /// answers have gone out, [`Gate::flush_conntrack`].
+    pub fn handle_batch(&mut self, records: &[&[u8]], now: BootInstant) -> Vec<Outcome> {
+        self.expire(now);
+        let mut batch = OpenBatch::default();
+        let mut outcome = Vec::with_capacity(records.len());
+        for (place, record) in records.iter().enumerate() {
+            match Request::decode(record) {
+                Some(Request::Open(grant_request)) if self.installed => {
+                    self.push(&mut batch, place, &grant_request, &mut outcome, now);
+                }
+                _ => {
+                    self.flush(&mut batch, &mut outcome, now);
+                    outcome.push((place, self.serve(record, now)));
+                }
+            }
+        }
+        self.flush(&mut batch, &mut outcome, now);
+        // Before anybody is told: who got an answer is known to the next gate.
+        self.save(now);
+        outcome.sort_unstable_by_key(|(place, _)| *place);
+        outcome.into_iter().map(|(_, one)| one).collect()
+    }
+
     fn serve(&mut self, record: &[u8], now: BootInstant) -> Outcome {
         match Request::decode(record) {
             None => Outcome::Refused { deny_reason: DenyReason::NotARequest, label: None },
@@ -107,134 +137,59 @@ impl Gate {
         }
     }
 
-    /// Puts the protection back as it should be, with every grant that is open. For when
-    /// [`Watch::read`] says so. Grants for single use come back only if the kernel still had
-    /// them: which of them were used, nobody else knows.
-    pub fn reinstall(&mut self, now: BootInstant) -> Outcome {
-        if !self.installed {
-            return Outcome::Refused { deny_reason: DenyReason::NotInstalled, label: None };
-        }
-        let outcome = self.try_install(now);
-        if let Outcome::Activated { .. } = outcome {
-            self.block_unauthorised_after_flush();
-            self.save(now);
-            self.flush_conntrack();
-        }
-        outcome
-    }
-
-    /// Takes over a new configuration, in one transaction if the protection is up; grants that it
-    /// forbids are closed. If that fails, everything stays as it was. Without protection nothing
-    /// happens yet but that [`Request::Activate`] will use it. A trial continues with the new rules.
-    pub fn reconfigure(&mut self, rules: TableSpec, ceiling: Ceiling, now: BootInstant) -> Outcome {
-        let (rules, ceiling) = self.replace_config(rules, ceiling);
-        if !self.installed {
-            return Outcome::Activated { open: 0, dropped: 0 };
-        }
-        let outcome = self.install(now);
-        if matches!(outcome, Outcome::Failed(_)) {
-            self.replace_config(rules, ceiling);
-        } else {
-            self.rolled_back = false;
-        }
-        outcome
-    }
-
-    /// Takes the table down, protection, grants and all.
-    pub fn remove(&mut self) -> Result<(), FirewallError> {
-        self.firewall.remove()?;
-        (self.grants, self.installed, self.trial) = (GrantTable::default(), false, None);
-        self.previous = None;
-        (self.expired, self.blocked) = (ExpiredGrants::default(), BlockedFlows::default());
-        self.baseline.begin(None);
-        self.save_nothing();
-        Ok(())
-    }
-
-    /// Tells of changes that others make to the table.
-    pub fn watch(&self) -> Result<Watch, FirewallError> {
-        self.firewall.watch()
-    }
-
-    /// What is open; what has ended lately may still be in it.
-    pub fn live(&self) -> &GrantTable {
-        &self.grants
-    }
-
-    /// Puts the protection up, with every grant that is open, in one transaction.
-    pub fn install(&mut self, now: BootInstant) -> Outcome {
-        let outcome = self.try_install(now);
-        if let Outcome::Activated { .. } = outcome {
-            self.flush_conntrack();
-            self.snapshot_baseline();
-        }
-        outcome
-    }
-
-    fn try_install(&mut self, now: BootInstant) -> Outcome {
-        match self.install_table(now) {
-            Ok(dropped) => Outcome::Activated { open: self.grants.len(), dropped },
-            Err(error) => Outcome::Failed(error),
-        }
-    }
-
-    /// The first time, what an earlier run left open is taken over; later, memory knows better than
-    /// the kernel, except for what a connection may have used up.
-    fn install_table(&mut self, now: BootInstant) -> Result<usize, FirewallError> {
-        let listed =
-            if self.installed { self.firewall.dump_single_use() } else { self.firewall.dump() };
-        let seen = match listed {
-            // Others change the firewall all the time. Protection comes first; without a listing, nobody
-            // knows which single uses are left.
-            Err(error) if error.inconsistent_dump() && self.installed => Vec::new(),
-            listed => listed?,
-        };
-        self.expire(now);
-        if !self.installed {
-            self.firewall.track_existing()?;
-        }
-        let adopted =
-            if self.installed { self.retained(&seen, now) } else { self.restore(&seen, now) };
-        let left: Vec<FlowKey> =
-            if self.installed { Vec::new() } else { self.blocked_before().all().collect() };
-        let Restored { live, expired, forbidden, dropped, unknown } = adopted;
-        let blocked = self.next_blocklist(&live, &left, &forbidden);
-        let (elements, flows) = (live.elements(now), blocked.all().collect::<Vec<FlowKey>>());
-        match &self.trial {
-            None => self.firewall.install(&self.rules, &elements, &flows)?,
-            Some(trial) => {
-                let rollback = trial.rollback(now);
-                self.firewall.install_on_trial(&self.rules, rollback, &elements, &flows)?;
+    fn push(
+        &mut self,
+        batch: &mut OpenBatch,
+        place: usize,
+        grant_request: &GrantRequest,
+        outcome: &mut Vec<(usize, Outcome)>,
+        now: BootInstant,
+    ) {
+        match self.ceiling.check(grant_request, &self.grants, &mut self.bucket, now) {
+            Ok(grant) if self.grants.is_new(&grant) && self.unblocked_by(&grant).is_empty() => {
+                batch.elements.extend(self.grants.elements_for(&grant, now));
+                let replaced = self.grants.record(&grant, now);
+                batch.grants.push((place, grant, replaced));
+            }
+            // It touches what is open, perhaps by somebody in the crowd.
+            Ok(grant) => {
+                self.flush(batch, outcome, now);
+                outcome.push((place, self.apply(grant, now)));
+            }
+            Err(deny_reason) => {
+                outcome.push((
+                    place,
+                    Outcome::Refused { deny_reason, label: Some(grant_request.label) },
+                ));
             }
         }
-        self.commit_blocked(blocked, &left);
-        self.note_forbidden(&forbidden);
-        (self.grants, self.expired, self.installed) = (live, expired, true);
-        self.store.saved = SavedGrants::default();
-        self.unknown.extend(unknown.elements.into_iter(), unknown.more);
-        self.save_all(now);
-        Ok(dropped)
     }
 
-    /// What stays of what is open, if the kernel has these doors for single use.
-    fn retained(&self, seen: &[GrantElement], now: BootInstant) -> Restored {
-        let (mut live, mut expired) = (self.grants.clone(), self.expired.clone());
-        let forbidden = live.disallowed(&self.ceiling);
-        let gone = live.retain_allowed(seen, &self.ceiling, now);
-        let dropped = gone.len();
-        // Used or forbidden: what went through may go on, and a revocation has to find it.
-        if self.rules.on_revoke == OnRevoke::Terminate {
-            let keep = |(label, grant_key): (_, GrantKey)| {
-                expired.insert(
-                    label,
-                    grant_key.flow(),
-                    self.ceiling.live,
-                    self.ceiling.live_of_one(),
-                );
-            };
-            gone.into_iter().for_each(keep);
+    fn flush(
+        &mut self,
+        batch: &mut OpenBatch,
+        outcome: &mut Vec<(usize, Outcome)>,
+        now: BootInstant,
+    ) {
+        let OpenBatch { grants, elements } = std::mem::take(batch);
+        if self.firewall.add(&elements).is_ok() {
+            for (_, grant, _) in &grants {
+                self.note_opening(grant, &[], now);
+                self.mark_opened(grant, &[]);
+            }
+            outcome.extend(grants.into_iter().map(|(place, one, _)| (place, Outcome::Opened(one))));
+            return;
         }
-        Restored { live, expired, forbidden, dropped, unknown: UnknownElements::default() }
+        let undone: Vec<_> = grants
+            .into_iter()
+            .map(|(place, grant, replaced)| {
+                self.grants.undo(&grant, replaced);
+                (place, grant)
+            })
+            .collect();
+        for (place, grant) in undone {
+            outcome.push((place, self.apply(grant, now)));
+        }
     }
 
     fn open(&mut self, grant_request: &GrantRequest, now: BootInstant) -> Outcome {
@@ -292,63 +247,13 @@ impl Gate {
         Ok(())
     }
 
-    /// Each as far as it goes: that one cannot be closed must not keep the others open.
-    fn close_certs(
-        &mut self,
-        issuer: [u8; CertId::ISSUER],
-        serials: Vec<Serial>,
-        now: BootInstant,
-    ) -> Outcome {
-        let (mut closed, mut failed) = (Vec::new(), None);
-        for serial in serials {
-            let cert = CertId { issuer, serial };
-            match self.close(cert, now) {
-                Ok(0) => {}
-                Ok(count) => closed.push((cert, count)),
-                Err(error) => failed = Some(error),
-            }
-        }
-        failed.map_or(Outcome::Closed(closed), Outcome::Failed)
+    /// Tells of changes that others make to the table.
+    pub fn watch(&self) -> Result<Watch, FirewallError> {
+        self.firewall.watch()
     }
 
-    /// How many doors that were.
-    fn close(&mut self, cert: CertId, now: BootInstant) -> Result<usize, FirewallError> {
-        self.expire(now);
-        // As it is with most entries of a revocation list.
-        if !self.grants.contains(&cert) && !self.expired.contains(&cert) {
-            return Ok(0);
-        }
-        let (mut stay, mut close) = self.grants.plan_close(&cert, now);
-        self.only_unused(&mut stay, &mut close);
-        match self.close_and_block(&cert, (&stay, &close)) {
-            // A table that is gone has nothing open in it; reasserting it leaves these out.
-            Err(error) if !error.not_found() => return Err(error),
-            _ => {}
-        }
-        self.note(&SavedEvent::Closed(cert));
-        self.expired.remove(&cert);
-        Ok(self.grants.remove_cert(&cert))
-    }
-
-    fn next_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<[u8; CertId::ISSUER]> {
-        let (live, expired) = (self.grants.next_issuer(issuer), self.expired.next_issuer(issuer));
-        live.into_iter().chain(expired).min()
-    }
-
-    fn close_issuer(&mut self, issuer: [u8; CertId::ISSUER], now: BootInstant) -> Outcome {
-        let (mut certs, mut count) = (0, 0);
-        while certs < CERTS_AT_ONCE
-            && let Some(cert) = self
-                .grants
-                .any_cert_of_issuer(issuer)
-                .or_else(|| self.expired.any_cert_of_issuer(issuer))
-        {
-            match self.close(cert, now) {
-                Ok(grant_keys) => count += grant_keys,
-                Err(error) => return Outcome::Failed(error),
-            }
-            certs += 1;
-        }
-        Outcome::ClosedIssuer { issuer, certs, count }
+    /// What is open; what has ended lately may still be in it.
+    pub fn live(&self) -> &GrantTable {
+        &self.grants
     }
 }

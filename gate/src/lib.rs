@@ -14,7 +14,6 @@
 //! notices when others undo that; `namespace_lock` keeps a second gate out; `grant_file` tells the next
 //! gate what this one has granted; `trial` has rules that nobody confirms end by themselves.
 
-mod baseline;
 mod blocked_flows;
 mod ceiling;
 mod cert_id;
@@ -30,10 +29,9 @@ mod namespace_lock;
 mod origin;
 mod outcome;
 mod request;
-mod response;
 mod share;
 mod table_spec;
-mod trial;
+
 mod uptime;
 mod wire;
 
@@ -48,17 +46,17 @@ pub use firewall::watch::{Changes, Watch};
 pub use firewall::{Change, Firewall};
 pub use gate::Gate;
 pub use gate::closing::ClosedGrant;
-pub use gate::saving::UnknownElements;
-pub use gate::terminated::Terminated;
+pub use gate::external::UnknownElements;
+pub use gate::terminate::Terminated;
+pub use gate::trial::TrialState;
 pub use grant_file::{GrantFile, SavedGrants};
 pub use grant_key::{GrantElement, GrantKey, GrantSet};
 pub use grants::GrantTable;
 pub use label::{GrantLabel, MAX_COMMENT};
 pub use namespace_lock::{NamespaceLock, NamespaceLockError};
 pub use origin::Origin;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, Response};
 pub use request::{GrantRequest, Request};
-pub use response::Response;
 pub use share::{Capacity, Party, ShareExceeded, Shares, SourceNetwork, Tally};
 pub use sknock_netfilter::flow::FlowKey;
 pub use sknock_netfilter::nft::rule::{Chain, ChainName, Match, Rule, Verdict};
@@ -66,6 +64,6 @@ pub use sknock_types::{PortRange, Serial, Transport};
 pub use table_spec::block::OnRevoke;
 pub use table_spec::capture::{Answers, KnockCapture, SourceLimit};
 pub use table_spec::part::Part;
-pub use table_spec::{FirewallPolicy, SpecError, TableSpec};
-pub use trial::{Rollback, TrialState};
+pub use table_spec::{FirewallPolicy, Rollback, SpecError, TableSpec};
+
 pub use uptime::BootInstant;

@@ -4,14 +4,11 @@
 //! Whatever the kernel delivers to this host passes `input`, and what it passes on `forward`: there
 //! it has decided already, and nothing has to be guessed from an address.
 
-mod begun_here;
 pub(crate) mod block;
 pub(crate) mod capture;
-mod fast_path;
 mod incoming;
 mod judge;
 pub(crate) mod part;
-mod refuse;
 pub(crate) mod sets;
 
 use std::fmt;
@@ -64,6 +61,15 @@ pub struct TableSpec {
     pub capacity: u32,
     /// How often the kernel collects expired elements: 1 to 5 s.
     pub gc_interval: Duration,
+}
+
+/// What the kernel is to go back to, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Rollback<'a> {
+    /// The rules from before; nothing: no packet is judged.
+    pub previous: Option<&'a TableSpec>,
+    /// How long from now. Zero: at once.
+    pub remaining: Duration,
 }
 
 impl TableSpec {
@@ -185,6 +191,13 @@ impl TableSpec {
             .iter()
             .find(open)
             .map_or(Ok(()), |&ports| Err(SpecError::ProtectedAndOpen(ports)))
+    }
+
+    /// Whether the policy closes any of these ports.
+    pub(super) fn covers(&self, ports: PortRange) -> bool {
+        let protected =
+            self.protected.is_empty() || self.protected.iter().any(|p| p.overlaps(&ports));
+        self.policy != FirewallPolicy::None && protected
     }
 }
 

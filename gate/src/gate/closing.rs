@@ -1,18 +1,22 @@
-//! An administrator closes what they choose: of what is open, and of what has ended by itself, as the
-//! connections of both go on.
+//! Closes grants before their time: those of certificates that the network process calls revoked, and those
+//! that an administrator chooses. Also of those that have ended by themselves, as connections of both continue.
 
 use std::collections::BTreeSet;
 
+use sknock_netfilter::flow::FlowKey;
+
 use super::Gate;
+use crate::cert_id::CertId;
 use crate::error::FirewallError;
 use crate::firewall::Change;
 use crate::grant_file::event::SavedEvent;
 use crate::grant_key::{GrantElement, GrantKey};
 use crate::grants::index::GrantEntry;
 use crate::label::GrantLabel;
+use crate::outcome::Outcome;
 use crate::table_spec::block::OnRevoke;
 use crate::uptime::BootInstant;
-use sknock_netfilter::flow::FlowKey;
+use sknock_types::Serial;
 
 /// What somebody had on one way, and has no more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +33,9 @@ pub struct ClosedGrant {
 
 /// So many are closed in one transaction: each is 200 bytes, twice.
 const AT_ONCE: usize = 5_000;
+
+/// So many lose what they hold with one request: about a millisecond, for which a knock may wait.
+const CERTS_AT_ONCE: usize = 64;
 
 impl Gate {
     /// Closes every grant, running or ended, that `which` is true of, and ends connections on its way,
@@ -129,5 +136,69 @@ impl Gate {
             self.note(&SavedEvent::Granted(entry));
             self.grants.keep(entry);
         }
+    }
+
+    /// Each as far as it goes: that one cannot be closed must not keep the others open.
+    pub(super) fn close_certs(
+        &mut self,
+        issuer: [u8; CertId::ISSUER],
+        serials: Vec<Serial>,
+        now: BootInstant,
+    ) -> Outcome {
+        let (mut closed, mut failed) = (Vec::new(), None);
+        for serial in serials {
+            let cert = CertId { issuer, serial };
+            match self.close(cert, now) {
+                Ok(0) => {}
+                Ok(count) => closed.push((cert, count)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Outcome::Closed(closed), Outcome::Failed)
+    }
+
+    /// How many doors that were.
+    fn close(&mut self, cert: CertId, now: BootInstant) -> Result<usize, FirewallError> {
+        self.expire(now);
+        // As it is with most entries of a revocation list.
+        if !self.grants.contains(&cert) && !self.expired.contains(&cert) {
+            return Ok(0);
+        }
+        let (mut stay, mut close) = self.grants.plan_close(&cert, now);
+        self.only_unused(&mut stay, &mut close);
+        match self.close_and_block(&cert, (&stay, &close)) {
+            // A table that is gone has nothing open in it; reasserting it leaves these out.
+            Err(error) if !error.not_found() => return Err(error),
+            _ => {}
+        }
+        self.note(&SavedEvent::Closed(cert));
+        self.expired.remove(&cert);
+        Ok(self.grants.remove_cert(&cert))
+    }
+
+    pub(super) fn next_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<[u8; CertId::ISSUER]> {
+        let (live, expired) = (self.grants.next_issuer(issuer), self.expired.next_issuer(issuer));
+        live.into_iter().chain(expired).min()
+    }
+
+    pub(super) fn close_issuer(
+        &mut self,
+        issuer: [u8; CertId::ISSUER],
+        now: BootInstant,
+    ) -> Outcome {
+        let (mut certs, mut count) = (0, 0);
+        while certs < CERTS_AT_ONCE
+            && let Some(cert) = self
+                .grants
+                .any_cert_of_issuer(issuer)
+                .or_else(|| self.expired.any_cert_of_issuer(issuer))
+        {
+            match self.close(cert, now) {
+                Ok(grant_keys) => count += grant_keys,
+                Err(error) => return Outcome::Failed(error),
+            }
+            certs += 1;
+        }
+        Outcome::ClosedIssuer { issuer, certs, count }
     }
 }

@@ -1,8 +1,10 @@
-//! The gate ends connections: of grants that are closed before their time, and of whoever came in
-//! through a gap in the protection.
+//! Ends connections of grants that are closed before their time: their flows are blocked in the transaction
+//! that closes the grants, and their conntrack entries are deleted afterwards.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use sknock_netfilter::flow::FlowKey;
 
 use super::Gate;
 use crate::blocked_flows::BlockedFlows;
@@ -14,11 +16,25 @@ use crate::grant_file::event::SavedEvent;
 use crate::grant_key::{GrantElement, GrantKey};
 use crate::grants::GrantTable;
 use crate::label::GrantLabel;
-use crate::outcome::Outcome;
+use crate::table_spec::TableSpec;
 use crate::table_spec::block::OnRevoke;
-use crate::table_spec::{FirewallPolicy, TableSpec};
 use crate::uptime::BootInstant;
-use sknock_netfilter::flow::FlowKey;
+
+/// So many ways are told by name; of the others, how many they are.
+const MAX_SHOWN: usize = 16;
+
+/// Connections that were ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terminated {
+    /// The first of the ways that were cut, at most 16.
+    pub flows: Vec<FlowKey>,
+    /// How many more ways were cut.
+    pub more: usize,
+    /// How many connections on them the kernel knew.
+    pub connections: usize,
+    /// What could not be done. Nothing passes on these ways all the same.
+    pub failed: Option<FirewallError>,
+}
 
 impl Gate {
     /// Moves what has ended by itself to what was granted once: its connections go on. Every request
@@ -76,60 +92,6 @@ impl Gate {
         self.block_or_close(&flows, Change { add: stay, remove: close, ..Change::default() })
     }
 
-    /// Somebody else has closed these doors in the kernel, and means it: they do not come back with the
-    /// table, and what goes through them ends. Whose they were, and how many each had. Doors that
-    /// nobody holds are left out.
-    pub fn handle_external_deletes(
-        &mut self,
-        grant_keys: &[GrantKey],
-        now: BootInstant,
-    ) -> Outcome {
-        self.expire(now);
-        let (mut closed, mut held) = (BTreeMap::<CertId, usize>::new(), Vec::new());
-        for grant_key in grant_keys {
-            let labels = self.grants.remove_key(grant_key);
-            if !labels.is_empty() {
-                held.push(*grant_key);
-                self.note(&SavedEvent::ClosedKey(*grant_key));
-            }
-            for label in labels {
-                *closed.entry(label.cert).or_default() += 1;
-            }
-        }
-        let ends = |flow: &FlowKey| {
-            self.rules.on_revoke == OnRevoke::Terminate
-                && self.is_blockable(flow)
-                && !self.grants.is_held(flow, None)
-        };
-        let flows: BTreeSet<FlowKey> = held.iter().map(GrantKey::flow).filter(ends).collect();
-        let flows: Vec<FlowKey> = flows.into_iter().collect();
-        // Closed once more, if somebody was let in again before we were told.
-        let grant_keys = Change { remove: &held, ..Change::default() };
-        match self.block_or_close(&flows, grant_keys) {
-            Err(error) if !error.not_found() => return Outcome::Failed(error),
-            _ => {}
-        }
-        self.save(now);
-        self.flush_conntrack();
-        Outcome::Closed(closed.into_iter().collect())
-    }
-
-    /// Doors that should be open and that the kernel does not have, so that somebody must have closed
-    /// them. None if the table itself is gone. Those for single use may have been used, and what ends
-    /// within a second may have ended.
-    pub fn missing(&mut self, now: BootInstant) -> Result<Vec<GrantKey>, FirewallError> {
-        if !self.installed || !self.firewall.exists()? {
-            return Ok(Vec::new());
-        }
-        let open: BTreeSet<GrantKey> =
-            self.firewall.dump()?.iter().map(|one| one.grant_key).collect();
-        let lasting = self.grants.elements(now.after(Duration::from_secs(1)));
-        let grant_keys = lasting.into_iter().map(|element| element.grant_key);
-        Ok(grant_keys
-            .filter(|grant_key| !grant_key.single_use && !open.contains(grant_key))
-            .collect())
-    }
-
     /// Cuts `flows` in one transaction with `grant_keys`; those alone, if there is no room for more cuts.
     pub(super) fn block_or_close(
         &mut self,
@@ -147,7 +109,7 @@ impl Gate {
     }
 
     /// Cuts `flows` in one transaction with `grant_keys`. To keep within `max`, the oldest cuts end.
-    fn block(
+    pub(super) fn block(
         &mut self,
         flows: &[FlowKey],
         grant_keys: Change<'_>,
@@ -251,48 +213,34 @@ impl Gate {
         }
     }
 
-    /// Remembers which connections are there, as nobody can have begun one without a right to.
-    pub(super) fn snapshot_baseline(&mut self) {
-        self.baseline.begin(None);
-        if self.rules.policy == FirewallPolicy::None {
-            return;
-        }
-        let max = self.ceiling.live.max(MIN_BASELINE);
-        match self.firewall.connected(&self.rules, |_| true, max) {
-            Ok(found) => self.baseline.begin(Some(found)),
-            Err(error) => self.terminated.fail(error),
-        }
-    }
-
-    /// Protection was gone, and is back: whoever came in meanwhile, and never had a right to, is cut
-    /// off. In doubt, a connection is older than the gap.
-    pub(super) fn block_unauthorised_after_flush(&mut self) {
-        if self.rules.policy == FirewallPolicy::None || !self.baseline.is_known() {
-            return;
-        }
-        if let Err(error) = self.block_unknown_flows() {
-            self.terminated.fail(error);
-        }
-    }
-
-    fn block_unknown_flows(&mut self) -> Result<(), FirewallError> {
-        let Self { rules, grants: live, baseline, firewall, .. } = self;
-        let strange = |flow: &FlowKey| {
-            let known = baseline.contains(flow) || live.is_held(flow, None);
-            // Who knocked meanwhile is no stranger, and would not get an answer.
-            !known && !rules.captures(flow.transport, flow.port) && !flow.address.is_loopback()
-        };
-        let strangers = firewall.connected(rules, strange, MAX_UNKNOWN_FLOWS)?;
-        // They may be forged: they must not drive out those who were revoked.
-        let room = self.ceiling.live.saturating_sub(self.blocked.len());
-        let flows: Vec<FlowKey> =
-            strangers.into_iter().filter(|flow| self.is_blockable(flow)).take(room).collect();
-        self.block(&flows, Change::default(), self.ceiling.live)
+    /// What was cut since this was last asked, if anything was, or failed to be.
+    pub fn take_terminated(&mut self) -> Option<Terminated> {
+        (self.terminated != Terminated::default()).then(|| std::mem::take(&mut self.terminated))
     }
 }
 
-/// However few grants there may be, a host has connections: so many ways take about 1 MB.
-const MIN_BASELINE: usize = 10_000;
+impl Terminated {
+    pub(super) fn note(&mut self, flows: &[FlowKey]) {
+        let room = MAX_SHOWN.saturating_sub(self.flows.len()).min(flows.len());
+        let (shown, more) = flows.split_at(room);
+        self.flows.extend(shown);
+        self.more += more.len();
+    }
 
-/// So many who came in through a gap are looked at, at most; more than that, and none is cut off.
-const MAX_UNKNOWN_FLOWS: usize = 100_000;
+    pub(super) fn fail(&mut self, error: FirewallError) {
+        self.failed.get_or_insert(error);
+    }
+}
+
+impl fmt::Display for Terminated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connections ended: {}", self.connections)?;
+        for (index, flow) in self.flows.iter().enumerate() {
+            write!(f, "{} {flow}", if index == 0 { "; blocklisted:" } else { "," })?;
+        }
+        if self.more > 0 {
+            write!(f, ", and {} more", self.more)?;
+        }
+        self.failed.iter().try_for_each(|error| write!(f, "; {error}"))
+    }
+}

@@ -7,6 +7,7 @@
 use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
+use super::capture::DNS;
 use super::judge::Port;
 use super::part::Part;
 use super::sets::BLOCKED;
@@ -89,6 +90,28 @@ impl TableSpec {
     /// The chain `block_out`: all but resets, which are our own answers too.
     pub(super) fn block_out() -> Vec<Rule> {
         vec![Rule::new([Match::TcpReset], Verdict::Return), Rule::new([], Verdict::Drop)]
+    }
+
+    /// Flows of UDP that this host begins at a protected port: their peer belongs to them, and needs no grant.
+    /// Services may have to begin such flows; the network process never has.
+    ///
+    /// The rules of `output` that keep the network process's user from it: the packets of a flow that do not
+    /// answer anybody. Answers to knocks are not tracked, so they are none of these.
+    ///
+    /// Where the kernel may choose the port for its resolver, questions for names pass. Where all traffic
+    /// is closed, every port is protected, and its questions must leave from one.
+    fn begun_here(&self) -> Vec<Rule> {
+        let udp = self.protected.iter().filter(|ports| ports.transport() == Transport::Udp);
+        let user = Match::SentBy { user: self.answers.user };
+        let line = |&ports: &PortRange| {
+            let from = Match::FromPorts(ports);
+            if self.ephemeral.iter().any(|chosen| chosen.overlaps(&ports)) {
+                Rule::new([from, Match::UdpNotTo(DNS), user, Match::Forth], Verdict::Drop)
+            } else {
+                Rule::new([from, user, Match::Forth], Verdict::Drop)
+            }
+        };
+        udp.map(line).collect()
     }
 }
 

@@ -184,4 +184,17 @@ impl TableSpec {
     fn snaplen(&self) -> u32 {
         u32::from(self.knock_lengths.1) + 60
     }
+
+    /// The knock ports at which nobody but knocks has any business: not open to everyone, and either
+    /// bound by us or each by itself, not part of a range. No grant opens them.
+    pub fn dedicated_knock_ports(&self) -> impl Iterator<Item = &PortRange> {
+        let taken = |ports: &PortRange| self.always_open.iter().any(|open| open.overlaps(ports));
+        let bound = self.capture == KnockCapture::Socket;
+        self.knock_ports.iter().filter(move |ports| (bound || ports.width() == 1) && !taken(ports))
+    }
+
+    /// Whether only knocks have any business at these knock ports.
+    pub(super) fn is_dedicated_knock_port(&self, ports: PortRange) -> bool {
+        self.dedicated_knock_ports().any(|one| *one == ports)
+    }
 }

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
-use sknock_types::Transport;
+use sknock_types::{PortRange, Transport};
 
 use super::judge::Port;
 use super::part::Part;
@@ -118,6 +118,22 @@ impl TableSpec {
     /// The chain `translated_syn`.
     pub(super) fn translated_syn(&self) -> Vec<Rule> {
         self.needs_grant(Port::Dialled, Transport::Tcp, Part::TranslatedJudge)
+    }
+
+    /// Accepts the ports below and above all that are protected; all, if none is.
+    pub(super) fn beyond_protected(&self, transport: Transport) -> Vec<Rule> {
+        if self.protected.is_empty() {
+            return Vec::new();
+        }
+        let ours = || self.protected.iter().filter(|one| one.transport() == transport);
+        let lowest = ours().map(PortRange::first).min();
+        let highest = ours().map(PortRange::last).max();
+        let (Some(lowest), Some(highest)) = (lowest, highest) else {
+            return vec![Rule::accept([Match::Protocol(transport.number())])];
+        };
+        let below = (lowest > 1).then_some(Match::Below(transport, lowest));
+        let above = (highest < u16::MAX).then_some(Match::Above(transport, highest));
+        below.into_iter().chain(above).map(|item| Rule::accept([item])).collect()
     }
 }
 

@@ -1,16 +1,16 @@
-//! Who may begin a connection: a packet that conntrack calls new, or a SYN whatever conntrack calls it,
-//! needs a grant of its own. Pure.
+//! What needs a grant, and what becomes of a packet without one. A packet that conntrack calls new, or a SYN
+//! whatever conntrack calls it, needs a grant of its own. Pure.
 //!
 //! The same is asked twice: by a packet's own port, and by the port as dialled where somebody has
 //! translated it. nft 1.0.6 reads `ct original proto-dst` only after `meta l4proto tcp` or `udp`, so
 //! there each line stands for both: what `nft list` prints must load.
 
-use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
+use sknock_netfilter::nft::rule::{AddressSet, Field, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
-use super::TableSpec;
 use super::part::Part;
 use super::sets::{BEGUN, USED};
+use super::{FirewallPolicy, TableSpec};
 use crate::grant_key::GrantSet;
 
 /// By the packet's own port, or by the port as dialled.
@@ -103,5 +103,56 @@ impl TableSpec {
     /// Admits what was first. Without room to remember it, a repetition is refused.
     pub(super) fn admit() -> Vec<Rule> {
         vec![Rule::accept([Match::AddSyn(BEGUN)]), Rule::new([], Verdict::Accept)]
+    }
+
+    /// The chain `refuse`.
+    ///
+    /// With `reject`, nothing answers a packet that the kernel has on a live entry, such as a forged
+    /// SYN: from Linux 6.3 on, a reset would end that connection.
+    pub(super) fn refuse(&self) -> Vec<Rule> {
+        let mut chain = Vec::new();
+        if self.policy == FirewallPolicy::Reject {
+            chain.push(Rule::new([Match::Established], Verdict::Drop));
+        }
+        chain.extend(self.as_closed());
+        chain
+    }
+
+    /// As a port where nobody listens answers; with `drop`, not at all.
+    pub(super) fn as_closed(&self) -> Vec<Rule> {
+        match self.policy {
+            FirewallPolicy::None => Vec::new(),
+            FirewallPolicy::Drop => vec![Rule::new([], Verdict::Drop)],
+            FirewallPolicy::Reject => Self::unreachable(),
+        }
+    }
+
+    /// What was sent to everybody is answered by nobody.
+    fn unreachable() -> Vec<Rule> {
+        let tcp = Match::Protocol(Transport::Tcp.number());
+        vec![
+            Rule::new([Match::NotToHost], Verdict::Drop),
+            // Nothing of TCP is answered there by any port, open or closed.
+            Rule::new([tcp, Match::Family(true), Match::ToAnycast], Verdict::Drop),
+            Rule::new([tcp], Verdict::Reset),
+            Rule::new([], Verdict::Unreachable),
+        ]
+    }
+
+    /// The base chain `resets`, with `reject`. The kernel's resets for ports without a listener echo
+    /// the traffic class, and in IPv6 the flow label; those of a `reject` do not. Made alike, they do
+    /// not tell a protected port from a closed one.
+    pub(super) fn resets() -> Vec<Rule> {
+        vec![Rule::goto([Match::TcpReset], Part::PlainReset)]
+    }
+
+    /// The chain `plain_reset`. A reset of an open connection is left as it is.
+    pub(super) fn plain_reset() -> Vec<Rule> {
+        vec![
+            Rule::accept([Match::OfOpenSocket]),
+            Rule::new([], Verdict::Clear(Field::V4Dscp)),
+            Rule::new([], Verdict::Clear(Field::V4Ecn)),
+            Rule::new([Match::Family(true)], Verdict::Clear(Field::V6Class)),
+        ]
     }
 }

@@ -1,5 +1,5 @@
 //! Rules on trial: when a trial begins, what it goes back to, and how it ends. The kernel ends it
-//! without us (`gate/src/trial.rs`); what is left to do is that everything else follows.
+//! without us (`gate/src/gate/trial.rs`); what is left to do is that everything else follows.
 
 use std::process::ExitCode;
 use std::time::Duration;

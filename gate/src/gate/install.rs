@@ -1,0 +1,196 @@
+//! Loads the table: at the start with what an earlier run has left, later with what is open, or with a new
+//! configuration. Elements of the kernel's sets that nobody has written down are not taken over, whatever
+//! their comments say: they may come from a ruleset that was saved while they were open, in this boot or
+//! another.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sknock_netfilter::flow::FlowKey;
+
+use super::Gate;
+use super::external::UnknownElements;
+use crate::blocked_flows::BlockedFlows;
+use crate::ceiling::Ceiling;
+use crate::ceiling::deny_reason::DenyReason;
+use crate::error::FirewallError;
+use crate::expired::ExpiredGrants;
+use crate::grant_file::SavedGrants;
+use crate::grant_key::{GrantElement, GrantKey};
+use crate::grants::GrantTable;
+use crate::outcome::Outcome;
+use crate::table_spec::TableSpec;
+use crate::table_spec::block::OnRevoke;
+use crate::uptime::BootInstant;
+
+/// By so much the kernel's timeouts may differ from what was written down.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// What is taken over from an earlier run.
+pub(super) struct Restored {
+    pub(super) live: GrantTable,
+    pub(super) expired: ExpiredGrants,
+    /// Doors that were open and are forbidden today.
+    pub(super) forbidden: Vec<GrantKey>,
+    /// How many grants the kernel had open that are not taken over for the ceiling's sake.
+    pub(super) dropped: usize,
+    pub(super) unknown: UnknownElements,
+}
+
+impl Gate {
+    /// Puts the protection back as it should be, with every grant that is open. For when
+    /// [`Watch::read`] says so. Grants for single use come back only if the kernel still had
+    /// them: which of them were used, nobody else knows.
+    pub fn reinstall(&mut self, now: BootInstant) -> Outcome {
+        if !self.installed {
+            return Outcome::Refused { deny_reason: DenyReason::NotInstalled, label: None };
+        }
+        let outcome = self.try_install(now);
+        if let Outcome::Activated { .. } = outcome {
+            self.block_unauthorised_after_flush();
+            self.save(now);
+            self.flush_conntrack();
+        }
+        outcome
+    }
+
+    /// Takes over a new configuration, in one transaction if the protection is up; grants that it
+    /// forbids are closed. If that fails, everything stays as it was. Without protection nothing
+    /// happens yet but that [`Request::Activate`] will use it. A trial continues with the new rules.
+    pub fn reconfigure(&mut self, rules: TableSpec, ceiling: Ceiling, now: BootInstant) -> Outcome {
+        let (rules, ceiling) = self.replace_config(rules, ceiling);
+        if !self.installed {
+            return Outcome::Activated { open: 0, dropped: 0 };
+        }
+        let outcome = self.install(now);
+        if matches!(outcome, Outcome::Failed(_)) {
+            self.replace_config(rules, ceiling);
+        } else {
+            self.rolled_back = false;
+        }
+        outcome
+    }
+
+    /// Takes the table down, protection, grants and all.
+    pub fn remove(&mut self) -> Result<(), FirewallError> {
+        self.firewall.remove()?;
+        (self.grants, self.installed, self.trial) = (GrantTable::default(), false, None);
+        self.previous = None;
+        (self.expired, self.blocked) = (ExpiredGrants::default(), BlockedFlows::default());
+        self.baseline.begin(None);
+        self.save_nothing();
+        Ok(())
+    }
+
+    /// Puts the protection up, with every grant that is open, in one transaction.
+    pub fn install(&mut self, now: BootInstant) -> Outcome {
+        let outcome = self.try_install(now);
+        if let Outcome::Activated { .. } = outcome {
+            self.flush_conntrack();
+            self.snapshot_baseline();
+        }
+        outcome
+    }
+
+    fn try_install(&mut self, now: BootInstant) -> Outcome {
+        match self.install_table(now) {
+            Ok(dropped) => Outcome::Activated { open: self.grants.len(), dropped },
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    /// The first time, what an earlier run left open is taken over; later, memory knows better than
+    /// the kernel, except for what a connection may have used up.
+    pub(super) fn install_table(&mut self, now: BootInstant) -> Result<usize, FirewallError> {
+        let listed =
+            if self.installed { self.firewall.dump_single_use() } else { self.firewall.dump() };
+        let seen = match listed {
+            // Others change the firewall all the time. Protection comes first; without a listing, nobody
+            // knows which single uses are left.
+            Err(error) if error.inconsistent_dump() && self.installed => Vec::new(),
+            listed => listed?,
+        };
+        self.expire(now);
+        if !self.installed {
+            self.firewall.track_existing()?;
+        }
+        let adopted =
+            if self.installed { self.retained(&seen, now) } else { self.restore(&seen, now) };
+        let left: Vec<FlowKey> =
+            if self.installed { Vec::new() } else { self.blocked_before().all().collect() };
+        let Restored { live, expired, forbidden, dropped, unknown } = adopted;
+        let blocked = self.next_blocklist(&live, &left, &forbidden);
+        let (elements, flows) = (live.elements(now), blocked.all().collect::<Vec<FlowKey>>());
+        match &self.trial {
+            None => self.firewall.install(&self.rules, &elements, &flows)?,
+            Some(trial) => {
+                let rollback = trial.rollback(now);
+                self.firewall.install_on_trial(&self.rules, rollback, &elements, &flows)?;
+            }
+        }
+        self.commit_blocked(blocked, &left);
+        self.note_forbidden(&forbidden);
+        (self.grants, self.expired, self.installed) = (live, expired, true);
+        self.store.saved = SavedGrants::default();
+        self.unknown.extend(unknown.elements.into_iter(), unknown.more);
+        self.save_all(now);
+        Ok(dropped)
+    }
+
+    /// What stays of what is open, if the kernel has these doors for single use.
+    fn retained(&self, seen: &[GrantElement], now: BootInstant) -> Restored {
+        let (mut live, mut expired) = (self.grants.clone(), self.expired.clone());
+        let forbidden = live.disallowed(&self.ceiling);
+        let gone = live.retain_allowed(seen, &self.ceiling, now);
+        let dropped = gone.len();
+        // Used or forbidden: what went through may go on, and a revocation has to find it.
+        if self.rules.on_revoke == OnRevoke::Terminate {
+            let keep = |(label, grant_key): (_, GrantKey)| {
+                expired.insert(
+                    label,
+                    grant_key.flow(),
+                    self.ceiling.live,
+                    self.ceiling.live_of_one(),
+                );
+            };
+            gone.into_iter().for_each(keep);
+        }
+        Restored { live, expired, forbidden, dropped, unknown: UnknownElements::default() }
+    }
+
+    /// What an earlier run has written down, as far as the kernel still has it. What it had open and the
+    /// kernel has not was closed or used, and its connections may go on: that is remembered.
+    pub(super) fn restore(&self, seen: &[GrantElement], now: BootInstant) -> Restored {
+        let SavedGrants { live: mut known, mut expired, .. } = self.store.saved.clone();
+        let max = self.ceiling.live;
+        let mut ended = known.expire(now);
+        let is_known = |element: &&GrantElement| is_of(element, &known, now);
+        let (ours, others): (Vec<&GrantElement>, Vec<&GrantElement>) =
+            seen.iter().partition(is_known);
+        let open: BTreeSet<GrantKey> = ours.into_iter().map(|element| element.grant_key).collect();
+        let mut live = GrantTable::default();
+        let left = live.restore(&known, &open, &self.ceiling, now);
+        let dropped = left.iter().filter(|(_, grant_key)| open.contains(grant_key)).count();
+        let permits =
+            |grant_key: &GrantKey| self.ceiling.permits(grant_key.transport, grant_key.port);
+        let forbidden = left
+            .iter()
+            .map(|(_, grant_key)| *grant_key)
+            .filter(|grant_key| !permits(grant_key))
+            .collect();
+        ended.extend(left);
+        for (label, grant_key) in ended {
+            expired.insert(label, grant_key.flow(), max, self.ceiling.live_of_one());
+        }
+        let mut unknown = UnknownElements::default();
+        unknown.extend(others.into_iter().copied(), 0);
+        Restored { live, expired, forbidden, dropped, unknown }
+    }
+}
+
+/// Whether this element is what `seed` has on that door. One for single use that lasts longer than
+/// what was granted is a copy: the one that was granted may have been used.
+fn is_of(element: &GrantElement, known: &GrantTable, now: BootInstant) -> bool {
+    let Some(granted) = known.element(&element.grant_key, now) else { return false };
+    !element.grant_key.single_use || element.remaining <= granted.remaining + SLACK
+}
