@@ -10,8 +10,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use aws_lc_rs::error::Unspecified;
 
 use crate::bytes::Bytes;
-use crate::symmetric::{AeadKey, NONCE_LENGTH, TAG_LENGTH};
-use crate::{KnockId, Timestamp};
+use crate::crypto::{AeadKey, NONCE_LENGTH, TAG_LENGTH};
+use crate::decrypted::KnockId;
+use crate::timestamp::Timestamp;
 
 /// Bytes of an answer on the wire.
 pub const ANSWER_LENGTH: usize = 96;

@@ -13,7 +13,7 @@ use x509_parser::prelude::X509Certificate;
 use zeroize::Zeroizing;
 
 use self::frame::MacFrame;
-use crate::PrivateKey;
+use crate::crypto::PrivateKey;
 
 /// The largest file that is looked at, in bytes. A key and a chain of three take about 4 KiB.
 pub const MAX_BUNDLE: usize = 1024 * 1024;

@@ -3,15 +3,12 @@
 //! A list is verified once, when it is loaded; per knock there is a binary search. Getting lists
 //! and storing them is the server's part.
 
-mod content;
+mod entries;
 mod error;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod list;
 mod mark;
-mod outline;
+mod parse;
 mod scope;
-mod serials;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +20,11 @@ pub use error::CrlError;
 pub use list::{CrlHeader, FUTURE_SLACK, RevocationList};
 pub use mark::CrlMark;
 pub use scope::Scope;
-pub(crate) use scope::{PathCertificate, PointName, TrustPath};
 
-use crate::{CertificateId, Issuer, IssuerId, Refusal, Timestamp, TrustStore};
+use crate::refusal::Refusal;
+use crate::subject::{CertificateId, IssuerId};
+use crate::timestamp::Timestamp;
+use crate::trust::{Issuer, PathCertificate, TrustPath, TrustStore};
 
 /// What is known about revoked certificates.
 #[derive(Clone, Debug)]
@@ -174,5 +173,22 @@ fn reached(
         if reached.len() == before {
             return reached;
         }
+    }
+}
+
+/// Two extensions for the fuzzer, which cannot sign certificates. It is there only under `cfg(fuzzing)`, which
+/// `make fuzz` sets: no program has it.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::Scope;
+    use crate::trust::PointName;
+
+    /// Whether a list with this issuingDistributionPoint (DER) is complete, and whether it is about a user's
+    /// certificate that has this cRLDistributionPoints; `None` if the list is refused.
+    pub fn covers(list: &[u8], certificate: Option<&[u8]>) -> Option<(bool, bool)> {
+        let scope = Scope::of(list).ok()?;
+        let points = PointName::all(&[0x30, 0], certificate);
+        assert!(points.len() <= 17, "unbounded");
+        Some((scope.is_complete(), scope.covers(false, &points)))
     }
 }

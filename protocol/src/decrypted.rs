@@ -1,47 +1,75 @@
-//! What every dialect comes to: a frame that may be ours, and the letter that is in it. The checks
-//! behind that are the verifier's and the same for all.
+//! What a knock says in any protocol version, between the bytes of the network and the checks of the verifier:
+//! where it begins, what is asked, what is signed. Nothing here is proven.
 
-use crate::signed::SignedBytes;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::num::NonZeroU16;
+
+use sknock_types::hex;
+use zeroize::Zeroizing;
+
+use crate::crypto::{Point, sha256};
 use crate::trust::{Usage, VerifiedCertificate};
-use crate::v2::{KnockRequest, SECRET_LENGTH};
-use crate::{Encapsulation, Refusal, ServerKey, v1, v2};
+use crate::{Refusal, Service, Timestamp};
 
-/// A datagram that is of the form of one dialect. Not decrypted, not believed.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a stranger's datagram must cost no allocation in v2"
-)]
-pub(crate) enum Frame {
-    V1(v1::V1Frame),
-    V2(v2::V2Frame),
+/// Bytes from the network, and who appears to have sent them.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    source: SocketAddr,
+    payload: &'a [u8],
 }
 
-impl Frame {
-    /// The knock's one-time public key.
-    pub(crate) fn encapsulation(&self) -> &Encapsulation {
-        match self {
-            Self::V1(frame) => frame.point(),
-            Self::V2(frame) => &frame.encapsulation,
-        }
+impl<'a> Datagram<'a> {
+    /// What intake received. A v4-mapped source becomes the IPv4 address that it is.
+    pub fn new(source: SocketAddr, payload: &'a [u8]) -> Self {
+        Self { source: SocketAddr::new(source.ip().to_canonical(), source.port()), payload }
     }
 
-    /// All that a decryption depends on, but the key.
-    pub(crate) fn content(&self) -> (&Encapsulation, &[u8], bool) {
-        match self {
-            Self::V1(frame) => frame.content(),
-            Self::V2(frame) => (&frame.encapsulation, frame.sealed.as_slice(), false),
-        }
+    /// Source address and port as seen by the kernel; may be forged.
+    pub fn source(&self) -> SocketAddr {
+        self.source
     }
 
-    /// Decrypts it where it stands, and takes it apart.
-    pub(crate) fn open(&mut self, key: &ServerKey) -> Result<DecryptedKnock<'_>, Refusal> {
-        match self {
-            Self::V1(frame) => frame.open(key),
-            Self::V2(frame) => frame.open(key),
-        }
+    /// The UDP payload, in full.
+    pub fn payload(&self) -> &'a [u8] {
+        self.payload
     }
 }
+
+/// The address that a client asks to be let in from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClaimedAddress {
+    /// Wherever the datagram comes from. Someone on the path can capture the knock and use it from
+    /// an address of their own, if they are faster.
+    Source,
+    /// This one, or none.
+    Ip(IpAddr),
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KnockRequest {
+    /// The client's clock.
+    pub stamp: Timestamp,
+    /// For how many seconds; `None` leaves it to the server.
+    pub lifetime: Option<NonZeroU16>,
+    /// Whether the first new connection uses the grant up; single TCP ports only.
+    pub single_use: bool,
+    /// Whether the server should answer.
+    pub answer: bool,
+    /// Where the client is.
+    pub address: ClaimedAddress,
+    /// Where it also is, in the other address family.
+    pub second: Option<IpAddr>,
+    /// What to open, at most [`MAX_SERVICES`]; none means all that the certificate allows.
+    pub services: Vec<Service>,
+}
+
+/// A one-time public key on P-256, uncompressed: 04, X, Y.
+pub type Encapsulation = Point;
+
+/// Bytes of the secret that the key of the answer is made from.
+pub(crate) const SECRET_LENGTH: usize = 32;
 
 /// What a knock says. Nothing in it is proven.
 pub(crate) struct DecryptedKnock<'a> {
@@ -75,5 +103,51 @@ impl DecryptedKnock<'_> {
                 if sound { genuine } else { Err(Refusal::BadSignature) }
             }
         }
+    }
+}
+
+/// The bytes under a knock's signature. Overwritten when dropped: in v2 they hold its secret.
+pub(crate) struct SignedBytes(Zeroizing<Vec<u8>>);
+
+impl SignedBytes {
+    /// All `parts`, one behind the other.
+    pub(crate) fn new(parts: &[&[u8]]) -> Self {
+        Self(Zeroizing::new(parts.concat()))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn id(&self) -> KnockId {
+        KnockId(sha256(&self.0))
+    }
+}
+
+/// Identifies one knock for replay purposes: SHA-256 of what was signed.
+///
+/// Taken from what was signed, never from the packet: signatures and ciphertexts can be altered
+/// without becoming invalid.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KnockId(pub [u8; 32]);
+
+impl KnockId {
+    /// The first half, enough to name a knock in an answer.
+    pub fn prefix(&self) -> [u8; 16] {
+        let [prefix @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.0;
+        prefix
+    }
+}
+
+impl fmt::Display for KnockId {
+    /// The first 8 bytes as 16 hexadecimal digits: how logs and `status` name a knock.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0[..8]))
+    }
+}
+
+impl fmt::Debug for KnockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KnockId({self})")
     }
 }

@@ -13,9 +13,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Prk};
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
-use crate::Encapsulation;
-use crate::p256::{Point, UNCOMPRESSED};
-use crate::symmetric::{AeadKey, KEY_LENGTH, Length, NONCE_LENGTH};
+use crate::crypto::{AeadKey, KEY_LENGTH, Length, NONCE_LENGTH, Point, UNCOMPRESSED};
 
 /// "KEM", then DHKEM(P-256, HKDF-SHA256) (RFC 9180, 4.1 and 7.1).
 const KEM_SUITE: &[u8] = b"KEM\x00\x10";
@@ -50,7 +48,7 @@ impl Opener {
     /// Decrypts `sealed` (ciphertext, tag) where it stands and returns the plaintext in it.
     pub(crate) fn open<'a>(
         &self,
-        encapsulation: &Encapsulation,
+        encapsulation: &Point,
         aad: &[u8],
         sealed: &'a mut [u8],
     ) -> Result<&'a mut [u8], Unspecified> {
@@ -62,7 +60,7 @@ impl Opener {
     /// RFC 9180, 4.1, `Decap`.
     fn decapsulate(
         &self,
-        encapsulation: &Encapsulation,
+        encapsulation: &Point,
     ) -> Result<Zeroizing<[u8; HASH_LENGTH]>, Unspecified> {
         if !encapsulation.starts_with(&[UNCOMPRESSED]) {
             return Err(Unspecified);

@@ -10,7 +10,9 @@ use aws_lc_rs::signature::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::{Bundle, PrivateKey, Validity};
+use crate::bundle::Bundle;
+use crate::crypto::PrivateKey;
+use crate::timestamp::Validity;
 
 /// A client's signing key and its certificate.
 pub struct Identity {

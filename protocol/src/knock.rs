@@ -1,14 +1,16 @@
 //! A believed knock, whichever dialect it was spoken in.
 
-use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use sknock_types::hex;
-
+use crate::Service;
 use crate::answer::AnswerKey;
+use crate::crl::Revocation;
+use crate::decrypted::{Encapsulation, KnockId};
+use crate::refusal::Refusal;
+use crate::subject::Subject;
+use crate::timestamp::Timestamp;
 use crate::trust::VerifiedCertificate;
-use crate::{Refusal, Revocation, Service, Subject, Timestamp};
 
 /// A knock whose sender and content have been proven.
 ///
@@ -134,34 +136,3 @@ impl AddressClaim {
         [Some(self.first), self.second].into_iter().flatten()
     }
 }
-
-/// Identifies one knock for replay purposes: SHA-256 of what was signed.
-///
-/// Taken from what was signed, never from the packet: signatures and ciphertexts can be altered
-/// without becoming invalid.
-#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct KnockId(pub [u8; 32]);
-
-impl KnockId {
-    /// The first half, enough to name a knock in an answer.
-    pub fn prefix(&self) -> [u8; 16] {
-        let [prefix @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.0;
-        prefix
-    }
-}
-
-impl fmt::Display for KnockId {
-    /// The first 8 bytes as 16 hexadecimal digits: how logs and `status` name a knock.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0[..8]))
-    }
-}
-
-impl fmt::Debug for KnockId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KnockId({self})")
-    }
-}
-
-/// A one-time public key on P-256, uncompressed: 04, X, Y.
-pub type Encapsulation = [u8; 65];

@@ -13,28 +13,22 @@ pub mod authorization;
 mod bundle;
 mod bytes;
 mod crl;
-mod datagram;
+mod crypto;
 mod decrypted;
 mod der;
 mod hpke;
 mod identity;
-mod issuer_id;
 mod knock;
-mod p256;
-mod private_key;
 mod refusal;
 mod refusal_memo;
+mod server_certificate;
 mod server_key;
 pub mod service;
-mod sha256;
-mod signed;
 mod subject;
-mod symmetric;
 mod timestamp;
 mod trust;
 pub mod v1;
 pub mod v2;
-mod validity;
 mod verifier;
 
 pub use answer::{ANSWER_LENGTH, Answer, AnswerKey};
@@ -45,19 +39,18 @@ pub use crl::fuzzing as revocation_fuzzing;
 pub use crl::{
     CrlError, CrlHeader, CrlMark, FUTURE_SLACK, Revocation, RevocationList, RevocationLists, Scope,
 };
-pub use datagram::Datagram;
+pub use crypto::PrivateKey;
+pub use decrypted::{Datagram, Encapsulation, KnockId};
 pub use identity::{Identity, IdentityError};
-pub use issuer_id::IssuerId;
-pub use knock::{AddressClaim, Encapsulation, KnockId, VerifiedKnock};
-pub use private_key::PrivateKey;
+pub use knock::{AddressClaim, VerifiedKnock};
 pub use refusal::Refusal;
 pub use refusal_memo::{Disbelieved, RefusalMemo, Second, Unfounded};
-pub use server_key::{ServerCertificate, ServerCertificateError, ServerKey, ServerKeyError};
+pub use server_certificate::{ServerCertificate, ServerCertificateError};
+pub use server_key::{ServerKey, ServerKeyError};
 pub use sknock_types::{Misspelt, NotAService, PortRange as Service, Transport};
-pub use subject::{CertificateId, Subject};
-pub use timestamp::Timestamp;
+pub use subject::{CertificateId, IssuerId, Subject};
+pub use timestamp::{Timestamp, Validity};
 pub use trust::{Issuer, TrustError, TrustStore, UnfitAuthority, UnusableCa};
-pub use validity::Validity;
 pub use verifier::{KnockRules, Unveiled, Verifier};
 
 /// The UDP port that servers listen on unless told otherwise: unassigned by IANA, and outside the

@@ -19,8 +19,10 @@
 //!
 //! [`Unveiled::content`]: crate::Unveiled::content
 
-use crate::v2::{ClaimedAddress, KnockRequest};
-use crate::{Refusal, Timestamp, VerifiedKnock};
+use crate::decrypted::{ClaimedAddress, KnockRequest};
+use crate::knock::VerifiedKnock;
+use crate::refusal::Refusal;
+use crate::timestamp::Timestamp;
 
 /// Why a datagram was refused, and what a second look would depend on. A hundred bytes.
 #[derive(Clone, Debug)]

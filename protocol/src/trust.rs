@@ -1,17 +1,16 @@
 //! Whom to believe: the authorities, and the client certificates that lead to them.
 //!
-//! Paths, extended key usage and validity are checked here; revocation never is (`revocation.rs`),
+//! Paths, extended key usage and validity are checked here; revocation never is (`crl.rs`),
 //! so that no cached answer can outlive it.
 
 mod authorities;
 mod cache;
 mod path;
-mod relations;
+mod points;
 mod signature;
 #[cfg(test)]
 mod tests;
 mod unusable;
-mod usage;
 mod verify_client;
 
 use std::collections::BTreeSet;
@@ -20,15 +19,18 @@ use std::sync::Arc;
 use pki_types::{CertificateDer, TrustAnchor};
 
 pub use authorities::{Issuer, TrustError};
+pub(crate) use points::{
+    GeneralNames, MAX_POINTS, PathCertificate, PointName, TrustPath, full_name,
+};
 pub(crate) use signature::{IssuerSignature, NotSigned};
 pub use unusable::{UnfitAuthority, UnusableCa};
-pub(crate) use usage::Usage;
-pub(crate) use verify_client::VerifiedCertificate;
+pub(crate) use verify_client::{Usage, VerifiedCertificate};
 
-use crate::sha256::sha256;
-use crate::{IssuerId, Refusal, Timestamp};
+use crate::crypto::sha256;
+use crate::refusal::Refusal;
+use crate::subject::IssuerId;
+use crate::timestamp::{Timestamp, Validity};
 use cache::Cache;
-use verify_client::PathValidity;
 
 /// The authorities, and the certificates found to lead to them so far.
 ///
@@ -81,7 +83,7 @@ impl TrustStore {
                 read.push((place, der.as_slice(), issuer));
             }
         }
-        relations::settle(&mut read);
+        authorities::settle(&mut read);
         for (place, der, mut issuer) in read {
             let added = issuer.unfit.take().map_or_else(|| found.add(der, issuer), Err);
             if let Err(why) = added {
@@ -93,7 +95,7 @@ impl TrustStore {
             return Err(TrustError::NoAnchor { certificates, unfit });
         }
         found.forget_unfit_signers();
-        found.branches = relations::branch(&found.issuers);
+        found.branches = authorities::branch(&found.issuers);
         found.changes = changes(&found.issuers);
         Ok(found)
     }
@@ -177,8 +179,8 @@ impl TrustStore {
 fn changes(issuers: &[Issuer]) -> Vec<u64> {
     let intermediates = issuers.iter().filter(|issuer| !issuer.is_anchor());
     let both = |issuer: &Issuer| {
-        let PathValidity { not_before, not_after } = issuer.validity;
-        [not_before.as_secs(), not_after.as_secs().saturating_add(1)]
+        let Validity { begins, ends } = issuer.validity;
+        [begins.as_secs(), ends.as_secs().saturating_add(1)]
     };
     let mut changes: Vec<_> = intermediates.flat_map(both).collect();
     changes.sort_unstable();

@@ -10,22 +10,15 @@
 //! `seal` is the client's side, `Veil` and `Frame` the server's; the checks behind them are the
 //! verifier's.
 
-mod address;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod message;
 mod seal;
-mod signed;
-mod unsigned;
 mod veil;
 
-use core::net::IpAddr;
-use core::num::NonZeroU16;
+use crate::answer::AnswerKey;
+use crate::crypto::{NONCE_LENGTH, TAG_LENGTH};
+use crate::decrypted::{Encapsulation, KnockId, SignedBytes};
 
-use crate::symmetric::{NONCE_LENGTH, TAG_LENGTH};
-use crate::{AnswerKey, Encapsulation, KnockId, Service, Timestamp};
-
-pub(crate) use address::claim;
+pub use crate::decrypted::{ClaimedAddress, KnockRequest};
 pub use seal::{SealError, seal};
 pub(crate) use veil::{V2Frame, Veil};
 
@@ -38,7 +31,6 @@ pub const MAX_SERVICES: usize = 16;
 const FRAME_LENGTH: usize = DATAGRAM_LENGTH - NONCE_LENGTH - TAG_LENGTH;
 const SEALED_LENGTH: usize = FRAME_LENGTH - size_of::<Encapsulation>();
 const MESSAGE_LENGTH: usize = SEALED_LENGTH - TAG_LENGTH;
-pub(crate) const SECRET_LENGTH: usize = 32;
 const VERSION: u8 = 2;
 
 /// The bits of a message's flags byte.
@@ -54,35 +46,6 @@ mod kind {
     pub(super) const V6: u8 = 6;
 }
 
-/// The address that a client asks to be let in from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ClaimedAddress {
-    /// Wherever the datagram comes from. Someone on the path can capture the knock and use it from
-    /// an address of their own, if they are faster.
-    Source,
-    /// This one, or none.
-    Ip(IpAddr),
-}
-
-/// What a client asks for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct KnockRequest {
-    /// The client's clock.
-    pub stamp: Timestamp,
-    /// For how many seconds; `None` leaves it to the server.
-    pub lifetime: Option<NonZeroU16>,
-    /// Whether the first new connection uses the grant up; single TCP ports only.
-    pub single_use: bool,
-    /// Whether the server should answer.
-    pub answer: bool,
-    /// Where the client is.
-    pub address: ClaimedAddress,
-    /// Where it also is, in the other address family.
-    pub second: Option<IpAddr>,
-    /// What to open, at most [`MAX_SERVICES`]; none means all that the certificate allows.
-    pub services: Vec<Service>,
-}
-
 /// A knock, ready to be sent.
 #[derive(Debug)]
 pub struct Sealed {
@@ -92,4 +55,37 @@ pub struct Sealed {
     pub id: KnockId,
     /// Opens the server's answer.
     pub answer_key: AnswerKey,
+}
+
+const SIGNATURE_LABEL: &[u8] = b"sknock v2 signature\0";
+
+/// The bytes under a knock's signature. They name the server and the encapsulation, so no server can
+/// seal a client's message anew for another one.
+fn signed_bytes(sid: &[u8; 32], encapsulation: &Encapsulation, unsigned: &[u8]) -> SignedBytes {
+    SignedBytes::new(&[SIGNATURE_LABEL, sid, encapsulation, unsigned])
+}
+
+/// Messages for the fuzzer, which cannot encrypt. It is there only under `cfg(fuzzing)`, which `make fuzz` sets: no
+/// program has it.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::MESSAGE_LENGTH;
+    use super::message::V2Message;
+    use super::seal::UnsignedMessage;
+
+    /// Reads a decrypted message and writes what was read; `None` if it is refused.
+    ///
+    /// # Panics
+    ///
+    /// If what was read cannot be written.
+    pub fn rewrite(message: &[u8]) -> Option<Vec<u8>> {
+        let V2Message { wish, secret, certificate, signature, .. } =
+            V2Message::read(message).ok()?;
+        let draft =
+            UnsignedMessage::new(&wish, secret, certificate, signature.len()).expect("it was read");
+        let length = u8::try_from(signature.len()).expect("it was read from a byte");
+        let mut again = [draft.unsigned(), &[length], signature].concat();
+        again.resize(MESSAGE_LENGTH, 0);
+        Some(again)
+    }
 }

@@ -1,18 +1,23 @@
 //! From bytes to a believed knock: every check that needs a key, in the order of their cost.
 
+mod address;
+
 use core::hash::Hash;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::decrypted::{DecryptedKnock, Frame};
-use crate::refusal_memo::{Besides, Ground};
-use crate::trust::VerifiedCertificate;
-use crate::{
-    AddressClaim, AnswerKey, Datagram, Disbelieved, Encapsulation, Refusal, RefusalMemo,
-    Revocation, Second, ServerKey, Timestamp, TrustStore, VerifiedKnock, v1, v2,
-};
+use crate::answer::AnswerKey;
+use crate::crl::Revocation;
+use crate::decrypted::{Datagram, DecryptedKnock, Encapsulation, KnockRequest};
+use crate::knock::{AddressClaim, VerifiedKnock};
+use crate::refusal::Refusal;
+use crate::refusal_memo::{Besides, Disbelieved, Ground, RefusalMemo, Second};
+use crate::server_key::ServerKey;
+use crate::timestamp::Timestamp;
+use crate::trust::{TrustStore, VerifiedCertificate};
+use crate::{v1, v2};
 
 /// What the administrator decides about knocks as such.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,6 +77,43 @@ impl Unveiled {
     }
 }
 
+/// A datagram that is of the form of one dialect. Not decrypted, not believed.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a stranger's datagram must cost no allocation in v2"
+)]
+enum Frame {
+    V1(v1::V1Frame),
+    V2(v2::V2Frame),
+}
+
+impl Frame {
+    /// The knock's one-time public key.
+    fn encapsulation(&self) -> &Encapsulation {
+        match self {
+            Self::V1(frame) => frame.point(),
+            Self::V2(frame) => &frame.encapsulation,
+        }
+    }
+
+    /// All that a decryption depends on, but the key.
+    fn content(&self) -> (&Encapsulation, &[u8], bool) {
+        match self {
+            Self::V1(frame) => frame.content(),
+            Self::V2(frame) => (&frame.encapsulation, frame.sealed.as_slice(), false),
+        }
+    }
+
+    /// Decrypts it where it stands, and takes it apart.
+    fn open(&mut self, key: &ServerKey) -> Result<DecryptedKnock<'_>, Refusal> {
+        match self {
+            Self::V1(frame) => frame.open(key.hpke.key()),
+            Self::V2(frame) => frame.open(&key.hpke, key.sid()),
+        }
+    }
+}
+
 impl Verifier {
     /// Opens with `key`, believes what is under `trust_store`, and keeps to `rules`. Speaks v2.
     pub fn new(key: ServerKey, trust_store: TrustStore, rules: KnockRules) -> Self {
@@ -124,7 +166,7 @@ impl Verifier {
         }
         match besides {
             Besides::Nothing => None,
-            Besides::Source => v2::claim(wish, source, &self.rules).err(),
+            Besides::Source => address::claim(wish, source, &self.rules).err(),
             Besides::Second(then) => (*then == second).then_some(refusal_memo.reason),
         }
     }
@@ -152,7 +194,7 @@ impl Verifier {
         let Unveiled { source, mut frame } = unveiled;
         let encapsulation = *frame.encapsulation();
         self.decrypted.fetch_add(1, Ordering::Relaxed);
-        let disbelieved = |reason, wish: Option<&v2::KnockRequest>| {
+        let disbelieved = |reason, wish: Option<&KnockRequest>| {
             let refusal_memo = RefusalMemo::new(reason, wish, second);
             Disbelieved { reason, refusal_memo }
         };
@@ -190,7 +232,7 @@ impl Verifier {
         let verified = self.trust_store.verify_client(letter.certificate, letter.usage, now)?;
         let not_after = revocation.check(&verified.paths, now)?;
         letter.check_signature(&verified)?;
-        let claim = v2::claim(&letter.wish, source, &self.rules)?;
+        let claim = address::claim(&letter.wish, source, &self.rules)?;
         Ok((verified, not_after, claim))
     }
 

@@ -1,6 +1,7 @@
 //! Why a revocation list is not taken, and what to do about it.
 
-use crate::{CrlMark, Timestamp};
+use super::mark::CrlMark;
+use crate::timestamp::Timestamp;
 
 /// The reason a revocation list was refused. Whatever was in force before stays in force.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

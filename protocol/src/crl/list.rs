@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use super::outline::{self, Outline};
-use super::serials::Serials;
-use super::{CrlError, Scope, content};
+use super::entries::{self, Serials};
+use super::error::CrlError;
+use super::mark::CrlMark;
+use super::parse::{self, Outline};
+use super::scope::Scope;
+use crate::crypto::sha256;
 use crate::der::{self, DerElements};
-use crate::sha256::sha256;
-use crate::trust::NotSigned;
-use crate::{CrlMark, Issuer, IssuerId, Timestamp, TrustStore};
+use crate::subject::IssuerId;
+use crate::timestamp::Timestamp;
+use crate::trust::{Issuer, NotSigned, TrustStore};
 
 /// How far ahead of ours the clock of a CA may be.
 ///
@@ -49,7 +52,7 @@ impl RevocationList {
     pub fn verify(list: &[u8], trust_store: &TrustStore) -> Result<Self, CrlError> {
         let outline = Outline::of(list)?;
         let issuer = signer(&outline, trust_store)?;
-        let (number, scope) = content::number_and_scope(outline.extensions)?;
+        let (number, scope) = entries::number_and_scope(outline.extensions)?;
         Ok(Self {
             issuer: *issuer.id(),
             issuer_name: issuer.name().to_owned(),
@@ -57,7 +60,7 @@ impl RevocationList {
             scope,
             this_update: outline.this_update,
             next_update: outline.next_update,
-            serials: content::serials(outline.entries)?,
+            serials: entries::serials(outline.entries)?,
         })
     }
 
@@ -69,7 +72,7 @@ impl RevocationList {
     /// What the first bytes of a list (DER) say of it. Nothing of that is verified; `None` if it is
     /// no list, or more bytes are needed: [`Self::HEAD`] are enough.
     pub fn announced(head: &[u8]) -> Option<CrlHeader> {
-        let (issuer, length) = outline::announced(head).ok()?;
+        let (issuer, length) = parse::announced(head).ok()?;
         Some(CrlHeader { issuer_name: sha256(issuer), length })
     }
 

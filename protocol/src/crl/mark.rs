@@ -6,7 +6,8 @@ use core::fmt;
 
 use sknock_types::hex;
 
-use crate::Timestamp;
+use crate::der::without_leading_zeros;
+use crate::timestamp::Timestamp;
 
 /// When a list was made, and its number. The date comes first: the number only orders lists of one second,
 /// so that nobody who could set it may keep later lists out, and an authority may count anew.
@@ -58,7 +59,7 @@ impl CrlMark {
 /// `number 1f (made 1782864000 s after 1970)`
 impl fmt::Display for CrlMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = hex(crate::der::without_leading_zeros(&self.number));
+        let digits = hex(without_leading_zeros(&self.number));
         let number = if digits.is_empty() { "0" } else { &digits };
         write!(f, "number {number} (made {} s after 1970)", self.made)
     }

@@ -8,7 +8,8 @@ use rcgen::{
     IsCa, KeyIdMethod, KeyPair, RevocationReason, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
-use super::{PathCertificate, Revocation, RevocationList, RevocationLists};
+use super::{Revocation, RevocationList, RevocationLists};
+use crate::trust::PathCertificate;
 use crate::{CertificateId, Issuer, Refusal, Timestamp, TrustStore};
 
 /// 2026-07-01 and 2027-01-01: when the lists below are made, and when the next are due.

@@ -31,7 +31,7 @@ fn rfc_opener() -> Opener {
     opener(key, &rfc("/info"))
 }
 
-fn rfc_enc() -> Encapsulation {
+fn rfc_enc() -> Point {
     rfc("/enc").try_into().unwrap()
 }
 
@@ -72,7 +72,7 @@ fn what_opens_here_opens_in_rustls() {
 
     // seal with the key and nonce of our own key schedule, as a sender would
     let ephemeral = PrivateKey::generate(&ECDH_P256).unwrap();
-    let enc: Encapsulation = ephemeral.compute_public_key().unwrap().as_ref().try_into().unwrap();
+    let enc: Point = ephemeral.compute_public_key().unwrap().as_ref().try_into().unwrap();
     let (key, nonce) = ours.key_schedule(&ours.decapsulate(&enc).unwrap()).unwrap();
     let mut sealed = b"message".to_vec();
     let tag = AeadKey::new(&key).unwrap().seal(nonce, &mut sealed).unwrap();

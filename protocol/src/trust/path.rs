@@ -11,10 +11,11 @@ use webpki::{EndEntityCert, Error, VerifiedPath};
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::prelude::X509Certificate;
 
+use super::TrustStore;
 use super::signature::SIGNATURES;
-use super::verify_client::FoundPath;
-use super::{TrustStore, Usage, VerifiedCertificate};
-use crate::{Refusal, Timestamp};
+use super::verify_client::{FoundPath, Usage, VerifiedCertificate};
+use crate::refusal::Refusal;
+use crate::timestamp::Timestamp;
 
 /// Paths of one certificate that are collected, in the order of the authorities. `rustls-webpki` verifies 100
 /// signatures for one certificate at most, which may end the search earlier.

@@ -8,6 +8,7 @@ use x509_parser::asn1_rs::FromDer;
 use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
 use x509_parser::prelude::X509Certificate;
 
+use super::points::DIRECTORY_NAME;
 use super::signature::{self, SIGNATURES};
 use crate::der::{self, DerElements, NotDer};
 
@@ -93,9 +94,6 @@ fn name_constraints(certificate: &X509Certificate<'_>) -> Option<UnusableCa> {
         Err(NotDer) => Some(malformed()),
     }
 }
-
-/// `[4]`, constructed: a `GeneralName` that is a distinguished name.
-const DIRECTORY_NAME: u8 = 0xa4;
 
 /// The tags of all kinds of `GeneralName`.
 const GENERAL_NAMES: [u8; 9] = [0xa0, 0x81, 0x82, 0xa3, DIRECTORY_NAME, 0xa5, 0x86, 0x87, 0x88];

@@ -5,14 +5,53 @@ use core::fmt;
 use aws_lc_rs::signature::ParsedPublicKey;
 use pki_types::alg_id;
 use sknock_types::Serial;
+use webpki::{Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::oid_registry::OID_X509_EXT_CRL_DISTRIBUTION_POINTS;
 use x509_parser::prelude::X509Certificate;
-use x509_parser::time::ASN1Time;
 
-use super::{Usage, signature};
-use crate::crl::{PathCertificate, PointName, TrustPath};
-use crate::{CertificateId, IssuerId, Refusal, Subject, Timestamp, authorization, der};
+use super::points::{PathCertificate, PointName, TrustPath};
+use super::signature;
+use crate::refusal::Refusal;
+use crate::subject::{CertificateId, IssuerId, Subject};
+use crate::timestamp::{Timestamp, Validity};
+use crate::{authorization, der};
+
+/// What a client's certificate must be for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Usage {
+    /// Client authentication, spelled out in the certificate itself.
+    ClientAuthentication,
+    /// Whatever it is for: as the original sKnock has it.
+    Any,
+}
+
+impl Usage {
+    /// Whether a certificate that was found to be for `found` is for this.
+    pub(super) fn is_met_by(self, found: Self) -> bool {
+        self == Self::Any || found == Self::ClientAuthentication
+    }
+
+    /// The certificate itself must say what it is for; those above it mostly say nothing.
+    pub(super) fn check_leaf(self, leaf: &X509Certificate<'_>) -> Result<(), Refusal> {
+        if self == Self::Any {
+            return Ok(());
+        }
+        let usage = leaf.extended_key_usage().map_err(|_| Refusal::BadCertificate)?;
+        let fits = usage.is_some_and(|usage| usage.value.client_auth);
+        if fits { Ok(()) } else { Err(Refusal::NotAClientCertificate) }
+    }
+}
+
+/// For every certificate of a path.
+impl ExtendedKeyUsageValidator for Usage {
+    fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
+        match self {
+            Self::ClientAuthentication => KeyUsage::client_auth().validate(purposes),
+            Self::Any => Ok(()),
+        }
+    }
+}
 
 /// A certificate whose paths are verified. Not looked up on any revocation list.
 pub(crate) struct VerifiedCertificate {
@@ -20,7 +59,7 @@ pub(crate) struct VerifiedCertificate {
     /// One at least, those that end last first.
     pub(crate) paths: Vec<TrustPath>,
     /// The certificate's own.
-    validity: PathValidity,
+    validity: Validity,
     /// When the intermediates were those which `paths` has: [`TrustStore::epoch`](super::TrustStore::epoch).
     epoch: usize,
     usage: Usage,
@@ -41,25 +80,6 @@ pub(super) struct FoundPath {
     pub(super) anchor: IssuerId,
 }
 
-/// From when until when, both for their whole second.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PathValidity {
-    pub(super) not_before: Timestamp,
-    pub(super) not_after: Timestamp,
-}
-
-impl PathValidity {
-    pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
-        let validity = certificate.validity();
-        let [not_before, not_after] = [validity.not_before, validity.not_after].map(timestamp);
-        Self { not_before, not_after }
-    }
-
-    pub(super) fn contains(&self, now: Timestamp) -> bool {
-        (self.not_before.as_secs()..=self.not_after.as_secs()).contains(&now.as_secs())
-    }
-}
-
 impl VerifiedCertificate {
     /// Takes what is needed from the paths that `leaf` was found to have. Those that no list can name are none.
     pub(super) fn new(
@@ -78,7 +98,7 @@ impl VerifiedCertificate {
         let key = key(leaf.public_key().raw)?;
         let authorization::Named { services: allowed, malformed } = named;
         let subject = Subject { fingerprint, name: name(leaf), certificate, allowed, malformed };
-        Ok(Self { subject, paths, validity: PathValidity::of(leaf), epoch, usage, key })
+        Ok(Self { subject, paths, validity: Validity::of(leaf), epoch, usage, key })
     }
 
     /// Whether the certificate is valid then, and its paths are those of that time.
@@ -116,7 +136,7 @@ impl fmt::Debug for VerifiedCertificate {
 
 /// The path from `leaf`, if every certificate on it has a serial number that a list can name.
 fn path(leaf: &X509Certificate<'_>, found: &FoundPath) -> Option<TrustPath> {
-    let mut not_after = PathValidity::of(leaf).not_after;
+    let mut not_after = Validity::of(leaf).ends;
     let mut certificates = Vec::new();
     let mut below = Below::of(leaf);
     for der in &found.intermediates {
@@ -125,7 +145,7 @@ fn path(leaf: &X509Certificate<'_>, found: &FoundPath) -> Option<TrustPath> {
         // The one above has signed the one below: that was verified.
         certificates.push(below.signed_by(IssuerId::of(name, key)));
         below = Below::of(&intermediate);
-        not_after = not_after.min(PathValidity::of(&intermediate).not_after);
+        not_after = not_after.min(Validity::of(&intermediate).ends);
     }
     certificates.push(below.signed_by(found.anchor));
     let can_be_named = |one: &PathCertificate| one.id.serial.len() <= Serial::MAX_LEN;
@@ -156,10 +176,6 @@ pub(super) fn points(certificate: &X509Certificate<'_>) -> Vec<PointName> {
     let extension = certificate.get_extension_unique(&OID_X509_EXT_CRL_DISTRIBUTION_POINTS);
     let extension = extension.ok().flatten().map(|extension| extension.value);
     PointName::all(certificate.issuer().as_raw(), extension)
-}
-
-fn timestamp(time: ASN1Time) -> Timestamp {
-    Timestamp::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }
 
 /// Its serial number, without leading zero bytes.

@@ -11,8 +11,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use zeroize::Zeroizing;
 
 use super::BLOCK;
-use crate::p256::{Point, UNCOMPRESSED};
-use crate::symmetric::Length;
+use crate::crypto::{Length, Point, UNCOMPRESSED};
 
 /// The original takes the hexadecimal digits of its song for the salt, not what they stand for.
 const SALT: &[u8; 206] = b"54686579206c6976696e2720697420757020617420746865204\

@@ -1,5 +1,6 @@
 //! A datagram that has the form of a v1 knock: length, header, point. Nothing is decrypted to tell.
 
+use aws_lc_rs::agreement::PrivateKey;
 use zeroize::Zeroizing;
 
 use super::message::V1Message;
@@ -7,10 +8,10 @@ use super::{
     BLOCK, HEADER, LONGEST_DATAGRAM, OVERHEAD, PROTOCOL, SHORTEST_DATAGRAM, V1Rules, VERSION,
 };
 use super::{cipher, headers};
-use crate::decrypted::DecryptedKnock;
-use crate::p256::UNCOMPRESSED;
+use crate::crypto::UNCOMPRESSED;
+use crate::decrypted::{Datagram, DecryptedKnock, Encapsulation};
+use crate::refusal::Refusal;
 use crate::trust::Usage;
-use crate::{Datagram, Encapsulation, Refusal, ServerKey};
 
 /// Ciphertext and one-time key of a knock.
 #[derive(Debug)]
@@ -56,8 +57,8 @@ impl V1Frame {
     }
 
     /// Decrypts it and takes it apart.
-    pub(crate) fn open(&mut self, key: &ServerKey) -> Result<DecryptedKnock<'_>, Refusal> {
-        let decrypted = cipher::decrypt(key.hpke.key(), &self.point, &mut self.blocks);
+    pub(crate) fn open(&mut self, key: &PrivateKey) -> Result<DecryptedKnock<'_>, Refusal> {
+        let decrypted = cipher::decrypt(key, &self.point, &mut self.blocks);
         decrypted.map_err(|_| Refusal::NotForThisServer)?;
         Ok(V1Message::read(&self.blocks, self.is_ipv4)?.letter(self.usage))
     }

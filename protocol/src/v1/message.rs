@@ -10,11 +10,11 @@ use core::net::IpAddr;
 
 use super::{BLOCK, FIELDS, SIGNATURE, TRAILER};
 use crate::bytes::Bytes;
-use crate::decrypted::{DecryptedKnock, KnockSignature};
-use crate::signed::SignedBytes;
+use crate::decrypted::{ClaimedAddress, DecryptedKnock, KnockRequest, KnockSignature, SignedBytes};
+use crate::refusal::Refusal;
+use crate::timestamp::Timestamp;
 use crate::trust::Usage;
-use crate::v2::{ClaimedAddress, KnockRequest};
-use crate::{Refusal, Service, Timestamp, der};
+use crate::{Service, der};
 
 /// No signature is shorter: two integers of one byte in DER.
 const SHORTEST_SIGNATURE: usize = 8;

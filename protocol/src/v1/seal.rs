@@ -11,7 +11,10 @@ use super::{
     BLOCK, FIELDS, HEADER, KNOCK_PORTS, OVERHEAD, PROTOCOL, SHORTEST_FRAME, SIGNATURE, TRAILER,
     VERSION, cipher, headers,
 };
-use crate::{Identity, ServerCertificate, Service, Timestamp, Transport};
+use crate::identity::Identity;
+use crate::server_certificate::ServerCertificate;
+use crate::timestamp::Timestamp;
+use crate::{Service, Transport};
 
 /// The largest frame that a knock becomes: what every Ethernet carries whole, its header included.
 /// The original does not put fragments together.

@@ -13,11 +13,12 @@
 use core::net::IpAddr;
 use core::num::NonZeroU16;
 
-use super::{
-    ClaimedAddress, KnockRequest, MAX_SERVICES, MESSAGE_LENGTH, SECRET_LENGTH, VERSION, flag, kind,
-};
+use super::{MAX_SERVICES, MESSAGE_LENGTH, VERSION, flag, kind};
 use crate::bytes::Bytes;
-use crate::{Refusal, Service, Timestamp, Transport, der};
+use crate::decrypted::{ClaimedAddress, KnockRequest, SECRET_LENGTH};
+use crate::refusal::Refusal;
+use crate::timestamp::Timestamp;
+use crate::{Service, Transport, der};
 
 /// A message as the client wrote it. Nothing in it has been checked but its form.
 pub(crate) struct V2Message<'a> {

@@ -8,12 +8,12 @@ use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use super::message::V2Message;
-use super::signed::signed;
-use super::{DATAGRAM_LENGTH, FRAME_LENGTH, SEALED_LENGTH};
-use crate::decrypted::{DecryptedKnock, KnockSignature};
-use crate::symmetric::{AeadKey, NONCE_LENGTH, TAG_LENGTH};
+use super::{DATAGRAM_LENGTH, FRAME_LENGTH, SEALED_LENGTH, signed_bytes};
+use crate::crypto::{AeadKey, NONCE_LENGTH, TAG_LENGTH};
+use crate::decrypted::{DecryptedKnock, Encapsulation, KnockSignature};
+use crate::hpke::Opener;
+use crate::refusal::Refusal;
 use crate::trust::Usage;
-use crate::{Encapsulation, Refusal, ServerKey};
 
 const INFO: &[u8] = b"sknock v2 veil";
 
@@ -80,15 +80,19 @@ impl V2Frame {
     }
 
     /// Decrypts it and takes it apart.
-    pub(crate) fn open(&mut self, key: &ServerKey) -> Result<DecryptedKnock<'_>, Refusal> {
-        let plain = key.hpke.open(&self.encapsulation, b"", self.sealed.as_mut());
+    pub(crate) fn open(
+        &mut self,
+        key: &Opener,
+        sid: &[u8; 32],
+    ) -> Result<DecryptedKnock<'_>, Refusal> {
+        let plain = key.open(&self.encapsulation, b"", self.sealed.as_mut());
         let message = V2Message::read(plain.map_err(|_| Refusal::NotForThisServer)?)?;
         Ok(DecryptedKnock {
             secret: message.wish.answer.then_some(message.secret),
             wish: message.wish,
             certificate: message.certificate,
             usage: Usage::ClientAuthentication,
-            signed: signed(key.sid(), &self.encapsulation, message.unsigned),
+            signed: signed_bytes(sid, &self.encapsulation, message.unsigned),
             signature: KnockSignature::OfKey(message.signature),
         })
     }

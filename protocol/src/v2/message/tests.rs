@@ -5,7 +5,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
-use super::super::unsigned::UnsignedMessage;
+use super::super::seal::UnsignedMessage;
 use super::*;
 
 const SECRET: [u8; SECRET_LENGTH] = [5; SECRET_LENGTH];

@@ -4,15 +4,17 @@ use core::net::{IpAddr, SocketAddr};
 
 use sknock_types::{is_claimable, is_grantable};
 
-use super::{ClaimedAddress, KnockRequest};
-use crate::{AddressClaim, KnockRules, Refusal};
+use super::KnockRules;
+use crate::decrypted::{ClaimedAddress, KnockRequest};
+use crate::knock::AddressClaim;
+use crate::refusal::Refusal;
 
 /// Compares what a client claims with where its datagram came from. A knock that fails here has
 /// burnt nothing: whoever moved networks, or was relayed, can knock again.
 ///
 /// The source itself is as the kernel saw it and may be forged: the gain of forging it is a door
 /// open for somebody who did not ask.
-pub(crate) fn claim(
+pub(super) fn claim(
     wish: &KnockRequest,
     source: SocketAddr,
     rules: &KnockRules,

@@ -1,11 +1,14 @@
 //! What a list says, read after its signature has been verified. Whatever is not a complete list of
 //! one issuer's certificates, or of those at one distribution point, is refused by name.
 
+use core::fmt;
+
+use sknock_types::{Serial, hex};
 use x509_parser::asn1_rs::Oid;
 
-use super::serials::Serials;
-use super::{CrlError, Scope};
-use crate::der::{self, DerElement, DerElements, NotDer};
+use super::error::CrlError;
+use super::scope::Scope;
+use crate::der::{self, DerElement, DerElements, NotDer, without_leading_zeros};
 
 /// The list's number, if `extensions` has one, and which certificates it is about.
 pub(super) fn number_and_scope(extensions: &[u8]) -> Result<(Option<Vec<u8>>, Scope), CrlError> {
@@ -74,7 +77,7 @@ const BAD_ENTRY: CrlError = CrlError::Malformed("an entry does not conform to RF
 fn crl_number(value: &[u8]) -> Result<Vec<u8>, CrlError> {
     let number = der::only(value, der::INTEGER).unwrap_or_default();
     let positive = number.first().is_some_and(|first| *first < 0x80);
-    let number = der::without_leading_zeros(number);
+    let number = without_leading_zeros(number);
     if positive && number.len() <= 20 {
         return Ok(number.to_vec());
     }
@@ -157,4 +160,88 @@ mod oid {
     pub(super) const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 28];
     pub(super) const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
     pub(super) const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
+}
+
+/// A set of serial numbers in little memory: 20 bytes each, sorted. A million take 20 MB. Each is right-aligned:
+/// leading zeros mean nothing.
+#[derive(Eq, PartialEq)]
+pub(super) struct Serials(Vec<[u8; Serial::MAX_LEN]>);
+
+impl Serials {
+    pub(super) fn with_room(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
+    }
+
+    pub(super) fn add(&mut self, serial: &[u8]) -> Result<(), CrlError> {
+        let too_long = || CrlError::SerialTooLong { serial: beginning(serial) };
+        self.0.push(aligned(serial).ok_or_else(too_long)?);
+        Ok(())
+    }
+
+    /// To be called before anything is looked up.
+    pub(super) fn sort(&mut self) {
+        self.0.sort_unstable();
+        self.0.dedup();
+    }
+
+    /// Whether `serial`, with or without leading zeros, was added.
+    pub(super) fn contains(&self, serial: &[u8]) -> bool {
+        aligned(serial).is_some_and(|serial| self.0.binary_search(&serial).is_ok())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All, ascending, without leading zeros.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|serial| without_leading_zeros(serial))
+    }
+}
+
+impl fmt::Debug for Serials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} serials", self.len())
+    }
+}
+
+/// In hexadecimal digits.
+fn beginning(serial: &[u8]) -> String {
+    const MOST: usize = 32;
+    let dots = if serial.len() > MOST { "..." } else { "" };
+    hex(serial.get(..MOST).unwrap_or(serial)) + dots
+}
+
+fn aligned(serial: &[u8]) -> Option<[u8; Serial::MAX_LEN]> {
+    let serial = without_leading_zeros(serial);
+    let mut aligned = [0; Serial::MAX_LEN];
+    let room = aligned.get_mut(Serial::MAX_LEN.checked_sub(serial.len())?..)?;
+    room.copy_from_slice(serial);
+    Some(aligned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leading_zeros_mean_nothing() {
+        let mut serials = Serials::with_room(3);
+        for serial in [&[2][..], &[0, 0xf1, 0xa2], &[0], &[2], &[0xff; 20]] {
+            serials.add(serial).unwrap();
+        }
+        serials.sort();
+        let all: Vec<_> = serials.iter().collect();
+        assert_eq!(all, [&[][..], &[2], &[0xf1, 0xa2], &[0xff; 20]]);
+        for serial in [&[2][..], &[0, 0, 2], &[0xf1, 0xa2], &[], &[0, 0], &[0xff; 20]] {
+            assert!(serials.contains(serial), "{serial:02x?}");
+        }
+        for serial in [&[1][..], &[2, 0], &[0xf1], &[0xff; 19], &[0xff; 21]] {
+            assert!(!serials.contains(serial), "{serial:02x?}");
+        }
+        let serial = "01".repeat(21);
+        assert_eq!(serials.add(&[1; 21]), Err(CrlError::SerialTooLong { serial }));
+        let serial = "01".repeat(32) + "...";
+        assert_eq!(serials.add(&[1; 33]), Err(CrlError::SerialTooLong { serial }));
+    }
 }

@@ -3,9 +3,9 @@
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::time::ASN1Time;
 
-use super::CrlError;
-use crate::Timestamp;
+use super::error::CrlError;
 use crate::der::{self, DerElements, NotDer};
+use crate::timestamp::Timestamp;
 use crate::trust::IssuerSignature;
 
 /// The fields of a list, as they stand in it. Nothing of it is verified.
