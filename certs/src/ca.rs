@@ -8,12 +8,13 @@ use sknock_protocol::Timestamp;
 use x509_parser::prelude::{ASN1Time, FromDer, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
+use crate::error::AuthorityError;
 use crate::folder::OutputFolder;
 use crate::key::P256KeyPair;
 use crate::name::MAX_LENGTH;
 use crate::ownership::Guarded;
+use crate::serial::RandomSerial;
 use crate::validity::{ValidityPeriod, calendar};
-use crate::{AuthorityError, RandomSerial};
 
 /// The private key: PKCS#8 in PEM.
 pub(crate) const KEY_FILE: &str = "ca.key";

@@ -5,9 +5,9 @@
 
 use sknock_protocol::{FUTURE_SLACK, Timestamp};
 
-use crate::AuthorityError;
 use crate::ca::Ca;
 use crate::crl::Crl;
+use crate::error::AuthorityError;
 use crate::validity::calendar;
 
 /// 2026-01-01T00:00:00Z, before this program was written.

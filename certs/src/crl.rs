@@ -1,7 +1,6 @@
 //! The revocation list: which certificates are believed no longer.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use clap::ValueEnum;
 use rcgen::{
     CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams, SerialNumber,
 };
@@ -10,9 +9,9 @@ use sknock_protocol::Timestamp;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use crate::ca::Ca;
-use crate::register::{Register, RegisterEntry};
-use crate::validity::{calendar, in_days, text};
-use crate::{AuthorityError, RegisteredRevocation};
+use crate::entry::{Reason, RegisterEntry, RegisteredRevocation, text};
+use crate::error::AuthorityError;
+use crate::validity::{calendar, in_days};
 
 /// For how long the first list is valid, in days.
 pub const DEFAULT_CRL_DAYS: u32 = 30;
@@ -49,14 +48,18 @@ impl Crl {
         Ok(Self { number, this_update, next_update: in_days(days, this_update)?, days })
     }
 
-    /// The list in DER: the register's revoked certificates, signed.
-    pub(crate) fn sign(&self, register: &Register, ca: &Ca) -> Result<Vec<u8>, AuthorityError> {
+    /// The list in DER: the revoked certificates, signed.
+    pub(crate) fn sign<'a>(
+        &self,
+        revoked: impl Iterator<Item = (&'a RegisterEntry, &'a RegisteredRevocation)>,
+        ca: &Ca,
+    ) -> Result<Vec<u8>, AuthorityError> {
         let params = CertificateRevocationListParams {
             this_update: calendar(self.this_update)?,
             next_update: calendar(self.next_update)?,
             crl_number: SerialNumber::from(self.number),
             issuing_distribution_point: None,
-            revoked_certs: register.listed().map(listed).collect::<Result<_, _>>()?,
+            revoked_certs: revoked.map(listed).collect::<Result<_, _>>()?,
             key_identifier_method: KeyIdMethod::PreSpecified(ca.key_id.clone()),
         };
         let list = params.signed_by(&ca.issuer()?);
@@ -119,40 +122,19 @@ fn listed(
     Ok(RevokedCertParams {
         serial_number: SerialNumber::from_slice(entry.serial.as_bytes()),
         revocation_time: calendar(revocation.at)?,
-        reason_code: Some(revocation.reason.code()),
+        reason_code: Some(code(revocation.reason)),
         invalidity_date: None,
     })
 }
 
-/// Why a certificate is revoked (RFC 5280, 5.3.1). Servers treat all reasons alike.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// Not said.
-    #[default]
-    Unspecified,
-    /// Someone else may have the key.
-    KeyCompromise,
-    /// Name or role of the holder have changed.
-    AffiliationChanged,
-    /// Another certificate has taken its place.
-    Superseded,
-    /// No longer needed.
-    CessationOfOperation,
-    /// The holder may no longer do what it says.
-    PrivilegeWithdrawn,
-}
-
-impl Reason {
-    fn code(self) -> RevocationReason {
-        match self {
-            Self::Unspecified => RevocationReason::Unspecified,
-            Self::KeyCompromise => RevocationReason::KeyCompromise,
-            Self::AffiliationChanged => RevocationReason::AffiliationChanged,
-            Self::Superseded => RevocationReason::Superseded,
-            Self::CessationOfOperation => RevocationReason::CessationOfOperation,
-            Self::PrivilegeWithdrawn => RevocationReason::PrivilegeWithdrawn,
-        }
+fn code(reason: Reason) -> RevocationReason {
+    match reason {
+        Reason::Unspecified => RevocationReason::Unspecified,
+        Reason::KeyCompromise => RevocationReason::KeyCompromise,
+        Reason::AffiliationChanged => RevocationReason::AffiliationChanged,
+        Reason::Superseded => RevocationReason::Superseded,
+        Reason::CessationOfOperation => RevocationReason::CessationOfOperation,
+        Reason::PrivilegeWithdrawn => RevocationReason::PrivilegeWithdrawn,
     }
 }
 

@@ -3,9 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use aws_lc_rs::error::Unspecified;
 use sknock_protocol::Timestamp;
 
-use crate::{CertificateKind, MAX_CLIENT_CERTIFICATE, MAX_DAYS, RandomSerial, date};
+use crate::entry::CertificateKind;
+use crate::name::NotAName;
+use crate::serial::RandomSerial;
 
 /// Why the authority did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -61,16 +64,16 @@ pub enum AuthorityError {
     Damaged { path: PathBuf, what: String },
     #[error(
         "the CA certificate expired on {}, and the clock shows {}. Set the clock, or if it is \
-         correct, create a new CA in another directory", date(*at), date(*now)
+         correct, create a new CA in another directory", at.date(), now.date()
     )]
     AuthorityExpired { at: Timestamp, now: Timestamp },
-    #[error("'{name}' is not a valid name: {why}")]
-    Name { name: String, why: &'static str },
+    #[error(transparent)]
+    Name(#[from] NotAName),
     #[error("'{name}' is not a valid name for a CA. Use 1 to 64 printable characters")]
     AuthorityName { name: String },
     #[error(
         "'{name}' has a certificate until {} (serial {serial}). Revoke it first, or choose \
-         another name to have both for some time", date(*until)
+         another name to have both for some time", until.date()
     )]
     NameTaken { name: String, serial: RandomSerial, until: Timestamp },
     #[error("'{name}' was the name of a {kind}. Choose another name")]
@@ -81,27 +84,27 @@ pub enum AuthorityError {
     NoServices,
     #[error(
         "the certificate would have {size} bytes, and a knock has room for \
-         {MAX_CLIENT_CERTIFICATE}. Use shorter names, fewer services, or ranges such as \
+         {limit}. Use shorter names, fewer services, or ranges such as \
          tcp/8000-8010"
     )]
-    TooLarge { size: usize },
-    #[error("{days} days are not possible. Choose 1 to {MAX_DAYS}")]
-    Days { days: u32 },
+    TooLarge { size: usize, limit: usize },
+    #[error("{days} days are not possible. Choose 1 to {max}")]
+    Days { days: u32, max: u32 },
     #[error(
         "the clock is wrong, or the end is too far in the future. Dates end with the year \
              9999"
     )]
     Clock,
-    #[error("the clock shows {}, which is before this program was written. Set it", date(*now))]
+    #[error("the clock shows {}, which is before this program was written. Set it", now.date())]
     ClockUnset { now: Timestamp },
     #[error(
         "the clock shows {}, and the CA was created on {}. Set the clock, or if it was wrong \
-         then, create a new CA in another directory", date(*now), date(*made)
+         then, create a new CA in another directory", now.date(), made.date()
     )]
     ClockBeforeAuthority { now: Timestamp, made: Timestamp },
     #[error(
         "the clock shows {}, and the last CRL is from {}. Set the clock; or if it was ahead then \
-         and is correct now, run: crl --clock-was-ahead", date(*now), date(*last)
+         and is correct now, run: crl --clock-was-ahead", now.date(), last.date()
     )]
     ClockBehind { now: Timestamp, last: Timestamp },
     #[error(
@@ -131,6 +134,12 @@ pub enum AuthorityError {
     Random,
     #[error("cannot create the {what}: {why}")]
     Encoding { what: &'static str, why: String },
+}
+
+impl From<Unspecified> for AuthorityError {
+    fn from(_: Unspecified) -> Self {
+        Self::Random
+    }
 }
 
 impl AuthorityError {

@@ -3,13 +3,16 @@
 
 use sknock_protocol::Timestamp;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, FILES};
+use crate::clock;
 use crate::crl::{self, Crl, Published};
+use crate::entry::RegisterEntry;
+use crate::error::AuthorityError;
 use crate::folder::Access;
+use crate::name::CertificateName;
 use crate::ownership::Guarded;
 use crate::register::Register;
 use crate::validity::whole_second;
-use crate::{AuthorityError, CertificateName, RegisterEntry, clock, init};
 
 impl Authority {
     /// Finishes what interrupted runs have begun, and tells whether the clock can be right. Every other
@@ -45,7 +48,7 @@ impl Authority {
             let stem = name.strip_suffix(".pfx").or_else(|| name.strip_suffix(".cer"));
             stem.is_some_and(|stem| stem.parse::<CertificateName>().is_ok())
         };
-        self.folder.discard_left(|name| init::FILES.contains(&name) || is_holders(name))
+        self.folder.discard_left(|name| FILES.contains(&name) || is_holders(name))
     }
 
     /// Has the published list be what the register says.
@@ -63,7 +66,7 @@ impl Authority {
                 is_there = false;
             }
             if !is_there {
-                let list = register.crl.sign(register, &self.ca)?;
+                let list = register.crl.sign(register.listed(), &self.ca)?;
                 let file = self.folder.prepare(crl::FILE, &list, Access::Public)?;
                 self.folder.publish([file])?;
             }
@@ -81,7 +84,7 @@ impl Authority {
         let Some(file) = self.folder.read_if_any(crl::FILE, Guarded::Writing)? else {
             return Ok(false);
         };
-        let wanted = register.crl.sign(register, &self.ca)?;
+        let wanted = register.crl.sign(register.listed(), &self.ca)?;
         let known = register.crl.number;
         match Published::compare(&file, &wanted, known, &self.ca) {
             Published::Same => Ok(true),

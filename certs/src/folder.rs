@@ -10,7 +10,7 @@ use sknock_storage::{
     Follow, PASSING, PendingFile, open_regular, publish_left, remove, sync_folder,
 };
 
-use crate::AuthorityError;
+use crate::error::AuthorityError;
 use crate::ownership::{self, Guarded};
 
 /// Others may open a published file whose name they know, such as a web server `crl.der`, but may

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use sknock_protocol::{Service, Timestamp};
 
 use crate::authority::Authority;
+use crate::entry::{CertificateKind, RegisterEntry};
+use crate::error::AuthorityError;
 use crate::folder::Access;
 use crate::key::P256KeyPair;
-use crate::register::{CertificateKind, Register, RegisterEntry};
+use crate::name::CertificateName;
+use crate::register::Register;
+use crate::serial::RandomSerial;
 use crate::validity::{ValidityPeriod, whole_second};
-use crate::{AuthorityError, CertificateName, RandomSerial, clock, leaf, pfx};
+use crate::{clock, key, leaf};
 
 /// A certificate that was just issued.
 #[derive(Clone, Debug)]
@@ -104,7 +108,7 @@ impl Authority {
     ) -> Result<(), AuthorityError> {
         let key = P256KeyPair::generate()?;
         let certificate = leaf::certify(entry, &key, &self.ca)?;
-        let pfx = pfx::seal(entry, &key, &certificate, &self.ca.certificate, password)?;
+        let pfx = key::seal(entry, &key, &certificate, &self.ca.certificate, password)?;
         let contents = [(&pfx, Access::Secret), (&certificate, Access::Public)];
         let prepared = entry
             .files()

@@ -9,10 +9,12 @@ use rcgen::{
 use sknock_protocol::{Service, authorization};
 
 use crate::ca::Ca;
+use crate::entry::{CertificateKind, RegisterEntry};
+use crate::error::AuthorityError;
 use crate::key::P256KeyPair;
+use crate::name::CertificateName;
 use crate::name::is_dns_name;
 use crate::validity::calendar;
-use crate::{AuthorityError, CertificateKind, CertificateName, RegisterEntry};
 
 /// Bytes that a client's certificate may take in DER, so that it fits into every knock.
 ///
@@ -42,7 +44,8 @@ pub(crate) fn certify(
     }
     let certificate = ca.certify(&params, key)?;
     if entry.kind == CertificateKind::Client && certificate.len() > MAX_CLIENT_CERTIFICATE {
-        return Err(AuthorityError::TooLarge { size: certificate.len() });
+        let (size, limit) = (certificate.len(), MAX_CLIENT_CERTIFICATE);
+        return Err(AuthorityError::TooLarge { size, limit });
     }
     Ok(certificate)
 }

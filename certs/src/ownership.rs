@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{Uid, User, geteuid};
 
-use crate::AuthorityError;
+use crate::error::AuthorityError;
 
 /// Bits of a mode: others may write.
 const WRITE: u32 = 0o022;

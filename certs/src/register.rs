@@ -1,129 +1,22 @@
 //! The register: every certificate that was ever issued, and what became of it. Reads and writes
 //! `register.json`, decides what a name or number means, and issues nothing itself.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
-use sknock_protocol::{Service, Timestamp};
+use sknock_protocol::Timestamp;
 
 use crate::crl::Crl;
+use crate::entry::{CertificateKind, RegisterEntry, RegisteredRevocation};
+use crate::error::AuthorityError;
 use crate::folder::{Access, OutputFolder, PreparedFile};
+use crate::name::CertificateName;
 use crate::ownership::Guarded;
-use crate::validity::text;
-use crate::{AuthorityError, CertificateName, RandomSerial, Reason};
+use crate::serial::RandomSerial;
 
 /// The register's file.
 pub(crate) const FILE: &str = "register.json";
 
 /// The only form of the file there is.
 const VERSION: u8 = 1;
-
-/// What a certificate is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CertificateKind {
-    /// It is knocked at.
-    Server,
-    /// It knocks.
-    Client,
-}
-
-impl fmt::Display for CertificateKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Server => "server",
-            Self::Client => "client",
-        })
-    }
-}
-
-/// That a certificate was revoked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegisteredRevocation {
-    /// Since when.
-    #[serde(with = "text")]
-    pub at: Timestamp,
-    /// Why.
-    pub reason: Reason,
-    /// The number of the first list that says so. None while it is recorded only.
-    pub list: Option<u64>,
-}
-
-/// Whether a certificate is believed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum CertificateState {
-    /// It is.
-    Valid,
-    /// Not yet: the clock was ahead when it was made, or is behind now.
-    NotYet,
-    /// No longer, for its time is over.
-    Expired,
-    /// No longer, for it was revoked.
-    Revoked,
-}
-
-impl fmt::Display for CertificateState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Valid => "valid",
-            Self::NotYet => "not-yet",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        })
-    }
-}
-
-/// One certificate.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RegisterEntry {
-    /// Which one; unique.
-    pub serial: RandomSerial,
-    /// Its holder; several may have had the same name, one after the other.
-    pub name: CertificateName,
-    /// What it is for.
-    pub kind: CertificateKind,
-    /// What it allows to open; empty for a server.
-    #[serde(with = "services")]
-    pub services: Vec<Service>,
-    /// From when on it is valid.
-    #[serde(with = "text")]
-    pub not_before: Timestamp,
-    /// The last moment at which it is valid.
-    #[serde(with = "text")]
-    pub not_after: Timestamp,
-    /// Whether it was revoked.
-    pub revoked: Option<RegisteredRevocation>,
-}
-
-impl RegisterEntry {
-    /// Whether it is believed at `now`. What is revoked stays so, expired or not.
-    pub fn state(&self, now: Timestamp) -> CertificateState {
-        if self.revoked.is_some() {
-            CertificateState::Revoked
-        } else if self.not_after < now {
-            CertificateState::Expired
-        } else if self.not_before > now {
-            CertificateState::NotYet
-        } else {
-            CertificateState::Valid
-        }
-    }
-
-    /// Whether it is believed at `now`, or will be.
-    fn is_live(&self, now: Timestamp) -> bool {
-        matches!(self.state(now), CertificateState::Valid | CertificateState::NotYet)
-    }
-
-    /// The files of its holder.
-    pub(crate) fn files(&self) -> Vec<String> {
-        match self.kind {
-            CertificateKind::Server => vec![self.name.file("pfx"), self.name.file("cer")],
-            CertificateKind::Client => vec![self.name.file("pfx")],
-        }
-    }
-}
 
 /// Everything that was issued.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -248,23 +141,5 @@ impl Register {
                 serials: valid.iter().map(|(_, entry)| entry.serial).collect(),
             }),
         }
-    }
-}
-
-/// Services as text.
-mod services {
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use sknock_protocol::Service;
-
-    pub(crate) fn serialize<S: Serializer>(services: &[Service], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(services.iter().map(Service::to_string))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<Service>, D::Error> {
-        let texts = Vec::<String>::deserialize(from)?;
-        texts.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(D::Error::custom)
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand;
 use serde::{Deserialize, Serialize};
 use sknock_types::{from_hex, hex};
-
-use crate::AuthorityError;
 
 /// Bytes in a serial number: RFC 5280 (4.1.2.2) allows 20.
 const LENGTH: usize = 16;
@@ -22,10 +22,10 @@ impl RandomSerial {
     /// A new one.
     ///
     /// # Errors
-    /// [`AuthorityError::Random`] if the system has no random numbers.
-    pub(crate) fn random() -> Result<Self, AuthorityError> {
+    /// If the system has no random numbers.
+    pub(crate) fn random() -> Result<Self, Unspecified> {
         let mut bytes = [0; LENGTH];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(|_| AuthorityError::Random)?;
+        rand::fill(&mut bytes)?;
         bytes[0] = bytes[0] & 0x7f | 0x40;
         Ok(Self(bytes))
     }

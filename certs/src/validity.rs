@@ -5,7 +5,7 @@ use std::time::Duration;
 use sknock_protocol::Timestamp;
 use time::OffsetDateTime;
 
-use crate::AuthorityError;
+use crate::error::AuthorityError;
 
 /// The longest time that anything here is valid for, in days: a hundred years.
 pub const MAX_DAYS: u32 = 36_500;
@@ -53,7 +53,7 @@ impl ValidityPeriod {
 /// `days` after `now`, with days of 24 hours.
 pub(crate) fn in_days(days: u32, now: Timestamp) -> Result<Timestamp, AuthorityError> {
     if !(1..=MAX_DAYS).contains(&days) {
-        return Err(AuthorityError::Days { days });
+        return Err(AuthorityError::Days { days, max: MAX_DAYS });
     }
     Ok(now.after(Duration::from_secs(u64::from(days) * DAY)))
 }
@@ -67,34 +67,6 @@ pub(crate) fn whole_second(now: Timestamp) -> Timestamp {
 pub(crate) fn calendar(moment: Timestamp) -> Result<OffsetDateTime, AuthorityError> {
     let seconds = i64::try_from(moment.as_secs()).map_err(|_| AuthorityError::Clock)?;
     OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| AuthorityError::Clock)
-}
-
-/// A moment for people and programs, to the second: `2026-11-21T02:37:58Z` (RFC 3339, UTC).
-///
-/// What lies after the year 9999 is written as seconds since 1970.
-pub fn date(moment: Timestamp) -> String {
-    moment.date()
-}
-
-/// Moments as RFC 3339 text in the register.
-pub(crate) mod text {
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use sknock_protocol::Timestamp;
-    use time::OffsetDateTime;
-    use time::format_description::well_known::Rfc3339;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
-    pub(crate) fn serialize<S: Serializer>(moment: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&super::date(*moment))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(from)?;
-        let date = OffsetDateTime::parse(&text, &Rfc3339).map_err(D::Error::custom)?;
-        let seconds = u64::try_from(date.unix_timestamp()).map_err(D::Error::custom)?;
-        Ok(Timestamp::from_secs(seconds))
-    }
 }
 
 #[cfg(test)]
@@ -126,12 +98,5 @@ mod tests {
             assert!(matches!(in_days(days, NOW), Err(AuthorityError::Days { .. })), "{days}");
         }
         assert!(in_days(1, NOW).is_ok() && in_days(MAX_DAYS, NOW).is_ok());
-    }
-
-    #[test]
-    fn dates_are_rfc_3339_in_utc() {
-        assert_eq!(date(NOW), "2027-01-15T08:00:00Z");
-        assert_eq!(date(Timestamp::from_millis(999)), "1970-01-01T00:00:00Z");
-        assert_eq!(date(Timestamp::from_millis(u64::MAX)), (u64::MAX / 1000).to_string());
     }
 }

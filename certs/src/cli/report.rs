@@ -1,7 +1,7 @@
 //! How an outcome is told: as text for people, as JSON for programs. Both say the same.
 
 use serde_json::{Value, json};
-use sknock_certs::{Authority, CertificateKind, Crl, Issued, RegisterEntry, Revoked, date};
+use sknock_certs::{Authority, CertificateKind, Crl, Issued, RegisterEntry, Revoked};
 use sknock_protocol::service::{MOST_PORTS, ports};
 use sknock_protocol::{Service, Timestamp};
 
@@ -13,7 +13,7 @@ pub(crate) struct CommandReport {
 
 /// After `init`.
 pub(crate) fn init(authority: &Authority, list: &Crl) -> CommandReport {
-    let (name, end) = (authority.name(), date(authority.not_after()));
+    let (name, end) = (authority.name(), authority.not_after().date());
     let list = crl(authority, list);
     let text = format!("CA \"{name}\" is ready, valid until {end}\n{}", list.text);
     json_with(text, json!({ "name": name, "notAfter": end }), list)
@@ -35,7 +35,7 @@ pub(crate) fn issued(issued: &Issued) -> CommandReport {
     if let Some(certificate) = certificate {
         line(format!("wrote {}: for the clients of the server", certificate.display()));
     }
-    line(format!("serial {}, valid until {}", entry.serial, date(entry.not_after)));
+    line(format!("serial {}, valid until {}", entry.serial, entry.not_after.date()));
     if *clipped {
         line("shortened to the expiry of the CA certificate".to_owned());
     }
@@ -60,7 +60,7 @@ pub(crate) fn issued(issued: &Issued) -> CommandReport {
 /// After `revoke`.
 pub(crate) fn revoked(authority: &Authority, revoked: &Revoked) -> CommandReport {
     let Revoked { entry, already, crl: list } = revoked;
-    let since = entry.revoked.map(|revocation| date(revocation.at)).unwrap_or_default();
+    let since = entry.revoked.map(|revocation| revocation.at.date()).unwrap_or_default();
     let list = crl(authority, list);
     let text = if *already {
         format!(
@@ -78,7 +78,7 @@ pub(crate) fn revoked(authority: &Authority, revoked: &Revoked) -> CommandReport
 /// After `crl`.
 pub(crate) fn crl(authority: &Authority, list: &Crl) -> CommandReport {
     let file = authority.crl_file();
-    let due = date(list.next_update);
+    let due = list.next_update.date();
     let text = format!("wrote {}: number {}, valid until {due}\n", file.display(), list.number);
     let mut json = json!(list);
     json["file"] = json!(file.to_string_lossy());
@@ -98,7 +98,7 @@ pub(crate) fn list(
     );
     for entry in entries {
         let (name, kind) = (entry.name.as_str(), entry.kind.to_string());
-        let (state, until) = (entry.state(now).to_string(), date(entry.not_after));
+        let (state, until) = (entry.state(now).to_string(), entry.not_after.date());
         let (serial, opens) = (entry.serial, services(&entry.services));
         let line = format!("{name:width$}  {kind:6}  {state:7}  {until}  {serial}  {opens}");
         text.extend([line.trim_end(), "\n"]);
@@ -110,7 +110,7 @@ pub(crate) fn list(
     });
     let json = json!({
         "name": authority.name(),
-        "notAfter": date(authority.not_after()),
+        "notAfter": authority.not_after().date(),
         "certificates": certificates.collect::<Vec<_>>(),
     });
     CommandReport { text, json }

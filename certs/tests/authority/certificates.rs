@@ -183,7 +183,7 @@ fn a_client_certificate_always_fits_into_a_knock() {
             Err(refused) => break refused,
         }
     };
-    assert!(matches!(refused, AuthorityError::TooLarge { size: 857.. }), "{refused}");
+    assert!(matches!(refused, AuthorityError::TooLarge { size: 857.., .. }), "{refused}");
     assert!(most >= 5, "room for {most} services only");
     assert!(!house.files().contains(&format!("{}.pfx", name(most + 1))));
     assert_eq!(house.authority.list().unwrap().len(), usize::from(most));
