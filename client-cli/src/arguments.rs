@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use sknock::{Address, Family, Protocol, Service};
+use sknock::{Address, Family, Protocol, Service, check_host};
 
-use crate::{help, misread, values};
+use crate::{help, misread};
 
 /// What to do, in whichever form it was asked for.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ enum ClientCommand {
         #[command(flatten)]
         options: KnockArguments,
         /// The server's name or address
-        #[arg(value_parser = values::host)]
+        #[arg(value_parser = host)]
         host: String,
         /// Services: tcp/22, udp/60000-60010 ... [default: all that your certificate allows]
         #[arg(value_parser = Service::spelt)]
@@ -56,10 +56,10 @@ enum ClientCommand {
         #[command(flatten)]
         options: KnockArguments,
         /// The server's name or address
-        #[arg(value_parser = values::host)]
+        #[arg(value_parser = host)]
         host: String,
         /// The TCP port
-        #[arg(value_parser = values::port)]
+        #[arg(value_parser = port)]
         port: u16,
     },
 }
@@ -71,13 +71,13 @@ struct ShortForm {
     #[command(flatten)]
     options: KnockArguments,
     /// The port
-    #[arg(short, long, value_parser = values::port)]
+    #[arg(short, long, value_parser = port)]
     port: u16,
     /// UDP port [default: TCP]
     #[arg(short, long)]
     udp: bool,
     /// The server's name or address
-    #[arg(value_parser = values::host)]
+    #[arg(value_parser = host)]
     host: String,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct KnockArguments {
     /// UDP port to which knocks are sent [default: 62344; with --protocol v1 a random one from 10000 to
     /// 60000]
     #[arg(long, value_name = "PORT", env = "SKNOCK_KNOCK_PORT")]
-    #[arg(value_parser = values::port)]
+    #[arg(value_parser = port)]
     pub(crate) knock_port: Option<u16>,
     /// Protocol version; v1 is for servers of sKnock 1.0, which never answer
     #[arg(long, value_name = "v1|v2", env = "SKNOCK_PROTOCOL", default_value = "v2")]
@@ -108,16 +108,16 @@ pub(crate) struct KnockArguments {
     #[arg(long, value_name = "IP|source|auto", default_value = "auto", value_parser = address)]
     pub(crate) address: Address,
     /// Duration of the grant in seconds; the server may shorten it [default: setting of the server]
-    #[arg(long, value_name = "SECONDS", value_parser = values::lifetime)]
+    #[arg(long, value_name = "SECONDS", value_parser = lifetime)]
     pub(crate) lifetime: Option<NonZeroU16>,
     /// Single-use grant: for one TCP connection (single TCP ports only; no test connection is made)
     #[arg(long)]
     pub(crate) once: bool,
     /// Maximum number of knocks
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = values::attempts)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = attempts)]
     pub(crate) attempts: u8,
     /// Time limit in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = values::timeout)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = timeout)]
     pub(crate) timeout: u32,
     /// Send one knock without waiting for the answer or testing the port
     #[arg(long)]
@@ -182,6 +182,40 @@ fn address(text: &str) -> Result<Address, String> {
             Err(_) => Err("write an IPv4 or IPv6 address, 'source' or 'auto'".into()),
         },
     }
+}
+
+/// A host's name or address, and nothing else.
+fn host(text: &str) -> Result<String, String> {
+    check_host(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// A TCP or UDP port.
+fn port(text: &str) -> Result<u16, String> {
+    let number = text.parse::<NonZeroU16>().map(NonZeroU16::get);
+    number.map_err(|_| match text.to_ascii_lowercase().parse::<Service>() {
+        Ok(service) if service.width() == 1 => {
+            format!("this is only a port: write {}", service.first())
+        }
+        _ if text.eq_ignore_ascii_case("ssh") => "write the port as a number: SSH is 22".into(),
+        _ => "write a port number from 1 to 65535".into(),
+    })
+}
+
+/// For how long to try.
+fn timeout(text: &str) -> Result<u32, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+    seconds.ok_or_else(|| "write whole seconds, at least 1, without a unit".into())
+}
+
+/// For how long to open.
+fn lifetime(text: &str) -> Result<NonZeroU16, String> {
+    text.parse().map_err(|_| "write whole seconds from 1 to 65535, without a unit".into())
+}
+
+/// How often.
+fn attempts(text: &str) -> Result<u8, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "write a number from 1 to 255".into())
 }
 
 #[cfg(test)]

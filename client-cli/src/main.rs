@@ -5,14 +5,11 @@
 mod arguments;
 mod credentials;
 mod failure;
-mod hangup;
 mod help;
 mod misread;
-mod notes;
 mod password;
 mod report;
 mod splice;
-mod values;
 
 use std::process::ExitCode;
 
@@ -21,7 +18,7 @@ use failure::Failure;
 use sknock::Client;
 
 fn main() -> ExitCode {
-    hangup::heed_no_file_size();
+    splice::heed_no_file_size();
     let words: Vec<_> = std::env::args_os().collect();
     let task = match arguments::parse(&words) {
         Ok(task) => task,

@@ -4,15 +4,14 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use serde::Serialize;
-use sknock::{Doubt, Granted, OpenPort, Verified};
+use sknock::{Doubt, Granted, OpenPort, Protocol, Verified};
 
 use crate::arguments::{Goal, Task};
 use crate::failure::Failure;
-use crate::notes;
 
 /// Reports an open door on stdout.
 pub(crate) fn opened(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Result<(), Failure> {
-    let (json, notes) = (task.options.json, notes::of(task, opened, doubts));
+    let (json, notes) = (task.options.json, notes(task, opened, doubts));
     let line =
         if json { to_json(&Open::of(task, opened, notes.as_slice())) } else { text(task, opened) };
     writeln!(io::stdout(), "{line}").map_err(Failure::Report)?;
@@ -27,7 +26,7 @@ pub(crate) fn opened(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Result
 /// Reports a connection on stderr, for stdout is the connection: JSON if wanted, else only what is
 /// worth a note.
 pub(crate) fn connected(task: &Task, opened: &OpenPort, doubts: &[Doubt]) {
-    let notes = notes::of(task, opened, doubts);
+    let notes = notes(task, opened, doubts);
     if task.options.json {
         // The connection counts.
         writeln!(io::stderr(), "{}", to_json(&Open::of(task, opened, &notes))).ok();
@@ -85,7 +84,7 @@ fn text(task: &Task, opened: &OpenPort) -> String {
         }
         (None, Verified::No) => format!("{services} on {host}: knocked, not verified"),
         (None, _) => {
-            let why = notes::without_answer(task);
+            let why = without_answer(task);
             format!("{services} on {host} {is} reachable, but {why}")
         }
     }
@@ -143,4 +142,54 @@ impl<'a> Open<'a> {
 
 fn to_json(line: &impl Serialize) -> String {
     serde_json::to_string(line).expect("strings, numbers and booleans have a JSON form")
+}
+
+/// A clock further off than this is mentioned: servers refuse from 7 s on, unless told otherwise.
+const SKEW_WORTH_A_NOTE_MS: u64 = 2000;
+
+/// What is worth a note although it worked: it may not work the next time. For people, `knock` says in its report itself that no answer came.
+fn notes(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Vec<String> {
+    let clock = opened.granted.and_then(|granted| clock(granted.clock_skew_ms));
+    let mentioned = matches!(task.goal, Goal::Knock(_)) && !task.options.json;
+    let expected = task.options.protocol == Protocol::V1;
+    let silent = opened.verified == Verified::Connection && !mentioned && !expected;
+    let silent = silent.then(|| without_answer(task).to_owned());
+    clock.into_iter().chain(silent).chain(doubts.iter().map(ToString::to_string)).collect()
+}
+
+/// Why a port can be reached although no server has said that it opened it.
+fn without_answer(task: &Task) -> &'static str {
+    match task.options.protocol {
+        Protocol::V1 => "not verified: v1 servers do not answer",
+        Protocol::V2 => {
+            "no answer arrived: it was lost, an earlier grant is active, or the port is not \
+             protected"
+        }
+    }
+}
+
+fn clock(skew_ms: i64) -> Option<String> {
+    let off = skew_ms.unsigned_abs();
+    let side = if skew_ms > 0 { "behind" } else { "ahead of" };
+    let seconds = format!("{}.{}", off / 1000, off % 1000 / 100);
+    (off > SKEW_WORTH_A_NOTE_MS).then(|| {
+        format!(
+            "the clock of this machine is {seconds} s {side} that of the server. Servers refuse \
+             knocks that differ by more than a few seconds. Synchronise it"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_is_mentioned() {
+        assert_eq!(clock(2000), None);
+        assert_eq!(clock(-2000), None);
+        assert!(clock(3210).unwrap().contains("3.2 s behind"));
+        assert!(clock(-61_050).unwrap().contains("61.0 s ahead of"));
+        assert!(clock(i64::MIN).is_some());
+    }
 }

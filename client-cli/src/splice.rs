@@ -9,7 +9,6 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use crate::failure::Failure;
-use crate::hangup;
 
 /// Bytes moved at a time: few system calls at gigabytes, nothing beside a key press.
 const BUFFER: usize = 256 * 1024;
@@ -22,7 +21,7 @@ pub(crate) fn with_stdio(stream: &TcpStream) -> Result<(), Failure> {
             let told = "the server closed the connection. Press Ctrl-D";
             writeln!(io::stderr(), "{told}").ok(); // nobody reads it
         }
-        hangup::close_stdout()
+        close_stdout()
     };
     splice(stream, io::stdin(), io::stdout(), server_has_ended).map_err(Failure::Stream)
 }
@@ -39,7 +38,7 @@ fn splice(
     let upload = upload(stream.try_clone()?, input)?;
     pump(stream, output)?;
     end_output()?;
-    hangup::result(stream, &upload)
+    result(stream, &upload)
 }
 
 /// Passes input on in a thread; its end becomes the end of our direction of the connection. How it has
@@ -73,6 +72,66 @@ fn pump(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
         to.write_all(buffer.get(..length).unwrap_or_default())?;
         to.flush()?;
     }
+}
+
+/// Waits until both directions of a connection have ended, or it was reset; then how `input`, our
+/// direction, has ended.
+#[cfg(unix)]
+fn result(stream: &TcpStream, input: &Receiver<io::Result<()>>) -> io::Result<()> {
+    wait(stream)?;
+    input.try_recv().unwrap_or_else(|_| {
+        // Reset while we waited for input.
+        let reset = || io::ErrorKind::ConnectionReset.into();
+        Err(stream.take_error()?.unwrap_or_else(reset))
+    })
+}
+
+#[cfg(unix)]
+fn wait(stream: &TcpStream) -> io::Result<()> {
+    use std::os::fd::AsFd;
+
+    use nix::errno::Errno;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    // Nothing is asked for: an end and an error are told all the same.
+    let mut polled = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    loop {
+        match poll(&mut polled, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {}
+            ended => return ended.map(|_| ()).map_err(io::Error::from),
+        }
+    }
+}
+
+/// A file that may grow no more (`ulimit -f`) is an error of the write, as a full disk is, and no signal that
+/// ends us.
+#[cfg(unix)]
+pub(crate) fn heed_no_file_size() {
+    use nix::sys::signal::{SigSet, Signal};
+    // It is a signal that can be blocked.
+    SigSet::from(Signal::SIGXFSZ).thread_block().ok();
+}
+
+/// Closes stdout, so that whoever reads it finds its end. What is written to it later is lost.
+#[cfg(unix)]
+fn close_stdout() -> io::Result<()> {
+    let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
+    Ok(nix::unistd::dup2_stdout(nowhere)?)
+}
+
+/// Waits for the end of the input: a reset is noticed with the next that is sent.
+#[cfg(not(unix))]
+fn result(_: &TcpStream, input: &Receiver<io::Result<()>>) -> io::Result<()> {
+    input.recv().unwrap_or_else(|_| Err(io::ErrorKind::ConnectionReset.into()))
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub(crate) fn heed_no_file_size() {}
+
+/// It stays open until we end.
+#[cfg(not(unix))]
+fn close_stdout() -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
-//! Which address a knock asks to open for. Pure, but for one look at the network interfaces.
+//! Which address a knock asks to open for, and what servers told us about our public address. Pure, but for one look
+//! at the network interfaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use if_addrs::IfAddr;
+use sknock_protocol::Timestamp;
 use sknock_protocol::v2::ClaimedAddress;
 use sknock_types::is_claimable;
 
@@ -107,6 +111,45 @@ fn is_nat64(destination: IpAddr) -> bool {
     }
 }
 
+/// Longer than this, a NAT's or a traveller's address is not taken for granted: the next knock
+/// asks for its source address, as the first one did, and learns again.
+const LEARNT_LASTS: Duration = Duration::from_secs(600);
+
+/// Paths remembered at a time; a client talks to a handful of servers.
+const MAX_LEARNT: usize = 16;
+
+/// Public addresses by path: what one server sees says nothing about another one beyond a tunnel. Forgotten
+/// with the client, and after [`LEARNT_LASTS`].
+#[derive(Debug, Default)]
+pub(crate) struct PublicAddresses(Mutex<Vec<PublicAddress>>);
+
+#[derive(Debug)]
+struct PublicAddress {
+    local: IpAddr,
+    server: IpAddr,
+    observed: IpAddr,
+    at: Timestamp,
+}
+
+impl PublicAddresses {
+    /// How `server` saw our address `local`, if it said so a short time ago.
+    pub(crate) fn recall(&self, local: IpAddr, server: IpAddr, now: Timestamp) -> Option<IpAddr> {
+        let lessons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lesson = lessons.iter().find(|known| known.local == local && known.server == server)?;
+        (lesson.at.distance(now) <= LEARNT_LASTS).then_some(lesson.observed)
+    }
+
+    /// Remembers that `server` sees our address `local` as `observed`.
+    pub(crate) fn remember(&self, local: IpAddr, server: IpAddr, observed: IpAddr, now: Timestamp) {
+        let mut lessons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lessons.retain(|known| !(known.local == local && known.server == server));
+        if lessons.len() >= MAX_LEARNT {
+            lessons.remove(0);
+        }
+        lessons.push(PublicAddress { local, server, observed, at: now });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +247,36 @@ mod tests {
     #[test]
     fn this_hosts_networks_can_be_read() {
         assert!(networks().iter().any(|network| network.address.is_loopback()));
+    }
+
+    fn host(last: u8) -> IpAddr {
+        [10, 0, 0, last].into()
+    }
+
+    const NOON: Timestamp = Timestamp::from_secs(43_200);
+
+    #[test]
+    fn a_lesson_holds_for_its_path_and_its_time() {
+        let learnt = PublicAddresses::default();
+        learnt.remember(host(1), host(2), host(3), NOON);
+        learnt.remember(host(1), host(2), host(4), NOON);
+        assert_eq!(learnt.recall(host(1), host(2), NOON.after(LEARNT_LASTS)), Some(host(4)));
+        assert_eq!(
+            learnt.recall(host(1), host(2), NOON.after(LEARNT_LASTS + Duration::from_millis(1))),
+            None
+        );
+        assert_eq!(learnt.recall(host(1), host(9), NOON), None);
+        assert_eq!(learnt.recall(host(9), host(2), NOON), None);
+    }
+
+    #[test]
+    fn only_the_latest_paths_are_kept() {
+        let learnt = PublicAddresses::default();
+        for server in 0..=16 {
+            learnt.remember(host(1), host(server), host(3), NOON);
+        }
+        assert_eq!(learnt.recall(host(1), host(0), NOON), None);
+        assert_eq!(learnt.recall(host(1), host(1), NOON), Some(host(3)));
+        assert_eq!(learnt.recall(host(1), host(16), NOON), Some(host(3)));
     }
 }

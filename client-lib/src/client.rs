@@ -1,19 +1,24 @@
 //! The client: knock, and knock-and-connect.
 
+mod builder;
+mod knock_once;
+mod retry;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use sknock_protocol::{Service, Transport};
+use sknock_protocol::{Identity, ServerCertificate, Service, Transport};
 
+pub use self::builder::ClientBuilder;
+use self::retry::{Retry, SentKnock};
+use crate::address::PublicAddresses;
 use crate::clock::{self, Timer};
-use crate::options::{ClientBuilder, KnockOptions};
-use crate::public_address::PublicAddresses;
-use crate::retry::{Retry, SentKnock};
-use crate::{
-    ConnectError, Doubt, Identity, KnockError, OpenPort, Protocol, ServerCertificate, Verified,
-    tcp_connect,
-};
+use crate::doubt::{self, Doubt};
+use crate::error::{ConnectError, KnockError};
+use crate::open_port::{OpenPort, Verified};
+use crate::options::{KnockOptions, Protocol};
+use crate::tcp_connect;
 
 /// Opens doors of one server, or of several that share one certificate.
 ///
@@ -21,10 +26,10 @@ use crate::{
 /// threads at a time.
 #[derive(Debug)]
 pub struct Client {
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) server: ServerCertificate,
-    pub(crate) options: KnockOptions,
-    pub(crate) learnt: PublicAddresses,
+    identity: Arc<Identity>,
+    server: ServerCertificate,
+    options: KnockOptions,
+    learnt: PublicAddresses,
 }
 
 /// A connection, and the door that it went through.
@@ -48,11 +53,7 @@ impl Client {
         ClientBuilder::new(identity.into(), server)
     }
 
-    pub(crate) fn with(
-        identity: Arc<Identity>,
-        server: ServerCertificate,
-        options: KnockOptions,
-    ) -> Self {
+    fn with(identity: Arc<Identity>, server: ServerCertificate, options: KnockOptions) -> Self {
         Self { identity, server, options, learnt: PublicAddresses::default() }
     }
 
@@ -118,7 +119,7 @@ impl Client {
 
     /// What will keep knocks from being accepted, soon or now: ends of certificates. Empty if all is well.
     pub fn doubts(&self) -> Vec<Doubt> {
-        self.doubts_at(clock::now())
+        doubt::ends(&self.identity, &self.server, clock::now())
     }
 
     fn open(&self, mut campaign: Retry<'_>) -> Result<OpenPort, KnockError> {

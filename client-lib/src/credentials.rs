@@ -9,7 +9,7 @@ use pki_types::pem::PemObject;
 use sknock_protocol::{Bundle, Identity, ServerCertificate, ServerCertificateError};
 use zeroize::Zeroizing;
 
-use crate::CredentialError;
+use crate::error::CredentialError;
 
 /// No PKCS#12 file or certificate is larger: 1 MiB, as `sknock_protocol::Bundle` has it.
 const MAX_SIZE: u64 = 1024 * 1024;

@@ -5,9 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use sknock_protocol::service::{MOST_PORTS, all_covered, ports};
-use sknock_protocol::{Service, Timestamp, allowed_services};
+use sknock_protocol::{Identity, ServerCertificate, Service, Timestamp, allowed_services};
 
-use crate::{Client, Protocol};
+use crate::options::Protocol;
 
 /// An end is worth a note from here on, or from the last tenth of a certificate's life on.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -87,39 +87,43 @@ impl fmt::Display for Doubt {
     }
 }
 
-impl Client {
-    /// Ends of certificates, as of `now`.
-    pub(crate) fn doubts_at(&self, now: Timestamp) -> Vec<Doubt> {
-        let ours = self.identity.validity();
-        let life = ours.ends.since(ours.begins);
-        let own = if now < ours.begins {
-            Some(Doubt::NotBegun(ours.begins))
-        } else if ours.ends < now {
-            Some(Doubt::Ended(ours.ends))
-        } else {
-            let soon = ours.ends.since(now) < EXPIRY_NOTICE.min(life / 10);
-            soon.then_some(Doubt::EndsSoon(ours.ends))
-        };
-        let end = self.server.validity().ends;
-        own.into_iter().chain((end < now).then_some(Doubt::ServerEnded(end))).collect()
-    }
+/// Ends of certificates, as of `now`.
+pub(crate) fn ends(identity: &Identity, server: &ServerCertificate, now: Timestamp) -> Vec<Doubt> {
+    let ours = identity.validity();
+    let life = ours.ends.since(ours.begins);
+    let own = if now < ours.begins {
+        Some(Doubt::NotBegun(ours.begins))
+    } else if ours.ends < now {
+        Some(Doubt::Ended(ours.ends))
+    } else {
+        let soon = ours.ends.since(now) < EXPIRY_NOTICE.min(life / 10);
+        soon.then_some(Doubt::EndsSoon(ours.ends))
+    };
+    let end = server.validity().ends;
+    own.into_iter().chain((end < now).then_some(Doubt::ServerEnded(end))).collect()
+}
 
-    /// The same, and what our certificate says against this wish. No doubt is proof: the server judges.
-    pub(crate) fn doubts_about(&self, services: &[Service], now: Timestamp) -> Vec<Doubt> {
-        let mut doubts = self.doubts_at(now);
-        if self.options.dialect == Protocol::V2 && !self.identity.is_for_clients() {
-            doubts.push(Doubt::NotForClients);
-            return doubts;
-        }
-        let Ok(allowed) = allowed_services(self.identity.certificate()) else { return doubts };
-        let fits = |wanted: &&Service| all_covered(wanted, &allowed);
-        if allowed.is_empty() {
-            doubts.push(Doubt::NothingAllowed);
-        } else if let Some(&wanted) = services.iter().find(|wanted| !fits(wanted)) {
-            doubts.push(Doubt::NotAllowed { allowed, wanted });
-        } else if services.is_empty() && ports(&allowed) > MOST_PORTS {
-            doubts.push(Doubt::TooManyAllowed(ports(&allowed)));
-        }
-        doubts
+/// The same, and what our certificate says against this request. No doubt is proof: the server decides.
+pub(crate) fn about(
+    identity: &Identity,
+    server: &ServerCertificate,
+    protocol: Protocol,
+    services: &[Service],
+    now: Timestamp,
+) -> Vec<Doubt> {
+    let mut doubts = ends(identity, server, now);
+    if protocol == Protocol::V2 && !identity.is_for_clients() {
+        doubts.push(Doubt::NotForClients);
+        return doubts;
     }
+    let Ok(allowed) = allowed_services(identity.certificate()) else { return doubts };
+    let fits = |wanted: &&Service| all_covered(wanted, &allowed);
+    if allowed.is_empty() {
+        doubts.push(Doubt::NothingAllowed);
+    } else if let Some(&wanted) = services.iter().find(|wanted| !fits(wanted)) {
+        doubts.push(Doubt::NotAllowed { allowed, wanted });
+    } else if services.is_empty() && ports(&allowed) > MOST_PORTS {
+        doubts.push(Doubt::TooManyAllowed(ports(&allowed)));
+    }
+    doubts
 }

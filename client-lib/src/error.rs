@@ -10,7 +10,10 @@ use sknock_protocol::v1;
 use sknock_protocol::v2::SealError;
 use sknock_protocol::{BundleError, IdentityError, ServerCertificateError, Service};
 
-use crate::{Doubt, Family, Granted, NotAHost, OpenPort, Tried};
+use crate::doubt::Doubt;
+use crate::host::NotAHost;
+use crate::open_port::{Granted, OpenPort, Tried};
+use crate::options::Family;
 
 /// An identity or a server's certificate could not be loaded.
 #[derive(Debug, thiserror::Error)]

@@ -17,26 +17,19 @@ mod credentials;
 mod doubt;
 mod error;
 mod host;
-mod knock_once;
 mod open_port;
 mod options;
 pub mod paths;
-mod protocol;
-mod public_address;
 mod resolve;
-mod retry;
-mod signals;
-mod socket;
 mod tcp_connect;
 
-pub use client::{Client, Connection};
+pub use client::{Client, ClientBuilder, Connection};
 pub use credentials::{open_identity, open_server_certificate, read_server_certificate};
 pub use doubt::Doubt;
 pub use error::{ConnectError, CredentialError, KnockError};
 pub use host::{NotAHost, check_host};
 pub use open_port::{Granted, OpenPort, Tried, Verified};
-pub use options::{Address, ClientBuilder, Family};
-pub use protocol::{Protocol, UnknownProtocol};
+pub use options::{Address, Family, Protocol, UnknownProtocol};
 pub use sknock_protocol::v1::V1SealError as SealErrorV1;
 pub use sknock_protocol::v2::SealError;
 pub use sknock_protocol::{

@@ -6,8 +6,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::host::unbracketed;
-use crate::{Address, Family, KnockError, check_host, signals};
+use crate::error::KnockError;
+use crate::host::{check_host, unbracketed};
+use crate::options::{Address, Family};
 
 /// Addresses of one host that are tried; further ones are not looked at. Enough for both families
 /// of a few machines behind one name, and a hostile zone cannot make us knock on the whole world.
@@ -58,7 +59,7 @@ fn look_up(host: &str, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
         let found = (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter);
         answer.send(found).ok(); // nobody waits any more
     };
-    signals::blocked(|| thread::Builder::new().name("resolver".into()).spawn(work))?;
+    with_signals_blocked(|| thread::Builder::new().name("resolver".into()).spawn(work))?;
     let late = || io::Error::new(io::ErrorKind::TimedOut, "the resolver took too long");
     answered.recv_timeout(timeout).unwrap_or_else(|_| Err(late()))
 }
@@ -86,6 +87,28 @@ fn select(found: Vec<SocketAddr>, port: u16, family: Family) -> Vec<SocketAddr> 
 fn v4_mapped(address: IpAddr) -> Option<IpAddr> {
     let canonical = address.to_canonical();
     (canonical != address).then_some(canonical)
+}
+
+/// Does `start`, which starts a thread. The thread inherits that all signals are blocked, so it handles no signals of
+/// the program that we are a part of: its handlers may rely on the threads that it has started itself. The caller's own
+/// mask is as before afterwards.
+#[cfg(unix)]
+fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SigSet, SigmaskHow};
+    // It fails for no set of signals that exists; if it did, nothing would have changed.
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok();
+    let started = start();
+    if let Some(before) = before {
+        // As above.
+        let _ = before.thread_set_mask();
+    }
+    started
+}
+
+/// There are no signals to block.
+#[cfg(not(unix))]
+fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
+    start()
 }
 
 #[cfg(test)]

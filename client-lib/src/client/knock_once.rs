@@ -1,14 +1,18 @@
 //! One knock at one address: a new key, secret and stamp, one datagram, perhaps an answer.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest, SealError, Sealed};
 use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, Service, Timestamp, v1};
 
+use super::Client;
+use crate::address;
 use crate::clock::{self, Timer};
-use crate::{Address, Client, Granted, KnockError, Protocol, address, socket};
+use crate::error::KnockError;
+use crate::open_port::Granted;
+use crate::options::{Address, Protocol};
 
 /// Errors by ICMP that are passed over while we wait; beyond, waiting has no point. Anyone can send
 /// us a few ICMP messages, and a server that hides behind `reject` does.
@@ -48,13 +52,13 @@ impl From<io::Error> for NotSent {
 
 impl Client {
     /// Knocks once, and waits for the answer if there is a `wait` and there can be one.
-    pub(crate) fn knock_once(
+    pub(super) fn knock_once(
         &self,
         destination: SocketAddr,
         services: &[Service],
         wait: Option<Duration>,
     ) -> Result<Sent, NotSent> {
-        let socket = socket::to(destination)?;
+        let socket = socket_to(destination)?;
         let local = socket.local_addr()?.ip();
         let claim = self.claim(local, destination.ip());
         if self.options.dialect == Protocol::V1 {
@@ -64,7 +68,7 @@ impl Client {
         // Read anew: sealing takes a while on slow machines, which is no skew.
         let sent = clock::now();
         let timer = Timer::of(wait.unwrap_or_default());
-        socket::send(&socket, &sealed.datagram)?;
+        send(&socket, &sealed.datagram)?;
         let answer = wait.and_then(|_| wait_for_answer(&socket, &sealed.answer_key, &timer));
         let granted = answer.map(|answer| match_answer(answer, sent, timer.elapsed()));
         if let Some(granted) = &granted {
@@ -90,7 +94,7 @@ impl Client {
         };
         for &service in services {
             let wish = v1::V1KnockRequest { stamp: clock::now(), service, address };
-            socket::send(socket, &v1::seal(&self.identity, &self.server, &wish)?)?;
+            send(socket, &v1::seal(&self.identity, &self.server, &wish)?)?;
         }
         Ok(Sent { claimed: Some(address), granted: None })
     }
@@ -177,6 +181,43 @@ fn match_answer(answer: Answer, sent: Timestamp, took: Duration) -> Granted {
     }
 }
 
+/// A socket that speaks with this destination only; its own address is the one on the way there.
+fn socket_to(destination: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr = match destination {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    allow_fragments(&socket, destination);
+    socket.connect(destination)?;
+    Ok(socket)
+}
+
+/// Sends one datagram. A signal that the program handles does not keep it from being sent.
+fn send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
+    loop {
+        match socket.send(datagram) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map(|_| ()),
+        }
+    }
+}
+
+/// Lets routers divide a knock that does not fit into a link. Linux sets "do not fragment" on what the host
+/// sends, so that a router behind a narrower link drops it, and its message may never arrive. Other systems
+/// do not, for UDP. IPv6 needs nothing: every link carries 1280 bytes, and a knock has fewer.
+#[cfg(target_os = "linux")]
+fn allow_fragments(socket: &UdpSocket, destination: SocketAddr) {
+    use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
+    if destination.is_ipv4() {
+        // Without it, most paths carry a knock all the same.
+        let _: rustix::io::Result<()> = set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::OMIT);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allow_fragments(_: &UdpSocket, _: SocketAddr) {}
+
 #[cfg(test)]
 mod tests {
     use sknock_certs::Authority;
@@ -212,7 +253,7 @@ mod tests {
         let sealed = alice().build().seal(clock::now(), ClaimedAddress::Source, &[], true).unwrap();
         // Below the ports that the system gives to others.
         let gate: SocketAddr = ([127, 66, 1, 1], 2222).into();
-        let socket = socket::to(gate).unwrap();
+        let socket = socket_to(gate).unwrap();
         socket.send(&sealed.datagram).unwrap(); // nobody is there: port unreachable
         let observed = socket.local_addr().unwrap();
         let server_time = clock::now();

@@ -4,12 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sknock_protocol::Service;
+use sknock_protocol::service::{MOST_PORTS, ports, union};
+use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, v1};
 use sknock_types::is_claimable;
 
+use super::Client;
+use super::knock_once::{NotSent, Sent};
 use crate::clock::{self, Timer};
-use crate::knock_once::{NotSent, Sent};
-use crate::{Address, Client, Granted, KnockError, Tried, resolve};
+use crate::error::KnockError;
+use crate::open_port::{Granted, Tried};
+use crate::options::{Address, KnockOptions, Protocol};
+use crate::{doubt, resolve};
 
 /// Attempts in progress.
 #[derive(Debug)]
@@ -134,7 +139,8 @@ impl<'a> Retry<'a> {
             };
             return KnockError::NotSent { host, source: self.last_error.unwrap_or_else(late) };
         }
-        let doubts = self.client.doubts_about(self.services, clock::now());
+        let Client { identity, server, options, .. } = self.client;
+        let doubts = doubt::about(identity, server, options.dialect, self.services, clock::now());
         KnockError::NotConfirmed { host, port: self.port, tried: self.tried, doubts }
     }
 
@@ -169,5 +175,40 @@ impl<'a> Retry<'a> {
         let open =
             granted.map_or(Duration::MAX, |granted| Duration::from_secs(granted.seconds.into()));
         timeout.min(open)
+    }
+}
+
+impl KnockOptions {
+    /// The UDP port of the knocks of one call: the original's clients pick one, as its servers listen
+    /// to all.
+    fn port(&self) -> Result<u16, KnockError> {
+        match (self.knock_port, self.dialect) {
+            (Some(port), _) => Ok(port),
+            (None, Protocol::V2) => Ok(DEFAULT_KNOCK_PORT),
+            (None, Protocol::V1) => Ok(v1::draw_knock_port()?),
+        }
+    }
+
+    /// Refuses what the dialect cannot say, or no server grants, before anything is sent.
+    fn check(&self, services: &[Service]) -> Result<(), KnockError> {
+        if self.dialect == Protocol::V2 {
+            return match ports(&union(services.iter().copied())) {
+                many if many > MOST_PORTS => Err(KnockError::TooManyPorts(many)),
+                _ => Ok(()),
+            };
+        }
+        let single = matches!(services, [service] if service.first() == service.last());
+        let what = if !single {
+            "open more than one single port"
+        } else if self.lifetime.is_some() {
+            "request a duration"
+        } else if self.single_use {
+            "request a single-use grant"
+        } else if self.address == Address::Source {
+            "use the source address of the packet"
+        } else {
+            return Ok(());
+        };
+        Err(KnockError::NotInV1(what))
     }
 }

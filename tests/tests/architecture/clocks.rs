@@ -16,17 +16,17 @@ const READERS: &[&str] = &[
 /// Who asks these readers: the outermost loops, and nobody that decides.
 const CALLERS: &[&str] = &[
     "certs/src/main.rs",
-    "client-lib/src/knock_once.rs",  // one attempt: stamp, wait, learn
-    "client-lib/src/client.rs",      // when a call began
-    "client-lib/src/retry.rs",       // several attempts and their pauses
-    "client-lib/src/tcp_connect.rs", // how long a connection may take
-    "server/src/network.rs",         // is the stored revocation list still good
-    "server/src/network/serve.rs",   // hands the clock to the intake
-    "server/src/main.rs",            // check and explain
-    "server/src/supervisor.rs",      // what is left of an earlier run's trial
-    "server/src/supervisor/supervise.rs", // the parent's loop, by uptime
+    "client-lib/src/client/knock_once.rs", // one attempt: stamp, wait, learn
+    "client-lib/src/client.rs",            // when a call began
+    "client-lib/src/client/retry.rs",      // several attempts and their pauses
+    "client-lib/src/tcp_connect.rs",       // how long a connection may take
+    "server/src/network.rs",               // is the stored revocation list still good
+    "server/src/network/serve.rs",         // hands the clock to the intake
+    "server/src/main.rs",                  // check and explain
+    "server/src/supervisor.rs",            // what is left of an earlier run's trial
+    "server/src/supervisor/supervise.rs",  // the parent's loop, by uptime
     "server/src/supervisor/supervise/gate_service.rs", // no list of the future is reported
-    "server/src/crl.rs",             // when a fetched list arrives
+    "server/src/crl.rs",                   // when a fetched list arrives
 ];
 
 /// Names by which the standard library and ours read a clock.
