@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     for folder in entries(&root.join("refused")) {
         trials.extend(refused(&folder));
     }
-    for reason in Refusal::ALL.into_iter().filter(|reason| !WITHOUT_VECTORS.contains(reason)) {
+    for reason in Refusal::ALL.iter().filter(|reason| !WITHOUT_VECTORS.contains(reason)) {
         let folder = root.join("refused").join(reason.name());
         trials.push(Trial::test(format!("{reason} has vectors"), move || {
             if folder.is_dir() { Ok(()) } else { Err("no such folder".into()) }

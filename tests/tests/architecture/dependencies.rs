@@ -24,6 +24,7 @@ const DIRECT: &[(&str, &[&str])] = &[
             "sha1",
             "sha2",
             "sknock-types",
+            "strum",
             "thiserror",
             "time",
             "x509-parser",
