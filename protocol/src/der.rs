@@ -3,6 +3,11 @@
 //!
 //! For what must be fast (a million entries of a revocation list) or compared byte for byte; all
 //! else is left to `x509-parser`. Nothing here can panic, and nothing calls itself.
+//!
+//! Why by hand: with the `der` crate's `Header` and `SliceReader` under these same functions, to verify a list of
+//! 1,000,000 entries (49 MB) took 2.4 times as long (0.93 s instead of 0.39 s, of which the signature is a part), and
+//! a server loads lists while it answers knocks. It also refuses every universal tag that it does not know. So it
+//! reads nothing here, and the tests compare this reader with it.
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
@@ -172,6 +177,27 @@ mod tests {
             &[0x1f, 0x81, 1, 0],                // a long tag
         ] {
             assert_eq!(content(bad), Err(NotDer), "{bad:02x?}");
+        }
+    }
+
+    proptest::proptest! {
+        /// The `der` crate is another's reading of X.690, 8.1.3 and 10.1.
+        #[test]
+        fn lengths_are_read_as_the_der_crate_reads_them(
+            form in proptest::prelude::any::<u8>(),
+            digits in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..6),
+        ) {
+            use ::der::{Decode, Length, Reader, SliceReader};
+            for form in [form, 0x80 | form % 6] {
+                let bytes = [&[SEQUENCE, form], &digits[..]].concat();
+                let ours = begin(&bytes).map(|(_, length, rest)| (length, rest.len()));
+                let mut reader = SliceReader::new(&bytes[1..]).unwrap();
+                let theirs = Length::decode(&mut reader);
+                let theirs = theirs.map(|length| (length, reader.remaining_len()));
+                let plain = |length: Length| usize::try_from(length).unwrap();
+                let theirs = theirs.map(|(length, rest)| (plain(length), plain(rest)));
+                assert_eq!(ours.ok(), theirs.ok(), "{bytes:02x?}");
+            }
         }
     }
 
