@@ -8,11 +8,11 @@ use std::time::Duration;
 use sknock_protocol::{
     Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, TrustStore, Verifier,
 };
-use sknock_server::in_force::InForce;
-use sknock_server::pipeline::Pipeline;
-use sknock_server::policy::Policy;
-use sknock_server::refused_knocks::RefusedKnocks;
-use sknock_server::replay::{BootId, Journal, Memory, ReplayStore, admit};
+use sknock_server::knock::in_force::InForce;
+use sknock_server::knock::pipeline::Pipeline;
+use sknock_server::knock::policy::Policy;
+use sknock_server::knock::refused_knocks::RefusedKnocks;
+use sknock_server::knock::replay::{BootId, Journal, Memory, ReplayStore, admit};
 use sknock_tests::wait::now;
 use sknock_tests::{Namespace, PASSWORD};
 

@@ -11,9 +11,9 @@ pub mod pfx;
 
 use serde_json::Value;
 use sknock_protocol::{Datagram, Timestamp};
-use sknock_server::pipeline::{Pipeline, Refused};
-use sknock_server::policy::Grant;
-use sknock_server::replay::ReplayStore;
+use sknock_server::knock::pipeline::{Pipeline, Refused};
+use sknock_server::knock::policy::Grant;
+use sknock_server::knock::replay::ReplayStore;
 
 /// Both steps of a knock that does not wait between them.
 pub fn through<R: ReplayStore>(

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sknock_protocol::{KnockId, Timestamp};
-use sknock_server::replay::{BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore};
+use sknock_server::knock::replay::{
+    BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
+};
 use tempfile::TempDir;
 
 const WINDOW: Duration = Duration::from_secs(30);
@@ -94,7 +96,7 @@ fn described(input: &[u8]) -> Vec<u8> {
     records.chain(rest.iter().copied()).collect()
 }
 
-/// As `server/src/replay/record.rs` says it lies on disk.
+/// As `server/src/knock/replay/record.rs` says it lies on disk.
 fn record(tag: [u8; 4], body: &[&[u8]]) -> Vec<u8> {
     let mut bytes = body.concat();
     bytes.resize(RECORD - 8, 0);

@@ -14,11 +14,11 @@ use sknock_protocol::service::all_covered;
 use sknock_protocol::{
     Datagram, KnockId, KnockRules, Refusal, Revocation, Timestamp, TrustStore, Verifier, v1, v2,
 };
-use sknock_server::in_force::InForce;
-use sknock_server::pipeline::Pipeline;
-use sknock_server::policy::Policy;
-use sknock_server::refused_knocks::RefusedKnocks;
-use sknock_server::replay::Memory;
+use sknock_server::knock::in_force::InForce;
+use sknock_server::knock::pipeline::Pipeline;
+use sknock_server::knock::policy::Policy;
+use sknock_server::knock::refused_knocks::RefusedKnocks;
+use sknock_server::knock::replay::Memory;
 
 const WINDOW: Duration = Duration::from_secs(7);
 

@@ -6,8 +6,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use libfuzzer_sys::fuzz_target;
-use sknock_server::intake::packet::{self, SkippedPacket, UdpPacket};
 use sknock_netfilter::nflog::packet_payload;
+use sknock_server::knock::intake::packet;
+use sknock_server::knock::intake::packet::{SkippedPacket, UdpPacket};
 
 const UDP: u8 = 17;
 

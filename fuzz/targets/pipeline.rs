@@ -14,11 +14,11 @@ use sknock_protocol::{
     Datagram, KnockRules, Refusal, Revocation, RevocationList, RevocationLists, Timestamp,
     TrustStore, Verifier,
 };
-use sknock_server::in_force::InForce;
-use sknock_server::pipeline::Pipeline;
-use sknock_server::policy::{Grant, MAX_PORTS, Policy};
-use sknock_server::refused_knocks::RefusedKnocks;
-use sknock_server::replay::Memory;
+use sknock_server::knock::in_force::InForce;
+use sknock_server::knock::pipeline::Pipeline;
+use sknock_server::knock::policy::{Grant, MAX_PORTS, Policy};
+use sknock_server::knock::refused_knocks::RefusedKnocks;
+use sknock_server::knock::replay::Memory;
 
 const WINDOW: Duration = Duration::from_secs(7);
 const LONGEST: Duration = Duration::from_secs(600);

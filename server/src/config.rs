@@ -10,8 +10,10 @@
 //! unchanged. Values are taken as they stand; where the original wanted `%%`, this is two signs.
 
 mod build;
+pub mod finding;
 mod ini;
 mod intake;
+pub mod keys;
 mod load;
 mod nearest;
 mod no_keys;

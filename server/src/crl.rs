@@ -10,6 +10,7 @@ mod close_revoked;
 mod fetch;
 mod fetch_set;
 mod file;
+pub mod mark_record;
 mod own;
 mod reach;
 mod redirect;
@@ -34,12 +35,12 @@ use self::fetch::{Clients, Fetched, Fetcher};
 pub use self::fetch::{FetchError, MAX_LIST, Timeouts};
 use self::fetch_set::{FetchResult, FetchSet};
 pub(crate) use self::file::MOST as MAX_SAVED;
+use self::mark_record::CrlMarks;
 pub use self::redirect::RedirectRefused;
-use crate::clock;
 use crate::config::RevocationSettings;
-use crate::crl_marks::CrlMarks;
-use crate::gate_client::GateClient;
-use crate::in_force::InForce;
+use crate::knock::gate_client::GateClient;
+use crate::knock::in_force::InForce;
+use crate::sys::clock;
 
 /// Holds the lists, and knows where newer ones are.
 #[derive(Debug)]

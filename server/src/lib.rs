@@ -1,40 +1,27 @@
-//! From a datagram to an open door.
+//! The server: from a datagram in the kernel to a grant in the firewall.
 //!
 //! ```text
 //! intake -Datagram-> pipeline: unveil > verify > admit > authorize -Grant-> gate
 //! ```
-//! The whole story is [`pipeline::Pipeline::receive`], [`pipeline::Pipeline::decide`], [`pipeline::Pipeline::open`].
+//! The whole story is [`knock::pipeline::Pipeline::receive`], [`knock::pipeline::Pipeline::decide`] and
+//! [`knock::pipeline::Pipeline::open`]. The modules stand in layers: each imports only from those below it, and `control`
+//! from `sys` alone.
 
-#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic where nobody can hear them
+#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic if the stream is closed
 
-mod aside;
-pub mod audit;
-pub mod capabilities;
-pub mod check;
-pub mod clock;
+/// What the command line runs: `run`, `check`, `explain`, `grants`, `close`, `confirm`, `reload`, `open`.
+pub mod commands;
+/// The configuration file, the settings that it makes, and the key files that it names.
 pub mod config;
+/// The control socket, by which administrators send commands to the running server.
 pub mod control;
+/// Certificate revocation lists: fetch, verify, save, put in force, close the grants of revoked certificates.
 pub mod crl;
-pub mod crl_marks;
-pub mod exit;
-pub mod explain;
-pub mod gate_client;
-pub mod grants;
-pub mod handover;
-pub mod in_force;
-pub mod intake;
-pub mod keys;
-mod local_ports;
-pub mod log;
-pub mod messages;
+/// The way of a knock: receive, verify, admit, authorize, ask the gate.
+pub mod knock;
+/// The network process: sandbox, inputs from the privileged process, threads.
 pub mod network;
-pub mod notify;
-pub mod pipeline;
-mod plain_text;
-pub mod policy;
-pub mod print;
-mod readable;
-pub mod refused_knocks;
-pub mod replay;
-pub mod state_in_force;
+/// The privileged process: owns the firewall, starts and watches the network process.
 pub mod supervisor;
+/// What the operating system gives: log, clock, capabilities, notification of systemd, exit codes.
+pub mod sys;

@@ -7,9 +7,12 @@
 
 mod attempt;
 mod files;
+pub mod handover;
 mod inherited;
 mod inputs;
 mod link;
+pub mod messages;
+pub(crate) mod readable;
 mod replay_grace;
 mod sandbox;
 mod serve;
@@ -26,17 +29,19 @@ use nix::unistd::Pid;
 use tracing::{debug, error, warn};
 
 pub use self::attempt::attempt;
+use self::handover::Handover;
 use self::inherited::Inherited;
 use self::inputs::ProcessInputs;
 use self::link::Orders;
+use self::messages::NetworkReport;
 use self::serve::Ready;
 use crate::config::Settings;
+use crate::config::keys;
+use crate::crl::mark_record;
 use crate::crl::{self, MAX_LIST, Refresh, Timeouts};
-use crate::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
-use crate::handover::Handover;
-use crate::messages::NetworkReport;
-use crate::replay::{Journal, Past};
-use crate::{aside, clock, crl_marks, keys, log};
+use crate::knock::replay::{Journal, Past};
+use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
+use crate::sys::{aside, clock, log};
 
 /// Lives the life of the network process, from the handover in descriptor `number` to its end.
 pub fn run(number: RawFd) -> ExitCode {
@@ -90,7 +95,7 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
     let (lists, timeouts) = (&settings.revocation, Timeouts::default());
     let mut refresh = Refresh::new(lists, Arc::clone(&verifier), web_authorities, timeouts)
         .map_err(|error| ExitError { code: CONFIGURATION, why: error.to_string() })?
-        .above(marks.iter().filter_map(|entry| crl_marks::read(entry)).collect());
+        .above(marks.iter().filter_map(|entry| mark_record::read(entry)).collect());
     refresh.load_saved();
     match &contents.revocation {
         Some(list) => refresh.load(list, clock::now()),
@@ -107,7 +112,7 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
     refresh.report(&mut gate, clock::now())?;
     let orders = Orders(orders);
     orders.report(NetworkReport::Prepared)?;
-    let boot = boot.parse().map_err(|error: crate::replay::NotABootId| error.to_string())?;
+    let boot = boot.parse().map_err(|error: crate::knock::replay::NotABootId| error.to_string())?;
     let past = Past { boot, last_state };
     Ok(Ready { settings, past, orders, doors, gate, verifier, refresh })
 }

@@ -9,6 +9,7 @@
 pub(crate) mod attempt;
 mod child_log;
 mod files;
+pub(crate) mod knock_ports;
 mod knock_sockets;
 mod last_state;
 mod list;
@@ -41,13 +42,13 @@ use self::saved_config::SavedConfigs;
 use self::signals::Signals;
 use self::spawner::{Spawner, StartFailed};
 use self::supervise::{Supervisor, TrialWatch};
-use crate::capabilities::require_net_admin;
-use crate::check::{Finding, knock_ports, listening};
 use crate::config::Settings;
+use crate::config::finding::Finding;
 use crate::control::socket::ControlSocket;
-use crate::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
-use crate::log;
-use crate::print::told;
+use crate::sys::capabilities::require_net_admin;
+use crate::sys::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
+use crate::sys::log;
+use crate::sys::print::told;
 
 /// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.
 pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
@@ -96,7 +97,7 @@ pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
 /// Knock ports that have another use: no reason not to start.
 fn tell_of_knock_ports(settings: &Settings) {
     let mut findings = Vec::new();
-    knock_ports::examine(settings, &listening::at(), &mut findings);
+    knock_ports::examine(settings, &knock_ports::listening(), &mut findings);
     for Finding { what, remedy, .. } in findings {
         warn!("{what}. {remedy}");
     }

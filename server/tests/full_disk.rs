@@ -6,7 +6,9 @@ use std::time::Duration;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use sknock_protocol::{KnockId, Timestamp};
-use sknock_server::replay::{BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore};
+use sknock_server::knock::replay::{
+    BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const WINDOW: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sknock_protocol::{KnockId, Timestamp};
-use sknock_server::replay::{
+use sknock_server::knock::replay::{
     BootId, History, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
 };
 use sknock_storage::outage::{DiskState, Ignored, Recorder, restore};

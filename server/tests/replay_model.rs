@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sknock_protocol::{KnockId, Timestamp};
-use sknock_server::replay::{
+use sknock_server::knock::replay::{
     BootId, History, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
 };
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sknock_gate::Shares;
 use sknock_protocol::{CertificateId, IssuerId, KnockId, Timestamp};
-use sknock_server::replay::{
+use sknock_server::knock::replay::{
     BootId, Journal, KnockOwner, Memory, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
 };
 

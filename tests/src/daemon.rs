@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use sknock_gate::NamespaceLock;
-use sknock_server::replay::Journal;
+use sknock_server::knock::replay::Journal;
 use tempfile::TempDir;
 
 use self::log::Log;

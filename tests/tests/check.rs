@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sknock_certs::Authority;
 use sknock_protocol::Timestamp;
-use sknock_server::check::{CheckReport, Host, Severity, check};
+use sknock_server::commands::check::{CheckReport, Host, Severity, check};
 use sknock_server::config::Settings;
 use sknock_server::crl::Attempt;
 use tempfile::TempDir;

@@ -13,8 +13,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
 use serde_json::Value;
 use sknock_protocol::Timestamp;
+use sknock_server::commands::explain::explain;
 use sknock_server::config;
-use sknock_server::explain::explain;
 
 /// What the original says of its packets.
 #[derive(Deserialize)]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 use sknock_protocol::{KnockId, Timestamp};
-use sknock_server::replay::{BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore};
+use sknock_server::knock::replay::{
+    BootId, Journal, OneTimeKey, Recorded, ReplayEntry, ReplayStore,
+};
 use sknock_tests::wait::now;
 
 use super::doors::timed;

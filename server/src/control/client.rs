@@ -17,7 +17,7 @@ use sknock_gate::{Firewall, NamespaceLock, NamespaceLockError};
 use super::SOCKET;
 use super::messages::{ControlRequest, ControlResponse};
 use super::mistake::Mistake;
-use crate::exit::{FAILURE, UNAVAILABLE, UNCONFIRMED};
+use crate::sys::exit::{FAILURE, UNAVAILABLE, UNCONFIRMED};
 
 /// How long the server may take: it answers between knocks, and may have a million grants to close.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);

@@ -13,7 +13,7 @@ use sknock_types::hex;
 
 use super::Closed;
 use super::mistake::Mistake;
-use crate::grants::GrantFilter;
+use crate::commands::grants::GrantFilter;
 
 /// The version of these messages. Another one is answered with [`Mistake::UnknownVersion`].
 pub const VERSION: u32 = 1;

@@ -23,7 +23,7 @@ use super::messages::{ControlRequest, ControlResponse};
 use super::mistake::Mistake;
 use super::peer::{ControlAccess, Peer};
 use super::{GROUP, SOCKET};
-use crate::log::RateLimit;
+use crate::sys::log::RateLimit;
 
 /// Connections at a time: of all users, and of one user other than root.
 const MAX_CONNECTIONS: usize = 32;

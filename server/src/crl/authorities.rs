@@ -4,7 +4,7 @@ use reqwest::Certificate;
 use tracing::warn;
 
 use super::fetch::{FetchError, causes};
-use crate::keys::pem;
+use crate::config::keys::pem;
 
 /// `crlTlsCaFile`, read as `caFile` is.
 pub(super) fn read(pem: &[u8]) -> Result<Vec<Certificate>, FetchError> {

@@ -10,7 +10,7 @@ use sknock_protocol::{Issuer, IssuerId, Revocation, RevocationLists, Timestamp, 
 use tracing::warn;
 
 use super::Refresh;
-use crate::gate_client::{ClosedIssuer, GateClient, GateIssuer, UnknownIssuers, shortened};
+use crate::knock::gate_client::{ClosedIssuer, GateClient, GateIssuer, UnknownIssuers, shortened};
 
 /// Until what the firewall would not close is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(5);

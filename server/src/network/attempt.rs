@@ -10,13 +10,14 @@ use std::sync::Arc;
 use nix::unistd::Pid;
 use sknock_protocol::Timestamp;
 
+use super::handover::Handover;
 use super::inherited::Inherited;
 use super::inputs::FileContents;
 use super::{enter_sandbox, sandbox};
+use crate::config::keys;
+use crate::crl::mark_record;
 use crate::crl::{Attempt, Refresh, Timeouts};
-use crate::exit::FAILURE;
-use crate::handover::Handover;
-use crate::{crl_marks, keys};
+use crate::sys::exit::FAILURE;
 
 /// Fetches and judges all lists, from the handover in descriptor `number`, and writes the answer, as JSON,
 /// to its `orders`: `{"Ok":[...]}` or `{"Err":"why nothing could be fetched"}`.
@@ -49,7 +50,7 @@ fn fetch(
     let mut refresh =
         Refresh::new(&settings.revocation, Arc::new(verifier), web_authorities, timeouts)
             .map_err(|error| text(&error))?
-            .above(marks.iter().filter_map(|entry| crl_marks::read(entry)).collect());
+            .above(marks.iter().filter_map(|entry| mark_record::read(entry)).collect());
     refresh.load_saved();
     if let Some(list) = &contents.revocation {
         refresh.load(list, now);

@@ -8,7 +8,7 @@ use landlock::{
     RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
-use crate::readable;
+use super::readable;
 
 /// What the network process does below `stateDir`: regular files, and nothing that would be in the way
 /// of a later start, such as a folder, a link, a socket or a FIFO.

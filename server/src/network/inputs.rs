@@ -7,13 +7,13 @@ use std::os::fd::{OwnedFd, RawFd};
 use tracing::warn;
 use zeroize::Zeroizing;
 
+use super::handover::Descriptors;
 use super::inherited::Inherited;
 use crate::config::Intake;
+use crate::config::keys::{KeyFiles, MAX_KEY_FILE, without_line_end};
 use crate::crl::MAX_LIST as LARGEST_LIST;
-use crate::gate_client::GateClient;
-use crate::handover::Descriptors;
-use crate::intake::{KnockSocket, KnockSource, NflogSocket};
-use crate::keys::{KeyFiles, MAX_KEY_FILE, without_line_end};
+use crate::knock::gate_client::GateClient;
+use crate::knock::intake::{KnockSocket, KnockSource, NflogSocket};
 
 /// Everything that came with the handover.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 
-use crate::messages::{NetworkReport, Order};
+use super::messages::{NetworkReport, Order};
 
 /// Our end of the line.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sknock_protocol::Timestamp;
 use tracing::{info, warn};
 
-use crate::replay::{Journal, RecoveryReport};
+use crate::knock::replay::{Journal, RecoveryReport};
 
 /// What was told, and what there is to tell.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use nix::unistd::{Pid, getppid};
 use tracing::warn;
 
 use super::{files, syscalls};
-use crate::capabilities;
+use crate::sys::capabilities;
 
 /// Binds our life to that of `parent` and takes away what `exec` gave us.
 ///

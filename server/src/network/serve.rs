@@ -14,19 +14,19 @@ use sknock_protocol::Verifier;
 use tracing::error;
 
 use super::link::Orders;
+use super::messages::{NetworkReport, Order};
 use super::replay_grace::AcceptanceDelay;
-use crate::audit::Audit;
-use crate::clock;
 use crate::config::Settings;
 use crate::crl::Refresh;
-use crate::exit::FAILURE;
-use crate::gate_client::GateClient;
-use crate::intake::{KnockSource, Liveness, Overload, Worker, work};
-use crate::messages::{NetworkReport, Order};
-use crate::pipeline::Pipeline;
-use crate::policy::Policy;
-use crate::refused_knocks::RefusedKnocks;
-use crate::replay::{Journal, Past, RecoveryReport};
+use crate::knock::audit::Audit;
+use crate::knock::gate_client::GateClient;
+use crate::knock::intake::{KnockSource, Liveness, Overload, Worker, work};
+use crate::knock::pipeline::Pipeline;
+use crate::knock::policy::Policy;
+use crate::knock::refused_knocks::RefusedKnocks;
+use crate::knock::replay::{Journal, Past, RecoveryReport};
+use crate::sys::clock;
+use crate::sys::exit::FAILURE;
 
 /// All that was prepared; only the state directory is missing.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use super::network_process::{itself, passing_on};
 use super::privilege::Account;
 use crate::config::Settings;
 use crate::crl::Attempt;
-use crate::crl_marks::{self, CrlMarks};
-use crate::handover::{Handover, number};
-use crate::state_in_force::LastInForce;
+use crate::crl::mark_record;
+use crate::crl::mark_record::CrlMarks;
+use crate::knock::replay::state_in_force::LastInForce;
+use crate::network::handover::{Handover, number};
 
 /// An answer has a few hundred bytes for each address.
 const MAX_LENGTH: u64 = 1 << 20;
@@ -41,7 +42,10 @@ fn ask(
         parent: std::process::id().cast_signed(),
         boot: String::new(),
         last_state: LastInForce::default(),
-        marks: marks.iter().map(|(issuer, mark)| crl_marks::entry(issuer, mark).to_vec()).collect(),
+        marks: marks
+            .iter()
+            .map(|(issuer, mark)| mark_record::entry(issuer, mark).to_vec())
+            .collect(),
         descriptors: files.descriptors(number(&answer), Vec::new(), Vec::new()),
     };
     let packed = handover.pack()?;

@@ -12,7 +12,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use sknock_gate::BootInstant;
 
 use super::log_budget::Allowance;
-use crate::{log, plain_text};
+use crate::sys::{log, plain_text};
 
 /// So much is read in one round: a process that logs without end keeps us from nothing else.
 const AT_ONCE: usize = 64 * 1024;

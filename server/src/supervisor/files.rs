@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::list;
 use super::privilege::Account;
 use crate::config::{PasswordSource, Settings};
-use crate::handover::{Descriptors, number, secret_file};
+use crate::network::handover::{Descriptors, number, secret_file};
 
 /// Open files, not yet read.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sknock_gate::{BootInstant, Origin};
 use sknock_storage::{Slots, Stored, remove};
 
-use crate::state_in_force::{FolderId, LastInForce};
+use crate::knock::replay::state_in_force::{FolderId, LastInForce};
 
 /// Two slots of so many bytes: a path may have 4096, and each may take six to be written.
 const SLOT: u64 = 32 << 10;

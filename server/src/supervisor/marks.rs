@@ -16,8 +16,9 @@ use sknock_types::hex;
 use tracing::{info, warn};
 
 use self::store::MarkStore;
-use crate::crl_marks::{self, CrlMarks, MarkRecord};
-use crate::log::RateLimit;
+use crate::crl::mark_record;
+use crate::crl::mark_record::{CrlMarks, MarkRecord};
+use crate::sys::log::RateLimit;
 
 /// The most issuers that are remembered.
 const MOST: usize = 256;
@@ -86,7 +87,7 @@ impl Keeper {
     pub(crate) fn entries(&self) -> Vec<Vec<u8>> {
         let mut all = self.marks.clone();
         self.on_trial.iter().for_each(|(issuer, mark)| raise(&mut all, *issuer, *mark));
-        all.iter().map(|(issuer, mark)| crl_marks::entry(issuer, mark).to_vec()).collect()
+        all.iter().map(|(issuer, mark)| mark_record::entry(issuer, mark).to_vec()).collect()
     }
 
     /// Takes a report; whether it has raised a mark, or why it counts for nothing.
@@ -96,7 +97,7 @@ impl Keeper {
         lasts: MarkLifetime,
         now: Timestamp,
     ) -> Result<bool, MarkRefusal> {
-        let (issuer, mark) = crl_marks::reported(record).ok_or(MarkRefusal::NoReport)?;
+        let (issuer, mark) = mark_record::reported(record).ok_or(MarkRefusal::NoReport)?;
         if mark.made() > now.after(FUTURE_SLACK) {
             return Err(MarkRefusal::FromTheFuture);
         }
@@ -149,7 +150,7 @@ impl Keeper {
         }
         let Some(store) = self.store.as_mut() else { return };
         let entries: Vec<MarkRecord> =
-            self.marks.iter().map(|(issuer, mark)| crl_marks::entry(issuer, mark)).collect();
+            self.marks.iter().map(|(issuer, mark)| mark_record::entry(issuer, mark)).collect();
         match store.write(&entries) {
             Ok(()) => (self.unsaved, self.failing) = (false, false),
             Err(error) if !self.failing => {
@@ -165,7 +166,7 @@ impl Keeper {
     }
 
     /// No more issuers than there is room for in the file.
-    fn highest(&mut self, issuer: crl_marks::IssuerDigest, mark: sknock_protocol::CrlMark) {
+    fn highest(&mut self, issuer: mark_record::IssuerDigest, mark: sknock_protocol::CrlMark) {
         if self.marks.len() >= MOST && !self.marks.contains_key(&issuer) {
             return;
         }
@@ -194,7 +195,7 @@ impl WritePace {
     }
 }
 
-fn raise(marks: &mut CrlMarks, issuer: crl_marks::IssuerDigest, mark: sknock_protocol::CrlMark) {
+fn raise(marks: &mut CrlMarks, issuer: mark_record::IssuerDigest, mark: sknock_protocol::CrlMark) {
     let highest = marks.entry(issuer).or_insert(mark);
     *highest = mark.max(*highest);
 }

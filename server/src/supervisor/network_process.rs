@@ -22,10 +22,10 @@ use super::files::Files;
 use super::log_budget::Allowance;
 use super::privilege::{Account, with_capabilities};
 use crate::config::Settings;
-use crate::handover::{Handover, number};
-use crate::messages::{NetworkReport, Order};
-use crate::readable::PathMeanings;
-use crate::state_in_force::LastInForce;
+use crate::knock::replay::state_in_force::LastInForce;
+use crate::network::handover::{Handover, number};
+use crate::network::messages::{NetworkReport, Order};
+use crate::network::readable::PathMeanings;
 
 /// A running network process.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::io;
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::unistd::{Gid, Uid, User, geteuid};
 
-use crate::capabilities::{clear_inheritable, set};
+use crate::sys::capabilities::{clear_inheritable, set};
 
 /// What stays within reach: the firewall always, the others only while they are [`with_capabilities`].
 const KEPT: &[Capability] = &[

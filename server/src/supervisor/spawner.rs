@@ -17,8 +17,8 @@ use super::marks::{self, Keeper};
 use super::network_process::{NetworkProcess, SpawnInputs};
 use super::privilege::{Account, with_capabilities};
 use crate::config::Settings;
-use crate::readable::PathMeanings;
-use crate::state_in_force::FolderId;
+use crate::knock::replay::state_in_force::FolderId;
+use crate::network::readable::PathMeanings;
 
 /// How many network processes are remembered by their numbers.
 const REMEMBERED: usize = 16;

@@ -32,9 +32,9 @@ use super::spawner::{Spawner, StartFailed};
 use crate::config::{OnExit, Settings};
 use crate::control::messages::ControlResponse;
 use crate::control::socket::ControlSocket;
-use crate::exit::FAILURE;
-use crate::log;
-use crate::notify::Notify;
+use crate::sys::exit::FAILURE;
+use crate::sys::log;
+use crate::sys::notify::Notify;
 
 /// Everything that the privileged process holds.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use sknock_protocol::{ANSWER_LENGTH, Service, v1, v2};
 
 use super::privilege::Account;
 use crate::config::{self, Intake, KnockSettings, Settings};
-use crate::local_ports;
+use crate::sys::local_ports;
 
 /// What the table looks like.
 pub(crate) fn table_spec(settings: &Settings) -> TableSpec {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use proptest::prelude::*;
-use sknock_server::intake::fair::{BUCKETS, FairQueue, network};
+use sknock_server::knock::intake::fair::{BUCKETS, FairQueue, network};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()

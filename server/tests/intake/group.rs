@@ -14,7 +14,7 @@ use sknock_gate::{
     Answers, Firewall, FirewallPolicy, KnockCapture, OnRevoke, PortRange, TableSpec, Transport,
 };
 use sknock_netfilter::nflog::{bind_group, packet_payload};
-use sknock_server::intake::packet;
+use sknock_server::knock::intake::packet;
 
 const GROUP: u16 = 7;
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
-use sknock_server::intake::packet::{SkippedPacket, UdpPacket, read};
+use sknock_server::knock::intake::packet::{SkippedPacket, UdpPacket, read};
 
 /// A right packet, its checksum computed here in another way than there.
 pub(crate) fn packet(source: &str, destination: &str, payload: &[u8]) -> Vec<u8> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use sknock_gate::{Request, Response};
 use sknock_server::crl::Timeouts;
-use sknock_server::crl_marks;
-use sknock_server::gate_client::GateClient;
+use sknock_server::crl::mark_record;
+use sknock_server::knock::gate_client::GateClient;
 
 use crate::web::{Reply, Web};
 use crate::world::{World, good};
@@ -32,7 +32,7 @@ fn gate_that_fails(times: usize) -> (GateClient, mpsc::Receiver<Vec<u8>>) {
 fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>, mut failures: usize) {
     let mut record = [0; Request::LEN];
     while recv(link.as_raw_fd(), &mut record, MsgFlags::empty()).is_ok_and(|length| length > 0) {
-        if crl_marks::is_report(&record) {
+        if mark_record::is_report(&record) {
             let answer = Response::Activated.encode();
             send(link.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
             continue;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sknock_protocol::Timestamp;
-use sknock_server::replay::{
+use sknock_server::knock::replay::{
     History, Journal, JournalError, Recorded, RecoveryReport, ReplayStore,
 };
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sknock_protocol::{Encapsulation, KnockId, Timestamp};
-use sknock_server::replay::{
+use sknock_server::knock::replay::{
     BootId, History, Journal, JournalError, Memory, OneTimeKey, Recorded, RecoveryReport,
     ReplayEntry, ReplayStore,
 };

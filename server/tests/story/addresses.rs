@@ -11,7 +11,7 @@ use sknock_protocol::Datagram;
 use sknock_protocol::v2::{ClaimedAddress, KnockRequest};
 
 use crate::{WINDOW, wish, world_by};
-use sknock_server::replay::Memory;
+use sknock_server::knock::replay::Memory;
 
 /// Both ends of every range that is special, and what is just outside.
 const ADDRESSES: [&str; 38] = [

@@ -19,11 +19,11 @@ use sknock_protocol::{
     Datagram, Encapsulation, Identity, KnockRules, PrivateKey, Refusal, Revocation, RevocationList,
     RevocationLists, ServerCertificate, ServerKey, Service, Timestamp, TrustStore, Verifier,
 };
-use sknock_server::in_force::InForce;
-use sknock_server::pipeline::{Pipeline, Refused};
-use sknock_server::policy::{Grant, Policy};
-use sknock_server::refused_knocks::RefusedKnocks;
-use sknock_server::replay::{BootId, Journal, Memory, Recorded, ReplayEntry, ReplayStore};
+use sknock_server::knock::in_force::InForce;
+use sknock_server::knock::pipeline::{Pipeline, Refused};
+use sknock_server::knock::policy::{Grant, Policy};
+use sknock_server::knock::refused_knocks::RefusedKnocks;
+use sknock_server::knock::replay::{BootId, Journal, Memory, Recorded, ReplayEntry, ReplayStore};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 

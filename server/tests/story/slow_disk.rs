@@ -10,10 +10,10 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, 
 use sknock_gate::{Request, Response};
 use sknock_protocol::v2::{ClaimedAddress, KnockRequest};
 use sknock_protocol::{Encapsulation, Revocation, RevocationLists, Timestamp};
-use sknock_server::audit::Audit;
-use sknock_server::gate_client::GateClient;
-use sknock_server::intake::{KnockSocket, KnockSource, Liveness, Overload, Worker, work};
-use sknock_server::replay::{Recorded, ReplayEntry, ReplayStore};
+use sknock_server::knock::audit::Audit;
+use sknock_server::knock::gate_client::GateClient;
+use sknock_server::knock::intake::{KnockSocket, KnockSource, Liveness, Overload, Worker, work};
+use sknock_server::knock::replay::{Recorded, ReplayEntry, ReplayStore};
 
 use crate::{NOW, WINDOW, revoking, wish, world_by};
 

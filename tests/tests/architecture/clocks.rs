@@ -10,7 +10,7 @@ const READERS: &[&str] = &[
     "certs/src/main.rs",       // the time of a run of sknock-ca
     "client-lib/src/clock.rs", // stamps and timeouts
     "gate/src/uptime.rs",      // deadlines of grants, since boot
-    "server/src/clock.rs",     // the wall clock of sknockd
+    "server/src/sys/clock.rs", // the wall clock of sknockd
 ];
 
 /// Who asks these readers: the outermost loops, and nobody that decides.
@@ -22,7 +22,7 @@ const CALLERS: &[&str] = &[
     "client-lib/src/tcp_connect.rs",       // how long a connection may take
     "server/src/network.rs",               // is the stored revocation list still good
     "server/src/network/serve.rs",         // hands the clock to the intake
-    "server/src/main.rs",                  // check and explain
+    "server/src/commands.rs",              // check and explain
     "server/src/supervisor.rs",            // what is left of an earlier run's trial
     "server/src/supervisor/supervise.rs",  // the parent's loop, by uptime
     "server/src/supervisor/supervise/gate_service.rs", // no list of the future is reported

@@ -6,13 +6,13 @@ use crate::house;
 
 /// Where it may stand, and what for.
 const ALLOWED: &[&str] = &[
-    "netfilter/src/socket_option.rs",  // setsockopt takes a pointer
-    "netfilter/src/nft/ffi.rs",        // libnftnl is a C library: expressions, batches
-    "netfilter/src/nft/ffi/sets.rs",   // the same: sets and their elements
-    "server/src/check/time_sync.rs",   // adjtimex takes a pointer
+    "netfilter/src/socket_option.rs", // setsockopt takes a pointer
+    "netfilter/src/nft/ffi.rs",       // libnftnl is a C library: expressions, batches
+    "netfilter/src/nft/ffi/sets.rs",  // the same: sets and their elements
+    "server/src/commands/check/time_sync.rs", // adjtimex takes a pointer
     "server/src/network/inherited.rs", // a descriptor that came through exec is only a number
-    "server/src/intake/batch.rs",      // recvmmsg takes pointers
-    "server/src/control/peer.rs",      // getsockopt of a peer's groups takes a pointer
+    "server/src/knock/intake/batch.rs", // recvmmsg takes pointers
+    "server/src/control/peer.rs",     // getsockopt of a peer's groups takes a pointer
 ];
 
 /// A folder where every file may: its functions are called from C, with pointers.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest};
 use sknock_protocol::{Datagram, Refusal, Timestamp};
-use sknock_server::pipeline::Refused;
-use sknock_server::refused_knocks::Before;
+use sknock_server::knock::pipeline::Refused;
+use sknock_server::knock::refused_knocks::Before;
 use sknock_tests::Chance;
 
 use scene::{HOME, Scene, WINDOW, noon, wish};

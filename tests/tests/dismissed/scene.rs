@@ -12,11 +12,11 @@ use sknock_protocol::{
     Bundle, Datagram, Identity, KnockRules, Revocation, RevocationLists, ServerCertificate,
     ServerKey, Timestamp, TrustStore, Verifier,
 };
-use sknock_server::in_force::InForce;
-use sknock_server::pipeline::{Pipeline, Refused};
-use sknock_server::policy::{Grant, Policy};
-use sknock_server::refused_knocks::RefusedKnocks;
-use sknock_server::replay::Memory;
+use sknock_server::knock::in_force::InForce;
+use sknock_server::knock::pipeline::{Pipeline, Refused};
+use sknock_server::knock::policy::{Grant, Policy};
+use sknock_server::knock::refused_knocks::RefusedKnocks;
+use sknock_server::knock::replay::Memory;
 use sknock_tests::Authority;
 use sknock_tests::PASSWORD;
 use sknock_tests::wait::now;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use nix::sys::signal::{Signal, kill};
 use rcgen::SerialNumber;
 use sknock_protocol::{CrlMark, Timestamp, TrustStore};
-use sknock_server::crl_marks;
+use sknock_server::crl::mark_record;
 use sknock_tests::forge::{Forge, HOUR, List};
 use sknock_tests::wait::{now, some};
 use sknock_tests::{Captive, Client, Config, Daemon, Page, Reply, process};
@@ -231,9 +231,10 @@ fn an_authority_that_counts_anew_is_believed_as_its_lists_are_later() {
 /// Somebody speaks in the network process's name, and says of the authority's lists what they like.
 fn claim(rollback: &Rollback, captive: &Captive, made: Timestamp, number: u8) {
     let pem = fs::read(rollback.scene.authority.file("ca.pem")).unwrap();
-    let anchors = TrustStore::new(&sknock_server::keys::certificates(&pem).unwrap(), 2).unwrap();
+    let anchors =
+        TrustStore::new(&sknock_server::config::keys::certificates(&pem).unwrap(), 2).unwrap();
     let issuer = anchors.issuers()[0].id().digest();
-    let record = crl_marks::report(&issuer, &CrlMark::new(made, [number; CrlMark::NUMBER]));
+    let record = mark_record::report(&issuer, &CrlMark::new(made, [number; CrlMark::NUMBER]));
     assert!(Captive::ask(&captive.links[0], &record).is_some(), "each record is answered");
 }
 

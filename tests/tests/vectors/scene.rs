@@ -10,11 +10,12 @@ use sknock_protocol::{
     Datagram, KnockRules, PrivateKey, Refusal, Revocation, RevocationList, RevocationLists,
     ServerKey, Service, Timestamp, TrustStore, VerifiedKnock, Verifier,
 };
-use sknock_server::in_force::InForce;
-use sknock_server::pipeline::Pipeline;
-use sknock_server::policy::{self, Policy};
-use sknock_server::refused_knocks::RefusedKnocks;
-use sknock_server::replay::{Memory, admit};
+use sknock_server::knock::in_force::InForce;
+use sknock_server::knock::pipeline::Pipeline;
+use sknock_server::knock::policy;
+use sknock_server::knock::policy::Policy;
+use sknock_server::knock::refused_knocks::RefusedKnocks;
+use sknock_server::knock::replay::{Memory, admit};
 use zeroize::Zeroizing;
 
 use crate::case::{self, Case, Choice, Grant, Hex, Received};

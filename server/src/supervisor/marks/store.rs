@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use sknock_protocol::CrlMark;
 
-use crate::crl_marks::{self, IssuerDigest, MarkRecord};
+use crate::crl::mark_record;
+use crate::crl::mark_record::{IssuerDigest, MarkRecord};
 use crate::supervisor::files::make_above;
 
 /// ```text
@@ -144,7 +145,7 @@ fn slot(file: &File, place: u64) -> Option<(u64, SavedMarks)> {
         return None;
     }
     let entries = content.get(HEAD..)?.chunks_exact(size_of::<MarkRecord>());
-    Some((u64::from_le_bytes(*writing), entries.filter_map(crl_marks::read).collect()))
+    Some((u64::from_le_bytes(*writing), entries.filter_map(mark_record::read).collect()))
 }
 
 #[cfg(test)]
@@ -155,12 +156,12 @@ mod tests {
 
     fn entries(count: u8, made: u64) -> Vec<MarkRecord> {
         let mark = CrlMark::new(Timestamp::from_secs(made), [1; CrlMark::NUMBER]);
-        (0..count).map(|issuer| crl_marks::entry(&[issuer; 32], &mark)).collect()
+        (0..count).map(|issuer| mark_record::entry(&[issuer; 32], &mark)).collect()
     }
 
     fn kept(path: &Path) -> Vec<MarkRecord> {
         let (_, kept) = MarkStore::open(path).unwrap();
-        kept.iter().map(|(issuer, mark)| crl_marks::entry(issuer, mark)).collect()
+        kept.iter().map(|(issuer, mark)| mark_record::entry(issuer, mark)).collect()
     }
 
     #[test]

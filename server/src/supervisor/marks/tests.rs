@@ -9,7 +9,10 @@ const NOW: Timestamp = Timestamp::from_secs(1_782_864_000);
 fn report(issuer: u16, made: u64, number: u8) -> [u8; 256] {
     let mut digest = [0; 32];
     digest[..2].copy_from_slice(&issuer.to_be_bytes());
-    crl_marks::report(&digest, &CrlMark::new(Timestamp::from_secs(made), [number; CrlMark::NUMBER]))
+    mark_record::report(
+        &digest,
+        &CrlMark::new(Timestamp::from_secs(made), [number; CrlMark::NUMBER]),
+    )
 }
 
 #[test]
@@ -103,7 +106,7 @@ fn what_is_learnt_from_elsewhere_lowers_nothing_and_keeps_room_in_the_file() {
     keeper.learn((0..=255).map(|byte| ([byte; 32], CrlMark::new(NOW, [1; 20]))).collect());
     keeper.save(BootInstant::from_millis(0));
     assert_eq!(kept(&state), keeper.marks, "all of it is written down");
-    let (issuer, mark) = crl_marks::reported(&report(1, 100, 5)).unwrap();
+    let (issuer, mark) = mark_record::reported(&report(1, 100, 5)).unwrap();
     assert_eq!((keeper.marks.len(), keeper.marks.get(&issuer)), (256, Some(&mark)));
 }
 

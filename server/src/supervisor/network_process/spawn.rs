@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-use crate::log;
-use crate::readable;
+use crate::network::readable;
 use crate::supervisor::privilege::Account;
+use crate::sys::log;
 
 /// This program again, with this word and handover, under `account`.
 pub(in crate::supervisor) fn itself(word: &str, packed: &OwnedFd, account: Account) -> Command {

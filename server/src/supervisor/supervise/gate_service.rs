@@ -8,15 +8,15 @@ use sknock_gate::{BootInstant, Changes, Gate, Outcome, Request, Response};
 use tracing::{error, info, warn};
 
 use super::Supervisor;
-use crate::clock;
+use crate::commands::grants::GrantFilter;
 use crate::config::Settings;
 use crate::control::Closed;
-use crate::crl_marks;
-use crate::grants::GrantFilter;
-use crate::log::{RateLimit, buffered};
+use crate::crl::mark_record;
 use crate::supervisor::marks::{Keeper, MarkLifetime};
 use crate::supervisor::network_process::NetworkProcess;
 use crate::supervisor::table;
+use crate::sys::clock;
+use crate::sys::log::{RateLimit, buffered};
 
 /// How many records are served in one round: enough to spread the cost of a transaction over a
 /// crowd, little enough that a single knock does not wait for long.
@@ -244,7 +244,7 @@ impl LinkRecord {
     }
 
     fn is_report(&self) -> bool {
-        crl_marks::is_report(self.bytes())
+        mark_record::is_report(self.bytes())
     }
 
     fn is_raise(&self) -> bool {

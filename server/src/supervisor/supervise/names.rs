@@ -8,7 +8,7 @@ use sknock_gate::BootInstant;
 use tracing::info;
 
 use super::Supervisor;
-use crate::readable::PathMeanings;
+use crate::network::readable::PathMeanings;
 
 /// What was seen of the names.
 #[derive(Debug, Default)]

@@ -11,10 +11,10 @@ use super::gate_service::GateService;
 use super::{Supervisor, TICK};
 use crate::config::Settings;
 use crate::control::messages::{ControlRequest, ControlResponse};
-use crate::exit::UNCONFIRMED;
 use crate::supervisor::marks::MarkLifetime;
 use crate::supervisor::saved_config::SavedConfigs;
 use crate::supervisor::table;
+use crate::sys::exit::UNCONFIRMED;
 
 /// A trial that has not begun yet: it does with the table, not before the server is ready.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,0 +1,131 @@
+//! The edge: reads what the configuration names, and asks the system about users and folders.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::{Uid, User};
+use sknock_storage::{Follow, open_regular};
+use zeroize::Zeroizing;
+
+use crate::config::keys::MAX_KEY_FILE;
+use crate::config::{PasswordSource, Settings};
+use crate::crl::{MAX_LIST, MAX_SAVED};
+
+/// A file's bytes, and who may read it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct FileContent {
+    /// All of it.
+    pub bytes: Zeroizing<Vec<u8>>,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+impl fmt::Debug for FileContent {
+    /// It may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
+
+/// A folder that the network process writes to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum StateFolder {
+    /// It is not there; `sknockd run` makes it.
+    Missing,
+    /// Something else has its name, or that of a folder above it. A link to a folder, too.
+    NotAFolder,
+    /// It cannot be looked at, such as below a folder that is closed to us.
+    Unseen {
+        /// Why.
+        error: String,
+    },
+    /// It is there.
+    Present {
+        /// Whose it is.
+        owner: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
+}
+
+/// What is where the settings point to. `None`: they point nowhere.
+#[derive(Debug)]
+pub struct ConfiguredFiles {
+    /// `serverPFXFile`
+    pub pfx: Option<io::Result<FileContent>>,
+    /// The password's file.
+    pub password: Option<io::Result<FileContent>>,
+    /// `caFile`
+    pub authorities: Option<io::Result<FileContent>>,
+    /// `crlFile`
+    pub list: Option<io::Result<FileContent>>,
+    /// What was fetched and saved in `stateDir`.
+    pub saved: Option<io::Result<FileContent>>,
+    /// `crlTlsCaFile`
+    pub tls_authorities: Option<io::Result<FileContent>>,
+    /// The uid of `user`; `Ok(None)` if there is none of that name.
+    pub user: io::Result<Option<u32>>,
+    /// `stateDir`
+    pub state: StateFolder,
+}
+
+impl ConfiguredFiles {
+    /// Reads and asks.
+    pub fn look(settings: &Settings) -> Self {
+        let key_file = |path: &Path| read(path, MAX_KEY_FILE);
+        let pfx = Some(settings.keys.pfx.as_path()).filter(|path| !path.as_os_str().is_empty());
+        let password = match &settings.keys.password {
+            PasswordSource::File(path) => Some(key_file(path)),
+            PasswordSource::Inline(_) | PasswordSource::None => None,
+        };
+        let list = settings.revocation.file.as_deref();
+        let list_file = |path: &Path| read(path, MAX_LIST);
+        Self {
+            pfx: pfx.map(key_file),
+            password,
+            authorities: settings.keys.authorities.as_deref().map(key_file),
+            list: list.map(list_file),
+            saved: settings.revocation.saved.as_deref().map(|path| read(path, MAX_SAVED)),
+            tls_authorities: settings.revocation.tls_authorities.as_deref().map(key_file),
+            user: uid(&settings.process.user),
+            state: folder(&settings.process.state),
+        }
+    }
+}
+
+fn read(path: &Path, most: u64) -> io::Result<FileContent> {
+    let file = open_regular(path, Follow::Links)?;
+    let metadata = file.metadata()?;
+    if metadata.len() > most {
+        return Err(io::Error::other(format!("larger than {most} bytes")));
+    }
+    let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(FileContent { bytes, mode: metadata.mode() })
+}
+
+/// As for `run`, a number is a uid.
+fn uid(user: &str) -> io::Result<Option<u32>> {
+    let found = match user.parse() {
+        Ok(number) => User::from_uid(Uid::from_raw(number)),
+        Err(_) => User::from_name(user),
+    };
+    Ok(found?.map(|user| user.uid.as_raw()))
+}
+
+fn folder(path: &Path) -> StateFolder {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            StateFolder::Present { owner: metadata.uid(), mode: metadata.mode() }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => StateFolder::Missing,
+        Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
+            StateFolder::Unseen { error: error.to_string() }
+        }
+        Ok(_) | Err(_) => StateFolder::NotAFolder,
+    }
+}

@@ -1,0 +1,267 @@
+//! `sknockd grants` and `sknockd close`: list grants, and close them by hand.
+//!
+//! Root reads the grants from the kernel's table, with or without a server. Other users get them from the running
+//! server, if they may use its control socket. The server closes the grants that it knows, active or expired, and
+//! terminates their connections. Grants that it does not know, and without a server all, are closed in the kernel.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+use sknock_gate::{Change, Firewall, FirewallError, GrantElement, GrantKey, GrantLabel, OwnerName};
+use sknock_types::hex;
+
+use crate::control::Closed;
+use crate::control::client::{ControlError, ask};
+use crate::control::messages::{ControlRequest, ControlResponse, ListedGrant};
+
+/// Which grants: those that all of it is true of.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantFilter {
+    /// The beginning of the knock's id: 16 hexadecimal digits.
+    pub knock: Option<String>,
+    /// The certificate's serial number, in hexadecimal digits.
+    pub serial: Option<String>,
+    /// What the certificate calls its owner.
+    pub name: Option<String>,
+    /// From where.
+    pub address: Option<IpAddr>,
+}
+
+/// Active grants, as text or JSON.
+#[derive(Clone, Debug)]
+pub struct Grants {
+    open: Vec<ListedGrant>,
+    /// Whether the rules are loaded.
+    protection: bool,
+}
+
+/// The result of `sknockd close`.
+#[derive(Debug)]
+pub struct CloseReport {
+    /// The answer of the server.
+    asked: Result<Closed, ControlError>,
+    /// How many others were closed in the kernel.
+    rest: usize,
+}
+
+/// Why grants could not be listed or closed.
+#[derive(Debug)]
+pub enum GrantsError {
+    /// The kernel refused.
+    Firewall(FirewallError),
+    /// This user may not read the table, and the server did not answer.
+    Control(ControlError),
+}
+
+impl GrantFilter {
+    /// Whether all of it is true of a grant with this label to this address.
+    pub(crate) fn is_true_of(&self, label: &GrantLabel, from: IpAddr) -> bool {
+        let all = [
+            self.knock.as_ref().is_none_or(|knock| same(knock, &hex(&label.knock))),
+            self.serial.as_ref().is_none_or(|serial| same(serial, &label.cert.serial_text())),
+            // As it stands on a door: cut and cleaned.
+            self.name.as_ref().is_none_or(|name| {
+                GrantLabel { name: OwnerName::truncated(name), ..*label }.comment()
+                    == label.comment()
+            }),
+            self.address.is_none_or(|address| address.to_canonical() == from),
+        ];
+        all.into_iter().all(|one| one)
+    }
+}
+
+/// Hexadecimal digits, whatever their case, colons and leading zeros. No digits of ours are no number.
+fn same(wanted: &str, ours: &str) -> bool {
+    let digits: String = wanted.chars().filter(|c| *c != ':').collect();
+    !ours.is_empty()
+        && digits.trim_start_matches('0').eq_ignore_ascii_case(ours.trim_start_matches('0'))
+}
+
+/// What is open, the first to end first.
+pub fn list() -> Result<Grants, GrantsError> {
+    let (mut open, protection) = match in_kernel() {
+        Ok((elements, protection)) => {
+            (elements.iter().map(ListedGrant::from).collect(), protection)
+        }
+        Err(error) if is_forbidden(&error) => (in_server().map_err(GrantsError::Control)?, true),
+        Err(error) => return Err(GrantsError::Firewall(error)),
+    };
+    // None is for ever.
+    open.sort_by_key(|grant: &ListedGrant| grant.seconds.unwrap_or(u64::MAX));
+    Ok(Grants { open, protection })
+}
+
+/// All elements, in their order, and whether there is a table.
+fn in_kernel() -> Result<(Vec<GrantElement>, bool), FirewallError> {
+    let mut firewall = Firewall::open()?;
+    let mut open = firewall.dump()?;
+    open.sort_by_key(|element| (element.remaining, element.grant_key));
+    Ok((open, firewall.exists()?))
+}
+
+/// It takes root to read the table.
+fn is_forbidden(error: &FirewallError) -> bool {
+    matches!(error.errno(), Some(Errno::EPERM | Errno::EACCES))
+}
+
+/// What the server has granted, page by page.
+fn in_server() -> Result<Vec<ListedGrant>, ControlError> {
+    let mut all: Vec<ListedGrant> = Vec::new();
+    loop {
+        match ask(ControlRequest::Grants { after: all.last().map(ListedGrant::key) })? {
+            ControlResponse::Grants { open, more } => {
+                // A page without anything is the last.
+                let more = more && !open.is_empty();
+                all.extend(open);
+                if !more {
+                    return Ok(all);
+                }
+            }
+            other => return Err(ControlError::unexpected(&other)),
+        }
+    }
+}
+
+/// Closes what is true of `which`; nothing else changes.
+pub fn close(which: &GrantFilter) -> Result<CloseReport, GrantsError> {
+    let asked = match ask(ControlRequest::Close(which.clone())) {
+        Ok(ControlResponse::Closed(closed)) => Ok(closed),
+        Ok(other) => Err(ControlError::unexpected(&other)),
+        Err(error) => Err(error),
+    };
+    match close_in_kernel(which) {
+        Ok(rest) => Ok(CloseReport { asked, rest }),
+        // Only the server could do it.
+        Err(error) if is_forbidden(&error) => match asked {
+            Ok(closed) => Ok(CloseReport { asked: Ok(closed), rest: 0 }),
+            Err(error) => Err(GrantsError::Control(error)),
+        },
+        Err(error) => Err(GrantsError::Firewall(error)),
+    }
+}
+
+/// How many that were.
+fn close_in_kernel(which: &GrantFilter) -> Result<usize, FirewallError> {
+    let (mut rest, _) = in_kernel()?;
+    rest.retain(|element| which.is_true_of(&element.label, element.grant_key.address));
+    let doors: Vec<GrantKey> = rest.iter().map(|element| element.grant_key).collect();
+    let mut firewall = Firewall::open()?;
+    for some in doors.chunks(AT_ONCE) {
+        firewall.change(&Change { remove: some, ..Change::default() })?;
+    }
+    Ok(doors.len())
+}
+
+impl CloseReport {
+    /// Whether anything was closed, and nothing has failed.
+    pub fn is_done(&self) -> bool {
+        match &self.asked {
+            Err(ControlError::NoServer { .. }) => self.rest > 0,
+            Err(_) => false,
+            Ok(closed) => closed.open + closed.ended + self.rest > 0 && closed.failed.is_none(),
+        }
+    }
+}
+
+/// Doors that go into one transaction: 200 bytes each, twice, and `sendmsg` takes 32 MiB of them.
+const AT_ONCE: usize = 10_000;
+
+impl Grants {
+    /// How many doors.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether nothing is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// An array of objects.
+    pub fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(&self.open)
+    }
+}
+
+impl GrantsError {
+    /// What the program ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Firewall(_) => crate::sys::exit::FAILURE,
+            Self::Control(error) => error.exit_code(),
+        }
+    }
+}
+
+impl fmt::Display for GrantsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Firewall(error) => error.fmt(f),
+            Self::Control(error @ ControlError::NoServer { .. }) => {
+                write!(f, "{error}, or run this as root: only root can read the kernel's table")
+            }
+            Self::Control(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for grant in &self.open {
+            let ListedGrant { service, address, seconds, name, serial, knock, .. } = grant;
+            let span = seconds.map_or("ever".to_owned(), |seconds| format!("{seconds} s"));
+            let once = if grant.single_use { " (single use)" } else { "" };
+            write!(f, "{service} from {address} for {span}{once}")?;
+            writeln!(f, "  {name} serial={serial} knock={knock}")?;
+        }
+        match self.len() {
+            0 if !self.protection => f.write_str("no rules are loaded"),
+            0 => f.write_str("no active grants"),
+            1 => f.write_str("1 active grant"),
+            count => write!(f, "{count} active grants"),
+        }
+    }
+}
+
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, rest } = self;
+        match asked {
+            Ok(closed) if closed.failed.is_none() => {
+                if closed.open + closed.ended + rest == 0 {
+                    return f.write_str(
+                        "no grant matches, neither an active nor an expired one. `sknockd grants` lists the \
+                         active grants",
+                    );
+                }
+                write!(f, "{closed}")?;
+                if *rest > 0 {
+                    write!(f, "; closed in the kernel, unknown to the server: {rest}")?;
+                }
+            }
+            Err(ControlError::NoServer { .. }) if *rest == 0 => {
+                return f.write_str("no active grant matches. `sknockd grants` lists them");
+            }
+            Err(ControlError::NoServer { .. }) => {
+                write!(f, "closed: {rest}. No server runs in this network namespace: ")?;
+                f.write_str(
+                    "connections of these and of expired grants continue. Start the server, ",
+                )?;
+                f.write_str("then run this command again")?;
+            }
+            Ok(Closed { failed, .. }) => {
+                unclosed(f, &failed.as_deref().unwrap_or_default(), *rest)?;
+            }
+            Err(error) => unclosed(f, error, *rest)?,
+        }
+        f.write_str(". The client can knock again: to prevent that, revoke its certificate")
+    }
+}
+
+fn unclosed(f: &mut fmt::Formatter<'_>, why: &dyn fmt::Display, rest: usize) -> fmt::Result {
+    write!(f, "the server failed to close grants: {why}. Closed in the kernel: {rest}. ")?;
+    f.write_str("Connections of expired grants continue")
+}

@@ -1,0 +1,217 @@
+//! What an administrator reads afterwards: who was let in, to what, from where, for how long, and
+//! who was not. Names come from certificates; they are cut, and the log's format escapes them. Secrets never come here.
+
+use std::borrow::Cow;
+use std::io;
+use std::net::SocketAddr;
+
+use sknock_gate::Response;
+use sknock_protocol::{KnockId, Refusal, Service, Subject, Timestamp};
+use sknock_types::hex;
+use tracing::{info, trace, warn};
+
+use super::gate_client::ActiveGrant;
+use super::pipeline::Refused;
+use super::policy::Grant;
+use super::refused_knocks::Before;
+use crate::sys::log::RateLimit;
+use crate::sys::plain_text::cut;
+
+/// Writes audit lines, one of these for each thread.
+#[derive(Debug)]
+pub struct Audit {
+    refusals: RateLimit,
+    /// Of clients that have proven who they are.
+    known: RateLimit,
+    unanswered: RateLimit,
+}
+
+/// Lines a second for refusals of clients that have proven who they are, of each thread: more than many clients
+/// cause by mistake.
+const KNOWN: u32 = 100;
+
+/// The same of all threads: one that means it writes 0.4 MB/s at most, and what is passed on of the network
+/// process's lines (`log_budget.rs`) has room for those on others.
+const KNOWN_OF_ALL: u32 = 400;
+
+impl Audit {
+    /// One of this many threads.
+    pub fn of(threads: usize) -> Self {
+        Self {
+            refusals: RateLimit::default(),
+            known: RateLimit::of(known_of(threads)),
+            unanswered: RateLimit::default(),
+        }
+    }
+
+    /// A door is open.
+    pub fn granted(&self, opened: &ActiveGrant) {
+        let grant = opened.grant();
+        let KnockText { knock, name, serial, fingerprint, services, malformed } =
+            KnockText::of(grant.id(), grant.subject(), grant.services());
+        info!(
+            target: "audit",
+            knock, subject = &*name, serial, fingerprint, services, malformed,
+            addresses = addresses(grant),
+            address = if grant.claim().signed() { "signed" } else { "unsigned" },
+            source = %grant.source(),
+            seconds = opened.seconds(),
+            clipped = opened.clipped(),
+            once = grant.single_use(),
+            "granted"
+        );
+    }
+
+    /// The pipeline granted it, the gate did not open.
+    pub fn not_opened(&mut self, grant: &Grant, answer: Response, now: Timestamp) {
+        let reason = unopened(answer);
+        let Some(suppressed) = self.known.permit(now.as_secs()) else {
+            trace!(target: "audit", knock = grant.id().to_string(), reason, "not opened");
+            return;
+        };
+        let KnockText { knock, name, serial, fingerprint, services, malformed } =
+            KnockText::of(grant.id(), grant.subject(), grant.services());
+        warn!(
+            target: "audit",
+            knock, subject = &*name, serial, fingerprint, services, malformed,
+            source = %grant.source(),
+            reason,
+            suppressed = suppressed_of(suppressed),
+            "not opened"
+        );
+    }
+
+    /// A door is open, and the client cannot be told. Five lines a minute are enough to see why.
+    pub fn unanswered(
+        &mut self,
+        grant: &Grant,
+        from: Option<SocketAddr>,
+        error: &io::Error,
+        now: Timestamp,
+    ) {
+        let Some(suppressed) = self.unanswered.permit(now.as_secs() / 60) else { return };
+        let (knock, port) = (grant.id().to_string(), from.map(|from| from.port()));
+        warn!(
+            target: "audit",
+            knock, source = %grant.source(), port, %error, suppressed,
+            "granted, but the answer was not sent"
+        );
+    }
+
+    /// A knock is refused.
+    ///
+    /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
+    /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
+    /// of ours and its key that rate is higher. The same datagram again is told once, within that rate: anyone
+    /// can have captured it.
+    pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Timestamp) {
+        let reason = refused.reason.name();
+        if refused.before == Before::Often {
+            trace!(target: "audit", reason, %source, again = true, "refused");
+        } else if refused.before == Before::Once {
+            if let Some(suppressed) = self.refusals.permit(now.as_secs()) {
+                info!(target: "audit", reason, %source, suppressed, again = true, "refused");
+            }
+        } else if let Some(wish) = &refused.wish {
+            let Some(suppressed) = self.known.permit(now.as_secs()) else {
+                trace!(target: "audit", knock = wish.id.to_string(), reason, %source, "refused");
+                return;
+            };
+            let KnockText { knock, name, serial, fingerprint, services, malformed } =
+                KnockText::of(wish.id, &wish.subject, &wish.services);
+            info!(
+                target: "audit",
+                reason, knock, subject = &*name, serial, fingerprint, services, malformed, %source,
+                suppressed = suppressed_of(suppressed),
+                "refused"
+            );
+        } else if refused.reason <= Refusal::NotForThisServer {
+            trace!(target: "audit", reason, %source, "refused");
+        } else if let Some(suppressed) = self.refusals.permit(now.as_secs()) {
+            info!(target: "audit", reason, %source, suppressed, "refused");
+        }
+    }
+}
+
+/// How many refusals of known clients one of this many threads may log in a second.
+fn known_of(threads: usize) -> u32 {
+    let threads = u32::try_from(threads).unwrap_or(u32::MAX).max(1);
+    (KNOWN_OF_ALL / threads).clamp(1, KNOWN)
+}
+
+/// How many lines were left out before this one, where it is any.
+fn suppressed_of(suppressed: u64) -> Option<u64> {
+    (suppressed > 0).then_some(suppressed)
+}
+
+/// Why the gate did not open.
+fn unopened(answer: Response) -> &'static str {
+    match answer {
+        Response::Refused(excess) => excess.name(),
+        Response::NoCapacity => "no-capacity",
+        // The others answer other questions.
+        Response::Failed
+        | Response::Activated
+        | Response::Opened { .. }
+        | Response::Closed { .. }
+        | Response::Issuer(_)
+        | Response::OnTrial => "failed",
+    }
+}
+
+/// How much is told of what a certificate calls its owner, and of entries that name no service: characters as
+/// the log escapes them. Many long lines would have lines about others dropped.
+const LONGEST_NAME: usize = 128;
+const LONGEST_ENTRIES: usize = 256;
+
+/// What is told of a knock, in words.
+struct KnockText<'a> {
+    knock: String,
+    name: Cow<'a, str>,
+    serial: String,
+    fingerprint: String,
+    services: String,
+    /// Entries of the certificate that should name a service and do not.
+    malformed: Option<String>,
+}
+
+impl<'a> KnockText<'a> {
+    fn of(id: KnockId, subject: &'a Subject, services: &[Service]) -> Self {
+        Self {
+            knock: id.to_string(),
+            name: cut(&subject.name, LONGEST_NAME),
+            serial: serial(&subject.certificate.serial),
+            fingerprint: hex(&subject.fingerprint),
+            services: joined(services),
+            malformed: (!subject.malformed.is_empty())
+                .then(|| cut(&subject.malformed.join(", "), LONGEST_ENTRIES).into_owned()),
+        }
+    }
+}
+
+fn addresses(grant: &Grant) -> String {
+    joined(&grant.claim().all().collect::<Vec<_>>())
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A serial number without leading zeros; that of none is 0.
+fn serial(bytes: &[u8]) -> String {
+    if bytes.is_empty() { hex(&[0]) } else { hex(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_client_cannot_use_up_what_the_log_of_all_threads_may_take() {
+        assert_eq!([0, 1, 4].map(known_of), [100; 3]);
+        for threads in [5, 16, 64] {
+            let all = known_of(threads) * u32::try_from(threads).unwrap();
+            assert!((300..=400).contains(&all), "{threads} threads: {all}");
+        }
+    }
+}

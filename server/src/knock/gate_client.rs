@@ -1,0 +1,253 @@
+//! Our end of the link to the privileged process. The only place where a [`Request`] is made.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
+use sknock_gate::{CertId, GrantLabel, GrantRequest, OwnerName, Request, Response, Serial};
+use sknock_protocol::{CertificateId, CrlMark, IssuerId};
+
+use super::policy::Grant;
+use crate::crl::mark_record;
+
+/// Asks for doors to be opened and closed.
+#[derive(Debug)]
+pub struct GateClient {
+    link: OwnedFd,
+}
+
+/// A grant that is in place. Only [`GateClient::open`] makes one, so nothing is confirmed too early.
+#[derive(Debug)]
+#[must_use]
+pub struct ActiveGrant {
+    grant: Grant,
+    seconds: u16,
+    clipped: bool,
+}
+
+impl ActiveGrant {
+    /// What was granted.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// For how long the door is open, in seconds.
+    pub fn seconds(&self) -> u16 {
+        self.seconds
+    }
+
+    /// Whether that is less than was asked for.
+    pub fn clipped(&self) -> bool {
+        self.clipped
+    }
+}
+
+/// A grant that the gate would not, or could not, carry out.
+#[derive(Debug)]
+pub struct GateRefusal {
+    /// What was asked for. Boxed, so that the good case is not copied at the bad one's size.
+    pub grant: Box<Grant>,
+    /// What the gate said.
+    pub answer: Response,
+}
+
+/// What came of closing what certificates by one issuer have open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ClosedIssuer {
+    /// Nothing was open any more.
+    All,
+    /// Some; there may be more.
+    Some,
+    /// The firewall would not. It can be asked for again.
+    Failed,
+}
+
+/// Issuers that the gate knows and that nobody here does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum UnknownIssuers {
+    /// These.
+    All(Vec<GateIssuer>),
+    /// Rules are on trial: it may be that the former ones come back, which know them.
+    OnTrial,
+    /// The gate does not say.
+    Failed,
+}
+
+/// An issuer as the gate knows it, see [`CertId`].
+pub type GateIssuer = [u8; CertId::ISSUER];
+
+impl GateClient {
+    /// Certificates that are closed at one time, in 32 requests: they spread the cost of waking the gate
+    /// up, take a tenth of what a socket has room for, and hold up nobody's knock by more than a fraction
+    /// of a millisecond.
+    pub const AT_ONCE: usize = 32 * Request::SERIALS;
+
+    /// Talks over `link`, one record at a time.
+    pub fn new(link: OwnedFd) -> Self {
+        Self { link }
+    }
+
+    /// Says that knocks can be judged from now on, so that protection may be put up.
+    ///
+    /// An error means that the gate is gone.
+    pub fn activate(&mut self) -> io::Result<Response> {
+        self.ask(&Request::Activate)
+    }
+
+    /// Has `grants` carried out, all in one transaction as far as they can be; each gets its own
+    /// answer, in order.
+    ///
+    /// An error means that the gate is gone, and with it our purpose.
+    pub fn open(
+        &mut self,
+        grants: Vec<Grant>,
+    ) -> io::Result<Vec<Result<ActiveGrant, GateRefusal>>> {
+        let mut asked = Vec::with_capacity(grants.len());
+        for grant in grants {
+            let record = grant_request(&grant).and_then(|wish| Request::Open(wish).encode());
+            if let Some(record) = &record {
+                self.send(record)?;
+            }
+            asked.push((grant, record.is_some()));
+        }
+        let answer = |(grant, sent)| {
+            Ok(match if sent { self.receive()? } else { Response::Failed } {
+                Response::Opened { seconds, clipped } => {
+                    let clipped = clipped || Grant::clipped(&grant);
+                    let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
+                    Ok(ActiveGrant { grant, seconds, clipped })
+                }
+                answer => Err(GateRefusal { grant: Box::new(grant), answer }),
+            })
+        };
+        asked.into_iter().map(answer).collect()
+    }
+
+    /// Closes every door that certificates by `issuer` with these serial numbers have opened. Whether the
+    /// firewall did it all: what it did not can be asked for again.
+    ///
+    /// An error means that the gate is gone.
+    pub fn close(&mut self, issuer: &IssuerId, serials: &[&[u8]]) -> io::Result<bool> {
+        let mut done = true;
+        let issuer = shortened(issuer);
+        // No open door belongs to a number that none can be opened for.
+        let serials: Vec<Serial> =
+            serials.iter().filter_map(|serial| Serial::new(serial)).collect();
+        for some in serials.chunks(Self::AT_ONCE) {
+            let requests = some.chunks(Request::SERIALS);
+            let records = requests.filter_map(|serials| {
+                Request::Close { issuer, serials: serials.to_vec() }.encode()
+            });
+            let mut asked = 0;
+            for record in records {
+                self.send(&record)?;
+                asked += 1;
+            }
+            for _ in 0..asked {
+                done &= matches!(self.receive()?, Response::Closed { .. });
+            }
+        }
+        Ok(done)
+    }
+
+    /// Closes doors that certificates by `issuer`, as the gate knows it, have opened; some of them.
+    ///
+    /// An error means that the gate is gone.
+    pub fn close_issuer(&mut self, issuer: GateIssuer) -> io::Result<ClosedIssuer> {
+        Ok(match self.ask(&Request::CloseIssuer(issuer))? {
+            Response::Closed { count: 0 } => ClosedIssuer::All,
+            Response::Closed { .. } => ClosedIssuer::Some,
+            _ => ClosedIssuer::Failed,
+        })
+    }
+
+    /// Whose certificates have, or had, doors open, but for these issuers.
+    ///
+    /// An error means that the gate is gone.
+    pub fn issuers_but<'a>(
+        &mut self,
+        known: impl Iterator<Item = &'a IssuerId>,
+    ) -> io::Result<UnknownIssuers> {
+        let known: BTreeSet<GateIssuer> = known.map(shortened).collect();
+        let (mut last, mut others) = (GateIssuer::default(), Vec::new());
+        loop {
+            match self.ask(&Request::NextIssuer(last))? {
+                Response::Issuer(None) => return Ok(UnknownIssuers::All(others)),
+                Response::Issuer(Some(issuer)) => {
+                    last = issuer;
+                    if !known.contains(&issuer) {
+                        others.push(issuer);
+                    }
+                }
+                Response::OnTrial => return Ok(UnknownIssuers::OnTrial),
+                _ => return Ok(UnknownIssuers::Failed),
+            }
+        }
+    }
+
+    /// Reports that a list with this mark is about to be in force, so that no older one of `issuer` ever
+    /// is again. Back once that is written down, or cannot be.
+    ///
+    /// An error means that the gate is gone.
+    pub fn report(&mut self, issuer: &IssuerId, mark: &CrlMark) -> io::Result<()> {
+        self.send(&mark_record::report(&issuer.digest(), mark))?;
+        self.receive().map(drop)
+    }
+
+    fn ask(&self, request: &Request) -> io::Result<Response> {
+        let Some(record) = request.encode() else { return Ok(Response::Failed) };
+        self.send(&record)?;
+        self.receive()
+    }
+
+    fn send(&self, record: &[u8]) -> io::Result<()> {
+        uninterrupted(|| send(self.link.as_raw_fd(), record, MsgFlags::MSG_NOSIGNAL)).map(drop)
+    }
+
+    fn receive(&self) -> io::Result<Response> {
+        let mut record = [0; Response::LEN];
+        match uninterrupted(|| recv(self.link.as_raw_fd(), &mut record, MsgFlags::empty()))? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            Response::LEN => Response::decode(&record)
+                .ok_or_else(|| io::Error::other("the privileged process sent an unknown answer")),
+            _ => Err(io::Error::other("the privileged process sent an answer of the wrong length")),
+        }
+    }
+}
+
+fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// The grant in the gate's own terms; nothing if the gate has none for it.
+fn grant_request(grant: &Grant) -> Option<GrantRequest> {
+    let mut knock = [0; 8];
+    knock.copy_from_slice(&grant.id().0[..8]);
+    let cert = cert_id(&grant.subject().certificate)?;
+    Some(GrantRequest {
+        addresses: grant.claim().all().collect(),
+        services: grant.services().to_vec(),
+        seconds: u32::try_from(grant.lifetime().as_secs()).unwrap_or(u32::MAX),
+        single_use: grant.single_use(),
+        label: GrantLabel { knock, cert, name: OwnerName::truncated(&grant.subject().name) },
+    })
+}
+
+fn cert_id(certificate: &CertificateId) -> Option<CertId> {
+    let issuer = shortened(&certificate.issuer);
+    Some(CertId { issuer, serial: Serial::new(&certificate.serial)? })
+}
+
+/// This issuer as the gate knows it.
+pub fn shortened(issuer: &IssuerId) -> GateIssuer {
+    let mut shortened = GateIssuer::default();
+    shortened.copy_from_slice(&issuer.digest()[..CertId::ISSUER]);
+    shortened
+}

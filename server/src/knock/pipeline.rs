@@ -1,0 +1,161 @@
+//! The story of one knock.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sknock_protocol::{
+    AddressClaim, Datagram, Disbelieved, KnockId, Refusal, RefusalMemo, Service, Subject,
+    Timestamp, Unveiled, VerifiedKnock, Verifier,
+};
+
+use super::in_force::InForce;
+use super::policy::{Grant, Policy};
+use super::refused_knocks::{Before, DatagramId, RefusedKnocks};
+use super::replay;
+use super::replay::ReplayStore;
+
+/// Decides about knocks; one for all threads. Does no I/O but what the replay store does.
+#[derive(Debug)]
+pub struct Pipeline<R> {
+    /// Whom to believe.
+    pub verifier: Arc<Verifier>,
+    /// Whom not to believe any more. Whoever refreshes it swaps it.
+    pub revocation: Arc<InForce>,
+    /// What has been used up.
+    pub replay: R,
+    /// Who may have what.
+    pub policy: Policy,
+    /// What was refused, and need not be decrypted again.
+    pub refused_knocks: RefusedKnocks,
+}
+
+impl<R: ReplayStore> Pipeline<R> {
+    /// First step: takes off the veil of a datagram that arrived at `now`, and refuses junk and
+    /// repetitions. Costs no public-key operation. Between the steps knocks wait in a fair queue.
+    pub fn receive(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Unveiled, Refused> {
+        let unveiled = self.verifier.unveil(datagram)?;
+        self.check_repeat(&unveiled, now)?;
+        Ok(unveiled)
+    }
+
+    /// Second step: verifies the knock that arrived at `now`, uses it up, and says what its client may
+    /// have.
+    pub fn decide(&self, unveiled: Unveiled, now: Timestamp) -> Result<Grant, Refused> {
+        // It may have been admitted or refused while this one waited.
+        let name = self.check_repeat(&unveiled, now)?;
+        let revocation = self.revocation.load();
+        let second = self.refused_knocks.second(&revocation, now);
+        let examined = self.verifier.examine(unveiled, &revocation, second, now);
+        let verified = examined.map_err(|Disbelieved { reason, refusal_memo }| {
+            let before = self.refused_knocks.keep(name, refusal_memo);
+            Refused { reason, wish: None, before }
+        })?;
+        let wish = KnockDetails::of(&verified);
+        let refusal_memo = RefusalMemo::of_proven(&verified, second);
+        let refused = |reason, before| Refused { reason, wish: Some(Box::new(wish)), before };
+        let admitted = match replay::admit(&self.replay, verified, now) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                let before = self.refused_knocks.keep(name, refusal_memo.because(reason));
+                return Err(refused(reason, before));
+            }
+        };
+        // It is used up: by its one-time key it is known as a repetition.
+        self.policy.authorize(admitted, now).map_err(|reason| refused(reason, Before::Never))
+    }
+
+    /// Third step: opens what was granted, unless CRLs that refuse it have come into force since. `open` is the
+    /// gate; while it is asked, no list comes into force and is acted upon. The refused are given back.
+    pub fn open<T>(
+        &self,
+        grants: Vec<(Grant, Timestamp)>,
+        open: impl FnOnce(Vec<Grant>) -> T,
+    ) -> (T, Vec<(Grant, Refused)>) {
+        self.revocation.open(|revocation| {
+            let (mut good, mut late) = (Vec::new(), Vec::new());
+            for (mut grant, received) in grants {
+                match grant.check_revocation(revocation, received) {
+                    Ok(()) => good.push(grant),
+                    Err(reason) => {
+                        let wish = Some(Box::new(KnockDetails::of_grant(&grant)));
+                        // It is used up, too.
+                        late.push((grant, Refused { reason, wish, before: Before::Never }));
+                    }
+                }
+            }
+            (open(good), late)
+        })
+    }
+
+    /// Lookups only: a captured datagram at line rate must not buy public-key operations.
+    fn check_repeat(&self, unveiled: &Unveiled, now: Timestamp) -> Result<DatagramId, Refused> {
+        if self.replay.has_admitted(unveiled.encapsulation()) {
+            return Err(Refusal::Repeated.into());
+        }
+        let name = self.refused_knocks.name(unveiled);
+        let again = self.refused_knocks.again(name, |refusal_memo| {
+            let second = self.refused_knocks.second(&self.revocation.load(), now);
+            self.verifier.refuses_again(refusal_memo, unveiled.source(), second, now)
+        });
+        match again {
+            Some((reason, before)) => Err(Refused { reason, wish: None, before }),
+            None => Ok(name),
+        }
+    }
+}
+
+/// A knock that opened nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refused {
+    /// Why.
+    pub reason: Refusal,
+    /// Who wanted what, if that was proven before the refusal: for the audit log.
+    pub wish: Option<Box<KnockDetails>>,
+    /// How often the same datagram was refused before.
+    pub before: Before,
+}
+
+impl From<Refusal> for Refused {
+    fn from(reason: Refusal) -> Self {
+        Self { reason, wish: None, before: Before::Never }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+/// What a verified knock was about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KnockDetails {
+    /// Which knock.
+    pub id: KnockId,
+    /// Who asked.
+    pub subject: Subject,
+    /// Whom to let in.
+    pub claim: AddressClaim,
+    /// To what; empty means all that the certificate allows.
+    pub services: Vec<Service>,
+}
+
+impl KnockDetails {
+    fn of_grant(grant: &Grant) -> Self {
+        Self {
+            id: grant.id(),
+            subject: grant.subject().clone(),
+            claim: grant.claim(),
+            services: grant.services().to_vec(),
+        }
+    }
+
+    fn of(knock: &VerifiedKnock) -> Self {
+        Self {
+            id: knock.id(),
+            subject: knock.subject().clone(),
+            claim: knock.claim(),
+            services: knock.services().to_vec(),
+        }
+    }
+}

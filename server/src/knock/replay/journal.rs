@@ -1,0 +1,262 @@
+//! Memory and files together: a knock is accepted once, also after `kill -9` and power loss.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use sknock_gate::Shares;
+use sknock_protocol::{Encapsulation, Timestamp};
+
+use super::journal_half;
+use super::journal_writer::{JournalFile, JournalWriter, PreviousFile, room};
+use super::memory::min_retained;
+use super::record::LENGTH;
+use super::recovery::{self, History};
+use super::shares::KnockOwner;
+use super::state_dir::{HORIZON, JOURNALS, LockError, StateDir};
+use super::state_in_force::LastInForce;
+use super::{BootId, Memory, Recorded, ReplayEntry, ReplayStore};
+use crate::sys::aside;
+
+/// Remembers used knocks in memory and in `stateDir`. Shared by all threads.
+///
+/// Dropped without [`Journal::close`], it is as after `kill -9`: complete in the same boot, in
+/// doubt after another.
+#[derive(Debug)]
+pub struct Journal {
+    memory: Memory,
+    /// Locked after a shard of the memory, never before one.
+    log: Mutex<JournalWriter>,
+}
+
+/// What the process that opens the folder knows of the time before.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// The current boot.
+    pub boot: BootId,
+    /// Which folder was in force last.
+    pub last_state: LastInForce,
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RecoveryReport {
+    /// Knocks stamped before this are refused, as they may have been admitted before.
+    ///
+    /// After a first start that is one window ahead, after a power loss up to a minute and a
+    /// window. Much later only if the clock was that late once; then either wait, or, with the
+    /// clock right, stop the server, empty `stateDir` and start it again.
+    pub admits_from: Timestamp,
+    /// Why.
+    pub history: History,
+}
+
+impl fmt::Display for RecoveryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: knocks with a timestamp before {} are refused",
+            self.admits_from, self.history
+        )
+    }
+}
+
+/// Why there is no replay memory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// Another process has the lock.
+    #[error("another sknockd uses {}. Stop it, or set another stateDir for this one", dir.display())]
+    Held {
+        /// The `stateDir`.
+        dir: PathBuf,
+    },
+    /// The folder or a file in it cannot be used.
+    #[error(
+        "cannot {doing} in {}: {source}. stateDir must exist, belong to the user of sknockd and \
+         have free space",
+        dir.display()
+    )]
+    Unusable {
+        /// The `stateDir`.
+        dir: PathBuf,
+        /// What was attempted.
+        doing: &'static str,
+        /// What came of it.
+        source: io::Error,
+    },
+}
+
+impl Journal {
+    /// Renames what is in the way of our files in `dir`, and says so in the log: then a start goes on
+    /// without it. To be called before the process gives up the right to rename folders.
+    ///
+    /// # Errors
+    /// If that is not possible.
+    pub fn clear_the_way(dir: &Path) -> io::Result<()> {
+        let mut files = JOURNALS.map(|name| (name, room(LARGEST_CAPACITY))).to_vec();
+        files.push((HORIZON, 1 << 20));
+        files.into_iter().try_for_each(|(name, largest)| aside::clear(&dir.join(name), largest))
+    }
+
+    /// Takes the folder `dir`, which must exist, and learns from it what was admitted before.
+    ///
+    /// The first time, this makes the files, with room for all that they will ever have: nothing after
+    /// that needs more of the disk. With a greater `capacity` they are made longer; if there is no room
+    /// for that, they stay as they are, and hold fewer knocks.
+    ///
+    /// `now` and `boot` are the current ones. `window` is how far a stamp may be from the time of
+    /// arrival, in either direction; about `capacity` knocks are remembered at a time.
+    pub fn open(
+        dir: &Path,
+        boot: &BootId,
+        now: Timestamp,
+        window: Duration,
+        capacity: usize,
+    ) -> Result<(Self, RecoveryReport), JournalError> {
+        let past = Past { boot: *boot, last_state: LastInForce::default() };
+        Self::open_after(dir, &past, now, window, capacity)
+    }
+
+    /// The same, for who knows which folder was in force last. If that is another one, knocks may have been
+    /// used since that nobody remembers here: then none is accepted that could be one of those. What this one
+    /// remembers stays known.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_after(
+        dir: &Path,
+        past: &Past,
+        now: Timestamp,
+        window: Duration,
+        capacity: usize,
+    ) -> Result<(Self, RecoveryReport), JournalError> {
+        let Past { boot, last_state } = past;
+        let unusable = |doing| {
+            let dir = dir.to_owned();
+            move |source| JournalError::Unusable { dir, doing, source }
+        };
+        let folder = StateDir::lock(dir).map_err(|reason| match reason {
+            LockError::Held => JournalError::Held { dir: dir.to_owned() },
+            LockError::Unusable(source) => unusable("take the lock")(source),
+        })?;
+        let journals = folder.journals().map_err(unusable("open the replay journal"))?;
+        let (slots, content) =
+            folder.horizon().map_err(unusable("create the file of the horizon"))?;
+        let horizon = recovery::horizon(&content, now, window);
+        // One that is in doubt is written again.
+        let synced = horizon.filter(|_| !content.doubtful).unwrap_or_default();
+
+        let [first, second] = journals.map(Option::unzip);
+        let extents = [&first.1, &second.1].map(|half| half.as_ref().map_or(0, extent));
+        let found = recovery::read([first.1, second.1]);
+        let current = found.current();
+        let start = recovery::start(found, horizon, *boot, now, window, min_retained(capacity));
+        let start = if last_state.is_another(folder.id().map_err(unusable("look"))?) {
+            start.superseded(now.after(window.max(last_state.ahead)))
+        } else {
+            start
+        };
+        let length = room(capacity.max(start.traces.len()));
+        let half = |place: usize, file| {
+            let made = folder.with_room(JOURNALS[place], file, length).and_then(|file| {
+                let extent = extents[place].min(file.length()?);
+                Ok(JournalFile { file, extent })
+            });
+            made.map_err(unusable("create the files of the replay journal"))
+        };
+        let halves = [half(0, first.0)?, half(1, second.0)?];
+        let former = PreviousFile { halves, current, slots, horizon: synced };
+        let log = JournalWriter::begin(folder, *boot, former, start.floor, &start.traces)
+            .map_err(unusable("write the replay journal"))?;
+        let admits_from = start.floor.after(Duration::from_millis(1));
+        let memory = Memory::restored(window, capacity, start.floor, start.traces);
+        let opened = RecoveryReport { admits_from, history: start.history };
+        Ok((Self { memory, log: Mutex::new(log) }, opened))
+    }
+
+    /// Gives no certificate and no network more than these shares of the capacity.
+    #[must_use]
+    pub fn sharing(self, shares: Shares) -> Self {
+        Self { memory: self.memory.sharing(shares), ..self }
+    }
+
+    /// Knocks stamped before this are refused unless they are known, as they may have been admitted
+    /// before. In the future only if the clock was ahead once, or just after
+    /// [`Journal::open`].
+    pub fn admits_from(&self) -> Timestamp {
+        self.memory.floor().after(Duration::from_millis(1))
+    }
+
+    /// Syncs everything, and marks the journal as complete for the next boot.
+    pub fn close(self) -> io::Result<()> {
+        // A poisoned log: a thread died while it wrote. Then there shall be no mark.
+        self.log.into_inner().map_err(|_| io::Error::other("a thread died while writing"))?.close()
+    }
+
+    /// Writes `trace` down; whether it could be written, and whether the journal is to be written anew.
+    fn write(&self, trace: &ReplayEntry) -> (bool, bool) {
+        let Ok(mut log) = self.log.lock() else { return (false, false) };
+        let written = log.append(trace);
+        if let Err(error) = &written {
+            tracing::error!(%error, "cannot write the replay journal: no knock is accepted");
+        }
+        (written.is_ok(), log.needs_compaction())
+    }
+
+    /// Writes the journal anew from memory, unless another thread just did.
+    fn compact(&self) {
+        let Some(frozen) = self.memory.freeze() else { return };
+        let Ok(mut log) = self.log.lock() else { return };
+        if !log.needs_compaction() {
+            return;
+        }
+        if let Err(error) = log.compact(frozen.floor(), frozen.traces()) {
+            tracing::warn!(%error, "cannot rewrite the replay journal. Trying again");
+        }
+    }
+}
+
+/// As many as `replayCapacity` may ever say: no journal is larger than for that.
+const LARGEST_CAPACITY: usize = 10_000_000;
+
+/// The bytes of a file that may be other than zeros.
+fn extent(half: &journal_half::JournalHalf) -> u64 {
+    half.extent * LENGTH as u64
+}
+
+impl ReplayStore for Journal {
+    fn has_admitted(&self, encapsulation: &Encapsulation) -> bool {
+        self.memory.has_admitted(encapsulation)
+    }
+
+    fn record(&self, trace: &ReplayEntry, now: Timestamp) -> Recorded {
+        self.record_by(trace, None, now)
+    }
+
+    fn record_of(&self, trace: &ReplayEntry, sender: &KnockOwner<'_>, now: Timestamp) -> Recorded {
+        self.record_by(trace, Some(sender), now)
+    }
+}
+
+impl Journal {
+    fn record_by(
+        &self,
+        trace: &ReplayEntry,
+        sender: Option<&KnockOwner<'_>>,
+        now: Timestamp,
+    ) -> Recorded {
+        let mut overgrown = false;
+        let used = self.memory.record_if(trace, sender, now, || {
+            let (written, grown) = self.write(trace);
+            overgrown = grown;
+            written
+        });
+        if overgrown {
+            self.compact();
+        }
+        used
+    }
+}

@@ -1,0 +1,174 @@
+//! The files of the replay memory: found, made and given their blocks; decides nothing.
+//!
+//! `stateDir/journal.0`, `journal.1` and `horizon`, all 0600. The folder itself is locked, so there is
+//! no lock file that somebody could delete.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use sknock_storage::{SlotContent, Slots, Stored, remove, sync_folder};
+
+use super::journal_half::{Beginning, JournalHalf};
+use super::record::LENGTH;
+use super::state_in_force::FolderId;
+
+/// The files of used knocks, which are written in turn.
+pub(super) const JOURNALS: [&str; 2] = ["journal.0", "journal.1"];
+/// The file of the largest stamp that may have been admitted.
+pub(super) const HORIZON: &str = "horizon";
+
+/// A slot of the horizon: as much as the largest block that a disk writes at one time.
+const SLOT: u64 = 4096;
+
+/// Read at one time. As many zeros behind the last record are looked at, at least: that shows a hole.
+const PIECE: usize = 1 << 20;
+
+/// The folder that is ours alone as long as this lives.
+#[derive(Debug)]
+pub(super) struct StateDir {
+    path: PathBuf,
+    lock: Flock<File>,
+}
+
+/// Why a folder is not ours.
+#[derive(Debug)]
+pub(super) enum LockError {
+    /// Another process holds it.
+    Held,
+    /// It cannot be opened.
+    Unusable(io::Error),
+}
+
+impl StateDir {
+    /// Locks `path`.
+    pub(super) fn lock(path: &Path) -> Result<Self, LockError> {
+        let handle = File::open(path).map_err(LockError::Unusable)?;
+        match Flock::lock(handle, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Self { path: path.to_owned(), lock }),
+            Err((_, Errno::EWOULDBLOCK)) => Err(LockError::Held),
+            Err((_, errno)) => Err(LockError::Unusable(errno.into())),
+        }
+    }
+
+    /// Which folder it is.
+    pub(super) fn id(&self) -> io::Result<FolderId> {
+        Ok(FolderId::from(&self.lock.metadata()?))
+    }
+
+    /// A file that may not be there.
+    fn find(&self, name: &str) -> io::Result<Option<Stored>> {
+        match Stored::open(&self.path.join(name)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The journal files as they are found, and what is in them. What cannot be read is torn.
+    pub(super) fn journals(&self) -> io::Result<[Option<(Stored, JournalHalf)>; 2]> {
+        let files = [self.find(JOURNALS[0])?, self.find(JOURNALS[1])?];
+        let generation = |file: &Option<Stored>| file.as_ref().and_then(generation);
+        let later = usize::from(generation(&files[1]) > generation(&files[0]));
+        let mut places = 0..;
+        Ok(files.map(|file| {
+            let former = places.next() != Some(later);
+            file.map(|file| {
+                let half = scan(&file, former).unwrap_or_else(|_| spoilt(&file));
+                (file, half)
+            })
+        }))
+    }
+
+    /// A file with blocks for `length` bytes at least: the one that was found, or a new one.
+    ///
+    /// # Errors
+    /// If a new one cannot be made so long; then there is none. One that was there is used as long as it
+    /// is.
+    pub(super) fn with_room(
+        &self,
+        name: &str,
+        found: Option<Stored>,
+        length: u64,
+    ) -> io::Result<Stored> {
+        let path = self.path.join(name);
+        if let Some(file) = found {
+            if let Err(error) = file.allocate(length) {
+                let has = file.length()?;
+                tracing::warn!(
+                    "{}: no space for {length} bytes: {error}. The file stays at {has} bytes and \
+                     holds fewer knocks than replayCapacity",
+                    path.display()
+                );
+            }
+            return Ok(file);
+        }
+        let file = Stored::create(&path, 0o600)?;
+        file.allocate(length).and_then(|()| file.sync()).or_else(|error| {
+            remove(&path)?;
+            Err(error)
+        })?;
+        Ok(file)
+    }
+
+    /// The slots of the horizon, and what is in them.
+    pub(super) fn horizon(&self) -> io::Result<(Slots, SlotContent)> {
+        let file = match self.find(HORIZON)? {
+            Some(file) => file,
+            None => self.with_room(HORIZON, None, 2 * SLOT)?,
+        };
+        let length = file.length()?;
+        if length < 2 * SLOT {
+            file.clear(length, 2 * SLOT)?;
+        }
+        Slots::read(file, SLOT)
+    }
+
+    /// Makes the names in the folder survive a power loss.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        sync_folder(&self.path)
+    }
+}
+
+/// Reads a journal file up to where nothing but zeros is.
+///
+/// Of a former one only what it takes to recognise and to clear it is kept.
+fn scan(file: &Stored, former: bool) -> io::Result<JournalHalf> {
+    let (mut half, mut offset) = (JournalHalf::default(), 0);
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = file.read_at(&mut piece, offset)?;
+        let piece = &piece[..read];
+        if piece.iter().all(|&byte| byte == 0) {
+            return Ok(half);
+        }
+        let (records, rest) = piece.as_chunks::<LENGTH>();
+        for record in records {
+            half.feed(record);
+            if former {
+                half.traces.clear();
+            }
+        }
+        // Less than a record at the end of the file: it has not got its length from us.
+        if rest.iter().any(|&byte| byte != 0) {
+            half.broken = true;
+            half.extent = half.fed + 1;
+        }
+        offset += read as u64;
+    }
+}
+
+/// The generation that is in the file's head, if that is whole.
+fn generation(file: &Stored) -> Option<u64> {
+    let mut head = [0; LENGTH];
+    file.read_at(&mut head, 0).ok()?;
+    Beginning::read(&head).generation()
+}
+
+/// A file that cannot be read.
+fn spoilt(file: &Stored) -> JournalHalf {
+    let extent = file.length().unwrap_or(0) / LENGTH as u64;
+    JournalHalf { head: Beginning::Torn, broken: true, extent, ..JournalHalf::default() }
+}

@@ -1,0 +1,154 @@
+//! What the network process may read once it is confined, and whether those names mean other files by
+//! now.
+//!
+//! Landlock grants files, not names: a file that was replaced, or that was not there at the start, stays
+//! refused for the whole life of the process. So the privileged process compares, and starts another
+//! network process when a name means something else (`supervisor/supervise/names.rs`).
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What the resolver of the C library and the TLS root store read. All of it is public, and any of it
+/// may be replaced while we run.
+const NAMES: [&str; 17] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/localtime",
+    "/etc/ld.so.cache",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+    // Whoever keeps resolv.conf here replaces it often: with the folder its files are granted.
+    "/run/systemd/resolve",
+    "/run/resolvconf",
+    "/usr/lib",
+    "/usr/lib64",
+];
+
+/// What is never replaced while the system runs; or links to what is above.
+const FIXED: [&str; 5] =
+    ["/lib", "/lib64", "/proc/sys/vm/overcommit_memory", "/sys/fs/cgroup", "/dev/urandom"];
+
+/// Names the root certificates instead of the system's own place.
+pub(crate) const CERTIFICATES: &str = "SSL_CERT_FILE";
+
+/// All that may be read.
+pub(crate) fn granted() -> impl Iterator<Item = PathBuf> {
+    named().chain(FIXED.map(PathBuf::from))
+}
+
+fn named() -> impl Iterator<Item = PathBuf> {
+    let certificates = std::env::var_os(CERTIFICATES).map(PathBuf::from);
+    NAMES.map(PathBuf::from).into_iter().chain(certificates)
+}
+
+/// What each name means at one time.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct PathMeanings(Vec<Option<Meaning>>);
+
+/// What a name leads to, through all symbolic links.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Meaning {
+    /// A folder: files in it may come and go.
+    Folder { device: u64, inode: u64 },
+    /// A file in one of those folders, which are granted with all that is in them.
+    Within(PathBuf),
+    /// Any other file. Some are read once only, so writing to one counts too.
+    File { device: u64, inode: u64, changed: (i64, i64), size: u64 },
+}
+
+impl PathMeanings {
+    /// Looks at all names, and at `more` that are read at the start. What cannot be looked at counts as
+    /// not there.
+    pub(crate) fn look<'a>(more: impl IntoIterator<Item = &'a Path>) -> Self {
+        let names: Vec<PathBuf> = named().collect();
+        let folders: Vec<PathBuf> = names
+            .iter()
+            .filter_map(|name| fs::canonicalize(name).ok())
+            .filter(|place| place.is_dir())
+            .collect();
+        let granted = names.iter().map(|name| meaning(name, &folders));
+        // Their content was read before the confinement: that they lie in a granted folder is no help.
+        let read = more.into_iter().map(|name| meaning(name, &[]));
+        Self(granted.chain(read).collect())
+    }
+}
+
+fn meaning(name: &Path, folders: &[PathBuf]) -> Option<Meaning> {
+    let place = fs::canonicalize(name).ok()?;
+    let metadata = fs::metadata(&place).ok()?;
+    let (device, inode) = (metadata.dev(), metadata.ino());
+    if metadata.is_dir() {
+        return Some(Meaning::Folder { device, inode });
+    }
+    if let Some(folder) = folders.iter().find(|folder| place.starts_with(folder)) {
+        return Some(Meaning::Within(folder.clone()));
+    }
+    let changed = (metadata.mtime(), metadata.mtime_nsec());
+    Some(Meaning::File { device, inode, changed, size: metadata.len() })
+}
+
+/// What of the environment concerns name resolution and TLS.
+pub(crate) fn concerns(name: &OsStr) -> bool {
+    name == CERTIFICATES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(name: &Path) -> PathMeanings {
+        PathMeanings::look([name])
+    }
+
+    #[test]
+    fn replacing_writing_removing_and_linking_elsewhere_are_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let [name, other] = ["name", "other"].map(|name| folder.path().join(name));
+        let mut before = of(&name);
+        let mut changes = |what: &str| {
+            let now = of(&name);
+            assert_ne!(now, before, "{what}");
+            assert_eq!(now, of(&name), "{what}: seen once");
+            before = now;
+        };
+        fs::write(&name, "a").unwrap();
+        changes("it appears");
+        fs::write(&other, "a").unwrap();
+        fs::rename(&other, &name).unwrap();
+        changes("it is replaced");
+        fs::write(&name, "longer").unwrap();
+        changes("it is written to");
+        fs::remove_file(&name).unwrap();
+        changes("it is removed");
+        for target in ["one", "two"] {
+            fs::write(folder.path().join(target), target).unwrap();
+            let _ = fs::remove_file(&name);
+            std::os::unix::fs::symlink(target, &name).unwrap();
+            changes("it links elsewhere");
+        }
+    }
+
+    #[test]
+    fn what_changes_in_a_folder_that_is_granted_is_none_of_our_business() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = fs::canonicalize(folder.path()).unwrap();
+        let (file, link) = (place.join("file"), place.join("link"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        fs::write(&file, "a").unwrap();
+        let seen = |name: &Path| meaning(name, std::slice::from_ref(&place));
+        let before = seen(&link);
+        assert_eq!(before, Some(Meaning::Within(place.clone())));
+        fs::write(place.join("new"), "longer").unwrap();
+        fs::rename(place.join("new"), &file).unwrap();
+        assert_eq!(seen(&link), before);
+    }
+}

@@ -1,0 +1,169 @@
+//! Knock ports that have another use, too. Nothing is let in by that: knocks are refused at their port,
+//! and answers leave no flow. So none of it is an error; the clients of the original knock at random
+//! ports of a wide range, in which there may be any service.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use sknock_protocol::{Service, Transport};
+
+use crate::config::finding::Finding;
+use crate::config::{FirewallPolicy, Intake, Settings};
+
+/// More are not told.
+const MAX_LISTED: usize = 5;
+
+/// Adds what is to be told, of ports that are protected and of ports that programs listen at.
+pub(crate) fn examine(settings: &Settings, listening: &BTreeSet<u16>, findings: &mut Vec<Finding>) {
+    findings.extend(protected(settings));
+    if settings.knocks.intake == Intake::Nflog {
+        findings.extend(taken(settings, listening));
+        findings.extend(shared(settings, listening));
+    }
+}
+
+/// A range, and a protected service in it. A single port is for knocks alone, protected or not.
+fn protected(settings: &Settings) -> Option<Finding> {
+    let ranges = settings.knocks.ports.iter().filter(|ports| ports.width() > 1);
+    let overlap = |ports: &Service| {
+        let ours = settings.firewall.protected.iter();
+        let ours = ours.filter(|service| service.transport() == Transport::Udp);
+        ours.filter(|service| service.first() <= ports.last() && ports.first() <= service.last())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let services: BTreeSet<String> = ranges.flat_map(overlap).collect();
+    let closes = settings.firewall.policy != FirewallPolicy::None;
+    (closes && !services.is_empty()).then(|| {
+        let services: Vec<String> = services.into_iter().take(MAX_LISTED).collect();
+        Finding::warning(
+            format!(
+                "knockPort: a range contains protected ports ({}): datagrams to them with the \
+                 length of a knock are evaluated as knocks, and answers to knocks come from them",
+                services.join(", ")
+            ),
+            "Use ranges without them, or a single port. This grants no access",
+        )
+    })
+}
+
+/// Single ports: whoever listens there hears nobody.
+fn taken(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
+    let single = settings.knocks.ports.iter().filter(|ports| ports.width() == 1);
+    let taken = told(single, listening)?;
+    Some(Finding::warning(
+        format!(
+            "knockPort: a program listens at {taken}: it may receive knocks, and sknockd may \
+                 receive its datagrams"
+        ),
+        "Stop it (`ss -lunp` shows the program), or use another knock port",
+    ))
+}
+
+/// Ranges: services may be in there.
+fn shared(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
+    let ranges = settings.knocks.ports.iter().filter(|ports| ports.width() > 1);
+    let shared = told(ranges, listening)?;
+    Some(Finding::note(
+        format!(
+            "knockPort: programs listen at {shared}: datagrams to them with the length of a \
+             knock are also evaluated as knocks"
+        ),
+        "Use ranges without them if that costs too much",
+    ))
+}
+
+fn told<'a>(ports: impl Iterator<Item = &'a Service>, listening: &BTreeSet<u16>) -> Option<String> {
+    let taken = ports.flat_map(|ports| listening.range(ports.first()..=ports.last()));
+    let taken: BTreeSet<u16> = taken.copied().collect();
+    let more = taken.len().saturating_sub(MAX_LISTED);
+    let names: Vec<String> =
+        taken.iter().take(MAX_LISTED).map(|port| format!("udp/{port}")).collect();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!names.is_empty()).then(|| names.join(", ") + &more)
+}
+
+/// The UDP ports that programs of this network namespace listen at, for other hosts. Where `/proc`
+/// cannot be read: none.
+pub(crate) fn listening() -> BTreeSet<u16> {
+    let files = ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"];
+    let tables = files.map(|file| fs::read_to_string(file).unwrap_or_default());
+    tables.iter().flat_map(|table| listed(table)).collect()
+}
+
+/// Of the kernel's list: sockets that have no peer, and are not for loopback only.
+fn listed(table: &str) -> impl Iterator<Item = u16> + '_ {
+    table.lines().skip(1).filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (local, remote) = (words.next()?, words.next()?);
+        let (address, port) = local.split_once(':')?;
+        let (_, remote_port) = remote.split_once(':')?;
+        // Addresses are words of four bytes, the lowest first on most machines.
+        let loopback = address.len() == 8 && (address.ends_with("7F") || address.starts_with("7F"))
+            || address == "00000000000000000000000001000000"
+            || address == "00000000000000000000000000000001";
+        let port = u16::from_str_radix(port, 16).ok()?;
+        (remote_port == "0000" && !loopback).then_some(port)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{examine, listed};
+    use crate::config;
+    use crate::config::finding::{Finding, Severity};
+
+    fn judged(lines: &str, listening: &[u16]) -> Vec<Finding> {
+        let none = std::iter::empty();
+        let text = format!("[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n{lines}\n");
+        let settings = config::parse(&text, Path::new("/x.ini"), none).unwrap();
+        let mut findings = Vec::new();
+        examine(&settings, &listening.iter().copied().collect(), &mut findings);
+        findings
+    }
+
+    #[test]
+    fn a_range_with_a_protected_port_in_it_is_a_warning_and_a_single_port_is_none() {
+        let range = "knockPort = 10000-60000\nprotectedPorts = tcp/22, udp/51820";
+        let [found] = &*judged(range, &[]) else { panic!() };
+        assert_eq!(found.severity, Severity::Warning);
+        assert!(found.what.contains("contains protected ports (udp/51820):"), "{found:?}");
+        for fine in [
+            "knockPort = 62344\nprotectedPorts = udp/62344",
+            "knockPort = 10000-60000\nprotectedPorts = tcp/51820, udp/53",
+            "knockPort = 10000-60000",
+        ] {
+            assert_eq!(judged(fine, &[]), [], "{fine}");
+        }
+    }
+
+    #[test]
+    fn who_listens_at_a_knock_port_is_told() {
+        let [single] = &*judged("knockPort = 62344", &[53, 62344]) else { panic!() };
+        assert_eq!(single.severity, Severity::Warning);
+        assert!(single.what.contains("listens at udp/62344:"), "{single:?}");
+        let many = [53, 10_001, 10_002, 10_003, 10_004, 10_005, 10_006];
+        let [range] = &*judged("knockPort = 10000-60000", &many) else { panic!() };
+        assert_eq!(range.severity, Severity::Note);
+        assert!(range.what.contains("udp/10001, udp/10002"), "{range:?}");
+        assert!(range.what.contains("udp/10005 and 1 more:"), "{range:?}");
+        // A socket is bound by sknockd itself.
+        assert_eq!(judged("knockPort = 62344\nintake = socket", &[62344]), []);
+    }
+
+    #[test]
+    fn sockets_for_everybody_are_listed_and_no_others() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+ 1: 00000000:CA6C 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
+ 2: 0100007F:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
+ 3: 0201A8C0:9C40 0101A8C0:0035 01 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
+ 4: 00000000000000000000000000000000:0202 00000000000000000000000000000000:0000 07 0:0
+ 5: 00000000000000000000000001000000:0203 00000000000000000000000000000000:0000 07 0:0
+ 6: odd";
+        assert_eq!(listed(table).collect::<Vec<_>>(), [51820, 514]);
+        assert_eq!(listed("").count(), 0);
+    }
+}
