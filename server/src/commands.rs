@@ -4,7 +4,6 @@ pub(crate) mod arguments;
 pub mod check;
 pub mod explain;
 pub mod grants;
-pub(crate) mod misread;
 
 use std::env;
 use std::io::{self, Write};
@@ -24,15 +23,15 @@ use crate::control::client;
 use crate::control::messages::{ConfigInForce, ControlResponse};
 use crate::sys::capabilities::require_net_admin;
 use crate::sys::clock;
+use crate::sys::exit::told;
 use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
-use crate::sys::print::told;
 use crate::{network, supervisor};
 
 /// Runs the command that the command line names, to its exit code.
 pub fn main() -> ExitCode {
     block_file_size_signal();
     let arguments = Arguments::try_parse();
-    match arguments.unwrap_or_else(|error| misread::told(error).exit()).command {
+    match arguments.unwrap_or_else(|error| self::arguments::told(error).exit()).command {
         ServerCommand::Run { config, trial } => supervisor::run(&config.path, trial.span),
         ServerCommand::Confirm => match client::confirm() {
             Ok(()) => done("confirmed; the new rules stay"),

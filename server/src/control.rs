@@ -8,16 +8,11 @@
 //! ```
 
 pub mod client;
-mod closed;
+pub mod grants;
 pub mod lines;
 pub mod messages;
-pub mod mistake;
 mod peer;
 pub(crate) mod socket;
-mod trial;
-
-pub use self::closed::Closed;
-pub use self::trial::{MAX_LENGTH, span};
 
 /// The extension of the socket's name.
 pub(crate) const SOCKET: &str = "control";

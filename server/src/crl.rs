@@ -105,7 +105,7 @@ impl Refresh {
         let (digest, mark) = (list.issuer().digest(), list.mark());
         if list.has_begun(now).is_ok() && self.marks.get(&digest).is_none_or(|known| *known < mark)
         {
-            gate.report(list.issuer(), &mark)?;
+            gate.report(&mark_record::report(&digest, &mark))?;
             self.marks.insert(digest, mark);
         }
         Ok(())

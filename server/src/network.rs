@@ -6,12 +6,10 @@
 //! ```
 
 mod attempt;
-mod files;
 pub mod handover;
 mod inherited;
 mod inputs;
-mod link;
-pub mod messages;
+pub mod link;
 pub(crate) mod readable;
 mod replay_grace;
 mod sandbox;
@@ -32,16 +30,17 @@ pub use self::attempt::attempt;
 use self::handover::Handover;
 use self::inherited::Inherited;
 use self::inputs::ProcessInputs;
+use self::link::NetworkReport;
 use self::link::Orders;
-use self::messages::NetworkReport;
 use self::serve::Ready;
 use crate::config::Settings;
 use crate::config::keys;
 use crate::crl::mark_record;
 use crate::crl::{self, MAX_LIST, Refresh, Timeouts};
+use crate::knock::replay::state_dir;
 use crate::knock::replay::{Journal, Past};
 use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
-use crate::sys::{aside, clock, log};
+use crate::sys::{clock, log};
 
 /// Lives the life of the network process, from the handover in descriptor `number` to its end.
 pub fn run(number: RawFd) -> ExitCode {
@@ -130,7 +129,7 @@ fn clear_the_way(settings: &Settings) -> Result<(), ExitError> {
         }
         Journal::clear_the_way(state)?;
         match &settings.revocation.saved {
-            Some(list) => aside::clear_whosoever(list, 4 * MAX_LIST),
+            Some(list) => state_dir::clear_whosoever(list, 4 * MAX_LIST),
             None => Ok(()),
         }
     };

@@ -46,9 +46,9 @@ use crate::config::Settings;
 use crate::config::finding::Finding;
 use crate::control::socket::ControlSocket;
 use crate::sys::capabilities::require_net_admin;
+use crate::sys::exit::told;
 use crate::sys::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
 use crate::sys::log;
-use crate::sys::print::told;
 
 /// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.
 pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {

@@ -1,7 +1,6 @@
 //! What the operating system gives or takes, apart from sockets: log lines, time, capabilities, notification of systemd,
 //! exit codes. Nothing here knows of knocks; every other module may use it.
 
-pub(crate) mod aside;
 pub mod capabilities;
 pub mod clock;
 pub mod exit;
@@ -9,4 +8,3 @@ pub(crate) mod local_ports;
 pub mod log;
 pub mod notify;
 pub(crate) mod plain_text;
-pub mod print;

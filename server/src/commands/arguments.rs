@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 use sknock_gate::OwnerName;
 use sknock_protocol::Timestamp;
 
-use super::grants;
-use crate::control;
+use crate::control::grants::GrantFilter;
+use crate::control::messages::{self, MAX_LENGTH};
 
 /// Protects ports with nftables and grants access to clients that send a signed knock.
 #[derive(Debug, Parser)]
@@ -127,7 +128,7 @@ pub(crate) struct GrantArguments {
     all: bool,
 }
 
-impl From<GrantArguments> for grants::GrantFilter {
+impl From<GrantArguments> for GrantFilter {
     fn from(which: GrantArguments) -> Self {
         let GrantArguments { knock, serial, name, address, all: _ } = which;
         Self { knock, serial, name, address }
@@ -159,8 +160,8 @@ fn digits(text: &str) -> Result<String, String> {
 }
 
 fn span(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().and_then(control::span);
-    seconds.ok_or_else(|| format!("write whole seconds, 1 to {}", control::MAX_LENGTH))
+    let seconds = text.parse().ok().and_then(messages::span);
+    seconds.ok_or_else(|| format!("write whole seconds, 1 to {MAX_LENGTH}"))
 }
 
 fn timestamp(text: &str) -> Result<Timestamp, String> {
@@ -193,6 +194,62 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     match address.ip().to_canonical() {
         ip if ip == address.ip() => Ok(address),
         v4 => Err(format!("an IPv6 packet from there is no knock; if you mean IPv4, write {v4}")),
+    }
+}
+
+/// What to write instead, or clap's own words.
+pub(crate) fn told(error: clap::Error) -> clap::Error {
+    let words: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let instead = match error.kind() {
+        ErrorKind::InvalidSubcommand => text(ContextKind::InvalidSubcommand).and_then(command),
+        ErrorKind::UnknownArgument => {
+            text(ContextKind::InvalidArg).and_then(|wrong| argument(wrong, &words))
+        }
+        _ => None,
+    };
+    instead.map_or(error, |told| clap::Error::raw(ErrorKind::UnknownArgument, told + "\n"))
+}
+
+/// What others call their commands.
+fn command(word: &str) -> Option<String> {
+    Some(match word {
+        "start" | "stop" | "restart" => {
+            format!(
+                "{word:?} is not a command. Write: systemctl {word} sknockd, or without \
+                     systemd: sknockd run"
+            )
+        }
+        "status" => "\"status\" is not a command. `systemctl status sknockd` shows whether it \
+                     runs, `sknockd grants` lists the active grants"
+            .into(),
+        "test" | "verify" | "configtest" | "-t" => {
+            format!("{word:?} is not a command. Write: sknockd check")
+        }
+        _ => return None,
+    })
+}
+
+fn argument(wrong: &str, words: &[String]) -> Option<String> {
+    if ["-c", "--config"].contains(&wrong) {
+        return Some("write --config FILE after the command: sknockd check --config FILE".into());
+    }
+    if wrong.starts_with('-') {
+        return None;
+    }
+    match words.get(1)?.as_str() {
+        command @ ("run" | "check") => {
+            Some(format!("a file needs its option: sknockd {command} --config {wrong}"))
+        }
+        "close" => {
+            let option = if wrong.parse::<IpAddr>().is_ok() { "address" } else { "name" };
+            Some(format!("close needs a criterion: sknockd close --{option} {wrong}"))
+        }
+        _ => None,
     }
 }
 

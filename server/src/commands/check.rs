@@ -131,7 +131,9 @@ pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Timestamp) -
     if let Some(settings) = settled(loaded) {
         let found = examine(settings, &ConfiguredFiles::look(settings), host, now);
         let found = found.into_iter().filter(|finding| !unknown.explains(finding));
-        findings.extend(found.map(|finding| finding.located(settings)));
+        findings.extend(
+            found.map(|finding| Finding { what: settings.located(finding.what), ..finding }),
+        );
         facts = summary::gather(settings, &unknown);
     }
     unit_user::examine(host, &mut findings);

@@ -24,9 +24,9 @@ use crate::knock::policy::{Grant, Policy};
 use crate::knock::refused_knocks::RefusedKnocks;
 use crate::knock::replay::Memory;
 use crate::supervisor::marks;
+use crate::sys::exit::told;
 use crate::sys::exit::{CONFIGURATION, FAILURE};
 use crate::sys::plain_text;
-use crate::sys::print::told;
 
 /// What came of one datagram: one line of JSON.
 #[derive(Debug, Serialize)]

@@ -5,30 +5,13 @@
 //! terminates their connections. Grants that it does not know, and without a server all, are closed in the kernel.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use nix::errno::Errno;
-use serde::{Deserialize, Serialize};
-use sknock_gate::{Change, Firewall, FirewallError, GrantElement, GrantKey, GrantLabel, OwnerName};
-use sknock_types::hex;
+use sknock_gate::{Change, Firewall, FirewallError, GrantElement, GrantKey};
 
-use crate::control::Closed;
 use crate::control::client::{ControlError, ask};
-use crate::control::messages::{ControlRequest, ControlResponse, ListedGrant};
-
-/// Which grants: those that all of it is true of.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct GrantFilter {
-    /// The beginning of the knock's id: 16 hexadecimal digits.
-    pub knock: Option<String>,
-    /// The certificate's serial number, in hexadecimal digits.
-    pub serial: Option<String>,
-    /// What the certificate calls its owner.
-    pub name: Option<String>,
-    /// From where.
-    pub address: Option<IpAddr>,
-}
+use crate::control::grants::{Closed, GrantFilter, ListedGrant};
+use crate::control::messages::{ControlRequest, ControlResponse};
 
 /// Active grants, as text or JSON.
 #[derive(Clone, Debug)]
@@ -54,30 +37,6 @@ pub enum GrantsError {
     Firewall(FirewallError),
     /// This user may not read the table, and the server did not answer.
     Control(ControlError),
-}
-
-impl GrantFilter {
-    /// Whether all of it is true of a grant with this label to this address.
-    pub(crate) fn is_true_of(&self, label: &GrantLabel, from: IpAddr) -> bool {
-        let all = [
-            self.knock.as_ref().is_none_or(|knock| same(knock, &hex(&label.knock))),
-            self.serial.as_ref().is_none_or(|serial| same(serial, &label.cert.serial_text())),
-            // As it stands on a door: cut and cleaned.
-            self.name.as_ref().is_none_or(|name| {
-                GrantLabel { name: OwnerName::truncated(name), ..*label }.comment()
-                    == label.comment()
-            }),
-            self.address.is_none_or(|address| address.to_canonical() == from),
-        ];
-        all.into_iter().all(|one| one)
-    }
-}
-
-/// Hexadecimal digits, whatever their case, colons and leading zeros. No digits of ours are no number.
-fn same(wanted: &str, ours: &str) -> bool {
-    let digits: String = wanted.chars().filter(|c| *c != ':').collect();
-    !ours.is_empty()
-        && digits.trim_start_matches('0').eq_ignore_ascii_case(ours.trim_start_matches('0'))
 }
 
 /// What is open, the first to end first.

@@ -7,10 +7,10 @@ use sknock_protocol::{Service, service};
 
 use super::reader::SettingsReader;
 use super::schema;
-use super::settings::AllowDeny;
+use super::words::AllowDeny;
 use super::{
     FirewallPolicy, FirewallSettings, GrantSettings, KeySettings, KnockSettings, PasswordSource,
-    ProcessSettings, RevocationSettings, Settings, intake, protocols,
+    ProcessSettings, RevocationSettings, Settings, intake,
 };
 
 /// Where fetched lists are saved, in the state folder.
@@ -145,12 +145,12 @@ fn grants(read: &mut SettingsReader<'_>) -> GrantSettings {
 
 fn knocks(read: &mut SettingsReader<'_>) -> KnockSettings {
     let seconds = read.number(&schema::TIMESTAMP_THRESHOLD);
-    let protocols = protocols::protocols(read);
+    let protocols = intake::protocols(read);
     let (ports, intake) = (intake::ports(read), read.word(&schema::INTAKE));
     intake::warn(read, intake, &ports, &protocols);
     KnockSettings {
         ports,
-        original: protocols::original(read, &protocols),
+        original: intake::original(read, &protocols),
         protocols,
         intake,
         group: read.number(&schema::NFLOG_GROUP),

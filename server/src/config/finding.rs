@@ -5,7 +5,24 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Note, Settings};
+/// Something in a usable configuration that its administrator should know.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Note {
+    /// As in [`Problem::place`](super::Problem::place).
+    pub place: String,
+    /// What was noticed.
+    pub what: String,
+    /// What to do about it, where anything can be done.
+    pub remedy: String,
+    /// Whether it weakens security or may lock somebody out.
+    pub warning: bool,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}. {}", self.place, self.what, self.remedy)
+    }
+}
 
 /// How bad it is. The worst comes first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -51,11 +68,6 @@ impl Finding {
 
     pub(crate) fn note(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { severity: Severity::Note, what: what.into(), remedy: remedy.into() }
-    }
-
-    /// The same, after the place where the key was set that it is about.
-    pub(crate) fn located(self, settings: &Settings) -> Self {
-        Self { what: settings.located(self.what), ..self }
     }
 }
 

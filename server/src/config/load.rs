@@ -8,9 +8,8 @@ use std::path::{self, Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{
-    CREDENTIAL, ConfigKey, Note, PasswordSource, Problem, Problems, Settings, ValueKind, draft,
-};
+use super::finding::Note;
+use super::{CREDENTIAL, ConfigKey, PasswordSource, Problem, Problems, Settings, ValueKind, draft};
 
 /// Far beyond any real configuration; whatever is longer is another file.
 const MAX_CONFIG_FILE: u64 = 1 << 20;

@@ -1,10 +1,10 @@
-//! What is wrong with a configuration, and what is merely worth knowing. Never quotes a password.
+//! What is wrong with a configuration. Never quotes a password.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::Settings;
+use super::settings::Settings;
 
 /// One reason why a configuration cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -106,24 +106,5 @@ impl fmt::Display for Problems {
             write!(f, "{problem}")?;
         }
         Ok(())
-    }
-}
-
-/// Something in a usable configuration that its administrator should know.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Note {
-    /// As in [`Problem::place`].
-    pub place: String,
-    /// What was noticed.
-    pub what: String,
-    /// What to do about it, where anything can be done.
-    pub remedy: String,
-    /// Whether it weakens security or may lock somebody out.
-    pub warning: bool,
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}. {}", self.place, self.what, self.remedy)
     }
 }

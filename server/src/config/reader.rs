@@ -13,8 +13,9 @@ use serde::de::value::Error as WordError;
 use sknock_protocol::{Misspelt, Service, service};
 use zeroize::Zeroizing;
 
+use super::finding::Note;
 use super::ini::ConfigEntry;
-use super::{ConfigKey, Note, Password, Problem, ValueKind, schema};
+use super::{ConfigKey, Password, Problem, ValueKind, schema};
 
 /// As many revocation lists as anyone will fetch; bounds the work of a refresh.
 const MOST_URLS: usize = 16;

@@ -2,14 +2,18 @@
 //! own. Everything in it is within its bounds and every path is absolute.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sknock_gate::Shares;
 use sknock_protocol::{Service, v1};
+use zeroize::Zeroizing;
 
-use super::{Note, PasswordSource, services};
+use super::finding::Note;
+use super::words::{AcceptedProtocol, FirewallPolicy, Intake, OnExit, OnRevoke};
+use crate::sys::log::LogFormat;
 
 /// A configuration without problems. Only [`Settings::load`] and [`parse`](super::parse) make one.
 ///
@@ -196,90 +200,63 @@ pub struct ProcessSettings {
     pub log: LogFormat,
 }
 
-/// What becomes of packets that nobody knocked for.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FirewallPolicy {
-    /// Nothing: another firewall denies, and ours only counts.
+/// The name under which systemd hands over the password (`LoadCredential=`), a file in
+/// `$CREDENTIALS_DIRECTORY`.
+pub const CREDENTIAL: &str = "sknock-pfx-password";
+
+/// A password in memory: wiped when dropped, never printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Takes over what was read elsewhere.
+    pub fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// What to open the file with.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+/// Where to get the password.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum PasswordSource {
+    /// It stands in the configuration.
+    Inline(Password),
+    /// It is the content of this file, but for one line end at its end.
+    File(PathBuf),
+    /// None was given: the empty password.
+    #[default]
     None,
-    /// A reset or "port unreachable", as from a port where nobody listens.
-    #[default]
-    Reject,
-    /// Silence.
-    Drop,
 }
 
-/// What a stopped server leaves behind.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnExit {
-    /// Protection stays.
-    #[default]
-    Closed,
-    /// The host is as if the server had never run.
-    Open,
-}
+/// Services in serialised settings, written as everywhere: `tcp/22`.
+mod services {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use sknock_protocol::Service;
 
-/// What becomes of connections of a certificate that is revoked.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnRevoke {
-    /// They end.
-    #[default]
-    Cut,
-    /// They go on.
-    Close,
-}
+    pub(super) fn serialize<S: Serializer>(
+        list: &[Service],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(list.iter().map(ToString::to_string))
+    }
 
-/// A dialect of knocks.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AcceptedProtocol {
-    /// Protocol v1, of the original sKnock 1.0.
-    V1,
-    /// Protocol v2.
-    #[default]
-    V2,
-}
-
-/// How knocks are received.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Intake {
-    /// By copies from the kernel; no port is bound.
-    #[default]
-    Nflog,
-    /// By a bound UDP socket.
-    Socket,
-}
-
-/// For whom the log is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// People.
-    #[default]
-    Text,
-    /// Programs.
-    Json,
-}
-
-/// A switch as written in the file.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum YesNo {
-    Yes,
-    #[default]
-    No,
-}
-
-/// A permission as written in the file.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum AllowDeny {
-    Allow,
-    #[default]
-    Deny,
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Service>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    }
 }
 
 #[cfg(test)]

@@ -5,15 +5,13 @@
 //! {"version":1,"answer":{"on_trial":{"seconds_left":60,...}}}
 //! ```
 
-use std::net::IpAddr;
+use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sknock_gate::{GrantElement, GrantKey, Transport};
-use sknock_types::hex;
 
-use super::Closed;
-use super::mistake::Mistake;
-use crate::commands::grants::GrantFilter;
+use super::GROUP;
+use super::grants::{Closed, GrantFilter, ListedGrant, ListedKey};
 
 /// The version of these messages. Another one is answered with [`Mistake::UnknownVersion`].
 pub const VERSION: u32 = 1;
@@ -29,7 +27,7 @@ pub enum ControlRequest {
         /// On trial for this number of seconds, 1 to 3600.
         confirm_seconds: Option<u16>,
     },
-    /// List the active grants, in pages of [`PAGE`].
+    /// List the active grants, in pages of [`PAGE`](super::grants::PAGE).
     Grants {
         /// The last one of the page before; nothing: from the first.
         after: Option<ListedKey>,
@@ -70,7 +68,7 @@ pub enum ControlResponse {
     },
     /// A page of the active grants, in the order of their keys.
     Grants {
-        /// At most [`PAGE`].
+        /// At most [`PAGE`](super::grants::PAGE).
         open: Vec<ListedGrant>,
         /// Whether there are more behind the last of these.
         more: bool,
@@ -94,43 +92,6 @@ pub struct ConfigInForce {
     /// What it protects, in short.
     pub protection: String,
 }
-
-/// What identifies a grant: one address, one port.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListedKey {
-    /// The client.
-    pub address: IpAddr,
-    /// `tcp/22`.
-    pub service: String,
-    /// Whether the first connection uses it up.
-    pub single_use: bool,
-}
-
-/// An active grant.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListedGrant {
-    /// `tcp/22`.
-    pub service: String,
-    /// From where.
-    pub address: IpAddr,
-    /// The remaining time; nothing: without end, as an administrator added it.
-    pub seconds: Option<u64>,
-    /// Whether the first connection uses it up.
-    pub single_use: bool,
-    /// What the certificate calls its owner.
-    pub name: String,
-    /// The beginning of the hash of its issuer, in hexadecimal digits.
-    pub issuer: String,
-    /// Its serial number, in hexadecimal digits.
-    pub serial: String,
-    /// The knock's id, in hexadecimal digits.
-    pub knock: String,
-}
-
-/// The most grants in one page: at most 700 bytes each.
-pub const PAGE: usize = 64;
 
 /// The most reasons in one answer.
 const MAX_REASONS: usize = 50;
@@ -208,38 +169,65 @@ fn written(line: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-impl From<&GrantElement> for ListedGrant {
-    fn from(element: &GrantElement) -> Self {
-        let GrantElement { grant_key, remaining, label } = element;
-        Self {
-            service: format!("{}/{}", grant_key.transport, grant_key.port),
-            address: grant_key.address,
-            seconds: (*remaining != std::time::Duration::MAX).then_some(remaining.as_secs()),
-            single_use: grant_key.single_use,
-            name: label.name.to_string(),
-            issuer: hex(&label.cert.issuer),
-            serial: label.cert.serial_text(),
-            knock: hex(&label.knock),
+/// Why a request was refused.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Mistake {
+    /// Another version of these messages.
+    UnknownVersion {
+        /// The version of the request.
+        requested: u64,
+        /// The only version of this server.
+        supported: u32,
+    },
+    /// Not JSON, or no request.
+    Malformed {
+        /// Where, and what.
+        why: String,
+    },
+    /// Longer than this many bytes; the connection ends.
+    TooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many connections, of this user or in total; this one ends.
+    TooManyConnections,
+    /// This process may not use the socket; the connection ends.
+    NotAllowed,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownVersion { requested, supported } => write!(
+                f,
+                "this program uses version {requested} of the control socket, the running server \
+                 version {supported}. Restart the server after an upgrade"
+            ),
+            Self::Malformed { why } => write!(f, "the server refused the request: {why}"),
+            Self::TooLong { limit } => {
+                write!(f, "the server refused the request: it has more than {limit} bytes")
+            }
+            Self::TooManyConnections => {
+                f.write_str("too many connections to the control socket. Try again")
+            }
+            Self::NotAllowed => write!(
+                f,
+                "not allowed: only root, the user of sknockd and members of the group {GROUP} can do this. \
+                 Run this as root"
+            ),
         }
     }
 }
 
-impl ListedGrant {
-    /// What identifies it.
-    pub fn key(&self) -> ListedKey {
-        let Self { service, address, single_use, .. } = self;
-        ListedKey { address: *address, service: service.clone(), single_use: *single_use }
-    }
-}
+/// The longest trial, in seconds: an hour. An administrator who has not confirmed by then has left, or is locked out.
+pub const MAX_LENGTH: u16 = 3600;
 
-impl ListedKey {
-    /// As the gate has it; nothing if there is no such service.
-    pub fn grant_key(&self) -> Option<GrantKey> {
-        let (transport, port) = self.service.split_once('/')?;
-        let transport = Transport::from_name(transport)?;
-        let Self { address, single_use, .. } = *self;
-        Some(GrantKey { address, transport, port: port.parse().ok()?, single_use })
-    }
+/// This number of seconds, if a trial may last so long: 1 to [`MAX_LENGTH`].
+pub fn span(seconds: i64) -> Option<Duration> {
+    let seconds =
+        u16::try_from(seconds).ok().filter(|seconds| (1..=MAX_LENGTH).contains(seconds))?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 #[cfg(test)]
@@ -318,5 +306,14 @@ mod tests {
         }
         let deep = [vec![b'['; 60_000], vec![b']'; 60_000]].concat();
         assert!(matches!(ControlRequest::read(&deep), Err(Mistake::Malformed { .. })));
+    }
+
+    #[test]
+    fn a_trial_lasts_a_second_to_an_hour() {
+        assert_eq!(span(1), Some(Duration::from_secs(1)));
+        assert_eq!(span(3600), Some(Duration::from_secs(3600)));
+        for seconds in [i64::MIN, -60, -1, 0, 3601, 65_536 + 60, 1 << 32, i64::MAX] {
+            assert_eq!(span(seconds), None, "{seconds}");
+        }
     }
 }

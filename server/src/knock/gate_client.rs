@@ -7,10 +7,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 use sknock_gate::{CertId, GrantLabel, GrantRequest, OwnerName, Request, Response, Serial};
-use sknock_protocol::{CertificateId, CrlMark, IssuerId};
+use sknock_protocol::{CertificateId, IssuerId};
 
 use super::policy::Grant;
-use crate::crl::mark_record;
 
 /// Asks for doors to be opened and closed.
 #[derive(Debug)]
@@ -187,12 +186,12 @@ impl GateClient {
         }
     }
 
-    /// Reports that a list with this mark is about to be in force, so that no older one of `issuer` ever
-    /// is again. Back once that is written down, or cannot be.
+    /// Sends a report that a list is about to be in force ([`report`](crate::crl::mark_record::report)), so that no
+    /// older one of its issuer ever is again. Returns once that is written down, or cannot be.
     ///
     /// An error means that the gate is gone.
-    pub fn report(&mut self, issuer: &IssuerId, mark: &CrlMark) -> io::Result<()> {
-        self.send(&mark_record::report(&issuer.digest(), mark))?;
+    pub fn report(&mut self, report: &[u8; Request::LEN]) -> io::Result<()> {
+        self.send(report)?;
         self.receive().map(drop)
     }
 

@@ -1,25 +1,15 @@
-//! Where packets enter. Follow one from [`work`] through [`Worker`] to the pipeline and the gate.
+//! How datagrams arrive, by one of two ways; the rest of the server sees no difference.
 //!
 //! ```text
-//! KnockSocket: datagrams            \
-//!                                     Ear -> unveil -> FairQueue -> judge -> gate
-//! KnockLog: copies -> copy -> packet /
+//! socket: a bound UDP port        \
+//!                                   source -> batch -> worker: unveil -> fair queue -> verify
+//! nflog: copies -> packet         /
 //! ```
 
-pub(crate) mod batch;
-mod drop_counter;
+pub mod batch;
 pub mod fair;
-mod liveness;
-mod nflog;
-mod overload;
+pub(crate) mod nflog;
+pub mod overload;
 pub mod packet;
-pub(crate) mod poller;
-mod socket;
-mod source;
-
-pub use super::worker::{Worker, work};
-pub use liveness::Liveness;
-pub use nflog::NflogSocket;
-pub use overload::Overload;
-pub use socket::KnockSocket;
-pub use source::{Endpoints, KnockSource, Received};
+pub mod socket;
+pub mod source;

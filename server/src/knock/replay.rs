@@ -12,7 +12,6 @@
 //! journal  memory and files together: what `run` uses
 //! ```
 
-mod boot;
 mod journal;
 mod journal_half;
 mod journal_writer;
@@ -21,12 +20,12 @@ mod record;
 mod recovery;
 mod shard;
 mod shares;
-mod state_dir;
+pub(crate) mod state_dir;
 pub mod state_in_force;
 
 use sknock_protocol::{Encapsulation, KnockId, Refusal, Timestamp, VerifiedKnock};
 
-pub use boot::{BootId, NotABootId};
+pub use self::record::{BootId, NotABootId};
 pub use journal::{Journal, JournalError, Past, RecoveryReport};
 pub use memory::Memory;
 pub use recovery::History;

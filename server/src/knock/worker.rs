@@ -1,22 +1,22 @@
-//! One thread, one ear, one link to the gate: takes each datagram from its entry to its effect.
+//! One thread, one source of datagrams, one link to the privileged process: takes each datagram all the way.
 //!
-//! What costs next to nothing is done at once, for all that has arrived: strangers are sorted out.
-//! What costs a public-key operation waits its turn, so that nobody's junk holds up anyone else's
-//! knock, and the socket is empty again before the next one is judged.
+//! The cheap part is done at once, for all that has arrived: datagrams of unauthenticated senders are dropped. What
+//! costs a public-key operation waits in a queue that is fair to networks, and the socket is emptied before the next
+//! knock is verified: a flood delays nobody else's knock.
 
-use std::io;
 use std::os::fd::BorrowedFd;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{io, thread};
 
 use sknock_protocol::{Answer, Datagram, KnockId, Timestamp, Unveiled};
 
 use super::audit::Audit;
 use super::gate_client::{ActiveGrant, GateClient, GateRefusal};
-use super::intake::batch::SIZE;
+use super::intake::batch::{Endpoints, Received, SIZE};
 use super::intake::fair::FairQueue;
-use super::intake::poller::{Next, Poller};
-use super::intake::{Endpoints, KnockSource, Liveness, Overload, Received};
+use super::intake::overload::Overload;
+use super::intake::source::{KnockSource, Next, Poller};
 use super::pipeline::Pipeline;
 use super::replay::ReplayStore;
 use crate::sys::log::buffered;
@@ -193,4 +193,25 @@ fn is_transient(error: &io::Error) -> bool {
             | Kind::PermissionDenied
             | Kind::OutOfMemory
     )
+}
+
+/// A mark that a worker leaves in every turn, and that whoever wants to know takes away first.
+#[derive(Debug, Default)]
+pub struct Liveness(AtomicBool);
+
+impl Liveness {
+    /// Another turn has begun.
+    pub(crate) fn beat(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Only turns from here on count.
+    pub(crate) fn forget(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a turn has begun since it was forgotten.
+    pub(crate) fn has_beaten(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }

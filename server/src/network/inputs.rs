@@ -13,7 +13,9 @@ use crate::config::Intake;
 use crate::config::keys::{KeyFiles, MAX_KEY_FILE, without_line_end};
 use crate::crl::MAX_LIST as LARGEST_LIST;
 use crate::knock::gate_client::GateClient;
-use crate::knock::intake::{KnockSocket, KnockSource, NflogSocket};
+use crate::knock::intake::nflog::NflogSocket;
+use crate::knock::intake::socket::KnockSocket;
+use crate::knock::intake::source::KnockSource;
 
 /// Everything that came with the handover.
 #[derive(Debug)]

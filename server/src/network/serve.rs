@@ -14,17 +14,19 @@ use sknock_protocol::Verifier;
 use tracing::error;
 
 use super::link::Orders;
-use super::messages::{NetworkReport, Order};
+use super::link::{NetworkReport, Order};
 use super::replay_grace::AcceptanceDelay;
 use crate::config::Settings;
 use crate::crl::Refresh;
 use crate::knock::audit::Audit;
 use crate::knock::gate_client::GateClient;
-use crate::knock::intake::{KnockSource, Liveness, Overload, Worker, work};
+use crate::knock::intake::overload::Overload;
+use crate::knock::intake::source::KnockSource;
 use crate::knock::pipeline::Pipeline;
 use crate::knock::policy::Policy;
 use crate::knock::refused_knocks::RefusedKnocks;
 use crate::knock::replay::{Journal, Past, RecoveryReport};
+use crate::knock::worker::{Liveness, Worker, work};
 use crate::sys::clock;
 use crate::sys::exit::FAILURE;
 

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::privilege::with_capabilities;
 use crate::config::{Intake, Settings};
-use crate::knock::intake::KnockSocket;
+use crate::knock::intake::socket::KnockSocket;
 
 /// A second in all.
 const ATTEMPTS: u32 = 20;

@@ -24,7 +24,7 @@ use super::privilege::{Account, with_capabilities};
 use crate::config::Settings;
 use crate::knock::replay::state_in_force::LastInForce;
 use crate::network::handover::{Handover, number};
-use crate::network::messages::{NetworkReport, Order};
+use crate::network::link::{NetworkReport, Order};
 use crate::network::readable::PathMeanings;
 
 /// A running network process.

@@ -1,10 +1,11 @@
-//! How processes end, for scripts and for systemd (sysexits.h).
+//! How processes end, for scripts and for systemd (sysexits.h), and what a command without a log writes to standard
+//! error before.
+
+use std::fmt::Display;
+use std::io::{self, Write};
 
 /// Something failed that may work another time.
 pub const FAILURE: u8 = 1;
-
-/// The command line is wrong.
-pub const USAGE: u8 = 2;
 
 /// Something outside is missing: a revocation list that cannot be fetched, another sknockd's table.
 pub const UNAVAILABLE: u8 = 69;
@@ -14,3 +15,8 @@ pub const UNCONFIRMED: u8 = 75;
 
 /// The configuration, or a file that it names, is wrong; trying again changes nothing.
 pub const CONFIGURATION: u8 = 78;
+
+/// Writes one line, or several, to standard error. A full disk, or a closed pipe, changes no exit code.
+pub fn told(what: impl Display) {
+    writeln!(io::stderr(), "{what}").ok();
+}

@@ -1,7 +1,7 @@
 //! Room for a burst, whatever the system allows programs by default (`net.core.rmem_max`).
 
 use nix::sys::socket::{getsockopt, sockopt};
-use sknock_server::knock::intake::KnockSocket;
+use sknock_server::knock::intake::socket::KnockSocket;
 
 use crate::group::alone;
 

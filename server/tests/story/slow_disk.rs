@@ -12,8 +12,11 @@ use sknock_protocol::v2::{ClaimedAddress, KnockRequest};
 use sknock_protocol::{Encapsulation, Revocation, RevocationLists, Timestamp};
 use sknock_server::knock::audit::Audit;
 use sknock_server::knock::gate_client::GateClient;
-use sknock_server::knock::intake::{KnockSocket, KnockSource, Liveness, Overload, Worker, work};
+use sknock_server::knock::intake::overload::Overload;
+use sknock_server::knock::intake::socket::KnockSocket;
+use sknock_server::knock::intake::source::KnockSource;
 use sknock_server::knock::replay::{Recorded, ReplayEntry, ReplayStore};
+use sknock_server::knock::worker::{Liveness, Worker, work};
 
 use crate::{NOW, WINDOW, revoking, wish, world_by};
 

@@ -1,5 +1,5 @@
 //! Receives many datagrams with one system call, and where each was sent to.
-//! Knows sockets and bytes, nothing of knocks.
+//! Knows sockets and bytes, nothing of knocks. Counts what was lost because a socket was full, too.
 
 #![expect(unsafe_code, reason = "recvmmsg and getsockopt take pointers")]
 
@@ -7,9 +7,12 @@ use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use libc::{c_int, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr};
-use libc::{sockaddr_in, sockaddr_in6, sockaddr_nl, sockaddr_storage};
+use libc::{
+    c_int, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr, sockaddr_in, sockaddr_in6,
+    sockaddr_nl, sockaddr_storage,
+};
 use sknock_protocol::{v1, v2};
 
 /// Datagrams taken at once: enough that a flood costs few system calls, small enough for a cache.
@@ -50,6 +53,24 @@ impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Batch").finish_non_exhaustive()
     }
+}
+
+/// One received datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// Between whom it travelled.
+    pub ends: Endpoints,
+    /// The UDP payload; longer ones than any knock has are cut to one byte more.
+    pub payload: &'a [u8],
+}
+
+/// Who sent a datagram where.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoints {
+    /// Who seems to have sent it.
+    pub source: SocketAddr,
+    /// The local address and port it was sent to, if the kernel told.
+    pub destination: Option<SocketAddr>,
 }
 
 /// One received datagram, as the socket gave it.
@@ -208,4 +229,48 @@ fn destination(header: &msghdr) -> Option<IpAddr> {
         }
     }
     None
+}
+
+/// What has been told of a socket's losses.
+#[derive(Debug)]
+pub(super) struct DropCounter(AtomicU32);
+
+impl DropCounter {
+    /// From now on.
+    pub(super) fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self(AtomicU32::new(dropped(socket)?)))
+    }
+
+    /// How many datagrams were lost since somebody last asked.
+    pub(super) fn since(&self, socket: BorrowedFd<'_>) -> u32 {
+        // A socket that cannot say has lost nothing that we know of.
+        dropped(socket).map_or(0, |now| now.wrapping_sub(self.0.swap(now, Ordering::Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn what_a_full_socket_loses_is_told_once() {
+        let full = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let drops = DropCounter::of(full.as_fd()).unwrap();
+        nix::sys::socket::setsockopt(&full, nix::sys::socket::sockopt::RcvBuf, &4096).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..100 {
+            sender.send_to(&[0; 1200], full.local_addr().unwrap()).unwrap();
+        }
+        let lost = drops.since(full.as_fd());
+        assert!((50..100).contains(&lost), "{lost}");
+        assert_eq!(drops.since(full.as_fd()), 0);
+        assert_eq!(
+            DropCounter::of(full.as_fd()).unwrap().since(full.as_fd()),
+            0,
+            "of an earlier holder"
+        );
+    }
 }

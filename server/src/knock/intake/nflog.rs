@@ -13,10 +13,8 @@ use nix::sys::socket::{
 use sknock_netfilter::nflog::packet_payload;
 use tracing::trace;
 
-use super::batch::{Batch, SocketPeer};
-use super::drop_counter::DropCounter;
+use super::batch::{Batch, DropCounter, Endpoints, Received, SocketPeer};
 use super::packet;
-use super::source::{Endpoints, Received};
 
 /// A socket that receives copies. Several threads may receive from one.
 #[derive(Clone, Debug)]

@@ -12,9 +12,7 @@ use nix::sys::socket::{
     bind, getpeername, getsockname, sendmsg, setsockopt, socket, sockopt,
 };
 
-use super::batch::{Batch, SocketPeer};
-use super::drop_counter::DropCounter;
-use super::source::{Endpoints, Received};
+use super::batch::{Batch, DropCounter, Endpoints, Received, SocketPeer};
 
 /// A bound UDP socket. It hears both families where the machine has IPv6, else IPv4 alone.
 #[derive(Debug)]

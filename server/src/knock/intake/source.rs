@@ -1,11 +1,14 @@
-//! Where one worker hears knocks: the same from here on, however they come in.
+//! Where one worker receives knocks, and how it waits for them: the same from here on, however they come in.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::batch::Batch;
-use super::{KnockSocket, NflogSocket, nflog};
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use super::batch::{Batch, Endpoints, Received};
+use super::nflog::{self, NflogSocket};
+use super::socket::KnockSocket;
 
 /// One way for knocks to come in.
 #[derive(Debug)]
@@ -14,24 +17,6 @@ pub enum KnockSource {
     Socket(KnockSocket),
     /// Copies from the kernel; workers share one socket.
     Log(NflogSocket),
-}
-
-/// One received datagram.
-#[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    /// Between whom it travelled.
-    pub ends: Endpoints,
-    /// The UDP payload; longer ones than any knock has are cut to one byte more.
-    pub payload: &'a [u8],
-}
-
-/// Who sent a datagram where.
-#[derive(Clone, Copy, Debug)]
-pub struct Endpoints {
-    /// Who seems to have sent it.
-    pub source: SocketAddr,
-    /// The local address and port it was sent to, if the kernel told.
-    pub destination: Option<SocketAddr>,
 }
 
 impl KnockSource {
@@ -86,6 +71,53 @@ impl AsFd for KnockSource {
         match self {
             Self::Socket(socket) => socket.as_fd(),
             Self::Log(log) => log.as_fd(),
+        }
+    }
+}
+
+/// What there is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Next {
+    /// Look for knocks.
+    Look,
+    /// End.
+    Stop,
+}
+
+/// One worker's way to sleep.
+#[derive(Debug)]
+pub(crate) struct Poller(Epoll);
+
+const KNOCKS: u64 = 0;
+const STOP: u64 = 1;
+
+/// How long a worker sleeps at most, in milliseconds: whoever asks whether it turns waits for that.
+const POLL_TIMEOUT: u16 = 500;
+
+impl Poller {
+    /// Until `ear` hears something, or `stop` becomes readable.
+    pub(crate) fn new(source: &KnockSource, stop: BorrowedFd<'_>) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let mut heard = EpollFlags::EPOLLIN;
+        if source.is_shared() {
+            // Of the workers that sleep, one is enough for one knock.
+            heard |= EpollFlags::EPOLLEXCLUSIVE;
+        }
+        epoll.add(source.as_fd(), EpollEvent::new(heard, KNOCKS))?;
+        epoll.add(stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
+        Ok(Self(epoll))
+    }
+
+    /// Sleeps if there is nothing else to do.
+    pub(crate) fn next(&self, idle: bool) -> io::Result<Next> {
+        let timeout = if idle { EpollTimeout::from(POLL_TIMEOUT) } else { EpollTimeout::ZERO };
+        let mut events = [EpollEvent::empty(); 2];
+        match self.0.wait(&mut events, timeout) {
+            Ok(count) if events.iter().take(count).any(|event| event.data() == STOP) => {
+                Ok(Next::Stop)
+            }
+            Ok(_) | Err(Errno::EINTR) => Ok(Next::Look),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -15,10 +15,10 @@ use super::memory::min_retained;
 use super::record::LENGTH;
 use super::recovery::{self, History};
 use super::shares::KnockOwner;
+use super::state_dir;
 use super::state_dir::{HORIZON, JOURNALS, LockError, StateDir};
 use super::state_in_force::LastInForce;
 use super::{BootId, Memory, Recorded, ReplayEntry, ReplayStore};
-use crate::sys::aside;
 
 /// Remembers used knocks in memory and in `stateDir`. Shared by all threads.
 ///
@@ -98,7 +98,7 @@ impl Journal {
     pub fn clear_the_way(dir: &Path) -> io::Result<()> {
         let mut files = JOURNALS.map(|name| (name, room(LARGEST_CAPACITY))).to_vec();
         files.push((HORIZON, 1 << 20));
-        files.into_iter().try_for_each(|(name, largest)| aside::clear(&dir.join(name), largest))
+        files.into_iter().try_for_each(|(name, largest)| state_dir::clear(&dir.join(name), largest))
     }
 
     /// Takes the folder `dir`, which must exist, and learns from it what was admitted before.

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use sknock_storage::{SlotContent, Slots, Stored, remove, sync_folder};
+use nix::unistd::geteuid;
+use sknock_storage::{MovedAside, SlotContent, Slots, Stored, remove, set_aside, sync_folder};
+use tracing::warn;
 
 use super::journal_half::{Beginning, JournalHalf};
 use super::record::LENGTH;
@@ -171,4 +173,21 @@ fn generation(file: &Stored) -> Option<u64> {
 fn spoilt(file: &Stored) -> JournalHalf {
     let extent = file.length().unwrap_or(0) / LENGTH as u64;
     JournalHalf { head: Beginning::Torn, broken: true, extent, ..JournalHalf::default() }
+}
+
+/// Renames what is at `path`, unless it is a regular file of ours of at most `largest` bytes.
+pub(crate) fn clear(path: &Path, largest: u64) -> io::Result<()> {
+    set_aside(path, Some(geteuid().as_raw()), largest).map(|found| tell(path, found))
+}
+
+/// The same, but whose file it is does not matter: we put another one in its place.
+pub(crate) fn clear_whosoever(path: &Path, largest: u64) -> io::Result<()> {
+    set_aside(path, None, largest).map(|found| tell(path, found))
+}
+
+fn tell(path: &Path, found: Option<MovedAside>) {
+    if let Some(MovedAside { why, renamed }) = found {
+        let (path, renamed) = (path.display(), renamed.display());
+        warn!("cannot use {path}: {why}. Renamed it to {renamed}; the start continues without it");
+    }
 }

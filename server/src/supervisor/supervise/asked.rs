@@ -3,11 +3,10 @@
 use sknock_gate::BootInstant;
 
 use super::Supervisor;
+use crate::control::grants::{Closed, ListedGrant, ListedKey, PAGE};
 use crate::control::messages::{
-    ConfigInForce, ControlRequest, ControlResponse, ListedGrant, ListedKey, PAGE,
+    ConfigInForce, ControlRequest, ControlResponse, MAX_LENGTH, Mistake, span,
 };
-use crate::control::mistake::Mistake;
-use crate::control::{Closed, MAX_LENGTH, span};
 use crate::supervisor::table;
 
 impl Supervisor {

@@ -8,9 +8,8 @@ use sknock_gate::{BootInstant, Changes, Gate, Outcome, Request, Response};
 use tracing::{error, info, warn};
 
 use super::Supervisor;
-use crate::commands::grants::GrantFilter;
 use crate::config::Settings;
-use crate::control::Closed;
+use crate::control::grants::{Closed, GrantFilter};
 use crate::crl::mark_record;
 use crate::supervisor::marks::{Keeper, MarkLifetime};
 use crate::supervisor::network_process::NetworkProcess;

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::config::LogFormat;
+use super::LogFormat;
 
 /// The most that is kept, in bytes: some 7,000 records of opened doors.
 const ROOM: usize = 1 << 20;
