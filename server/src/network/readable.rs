@@ -3,7 +3,7 @@
 //!
 //! Landlock grants files, not names: a file that was replaced, or that was not there at the start, stays
 //! refused for the whole life of the process. So the privileged process compares, and starts another
-//! network process when a name means something else (`supervisor/supervise/names.rs`).
+//! network process when a name means something else (`supervisor/supervise/reload.rs`).
 
 use std::ffi::OsStr;
 use std::fs;

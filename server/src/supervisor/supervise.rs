@@ -5,11 +5,12 @@
 
 mod asked;
 mod gate_service;
-mod names;
+mod links;
 mod reload;
-mod resume;
+mod restore;
+mod stop;
 mod trial;
-mod watchdog;
+mod trial_watch;
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -17,20 +18,19 @@ use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sknock_gate::{BootInstant, Gate, Outcome, Watch};
-use tracing::{error, info, warn};
+use sknock_gate::{BootInstant, Gate, Watch};
+use tracing::{error, warn};
 
 use self::gate_service::GateService;
-use self::names::ResolvedNames;
-use self::resume::Suspended;
-pub(crate) use self::trial::{TrialDeadline, TrialWatch};
+use self::reload::ResolvedNames;
+use self::restore::Suspended;
+pub(crate) use self::trial_watch::{TrialDeadline, TrialWatch};
 use super::log_budget::{Allowance, DroppedLines};
-use super::network_process::NetworkProcess;
+use super::network_process::{NetworkProcess, QUESTION};
 use super::port_holders::PortHolders;
 use super::signals::{Signals, Wanted};
-use super::spawner::{Spawner, StartFailed};
-use crate::config::{OnExit, Settings};
-use crate::control::messages::ControlResponse;
+use super::spawner::Spawner;
+use crate::config::Settings;
 use crate::control::socket::ControlSocket;
 use crate::sys::exit::FAILURE;
 use crate::sys::log;
@@ -39,7 +39,7 @@ use crate::sys::notify::Notify;
 /// Everything that the privileged process holds.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
-    /// The configuration file, to be read anew on reload.
+    /// The configuration file, read again on reload.
     pub(crate) config: PathBuf,
     /// What the last good network process ran with.
     pub(crate) settings: Settings,
@@ -90,6 +90,9 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// How long a network process may take to finish: a knock takes less than a millisecond.
 const FINISH: Duration = Duration::from_secs(5);
+
+/// How long a start may take: a list may take 130 s to come, a large one some more to be read.
+const START: Duration = Duration::from_secs(180);
 
 impl Supervisor {
     /// Holds everything; `next` is on its way.
@@ -247,117 +250,34 @@ impl Supervisor {
         }
     }
 
-    /// Puts everything back that somebody else has removed; if that fails, again in the next round.
-    fn restore_if_changed(&mut self, now: BootInstant) {
-        // Always read: or it stays readable, and we never sleep.
-        let changes = self.watch.read();
-        self.gate_service.on_external_changes(&changes, now);
-        if (changes.structure_changed || changes.overrun) && self.protected {
-            self.restore_at.get_or_insert(now);
-        }
-        if self.restore_at.is_none_or(|due| now < due) {
-            return;
-        }
-        if let Outcome::Failed(error) = self.gate_service.gate.reinstall(now) {
-            error!("table inet sknock was removed and cannot be restored: {error}. Trying again");
-            self.restore_at = Some(now.after(TICK));
-        } else {
-            warn!("another program removed table inet sknock. Restored it with all grants");
-            self.gate_service.tell_of_the_rest();
-            self.restore_at = None;
-        }
-    }
-
-    /// Reads everything anew, on trial for so long if that is asked. Whatever is wrong with it, what
-    /// runs goes on; why it is not even begun.
-    fn reload(&mut self, trial: Option<Duration>, now: BootInstant) -> Result<(), Vec<String>> {
-        self.notify.reloading();
-        info!(config = %self.config.display(), "reloading");
-        self.renewed = false;
-        let started = match Settings::load(&self.config, std::env::vars_os()) {
-            Ok(settings) => self.spawner.start(&settings, now).map_err(StartFailed::reasons),
-            Err(problems) => {
-                error!("{problems}");
-                Err(problems.iter().map(ToString::to_string).collect())
+    /// Whether knocks are processed, seen from outside: a process that hangs is killed, and systemd's watchdog is
+    /// notified only as long as all is well: of every answer of the network process, and while there is none that
+    /// could answer, as it finishes or starts, of that. Each of these has a limit of its own.
+    fn check_liveness(&mut self, now: BootInstant) {
+        let asked = self.current.as_mut().filter(|current| !current.is_finishing());
+        let well = match asked {
+            Some(current) => {
+                current.ask(now);
+                current.has_answered()
             }
+            None => self.protected && now.since(self.vouched) >= QUESTION,
         };
-        match started {
-            Ok(network) => {
-                // Only now: without a current process it is the only one that will listen.
-                if let Some(mut superseded) = self.next.replace(network) {
-                    superseded.kill();
-                    self.not_reloaded(&["another reload has started".to_owned()], now);
-                }
-                self.trial.ask(trial);
-                Ok(())
-            }
-            Err(reasons) => {
-                if self.next.is_none() {
-                    self.spawner.settle(&self.settings);
-                }
-                error!("reload failed. The previous configuration stays in force");
-                self.notify.ready("reload failed. The previous configuration stays in force");
-                Err(reasons)
-            }
+        if well {
+            self.vouched = now;
+            self.notify.alive();
+        }
+        if let Some(current) = self.current.as_mut().filter(|current| current.is_unresponsive()) {
+            end(current, "did not answer in time");
+        }
+        if let Some(next) = self.next.as_mut().filter(|next| next.is_late(now, START)) {
+            end(next, "did not start in time");
         }
     }
+}
 
-    /// Ends in order: knocks first, then, if the administrator wants that, the protection.
-    fn stop(mut self) -> ExitCode {
-        info!("stopping");
-        self.notify.stopping();
-        self.end_control(|_| ControlResponse::Stopping, BootInstant::now());
-        self.finish();
-        if let Some(code) = self.stop_trial(BootInstant::now()) {
-            return code;
-        }
-        if self.settings.firewall.on_exit == OnExit::Open {
-            return self.remove_table();
-        }
-        info!("stopped. The rules stay; `sknockd open` removes them");
-        ExitCode::SUCCESS
-    }
-
-    /// Ends the network processes in order.
-    fn finish(&mut self) {
-        if let Some(mut next) = self.next.take() {
-            next.kill();
-        }
-        let end = BootInstant::now().after(FINISH);
-        if let Some(current) = &mut self.current {
-            current.finish(BootInstant::now());
-        }
-        // What it has granted by now still wants to be opened.
-        loop {
-            let (now, allowance) = (BootInstant::now(), &mut self.allowance);
-            let current = self.current.as_mut();
-            if now >= end || current.is_none_or(|one| one.ended(allowance, now).is_some()) {
-                break;
-            }
-            self.wait();
-            self.serve(BootInstant::now());
-            self.listen(BootInstant::now());
-            while self.signals.next().is_some() {}
-        }
-        if let Some(mut current) = self.current.take() {
-            current.kill();
-        }
-        self.allowance.last_excess(BootInstant::now()).into_iter().for_each(tell_of_excess);
-    }
-
-    fn remove_table(&mut self) -> ExitCode {
-        match self.gate_service.gate.remove() {
-            Ok(()) => {
-                self.trial.forget();
-                info!("stopped. The rules are removed");
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                error!("stopped, but the rules cannot be removed: {error}");
-                ExitCode::from(FAILURE)
-            }
-        }
-    }
+fn end(network: &mut NetworkProcess, why: &str) {
+    error!(pid = network.pid(), "the network process {why}. Killing it");
+    network.kill();
 }
 
 /// It may be captured, or told to log what anyone can cause.

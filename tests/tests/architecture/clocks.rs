@@ -26,6 +26,7 @@ const CALLERS: &[&str] = &[
     "server/src/supervisor.rs",            // what is left of an earlier run's trial
     "server/src/supervisor/supervise.rs",  // the parent's loop, by uptime
     "server/src/supervisor/supervise/gate_service.rs", // no list of the future is reported
+    "server/src/supervisor/supervise/stop.rs", // how long processes may take to finish
     "server/src/crl.rs",                   // when a fetched list arrives
 ];
 

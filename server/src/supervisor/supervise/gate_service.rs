@@ -1,25 +1,17 @@
 //! Answers what the network processes ask of the gate: one record, one answer, always.
 
-use std::os::fd::{AsRawFd, OwnedFd};
-
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv, send};
-use sknock_gate::{BootInstant, Changes, Gate, Outcome, Request, Response};
+use sknock_gate::{BootInstant, Changes, Gate, Outcome, Response};
 use tracing::{error, info, warn};
 
 use super::Supervisor;
+use super::links::{Gathered, Link, LinkRecord, receive_requests, reply};
 use crate::config::Settings;
 use crate::control::grants::{Closed, GrantFilter};
-use crate::crl::mark_record;
 use crate::supervisor::marks::{Keeper, MarkLifetime};
 use crate::supervisor::network_process::NetworkProcess;
 use crate::supervisor::table;
 use crate::sys::clock;
 use crate::sys::log::{RateLimit, buffered};
-
-/// How many records are served in one round: enough to spread the cost of a transaction over a
-/// crowd, little enough that a single knock does not wait for long.
-const CROWD: usize = 64;
 
 impl Supervisor {
     /// Serves what waits, one record from each link in turn, so that none keeps the others waiting.
@@ -226,59 +218,6 @@ impl GateService {
     }
 }
 
-/// Our end of a link, while it holds.
-type Link = Option<OwnedFd>;
-
-/// Bytes from a network process, and by which of its links they came.
-struct LinkRecord {
-    link: usize,
-    length: usize,
-    /// One byte more than a request, so that a longer record is not taken for one.
-    bytes: [u8; Request::LEN + 1],
-}
-
-impl LinkRecord {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-
-    fn is_report(&self) -> bool {
-        mark_record::is_report(self.bytes())
-    }
-
-    fn is_raise(&self) -> bool {
-        Request::decode(self.bytes()) == Some(Request::Activate)
-    }
-}
-
-/// Records by what they ask for: the protection, nothing but to be remembered, anything else.
-#[derive(Default)]
-struct Gathered {
-    raises: Vec<LinkRecord>,
-    reports: Vec<LinkRecord>,
-    others: Vec<LinkRecord>,
-}
-
-/// Takes records from the links in turn, until none has any more or there are enough.
-fn receive_requests(links: &mut [Link]) -> Gathered {
-    let mut all = Gathered::default();
-    let mut count = 0;
-    let mut full: Vec<usize> = (0..links.len()).collect();
-    while !full.is_empty() && count < CROWD {
-        full.retain(|&place| {
-            let Some(record) = take(links, place) else { return false };
-            count += 1;
-            match () {
-                () if record.is_raise() => all.raises.push(record),
-                () if record.is_report() => all.reports.push(record),
-                () => all.others.push(record),
-            }
-            true
-        });
-    }
-    all
-}
-
 /// Takes what is reported of revocation lists; whether any was newer than all before. It is written down
 /// before it is answered.
 fn note(
@@ -303,32 +242,4 @@ fn note(
         marks.tell(why, now);
     }
     taken.contains(&Ok(true))
-}
-
-/// The next record of one link; a link that has failed is gone.
-fn take(links: &mut [Link], link: usize) -> Option<LinkRecord> {
-    let slot = links.get_mut(link)?;
-    let mut record = LinkRecord { link, length: 0, bytes: [0; Request::LEN + 1] };
-    loop {
-        match recv(slot.as_ref()?.as_raw_fd(), &mut record.bytes, MsgFlags::MSG_DONTWAIT) {
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => return None,
-            Ok(0) | Err(_) => *slot = None,
-            Ok(length) => return Some(LinkRecord { length, ..record }),
-        }
-    }
-}
-
-/// Sends every record its answer.
-fn reply(links: &mut [Link], records: &[LinkRecord], mut answer: impl FnMut(usize) -> Response) {
-    for (place, record) in records.iter().enumerate() {
-        let Some(slot) = links.get_mut(record.link) else { continue };
-        let Some(link) = slot else { continue };
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        // Who does not read its answers is no network process of ours any more, and must not hold
-        // us up.
-        if send(link.as_raw_fd(), &answer(place).encode(), flags).is_err() {
-            *slot = None;
-        }
-    }
 }

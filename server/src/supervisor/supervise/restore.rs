@@ -1,12 +1,12 @@
-//! A machine that was suspended. The kernel's timeouts stand still meanwhile, those of grants do not: so the
-//! table gets all elements again, each with the time that it has left.
+//! The table is loaded again: after another program has removed it, and after the machine was suspended. The kernel's
+//! timeouts stand still during a suspend, deadlines of grants do not, so each element gets the time that it has left.
 
 use std::time::Duration;
 
 use sknock_gate::{BootInstant, Outcome};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use super::Supervisor;
+use super::{Supervisor, TICK};
 
 /// Both clocks are not read at the very same moment.
 const INEXACT: Duration = Duration::from_millis(200);
@@ -27,6 +27,27 @@ impl Suspended {
 }
 
 impl Supervisor {
+    /// Puts everything back that somebody else has removed; if that fails, again in the next round.
+    pub(super) fn restore_if_changed(&mut self, now: BootInstant) {
+        // Always read: or it stays readable, and we never sleep.
+        let changes = self.watch.read();
+        self.gate_service.on_external_changes(&changes, now);
+        if (changes.structure_changed || changes.overrun) && self.protected {
+            self.restore_at.get_or_insert(now);
+        }
+        if self.restore_at.is_none_or(|due| now < due) {
+            return;
+        }
+        if let Outcome::Failed(error) = self.gate_service.gate.reinstall(now) {
+            error!("table inet sknock was removed and cannot be restored: {error}. Trying again");
+            self.restore_at = Some(now.after(TICK));
+        } else {
+            warn!("another program removed table inet sknock. Restored it with all grants");
+            self.gate_service.tell_of_the_rest();
+            self.restore_at = None;
+        }
+    }
+
     /// Puts the table up once more after the machine was suspended; if that fails, again in the next round.
     pub(super) fn resume(&mut self, now: BootInstant, suspended: Duration) {
         if !self.protected || !self.suspended.has_grown(suspended) {

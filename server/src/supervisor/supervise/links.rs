@@ -1,0 +1,98 @@
+//! The links to a network process: records of fixed size arrive, each gets its answer. A link that fails is closed.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
+use sknock_gate::{Request, Response};
+
+use crate::crl::mark_record;
+
+/// How many records are served in one round: enough to spread the cost of a transaction over a
+/// crowd, little enough that a single knock does not wait for long.
+const CROWD: usize = 64;
+
+/// Our end of a link, while it holds.
+pub(super) type Link = Option<OwnedFd>;
+
+/// Bytes from a network process, and by which of its links they came.
+pub(super) struct LinkRecord {
+    link: usize,
+    length: usize,
+    /// One byte more than a request, so that a longer record is not taken for one.
+    bytes: [u8; Request::LEN + 1],
+}
+
+impl LinkRecord {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn is_report(&self) -> bool {
+        mark_record::is_report(self.bytes())
+    }
+
+    fn is_raise(&self) -> bool {
+        Request::decode(self.bytes()) == Some(Request::Activate)
+    }
+}
+
+/// Records by what they ask for: the protection, nothing but to be remembered, anything else.
+#[derive(Default)]
+pub(super) struct Gathered {
+    pub(super) raises: Vec<LinkRecord>,
+    pub(super) reports: Vec<LinkRecord>,
+    pub(super) others: Vec<LinkRecord>,
+}
+
+/// Takes records from the links in turn, until none has any more or there are enough.
+pub(super) fn receive_requests(links: &mut [Link]) -> Gathered {
+    let mut all = Gathered::default();
+    let mut count = 0;
+    let mut full: Vec<usize> = (0..links.len()).collect();
+    while !full.is_empty() && count < CROWD {
+        full.retain(|&place| {
+            let Some(record) = take(links, place) else { return false };
+            count += 1;
+            match () {
+                () if record.is_raise() => all.raises.push(record),
+                () if record.is_report() => all.reports.push(record),
+                () => all.others.push(record),
+            }
+            true
+        });
+    }
+    all
+}
+
+/// The next record of one link; a link that has failed is gone.
+fn take(links: &mut [Link], link: usize) -> Option<LinkRecord> {
+    let slot = links.get_mut(link)?;
+    let mut record = LinkRecord { link, length: 0, bytes: [0; Request::LEN + 1] };
+    loop {
+        match recv(slot.as_ref()?.as_raw_fd(), &mut record.bytes, MsgFlags::MSG_DONTWAIT) {
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return None,
+            Ok(0) | Err(_) => *slot = None,
+            Ok(length) => return Some(LinkRecord { length, ..record }),
+        }
+    }
+}
+
+/// Sends every record its answer.
+pub(super) fn reply(
+    links: &mut [Link],
+    records: &[LinkRecord],
+    mut answer: impl FnMut(usize) -> Response,
+) {
+    for (place, record) in records.iter().enumerate() {
+        let Some(slot) = links.get_mut(record.link) else { continue };
+        let Some(link) = slot else { continue };
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        // Who does not read its answers is no network process of ours any more, and must not hold
+        // us up.
+        if send(link.as_raw_fd(), &answer(place).encode(), flags).is_err() {
+            *slot = None;
+        }
+    }
+}
