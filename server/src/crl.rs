@@ -5,13 +5,11 @@
 
 mod acceptance;
 mod attempt;
-mod authorities;
 mod close_revoked;
 mod fetch;
 mod fetch_set;
 mod file;
 pub mod mark_record;
-mod own;
 mod reach;
 mod redirect;
 mod saved;

@@ -7,13 +7,11 @@
 //! A configuration with problems is no reason to stop: what could be understood is examined too,
 //! so that one run of `check` tells everything.
 
-mod appearance;
 mod begun_flows;
 mod files;
 mod foreign_firewalls;
 mod host;
 mod keys;
-mod open_grants;
 mod probe;
 mod redirects;
 mod report;
@@ -24,8 +22,6 @@ mod switches;
 mod time_sync;
 mod unit;
 mod unit_user;
-mod unknown_keys;
-mod ways_in;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -40,7 +36,7 @@ pub use sessions::Session;
 pub use switches::Switches;
 pub use unit_user::{Obstacle, UnusablePath};
 
-use self::unknown_keys::UnknownKeys;
+use self::summary::UnknownKeys;
 pub use crate::config::finding::{Finding, Severity};
 use crate::config::{Problems, Settings};
 use crate::crl::Attempt;

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,7 @@ use sknock_protocol::{
 };
 use zeroize::Zeroizing;
 
-use crate::config::keys;
-use crate::config::keys::{KeyFiles, without_line_end};
+use crate::config::keys::{self, KeyFiles, MAX_KEY_FILE, password_in, read_whole};
 use crate::config::{PasswordSource, Settings};
 use crate::knock::in_force::InForce;
 use crate::knock::pipeline::{Pipeline, Refused};
@@ -24,8 +23,7 @@ use crate::knock::policy::{Grant, Policy};
 use crate::knock::refused_knocks::RefusedKnocks;
 use crate::knock::replay::Memory;
 use crate::supervisor::marks;
-use crate::sys::exit::told;
-use crate::sys::exit::{CONFIGURATION, FAILURE};
+use crate::sys::exit::{CONFIGURATION, FAILURE, told};
 use crate::sys::plain_text;
 
 /// What came of one datagram: one line of JSON.
@@ -125,19 +123,23 @@ pub fn explain(
 
 fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     let keys = &settings.keys;
-    let bundle = Zeroizing::new(read("serverPFXFile", &keys.pfx)?);
+    let bundle = read_key_file("serverPFXFile", &keys.pfx)?;
     let password = match &keys.password {
         PasswordSource::Inline(password) => Zeroizing::new(password.as_str().to_owned()),
         PasswordSource::File(path) => {
-            let bytes = Zeroizing::new(read("PFXPasswdFile", path)?);
-            let text = std::str::from_utf8(&bytes).map_err(|_| Unexplained::Password)?;
-            Zeroizing::new(without_line_end(text).to_owned())
+            let bytes = read_key_file("PFXPasswdFile", path)?;
+            let text = password_in(&bytes).map_err(|_| Unexplained::Password)?;
+            Zeroizing::new(text.to_owned())
         }
         PasswordSource::None => Zeroizing::default(),
     };
-    let authorities = keys.authorities.as_deref().map(|path| read("caFile", path)).transpose()?;
-    let files =
-        KeyFiles { bundle: &bundle, password: &password, authorities: authorities.as_deref() };
+    let authorities = keys.authorities.as_deref();
+    let authorities = authorities.map(|path| read_key_file("caFile", path)).transpose()?;
+    let files = KeyFiles {
+        bundle: &bundle,
+        password: &password,
+        authorities: authorities.as_ref().map(|bytes| bytes.as_slice()),
+    };
     let verifier = Arc::new(keys::verifier(files, settings)?);
     let revocation = Arc::new(InForce::new(revocation(settings, verifier.trust_store())));
     let replay = memory(settings);
@@ -218,4 +220,9 @@ fn words(services: &[Service]) -> Vec<String> {
 
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, Unexplained> {
     fs::read(path).map_err(|error| Unexplained::Unreadable { key, path: path.to_owned(), error })
+}
+
+fn read_key_file(key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Unexplained> {
+    let content = File::open(path).and_then(|file| read_whole(file, MAX_KEY_FILE));
+    content.map_err(|error| Unexplained::Unreadable { key, path: path.to_owned(), error })
 }

@@ -1,13 +1,18 @@
-//! From the administrator's files to a verifier. Bytes in, values out; who reads the files is
-//! somebody else's business.
+//! From the administrator's key files to a verifier. Opening them is the callers' business: the network process gets open
+//! descriptors, `check` and `explain` open paths.
 
 mod authorities;
 pub mod pem;
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::str::Utf8Error;
 
 use sknock_protocol::{
     Bundle, BundleError, KnockRules, ServerKey, ServerKeyError, TrustError, Verifier,
 };
 use tracing::warn;
+use zeroize::Zeroizing;
 
 pub use self::authorities::{Authorities, authorities};
 use crate::config::Settings;
@@ -99,10 +104,26 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, KeyProblem> {
     Ok(pem::read(pem)?.certificates.into_iter().map(|one| one.der).collect())
 }
 
-/// The last line end of a password file does not belong to the password.
-pub fn without_line_end(password: &str) -> &str {
-    let password = password.strip_suffix('\n').unwrap_or(password);
-    password.strip_suffix('\r').unwrap_or(password)
+/// The password in the content of its file, which is UTF-8. A line end at its end does not belong to it.
+pub(crate) fn password_in(content: &[u8]) -> Result<&str, Utf8Error> {
+    let text = str::from_utf8(content)?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    Ok(text.strip_suffix('\r').unwrap_or(text))
+}
+
+/// Reads a whole file of at most `limit` bytes, from its beginning, also if an earlier reader of the same descriptor has
+/// read part of it.
+pub(crate) fn read_whole(mut file: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = file.metadata()?.len().min(limit);
+    file.seek(SeekFrom::Start(0))?;
+    // Room for all at once: a vector that grows leaves copies of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length + 1).unwrap_or(0)));
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let text = format!("larger than the limit of {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
 }
 
 fn rules(settings: &Settings) -> KnockRules {

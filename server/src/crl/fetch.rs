@@ -10,9 +10,10 @@ use reqwest::header::{
     ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
 };
 use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
+use tracing::warn;
 
-use super::authorities;
 use super::redirect::{RedirectRefused, Route};
+use crate::config::keys::pem;
 
 /// The largest list that is read, in bytes: a million entries with reasons take up to 53 MB.
 pub const MAX_LIST: u64 = 64 << 20;
@@ -122,7 +123,7 @@ impl Clients {
         urls: &[String],
     ) -> Result<Self, FetchError> {
         let wrong = |error: reqwest::Error| FetchError::Client(causes(&error));
-        let authorities = authorities.map(authorities::read).transpose()?;
+        let authorities = authorities.map(web_authorities).transpose()?;
         let clients = Self { authorities, timeouts, ports: ports(urls).into_iter().collect() };
         if clients.authorities.is_some() {
             clients.client("https", &Route::new(&clients.ports)).map_err(wrong)?;
@@ -255,7 +256,7 @@ fn unreachable(error: reqwest::Error) -> FetchError {
 }
 
 /// An error with all its causes: the first alone says no more than "error sending request".
-pub(super) fn causes(error: &dyn Error) -> String {
+fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -270,6 +271,19 @@ pub(crate) fn jittered(interval: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     let random = u32::try_from(RandomState::new().hash_one(interval) % 201).unwrap_or(100);
     interval * (900 + random) / 1000
+}
+
+/// The certificates of `crlTlsCaFile`, read as those of `caFile` are.
+fn web_authorities(pem: &[u8]) -> Result<Vec<Certificate>, FetchError> {
+    let contained = pem::read(pem).map_err(|error| {
+        let text = error.to_string();
+        FetchError::Client(text.strip_prefix("caFile: ").unwrap_or(&text).to_owned())
+    })?;
+    for other in &contained.others {
+        warn!("crlTlsCaFile: line {}: {}", other.line, other.why);
+    }
+    let read = contained.certificates.iter().map(|one| Certificate::from_der(&one.der));
+    read.collect::<Result<_, _>>().map_err(|error| FetchError::Client(causes(&error)))
 }
 
 #[cfg(test)]

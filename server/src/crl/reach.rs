@@ -1,9 +1,9 @@
-//! Which addresses a redirect may lead to. Pure.
+//! Which addresses a redirect may lead to, and which of them are this host's own.
 //!
 //! Whoever answers at a `crlUrl`, or on the way there, chooses where a redirect leads; without this they
 //! could have the server ask for something on its own host or in its own network.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Whether anybody on the internet could be asked at `address`: not this host, not its networks, nobody
 /// in particular. An IPv6 address that stands for an IPv4 address is judged as that.
@@ -57,6 +57,23 @@ fn embedded(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, d)
 }
 
+/// Whether a connection to `address` would stay on this host: from here to there the kernel takes the
+/// same address at both ends. Nothing is sent. It does not know a whole network that somebody has routed
+/// to this host (`ip route add local`).
+pub(super) fn is_own(address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let reached_from = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        // The port does not matter, as long as there is one.
+        socket.connect(SocketAddr::new(address, 9))?;
+        socket.local_addr()
+    };
+    reached_from().is_ok_and(|from| from.ip() == address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +120,15 @@ mod tests {
              223.255.255.255 2a00:1450:4001::1 2001:200::1 2001:4860:4860::8888 2600::1 3ffe::1",
             true,
         );
+    }
+
+    #[test]
+    fn this_host_is_known_at_all_its_addresses() {
+        for own in ["127.0.0.1", "::1"] {
+            assert!(is_own(own.parse().unwrap()), "{own}");
+        }
+        for other in ["192.0.2.1", "2001:db8::1"] {
+            assert!(!is_own(other.parse().unwrap()), "{other}");
+        }
     }
 }

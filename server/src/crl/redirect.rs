@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::own::is_own;
+use super::reach::is_own;
 use super::reach::is_public;
 
 /// Why a redirect is not followed.

@@ -122,7 +122,7 @@ fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
 /// Leave to open services to a client. Only [`Policy::authorize`] makes one:
 ///
 /// ```compile_fail,E0451
-/// use sknock_server::policy::Grant;
+/// use sknock_server::knock::policy::Grant;
 /// fn prolong(genuine: Grant) -> Grant {
 ///     Grant { lasts: std::time::Duration::MAX, ..genuine }
 /// }
@@ -132,7 +132,7 @@ fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
 ///
 /// ```compile_fail,E0308
 /// use sknock_protocol::{Timestamp, VerifiedKnock};
-/// use sknock_server::policy::Policy;
+/// use sknock_server::knock::policy::Policy;
 /// fn hurry(policy: &Policy, knock: VerifiedKnock, now: Timestamp) {
 ///     let grant = policy.authorize(knock, now);
 /// }
@@ -142,8 +142,8 @@ fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
 ///
 /// ```
 /// use sknock_protocol::{Timestamp, Refusal};
-/// use sknock_server::policy::{Grant, Policy};
-/// use sknock_server::replay::AdmittedKnock;
+/// use sknock_server::knock::policy::{Grant, Policy};
+/// use sknock_server::knock::replay::AdmittedKnock;
 /// fn properly(policy: &Policy, knock: AdmittedKnock, now: Timestamp) -> Result<Grant, Refusal> {
 ///     policy.authorize(knock, now)
 /// }

@@ -111,7 +111,7 @@ impl From<&VerifiedKnock> for ReplayEntry {
 ///
 /// ```compile_fail,E0423
 /// use sknock_protocol::VerifiedKnock;
-/// use sknock_server::replay::AdmittedKnock;
+/// use sknock_server::knock::replay::AdmittedKnock;
 /// fn forge(knock: VerifiedKnock) -> AdmittedKnock {
 ///     AdmittedKnock(knock)
 /// }
@@ -121,7 +121,7 @@ impl From<&VerifiedKnock> for ReplayEntry {
 ///
 /// ```compile_fail,E0382
 /// use sknock_protocol::{Timestamp, VerifiedKnock};
-/// use sknock_server::replay::{admit, Memory};
+/// use sknock_server::knock::replay::{admit, Memory};
 /// fn twice(store: &Memory, knock: VerifiedKnock, now: Timestamp) {
 ///     let first = admit(store, knock, now);
 ///     let second = admit(store, knock, now);
@@ -132,7 +132,7 @@ impl From<&VerifiedKnock> for ReplayEntry {
 ///
 /// ```
 /// use sknock_protocol::{Timestamp, Refusal, VerifiedKnock};
-/// use sknock_server::replay::{admit, AdmittedKnock, Memory};
+/// use sknock_server::knock::replay::{admit, AdmittedKnock, Memory};
 /// fn once(store: &Memory, knock: VerifiedKnock, now: Timestamp) -> Result<AdmittedKnock, Refusal> {
 ///     admit(store, knock, now)
 /// }

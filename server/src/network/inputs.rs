@@ -1,7 +1,7 @@
 //! What the network process holds: its descriptors, and the contents of the files among them.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 
 use tracing::warn;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::handover::Descriptors;
 use super::inherited::Inherited;
 use crate::config::Intake;
-use crate::config::keys::{KeyFiles, MAX_KEY_FILE, without_line_end};
+use crate::config::keys::{KeyFiles, MAX_KEY_FILE, password_in, read_whole};
 use crate::crl::MAX_LIST as LARGEST_LIST;
 use crate::knock::gate_client::GateClient;
 use crate::knock::intake::nflog::NflogSocket;
@@ -76,16 +76,16 @@ fn hear(intake: Intake, sockets: Vec<OwnedFd>, workers: usize) -> io::Result<Vec
 impl FileContents {
     pub(super) fn read(descriptors: &Descriptors, inherited: &mut Inherited) -> io::Result<Self> {
         let mut open = |number: RawFd| inherited.take(number).map(File::from);
-        let bundle = content(open(descriptors.bundle)?, MAX_KEY_FILE)?;
-        let password = content(open(descriptors.password)?, MAX_KEY_FILE)?;
-        let password = std::str::from_utf8(&password).map_err(|_| {
+        let bundle = read_whole(open(descriptors.bundle)?, MAX_KEY_FILE)?;
+        let password = read_whole(open(descriptors.password)?, MAX_KEY_FILE)?;
+        let password = password_in(&password).map_err(|_| {
             let text = "the password of serverPFXFile is not UTF-8. Save it as UTF-8";
             io::Error::new(io::ErrorKind::InvalidData, text)
         })?;
-        let password = Zeroizing::new(without_line_end(password).to_owned());
+        let password = Zeroizing::new(password.to_owned());
         let mut optional = |number: Option<RawFd>, limit| -> io::Result<Option<Vec<u8>>> {
             let Some(number) = number else { return Ok(None) };
-            Ok(Some(content(open(number)?, limit)?.to_vec()))
+            Ok(Some(read_whole(open(number)?, limit)?.to_vec()))
         };
         Ok(Self {
             authorities: optional(descriptors.authorities, MAX_KEY_FILE)?,
@@ -107,18 +107,4 @@ impl FileContents {
             authorities: self.authorities.as_deref(),
         }
     }
-}
-
-/// Reads from the beginning, wherever an earlier reader of the same descriptor stopped.
-fn content(mut file: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    let length = file.metadata()?.len().min(limit);
-    file.seek(SeekFrom::Start(0))?;
-    // Room for all at once: a vector that grows leaves copies of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length + 1).unwrap_or(0)));
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        let text = format!("a file is larger than the limit of {limit} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
-    }
-    Ok(bytes)
 }

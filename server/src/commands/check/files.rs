@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use nix::unistd::{Uid, User};
 use sknock_storage::{Follow, open_regular};
 use zeroize::Zeroizing;
 
-use crate::config::keys::MAX_KEY_FILE;
+use crate::config::keys::{MAX_KEY_FILE, read_whole};
 use crate::config::{PasswordSource, Settings};
 use crate::crl::{MAX_LIST, MAX_SAVED};
 
@@ -98,14 +98,8 @@ impl ConfiguredFiles {
 
 fn read(path: &Path, most: u64) -> io::Result<FileContent> {
     let file = open_regular(path, Follow::Links)?;
-    let metadata = file.metadata()?;
-    if metadata.len() > most {
-        return Err(io::Error::other(format!("larger than {most} bytes")));
-    }
-    let room = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.take(most).read_to_end(&mut bytes)?;
-    Ok(FileContent { bytes, mode: metadata.mode() })
+    let mode = file.metadata()?.mode();
+    Ok(FileContent { bytes: read_whole(file, most)?, mode })
 }
 
 /// As for `run`, a number is a uid.

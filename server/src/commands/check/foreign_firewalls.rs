@@ -13,9 +13,9 @@
 //! match, and the tables of iptables-legacy, which nft does not list.
 
 mod evaluator;
-mod legacy;
 mod matching;
 mod neighbours;
+mod rule;
 mod ruleset;
 
 use std::collections::BTreeMap;

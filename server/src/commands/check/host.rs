@@ -1,9 +1,15 @@
-//! The host: is the user there, can the state be kept, does another firewall stand in the way, and
-//! would the administrator lock themselves out.
+//! The host: is the user there, can the state be kept, does another firewall block knocks or make a protected port look
+//! unlike its neighbours, and would the administrator lock themselves out.
+
+use std::collections::BTreeMap;
 
 use sknock_protocol::service::all_covered;
+use sknock_protocol::{Service, Transport};
 
-use super::{ConfiguredFiles, Finding, Host, StateFolder, appearance, redirects, ways_in};
+use super::{
+    ConfiguredFiles, Finding, Host, Manner, NeighbourPorts, Session, Severity, StateFolder,
+    redirects,
+};
 use crate::config::{FirewallPolicy, Settings};
 
 /// What to do if the kernel itself does not say.
@@ -19,8 +25,8 @@ pub(super) fn examine(
     findings.extend(user(settings, found));
     findings.extend(state(settings, found));
     redirects::examine(host, findings);
-    appearance::examine(settings, host, findings);
-    ways_in::examine(settings, host, findings);
+    beside(settings, host, findings);
+    sessions(settings, host, findings);
     findings.extend(policy(settings));
     findings.extend(shut(settings));
     findings.extend(clock(settings, host));
@@ -192,4 +198,96 @@ fn policy(settings: &Settings) -> Option<Finding> {
         )),
         (_, false) => None,
     }
+}
+
+/// Adds where a protected port does not look like the ports beside it, as other firewalls make these: where another
+/// policy would hide it better, and where none does.
+fn beside(settings: &Settings, host: &Host, findings: &mut Vec<Finding>) {
+    let policy = settings.firewall.policy;
+    findings.extend(host.beside.iter().filter_map(|beside| judge(policy, beside)));
+}
+
+fn judge(
+    policy: FirewallPolicy,
+    NeighbourPorts { services, manner }: &NeighbourPorts,
+) -> Option<Finding> {
+    let fits = manner.policy();
+    if policy == FirewallPolicy::None || fits == Some(policy) {
+        return None;
+    }
+    let ours = if policy == FirewallPolicy::Drop { "dropped" } else { "refused" };
+    let (theirs, severity) = match manner {
+        // Without another firewall, that is known: docs/THREATS.md.
+        Manner::Closed => ("refused".to_owned(), Severity::Note),
+        Manner::AsClosed => ("refused by another firewall".to_owned(), Severity::Warning),
+        Manner::Silent => ("dropped by another firewall".to_owned(), Severity::Warning),
+        Manner::Other(code) => {
+            (format!("answered with {code} by another firewall"), Severity::Note)
+        }
+    };
+    let what = format!(
+        "firewallPolicy: {services} can be distinguished from neighbouring ports: packets \
+         without a grant are {ours}; packets to the other ports are {theirs}"
+    );
+    let remedy = match fits {
+        Some(FirewallPolicy::Drop) => "Set firewallPolicy = drop",
+        Some(_) => "Set firewallPolicy = reject",
+        None => {
+            "No firewallPolicy answers like this. Let the other firewall drop the packets that \
+             it does not accept, and set firewallPolicy = drop"
+        }
+    };
+    Some(Finding { severity, what, remedy: remedy.to_owned() })
+}
+
+/// More are not told, of each port.
+const MAX_LISTED: usize = 5;
+
+const REMEDY: &str = "Start with `sknockd run --confirm 120`, or with `sknockd reload --confirm 120` \
+                      where a server runs, and keep this connection until a knock has worked. Or \
+                      add the port to alwaysOpenPorts";
+
+/// Adds what there is to be told of the administrator's own connection. Where that is not known, of all.
+fn sessions(settings: &Settings, host: &Host, findings: &mut Vec<Finding>) {
+    // Who has opened it can do so again.
+    let opened = |session: &Session| host.doors.contains(&(session.from, session.port));
+    let locked_out = |session: &Session| needs_a_knock(settings, session.port) && !opened(session);
+    if let Some(login) = &host.login {
+        findings.extend(locked_out(login).then(|| yours(login.port)));
+        return;
+    }
+    let mut ports: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+    for session in host.sessions.iter().filter(|session| locked_out(session)) {
+        ports.entry(session.port).or_default().push(session.from.to_string());
+    }
+    findings.extend(ports.into_iter().map(|(port, from)| others(host, port, &from)));
+}
+
+fn yours(port: u16) -> Finding {
+    let what = format!(
+        "your SSH connection uses tcp/{port}. New connections to it will need a grant, and you \
+         have none"
+    );
+    Finding::warning(what, REMEDY)
+}
+
+/// Once it is protected, that somebody is in is no surprise.
+fn others(host: &Host, port: u16, from: &[String]) -> Finding {
+    let more = from.len().saturating_sub(MAX_LISTED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let from = from.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
+    let what = format!(
+        "there are connections to tcp/{port} (from {from}{more}), and one of them may be yours. \
+         New connections to it will need a grant, and these addresses have none"
+    );
+    let severity = if host.protecting { Severity::Note } else { Severity::Warning };
+    Finding { severity, what, remedy: REMEDY.to_owned() }
+}
+
+fn needs_a_knock(settings: &Settings, port: u16) -> bool {
+    let firewall = &settings.firewall;
+    let Some(service) = Service::new(Transport::Tcp, port, port) else { return false };
+    firewall.policy != FirewallPolicy::None
+        && !all_covered(&service, &firewall.always_open)
+        && (firewall.protected.is_empty() || all_covered(&service, &firewall.protected))
 }

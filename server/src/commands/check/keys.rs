@@ -10,7 +10,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::{ConfiguredFiles, FileContent, Finding};
-use crate::config::keys::{Authorities, KeyProblem, authorities, pem, without_line_end};
+use crate::config::keys::{Authorities, KeyProblem, authorities, password_in, pem};
 use crate::config::{PasswordSource, Settings};
 
 /// Certificates that end within this time are mentioned.
@@ -118,12 +118,12 @@ fn password<'a>(
              and only its owner may write to it";
         findings.push(Finding::warning(what, for_the_unit_too(&path)));
     }
-    let text = std::str::from_utf8(&content.bytes).ok();
+    let text = password_in(&content.bytes).ok();
     if text.is_none() {
         let remedy = "Save the password as UTF-8 text, and nothing else";
         findings.push(Finding::error(format!("PFXPasswdFile: {path} is not UTF-8"), remedy));
     }
-    text.map(without_line_end)
+    text
 }
 
 /// What closes a file to others and leaves it to the unit, whose user is in this group.

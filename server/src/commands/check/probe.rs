@@ -1,19 +1,21 @@
 //! The edge: asks nft what other firewalls do, and the kernel whether it can do what the gate needs.
 //! Has lists fetched by a process that can do no harm. Changes nothing here: the kernel is tried in an empty network namespace, which ends with its thread.
 
-use std::io::{self, Read};
+use std::io::Read;
+use std::net::IpAddr;
 use std::process::{Command, Stdio};
-use std::{fs, thread};
+use std::{fs, io, thread};
 
 use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, unshare};
+use serde_json::Value;
 use sknock_gate::{Firewall, FirewallError};
 use sknock_netfilter::nflog::bind_group;
 use sknock_protocol::Service;
 
-use super::foreign_firewalls::{self, MAX_RULESET};
+use super::foreign_firewalls::MAX_RULESET;
 use super::time_sync::is_synchronised;
-use super::{Host, Switches, open_grants, redirects, sessions};
+use super::{Host, Switches, foreign_firewalls, redirects, sessions};
 use crate::config::{Intake, Settings};
 use crate::supervisor::knock_ports::listening;
 use crate::supervisor::{attempt, marks, table};
@@ -25,9 +27,9 @@ const NFT: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
 /// Looks around for what stands in the way of these settings.
 pub(super) fn look(settings: &Settings, host: &mut Host) {
     let listing = listing();
-    host.protecting = listing.as_ref().is_ok_and(|listing| open_grants::is_there(listing));
+    host.protecting = listing.as_ref().is_ok_and(|listing| has_table(listing));
     connected(host);
-    host.doors.extend(listing.iter().flat_map(|listing| open_grants::open(listing)));
+    host.doors.extend(listing.iter().flat_map(|listing| open_grants(listing)));
     match listing.and_then(|listing| foreign_firewalls::judge(&listing, settings)) {
         Ok(others) => {
             host.denied_elsewhere.extend(others.closed);
@@ -152,4 +154,39 @@ fn try_kernel(settings: &Settings) -> io::Result<Result<(), FirewallError>> {
     };
     let thread = thread::Builder::new().spawn(attempt)?;
     thread.join().unwrap_or_else(|_| Err(io::Error::other("the test failed")))
+}
+
+/// The sets of doors that stay open for a while. Those for a single connection are no way back in.
+const SETS: [&str; 2] = ["grant4", "grant6"];
+
+/// Whether our table is in the kernel at all.
+fn has_table(json: &[u8]) -> bool {
+    let listed: Value = serde_json::from_slice(json).unwrap_or_default();
+    let mut objects = listed["nftables"].as_array().into_iter().flatten();
+    objects.any(|object| {
+        let table = &object["table"];
+        table["family"] == "inet" && table["name"] == "sknock"
+    })
+}
+
+/// The TCP ports that are open to somebody, and to whom.
+fn open_grants(json: &[u8]) -> Vec<(IpAddr, u16)> {
+    let listed: Value = serde_json::from_slice(json).unwrap_or_default();
+    let objects = listed["nftables"].as_array().into_iter().flatten();
+    let sets = objects.map(|object| &object["set"]).filter(|set| {
+        (&set["family"], &set["table"]) == (&"inet".into(), &"sknock".into())
+            && SETS.iter().any(|name| set["name"] == *name)
+    });
+    let elements = sets.filter_map(|set| set["elem"].as_array()).flatten();
+    elements.filter_map(door).collect()
+}
+
+fn door(element: &Value) -> Option<(IpAddr, u16)> {
+    // Bare, or with its timeout and comment around it.
+    let value = element.get("elem").map_or(element, |element| &element["val"]);
+    let [address, transport, port] = value["concat"].as_array()?.as_slice() else { return None };
+    if transport != "tcp" && transport != 6 {
+        return None;
+    }
+    Some((address.as_str()?.parse().ok()?, u16::try_from(port.as_u64()?).ok()?))
 }

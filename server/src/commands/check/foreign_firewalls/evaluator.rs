@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::legacy::{self, Legacy};
-use super::matching::{Course, Matches, ProbePacket};
-use super::ruleset::{Base, ForeignChain, ForeignRule};
 use serde_json::Value;
+
+use super::matching::{Matches, ProbePacket};
+use super::rule::{ProbeVerdict, decisions};
+use super::ruleset::{Base, ForeignChain, ForeignRule};
 
 /// The kernel's own limit of jumps within jumps.
 const MAX_DEPTH: u8 = 16;
@@ -44,18 +45,6 @@ impl fmt::Display for RulePlace {
             Self::TooLarge => f.write_str("too many rules"),
         }
     }
-}
-
-#[derive(Clone, Debug)]
-enum ProbeVerdict {
-    Accept,
-    Drop,
-    PassOn,
-    /// Decided by a program, or by something that is not understood.
-    Unknown,
-    Return,
-    Jump(String),
-    Goto(String),
 }
 
 /// The first place of each kind of end, apart for how surely a packet gets there.
@@ -115,7 +104,7 @@ impl<'a> Evaluator<'a> {
                 let place = RulePlace::Rule { chain: chain.name.2.clone(), handle: rule.handle };
                 self.ends.untracked.get_or_insert(place);
             }
-            for (fit, named, verdict) in self.decisions(chain, rule) {
+            for (fit, named, verdict) in decisions(&self.packet, chain, rule) {
                 let taken = Path { fit: way.fit.min(fit), named: way.named || named, ..way };
                 let place = RulePlace::Rule { chain: chain.name.2.clone(), handle: rule.handle };
                 match self.follow(chain, &verdict, taken, &place) {
@@ -204,63 +193,6 @@ impl<'a> Evaluator<'a> {
             }
         }
     }
-
-    /// What a rule decides, and of which packets.
-    fn decisions(
-        &self,
-        chain: &ForeignChain,
-        rule: &ForeignRule,
-    ) -> Vec<(Matches, bool, ProbeVerdict)> {
-        let mut read =
-            RuleSoFar { fit: Matches::Always, named: false, state: false, address: false };
-        let mut decisions = Vec::new();
-        for statement in &rule.statements {
-            let Some((kind, what)) = statement.as_object().and_then(|all| all.iter().next()) else {
-                read.fit = read.fit.min(Matches::Unknown);
-                continue;
-            };
-            if kind == "vmap" {
-                decisions.extend(self.mapped(chain, what));
-            } else if let Some(verdict) = read.statement(&self.packet, chain, kind, what) {
-                decisions.push((Matches::Always, false, verdict));
-            }
-            if read.fit == Matches::Never {
-                return Vec::new();
-            }
-        }
-        let each = decisions.into_iter().filter_map(|(fit, named, verdict)| {
-            let named = named || read.named;
-            let fit = fit.min(read.fit).min(read.usual(&self.packet, named, &verdict));
-            (fit != Matches::Never).then_some((fit, named, verdict))
-        });
-        each.collect()
-    }
-
-    /// `{"key", "data"}`: a verdict for each value.
-    fn mapped(&self, chain: &ForeignChain, map: &Value) -> Vec<(Matches, bool, ProbeVerdict)> {
-        let (key, data) = (&map["key"], &map["data"]);
-        let named_set = data.as_str().and_then(|name| name.strip_prefix('@'));
-        let entries = match (&data["set"], named_set) {
-            (Value::Array(entries), _) => Some(entries.as_slice()),
-            (_, Some(name)) => self.packet.ruleset.elements(chain, name),
-            _ => None,
-        };
-        let Some(entries) = entries else {
-            return vec![(Matches::Unknown, false, ProbeVerdict::Unknown)];
-        };
-        let entry = |entry: &Value| {
-            let fit = self.packet.is(chain, key, entry.get(0)?);
-            let named = fit != Matches::Never && self.packet.is_port(key);
-            let verdict = entry.get(1)?.as_object()?.iter().next();
-            let verdict = verdict.and_then(|(kind, what)| verdict_of(kind, what));
-            match (fit, verdict) {
-                (Matches::Never, _) => None,
-                // `continue` is the one that is none.
-                (fit, verdict) => verdict.map(|verdict| (fit, named, verdict)),
-            }
-        };
-        entries.iter().filter_map(entry).collect()
-    }
 }
 
 enum NextRule {
@@ -270,90 +202,6 @@ enum NextRule {
     Gone,
     /// Back to whoever jumped here.
     Back,
-}
-
-/// What has been read of a rule.
-struct RuleSoFar {
-    fit: Matches,
-    named: bool,
-    state: bool,
-    address: bool,
-}
-
-impl RuleSoFar {
-    fn statement(
-        &mut self,
-        packet: &ProbePacket<'_>,
-        chain: &ForeignChain,
-        kind: &str,
-        what: &Value,
-    ) -> Option<ProbeVerdict> {
-        let fit = match kind {
-            "match" => {
-                let fit = packet.matches(chain, what);
-                self.named |= fit != Matches::Never && packet.is_port(&what["left"]);
-                fit
-            }
-            // Within the limit is the rule, over it the exception.
-            "limit" | "quota" | "ct count" if what["inv"] != true => Matches::Always,
-            "set" if what["stmt"].is_null() => Matches::Always,
-            "limit" | "quota" | "ct count" | "meter" | "synproxy" | "set" => Matches::Conditionally,
-            "counter" | "log" | "mangle" | "notrack" | "last" | "secmark" | "ct helper"
-            | "ct timeout" | "ct expectation" | "flow" | "dup" | "snat" | "masquerade"
-            | "continue" | "map" => Matches::Always,
-            "xt" => match legacy::read(what) {
-                Legacy::Match(fit) => fit,
-                Legacy::State => {
-                    self.state = true;
-                    Matches::Always
-                }
-                // LOCAL, as a rule.
-                Legacy::Address if packet.course == Course::Foreign => Matches::Never,
-                Legacy::Address => {
-                    self.address = true;
-                    Matches::Always
-                }
-                Legacy::Drop => return Some(ProbeVerdict::Drop),
-                Legacy::PassOn => return Some(ProbeVerdict::PassOn),
-            },
-            _ => match verdict_of(kind, what) {
-                Some(verdict) => return Some(verdict),
-                None => Matches::Unknown,
-            },
-        };
-        self.fit = self.fit.min(fit);
-        None
-    }
-
-    /// What iptables' matches without their values are used for.
-    fn usual(&self, packet: &ProbePacket<'_>, named: bool, verdict: &ProbeVerdict) -> Matches {
-        let returns = matches!(verdict, ProbeVerdict::Return);
-        let state = match (self.state, named, verdict) {
-            // That conntrack leaves it alone is rarely asked for.
-            (true, true, ProbeVerdict::Accept) if packet.course == Course::Leaving => {
-                Matches::Unknown
-            }
-            (false, ..) | (_, true, ProbeVerdict::Accept) => Matches::Always,
-            (true, true, _) => Matches::Unknown,
-            (true, false, _) => Matches::Never,
-        };
-        let address = if self.address && !returns { Matches::Unknown } else { Matches::Always };
-        state.min(address)
-    }
-}
-
-fn verdict_of(kind: &str, what: &Value) -> Option<ProbeVerdict> {
-    let target = || what["target"].as_str().unwrap_or_default().to_owned();
-    Some(match kind {
-        "accept" => ProbeVerdict::Accept,
-        "drop" | "reject" => ProbeVerdict::Drop,
-        "return" => ProbeVerdict::Return,
-        "jump" => ProbeVerdict::Jump(target()),
-        "goto" => ProbeVerdict::Goto(target()),
-        "dnat" | "redirect" | "tproxy" | "fwd" => ProbeVerdict::PassOn,
-        "queue" => ProbeVerdict::Unknown,
-        _ => return None,
-    })
 }
 
 impl PathEnds {
