@@ -1,22 +1,23 @@
-//! The network process: parses what strangers send, with no privilege at all.
+//! The network process: parses what unauthenticated senders send, with no privilege at all.
 //!
 //! ```text
-//! handover -> shed privilege -> wall in -> read keys and lists -> prepared
-//!          -> begin: take the state, have the protection put up, threads -> finish
+//! handover -> drop privileges -> sandbox -> read keys and CRLs -> prepared
+//!          -> begin: take the state directory, have the table loaded, threads -> finish
 //! ```
+//! For `sknockd check` it ends where it has fetched its CRLs ([`attempt`]), in the same sandbox, and answers with what it
+//! saw.
 
-mod attempt;
 pub mod handover;
 mod inherited;
 mod inputs;
 pub mod link;
 pub(crate) mod readable;
-mod replay_grace;
 mod sandbox;
 mod serve;
 mod syscalls;
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
+use std::io::Write;
 use std::os::fd::RawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -24,21 +25,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use nix::unistd::Pid;
+use sknock_protocol::Timestamp;
 use tracing::{debug, error, warn};
 
-pub use self::attempt::attempt;
 use self::handover::Handover;
 use self::inherited::Inherited;
-use self::inputs::ProcessInputs;
-use self::link::NetworkReport;
-use self::link::Orders;
+use self::inputs::{FileContents, ProcessInputs};
+use self::link::{NetworkReport, Orders};
 use self::serve::Ready;
-use crate::config::Settings;
-use crate::config::keys;
-use crate::crl::mark_record;
-use crate::crl::{self, MAX_LIST, Refresh, Timeouts};
-use crate::knock::replay::state_dir;
-use crate::knock::replay::{Journal, Past};
+use crate::config::{Settings, keys};
+use crate::crl::{self, Attempt, MAX_LIST, Refresh, Timeouts, mark_record};
+use crate::knock::replay::{Journal, Past, state_dir};
 use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use crate::sys::{clock, log};
 
@@ -169,4 +166,43 @@ fn end_on_panic() {
         error!("bug: {panic}");
         std::process::exit(i32::from(FAILURE));
     }));
+}
+
+/// Fetches and judges all lists, from the handover in descriptor `number`, and writes the answer, as JSON,
+/// to its `orders`: `{"Ok":[...]}` or `{"Err":"why nothing could be fetched"}`.
+pub fn attempt(number: RawFd, now: Timestamp) -> ExitCode {
+    let answered = || -> std::io::Result<()> {
+        let handover = Handover::unpack(Inherited::new([number]).take(number)?)?;
+        let mut inherited = Inherited::new(handover.descriptors.all());
+        let mut answer = File::from(inherited.take(handover.descriptors.orders)?);
+        let attempts = fetch(&handover, &mut inherited, now);
+        answer.write_all(&serde_json::to_vec(&attempts)?)
+    };
+    answered().map_or(ExitCode::from(FAILURE), |()| ExitCode::SUCCESS)
+}
+
+fn fetch(
+    handover: &Handover,
+    inherited: &mut Inherited,
+    now: Timestamp,
+) -> Result<Vec<Attempt>, String> {
+    let Handover { settings, parent, marks, descriptors, .. } = handover;
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    sandbox::drop_privileges(Pid::from_raw(*parent)).map_err(|error| text(&error))?;
+    let contents = FileContents::read(descriptors, inherited).map_err(|error| text(&error))?;
+    enter_sandbox(settings).map_err(|end| end.why)?;
+
+    // Nothing that came from a file or from the network was parsed before this line.
+    let verifier = keys::verifier(contents.keys(), settings).map_err(|error| text(&error))?;
+    let web_authorities = contents.web_authorities.as_deref();
+    let timeouts = Timeouts::default();
+    let mut refresh =
+        Refresh::new(&settings.revocation, Arc::new(verifier), web_authorities, timeouts)
+            .map_err(|error| text(&error))?
+            .above(marks.iter().filter_map(|entry| mark_record::read(entry)).collect());
+    refresh.load_saved();
+    if let Some(list) = &contents.revocation {
+        refresh.load(list, now);
+    }
+    refresh.attempt(now).map_err(|error| text(&error))
 }

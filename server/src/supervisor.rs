@@ -6,7 +6,6 @@
 //! It is single-threaded. What it reads from the network process are records of fixed size, which
 //! the gate checks. It parses no certificate and no packet.
 
-pub(crate) mod attempt;
 mod child_log;
 mod files;
 pub(crate) mod knock_ports;
@@ -16,39 +15,40 @@ mod list;
 mod log_budget;
 pub(crate) mod marks;
 mod network_process;
-mod port_holders;
 mod previous_run;
 mod privilege;
 mod saved_config;
-mod signals;
+pub(crate) mod spawn;
 mod spawner;
 mod supervise;
 pub(crate) mod table;
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use sknock_gate::{BootInstant, Firewall, Gate, GrantFile, NamespaceLock, SavedGrants};
 use tracing::{error, warn};
 
 use self::files::{Files, Unusable};
 use self::last_state::LastState;
-pub(crate) use self::list::acting_as;
 use self::previous_run::PreviousRun;
-pub(crate) use self::privilege::Account;
 use self::saved_config::SavedConfigs;
-use self::signals::Signals;
 use self::spawner::{Spawner, StartFailed};
 use self::supervise::{Supervisor, TrialWatch};
 use crate::config::Settings;
 use crate::config::finding::Finding;
 use crate::control::socket::ControlSocket;
 use crate::sys::capabilities::require_net_admin;
-use crate::sys::exit::told;
-use crate::sys::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED};
+use crate::sys::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED, told};
 use crate::sys::log;
+
+pub(crate) use self::list::acting_as;
+pub(crate) use self::privilege::Account;
 
 /// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.
 pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
@@ -210,4 +210,51 @@ fn assemble(
 fn unavailable(error: &dyn std::fmt::Display) -> ExitCode {
     error!("{error}");
     ExitCode::from(UNAVAILABLE)
+}
+
+/// What somebody outside wants of us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wanted {
+    /// SIGTERM, SIGINT: stop in order.
+    Stop,
+    /// SIGHUP: read everything anew, without a trial.
+    Reload,
+    /// SIGUSR1: what is on trial stays.
+    Confirm,
+    /// SIGCHLD: a network process may have ended.
+    Look,
+}
+
+/// Signals that wait to be read.
+#[derive(Debug)]
+pub(crate) struct Signals(SignalFd);
+
+impl Signals {
+    /// Holds the signals back from their default effect, from now on.
+    pub(crate) fn hold() -> nix::Result<Self> {
+        let set: SigSet =
+            [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD]
+                .into_iter()
+                .collect();
+        set.thread_block()?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        Ok(Self(SignalFd::with_flags(&set, flags)?))
+    }
+
+    /// The next signal, if there is one.
+    pub(crate) fn next(&mut self) -> Option<Wanted> {
+        let signal = self.0.read_signal().ok().flatten()?;
+        match Signal::try_from(signal.ssi_signo.cast_signed()) {
+            Ok(Signal::SIGTERM | Signal::SIGINT) => Some(Wanted::Stop),
+            Ok(Signal::SIGHUP) => Some(Wanted::Reload),
+            Ok(Signal::SIGUSR1) => Some(Wanted::Confirm),
+            _ => Some(Wanted::Look),
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }

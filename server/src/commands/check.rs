@@ -13,7 +13,6 @@ mod foreign_firewalls;
 mod host;
 mod keys;
 mod probe;
-mod redirects;
 mod report;
 mod revocation;
 mod sessions;

@@ -1,21 +1,18 @@
-//! The threads of the network process, from the order to begin to the order to finish.
+//! The threads of the network process, from the order to begin to the order to finish; and the log lines that say from when
+//! on knocks are accepted.
 
 use std::error::Error;
-use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::process;
 use std::sync::{Arc, mpsc};
-use std::thread;
 use std::time::Duration;
+use std::{io, process, thread};
 
 use sknock_gate::Response;
-use sknock_protocol::Verifier;
-use tracing::error;
+use sknock_protocol::{Timestamp, Verifier};
+use tracing::{error, info, warn};
 
-use super::link::Orders;
-use super::link::{NetworkReport, Order};
-use super::replay_grace::AcceptanceDelay;
+use super::link::{NetworkReport, Order, Orders};
 use crate::config::Settings;
 use crate::crl::Refresh;
 use crate::knock::audit::Audit;
@@ -153,4 +150,77 @@ const LOOK: Duration = Duration::from_millis(100);
 fn abort(error: &io::Error) {
     error!("network process exits: {error}");
     process::exit(i32::from(FAILURE));
+}
+
+/// What was told, and what there is to tell.
+#[derive(Debug)]
+pub(super) struct AcceptanceDelay<'a> {
+    replay: &'a Journal,
+    opened: RecoveryReport,
+    /// From when on knocks are accepted; it never gets earlier.
+    from: Timestamp,
+    /// No right clock can cause a longer wait.
+    longest: Duration,
+    /// At the last look.
+    now: Timestamp,
+    told: LoggedDelay,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum LoggedDelay {
+    Nothing,
+    Waiting,
+    Accepting,
+}
+
+/// How far the replay memory's horizon is ahead of the knocks: what a power loss costs.
+const HORIZON: Duration = Duration::from_secs(60);
+
+/// A clock that goes back further was stepped: then what was told is wrong.
+const STEP: Duration = Duration::from_secs(10);
+
+impl<'a> AcceptanceDelay<'a> {
+    /// Has told nothing. `window` is how far stamps may be off.
+    pub(super) fn new(replay: &'a Journal, opened: RecoveryReport, window: Duration) -> Self {
+        let longest = HORIZON + 2 * window;
+        let (from, now) = (opened.admits_from, Timestamp::EPOCH);
+        Self { replay, opened, from, longest, now, told: LoggedDelay::Nothing }
+    }
+
+    /// Tells what is new at `now`; how long until something is, unless the clock is stepped.
+    pub(super) fn tell(&mut self, now: Timestamp) -> Option<Duration> {
+        let stepped = now.after(STEP) < self.now;
+        self.now = now;
+        self.from = self.from.max(self.replay.admits_from());
+        let wait = self.from.since(now);
+        if wait.is_zero() {
+            if self.told != LoggedDelay::Accepting {
+                info!("accepting knocks");
+            }
+            self.told = LoggedDelay::Accepting;
+            return None;
+        }
+        if self.told == LoggedDelay::Nothing {
+            info!(
+                "{}: knocks are accepted in {} s (timestamp {} or later)",
+                self.opened.history,
+                wait.as_secs() + 1,
+                self.from
+            );
+        } else if self.told == LoggedDelay::Accepting || stepped {
+            warn!(
+                "the clock was set back: knocks are accepted in {} s (timestamp {} or later)",
+                wait.as_secs() + 1,
+                self.from
+            );
+        }
+        if wait > self.longest && (self.told != LoggedDelay::Waiting || stepped) {
+            warn!(
+                "the wait is long because the clock was ahead earlier. If the clock is correct \
+                 now: stop sknockd, empty stateDir, start sknockd"
+            );
+        }
+        self.told = LoggedDelay::Waiting;
+        Some(wait)
+    }
 }

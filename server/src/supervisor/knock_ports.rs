@@ -1,11 +1,20 @@
-//! Knock ports that have another use, too. Nothing is let in by that: knocks are refused at their port,
-//! and answers leave no flow. So none of it is an error; the clients of the original knock at random
-//! ports of a wide range, in which there may be any service.
+//! Knock ports that have another use, too: reported at the start and while the server runs. This grants no access: knocks
+//! are refused at their port, and answers leave no conntrack entry. So none of it is an error; clients of the original knock
+//! at random ports of a wide range, in which there may be any service.
+//!
+//! With `intake = nflog` no socket is bound to a knock port, so that it looks like any closed port; an answer binds it for
+//! the moment in which it leaves. A local user who binds it first suppresses answers. Grants are made all the same, but the
+//! administrator has to know.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
+use nix::unistd::Uid;
+use sknock_gate::BootInstant;
+use sknock_netfilter::host::Bound;
 use sknock_protocol::{Service, Transport};
+use tracing::{info, warn};
 
 use crate::config::finding::Finding;
 use crate::config::{FirewallPolicy, Intake, Settings};
@@ -105,6 +114,71 @@ fn listed(table: &str) -> impl Iterator<Item = u16> + '_ {
         let port = u16::from_str_radix(port, 16).ok()?;
         (remote_port == "0000" && !loopback).then_some(port)
     })
+}
+
+/// How often to look.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// How many are named in one look. Where `knockPort` is a range, others' sockets may be many.
+const NAMED: usize = 4;
+
+/// Looks for them, and tells of each once.
+#[derive(Debug, Default)]
+pub(crate) struct PortHolders {
+    due: BootInstant,
+    /// By their inode.
+    known: BTreeSet<u64>,
+}
+
+impl PortHolders {
+    /// Look at the next opportunity.
+    pub(crate) fn look_soon(&mut self) {
+        self.due = BootInstant::default();
+    }
+
+    /// Looks, if it is time to. Sockets of `own` are answers on their way.
+    pub(crate) fn look(&mut self, settings: &Settings, own: Option<Uid>, now: BootInstant) {
+        if now < self.due {
+            return;
+        }
+        self.due = now.after(PAUSE);
+        // A socket of our own is there: nobody else can bind that port.
+        if settings.knocks.intake == Intake::Socket {
+            self.known.clear();
+            return;
+        }
+        let ports = &settings.knocks.ports;
+        let is_ours =
+            |port| ports.iter().any(|range| (range.first()..=range.last()).contains(&port));
+        match Bound::list(is_ours) {
+            Ok(mut found) => {
+                found.retain(|one| own.is_none_or(|own| own.as_raw() != one.uid));
+                self.tell(&found);
+            }
+            Err(error) => warn!(%error, "cannot determine whether other programs hold the knock \
+                                         port"),
+        }
+    }
+
+    fn tell(&mut self, found: &[Bound]) {
+        let new: Vec<&Bound> =
+            found.iter().filter(|one| !self.known.contains(&one.inode)).collect();
+        for Bound { local, uid, inode } in new.iter().take(NAMED) {
+            let port = local.port();
+            warn!(
+                port, uid, inode, address = %local.ip(),
+                "another program holds udp/{port}: answers from this port cannot be sent. `ss \
+                 -aunpe sport = :{port}` shows the program"
+            );
+        }
+        if let Some(more @ 1..) = new.len().checked_sub(NAMED) {
+            warn!(more, "more sockets of other programs hold knock ports");
+        }
+        if found.is_empty() && !self.known.is_empty() {
+            info!("no other program holds a knock port now");
+        }
+        self.known = found.iter().map(|one| one.inode).collect();
+    }
 }
 
 #[cfg(test)]

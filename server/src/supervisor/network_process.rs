@@ -1,7 +1,6 @@
 //! A network process, seen from the privileged one: its start, its orders, its end.
 
 mod heartbeat;
-mod spawn;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -16,11 +15,11 @@ use sknock_gate::BootInstant;
 
 pub(super) use self::heartbeat::EVERY as QUESTION;
 use self::heartbeat::Heartbeat;
-pub(super) use self::spawn::{itself, passing_on};
 use super::child_log::ChildLog;
 use super::files::Files;
 use super::log_budget::Allowance;
 use super::privilege::{Account, with_capabilities};
+pub(super) use super::spawn::{itself, passing_on};
 use crate::config::Settings;
 use crate::knock::replay::state_in_force::LastInForce;
 use crate::network::handover::{Handover, number};

@@ -1,20 +1,18 @@
 //! Where log lines go: to standard error, as text or JSON, both processes alike. A knock never waits
 //! for whoever reads them, and what is told of many knocks at once is written at once.
 
-mod buffer;
 mod lossy_writer;
 
-use std::io;
-use std::io::{Stderr, Write};
+use std::cell::RefCell;
+use std::io::{self, Stderr, Write};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use self::buffer::Buffer;
 use self::lossy_writer::{LossyWriter, Whose};
 use super::plain_text;
-use serde::{Deserialize, Serialize};
 
 /// Which lines are told, unless the environment says otherwise.
 const USUAL: &str = "info";
@@ -60,10 +58,10 @@ fn together_by<T>(write: fn(&Buffer), work: impl FnOnce() -> T) -> T {
     struct Leaving(fn(&Buffer));
     impl Drop for Leaving {
         fn drop(&mut self) {
-            buffer::release(self.0);
+            self::release(self.0);
         }
     }
-    buffer::hold();
+    self::hold();
     let _leaving = Leaving(write);
     work()
 }
@@ -72,8 +70,8 @@ fn together_by<T>(write: fn(&Buffer), work: impl FnOnce() -> T) -> T {
 pub(crate) fn pass_on<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     together_by(write_passed_on, || {
         // More than a page at a time could keep us waiting for the reader.
-        let pieces = lines.flat_map(|line| line.chunks(buffer::PAGE));
-        pieces.for_each(|piece| buffer::add(piece, write_passed_on));
+        let pieces = lines.flat_map(|line| line.chunks(self::PAGE));
+        pieces.for_each(|piece| self::add(piece, write_passed_on));
     });
 }
 
@@ -116,7 +114,7 @@ impl MakeWriter<'_> for Log {
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        buffer::add(&plain_text::escaped(line, self.0 == LogFormat::Json), write_out);
+        self::add(&plain_text::escaped(line, self.0 == LogFormat::Json), write_out);
         Ok(line.len())
     }
 
@@ -162,6 +160,76 @@ impl RateLimit {
     }
 }
 
+/// What a pipe that polls as writable has room for, in bytes: `PIPE_BUF` of Linux.
+pub(super) const PAGE: usize = 4096;
+
+/// Whole lines, together no more than a page, or a single longer one.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+impl Buffer {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    fn add(&mut self, line: &[u8], write: impl FnOnce(&Self)) {
+        if self.bytes.len() + line.len() > PAGE {
+            self.empty(write);
+        }
+        self.bytes.extend_from_slice(line);
+        self.lines += 1;
+    }
+
+    fn empty(&mut self, write: impl FnOnce(&Self)) {
+        if self.lines > 0 {
+            write(self);
+        }
+        self.bytes.clear();
+        self.lines = 0;
+    }
+}
+
+/// This thread's page, and whether it is held back.
+#[derive(Debug, Default)]
+struct Page {
+    held: Buffer,
+    is_held: bool,
+}
+
+thread_local! {
+    static PAGE_OF_THIS_THREAD: RefCell<Page> = RefCell::default();
+}
+
+/// Lines are held back from now on.
+pub(super) fn hold() {
+    PAGE_OF_THIS_THREAD.with_borrow_mut(|page| page.is_held = true);
+}
+
+/// No line is held back any more; `write` gets those that were.
+pub(super) fn release(write: fn(&Buffer)) {
+    PAGE_OF_THIS_THREAD.with_borrow_mut(|page| {
+        page.is_held = false;
+        page.held.empty(write);
+    });
+}
+
+/// One line more. `write` gets it now if none is held back, else with its neighbours.
+pub(super) fn add(line: &[u8], write: fn(&Buffer)) {
+    PAGE_OF_THIS_THREAD.with_borrow_mut(|page| {
+        page.held.add(line, write);
+        if !page.is_held {
+            page.held.empty(write);
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,5 +250,36 @@ mod tests {
         assert_eq!(told(&mut rate, 1), 5);
         assert_eq!(rate.permit(2), Some(95));
         assert_eq!(rate.permit(2), Some(0));
+    }
+
+    thread_local! {
+        static WRITTEN: RefCell<Vec<(usize, u64)>> = RefCell::default();
+    }
+
+    fn note(held: &Buffer) {
+        WRITTEN.with_borrow_mut(|written| written.push((held.bytes().len(), held.lines())));
+    }
+
+    #[test]
+    fn lines_are_written_at_once_or_held_and_written_together_a_page_at_a_time() {
+        add(b"alone\n", note);
+        hold();
+        for _ in 0..9 {
+            add(&[b'x'; 1000], note);
+        }
+        WRITTEN.with_borrow(|written| assert_eq!(written[..], [(6, 1), (4000, 4), (4000, 4)]));
+        release(note);
+        add(b"alone\n", note);
+        WRITTEN.with_borrow(|written| assert_eq!(written[3..], [(1000, 1), (6, 1)]));
+    }
+
+    #[test]
+    fn a_line_longer_than_a_page_is_written_whole_and_by_itself() {
+        hold();
+        add(b"before\n", note);
+        add(&[b'x'; 5000], note);
+        add(b"after\n", note);
+        release(note);
+        WRITTEN.with_borrow(|written| assert_eq!(written[..], [(7, 1), (5000, 1), (6, 1)]));
     }
 }

@@ -8,7 +8,7 @@ use sknock_protocol::{Service, Transport};
 
 use super::{
     ConfiguredFiles, Finding, Host, Manner, NeighbourPorts, Session, Severity, StateFolder,
-    redirects,
+    switches,
 };
 use crate::config::{FirewallPolicy, Settings};
 
@@ -24,7 +24,7 @@ pub(super) fn examine(
 ) {
     findings.extend(user(settings, found));
     findings.extend(state(settings, found));
-    redirects::examine(host, findings);
+    switches::examine_mapping(host, findings);
     beside(settings, host, findings);
     sessions(settings, host, findings);
     findings.extend(policy(settings));

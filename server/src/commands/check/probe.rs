@@ -15,10 +15,10 @@ use sknock_protocol::Service;
 
 use super::foreign_firewalls::MAX_RULESET;
 use super::time_sync::is_synchronised;
-use super::{Host, Switches, foreign_firewalls, redirects, sessions};
+use super::{Host, Switches, foreign_firewalls, sessions, switches};
 use crate::config::{Intake, Settings};
 use crate::supervisor::knock_ports::listening;
-use crate::supervisor::{attempt, marks, table};
+use crate::supervisor::{marks, spawn, table};
 use crate::sys::local_ports;
 
 /// nft is not in everybody's `PATH`.
@@ -43,14 +43,14 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
         Err(error) => host.unlooked.push(format!("other firewalls: {error}")),
     }
     host.unclear.extend(old_tables());
-    redirects::look(&settings.process.user, host);
+    switches::look_up_mapping(&settings.process.user, host);
     host.listening = listening();
     host.ephemeral = local_ports::look();
     host.switches = Switches::read();
     host.marks = marks::kept(&settings.process.state);
     host.unsynchronised = !is_synchronised();
     if !settings.revocation.urls.is_empty() {
-        match attempt::fetch(settings, &host.marks) {
+        match spawn::fetch(settings, &host.marks) {
             Ok(attempts) => host.attempts = attempts,
             Err(why) => host.unlooked.push(format!("fetching from crlUrl: {why}")),
         }

@@ -1,8 +1,11 @@
-//! Switches of the kernel that end sessions earlier than without sknock.
+//! The kernel: switches that end sessions earlier than without sknock, and whether this user namespace contains the user
+//! of the network process.
 
 use std::fs;
 
-use super::Finding;
+use nix::unistd::{Uid, User, geteuid};
+
+use super::{Finding, Host};
 
 /// As the kernel has them; `None` where it has no such switch, or it cannot be read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -56,9 +59,55 @@ impl Switches {
     }
 }
 
+/// What becomes of the user of this name, or number, where we are root and so have to become it.
+pub(super) fn look_up_mapping(user: &str, host: &mut Host) {
+    let found = match user.parse().map(Uid::from_raw) {
+        Ok(uid) => User::from_uid(uid),
+        Err(_) => User::from_name(user),
+    };
+    let Ok(Some(found)) = found else { return };
+    if !geteuid().is_root() {
+        return;
+    }
+    let is_mapped = |map: &str, number| {
+        let map = fs::read_to_string(format!("/proc/self/{map}"));
+        // A kernel without user namespaces knows all.
+        map.map_or(true, |map| has(&map, number))
+    };
+    if !is_mapped("uid_map", found.uid.as_raw()) || !is_mapped("gid_map", found.gid.as_raw()) {
+        host.unmapped = Some(format!("{user} (uid {}, gid {})", found.uid, found.gid));
+    }
+}
+
+/// Whether a map, lines of first inside, first outside and how many, has this number inside.
+fn has(map: &str, number: u32) -> bool {
+    map.lines().any(|line| {
+        let mut words = line.split_whitespace().map(str::parse::<u32>);
+        match (words.next(), words.nth(1)) {
+            (Some(Ok(first)), Some(Ok(count))) => {
+                number.checked_sub(first).is_some_and(|place| place < count)
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Adds that the user namespace does not contain that user: in a container with one user nobody can become another.
+pub(super) fn examine_mapping(host: &Host, findings: &mut Vec<Finding>) {
+    findings.extend(host.unmapped.iter().map(|user| {
+        Finding::error(
+            format!(
+                "user: this user namespace does not contain {user}: the network process cannot \
+                 switch to it"
+            ),
+            "Map it (for a container: map more uids and gids than one), or run sknockd outside",
+        )
+    }));
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Finding, Switches};
+    use super::{Finding, Switches, has};
 
     fn told(switches: Switches) -> Vec<String> {
         let mut findings: Vec<Finding> = Vec::new();
@@ -82,5 +131,16 @@ mod tests {
         assert!(timeout.contains("timeout_established is 600 s: "), "{timeout}");
         let tcp = Switches { early_demux: [Some(1), Some(0)], established: Some(3600) };
         assert!(told(tcp)[0].starts_with("net.ipv4.tcp_early_demux is 0: "));
+    }
+
+    #[test]
+    fn what_a_map_has_is_known() {
+        let all = "         0          0 4294967295\n";
+        assert!(has(all, 0) && has(all, 65534));
+        let one = "0 1000 1\n";
+        assert!(has(one, 0) && !has(one, 1) && !has(one, 65534));
+        let two = "0 1000 1\n1 100000 65536\n";
+        assert!(has(two, 65534) && !has(two, 65537));
+        assert!(!has("", 0) && !has("odd", 0));
     }
 }

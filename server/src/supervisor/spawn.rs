@@ -1,17 +1,23 @@
-//! Starts the process that fetches revocation lists for `sknockd check`, and hears its answer.
+//! Starts this program again, as another user and with some of our descriptors: as the network process, or for `sknockd
+//! check` as the process that fetches CRLs, whose answer is read here.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::files::{Files, Unusable};
-use super::network_process::{itself, passing_on};
 use super::privilege::Account;
 use crate::config::Settings;
-use crate::crl::Attempt;
-use crate::crl::mark_record;
 use crate::crl::mark_record::CrlMarks;
+use crate::crl::{Attempt, mark_record};
 use crate::knock::replay::state_in_force::LastInForce;
 use crate::network::handover::{Handover, number};
+use crate::network::readable;
+use crate::sys::log;
 
 /// An answer has a few hundred bytes for each address.
 const MAX_LENGTH: u64 = 1 << 20;
@@ -59,4 +65,38 @@ fn ask(
     read?;
     ended?;
     Ok(bytes)
+}
+
+/// This program again, with this word and handover, under `account`.
+pub(super) fn itself(word: &str, packed: &OwnedFd, account: Account) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("sknockd").arg(word).arg(packed.as_raw_fd().to_string());
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| passes(name)));
+    if nix::unistd::geteuid().is_root() {
+        command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
+    }
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// Lets the next program inherit `descriptors` while `start` runs.
+///
+/// There is no other thread that could start a program in between.
+pub(super) fn passing_on<T>(
+    descriptors: &[BorrowedFd<'_>],
+    start: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    let set = |flags: FdFlag| {
+        descriptors.iter().try_for_each(|one| fcntl(one, FcntlArg::F_SETFD(flags)).map(drop))
+    };
+    set(FdFlag::empty())?;
+    let result = start();
+    set(FdFlag::FD_CLOEXEC)?;
+    result
+}
+
+/// What of the environment concerns the network process: the log, and root certificates. Not proxies: one
+/// would look up the names of web servers, which we must do to know where a redirect leads.
+fn passes(name: &OsStr) -> bool {
+    readable::concerns(name) || [log::VARIABLE, "RUST_BACKTRACE"].iter().any(|known| name == *known)
 }
