@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Only [`Settings::load`] reads a file, and only this one: the keys, passwords and lists that the
-//! configuration names are opened by whoever needs them. A file of the original sKnock loads
+//! configuration names are opened by the processes that need them. A file of the original sKnock loads
 //! unchanged. Values are taken as they stand; where the original wanted `%%`, this is two signs.
 
 mod build;

@@ -52,7 +52,7 @@ pub fn run(number: RawFd) -> ExitCode {
     }
 }
 
-/// Why the process ends, and what it tells whoever started it.
+/// Why the process ends, and its exit code for the privileged process.
 #[derive(Debug)]
 struct ExitError {
     code: u8,
@@ -113,7 +113,7 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
     Ok(Ready { settings, past, orders, doors, gate, verifier, refresh })
 }
 
-/// Renames what an earlier network process may have put in the way of our files: behind the walls that is
+/// Renames what an earlier network process may have put in the way of our files: in the sandbox that is
 /// not possible any more.
 fn clear_the_way(settings: &Settings) -> Result<(), ExitError> {
     let state = &settings.process.state;
@@ -160,7 +160,7 @@ pub fn confine(parent: i32, writable: &[&Path], ports: &[u16]) -> std::io::Resul
 }
 
 /// A thread that panics would leave its share of the clients unheard; the process ends instead, and
-/// is started anew.
+/// is started again.
 fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         error!("bug: {panic}");
@@ -168,7 +168,7 @@ fn end_on_panic() {
     }));
 }
 
-/// Fetches and judges all lists, from the handover in descriptor `number`, and writes the answer, as JSON,
+/// Fetches and verifies all CRLs, from the handover in descriptor `number`, and writes the answer, as JSON,
 /// to its `orders`: `{"Ok":[...]}` or `{"Err":"why nothing could be fetched"}`.
 pub fn attempt(number: RawFd, now: Timestamp) -> ExitCode {
     let answered = || -> std::io::Result<()> {

@@ -1,7 +1,7 @@
-//! The privileged process: owns the firewall, starts the network process, believes it nothing.
+//! The privileged process: owns the firewall, starts the network process, and trusts nothing that it says.
 //!
 //! ```text
-//! settings -> claim -> firewall -> shed privilege -> network process -> watch over all
+//! settings -> instance lock -> firewall -> drop capabilities -> network process -> supervise
 //! ```
 //! It is single-threaded. What it reads from the network process are records of fixed size, which
 //! the gate checks. It parses no certificate and no packet.
@@ -146,7 +146,7 @@ impl PreviousState {
     }
 }
 
-/// Not only of the configuration itself: who corrects it should have to start once more, not twice.
+/// Reports unusable files together with problems of the configuration, so that one more start suffices.
 fn tell_of_files(draft: &Settings) {
     let unusable = Files::open(draft, None).err().into_iter().flatten();
     for unusable in unusable.filter(Unusable::is_named) {
@@ -158,7 +158,7 @@ fn tell_of_files(draft: &Settings) {
 enum Stopped {
     /// No network process; all has been told.
     NotStarted(StartFailed),
-    /// An earlier run was on trial, and nobody has confirmed it.
+    /// An earlier run was on trial, and the trial was not confirmed.
     Unconfirmed,
     /// The kernel.
     Unavailable(Box<dyn std::error::Error>),
@@ -212,12 +212,12 @@ fn unavailable(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::from(UNAVAILABLE)
 }
 
-/// What somebody outside wants of us.
+/// What a signal asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Wanted {
     /// SIGTERM, SIGINT: stop in order.
     Stop,
-    /// SIGHUP: read everything anew, without a trial.
+    /// SIGHUP: reload, without a trial.
     Reload,
     /// SIGUSR1: what is on trial stays.
     Confirm,

@@ -125,11 +125,11 @@ impl CloseReport {
     }
 }
 
-/// Doors that go into one transaction: 200 bytes each, twice, and `sendmsg` takes 32 MiB of them.
+/// Grants that go into one transaction: 200 bytes each, twice, and `sendmsg` takes 32 MiB of them.
 const AT_ONCE: usize = 10_000;
 
 impl Grants {
-    /// How many doors.
+    /// How many grants.
     pub fn len(&self) -> usize {
         self.open.len()
     }

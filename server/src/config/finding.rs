@@ -14,7 +14,7 @@ pub struct Note {
     pub what: String,
     /// What to do about it, where anything can be done.
     pub remedy: String,
-    /// Whether it weakens security or may lock somebody out.
+    /// Whether it weakens security or may lock out the administrator.
     pub warning: bool,
 }
 

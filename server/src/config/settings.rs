@@ -22,15 +22,15 @@ use crate::sys::log::LogFormat;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Who we are, and whom to trust.
+    /// Our identity, and the CAs to trust.
     pub keys: KeySettings,
-    /// Who is no longer welcome.
+    /// Revocation of certificates.
     pub revocation: RevocationSettings,
     /// What is hidden.
     pub firewall: FirewallSettings,
     /// What a knock may get.
     pub grants: GrantSettings,
-    /// Which knocks are heard.
+    /// How knocks are captured.
     pub knocks: KnockSettings,
     /// How the server runs.
     pub process: ProcessSettings,
@@ -45,7 +45,7 @@ pub struct Settings {
 
 impl Settings {
     /// Files that the network process has read at its start and that others replace by themselves, as
-    /// they do with root certificates: whoever changes our own keys and lists reloads.
+    /// they do with root certificates. After a change of our own keys and lists the administrator reloads.
     pub(crate) fn read_once(&self) -> impl Iterator<Item = &Path> {
         self.revocation.tls_authorities.as_deref().into_iter()
     }
@@ -60,7 +60,7 @@ impl Settings {
     }
 }
 
-/// Who we are, and whom to trust.
+/// Our identity, and the CAs to trust.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct KeySettings {
     /// PKCS#12 with our key, our certificate and the authorities.
@@ -72,10 +72,10 @@ pub struct KeySettings {
     pub authorities: Option<PathBuf>,
 }
 
-/// Who is no longer welcome. Neither `file` nor `urls`: revocation is off, and nothing is `saved`.
+/// Revocation of certificates. Neither `file` nor `urls`: revocation is off, and nothing is `saved`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RevocationSettings {
-    /// Lists that somebody puts there, DER. Only read.
+    /// CRLs that the administrator puts there, DER. Only read.
     pub file: Option<PathBuf>,
     /// Where lists that were fetched are saved, and read at a start beside `file`.
     pub saved: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub struct RevocationSettings {
     pub urls: Vec<String>,
     /// How often: six seconds to one week.
     pub interval: Duration,
-    /// How long a list counts after its nextUpdate: zero to one year.
+    /// How long a CRL is accepted after its nextUpdate: zero to one year.
     pub grace: Duration,
     /// PEM with the only authorities that an https server may have; `None` = the system's.
     pub tls_authorities: Option<PathBuf>,
@@ -106,7 +106,7 @@ impl RevocationSettings {
 /// What is hidden.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct FirewallSettings {
-    /// What becomes of packets that nobody knocked for.
+    /// How packets without a grant are treated.
     pub policy: FirewallPolicy,
     /// The policy is over these only; empty: over all traffic. Empty if the policy is `None`.
     #[serde(with = "services")]
@@ -145,7 +145,7 @@ impl GrantSettings {
     }
 }
 
-/// Which knocks are heard.
+/// How knocks are captured.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct KnockSettings {
     /// UDP ports, at least one; exactly one if `intake` is [`Intake::Socket`].
@@ -153,7 +153,7 @@ pub struct KnockSettings {
     pub ports: Vec<Service>,
     /// Dialects, each once; v2 is one of them.
     pub protocols: Vec<AcceptedProtocol>,
-    /// What counts as a knock of the original, if v1 is one of the dialects.
+    /// Which knocks of the original are accepted, if v1 is one of the protocols.
     #[serde(with = "V1Settings")]
     pub original: v1::V1Rules,
     /// How they are received.
@@ -190,13 +190,13 @@ struct V1Settings {
 /// How the server runs.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ProcessSettings {
-    /// Whom the network process runs as; not root.
+    /// The user of the network process; not root.
     pub user: String,
     /// Where knocks are remembered across restarts.
     pub state: PathBuf,
-    /// Threads that judge knocks, up to 64; 0: one per core.
+    /// Threads that process knocks, up to 64; 0: one per core.
     pub workers: u8,
-    /// For whom the log is.
+    /// The format of the log.
     pub log: LogFormat,
 }
 
@@ -229,7 +229,7 @@ impl fmt::Debug for Password {
 /// Where to get the password.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum PasswordSource {
-    /// It stands in the configuration.
+    /// It is in the configuration.
     Inline(Password),
     /// It is the content of this file, but for one line end at its end.
     File(PathBuf),

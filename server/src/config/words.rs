@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What becomes of packets that nobody knocked for.
+/// How packets without a grant are treated.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FirewallPolicy {
-    /// Nothing: another firewall denies, and ours only counts.
+    /// They pass: another firewall denies, ours only counts.
     None,
-    /// A reset or "port unreachable", as from a port where nobody listens.
+    /// A reset or "port unreachable", as from a closed port.
     #[default]
     Reject,
     /// Silence.
@@ -33,7 +33,7 @@ pub enum OnRevoke {
     /// They end.
     #[default]
     Cut,
-    /// They go on.
+    /// They continue.
     Close,
 }
 

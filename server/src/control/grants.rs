@@ -29,7 +29,7 @@ impl GrantFilter {
         let all = [
             self.knock.as_ref().is_none_or(|knock| same(knock, &hex(&label.knock))),
             self.serial.as_ref().is_none_or(|serial| same(serial, &label.cert.serial_text())),
-            // As it stands on a door: cut and cleaned.
+            // As the label of a grant has it: cut and cleaned.
             self.name.as_ref().is_none_or(|name| {
                 GrantLabel { name: OwnerName::truncated(name), ..*label }.comment()
                     == label.comment()

@@ -40,7 +40,7 @@ impl Peer {
 
 impl ControlAccess {
     /// Root may. So may the server's own user and the group, unless the process is one of `networks`: the
-    /// network process may have the same user, and may have been captured. It is never root.
+    /// network process may have the same user, and may have been compromised. It is never root.
     pub(super) fn permits(&self, peer: &Peer, networks: &[u32]) -> bool {
         if peer.uid.is_root() {
             return true;

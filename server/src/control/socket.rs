@@ -44,7 +44,7 @@ pub(crate) struct ControlSocket {
     refusals: RateLimit,
 }
 
-/// Whom an answer goes to.
+/// The connection that an answer goes to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Asker(u64);
 

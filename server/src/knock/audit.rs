@@ -1,5 +1,5 @@
-//! What an administrator reads afterwards: who was let in, to what, from where, for how long, and
-//! who was not. Names come from certificates; they are cut, and the log's format escapes them. Secrets never come here.
+//! The audit log: each grant with client, services, addresses and duration, and each refusal. Names come from
+//! certificates; they are cut, and the log's format escapes them. Secrets never come here.
 
 use std::borrow::Cow;
 use std::io;
@@ -21,13 +21,13 @@ use crate::sys::plain_text::cut;
 #[derive(Debug)]
 pub struct Audit {
     refusals: RateLimit,
-    /// Of clients that have proven who they are.
+    /// Of clients with a proven certificate.
     known: RateLimit,
     unanswered: RateLimit,
 }
 
-/// Lines a second for refusals of clients that have proven who they are, of each thread: more than many clients
-/// cause by mistake.
+/// Lines a second for refusals of clients with a proven certificate, of each thread: more than many clients cause by
+/// mistake.
 const KNOWN: u32 = 100;
 
 /// The same of all threads: one that means it writes 0.4 MB/s at most, and what is passed on of the network
@@ -44,7 +44,7 @@ impl Audit {
         }
     }
 
-    /// A door is open.
+    /// A grant is active.
     pub fn granted(&self, opened: &ActiveGrant) {
         let grant = opened.grant();
         let KnockText { knock, name, serial, fingerprint, services, malformed } =
@@ -81,7 +81,7 @@ impl Audit {
         );
     }
 
-    /// A door is open, and the client cannot be told. Five lines a minute are enough to see why.
+    /// A grant is active, but its answer could not be sent. Five lines a minute are enough to see why.
     pub fn unanswered(
         &mut self,
         grant: &Grant,
@@ -103,7 +103,7 @@ impl Audit {
     /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
     /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
     /// of ours and its key that rate is higher. The same datagram again is told once, within that rate: anyone
-    /// can have captured it.
+    /// can have recorded it.
     pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Timestamp) {
         let reason = refused.reason.name();
         if refused.before == Before::Often {

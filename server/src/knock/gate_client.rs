@@ -11,7 +11,7 @@ use sknock_protocol::{CertificateId, IssuerId};
 
 use super::policy::Grant;
 
-/// Asks for doors to be opened and closed.
+/// Asks for grants to be made and closed.
 #[derive(Debug)]
 pub struct GateClient {
     link: OwnedFd,
@@ -32,7 +32,7 @@ impl ActiveGrant {
         &self.grant
     }
 
-    /// For how long the door is open, in seconds.
+    /// How long the grant lasts, in seconds.
     pub fn seconds(&self) -> u16 {
         self.seconds
     }
@@ -63,7 +63,7 @@ pub enum ClosedIssuer {
     Failed,
 }
 
-/// Issuers that the gate knows and that nobody here does.
+/// Issuers that the gate knows and that are unknown here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum UnknownIssuers {
     /// These.
@@ -79,7 +79,7 @@ pub type GateIssuer = [u8; CertId::ISSUER];
 
 impl GateClient {
     /// Certificates that are closed at one time, in 32 requests: they spread the cost of waking the gate
-    /// up, take a tenth of what a socket has room for, and hold up nobody's knock by more than a fraction
+    /// up, take a tenth of what a socket has room for, and delay no knock by more than a fraction
     /// of a millisecond.
     pub const AT_ONCE: usize = 32 * Request::SERIALS;
 
@@ -88,7 +88,7 @@ impl GateClient {
         Self { link }
     }
 
-    /// Says that knocks can be judged from now on, so that protection may be put up.
+    /// Reports that knocks are processed from now on, so that the rules can be loaded.
     ///
     /// An error means that the gate is gone.
     pub fn activate(&mut self) -> io::Result<Response> {
@@ -124,14 +124,14 @@ impl GateClient {
         asked.into_iter().map(answer).collect()
     }
 
-    /// Closes every door that certificates by `issuer` with these serial numbers have opened. Whether the
+    /// Closes every grant of certificates by `issuer` with these serial numbers. Whether the
     /// firewall did it all: what it did not can be asked for again.
     ///
     /// An error means that the gate is gone.
     pub fn close(&mut self, issuer: &IssuerId, serials: &[&[u8]]) -> io::Result<bool> {
         let mut done = true;
         let issuer = shortened(issuer);
-        // No open door belongs to a number that none can be opened for.
+        // A number that the gate cannot hold has no grant.
         let serials: Vec<Serial> =
             serials.iter().filter_map(|serial| Serial::new(serial)).collect();
         for some in serials.chunks(Self::AT_ONCE) {
@@ -151,7 +151,7 @@ impl GateClient {
         Ok(done)
     }
 
-    /// Closes doors that certificates by `issuer`, as the gate knows it, have opened; some of them.
+    /// Closes grants of certificates by `issuer`, as the gate knows it; some of them.
     ///
     /// An error means that the gate is gone.
     pub fn close_issuer(&mut self, issuer: GateIssuer) -> io::Result<ClosedIssuer> {
@@ -162,7 +162,7 @@ impl GateClient {
         })
     }
 
-    /// Whose certificates have, or had, doors open, but for these issuers.
+    /// The issuers, other than these, whose certificates have, or had, grants.
     ///
     /// An error means that the gate is gone.
     pub fn issuers_but<'a>(

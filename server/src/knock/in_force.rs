@@ -1,9 +1,8 @@
-//! The revocation lists in force, and the way from a judged knock to its door: nothing that was judged by
-//! lists which are in force no longer opens after they have been replaced.
+//! The CRLs in force. After they were replaced, no grant is made for a knock that was verified by the former ones only.
 //!
-//! Between judging and opening a knock is written to disk, which takes as long as the disk likes. So it is
-//! judged by the lists once more, with the passage held until the gate has answered; and whoever replaces
-//! the lists waits until nobody is in the passage. What is closed after that, closes all.
+//! Between its verification and its grant a knock is written to disk, which may take long. So it is checked by the CRLs once
+//! more, under a read lock that is held until the gate has answered; `replace` waits for the write lock. Grants that are
+//! closed after that include those of knocks that were on the way.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -14,7 +13,7 @@ use sknock_protocol::Revocation;
 #[derive(Debug)]
 pub struct InForce {
     lists: ArcSwap<Revocation>,
-    /// Held by whoever asks the gate to open; it answers within milliseconds.
+    /// Read-locked while the gate is asked for grants; it answers within milliseconds.
     passage: RwLock<()>,
 }
 
@@ -24,20 +23,20 @@ impl InForce {
         Self { lists: ArcSwap::from_pointee(lists), passage: RwLock::new(()) }
     }
 
-    /// What is in force at this moment. It may be replaced at any time, so it is good for refusing, and for
-    /// letting on to the next step.
+    /// The CRLs in force at this moment. They may be replaced at any time, so they suffice to refuse a knock or to continue
+    /// with the next step, not to make a grant.
     pub fn load(&self) -> Guard<Arc<Revocation>> {
         self.lists.load()
     }
 
-    /// Opens, by what is in force: `work` looks whom it still lets in, and asks the gate for no other.
+    /// Makes grants: `work` checks each by the CRLs in force, and asks the gate for those that pass.
     pub fn open<T>(&self, work: impl FnOnce(&Revocation) -> T) -> T {
         // Nothing is behind the lock that a panic could have left half done.
         let _passage = self.passage.read().unwrap_or_else(PoisonError::into_inner);
         work(&self.lists.load())
     }
 
-    /// Puts others in force. When this is back, nobody opens by the former ones any more.
+    /// Puts others in force. When this returns, no grant is made by the former ones any more.
     pub fn replace(&self, lists: Revocation) {
         self.lists.store(Arc::new(lists));
         drop(self.passage.write().unwrap_or_else(PoisonError::into_inner));
@@ -75,12 +74,12 @@ mod tests {
                 in_force.replace(Revocation::Lists(RevocationLists::new(Duration::ZERO)));
                 told.send("replaced").unwrap();
             });
-            // It is in force at once, for whoever only looks; but the one inside has not opened yet.
+            // It is in force at once for `load`; but the grant that is on its way was not made yet.
             while matches!(**in_force.load(), Revocation::NotConfigured) {
                 thread::yield_now();
             }
             let early = events.recv_timeout(Duration::from_millis(200));
-            // Before anything fails, or nobody would end.
+            // Before anything fails, or no thread would end.
             go_on.send(()).unwrap();
             assert!(early.is_err(), "{early:?}");
             assert_eq!(events.recv().unwrap(), "opened by the former");

@@ -17,13 +17,13 @@ use super::replay::ReplayStore;
 /// Decides about knocks; one for all threads. Does no I/O but what the replay store does.
 #[derive(Debug)]
 pub struct Pipeline<R> {
-    /// Whom to believe.
+    /// The trust anchors and the server's key.
     pub verifier: Arc<Verifier>,
-    /// Whom not to believe any more. Whoever refreshes it swaps it.
+    /// The CRLs in force; the CRL thread replaces them.
     pub revocation: Arc<InForce>,
     /// What has been used up.
     pub replay: R,
-    /// Who may have what.
+    /// Which services certificates may have.
     pub policy: Policy,
     /// What was refused, and need not be decrypted again.
     pub refused_knocks: RefusedKnocks,
@@ -87,7 +87,7 @@ impl<R: ReplayStore> Pipeline<R> {
         })
     }
 
-    /// Lookups only: a captured datagram at line rate must not buy public-key operations.
+    /// Lookups only: a recorded datagram that is sent at line rate must not cause public-key operations.
     fn check_repeat(&self, unveiled: &Unveiled, now: Timestamp) -> Result<DatagramId, Refused> {
         if self.replay.has_admitted(unveiled.encapsulation()) {
             return Err(Refusal::Repeated.into());
@@ -109,7 +109,7 @@ impl<R: ReplayStore> Pipeline<R> {
 pub struct Refused {
     /// Why.
     pub reason: Refusal,
-    /// Who wanted what, if that was proven before the refusal: for the audit log.
+    /// The client and its request, if they were proven before the refusal: for the audit log.
     pub wish: Option<Box<KnockDetails>>,
     /// How often the same datagram was refused before.
     pub before: Before,
@@ -132,9 +132,9 @@ impl fmt::Display for Refused {
 pub struct KnockDetails {
     /// Which knock.
     pub id: KnockId,
-    /// Who asked.
+    /// The client's certificate.
     pub subject: Subject,
-    /// Whom to let in.
+    /// The addresses that the grant is for.
     pub claim: AddressClaim,
     /// To what; empty means all that the certificate allows.
     pub services: Vec<Service>,

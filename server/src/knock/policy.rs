@@ -1,4 +1,4 @@
-//! Who may have what, and for how long. Pure.
+//! Which services a certificate may have, and for how long. Pure.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -168,7 +168,7 @@ impl Grant {
         self.admitted.knock().source()
     }
 
-    /// Whom to let in.
+    /// The addresses that the grant is for.
     pub fn claim(&self) -> AddressClaim {
         self.admitted.knock().claim()
     }
@@ -193,7 +193,7 @@ impl Grant {
         self.admitted.knock().single_use()
     }
 
-    /// Who asked.
+    /// The client's certificate.
     pub fn subject(&self) -> &Subject {
         self.admitted.knock().subject()
     }

@@ -1,5 +1,5 @@
-//! What was decrypted and refused lately, so that a captured datagram buys one decryption and not one
-//! for each time it is sent. Bounded: the oldest are forgotten first. No clock, no I/O.
+//! Datagrams that were decrypted and refused lately, so that a recorded datagram costs one decryption, not one for each time
+//! it is sent. Bounded: the oldest are forgotten first. No clock, no I/O.
 //!
 //! What may be concluded from a memo is the protocol crate's to say: `protocol/src/refusal_memo.rs`.
 
@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sknock_protocol::{Refusal, RefusalMemo, Revocation, Second, Timestamp, Unveiled};
 
-/// How many refused datagrams are remembered, some 140 bytes each: 2 MB. Who has captured more than that,
-/// or has the server's certificate, buys decryptions; a queue that is fair to networks bounds what that does.
+/// How many refused datagrams are remembered, about 140 bytes each: 2 MB. An attacker with more recordings than that, or
+/// with the server's certificate, can cause decryptions; the queue that is fair to networks bounds their effect.
 const MOST: usize = 14_336;
 
 /// Enough that threads rarely meet.
@@ -18,8 +18,8 @@ const SHARDS: usize = 16;
 
 /// Remembers memos by what lies under the veil.
 ///
-/// By 64 bits of a hash that is keyed by chance: nobody outside can look for two that are alike. Should
-/// an honest knock ever meet one, by a chance of one in 10^15, its client knocks again, under another key.
+/// By 64 bits of a hash with a random key, so that collisions cannot be searched for outside. If an honest knock ever
+/// collides (probability 10^-15), its client knocks again, under another one-time key.
 #[derive(Debug)]
 pub struct RefusedKnocks {
     hasher: RandomState,
@@ -71,7 +71,7 @@ impl Default for RefusedKnocks {
 }
 
 impl RefusedKnocks {
-    /// Remembers about so many.
+    /// Remembers about this number.
     pub fn with_room(room: usize) -> Self {
         Self {
             hasher: RandomState::new(),
@@ -96,7 +96,7 @@ impl RefusedKnocks {
         Second::new(now, lists.number)
     }
 
-    /// Why this one is refused again, if `judge` says so of its memo.
+    /// Why this one is refused again, if `judge` finds that of its memo.
     pub(crate) fn again(
         &self,
         DatagramId(name): DatagramId,

@@ -1,15 +1,16 @@
-//! A knock counts once, ever. The types that prove it; what remembers is in `replay/`.
+//! Each knock is admitted once, ever. The types that prove it; the replay memory and its journal are in `replay/`.
 //!
 //! ```text
-//! shard    what one slice of the memory knows, and when it may forget   pure
-//! memory   the sharded memory: enough for `explain` and tests
-//! sharing  whose what is remembered is                               pure
-//! record   the 64 bytes that a fact takes on disk                       pure
-//! half     one of the two journal files, read                           pure
-//! opening  what to believe of what was found on disk                    pure
-//! files    finds and makes the files, with all the room they will need
-//! log      writes them in place
-//! journal  memory and files together: what `run` uses
+//! shard           one part of the memory, and when it may forget          pure
+//! memory          the sharded memory: enough for `explain` and tests
+//! shares          which certificate and network have how much of it      pure
+//! record          the 64 bytes that a knock takes on disk                 pure
+//! journal_half    one of the two journal files, read                      pure
+//! recovery        how much of what was found on disk can be trusted       pure
+//! state_dir       finds and makes the files, with all the room they need
+//! journal_writer  writes them in place
+//! journal         memory and files together: what `run` uses
+//! state_in_force  which state directory was in force last
 //! ```
 
 mod journal;
@@ -35,7 +36,7 @@ pub use shares::KnockOwner;
 pub trait ReplayStore: Sync {
     /// Whether a knock with this one-time key was admitted and is still remembered.
     ///
-    /// A lookup and nothing more: it spares the decryption of a captured datagram. "No" promises
+    /// A lookup and nothing more: it spares the decryption of a recorded datagram. "No" promises
     /// nothing; only [`ReplayStore::record`] decides.
     fn has_admitted(&self, encapsulation: &Encapsulation) -> bool;
 
@@ -60,7 +61,7 @@ pub enum Recorded {
     New,
     /// It had.
     Replayed,
-    /// It is stamped before what is remembered: nobody can tell.
+    /// It is stamped before what is remembered: it is unknown.
     TooOld,
     /// There is no room to remember it.
     Full,
@@ -89,7 +90,7 @@ pub struct ReplayEntry {
 /// The first half of a one-time key's X coordinate.
 ///
 /// As good as the whole: only signed knocks are remembered, and to find a second key pair with the
-/// same half takes 2^128 attempts. Its success would be that somebody knocks again.
+/// same half takes 2^128 attempts. Its success would be a second grant for one knock.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct OneTimeKey(pub [u8; 16]);
 

@@ -25,21 +25,20 @@ use crate::sys::log::buffered;
 /// second's work. Takes 7 MB when it was full once.
 const QUEUE_CAPACITY: usize = 4096;
 
-/// How many batches are sorted before the next knock is judged: a flood must not hold up either.
+/// How many batches are received before the next knock is verified: a flood must delay neither.
 const MAX_BATCHES_PER_TURN: usize = 8;
 
-/// How many knocks are judged before the gate is asked for all of them: it opens a few for little
-/// more than the price of one, and none waits for more than a millisecond of its neighbours' work.
+/// How many knocks are verified before the gate is asked for all of them: several grants in one transaction cost little
+/// more than one, and no knock waits more than a millisecond for the others.
 const VERIFY_BATCH: usize = 8;
 
 /// After nothing but junk, and no more of it at the moment: to wake for each datagram costs more than to
 /// look at it. A knock right behind junk waits so long, others do not.
 const JUNK_BACKOFF: Duration = Duration::from_millis(4);
 
-/// Receives from `ear` until `stop` becomes readable, or the gate or the socket fails; `pulse` beats.
+/// Receives from `source` until `stop` becomes readable, or the gate or the socket fails; marks each turn in `liveness`.
 ///
-/// Datagrams that wait in the socket then stay there for whoever holds it next; what has left it is
-/// taken to its end.
+/// Datagrams that wait in the socket then stay there for the next process; those that were received are processed.
 pub fn work<R: ReplayStore>(
     source: &KnockSource,
     mut worker: Worker<'_, R>,
@@ -88,19 +87,19 @@ fn next_batch(queue: &mut FairQueue<QueuedKnock>) -> Vec<QueuedKnock> {
 /// Takes a datagram all the way.
 #[derive(Debug)]
 pub struct Worker<'a, R> {
-    /// Who decides.
+    /// Decides about knocks.
     pub pipeline: &'a Pipeline<R>,
-    /// Who opens doors.
+    /// Makes grants.
     pub gate: GateClient,
-    /// What is told about it.
+    /// Logs the outcome.
     pub audit: Audit,
-    /// What becomes of too many at once, for all workers.
+    /// Counts what is dropped, for all workers.
     pub crowd: &'a Overload,
     /// What time it is.
     pub clock: fn() -> Timestamp,
 }
 
-/// A knock that waits to be judged.
+/// A knock that waits to be verified.
 struct QueuedKnock {
     unveiled: Unveiled,
     ends: Endpoints,
@@ -195,7 +194,7 @@ fn is_transient(error: &io::Error) -> bool {
     )
 }
 
-/// A mark that a worker leaves in every turn, and that whoever wants to know takes away first.
+/// A mark that a worker sets in every turn. The heartbeat clears it, then waits until it is set.
 #[derive(Debug, Default)]
 pub struct Liveness(AtomicBool);
 

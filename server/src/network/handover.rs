@@ -17,13 +17,13 @@ use crate::knock::replay::state_in_force::LastInForce;
 pub struct Handover {
     /// The checked configuration, without the password.
     pub settings: Settings,
-    /// Who must be our parent; if it is somebody else, ours has died already.
+    /// The process that must be our parent; if it is another, ours has exited already.
     pub parent: i32,
     /// Which boot of the machine this is.
     pub boot: String,
     /// Which state directory was in force last.
     pub last_state: LastInForce,
-    /// How new each issuer's newest revocation list was: entries of `marks.rs`.
+    /// How new each issuer's newest revocation list was: entries of `crl/mark_record.rs`.
     pub marks: Vec<Vec<u8>>,
     /// The open descriptors, by number.
     pub descriptors: Descriptors,
@@ -36,7 +36,7 @@ pub struct Descriptors {
     pub orders: RawFd,
     /// Links to the gate, one for each thread that asks for something.
     pub links: Vec<RawFd>,
-    /// Where knocks come in: bound UDP sockets, one for each worker, or the socket of an NFLOG group.
+    /// Where knocks arrive: bound UDP sockets, one for each worker, or the socket of an NFLOG group.
     pub knock_sockets: Vec<RawFd>,
     /// The server's PKCS#12 file.
     pub bundle: RawFd,

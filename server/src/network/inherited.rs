@@ -18,7 +18,7 @@ impl Inherited {
         Self(numbers.into_iter().collect())
     }
 
-    /// Closes what else came through exec: whoever started the server may have left something open, which no
+    /// Closes what else came through exec: the program that started the server may have left something open, which no
     /// confinement would keep from us. Standard streams stay. Before anything is opened here.
     pub(crate) fn close_others(&self) -> io::Result<()> {
         let listed: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?

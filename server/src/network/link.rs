@@ -13,13 +13,13 @@ use nix::sys::socket::{MsgFlags, recv, send};
 pub(crate) struct Orders(pub(crate) OwnedFd);
 
 impl Orders {
-    /// Tells how far we are.
+    /// Sends a report.
     pub(crate) fn report(&self, report: NetworkReport) -> io::Result<()> {
         send(self.0.as_raw_fd(), &[report as u8], MsgFlags::MSG_NOSIGNAL)?;
         Ok(())
     }
 
-    /// Waits for the next order. An error means that whom we serve is gone.
+    /// Waits for the next order. An error means that the privileged process is gone.
     pub(crate) fn wait(&self) -> io::Result<Order> {
         loop {
             if let Some(order) = self.within(None)? {

@@ -26,7 +26,7 @@ const NAMES: [&str; 17] = [
     "/etc/ca-certificates",
     "/usr/share/ca-certificates",
     "/usr/local/share/ca-certificates",
-    // Whoever keeps resolv.conf here replaces it often: with the folder its files are granted.
+    // Programs that keep resolv.conf here replace it often: with the folder its files are granted.
     "/run/systemd/resolve",
     "/run/resolvconf",
     "/usr/lib",
@@ -61,7 +61,7 @@ enum Meaning {
     Folder { device: u64, inode: u64 },
     /// A file in one of those folders, which are granted with all that is in them.
     Within(PathBuf),
-    /// Any other file. Some are read once only, so writing to one counts too.
+    /// Any other file. Some are read once only, so writing to one is a change, too.
     File { device: u64, inode: u64, changed: (i64, i64), size: u64 },
 }
 

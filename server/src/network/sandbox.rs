@@ -36,8 +36,8 @@ pub(crate) fn drop_privileges(parent: Pid) -> io::Result<()> {
     capabilities::drop_all()
 }
 
-/// Has the kernel choose us before most others where memory is short: captured, we might have taken it, and the
-/// privileged process starts another one. To be killed earlier takes no privilege.
+/// Has the kernel choose us before most others where memory is short: if compromised, it might have taken the memory,
+/// and the privileged process starts another one. To be killed earlier takes no privilege.
 fn killed_first() -> io::Result<()> {
     const SCORE: &str = "/proc/self/oom_score_adj";
     let inherited = fs::read_to_string(SCORE)?;
@@ -78,7 +78,7 @@ fn kept() -> BitFlags<AccessFs> {
 ///
 /// Also refuses to listen on TCP, to connect to others than these TCP ports (Linux 6.7 or later) and to
 /// signal anyone outside. Returns whether the kernel has
-/// Landlock at all (5.13 and later, unless switched off): without it the other walls must do.
+/// Landlock at all (5.13 and later, unless switched off): without it the other restrictions remain.
 fn restrict_files(writable: &[&Path], ports: &BTreeSet<u16>) -> Result<bool, RulesetError> {
     let abi = ABI::V6;
     let ports =

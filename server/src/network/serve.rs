@@ -39,7 +39,7 @@ pub(super) struct Ready {
     pub(super) refresh: Refresh,
 }
 
-/// Takes the state directory, has the protection put up, and judges knocks until told to finish.
+/// Takes the state directory, has the rules loaded, and processes knocks until the order to finish.
 pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     let Ready { settings, past, orders, doors, mut gate, verifier, refresh } = ready;
     match orders.wait()? {
@@ -61,7 +61,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     let crowd = Overload::default();
     let livenesses: Vec<Liveness> = doors.iter().map(|_| Liveness::default()).collect();
     let order = thread::scope(|scope| {
-        // All threads are there before anything is closed: who is protected must be heard.
+        // All threads are there before the rules are loaded: from then on knocks must be processed.
         let mut starts = Vec::new();
         for ((source, gate), liveness) in doors.into_iter().zip(&livenesses) {
             let (start, started) = mpsc::channel();
@@ -118,7 +118,7 @@ fn activate(gate: &mut GateClient) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Says when knocks are accepted, and answers whether they are judged, until told something else.
+/// Logs when knocks are accepted, and answers heartbeats, until another order comes.
 fn command_loop(
     orders: &Orders,
     livenesses: &[Liveness],
@@ -146,7 +146,7 @@ fn command_loop(
 /// Between two looks whether all workers have turned.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Without the gate, or deaf, there is nothing left to live for; whoever started us starts another.
+/// Without the gate, or without knocks, the process is useless; the privileged process starts another.
 fn abort(error: &io::Error) {
     error!("network process exits: {error}");
     process::exit(i32::from(FAILURE));

@@ -1,9 +1,9 @@
-//! What a network process logs comes through a pipe of its own. Standard error is one open file for all who
-//! have it: one of them could end it for all, or empty it.
+//! What a network process logs comes through a pipe of its own. Standard error is one open file of all processes that have
+//! it: each of them could end it for all, or empty it.
 //!
 //! Lines are passed on, as many as the [`Allowance`] grants; the rest is read and dropped, so that
-//! the network process never waits. One that is captured can log lines that look like ours, but none of
-//! ours is missing for it, and it sends nothing to a terminal but text.
+//! the network process never waits. A compromised one can log lines that look like ours, but it cannot
+//! make ours disappear, and it sends nothing to a terminal but text.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -68,7 +68,7 @@ impl ChildLog {
         self.pipe.as_fd()
     }
 
-    /// Passes on what is there, some of it if it is much. `false` at the end: nobody has the other end.
+    /// Passes on what is there, some of it if it is much. `false` at the end: the other end is closed.
     pub(crate) fn pass_on(&mut self, allowance: &mut Allowance, now: BootInstant) -> bool {
         let lines = self.read();
         self.errors.look(lines.as_deref().unwrap_or_default());
@@ -82,7 +82,7 @@ impl ChildLog {
     /// granted.
     pub(crate) fn finish(&mut self, allowance: &mut Allowance, now: BootInstant) {
         let mut left = Vec::new();
-        // As much as a pipe holds, however large somebody has made it.
+        // As much as a pipe holds, however large it was made.
         for _ in 0..64 {
             let Some(lines) = self.read() else { break };
             left.extend(lines);

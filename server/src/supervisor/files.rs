@@ -130,7 +130,7 @@ pub(super) fn make_above(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a folder the network process's own, unless it is somebody else's: `/var/log` given by
+/// Makes a folder the network process's own, unless it belongs to another user: `/var/log` given by
 /// mistake stays what it is.
 fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
@@ -145,7 +145,7 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
         Ok(found) if !found.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
         Ok(_) => {}
     }
-    // Somebody else's, or of a run under another account.
+    // Another user's, or of a run under another account.
     let foreign = path.read_dir()?.try_fold(false, |foreign, entry| {
         let name = entry?.file_name();
         io::Result::Ok(foreign || !is_ours(&name.to_string_lossy()))

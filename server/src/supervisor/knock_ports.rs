@@ -56,7 +56,7 @@ fn protected(settings: &Settings) -> Option<Finding> {
     })
 }
 
-/// Single ports: whoever listens there hears nobody.
+/// Single ports: a program that listens there receives knocks, and sknockd its datagrams.
 fn taken(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     let single = settings.knocks.ports.iter().filter(|ports| ports.width() == 1);
     let taken = told(single, listening)?;
@@ -142,7 +142,7 @@ impl PortHolders {
             return;
         }
         self.due = now.after(PAUSE);
-        // A socket of our own is there: nobody else can bind that port.
+        // A socket of our own is bound: no other program can bind that port.
         if settings.knocks.intake == Intake::Socket {
             self.known.clear();
             return;

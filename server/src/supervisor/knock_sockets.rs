@@ -17,7 +17,7 @@ use crate::knock::intake::socket::KnockSocket;
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How a socket hears.
+/// How a socket receives knocks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum SocketUse {
     /// Bound to this UDP port; one for each worker.
@@ -27,7 +27,7 @@ enum SocketUse {
 }
 
 /// All that are open. Those of a new configuration are open beside those of the old one, until it is
-/// clear which of the two goes on.
+/// clear which of the two stays in force.
 #[derive(Debug, Default)]
 pub(crate) struct KnockSockets(Vec<(SocketUse, OwnedFd)>);
 
@@ -88,8 +88,8 @@ impl SocketUse {
         }
     }
 
-    /// Whether a socket is as it was when it was opened: its readers may have been captured, and what they
-    /// do to it stays when they are gone.
+    /// Whether a socket is as it was when it was opened: its readers may have been compromised, and
+    /// options that they set stay when they have exited.
     fn restore(self, socket: BorrowedFd<'_>) -> bool {
         match self {
             Self::Port(_) => KnockSocket::restore(socket),
@@ -128,7 +128,7 @@ impl SocketUse {
     }
 }
 
-/// How many threads judge knocks.
+/// How many threads process knocks.
 pub(crate) fn workers(settings: &Settings) -> usize {
     match settings.process.workers {
         0 => thread::available_parallelism().map_or(1, usize::from).min(64),

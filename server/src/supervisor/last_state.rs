@@ -1,8 +1,8 @@
 //! Which state directory was in force last in this boot and network namespace: in memory, and in a file beside
-//! the claim for whoever starts next.
+//! the instance lock for the next start.
 //!
-//! A journal that was closed in order is complete only if no other state directory has let anybody in since.
-//! So what is asked for is written down before the network process may grant anything by it.
+//! A journal that was closed in order is complete only if no other state directory was used for grants since. So it is
+//! written down which one is used before the network process may grant anything by it.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ use sknock_storage::{Slots, Stored, remove};
 
 use crate::knock::replay::state_in_force::{FolderId, LastInForce};
 
-/// Two slots of so many bytes: a path may have 4096, and each may take six to be written.
+/// Two slots of this number of bytes: a path may have 4096, and each may take six to be written.
 const SLOT: u64 = 32 << 10;
 
 /// The last state directory, and its file.
@@ -92,7 +92,7 @@ impl LastState {
     }
 }
 
-/// Opens the file, or makes it. It belongs to whom the folder belongs to, root or the unit's user, so that
+/// Opens the file, or makes it. It has the owner of the folder, root or the unit's user, so that
 /// either finds what the other has written; one of anybody else is replaced.
 fn open_file(path: &Path) -> io::Result<Stored> {
     let folder = fs::metadata(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;

@@ -1,5 +1,5 @@
-//! Opens the saved revocation list. The network process may write where it is, and may have been captured:
-//! so nothing that is there keeps a start from going on, and nothing is opened there that its user may not.
+//! Opens the saved revocation list. The network process may write where it is, and may have been compromised:
+//! so nothing that is there prevents a start, and nothing is opened there that its user may not open.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -36,7 +36,7 @@ fn is_in_reach(path: &Path, account: Account) -> bool {
     let writes = |(place, folder): (usize, &Path)| {
         folder.symlink_metadata().is_ok_and(|found| {
             let group = found.gid() == account.gid.as_raw() && found.mode() & 0o020 != 0;
-            // In a folder such as /tmp nobody replaces what others have there.
+            // In a sticky folder such as /tmp only the owner replaces a file.
             let others = found.mode() & 0o002 != 0 && (place == 0 || found.mode() & 0o1000 == 0);
             found.uid() == account.uid.as_raw() || group || others
         })

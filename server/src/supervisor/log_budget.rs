@@ -1,7 +1,7 @@
 //! How much of what network processes log is passed on. Pure: time is a parameter.
 //!
-//! A captured network process can log without end, which would fill the disk, and have journald drop our
-//! own lines as those of the same service.
+//! A compromised network process can log without limit, which would fill the disk, and make journald drop the privileged
+//! process's lines, too, which come from the same service.
 
 use std::time::Duration;
 

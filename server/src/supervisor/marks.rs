@@ -1,7 +1,7 @@
 //! The newest revocation list that was ever in force, for each issuer: kept here, where the network process
 //! can raise a mark and never lower or drop one, and on disk for the next start.
 //!
-//! What a captured network process can do is bounded: a mark is never later than now, so that the CA's
+//! What a compromised network process can do is bounded: a mark is never later than now, so that the CA's
 //! next list ends what it has done; the date decides, so that no number keeps lists out; and marks are never
 //! dropped for others, so that very many only keep those of new issuers from being kept.
 
@@ -47,7 +47,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps them beside `state`, or in `instead` if that cannot be; what either has counts.
+    /// Keeps them beside `state`, or in `instead` if that cannot be; the marks of both are used.
     pub(crate) fn settle(&mut self, state: &Path, instead: &Path) {
         let place = beside(state);
         if self.store.as_ref().is_some_and(|store| store.path() == place) {
@@ -61,7 +61,7 @@ impl Keeper {
             );
             MarkStore::open(instead)
         });
-        // What had to go elsewhere before counts, too.
+        // Marks that were saved elsewhere before are used, too.
         let mut kept = store::read(instead).unwrap_or_default();
         if let Ok((store, found)) = opened {
             kept.extend(found);
@@ -90,7 +90,7 @@ impl Keeper {
         all.iter().map(|(issuer, mark)| mark_record::entry(issuer, mark).to_vec()).collect()
     }
 
-    /// Takes a report; whether it has raised a mark, or why it counts for nothing.
+    /// Takes a report; whether it has raised a mark, or why it is rejected.
     pub(crate) fn take(
         &mut self,
         record: &[u8],
@@ -134,7 +134,7 @@ impl Keeper {
         self.on_trial.clear();
     }
 
-    /// Says why a report counts for nothing; not as often as somebody may like.
+    /// Logs why a report is rejected, within a rate.
     pub(crate) fn tell(&mut self, why: MarkRefusal, now: BootInstant) {
         if let Some(suppressed) =
             self.suppressed.permit(now.since(BootInstant::default()).as_secs())
@@ -200,7 +200,7 @@ fn raise(marks: &mut CrlMarks, issuer: mark_record::IssuerDigest, mark: sknock_p
     *highest = mark.max(*highest);
 }
 
-/// How long it counts that a list was in force.
+/// How long a mark lasts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MarkLifetime {
     /// From now on.
@@ -211,7 +211,7 @@ pub(crate) enum MarkLifetime {
     Process,
 }
 
-/// Why a report counts for nothing.
+/// Why a report is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum MarkRefusal {
     /// Not as long, or not as a report is.
@@ -225,7 +225,7 @@ pub(crate) enum MarkRefusal {
     TooMany,
 }
 
-/// What is kept beside `state`, for whoever only wants to know; nothing if it may not be read.
+/// What is kept beside `state`, read only; nothing if it may not be read.
 pub(crate) fn kept(state: &Path) -> CrlMarks {
     let mut keeper = Keeper::default();
     let kept = store::read(&beside(state)).unwrap_or_default();

@@ -66,7 +66,7 @@ enum Stage {
 pub(crate) struct SpawnInputs<'a> {
     /// Where knocks come in.
     pub(crate) knock_sockets: &'a [BorrowedFd<'a>],
-    /// How many threads judge them.
+    /// How many threads process knocks.
     pub(crate) workers: usize,
     /// Keys and lists.
     pub(crate) files: &'a Files,
@@ -147,8 +147,8 @@ impl NetworkProcess {
     /// Listens to what it reports, and notices which lines are gone. Passes on what it logs, as much as is
     /// granted.
     ///
-    /// One that stays readable for ever, closed or full of what nobody asked for, would keep us busy
-    /// for ever. So the first thing that no network process of ours says is the last that is heard.
+    /// A line that stays readable for ever, closed or full of unexpected bytes, would keep this process busy for ever. So it
+    /// is closed after the first bytes that are no report.
     pub(crate) fn listen(&mut self, allowance: &mut Allowance, now: BootInstant) {
         self.started_at.get_or_insert(now);
         if self.log.as_mut().is_some_and(|log| !log.pass_on(allowance, now)) {
@@ -181,7 +181,7 @@ impl NetworkProcess {
         }
     }
 
-    /// Asks it whether its workers turn, if it is time. For who judges knocks; others cannot answer.
+    /// Asks it whether its workers turn, if it is time. Only a process that serves can answer.
     pub(crate) fn ask(&mut self, now: BootInstant) {
         if self.heartbeat.is_due(now) {
             self.order(Order::Ping);

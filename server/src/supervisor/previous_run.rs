@@ -1,4 +1,4 @@
-//! How a start begins: with the configuration as it is, or where an earlier run was cut off in a trial.
+//! How a start begins: with the configuration as it is, or in the trial in which an earlier run ended.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub(crate) struct PreviousRun {
 
 impl PreviousRun {
     /// Looks at what an earlier run has left. Nothing: its trial was never confirmed and is over, so
-    /// its table is removed and nothing is to be started. Otherwise, whoever starts us again and again
-    /// would lock out again and again, or prolong the trial for ever.
+    /// its table is removed and nothing is to be started. Otherwise a supervisor that restarts
+    /// sknockd would lock out the administrator again and again, or prolong the trial for ever.
     ///
     /// What was on trial over something confirmed is not taken up; a first start that was is, without a
     /// trial asked for. `unconfirmed` is the end of the earlier run's trial, if it was in one. Neither is
@@ -40,7 +40,7 @@ impl PreviousRun {
             );
             return Ok(Some(Self { settings: before, asked: None, earlier: None }));
         }
-        // Whoever has removed the table wants nothing of it back.
+        // The table was removed on purpose: nothing of it comes back.
         if !firewall.exists()? {
             saved_configs.confirmed.forget();
         }

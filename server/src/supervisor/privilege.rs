@@ -1,4 +1,4 @@
-//! What the privileged process may still do, and who the network process becomes.
+//! Capabilities of the privileged process, and the user of the network process.
 
 use std::io;
 
@@ -56,7 +56,7 @@ fn set_effective(wanted: &[Capability]) -> io::Result<()> {
     set(CapSet::Effective, &effective)
 }
 
-/// Who the network process runs as.
+/// The user that the network process runs as.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Account {
     pub(crate) uid: Uid,

@@ -1,6 +1,6 @@
-//! Settings kept in files beside the claim, for whoever starts next: what a trial goes back to, as a server
-//! that dies meanwhile and is started again must not take up what nobody has confirmed; and what is in
-//! force. They count in this boot and this network namespace only.
+//! Settings in files beside the instance lock, for the next start: those that a trial rolls back to, as a server that dies
+//! in a trial and is started again must not use a configuration that was not confirmed; and those in force. They are valid
+//! in this boot and this network namespace only.
 
 use std::cell::RefCell;
 use std::io;
@@ -37,7 +37,7 @@ impl SavedConfigs {
         self.confirmed.forget();
     }
 
-    /// These settings are in force from here on, and nobody has to confirm them.
+    /// These settings are in force from here on, without a confirmation.
     pub(crate) fn save_confirmed(&self, settings: &Settings) {
         if let Err(error) = self.confirmed.save(settings) {
             warn!(
@@ -93,7 +93,7 @@ impl SavedConfig {
         Ok(Self { slots: RefCell::new(slots), content: RefCell::new(content), origin })
     }
 
-    /// Keeps `settings` for whoever starts next.
+    /// Saves `settings` for the next start.
     pub(crate) fn save(&self, settings: &Settings) -> io::Result<()> {
         let password = match &settings.keys.password {
             PasswordSource::File(path) => Some(path.clone()),
@@ -106,8 +106,8 @@ impl SavedConfig {
         self.put(text)
     }
 
-    /// What was kept, in this boot and network namespace, by a server that has not ended in order. A password that stood in the
-    /// configuration itself is the one that stands in `loaded`.
+    /// What was kept, in this boot and network namespace, by a server that has not ended in order. A password that was in the
+    /// configuration itself is the one in `loaded`.
     pub(crate) fn load(&self, loaded: &Settings) -> Option<Settings> {
         match self.read() {
             Ok(Some(Saved { origin, .. })) if origin != self.origin.to_string() => None,

@@ -22,8 +22,8 @@ use crate::sys::log;
 /// An answer has a few hundred bytes for each address.
 const MAX_LENGTH: u64 = 1 << 20;
 
-/// What a start would make of each `crlUrl`, as whoever it would start the network process as. Takes as
-/// long as the slowest web server may. The error says why nothing was fetched.
+/// What a start would find at each `crlUrl`, fetched as the user of the network process. Takes as long as the slowest web
+/// server may. The error says why nothing was fetched.
 pub(crate) fn fetch(settings: &Settings, marks: &CrlMarks) -> Result<Vec<Attempt>, String> {
     let account = Account::find(&settings.process.user).map_err(|error| error.to_string())?;
     let unusable = |all: Vec<Unusable>| {

@@ -28,7 +28,7 @@ const REMEMBERED: usize = 16;
 pub(crate) struct Spawner {
     knock_sockets: KnockSockets,
     boot: String,
-    /// Whom network processes run as, once one was started.
+    /// The user of network processes, once one was started.
     uid: Option<Uid>,
     /// The numbers of the newest network processes, running or not, the newest last.
     started: VecDeque<u32>,

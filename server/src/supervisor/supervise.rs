@@ -56,7 +56,7 @@ pub(crate) struct Supervisor {
     next: Option<NetworkProcess>,
     /// Whether protection has been up since we started.
     protected: bool,
-    /// When to put the table back that somebody has changed.
+    /// When to restore the table that another program has changed.
     restore_at: Option<BootInstant>,
     again: RestartBackoff,
     names: ResolvedNames,
@@ -85,7 +85,7 @@ impl RestartBackoff {
     }
 }
 
-/// How often to look after what nobody reports: expired grants, a process that does not finish.
+/// How often to check what causes no event: expired grants, a process that does not finish.
 const TICK: Duration = Duration::from_millis(500);
 
 /// How long a network process may take to finish: a knock takes less than a millisecond.
@@ -148,7 +148,7 @@ impl Supervisor {
             self.serve(now);
             self.do_what_is_asked(now);
             self.listen(now);
-            // First who has ended, then who may begin: nobody waits a round for a free folder.
+            // First processes that have ended, then those that may begin: none waits a round for a free state directory.
             if let Some(code) = self.reap(now) {
                 return code;
             }
@@ -280,7 +280,7 @@ fn end(network: &mut NetworkProcess, why: &str) {
     network.kill();
 }
 
-/// It may be captured, or told to log what anyone can cause.
+/// The network process may be compromised, or configured to log what anyone can cause.
 fn tell_of_excess(DroppedLines { dropped, lines, bytes }: DroppedLines) {
     warn!(
         "{dropped} lines of the network process dropped: more than {lines} or {bytes} bytes a second"

@@ -1,5 +1,5 @@
-//! Where log lines go: to standard error, as text or JSON, both processes alike. A knock never waits
-//! for whoever reads them, and what is told of many knocks at once is written at once.
+//! Log lines go to standard error, as text or JSON, in both processes. A knock never waits for the reader of the log, and
+//! the lines of many knocks are written with one system call.
 
 mod lossy_writer;
 
@@ -23,7 +23,7 @@ pub const VARIABLE: &str = "SKNOCK_LOG";
 /// Everybody's, once it has begun.
 static OUT: OnceLock<Mutex<LossyWriter<Stderr>>> = OnceLock::new();
 
-/// For whom the log is.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -40,21 +40,21 @@ pub fn begin(format: LogFormat) {
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(USUAL));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log(format)).with_ansi(false);
-    // Nobody else has set one; if somebody had, theirs would do.
+    // No other subscriber is set; if one were, it would do.
     let _ = match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
 }
 
-/// Does `work`; what this thread tells meanwhile is written at its end, many lines with one system
+/// Does `work`; what this thread logs in it is written at its end, many lines with one system
 /// call, or earlier if it is more than a page. Also if it panics.
 pub(crate) fn buffered<T>(work: impl FnOnce() -> T) -> T {
     together_by(write_out, work)
 }
 
 fn together_by<T>(write: fn(&Buffer), work: impl FnOnce() -> T) -> T {
-    /// Whoever leaves, leaves nothing behind.
+    /// Writes what is buffered, also after a panic.
     struct Leaving(fn(&Buffer));
     impl Drop for Leaving {
         fn drop(&mut self) {
@@ -66,7 +66,7 @@ fn together_by<T>(write: fn(&Buffer), work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Writes lines of another process. Where nobody reads, they are lost before ours.
+/// Writes lines of another process. Without a reader they are lost before ours.
 pub(crate) fn pass_on<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     together_by(write_passed_on, || {
         // More than a page at a time could keep us waiting for the reader.
@@ -75,7 +75,7 @@ pub(crate) fn pass_on<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     });
 }
 
-/// Writes what was kept while nobody read.
+/// Writes what was kept while there was no reader.
 pub(crate) fn catch_up() {
     if let Some(mut out) = out() {
         out.catch_up();
@@ -95,7 +95,7 @@ fn write_passed_on(held: &Buffer) {
 }
 
 fn out() -> Option<MutexGuard<'static, LossyWriter<Stderr>>> {
-    // Somebody panicked while writing: at worst half a line is there.
+    // A thread panicked while writing: at worst half a line is there.
     OUT.get().map(|out| out.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -123,7 +123,7 @@ impl Write for Log {
     }
 }
 
-/// So many lines in a second, and the count of those not told.
+/// At most this number of lines in a second, and the count of those suppressed.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     most: u32,
@@ -140,7 +140,7 @@ impl Default for RateLimit {
 }
 
 impl RateLimit {
-    /// At most so many.
+    /// At most this number.
     pub(crate) fn of(most: u32) -> Self {
         Self { most, second: 0, told: 0, suppressed: 0 }
     }

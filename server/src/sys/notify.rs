@@ -6,12 +6,12 @@ use tracing::debug;
 /// Talks to the service manager.
 #[derive(Clone, Copy, Debug)]
 pub struct Notify {
-    /// Whether it wants to hear from us all the time (`WatchdogSec=`).
+    /// Whether it expects regular messages (`WatchdogSec=`).
     watched: bool,
 }
 
 impl Notify {
-    /// Whoever started us has told by `NOTIFY_SOCKET` where, by `WATCHDOG_USEC` whether.
+    /// As the service manager says in `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
     pub fn of_environment() -> Self {
         Self { watched: sd_notify::watchdog_enabled().is_some() }
     }
@@ -23,7 +23,7 @@ impl Notify {
         }
     }
 
-    /// Protection is up and knocks are judged; also the end of a reload.
+    /// The rules are loaded and knocks are processed; also the end of a reload.
     pub fn ready(self, status: &str) {
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }

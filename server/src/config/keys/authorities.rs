@@ -1,4 +1,4 @@
-//! Whom to believe, of the server's PKCS#12 file and of `caFile`: each certificate is one of them, or is
+//! The CAs to trust, of the server's PKCS#12 file and of `caFile`: each certificate is one of them, or is
 //! named with its line and why it is not.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use super::{KeyProblem, REMEMBERED_PATHS};
 /// The authorities, and what of the files is none of them.
 #[derive(Debug)]
 pub struct Authorities {
-    /// Whom to believe.
+    /// The CAs to trust.
     pub trust_store: TrustStore,
     /// All certificates given (DER).
     pub certificates: Vec<Vec<u8>>,

@@ -58,16 +58,16 @@ impl std::fmt::Debug for Batch {
 /// One received datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
-    /// Between whom it travelled.
+    /// Its source and destination.
     pub ends: Endpoints,
     /// The UDP payload; longer ones than any knock has are cut to one byte more.
     pub payload: &'a [u8],
 }
 
-/// Who sent a datagram where.
+/// Source and destination of a datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoints {
-    /// Who seems to have sent it.
+    /// The address that it claims to come from.
     pub source: SocketAddr,
     /// The local address and port it was sent to, if the kernel told.
     pub destination: Option<SocketAddr>,
@@ -76,7 +76,7 @@ pub struct Endpoints {
 /// One received datagram, as the socket gave it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawDatagram<'a> {
-    /// Who sent it.
+    /// Its sender.
     pub(crate) sender: SocketPeer,
     /// The local address it was sent to, if the kernel told.
     pub(crate) destination: Option<IpAddr>,
@@ -84,7 +84,7 @@ pub(crate) struct RawDatagram<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// Whoever writes to a socket.
+/// A peer that writes to a socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SocketPeer {
     /// It says that it has this address.
@@ -241,7 +241,7 @@ impl DropCounter {
         Ok(Self(AtomicU32::new(dropped(socket)?)))
     }
 
-    /// How many datagrams were lost since somebody last asked.
+    /// How many datagrams were lost since the last call.
     pub(super) fn since(&self, socket: BorrowedFd<'_>) -> u32 {
         // A socket that cannot say has lost nothing that we know of.
         dropped(socket).map_or(0, |now| now.wrapping_sub(self.0.swap(now, Ordering::Relaxed)))

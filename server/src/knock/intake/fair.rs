@@ -1,8 +1,8 @@
-//! A bounded queue that is fair to networks: whoever floods it makes themselves wait and lose, and
-//! hardly anyone else. Pure.
+//! A bounded queue that is fair to networks: a flood delays and drops knocks of its own network, and hardly any others.
+//! Pure.
 //!
 //! Stochastic fairness: networks fall into buckets by a hash with a secret key, and buckets take
-//! turns. Two networks in one bucket share its turns; nobody outside can choose whom to meet there.
+//! turns. Two networks in one bucket share its turns; without the key an attacker cannot choose a bucket.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -45,14 +45,14 @@ impl<T> FairQueue<T> {
         self.places.len() - self.empty.len()
     }
 
-    /// Whether nobody waits.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.fetches.is_empty()
     }
 
     /// Adds what came from `source`.
     ///
-    /// If the queue is full, somebody has to go, and is returned: the first of the fullest bucket,
+    /// If the queue is full, one item is removed and returned: the first of the fullest bucket,
     /// because its sender has waited longest, and will give up or try again soonest.
     pub fn push(&mut self, source: IpAddr, item: T) -> Option<T> {
         let gone = if self.len() < self.capacity { None } else { self.make_room() };

@@ -1,5 +1,5 @@
-//! Tells that more datagrams came than can be judged: anyone can cause that, for as long as they like, so it
-//! is one line in ten seconds for all workers together. Time is a parameter.
+//! Logs that more datagrams arrived than can be processed. Anyone can cause that, for any time, so it is one line in ten
+//! seconds for all workers together. Time is a parameter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

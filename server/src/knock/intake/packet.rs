@@ -7,12 +7,12 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// A UDP datagram, and between whom it travels.
+/// A UDP datagram with its source and destination.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UdpPacket<'a> {
-    /// Who seems to have sent it.
+    /// The address that it claims to come from.
     pub source: SocketAddr,
-    /// Who it is for.
+    /// Its destination.
     pub destination: SocketAddr,
     /// What is in it.
     pub payload: &'a [u8],
@@ -137,7 +137,7 @@ fn read_udp(
     })
 }
 
-/// In IPv4, zero stands for none.
+/// In IPv4, zero means none.
 fn checksum_v4(given: u16, pseudo: Sum, all: Sum) -> bool {
     given == 0 || checksum_v6(given, pseudo, all)
 }

@@ -14,7 +14,7 @@ use nix::sys::socket::{
 
 use super::batch::{Batch, DropCounter, Endpoints, Received, SocketPeer};
 
-/// A bound UDP socket. It hears both families where the machine has IPv6, else IPv4 alone.
+/// A bound UDP socket. It receives both families where the machine has IPv6, else IPv4 alone.
 #[derive(Debug)]
 pub struct KnockSocket {
     descriptor: OwnedFd,
@@ -56,7 +56,7 @@ impl KnockSocket {
     /// readers have made of it. Filters they cannot have attached: those are locked. Otherwise another
     /// must be bound.
     pub fn restore(socket: BorrowedFd<'_>) -> bool {
-        // It hears only from whom it is connected to, and from nobody once it is shut down.
+        // A connected socket receives only from its peer, and nothing once it is shut down.
         let connected = getpeername::<SockaddrStorage>(socket.as_raw_fd());
         let ended = PollFlags::from_bits_retain(libc::POLLRDHUP);
         let mut polled = [PollFd::new(socket, ended)];

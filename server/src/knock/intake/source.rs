@@ -10,7 +10,7 @@ use super::batch::{Batch, Endpoints, Received};
 use super::nflog::{self, NflogSocket};
 use super::socket::KnockSocket;
 
-/// One way for knocks to come in.
+/// One way for knocks to arrive.
 #[derive(Debug)]
 pub enum KnockSource {
     /// A bound UDP socket of this worker's own.
@@ -41,7 +41,7 @@ impl KnockSource {
         }
     }
 
-    /// Sends `bytes` back to whoever sent a datagram, from where it was sent to, without waiting.
+    /// Sends `bytes` back to the source of a datagram, from its destination, without waiting.
     pub(crate) fn answer(&self, bytes: &[u8], ends: Endpoints) -> io::Result<()> {
         match (self, ends.destination) {
             (Self::Socket(socket), from) => {
@@ -91,11 +91,11 @@ pub(crate) struct Poller(Epoll);
 const KNOCKS: u64 = 0;
 const STOP: u64 = 1;
 
-/// How long a worker sleeps at most, in milliseconds: whoever asks whether it turns waits for that.
+/// How long a worker sleeps at most, in milliseconds: the answer to a heartbeat takes that long.
 const POLL_TIMEOUT: u16 = 500;
 
 impl Poller {
-    /// Until `ear` hears something, or `stop` becomes readable.
+    /// Waits for datagrams at `source`, or until `stop` becomes readable.
     pub(crate) fn new(source: &KnockSource, stop: BorrowedFd<'_>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut heard = EpollFlags::EPOLLIN;

@@ -90,7 +90,7 @@ pub enum JournalError {
 }
 
 impl Journal {
-    /// Renames what is in the way of our files in `dir`, and says so in the log: then a start goes on
+    /// Renames what is in the way of our files in `dir`, and says so in the log: then a start continues
     /// without it. To be called before the process gives up the right to rename folders.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Journal {
         Self::open_after(dir, &past, now, window, capacity)
     }
 
-    /// The same, for who knows which folder was in force last. If that is another one, knocks may have been
+    /// The same, if it is known which folder was in force last. If that is another one, knocks may have been
     /// used since that nobody remembers here: then none is accepted that could be one of those. What this one
     /// remembers stays known.
     ///
@@ -196,7 +196,7 @@ impl Journal {
         self.log.into_inner().map_err(|_| io::Error::other("a thread died while writing"))?.close()
     }
 
-    /// Writes `trace` down; whether it could be written, and whether the journal is to be written anew.
+    /// Writes `trace` down; whether it could be written, and whether the journal is due for compaction.
     fn write(&self, trace: &ReplayEntry) -> (bool, bool) {
         let Ok(mut log) = self.log.lock() else { return (false, false) };
         let written = log.append(trace);
@@ -206,7 +206,7 @@ impl Journal {
         (written.is_ok(), log.needs_compaction())
     }
 
-    /// Writes the journal anew from memory, unless another thread just did.
+    /// Compacts the journal from memory, unless another thread just did.
     fn compact(&self) {
         let Some(frozen) = self.memory.freeze() else { return };
         let Ok(mut log) = self.log.lock() else { return };

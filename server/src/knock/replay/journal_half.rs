@@ -12,7 +12,7 @@ pub(super) struct JournalHalf {
     pub(super) traces: Vec<ReplayEntry>,
     /// It was closed in order, and everything before that was on the disk.
     pub(super) closed: bool,
-    /// Something is in it that nobody wrote so.
+    /// Something is in it that sknockd did not write.
     pub(super) broken: bool,
     /// The largest stamp in any record that can be read.
     pub(super) newest: Timestamp,

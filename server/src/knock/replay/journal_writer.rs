@@ -1,5 +1,5 @@
-//! What is appended to, rewritten and closed: the journal that counts, and the horizon. Everything is
-//! written into blocks that the files have since the start.
+//! Appends to the journal in use, compacts and closes it, and extends the horizon. Everything is written into blocks that
+//! the files have since the start.
 
 use std::io;
 use std::time::Duration;
@@ -15,18 +15,17 @@ use super::{BootId, ReplayEntry};
 /// a minute at most.
 const HORIZON_STEP: Duration = Duration::from_secs(60);
 
-/// Records beyond twice what was worth keeping (1 MiB) before the journal is written anew.
+/// Records beyond twice what was worth keeping (1 MiB) before the journal is compacted.
 const SLACK: u64 = 16 * 1024;
 
-/// Records that stay free for knocks that come in while others have the journal written anew, and for
-/// the closing mark.
+/// Records that stay free for knocks that arrive during a compaction, and for the closing mark.
 const MARGIN: u64 = 64;
 
 /// Records that are encoded at one time.
 const PIECE: usize = 1024;
 
-/// The length of each journal file, in bytes, for so many knocks: those, a quarter more, so that writing
-/// anew is rare, and a little. A multiple of the size of a page.
+/// The length of each journal file, in bytes, for this number of knocks: a quarter more, so that compactions are rare, and
+/// a little. A multiple of the size of a page.
 pub(super) fn room(knocks: usize) -> u64 {
     let knocks = knocks as u64;
     ((knocks + knocks / 4 + 4 * MARGIN) * LENGTH as u64).next_multiple_of(4096)
@@ -46,28 +45,27 @@ pub(super) struct JournalWriter {
     folder: StateDir,
     boot: BootId,
     halves: [JournalFile; 2],
-    /// Which of them counts.
+    /// Which of them is in use.
     place: usize,
     generation: u64,
     /// Bytes of records in it.
     length: u64,
     /// The bytes it has.
     room: u64,
-    /// When to write the journal anew, in bytes.
+    /// The length at which to compact, in bytes.
     enough: u64,
-    /// A sync has failed, so nobody knows what is on the disk: nothing is appended before the journal
-    /// is written anew.
+    /// A sync has failed, so it is unknown what is on the disk: nothing is appended before the next compaction.
     doubtful: bool,
     slots: Slots,
     /// As it is on disk, synced.
     horizon: Timestamp,
 }
 
-/// What was found, to go on from.
+/// What was found at the start.
 #[derive(Debug)]
 pub(super) struct PreviousFile {
     pub(super) halves: [JournalFile; 2],
-    /// The file that counts and its generation; `None` if none is to be believed.
+    /// The file in use and its generation; `None` if neither can be trusted.
     pub(super) current: Option<(usize, u64)>,
     pub(super) slots: Slots,
     /// What is in the slots.
@@ -124,8 +122,8 @@ impl JournalWriter {
         self.doubtful || self.length >= self.enough
     }
 
-    /// Writes the journal anew, with this content, into the other file. After an error the old one goes
-    /// on, unless nobody knows which one counts: then nothing is appended until this succeeds.
+    /// Writes the journal, with this content, into the other file. After an error the old one stays in use, unless it is
+    /// unknown which one a start would use: then nothing is appended until this succeeds.
     pub(super) fn compact(
         &mut self,
         floor: Timestamp,
@@ -133,7 +131,7 @@ impl JournalWriter {
     ) -> io::Result<()> {
         // Should this fail: not before as many records more.
         self.enough = self.length + SLACK * LENGTH as u64;
-        // The head in the file that counts must be on the disk before that in the other one is touched.
+        // The head in the file in use must be on the disk before that in the other one is touched.
         self.halves[self.place].file.sync()?;
         let target = 1 - self.place;
         let room = self.halves[target].file.length()?;
@@ -141,7 +139,7 @@ impl JournalWriter {
         let head = Head { boot: self.boot, floor, generation: self.generation + 1 };
         self.doubtful = true;
         self.halves[target].file.write_at(&JournalRecord::Head(head).encode(), 0)?;
-        // Now the other file counts, synced or not.
+        // From here on a start would use the other file, synced or not.
         (self.place, self.generation) = (target, head.generation);
         (self.length, self.room) = (length, room);
         self.halves[target].file.sync()?;

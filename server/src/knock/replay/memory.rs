@@ -41,7 +41,7 @@ pub struct Memory {
     spare: usize,
     /// A knock's id says which, so a repetition always meets its original.
     shards: Box<[Mutex<ReplayShard>]>,
-    /// The keys of all that the shards know, apart from them: whoever looks one up never waits for
+    /// The keys of all that the shards know, apart from them: a lookup never waits for
     /// a write to disk. Locked after a shard, never before one.
     keys: Box<[Mutex<HashSet<OneTimeKey>>]>,
     /// Locked after a shard, never before one.
@@ -49,7 +49,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Remembers up to about `capacity` knocks (exactly so many, up to 1024) and forgets one when
+    /// Remembers up to about `capacity` knocks (exactly, up to 1024) and forgets one when
     /// the clock is more than `window` past its stamp, but for the last few.
     pub fn new(window: Duration, capacity: usize) -> Self {
         Self::restored(window, capacity, Timestamp::EPOCH, [])
@@ -87,8 +87,8 @@ impl Memory {
         Self { sharing: self.sharing.with(shares), ..self }
     }
 
-    /// Records `trace`, of `sender` if somebody knows, if `write`, called only when nothing else stands against it, says that it
-    /// is written down.
+    /// Records `trace`, of `sender` if that is known, if `write` has written it down; that is called only if nothing else
+    /// prevents the record.
     pub(super) fn record_if(
         &self,
         trace: &ReplayEntry,
@@ -96,7 +96,7 @@ impl Memory {
         now: Timestamp,
         write: impl FnOnce() -> bool,
     ) -> Recorded {
-        // A poisoned lock: a thread died while it changed this shard, and nobody can tell what is
+        // A poisoned lock: a thread died while it changed this shard, and it is unknown what is
         // missing from it.
         let Ok(mut shard) = self.shard(&trace.id).lock() else {
             return Recorded::WriteFailed;
@@ -126,7 +126,7 @@ impl Memory {
         self.shards.iter().map(|shard| shard.lock().ok()).collect::<Option<_>>().map(Frozen)
     }
 
-    /// The largest stamp of anything forgotten, but for shards that are in use just now: whoever asks
+    /// The largest stamp of anything forgotten, but for shards that are in use just now: this
     /// waits for no write to disk.
     pub(super) fn floor(&self) -> Timestamp {
         let idle = self.shards.iter().filter_map(|shard| shard.try_lock().ok());

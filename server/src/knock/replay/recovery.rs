@@ -1,4 +1,4 @@
-//! What to believe of what was found on disk. Pure: bytes in, a start out.
+//! How much of what was found on disk can be trusted. Pure: bytes in, the state of a start out.
 //!
 //! The journal is not synced while it grows, so it is complete only if nothing but a process ended
 //! since: it was closed in order, or the machine is still in the same boot. In every other case
@@ -21,11 +21,11 @@ pub enum History {
     Complete,
     /// The machine went down without warning; the last records may be missing.
     Unsynced,
-    /// The journal has a record that nobody wrote so.
+    /// The journal has a record that sknockd did not write.
     Damaged,
     /// There is no journal any more.
     Missing,
-    /// Another folder was in force since, and the knocks used then are not in this one.
+    /// Another state directory was in force since, and the knocks used then are not in this one.
     Superseded,
     /// No trace of an earlier start: a fresh folder, or an emptied one.
     None,
@@ -54,12 +54,12 @@ pub(super) enum JournalState {
     Missing,
     /// They cannot be read, or not all of them; `newest` is the largest stamp that can.
     Damaged { newest: Timestamp },
-    /// Every record of the one that counts is as it was written.
+    /// Every record of the file in use is as it was written.
     Whole { place: usize, head: Head, closed: bool, traces: Vec<ReplayEntry> },
 }
 
 impl JournalState {
-    /// The file that counts and its generation.
+    /// The file in use and its generation.
     pub(super) fn current(&self) -> Option<(usize, u64)> {
         match self {
             Self::Whole { place, head, .. } => Some((*place, head.generation)),
@@ -88,8 +88,8 @@ impl Recovered {
 /// Chooses between the two journal files; `None` for one that is not there.
 ///
 /// They are written in turn, so the generations in their heads differ by one, and that with the greater
-/// one counts. Anything else comes from the disk or from somebody else and not from us: then nothing is
-/// certain about what was in them. A file that is missing may have been the one that counted.
+/// one is in use. Anything else was not written by sknockd: then nothing is certain about what was in them. A file that is
+/// missing may have been the one in use.
 pub(super) fn read(halves: [Option<JournalHalf>; 2]) -> JournalState {
     let newest = halves.iter().flatten().map(|half| half.newest).max().unwrap_or_default();
     let begun = |half: &Option<JournalHalf>| half.as_ref().map(|half| half.head.generation());
@@ -113,7 +113,7 @@ pub(super) fn read(halves: [Option<JournalHalf>; 2]) -> JournalState {
 }
 
 /// The horizon, of what is in its slots. If one of them is torn or spoilt, it may have been the later
-/// one: then nobody can have been admitted from further ahead than `now` and a window.
+/// one: then no knock can have been admitted that was stamped after `now` and a window.
 pub(super) fn horizon(
     content: &SlotContent,
     now: Timestamp,
@@ -146,7 +146,7 @@ pub(super) fn start(
         JournalState::Missing if horizon.is_some() => (History::Missing, Timestamp::EPOCH),
         JournalState::Missing => (History::None, Timestamp::EPOCH),
     };
-    // Without a horizon all that is known is that nobody could be admitted from further ahead.
+    // Without a horizon all that is known is that no later stamp could be admitted.
     let floor = horizon.unwrap_or(now.after(window)).max(newest);
     Recovered { floor, traces: Vec::new(), history }
 }

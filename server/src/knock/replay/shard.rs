@@ -65,7 +65,7 @@ impl ReplayShard {
         }
     }
 
-    /// Remembers `trace`, and whose it is if somebody knows.
+    /// Remembers `trace`, and its owner if that is known.
     pub(super) fn insert(&mut self, trace: &ReplayEntry, owner: Option<Owner>) {
         self.known.insert((trace.stamp, trace.id), (trace.key, owner));
     }

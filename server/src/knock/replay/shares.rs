@@ -1,7 +1,6 @@
-//! Whose the remembered knocks are, so that no certificate and no network takes all the room.
+//! Which certificate and network the remembered knocks belong to, so that none takes all the room.
 //!
-//! Of what was read from disk after a restart nobody knows whose it is: it takes room, and counts for
-//! nobody's share.
+//! Knocks that were read from disk after a restart have no owner: they take room, but no share.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -12,7 +11,7 @@ use sknock_protocol::{CertificateId, VerifiedKnock};
 
 use super::Recorded;
 
-/// Who knocks, and from where.
+/// Certificate and address of a knock.
 #[derive(Clone, Copy, Debug)]
 pub struct KnockOwner<'a> {
     /// With this certificate: issuer and serial number. Not its bytes, of which there may be several
@@ -38,7 +37,7 @@ pub(super) struct Owner {
 /// How the room is shared.
 #[derive(Debug)]
 pub(super) struct ShareTable {
-    /// Keyed by chance, so that nobody can look for a certificate whose hash is somebody else's.
+    /// With a random key, so that a certificate whose hash collides with another's cannot be searched for.
     hasher: RandomState,
     size: usize,
     least: usize,
@@ -53,12 +52,12 @@ struct Taken {
     each: Tally<u64>,
 }
 
-/// A share is so many knocks at least, besides those that stay whatever their age.
+/// A share is this number of knocks at least, besides those that stay whatever their age.
 const MIN_SHARE: usize = 64;
 
 impl ShareTable {
-    /// Of a room with so many places, `used` of them by nobody knows whom. So many as `min_retained` are not
-    /// forgotten for their age, and they may all be one sender's.
+    /// Of a room with `size` places, `used` of them without an owner. `spare` knocks are not forgotten for their age, and may
+    /// all be one sender's.
     pub(super) fn new(size: usize, used: usize, spare: usize) -> Self {
         let taken = Taken { places: used, each: Tally::default() };
         Self {

@@ -1,7 +1,7 @@
 //! The files of the replay memory: found, made and given their blocks; decides nothing.
 //!
 //! `stateDir/journal.0`, `journal.1` and `horizon`, all 0600. The folder itself is locked, so there is
-//! no lock file that somebody could delete.
+//! no lock file that could be deleted.
 
 use std::fs::File;
 use std::io;

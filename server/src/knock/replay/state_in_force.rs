@@ -1,5 +1,5 @@
 //! Which state directory was in force last, and how far ahead the knocks may be stamped that another one
-//! than this has let in: what the privileged process remembers and hands to the network process.
+//! than this has admitted: what the privileged process remembers and hands to the network process.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -27,9 +27,9 @@ impl From<&Metadata> for FolderId {
 /// What was in force before a network process takes its state directory.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LastInForce {
-    /// Of this boot and network namespace; nothing if nobody knows.
+    /// Of this boot and network namespace; nothing if that is unknown.
     pub folder: Option<FolderId>,
-    /// From now on, what any state directory has let in is stamped no later than so far ahead.
+    /// From now on, what any state directory has admitted is stamped no later than so far ahead.
     pub ahead: Duration,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sknock_gate::BootInstant;
 
-/// One question at a time: who does not answer it is not asked another one.
+/// One question at a time: until it is answered no other is sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Heartbeat {
     /// When it was put last, or put off as it still waits for its answer.
@@ -38,7 +38,7 @@ impl Heartbeat {
         true
     }
 
-    /// Takes an answer; `false` if nobody has asked.
+    /// Takes an answer; `false` if none was due.
     pub(super) fn answer(&mut self) -> bool {
         let asked = self.waits;
         if asked {
@@ -52,7 +52,7 @@ impl Heartbeat {
         std::mem::take(&mut self.answered)
     }
 
-    /// Whether nobody will answer any more.
+    /// Whether no answer will come any more.
     pub(super) fn timed_out(&self) -> bool {
         self.put_off >= TIMEOUT
     }

@@ -48,7 +48,7 @@ impl Supervisor {
                 is_up = answer == Response::Activated;
                 reply(links, &raises, |_| answer);
             } else {
-                // Somebody else is at work, or nobody has the state directory.
+                // Another process serves, or none has the state directory.
                 reply(links, &raises, |_| Response::Failed);
             }
             self.gate_service.handle(links, &others, now);
@@ -97,8 +97,8 @@ impl GateService {
         Self { gate, refusals: RateLimit::default() }
     }
 
-    /// Serves records from `links`, each with its answer. Only then it is told: a log line takes as
-    /// long as opening the door.
+    /// Serves records from `links`, each with its answer. The log comes after the answers: a log line takes as long as a
+    /// grant.
     fn handle(&mut self, links: &mut [Link], records: &[LinkRecord], now: BootInstant) {
         let bytes: Vec<&[u8]> = records.iter().map(LinkRecord::bytes).collect();
         let outcome = self.gate.handle_batch(&bytes, now);
@@ -127,7 +127,7 @@ impl GateService {
         }
     }
 
-    /// Takes over which doors somebody else has closed, as far as that is known. Not known: they come
+    /// Takes over which grants other programs have removed, as far as that is known. Grants whose removal is unknown come
     /// back with the table.
     pub(super) fn on_external_changes(&mut self, changes: &Changes, now: BootInstant) {
         self.heed_closed(changes, now);
@@ -171,8 +171,8 @@ impl GateService {
         outcome.response()
     }
 
-    /// Whose connections have ended that the gate let in, or that came in without it; what was removed
-    /// that nobody was granted; whether grants are written down.
+    /// Logs which connections were terminated, which elements were removed that are no grants, and whether grants cannot be
+    /// saved.
     pub(super) fn tell_of_the_rest(&mut self) {
         if let Some(unknown) = self.gate.take_unknown() {
             warn!(target: "gate", "{unknown}");
@@ -205,7 +205,7 @@ impl GateService {
             Outcome::Closed(closed) if closed.is_empty() => {}
             Outcome::ClosedIssuer { certs: 0, .. } | Outcome::Issuer(_) | Outcome::OnTrial => {}
             Outcome::Failed(_) => error!(target: "gate", "{outcome}"),
-            // A captured network process may ask as often as it likes, but not fill the disk.
+            // A compromised network process may ask at any rate, but not fill the disk.
             Outcome::Refused { .. } | Outcome::NoCapacity(_) => {
                 if let Some(suppressed) =
                     self.refusals.permit(now.since(BootInstant::default()).as_secs())

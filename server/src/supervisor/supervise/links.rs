@@ -8,8 +8,8 @@ use sknock_gate::{Request, Response};
 
 use crate::crl::mark_record;
 
-/// How many records are served in one round: enough to spread the cost of a transaction over a
-/// crowd, little enough that a single knock does not wait for long.
+/// How many records are served in one round: enough to spread the cost of a transaction over
+/// many knocks, few enough that a single knock does not wait for long.
 const CROWD: usize = 64;
 
 /// Our end of a link, while it holds.
@@ -89,8 +89,7 @@ pub(super) fn reply(
         let Some(slot) = links.get_mut(record.link) else { continue };
         let Some(link) = slot else { continue };
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        // Who does not read its answers is no network process of ours any more, and must not hold
-        // us up.
+        // A process that does not read its answers is compromised, and must not block this one.
         if send(link.as_raw_fd(), &answer(place).encode(), flags).is_err() {
             *slot = None;
         }

@@ -29,7 +29,7 @@ pub(super) struct ResolvedNames {
 const EVERY: Duration = Duration::from_millis(700);
 
 /// After so many looks that differ, another process is started all the same: files that change all the
-/// time keep nobody from seeing one that was replaced for good.
+/// time must not hide one that was replaced for good.
 const UNSETTLED: u32 = 10;
 
 /// After a start, so that names that change all the time keep us from nothing else. Twice as long each
@@ -44,8 +44,8 @@ impl ResolvedNames {
 }
 
 impl Supervisor {
-    /// Reads the configuration again, on trial for so long if that is asked. Whatever is wrong with it, what
-    /// runs goes on; why it is not even begun.
+    /// Reads the configuration again, on trial for this time if that is requested. If it fails, the process that
+    /// runs continues. The error says why the reload did not begin.
     pub(super) fn reload(
         &mut self,
         trial: Option<Duration>,
@@ -83,11 +83,11 @@ impl Supervisor {
     }
 
     /// A prepared process begins as soon as the state directory is free, and if it knows of the newest
-    /// revocation lists: the one before it may have taken one meanwhile.
+    /// revocation lists: the one before it may have received a newer one since.
     pub(super) fn advance_reload(&mut self, now: BootInstant) {
         let Some(next) = self.next.as_mut().filter(|next| next.is_prepared()) else { return };
         match &mut self.current {
-            // Whoever takes lists without end does not stay by that.
+            // Only once: a process that receives lists without end must not stay in force by that.
             Some(current) if !next.is_outdated() || self.renewed => current.finish(now),
             None if !next.is_outdated() => next.begin(),
             _ => self.renew(now),
@@ -132,7 +132,7 @@ impl Supervisor {
             self.names.unsettled = 0;
             return;
         }
-        // Twice the same: who is about to replace several files is let finish.
+        // Twice the same: an update of several files gets the time to finish.
         if self.names.seen.as_ref() != Some(&means) && self.names.unsettled < UNSETTLED {
             self.names.seen = Some(means);
             self.names.unsettled += 1;

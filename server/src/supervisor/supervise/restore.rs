@@ -27,7 +27,7 @@ impl Suspended {
 }
 
 impl Supervisor {
-    /// Puts everything back that somebody else has removed; if that fails, again in the next round.
+    /// Restores everything that another program has removed; if that fails, again in the next round.
     pub(super) fn restore_if_changed(&mut self, now: BootInstant) {
         // Always read: or it stays readable, and we never sleep.
         let changes = self.watch.read();

@@ -57,7 +57,7 @@ impl Supervisor {
         }
     }
 
-    /// Counts down, for who looks.
+    /// Shows the remaining seconds in systemd's status.
     pub(super) fn report_trial(&mut self, now: BootInstant) {
         let Some(trial) = self.gate_service.gate.trial() else { return };
         let left = seconds_left(trial, now);
@@ -79,7 +79,7 @@ impl Supervisor {
             Some(trial) if trial.is_over(now) => return ControlResponse::TooLate,
             Some(_) => {}
         }
-        // First: whoever sees in the kernel that it is confirmed may kill us, and start us again.
+        // First: a supervisor that sees the confirmation in the kernel may kill and restart this process at once.
         self.trial.saved_configs.rollback.forget();
         let outcome = self.gate_service.gate.confirm(now);
         self.gate_service.log_outcome(&outcome, now);
@@ -106,7 +106,7 @@ impl Supervisor {
         ControlResponse::Confirmed
     }
 
-    /// Goes back if nobody has confirmed in time; after a first start, that is the end.
+    /// Rolls back if the trial was not confirmed in time; after a first start, the server exits.
     pub(super) fn end_trial(&mut self, now: BootInstant) -> Option<ExitCode> {
         if self.trial_due().is_none_or(|due| now < due) {
             return None;

@@ -68,8 +68,8 @@ impl TrialWatch {
         self.saved_configs.forget();
     }
 
-    /// Puts up the protection that `new` asks for, on trial if that was asked. A trial that runs goes
-    /// on, and only its time counts. `running` is what the protection is for until now, if it is up.
+    /// Loads the rules of `new`, on trial if that was requested. A trial that runs continues with its own deadline.
+    /// `running` are the settings of the rules that are loaded now, if any.
     pub(super) fn raise(
         &mut self,
         gate_service: &mut GateService,
@@ -119,7 +119,7 @@ impl TrialWatch {
 
 /// How long the CRL high-water marks last that a network process reports.
 impl TrialWatch {
-    /// One with `settings` that judges knocks; `running` is what the protection is for.
+    /// For a process with `settings` that processes knocks; `running` are the settings of the rules that are loaded.
     pub(super) fn lifetime_in(
         &self,
         gate_service: &GateService,
@@ -136,7 +136,7 @@ impl TrialWatch {
         }
     }
 
-    /// One with `settings` that is on its way.
+    /// For a process with `settings` that is starting.
     pub(super) fn lifetime_before(
         &self,
         gate_service: &GateService,

@@ -1,4 +1,4 @@
-//! Never waits for a reader. Our own lines are kept, up to a limit, until somebody reads; what is over, and
+//! Never waits for a reader. Our own lines are kept, up to a limit, until they are read; what is over, and
 //! what is passed on of another process, is lost and counted.
 
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::LogFormat;
 
-/// The most that is kept, in bytes: some 7,000 records of opened doors.
+/// The most that is kept, in bytes: about 7,000 lines of grants.
 const ROOM: usize = 1 << 20;
 
 /// Whose lines they are.
@@ -23,7 +23,7 @@ pub(super) enum Whose {
 pub(super) struct LossyWriter<W> {
     out: W,
     format: LogFormat,
-    /// Lines of ours that nobody has taken yet, in the pieces that they came in.
+    /// Lines of ours that were not read yet, in the pieces that they came in.
     kept: VecDeque<Vec<u8>>,
     kept_bytes: usize,
     lost: u64,
@@ -49,7 +49,7 @@ impl<W: AsFd + Write> LossyWriter<W> {
         }
     }
 
-    /// Writes what was kept, as far as somebody takes it; whether nothing is left of it.
+    /// Writes what was kept, as far as the reader takes it; whether nothing is left of it.
     pub(super) fn catch_up(&mut self) -> bool {
         while let Some(bytes) = self.kept.pop_front() {
             if !self.write(&bytes) {
