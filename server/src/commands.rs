@@ -18,7 +18,7 @@ use sknock_gate::{Firewall, FirewallError, NamespaceLock};
 use self::arguments::{Arguments, ServerCommand};
 use self::check::Host;
 use self::explain::Unexplained;
-use crate::config::Settings;
+use crate::config::{Problems, Settings};
 use crate::control::client;
 use crate::control::messages::{ConfigInForce, ControlResponse};
 use crate::sys::capabilities::require_net_admin;
@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
         ServerCommand::Fetch { handover } => network::attempt(handover, clock::now()),
         ServerCommand::Check { config, json } => check(&config.path, json),
         ServerCommand::Explain { config, at, from, files } => {
-            let settings = match Settings::load(&config.path, env::vars_os()) {
+            let settings = match load(&config.path) {
                 Ok(settings) => settings,
                 Err(problems) => return failed(&problems, CONFIGURATION),
             };
@@ -158,8 +158,13 @@ fn remove_table() -> Result<bool, FirewallError> {
     firewall.remove().map(|()| was_loaded)
 }
 
+/// What the server would be configured by, as far as its unit tells.
+fn load(config: &Path) -> Result<Settings, Problems> {
+    check::with_unit_credential(Settings::load(config, env::vars_os()), config)
+}
+
 fn check(config: &Path, json: bool) -> ExitCode {
-    let loaded = Settings::load(config, env::vars_os());
+    let loaded = load(config);
     let connection = env::var("SSH_CONNECTION").ok();
     let host = Host::look(&loaded, config).with_ssh_connection(connection.as_deref());
     let report = check::check(&loaded, &host, clock::now());

@@ -56,7 +56,7 @@ fn a_systemd_credential_is_the_last_resort() {
     assert_eq!(with(), PasswordSource::None);
     let credential = folder.path().join("sknock-pfx-password");
     fs::write(&credential, "x").unwrap();
-    assert_eq!(with(), PasswordSource::File(credential));
+    assert_eq!(with(), PasswordSource::Credential(credential));
     fs::write(&file, "PFXPasswd = a").unwrap();
     assert!(matches!(with(), PasswordSource::Inline(_)));
 }

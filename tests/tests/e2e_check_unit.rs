@@ -167,6 +167,72 @@ fn the_advice_on_a_password_in_the_configuration_leaves_the_unit_its_file() {
     assert!(!asked.answer.contains("password"), "{}", asked.answer);
 }
 
+/// systemd opens the credential, so that its user need not be able to.
+#[test]
+fn the_password_that_only_the_unit_s_credential_has_is_found() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = installed(&world, &authority, "LoadCredential=sknock-pfx-password");
+    daemon.configure(&config(&authority).without("PFXPasswdFile"));
+    allow(&daemon.file("config.ini"), 0o640);
+    let missing = errors(&daemon).1.join("\n");
+    assert!(missing.contains("the password does not open it"), "{missing}");
+    let asked = daemon.ask("check", &[]).answer;
+    assert!(asked.contains("write the password to /etc/credstore/sknock-pfx-password"), "{asked}");
+
+    let store = Path::new("/etc/credstore");
+    daemon.mounts().copy(Path::new("/etc"));
+    daemon.mounts().inside(|| fs::create_dir(store)).expect("a copy without it");
+    let credential = store.join("sknock-pfx-password");
+    let write = |path: &Path, text: &str, mode: u32| {
+        daemon.mounts().inside(|| {
+            fs::write(path, text).expect("our folder");
+            fs::set_permissions(path, Permissions::from_mode(mode)).expect("our file");
+        });
+    };
+    write(&credential, sknock_tests::PASSWORD, 0o600);
+    assert_eq!(errors(&daemon), (Some(0), vec![]));
+    let datagram = daemon.file("datagram");
+    fs::write(&datagram, [0; 1200]).expect("our folder");
+    let path = datagram.to_str().expect("plain names");
+    let explained = daemon.ask("explain", &["--from", "192.0.2.1", path]);
+    assert!(explained.answer.contains("not-veiled"), "{explained:?}");
+
+    write(&credential, "another", 0o600);
+    let wrong = errors(&daemon);
+    assert_eq!(wrong.0, Some(78));
+    let asked = daemon.ask("check", &[]).answer;
+    assert!(
+        asked.contains("Correct the systemd credential /etc/credstore/sknock-pfx-p"),
+        "{asked}"
+    );
+    write(&credential, sknock_tests::PASSWORD, 0o644);
+    let asked = daemon.ask("check", &[]).answer;
+    assert!(asked.contains("Run: chmod 600 /etc/credstore/sknock-pfx-password"), "{asked}");
+}
+
+#[test]
+fn a_credential_from_elsewhere_is_found_and_an_encrypted_one_is_said_to_be_untested() {
+    let (world, authority) = (World::new(), Authority::new());
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("secret");
+    fs::write(&secret, sknock_tests::PASSWORD).expect("our folder");
+    let unit = format!("LoadCredential=sknock-pfx-password:{}", secret.display());
+    let daemon = installed(&world, &authority, &unit);
+    daemon.configure(&config(&authority).without("PFXPasswdFile"));
+    allow(&daemon.file("config.ini"), 0o640);
+    assert_eq!(errors(&daemon), (Some(0), vec![]));
+    fs::remove_file(&secret).expect("our file");
+    let told = errors(&daemon).1.join("\n");
+    assert!(told.contains("systemd credential") && told.contains("cannot read"), "{told}");
+
+    let daemon = installed(&world, &authority, "LoadCredentialEncrypted=sknock-pfx-password");
+    daemon.configure(&config(&authority).without("PFXPasswdFile"));
+    allow(&daemon.file("config.ini"), 0o640);
+    assert_eq!(errors(&daemon), (Some(0), vec![]));
+    let asked = daemon.ask("check", &[]).answer;
+    assert!(asked.contains("not tested: serverPFXFile: "), "{asked}");
+}
+
 /// As in a container of one user: root is nobody's superior there.
 #[test]
 fn a_user_namespace_without_the_user_is_not_ready() {

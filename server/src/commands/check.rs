@@ -8,6 +8,7 @@
 //! so that one run of `check` tells everything.
 
 mod begun_flows;
+mod credential;
 mod files;
 mod foreign_firewalls;
 mod host;
@@ -28,6 +29,7 @@ use std::path::Path;
 
 use sknock_protocol::Timestamp;
 
+pub use credential::with_unit_credential;
 pub use files::{ConfiguredFiles, FileContent, StateFolder};
 pub use foreign_firewalls::{Manner, NeighbourPorts};
 pub use report::CheckReport;
@@ -85,6 +87,8 @@ pub struct Host {
     pub unsupported: Vec<String>,
     /// The user that the network process cannot become, as this user namespace has none of that number.
     pub unmapped: Option<String>,
+    /// The key of the unit that is installed here by which systemd gives it a password that only systemd reads.
+    pub sealed_password: Option<&'static str>,
     /// What the unit that is installed here cannot use.
     pub closed: Vec<UnusablePath>,
 }
@@ -151,7 +155,7 @@ pub fn examine(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings: Vec<Finding> = settings.notes.iter().map(Finding::from).collect();
-    let keys = keys::examine(settings, found, now, &mut findings);
+    let keys = keys::examine(settings, (found, host), now, &mut findings);
     revocation::examine(settings, (found, host), keys.as_ref(), now, &mut findings);
     host::examine(settings, found, host, &mut findings);
     crate::supervisor::knock_ports::examine(settings, &host.listening, &mut findings);

@@ -52,7 +52,7 @@ pub enum Unexplained {
         error: io::Error,
     },
     /// The password file holds something else.
-    #[error("PFXPasswdFile: the password is not UTF-8")]
+    #[error("the password of serverPFXFile is not UTF-8")]
     Password,
     /// Keys or authorities are wrong.
     #[error(transparent)]
@@ -126,8 +126,8 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
     let bundle = read_key_file("serverPFXFile", &keys.pfx)?;
     let password = match &keys.password {
         PasswordSource::Inline(password) => Zeroizing::new(password.as_str().to_owned()),
-        PasswordSource::File(path) => {
-            let bytes = read_key_file("PFXPasswdFile", path)?;
+        PasswordSource::File(path) | PasswordSource::Credential(path) => {
+            let bytes = read_key_file("the password of serverPFXFile", path)?;
             let text = password_in(&bytes).map_err(|_| Unexplained::Password)?;
             Zeroizing::new(text.to_owned())
         }

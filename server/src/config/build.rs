@@ -213,7 +213,8 @@ fn foreign_files(read: &mut SettingsReader<'_>, keys: &KeySettings, process: &Pr
     }
     let password = match &keys.password {
         PasswordSource::File(file) => Some(file.as_path()),
-        PasswordSource::Inline(_) | PasswordSource::None => None,
+        // That is systemd's, and not configured here.
+        PasswordSource::Credential(_) | PasswordSource::Inline(_) | PasswordSource::None => None,
     };
     let kept_apart = [
         ("this configuration", Some(read.file)),

@@ -45,7 +45,7 @@ impl Settings {
             // What cannot be looked at is reported where it is opened.
             let there = |file: &PathBuf| !matches!(file.try_exists(), Ok(false));
             if let Some(credential) = credential.filter(there) {
-                settings.keys.password = PasswordSource::File(credential);
+                settings.keys.password = PasswordSource::Credential(credential);
             }
         }
         Problems::or_settings(problems, settings)

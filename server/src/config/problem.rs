@@ -73,6 +73,11 @@ impl Problems {
     pub(crate) fn draft(&self) -> Option<&Settings> {
         self.draft.as_deref()
     }
+
+    /// The same, to be completed.
+    pub(crate) fn draft_mut(&mut self) -> Option<&mut Settings> {
+        self.draft.as_deref_mut()
+    }
 }
 
 impl Serialize for Problems {

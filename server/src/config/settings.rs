@@ -233,6 +233,8 @@ pub enum PasswordSource {
     Inline(Password),
     /// It is the content of this file, but for one line end at its end.
     File(PathBuf),
+    /// The same, of the systemd credential [`CREDENTIAL`]: of its copy for the unit, or where systemd takes it from.
+    Credential(PathBuf),
     /// None was given: the empty password.
     #[default]
     None,

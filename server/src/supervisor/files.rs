@@ -179,6 +179,7 @@ fn password(source: &PasswordSource) -> Result<OwnedFd, Unusable> {
     match source {
         PasswordSource::Inline(secret) => inline(secret.as_str().as_bytes()),
         PasswordSource::File(path) => open("PFXPasswdFile", path),
+        PasswordSource::Credential(path) => open("systemd credential", path),
         PasswordSource::None => inline(b""),
     }
 }

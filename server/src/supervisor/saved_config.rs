@@ -96,8 +96,8 @@ impl SavedConfig {
     /// Saves `settings` for the next start.
     pub(crate) fn save(&self, settings: &Settings) -> io::Result<()> {
         let password = match &settings.keys.password {
-            PasswordSource::File(path) => Some(path.clone()),
-            _ => None,
+            PasswordSource::File(path) | PasswordSource::Credential(path) => Some(path.clone()),
+            PasswordSource::Inline(_) | PasswordSource::None => None,
         };
         let inline = matches!(settings.keys.password, PasswordSource::Inline(_));
         let origin = self.origin.to_string();

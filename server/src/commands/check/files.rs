@@ -56,7 +56,7 @@ pub enum StateFolder {
 pub struct ConfiguredFiles {
     /// `serverPFXFile`
     pub pfx: Option<io::Result<FileContent>>,
-    /// The password's file.
+    /// The password's file, or systemd credential.
     pub password: Option<io::Result<FileContent>>,
     /// `caFile`
     pub authorities: Option<io::Result<FileContent>>,
@@ -78,7 +78,7 @@ impl ConfiguredFiles {
         let key_file = |path: &Path| read(path, MAX_KEY_FILE);
         let pfx = Some(settings.keys.pfx.as_path()).filter(|path| !path.as_os_str().is_empty());
         let password = match &settings.keys.password {
-            PasswordSource::File(path) => Some(key_file(path)),
+            PasswordSource::File(path) | PasswordSource::Credential(path) => Some(key_file(path)),
             PasswordSource::Inline(_) | PasswordSource::None => None,
         };
         let list = settings.revocation.file.as_deref();

@@ -9,9 +9,9 @@ use sknock_protocol::{Bundle, BundleError, ServerKey, Timestamp, TrustStore};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-use super::{ConfiguredFiles, FileContent, Finding};
+use super::{ConfiguredFiles, FileContent, Finding, Host};
 use crate::config::keys::{Authorities, KeyProblem, authorities, password_in, pem};
-use crate::config::{PasswordSource, Settings};
+use crate::config::{CREDENTIAL, PasswordSource, Settings};
 
 /// Certificates that end within this time are mentioned.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -27,11 +27,11 @@ pub(super) struct LoadedKeys {
 /// Adds what is wrong with the keys. Gives them, if that can be told.
 pub(super) fn examine(
     settings: &Settings,
-    found: &ConfiguredFiles,
+    (found, host): (&ConfiguredFiles, &Host),
     now: Timestamp,
     findings: &mut Vec<Finding>,
 ) -> Option<LoadedKeys> {
-    let bundle = bundle(settings, found, findings);
+    let bundle = bundle(settings, (found, host), findings);
     let added = content("caFile", found.authorities.as_ref(), findings);
     let Some(bundle) = bundle else {
         // All that can be told of one without the other.
@@ -79,7 +79,7 @@ fn named(error: &str) -> Finding {
 
 fn bundle(
     settings: &Settings,
-    found: &ConfiguredFiles,
+    (found, host): (&ConfiguredFiles, &Host),
     findings: &mut Vec<Finding>,
 ) -> Option<Bundle> {
     let pfx = content("serverPFXFile", found.pfx.as_ref(), findings);
@@ -92,7 +92,11 @@ fn bundle(
     match Bundle::open(&pfx?.bytes, password.unwrap_or_default()) {
         Ok(bundle) => Some(bundle),
         Err(BundleError::WrongPassword) => {
-            findings.extend(password.map(|_| wrong_password(&settings.keys.password)));
+            let source = &settings.keys.password;
+            findings.extend(password.map(|_| match (source, host.sealed_password) {
+                (PasswordSource::None, Some(key)) => sealed(key),
+                _ => wrong_password(source),
+            }));
             None
         }
         Err(error) => {
@@ -107,13 +111,20 @@ fn password<'a>(
     found: &'a ConfiguredFiles,
     findings: &mut Vec<Finding>,
 ) -> Option<&'a str> {
-    let path = match &settings.keys.password {
+    let (key, path) = match &settings.keys.password {
         PasswordSource::Inline(password) => return Some(password.as_str()),
         PasswordSource::None => return Some(""),
-        PasswordSource::File(path) => path.display(),
+        PasswordSource::File(path) => ("PFXPasswdFile".to_owned(), path.display()),
+        PasswordSource::Credential(path) => {
+            (format!("systemd credential {}", path.display()), path.display())
+        }
     };
-    let content = content("PFXPasswdFile", found.password.as_ref(), findings)?;
-    if content.mode & 0o037 != 0 {
+    let content = content(&key, found.password.as_ref(), findings)?;
+    let systemd_opens_it = matches!(settings.keys.password, PasswordSource::Credential(_));
+    if systemd_opens_it && content.mode & 0o077 != 0 {
+        let what = format!("{key}: other users can read or write it");
+        findings.push(Finding::warning(what, format!("Run: chmod 600 {path}")));
+    } else if content.mode & 0o037 != 0 {
         let what = "PFXPasswdFile: its permissions are too wide: only its owner and group may read it, \
              and only its owner may write to it";
         findings.push(Finding::warning(what, for_the_unit_too(&path)));
@@ -121,7 +132,7 @@ fn password<'a>(
     let text = password_in(&content.bytes).ok();
     if text.is_none() {
         let remedy = "Save the password as UTF-8 text, and nothing else";
-        findings.push(Finding::error(format!("PFXPasswdFile: {path} is not UTF-8"), remedy));
+        findings.push(Finding::error(format!("{key}: {path} is not UTF-8"), remedy));
     }
     text
 }
@@ -135,13 +146,34 @@ fn wrong_password(source: &PasswordSource) -> Finding {
     let remedy = match source {
         PasswordSource::Inline(_) => {
             "Correct PFXPasswd. Its value is used literally, including quotes, backslashes and %%"
+                .to_owned()
         }
         PasswordSource::File(_) => {
             "Correct PFXPasswdFile. Its content is used literally, without one line end at its end"
+                .to_owned()
         }
-        PasswordSource::None => "No password is configured. Set PFXPasswdFile or PFXPasswd",
+        PasswordSource::Credential(path) => format!(
+            "Correct the systemd credential {}. Its content is used literally, without one line end at \
+             its end",
+            path.display()
+        ),
+        PasswordSource::None => format!(
+            "No password is configured. Set PFXPasswdFile or PFXPasswd, or, for the unit, write the password \
+             to /etc/credstore/{CREDENTIAL}"
+        ),
     };
     Finding::error("serverPFXFile: the password does not open it", remedy)
+}
+
+/// Only systemd knows the password.
+fn sealed(key: &str) -> Finding {
+    Finding::warning(
+        format!(
+            "not tested: serverPFXFile: the unit takes its password from a systemd credential ({key}=), \
+             which check cannot read"
+        ),
+        "To test it: run check once with the password in PFXPasswdFile",
+    )
 }
 
 /// The content of a file that should be readable, if it is configured.

@@ -40,7 +40,7 @@ pub(super) struct FileReader {
 
 impl Unit {
     /// With local changes behind it.
-    pub(super) fn installed() -> Option<Self> {
+    fn installed() -> Option<Self> {
         let mut text = UNITS.iter().find_map(|path| fs::read_to_string(path).ok())?;
         let changes = fs::read_dir(CHANGES).into_iter().flatten().flatten();
         let mut changes: Vec<PathBuf> = changes.map(|entry| entry.path()).collect();
@@ -53,18 +53,24 @@ impl Unit {
         Some(Self(text))
     }
 
+    /// The one that runs sknockd with this configuration.
+    pub(super) fn installed_for(config: &Path) -> Option<Self> {
+        Self::installed().filter(|unit| unit.is_for(config))
+    }
+
     /// What a key is set to last.
     fn value<'a>(&'a self, key: &'a str) -> Option<&'a str> {
         self.values(key).last()
     }
 
-    fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+    /// All that a key is set to, in this order.
+    pub(super) fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         let value = move |line: &'a str| line.trim().strip_prefix(key)?.strip_prefix('=');
         self.0.lines().filter_map(value).map(str::trim)
     }
 
     /// Whether it runs sknockd with this configuration: of another one it says nothing.
-    pub(super) fn is_for(&self, config: &Path) -> bool {
+    fn is_for(&self, config: &Path) -> bool {
         let words: Vec<&str> =
             self.value("ExecStart").into_iter().flat_map(str::split_whitespace).collect();
         let named = words.iter().find_map(|word| word.strip_prefix("--config="));

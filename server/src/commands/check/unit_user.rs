@@ -8,7 +8,7 @@ use nix::unistd::{Gid, Uid, geteuid, getgroups, setgroups};
 use sknock_storage::{Follow, open_regular};
 
 use super::unit::{FileReader, Unit};
-use super::{Finding, Host};
+use super::{Finding, Host, credential};
 use crate::config::{PasswordSource, Settings};
 use crate::supervisor::{Account, acting_as};
 
@@ -41,7 +41,8 @@ pub enum Obstacle {
 /// Tries everything that is named, as the user of the unit that is installed here. The error says what
 /// could not be looked at.
 pub(super) fn look(settings: Option<&Settings>, config: &Path, host: &mut Host) {
-    let Some(unit) = Unit::installed().filter(|unit| unit.is_for(config)) else { return };
+    let Some(unit) = Unit::installed_for(config) else { return };
+    host.sealed_password = credential::unreadable(&unit);
     let Some(reader) = unit.reader() else { return };
     let files = named(settings, config);
     let tried = acting_as_reader(&reader, || {
@@ -82,7 +83,8 @@ fn named(settings: Option<&Settings>, config: &Path) -> Vec<(&'static str, PathB
     let Some(settings) = settings else { return files };
     let password = match &settings.keys.password {
         PasswordSource::File(path) => Some(path),
-        PasswordSource::Inline(_) | PasswordSource::None => None,
+        // systemd opens a credential, as root.
+        PasswordSource::Credential(_) | PasswordSource::Inline(_) | PasswordSource::None => None,
     };
     let revocation = &settings.revocation;
     let more = [
