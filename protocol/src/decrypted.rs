@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{Point, sha256};
 use crate::trust::{Usage, VerifiedCertificate};
-use crate::{Refusal, Service, Timestamp};
+use crate::{Refusal, Service, Subject, Timestamp};
 
 /// Bytes from the network, and who appears to have sent them.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,27 @@ pub(crate) enum KnockSignature<'a> {
     P256 { bytes: &'a [u8], sound: bool },
 }
 
+/// Who sent a knock that is refused: one of our authorities has signed the certificate, and its holder the knock.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProvenSender {
+    /// Which knock.
+    pub id: KnockId,
+    /// Whose certificate.
+    pub subject: Subject,
+    /// What was asked for; empty means all that the certificate allows.
+    pub services: Vec<Service>,
+}
+
 impl DecryptedKnock<'_> {
+    /// What is proven of it once the signature of `sender` is.
+    pub(crate) fn sent_by(&self, sender: &VerifiedCertificate) -> ProvenSender {
+        ProvenSender {
+            id: self.signed.id(),
+            subject: sender.subject.clone(),
+            services: self.wish.services.clone(),
+        }
+    }
+
     /// Whether it was signed by the holder of this certificate.
     pub(crate) fn check_signature(&self, sender: &VerifiedCertificate) -> Result<(), Refusal> {
         match self.signature {

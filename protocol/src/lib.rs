@@ -40,7 +40,7 @@ pub use crl::{
     CrlError, CrlHeader, CrlMark, FUTURE_SLACK, Revocation, RevocationList, RevocationLists, Scope,
 };
 pub use crypto::PrivateKey;
-pub use decrypted::{Datagram, Encapsulation, KnockId};
+pub use decrypted::{Datagram, Encapsulation, KnockId, ProvenSender};
 pub use identity::{Identity, IdentityError};
 pub use knock::{AddressClaim, VerifiedKnock};
 pub use refusal::Refusal;

@@ -19,7 +19,7 @@
 //!
 //! [`Unveiled::content`]: crate::Unveiled::content
 
-use crate::decrypted::{ClaimedAddress, KnockRequest};
+use crate::decrypted::{ClaimedAddress, KnockRequest, ProvenSender};
 use crate::knock::VerifiedKnock;
 use crate::refusal::Refusal;
 use crate::timestamp::Timestamp;
@@ -139,4 +139,6 @@ pub struct Disbelieved {
     pub reason: Refusal,
     /// For the next time.
     pub refusal_memo: RefusalMemo,
+    /// Who sent it, if that was proven all the same: for the audit log.
+    pub sender: Option<Box<ProvenSender>>,
 }

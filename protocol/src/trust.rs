@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pki_types::{CertificateDer, TrustAnchor};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 pub use authorities::{Issuer, TrustError};
 pub(crate) use points::{
@@ -168,6 +170,21 @@ impl TrustStore {
         let verified = Arc::new(verified);
         self.cache.keep(fingerprint, Arc::clone(&verified));
         Ok(verified)
+    }
+
+    /// The same for a certificate that is not valid at `now`, or that one above it is not: at its own end if that
+    /// is past, else at its own beginning. Nothing is remembered.
+    pub(crate) fn verify_while_valid(
+        &self,
+        certificate: &[u8],
+        usage: Usage,
+        now: Timestamp,
+    ) -> Result<VerifiedCertificate, Refusal> {
+        let read = X509Certificate::from_der(certificate);
+        let validity = read.map(|(_, certificate)| Validity::of(&certificate));
+        let Validity { begins, ends } = validity.map_err(|_| Refusal::BadCertificate)?;
+        let then = if ends < now { ends } else { begins };
+        path::verify(self, (certificate, sha256(certificate)), usage, then)
     }
 
     /// Whether the paths of a certificate that were found to be for `found` are all that are for `usage`.

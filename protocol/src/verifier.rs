@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::answer::AnswerKey;
 use crate::crl::Revocation;
-use crate::decrypted::{Datagram, DecryptedKnock, Encapsulation, KnockRequest};
+use crate::decrypted::{Datagram, DecryptedKnock, Encapsulation};
 use crate::knock::{AddressClaim, VerifiedKnock};
 use crate::refusal::Refusal;
 use crate::refusal_memo::{Besides, Disbelieved, Ground, RefusalMemo, Second};
@@ -114,6 +114,18 @@ impl Frame {
     }
 }
 
+/// Why a knock is not believed, and who sent it, if that is proven.
+struct Unbelieved {
+    reason: Refusal,
+    sender: Option<Arc<VerifiedCertificate>>,
+}
+
+impl From<Refusal> for Unbelieved {
+    fn from(reason: Refusal) -> Self {
+        Self { reason, sender: None }
+    }
+}
+
 impl Verifier {
     /// Opens with `key`, believes what is under `trust_store`, and keeps to `rules`. Speaks v2.
     pub fn new(key: ServerKey, trust_store: TrustStore, rules: KnockRules) -> Self {
@@ -194,14 +206,17 @@ impl Verifier {
         let Unveiled { source, mut frame } = unveiled;
         let encapsulation = *frame.encapsulation();
         self.decrypted.fetch_add(1, Ordering::Relaxed);
-        let disbelieved = |reason, wish: Option<&KnockRequest>| {
-            let refusal_memo = RefusalMemo::new(reason, wish, second);
-            Disbelieved { reason, refusal_memo }
-        };
-        let letter = frame.open(&self.key).map_err(|reason| disbelieved(reason, None))?;
+        let letter = frame.open(&self.key).map_err(|reason| Disbelieved {
+            reason,
+            refusal_memo: RefusalMemo::new(reason, None, second),
+            sender: None,
+        })?;
         let verified = self.believe(&letter, revocation, source, now);
-        let (verified, not_after, claim) =
-            verified.map_err(|reason| disbelieved(reason, Some(&letter.wish)))?;
+        let (verified, not_after, claim) = verified.map_err(|Unbelieved { reason, sender }| {
+            let refusal_memo = RefusalMemo::new(reason, Some(&letter.wish), second);
+            let sender = sender.map(|sender| Box::new(letter.sent_by(&sender)));
+            Disbelieved { reason, refusal_memo, sender }
+        })?;
 
         let id = letter.signed.id();
         // Without a key the client gets no answer, but its door opens.
@@ -227,13 +242,32 @@ impl Verifier {
         revocation: &Revocation,
         source: SocketAddr,
         now: Timestamp,
-    ) -> Result<(Arc<VerifiedCertificate>, Timestamp, AddressClaim), Refusal> {
+    ) -> Result<(Arc<VerifiedCertificate>, Timestamp, AddressClaim), Unbelieved> {
         self.check_time(letter.wish.stamp, now)?;
-        let verified = self.trust_store.verify_client(letter.certificate, letter.usage, now)?;
-        let not_after = revocation.check(&verified.paths, now)?;
+        let verified = self.trust_store.verify_client(letter.certificate, letter.usage, now);
+        let verified = verified.map_err(|reason| self.dated(letter, reason, now))?;
+        let not_after = revocation.check(&verified.paths, now).map_err(|reason| {
+            let is_genuine = letter.check_signature(&verified).is_ok();
+            Unbelieved { reason, sender: is_genuine.then(|| Arc::clone(&verified)) }
+        })?;
         letter.check_signature(&verified)?;
-        let claim = address::claim(&letter.wish, source, &self.rules)?;
-        Ok((verified, not_after, claim))
+        match address::claim(&letter.wish, source, &self.rules) {
+            Ok(claim) => Ok((verified, not_after, claim)),
+            Err(reason) => Err(Unbelieved { reason, sender: Some(verified) }),
+        }
+    }
+
+    /// A refusal of the certificate. Who it is, is also proven by one that was valid at another time.
+    fn dated(&self, letter: &DecryptedKnock<'_>, reason: Refusal, now: Timestamp) -> Unbelieved {
+        let is_dated =
+            matches!(reason, Refusal::CertificateExpired | Refusal::CertificateNotYetValid);
+        let proven = || {
+            let (certificate, usage) = (letter.certificate, letter.usage);
+            let sender = self.trust_store.verify_while_valid(certificate, usage, now).ok()?;
+            letter.check_signature(&sender).ok()?;
+            Some(Arc::new(sender))
+        };
+        Unbelieved { reason, sender: is_dated.then(proven).flatten() }
     }
 
     fn check_time(&self, stamp: Timestamp, now: Timestamp) -> Result<(), Refusal> {

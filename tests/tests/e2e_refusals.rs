@@ -162,6 +162,74 @@ fn a_refused_client_of_ours_is_named_with_what_it_wanted() {
     );
 }
 
+/// Name and serial number of the one whose knock this is, as the log has them; that of the fingerprint, too.
+fn named(verdict: &Value) -> Option<(String, String)> {
+    let text = |field: &str| verdict[field].as_str().map(ToOwned::to_owned);
+    assert_eq!(verdict["fingerprint"].is_string(), verdict["subject"].is_string(), "{verdict}");
+    text("subject").zip(text("serial"))
+}
+
+/// The certificate is from our CA and the signature is the client's: only that is proven, and enough for a name.
+#[test]
+fn a_refusal_after_the_proof_names_the_client_and_its_certificate() {
+    let (world, authority) = (World::new(), Authority::new());
+    authority.client("mallory", &Authority::ALLOWED);
+    let mallory = Client::named("mallory", &world.client, &authority);
+    let list = authority.file("crl.der");
+    let config = config(&authority).set("crlFile", list.to_str().expect("plain names"));
+    let config = config.set("sourceAddress", "deny").set("secondAddress", "deny");
+    authority.revoke("mallory");
+    let daemon = Daemon::start(&world.gateway, &config);
+    let ours = Forge::with_key_of(&authority);
+    let dated = |from: Timestamp, until: Timestamp| {
+        let made = ours.client("eve", |params| {
+            params.serial_number = Some(rcgen::SerialNumber::from_slice(&[0x12, 0x34]));
+            params.not_before = calendar(from);
+            params.not_after = calendar(until);
+        });
+        Client::alice(&world.client, &authority).posing_as(made.identity())
+    };
+    let (begin, end) = (now().before(2 * HOUR), now().before(HOUR));
+    let (expired, early) = (dated(begin, end), dated(now().after(HOUR), now().after(2 * HOUR)));
+    let alice = || Client::alice(&world.client, &authority);
+    let entries = authority.ca().list().expect("our authority");
+    let serial = |name: &str| {
+        let entry = entries.iter().find(|entry| entry.name.as_str() == name);
+        entry.expect("it was issued").serial.to_string()
+    };
+    let second = |wish: &mut sknock_protocol::v2::KnockRequest| {
+        wish.address = ClaimedAddress::Ip(World::CLIENT[0]);
+        wish.second = Some(World::CLIENT[1]);
+    };
+    let elsewhere = |wish: &mut sknock_protocol::v2::KnockRequest| {
+        wish.address = ClaimedAddress::Ip(World::STRANGER[0]);
+    };
+    let eve = || Some(("eve".to_owned(), "1234".to_owned()));
+    let of_ca = |name: &str| Some((name.to_owned(), serial(name)));
+    for (reason, knock, expected) in [
+        ("revoked", mallory.seal(&["tcp/22"]), of_ca("mallory")),
+        ("certificate-expired", expired.seal(&["tcp/22"]), eve()),
+        ("certificate-not-yet-valid", early.seal(&["tcp/22"]), eve()),
+        ("address-unsigned", alice().seal(&["tcp/22"]), of_ca("alice")),
+        ("address-mismatch", alice().seal_with(&["tcp/22"], elsewhere), of_ca("alice")),
+        ("second-address", alice().seal_with(&["tcp/22"], second), of_ca("alice")),
+        // Compared before anything is proven.
+        ("stamp-too-old", alice().seal_with(&["tcp/22"], |wish| wish.stamp = begin), None),
+    ] {
+        let sent = knock.send(&world.client, GATEWAY);
+        let verdict = daemon.verdict(&sent);
+        assert_eq!(verdict["reason"], reason, "{verdict}");
+        assert_eq!(named(&verdict), expected, "{verdict}");
+        if expected.is_some() {
+            assert_eq!(
+                (&verdict["knock"], &verdict["services"]),
+                (&knock.id.into(), &"tcp/22".into())
+            );
+        }
+    }
+    assert_eq!(grants(&world), 0);
+}
+
 #[test]
 fn the_log_says_which_entry_of_a_certificate_is_malformed() {
     let (world, authority) = (World::new(), Authority::new());

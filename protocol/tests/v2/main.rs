@@ -5,6 +5,7 @@ mod house;
 mod points;
 mod refusals;
 mod round_trip;
+mod senders;
 mod sizes;
 mod tampering;
 mod wire;

@@ -209,7 +209,7 @@ fn refusal<'a>(file: &'a Path, refused: &Refused) -> Explained<'a> {
         verdict: "refused",
         reason: Some(refused.reason.name()),
         services: wish.map(|wish| words(&wish.services)).unwrap_or_default(),
-        address: wish.map(|wish| wish.claim.first().to_string()),
+        address: wish.and_then(|wish| wish.claim).map(|claim| claim.first().to_string()),
         subject: wish.map(|wish| wish.subject.name.clone()),
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use sknock_protocol::{
-    AddressClaim, Datagram, Disbelieved, KnockId, Refusal, RefusalMemo, Service, Subject,
-    Timestamp, Unveiled, VerifiedKnock, Verifier,
+    AddressClaim, Datagram, Disbelieved, KnockId, ProvenSender, Refusal, RefusalMemo, Service,
+    Subject, Timestamp, Unveiled, VerifiedKnock, Verifier,
 };
 
 use super::in_force::InForce;
@@ -46,9 +46,10 @@ impl<R: ReplayStore> Pipeline<R> {
         let revocation = self.revocation.load();
         let second = self.refused_knocks.second(&revocation, now);
         let examined = self.verifier.examine(unveiled, &revocation, second, now);
-        let verified = examined.map_err(|Disbelieved { reason, refusal_memo }| {
+        let verified = examined.map_err(|Disbelieved { reason, refusal_memo, sender }| {
             let before = self.refused_knocks.keep(name, refusal_memo);
-            Refused { reason, wish: None, before }
+            let wish = sender.map(|sender| Box::new(KnockDetails::of_sender(*sender)));
+            Refused { reason, wish, before }
         })?;
         let wish = KnockDetails::of(&verified);
         let refusal_memo = RefusalMemo::of_proven(&verified, second);
@@ -127,15 +128,15 @@ impl fmt::Display for Refused {
     }
 }
 
-/// What a verified knock was about.
+/// What a knock was about whose sender is proven.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KnockDetails {
     /// Which knock.
     pub id: KnockId,
     /// The client's certificate.
     pub subject: Subject,
-    /// The addresses that the grant is for.
-    pub claim: AddressClaim,
+    /// The addresses that the grant is for, if they were verified.
+    pub claim: Option<AddressClaim>,
     /// To what; empty means all that the certificate allows.
     pub services: Vec<Service>,
 }
@@ -145,16 +146,21 @@ impl KnockDetails {
         Self {
             id: grant.id(),
             subject: grant.subject().clone(),
-            claim: grant.claim(),
+            claim: Some(grant.claim()),
             services: grant.services().to_vec(),
         }
+    }
+
+    fn of_sender(sender: ProvenSender) -> Self {
+        let ProvenSender { id, subject, services } = sender;
+        Self { id, subject, claim: None, services }
     }
 
     fn of(knock: &VerifiedKnock) -> Self {
         Self {
             id: knock.id(),
             subject: knock.subject().clone(),
-            claim: knock.claim(),
+            claim: Some(knock.claim()),
             services: knock.services().to_vec(),
         }
     }
