@@ -5,7 +5,8 @@ use core::fmt;
 use aws_lc_rs::agreement::{self, ECDH_P256};
 
 use crate::bundle::Bundle;
-use crate::crypto::PrivateKey;
+use crate::crl::RevocationList;
+use crate::crypto::{PrivateKey, sha256};
 use crate::hpke::Opener;
 use crate::server_certificate::{ServerCertificate, ServerCertificateError, parsed};
 use crate::v2::Veil;
@@ -13,6 +14,9 @@ use crate::v2::Veil;
 /// A server's private key, ready to open knocks, and what follows from its certificate.
 pub struct ServerKey {
     sid: [u8; 32],
+    /// Of its certificate: SHA-256 of the issuer's distinguished name (DER).
+    issuer_dn: [u8; 32],
+    serial: Vec<u8>,
     pub(crate) veil: Veil,
     pub(crate) hpke: Opener,
 }
@@ -38,7 +42,9 @@ impl ServerKey {
     /// Takes `key` (PKCS#8) with its `certificate` (DER).
     pub fn new(key: &PrivateKey, certificate: &[u8]) -> Result<Self, ServerKeyError> {
         // Where the key is there, it is the server's, whatever else it is used for.
-        let certificate = ServerCertificate::of(&parsed(certificate)?)?;
+        let x509 = parsed(certificate)?;
+        let (issuer_dn, serial) = (sha256(x509.issuer().as_raw()), x509.raw_serial().to_vec());
+        let certificate = ServerCertificate::of(&x509)?;
         let key = agreement::PrivateKey::from_private_key_der(&ECDH_P256, key.pkcs8())
             .map_err(|_| ServerKeyError::NotAPair)?;
         let public = key.compute_public_key().map_err(|_| ServerKeyError::Library)?;
@@ -47,7 +53,7 @@ impl ServerKey {
         }
         let veil = Veil::new(certificate.sid()).map_err(|_| ServerKeyError::Library)?;
         let hpke = Opener::new(key, certificate.point, &certificate.hpke_info());
-        Ok(Self { sid: *certificate.sid(), veil, hpke })
+        Ok(Self { sid: *certificate.sid(), issuer_dn, serial, veil, hpke })
     }
 
     /// Takes the key and its certificate from a PKCS#12 file.
@@ -58,6 +64,12 @@ impl ServerKey {
     /// Names the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
     pub fn sid(&self) -> &[u8; 32] {
         &self.sid
+    }
+
+    /// Whether a list names this key's certificate, by the name of its issuer. For a warning only: of several
+    /// authorities of one name, another may have issued the list.
+    pub fn is_on(&self, list: &RevocationList) -> bool {
+        list.is_of(&self.issuer_dn) && list.contains(&self.serial)
     }
 }
 

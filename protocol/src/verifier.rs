@@ -143,6 +143,11 @@ impl Verifier {
         &self.trust_store
     }
 
+    /// Our own key.
+    pub fn key(&self) -> &ServerKey {
+        &self.key
+    }
+
     /// Sorts out strangers: length and veil, or v1's header. Does no public-key operation, so what is
     /// refused here costs under a microsecond.
     pub fn unveil(&self, datagram: Datagram<'_>) -> Result<Unveiled, Refusal> {

@@ -15,6 +15,7 @@ mod redirect;
 mod saved;
 mod warnings;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -26,6 +27,7 @@ use sknock_protocol::{IssuerId, Revocation, RevocationList, RevocationLists, Tim
 use sknock_types::hex;
 use tracing::{info, warn};
 
+use self::acceptance::Offered;
 pub use self::attempt::{Attempt, Sighted};
 use self::close_revoked::ClosedSoFar;
 pub(crate) use self::fetch::ports;
@@ -52,6 +54,8 @@ pub struct Refresh {
     interval: Duration,
     /// How new each issuer's newest list was, as far as the privileged process knows.
     marks: CrlMarks,
+    /// Whether the log says already that our own certificate is revoked.
+    told_of_ourselves: Cell<bool>,
 }
 
 impl Refresh {
@@ -76,6 +80,7 @@ impl Refresh {
             unsaved: BTreeSet::new(),
             interval: settings.interval,
             marks: CrlMarks::new(),
+            told_of_ourselves: Cell::new(false),
         })
     }
 
@@ -188,7 +193,10 @@ impl Refresh {
     fn on_fetch(&mut self, turn: FetchResult, gate: Option<&mut GateClient>) -> io::Result<()> {
         let FetchResult { place, mut source, fetched } = turn;
         match fetched {
-            Ok(Fetched::Unchanged) => {}
+            Ok(Fetched::Unchanged) => {
+                tell_if_recovered(&source, source.issuer());
+                source.accept_unchanged();
+            }
             Ok(Fetched::List(bytes)) => {
                 self.install_if_valid(&mut source, &bytes, clock::now(), gate)?;
             }
@@ -211,10 +219,13 @@ impl Refresh {
     ) -> io::Result<()> {
         let url = source.url();
         match self.verify_fetched(bytes, now) {
-            Ok(None) if self.is_saved(bytes) => source.accept(),
+            Ok(Offered::Known(list)) if self.is_saved(bytes) => {
+                tell_if_recovered(source, list.issuer_name());
+                source.accept(list.issuer_name());
+            }
             // It is sent, and saved, again soon.
-            Ok(None) => {}
-            Ok(Some(list)) => {
+            Ok(Offered::Known(_)) => {}
+            Ok(Offered::News(list)) => {
                 // First onto the disk: no crash can undo what has once been in force.
                 let is_saved = self.save(&list, bytes);
                 if let Some(gate) = gate {
@@ -225,7 +236,7 @@ impl Refresh {
                 self.install(list);
                 info!(url, issuer, number, revoked, "new CRL in force");
                 if is_saved {
-                    source.accept();
+                    source.accept(&issuer);
                 }
             }
             Err(why) => warn!(url, "CRL rejected: {why}. {}", self.status()),
@@ -238,6 +249,7 @@ impl Refresh {
         let with = match &**self.current.load() {
             Revocation::Lists(lists) => {
                 warnings::tell_of_scope(&list, lists.list(list.issuer()));
+                self.tell_of_ourselves(&list);
                 lists.with(list)
             }
             Revocation::NotConfigured => return,
@@ -254,6 +266,13 @@ impl Refresh {
             }
             _ => "The previous CRL stays in force",
         }
+    }
+}
+
+/// What is fetched is in force already. The log has said that fetching failed, so it says that it works again.
+fn tell_if_recovered(source: &Fetcher, issuer: &str) {
+    if source.has_failed_before() {
+        info!(url = source.url(), issuer, "CRL fetched again: it is the one in force");
     }
 }
 

@@ -104,12 +104,13 @@ fn a_right_installation_is_ready() {
     let report = Installation::new().check();
     assert_eq!(report.findings(), []);
     assert_eq!(report.exit_code(), 0);
-    let [way, limit] = report.facts() else { panic!("{report:?}") };
+    let [way, limit, list] = report.facts() else { panic!("{report:?}") };
+    assert!(list.starts_with("CRL of CN=Test: number 01, valid until 20"), "{list}");
     assert!(way.starts_with("knocks: at udp/62344, the kernel copies them to NFLOG group 5344"));
     assert!(
         limit.contains("1000 per second for each IPv4 address") && limit.ends_with("burst 5000")
     );
-    assert_eq!(report.to_string(), format!("{way}\n{limit}\nready"));
+    assert_eq!(report.to_string(), format!("{way}\n{limit}\n{list}\nready"));
     assert!(report.json().unwrap().ends_with(r#""findings":[]}"#));
 }
 

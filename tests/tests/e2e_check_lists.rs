@@ -93,6 +93,52 @@ fn a_web_server_that_is_away_is_an_error_without_a_list_and_a_warning_with_one()
     assert!(findings[0].1.contains("http://lists.invalid/crl.der: "), "{findings:?}");
 }
 
+/// Whose lists a start would go by, which, and until when: from the web as from a file.
+#[test]
+fn each_list_is_told_with_issuer_number_and_end() {
+    let (world, authority) = (World::new(), Authority::new());
+    let web = Web::start(&world.stranger, 8000, page(authority.crl()));
+    let url = web.url(World::STRANGER[0], "/crl.der");
+    let daemon = Daemon::stopped(&world.gateway, &config(&authority, &url));
+    let crl = |option: &str| {
+        let told = openssl::run(&["crl", "-inform", "DER", "-noout", option], &authority.crl());
+        String::from_utf8(told).expect("text").trim().split_once('=').expect("a value").1.to_owned()
+    };
+    let number = crl("-crlnumber").trim_start_matches("0x").to_lowercase();
+    let date = crl("-nextupdate");
+    let [month, day, time, year, _] = date.split_whitespace().collect::<Vec<_>>()[..] else {
+        panic!("{date}");
+    };
+    let months =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = 1 + months.iter().position(|name| *name == month).expect("a month");
+    let day: u8 = day.parse().expect("a day");
+    let end = format!("{year}-{month:02}-{day:02}T{time}Z");
+    let file = authority.file("crl.der");
+    let in_file = Config::new(&authority).set("intake", "socket");
+    let in_file = in_file.set("crlFile", file.to_str().expect("plain names"));
+    for (place, config) in [(&*url, config(&authority, &url)), ("crlFile", in_file)] {
+        daemon.configure(&config);
+        let asked = daemon.ask("check", &[]).answer;
+        let line = asked.lines().find(|line| line.starts_with("CRL of ")).unwrap_or_default();
+        assert!(line.contains("CN=") && line.ends_with(place), "{line}: {asked}");
+        assert!(line.contains(&format!("number {number}, valid until {end}")), "{line}: {asked}");
+    }
+}
+
+#[test]
+fn the_server_s_own_certificate_on_a_list_from_the_web_is_told() {
+    let (world, authority) = (World::new(), Authority::new());
+    authority.revoke("gate");
+    let web = Web::start(&world.stranger, 8000, page(authority.crl()));
+    let url = web.url(World::STRANGER[0], "/crl.der");
+    let daemon = Daemon::stopped(&world.gateway, &config(&authority, &url));
+    let (code, findings) = found(&daemon);
+    let [(severity, what)] = &*findings else { panic!("{findings:?}") };
+    assert_eq!((code, &**severity), (Some(0), "warning"));
+    assert!(what.contains("the server certificate is on the CRL from http"), "{what}");
+}
+
 /// What a web server sends is read where it can do no harm: as the user of the network process, behind
 /// its walls.
 #[test]

@@ -33,6 +33,8 @@ pub struct CrlHeader {
 pub struct RevocationList {
     issuer: IssuerId,
     issuer_name: String,
+    /// SHA-256 of the issuer's distinguished name (DER).
+    issuer_dn: [u8; 32],
     number: Option<Vec<u8>>,
     scope: Scope,
     this_update: Timestamp,
@@ -56,6 +58,7 @@ impl RevocationList {
         Ok(Self {
             issuer: *issuer.id(),
             issuer_name: issuer.name().to_owned(),
+            issuer_dn: sha256(outline.issuer),
             number,
             scope,
             this_update: outline.this_update,
@@ -146,6 +149,11 @@ impl RevocationList {
     /// As [`Issuer::name`].
     pub fn issuer_name(&self) -> &str {
         &self.issuer_name
+    }
+
+    /// Whether its issuer has this distinguished name (DER). Several authorities may have it.
+    pub(crate) fn is_of(&self, issuer_dn: &[u8; 32]) -> bool {
+        self.issuer_dn == *issuer_dn
     }
 
     /// When it was made.

@@ -56,12 +56,12 @@ impl CrlMark {
     }
 }
 
-/// `number 1f (made 1782864000 s after 1970)`
+/// `number 1f (made 2026-07-01T00:00:00Z)`
 impl fmt::Display for CrlMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = hex(without_leading_zeros(&self.number));
         let number = if digits.is_empty() { "0" } else { &digits };
-        write!(f, "number {number} (made {} s after 1970)", self.made)
+        write!(f, "number {number} (made {})", self.made().date())
     }
 }
 
@@ -78,6 +78,6 @@ mod tests {
         assert!(mark(7, &[2]).reaches(&mark(7, &[2])) && mark(8, &[1]).reaches(&mark(7, &[2])));
         assert!(!mark(7, &[2]).reaches(&mark(7, &[3])) && !mark(6, &[4]).reaches(&mark(7, &[3])));
         assert_eq!(CrlMark::of(Timestamp::from_secs(7), None), mark(7, &[]));
-        assert_eq!(mark(7, &[1, 0xf]).to_string(), "number 010f (made 7 s after 1970)");
+        assert_eq!(mark(7, &[1, 0xf]).to_string(), "number 010f (made 1970-01-01T00:00:07Z)");
     }
 }

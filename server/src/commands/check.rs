@@ -128,12 +128,14 @@ pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Timestamp) -
     let unknown = UnknownKeys::of(loaded);
     let mut facts = Vec::new();
     if let Some(settings) = settled(loaded) {
-        let found = examine(settings, &ConfiguredFiles::look(settings), host, now);
+        let files = ConfiguredFiles::look(settings);
+        let (lists, found) = examine(settings, &files, host, now);
         let found = found.into_iter().filter(|finding| !unknown.explains(finding));
         findings.extend(
             found.map(|finding| Finding { what: settings.located(finding.what), ..finding }),
         );
         facts = summary::gather(settings, &unknown);
+        facts.extend(lists);
     }
     unit_user::examine(host, &mut findings);
     CheckReport::new(facts, findings)
@@ -147,19 +149,20 @@ fn settled(loaded: &Result<Settings, Problems>) -> Option<&Settings> {
     }
 }
 
-/// Judges what was found for these settings at this time. Reads nothing.
-pub fn examine(
+/// Judges what was found for these settings at this time: the revocation lists in words, and what is wrong.
+/// Reads nothing.
+fn examine(
     settings: &Settings,
     found: &ConfiguredFiles,
     host: &Host,
     now: Timestamp,
-) -> Vec<Finding> {
+) -> (Vec<String>, Vec<Finding>) {
     let mut findings: Vec<Finding> = settings.notes.iter().map(Finding::from).collect();
     let keys = keys::examine(settings, (found, host), now, &mut findings);
-    revocation::examine(settings, (found, host), keys.as_ref(), now, &mut findings);
+    let lists = revocation::examine(settings, (found, host), keys.as_ref(), now, &mut findings);
     host::examine(settings, found, host, &mut findings);
     crate::supervisor::knock_ports::examine(settings, &host.listening, &mut findings);
     begun_flows::examine(settings, &host.ephemeral, &mut findings);
     host.switches.examine(&mut findings);
-    findings
+    (lists, findings)
 }

@@ -18,6 +18,15 @@ pub(super) enum CrlRejected {
     Ended(u64),
 }
 
+/// A list that is good, and may be in force already.
+#[derive(Debug)]
+pub(super) enum Offered {
+    /// It says something else than the one in force.
+    News(RevocationList),
+    /// It says the same.
+    Known(RevocationList),
+}
+
 impl Refresh {
     /// A list that is new to us: it must have begun. One that has ended is better than none and than one
     /// that has ended too, but replaces none that still counts.
@@ -25,10 +34,12 @@ impl Refresh {
         &self,
         der: &[u8],
         now: Timestamp,
-    ) -> Result<Option<RevocationList>, CrlRejected> {
+    ) -> Result<Offered, CrlRejected> {
         let list = RevocationList::verify(der, self.verifier.trust_store())?;
         list.has_begun(now)?;
-        let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };
+        let Revocation::Lists(lists) = &**self.current.load() else {
+            return Ok(Offered::Known(list));
+        };
         let current = lists.list(list.issuer()).map(Arc::as_ref);
         if list.next_update() < now && current.is_some_and(|current| now <= current.next_update()) {
             return Err(CrlRejected::Ended(now.since(list.next_update()).as_secs()));
@@ -40,20 +51,20 @@ impl Refresh {
             Some((replaces, _)) => replaces?,
             None => {}
         }
-        Ok(self.if_newer(list, current)?)
+        Ok(self.compare(list, current)?)
     }
 
-    /// The list, if it says anything else than the one in force; an error if it is older than one that ever
+    /// Whether the list says anything else than the one in force; an error if it is older than one that ever
     /// was.
-    pub(super) fn if_newer(
+    pub(super) fn compare(
         &self,
         list: RevocationList,
         current: Option<&RevocationList>,
-    ) -> Result<Option<RevocationList>, CrlError> {
+    ) -> Result<Offered, CrlError> {
         if let Some(newest) = self.marks.get(&list.issuer().digest()) {
             list.reaches(newest)?;
         }
         let is_known = current.is_some_and(|current| list.says_the_same_as(current));
-        Ok(Some(list).filter(|_| !is_known))
+        Ok(if is_known { Offered::Known(list) } else { Offered::News(list) })
     }
 }

@@ -6,9 +6,11 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use sknock_protocol::{RevocationList, Timestamp};
 
+use super::acceptance::Offered;
 use super::fetch::Fetched;
 use super::fetch_set::{FetchResult, FetchSet};
 use super::{Refresh, wait_for};
+use sknock_types::hex;
 
 /// What came of asking at one address.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -24,6 +26,12 @@ pub struct Attempt {
 pub struct Sighted {
     /// Whose it is, as `IssuerId::digest` has it.
     pub issuer: [u8; 32],
+    /// The same, for people.
+    pub issuer_name: String,
+    /// Its number, in hexadecimal digits, if it has one.
+    pub number: Option<String>,
+    /// Whether it names the server's own certificate.
+    pub names_server: bool,
     /// `thisUpdate`, in seconds since 1970.
     pub made: u64,
     /// `nextUpdate`, likewise.
@@ -57,19 +65,19 @@ impl Refresh {
     fn sight(&self, bytes: &[u8], now: Timestamp) -> Result<Sighted, String> {
         let told = |list: &RevocationList| Sighted {
             issuer: list.issuer().digest(),
+            issuer_name: list.issuer_name().to_owned(),
+            number: list.number().map(hex),
+            names_server: self.verifier.key().is_on(list),
             made: list.this_update().as_secs(),
             ends: list.next_update().as_secs(),
         };
         match self.verify_fetched(bytes, now) {
-            Ok(Some(list)) => {
+            Ok(Offered::News(list)) => {
                 let sighted = told(&list);
                 self.install(list);
                 Ok(sighted)
             }
-            Ok(None) => {
-                let list = RevocationList::verify(bytes, self.verifier.trust_store());
-                list.map(|list| told(&list)).map_err(|error| error.to_string())
-            }
+            Ok(Offered::Known(list)) => Ok(told(&list)),
             Err(why) => Err(why.to_string()),
         }
     }

@@ -94,6 +94,8 @@ pub(crate) struct Fetcher {
     url: String,
     offered: Version,
     accepted: Version,
+    /// Whose list that is.
+    issuer: String,
     /// In a row, up to now.
     failures: u32,
 }
@@ -160,7 +162,8 @@ pub(crate) fn ports(urls: &[String]) -> BTreeSet<u16> {
 impl Fetcher {
     pub(crate) fn new(clients: &Arc<Clients>, url: &str) -> Self {
         let (offered, accepted) = (Version::default(), Version::default());
-        Self { clients: Arc::clone(clients), url: url.to_owned(), offered, accepted, failures: 0 }
+        let (url, issuer) = (url.to_owned(), String::new());
+        Self { clients: Arc::clone(clients), url, offered, accepted, issuer, failures: 0 }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -171,14 +174,10 @@ impl Fetcher {
     pub(crate) async fn fetch(&mut self) -> Result<Fetched, FetchError> {
         self.failures = self.failures.saturating_add(1);
         let whole = self.clients.timeouts.total;
-        let fetched = match tokio::time::timeout(whole, self.follow()).await {
-            Ok(fetched) => fetched?,
-            Err(_) => return Err(FetchError::Unreachable("operation timed out".to_owned())),
-        };
-        if matches!(fetched, Fetched::Unchanged) {
-            self.failures = 0;
+        match tokio::time::timeout(whole, self.follow()).await {
+            Ok(fetched) => fetched,
+            Err(_) => Err(FetchError::Unreachable("operation timed out".to_owned())),
         }
-        Ok(fetched)
     }
 
     /// Asks, also whoever it is redirected to.
@@ -237,10 +236,26 @@ impl Fetcher {
         if bytes.is_empty() { Err(FetchError::Empty) } else { Ok(Fetched::List(bytes)) }
     }
 
-    /// The last answer was good: it need not be sent again.
-    pub(crate) fn accept(&mut self) {
+    /// The last answer was a good list of `issuer`: it need not be sent again.
+    pub(crate) fn accept(&mut self, issuer: &str) {
         self.accepted = self.offered.clone();
+        issuer.clone_into(&mut self.issuer);
         self.failures = 0;
+    }
+
+    /// The last answer was that there is nothing else than what was accepted.
+    pub(crate) fn accept_unchanged(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Whose list was accepted last.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Whether the answer before the last one was missing, or not accepted.
+    pub(crate) fn has_failed_before(&self) -> bool {
+        self.failures > 1
     }
 
     /// How long until it is asked again: `interval`, but soon after a failure, or an answer that was not
@@ -306,7 +321,7 @@ mod tests {
             fetcher.failures = failures;
             near(&fetcher, seconds);
         }
-        fetcher.accept();
+        fetcher.accept("CN=ca");
         near(&fetcher, 1800);
     }
 }

@@ -8,6 +8,7 @@ use sknock_protocol::{CrlError, Revocation, RevocationList, Timestamp};
 use tracing::{debug, warn};
 
 use super::Refresh;
+use super::acceptance::Offered;
 use super::file::{self, Successor};
 
 impl Refresh {
@@ -93,7 +94,10 @@ impl Refresh {
                 debug!(issuer, "using the newer of two CRLs: {newer} (not {older})");
                 Ok(None)
             }
-            current => self.if_newer(list, current),
+            current => Ok(match self.compare(list, current)? {
+                Offered::News(list) => Some(list),
+                Offered::Known(_) => None,
+            }),
         }
     }
 }

@@ -50,6 +50,18 @@ impl Refresh {
         }
     }
 
+    /// Of a list with the server's own certificate, once. Clients look at no list and knock as before.
+    pub(super) fn tell_of_ourselves(&self, list: &RevocationList) {
+        if self.verifier.key().is_on(list) && !self.told_of_ourselves.replace(true) {
+            warn!(
+                issuer = list.issuer_name(),
+                "the server's own certificate is revoked (serverPFXFile). Clients do not check CRLs and \
+                 continue to use it. Replace the server key, and give clients the new certificate \
+                 (OPERATIONS, \"Another key for the server\")"
+            );
+        }
+    }
+
     /// Of lists that have ended.
     pub(crate) fn warn_of_age(&self, now: Timestamp) {
         let Revocation::Lists(lists) = &**self.current.load() else { return };

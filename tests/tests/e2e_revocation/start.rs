@@ -58,6 +58,43 @@ fn a_list_on_disk_is_enough_while_the_web_server_is_down() {
     assert_eq!(daemon.times_said("the CRL expired"), 0);
 }
 
+/// The list from the web is the one of `crlFile`, so that nothing new comes into force by it.
+#[test]
+fn a_fetch_that_works_after_failures_is_told_once() {
+    let scene = Scene::new();
+    scene.web.reply(Reply::Status(503));
+    let list = scene.authority.file("crl.der");
+    let config = scene.config().set("crlFile", list.to_str().expect("plain names"));
+    let daemon = Daemon::start(&scene.world.gateway, &config);
+    daemon.wait_for("503");
+    scene.serve_latest();
+    let line = daemon.wait_for("CRL fetched again");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("the log is in JSON");
+    assert_eq!(line["level"], "INFO");
+    assert!(line["issuer"].as_str().is_some_and(|issuer| issuer.contains("CN=")), "{line}");
+    assert_eq!(line["url"], scene.web.url(crate::scene::WEB, "/crl.der"));
+    assert_eq!(daemon.times_said("CRL fetched again"), 1);
+    daemon.reload();
+    until("it is fetched once more", || scene.web.requests().len() > 2);
+    assert_eq!(daemon.times_said("CRL fetched again"), 1, "a reload fetches without failures");
+}
+
+/// Clients look at no list, and knock as before: the administrator has to know.
+#[test]
+fn a_list_with_the_server_s_own_certificate_is_told_once() {
+    let scene = Scene::new();
+    let daemon = Daemon::start(&scene.world.gateway, &scene.config());
+    let own = "the server's own certificate is revoked";
+    assert_eq!(daemon.times_said(own), 0);
+    scene.authority.revoke("gate");
+    scene.serve_latest();
+    daemon.reload();
+    let line = daemon.wait_for(own);
+    assert!(line.contains("WARN") && line.contains("serverPFXFile"), "{line}");
+    assert_eq!(scene.verdict(&daemon, &scene.client("alice")), "granted");
+    assert_eq!(daemon.times_said(own), 1);
+}
+
 #[test]
 fn a_list_past_its_end_counts_for_the_grace_and_the_log_warns() {
     let scene = Scene::new();

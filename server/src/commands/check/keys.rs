@@ -20,8 +20,8 @@ const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
 pub(super) struct LoadedKeys {
     /// Whom to trust.
     pub(super) trust_store: TrustStore,
-    /// Our own certificate, DER.
-    pub(super) own: Vec<u8>,
+    /// Our own, if it can be a server's.
+    pub(super) own: Option<ServerKey>,
 }
 
 /// Adds what is wrong with the keys. Gives them, if that can be told.
@@ -40,9 +40,8 @@ pub(super) fn examine(
         }
         return None;
     };
-    if let Err(error) = ServerKey::from_bundle(&bundle) {
-        findings.push(told("serverPFXFile", &error.to_string()));
-    }
+    let own = ServerKey::from_bundle(&bundle);
+    findings.extend(own.as_ref().err().map(|error| told("serverPFXFile", &error.to_string())));
     findings.extend(validity("the server certificate", bundle.certificate(), now));
     if added.is_none() && found.authorities.is_some() {
         return None;
@@ -53,7 +52,7 @@ pub(super) fn examine(
                 findings.extend(validity("CA certificate", authority, now));
             }
             findings.extend(unused.iter().map(|why| unfit(why)));
-            Some(LoadedKeys { trust_store, own: bundle.certificate().to_vec() })
+            Some(LoadedKeys { trust_store, own: own.ok() })
         }
         Err(error) => {
             if let KeyProblem::Trust { unused, .. } = &error {

@@ -55,7 +55,7 @@ impl CheckReport {
 impl fmt::Display for CheckReport {
     /// For people: the facts, two lines for each finding, and a summary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.facts.iter().try_for_each(|fact| writeln!(f, "{fact}"))?;
+        self.facts.iter().try_for_each(|fact| writeln!(f, "{}", Clean(fact)))?;
         for Finding { severity, what, remedy } in &self.findings {
             writeln!(f, "{severity}: {}", Clean(what))?;
             writeln!(f, "    {}", Clean(remedy))?;

@@ -2,28 +2,29 @@
 
 mod web;
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use sknock_protocol::{CrlError, CrlMark, FUTURE_SLACK, RevocationList, Timestamp, TrustStore};
-use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::time::ASN1Time;
 
 use super::keys::{LoadedKeys, content, pem, told};
 use super::{ConfiguredFiles, FileContent, Finding, Host, Severity};
 use crate::config::Settings;
+use sknock_types::hex;
 
 /// A list is to be replaced before its end, by hand or by the web server; say so a day before.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(24 * 3600);
 
-/// Adds what is wrong with revocation.
+/// Adds what is wrong with revocation. Gives the lists that a start would go by, in words.
 pub(super) fn examine(
     settings: &Settings,
     (found, host): (&ConfiguredFiles, &Host),
     keys: Option<&LoadedKeys>,
     now: Timestamp,
     findings: &mut Vec<Finding>,
-) {
+) -> Vec<String> {
     tls(settings, found, findings);
     let fetched = !settings.revocation.urls.is_empty();
     let file = match &found.list {
@@ -36,7 +37,12 @@ pub(super) fn examine(
         Some(LoadedKeys { trust_store, own }) => {
             let places = [(SAVED, saved), ("crlFile", file)];
             let newest = newest(places, trust_store, (host, fetched), findings);
-            findings.extend(newest.iter().find_map(|(place, list)| ourselves(place, list, own)));
+            let own = own.as_ref();
+            let names_us = |list| own.is_some_and(|own| own.is_on(list));
+            let naming = newest.iter().find(|(_, list)| names_us(list));
+            findings.extend(naming.map(|(place, _)| {
+                ourselves(if *place == SAVED { "the saved CRL" } else { "the CRL in crlFile" })
+            }));
             newest.iter().map(|(place, list)| KnownList::of(place, list)).collect()
         }
         None => Vec::new(),
@@ -56,19 +62,15 @@ pub(super) fn examine(
     if let Some(keys) = keys.filter(|_| !lists.is_empty()) {
         coverage(&lists, &keys.trust_store, findings);
     }
+    lists.iter().map(ToString::to_string).collect()
 }
 
 /// Our own certificate on a list. Clients look at none, and knock on as before.
-fn ourselves(place: &str, list: &RevocationList, own: &[u8]) -> Option<Finding> {
-    let (_, own) = X509Certificate::from_der(own).ok()?;
-    let revoked = own.issuer().to_string() == list.issuer_name() && list.contains(own.raw_serial());
-    let list = if place == SAVED { "the saved CRL" } else { "the CRL in crlFile" };
-    revoked.then(|| {
-        let what = format!("serverPFXFile: the server certificate is on {list}: it is revoked");
-        let remedy = "Clients do not check CRLs. Replace the server key, and give clients the \
-                      new certificate (OPERATIONS, \"Another key for the server\")";
-        Finding::warning(what, remedy)
-    })
+fn ourselves(list: &str) -> Finding {
+    let what = format!("serverPFXFile: the server certificate is on {list}: it is revoked");
+    let remedy = "Clients do not check CRLs. Replace the server key, and give clients the \
+                  new certificate (OPERATIONS, \"Another key for the server\")";
+    Finding::warning(what, remedy)
 }
 
 /// `crlTlsCaFile`
@@ -89,14 +91,33 @@ struct KnownList {
     place: String,
     /// As `IssuerId::digest` has it.
     issuer: [u8; 32],
+    issuer_name: String,
+    /// In hexadecimal digits.
+    number: Option<String>,
     made: Timestamp,
     ends: Timestamp,
+}
+
+/// `CRL of CN=ca: number 1f, valid until 2026-12-01T00:00:00Z; crlFile`
+impl fmt::Display for KnownList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, issuer_name, number, ends, .. } = self;
+        let number = number.as_deref().unwrap_or("none");
+        write!(f, "CRL of {issuer_name}: number {number}, valid until {}; {place}", ends.date())
+    }
 }
 
 impl KnownList {
     fn of(place: &str, list: &RevocationList) -> Self {
         let (made, ends) = (list.this_update(), list.next_update());
-        Self { place: place.to_owned(), issuer: list.issuer().digest(), made, ends }
+        Self {
+            place: place.to_owned(),
+            issuer: list.issuer().digest(),
+            issuer_name: list.issuer_name().to_owned(),
+            number: list.number().map(hex),
+            made,
+            ends,
+        }
     }
 }
 

@@ -20,8 +20,10 @@ pub(super) fn examine(
         return;
     }
     for Attempt { url, outcome } in &host.attempts {
-        if let Ok(sighted) = outcome {
-            take(url, sighted, lists);
+        let Ok(sighted) = outcome else { continue };
+        take(url, sighted, lists);
+        if sighted.names_server {
+            findings.push(super::ourselves(&format!("the CRL from {url}")));
         }
     }
     let usable = lists.iter().any(|list| now <= list.ends.after(revocation.grace));
@@ -56,6 +58,8 @@ fn take(url: &str, sighted: &Sighted, lists: &mut Vec<KnownList>) {
     lists.push(KnownList {
         place: format!("crlUrl: {url}"),
         issuer: sighted.issuer,
+        issuer_name: sighted.issuer_name.clone(),
+        number: sighted.number.clone(),
         made: Timestamp::from_secs(sighted.made),
         ends: Timestamp::from_secs(sighted.ends),
     });
