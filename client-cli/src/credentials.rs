@@ -1,26 +1,19 @@
 //! Who we are and whom we knock on, from where the user or the habit puts it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sknock::{BundleError, CredentialError, Identity, ServerCertificate, paths};
 
 use crate::arguments::Task;
 use crate::failure::Failure;
-use crate::password;
+use crate::{password, permissions};
 
 /// Loads both; asks for a password last, when nothing else is missing.
 pub(crate) fn load(task: &Task) -> Result<(Identity, ServerCertificate), Failure> {
     let options = &task.options;
-    let identity =
-        named_or_in_place(options.identity.as_ref(), "identity", "SKNOCK_IDENTITY", || {
-            Some(paths::folder()?.join("identity.pfx"))
-        })?;
-    let certificate = named_or_in_place(
-        options.server_cert.as_ref(),
-        "server-cert",
-        "SKNOCK_SERVER_CERT",
-        || Some(paths::server_certificate(&paths::folder()?, &task.host)),
-    )?;
+    let identity = identity_file(options.identity.as_ref())?;
+    let certificate = server_file(options.server_cert.as_ref(), &task.host)?;
+    permissions::note_files(&identity, &certificate);
     let server = sknock::open_server_certificate(certificate)?;
     let password = password::find(options.password_file.as_deref(), &identity)?;
     let identity =
@@ -38,19 +31,41 @@ pub(crate) fn load(task: &Task) -> Result<(Identity, ServerCertificate), Failure
 }
 
 /// The file that was named, or the one in its usual place; it must be there.
-fn named_or_in_place(
-    named: Option<&PathBuf>,
+fn identity_file(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    let (option, variable) = ("identity", "SKNOCK_IDENTITY");
+    if let Some(named) = named {
+        return named_file(named, option, variable);
+    }
+    let folder = paths::folder().ok_or(Failure::NoPlace { option, variable })?;
+    let path = folder.join("identity.pfx");
+    if is_missing(&path) { Err(Failure::NoIdentity(path)) } else { Ok(path) }
+}
+
+/// The same for the server's certificate, which has two places.
+fn server_file(named: Option<&PathBuf>, host: &str) -> Result<PathBuf, Failure> {
+    let (option, variable) = ("server-cert", "SKNOCK_SERVER_CERT");
+    if let Some(named) = named {
+        return named_file(named, option, variable);
+    }
+    let folder = paths::folder().ok_or(Failure::NoPlace { option, variable })?;
+    let path = paths::server_certificate(&folder, host);
+    if !is_missing(&path) {
+        return Ok(path);
+    }
+    let (own, general) = paths::server_certificates(&folder, host);
+    Err(Failure::NoServer { own, general })
+}
+
+fn named_file(
+    path: &Path,
     option: &'static str,
     variable: &'static str,
-    place: impl FnOnce() -> Option<PathBuf>,
 ) -> Result<PathBuf, Failure> {
-    let path = match named {
-        Some(named) => named.clone(),
-        None => place().ok_or(Failure::NoPlace { option, variable })?,
-    };
-    // What cannot be looked at, such as in a folder that is closed to us, is told by who opens it.
-    match path.try_exists() {
-        Ok(false) => Err(Failure::Missing { path, option, variable }),
-        Ok(true) | Err(_) => Ok(path),
-    }
+    let path = path.to_owned();
+    if is_missing(&path) { Err(Failure::Missing { path, option, variable }) } else { Ok(path) }
+}
+
+/// What cannot be looked at, such as in a folder that is closed to us, is told by who opens it.
+fn is_missing(path: &Path) -> bool {
+    matches!(path.try_exists(), Ok(false))
 }

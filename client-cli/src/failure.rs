@@ -1,16 +1,30 @@
 //! Every way to fail, with its exit code and its name for scripts.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use sknock::{ConnectError, CredentialError, KnockError, SealError, SealErrorV1};
+use sknock::{ConnectError, CredentialError, Doubt, KnockError, SealError, SealErrorV1};
 
 /// Not opened, not known to be, or not fit to knock at all.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("{} does not exist. Set another file with --{option} or {variable}{}", path.display(), tilde(path))]
     Missing { path: PathBuf, option: &'static str, variable: &'static str },
+    #[error(
+        "{} does not exist. It is the file NAME.pfx that the administrator of the CA gives you. Copy it there, \
+         or set another file with --identity or SKNOCK_IDENTITY", .0.display()
+    )]
+    NoIdentity(PathBuf),
+    #[error(
+        "no server certificate: {}. It is the file SERVER.cer that the administrator of \
+         the CA gives you. Copy it there, or set another file with --server-cert or SKNOCK_SERVER_CERT",
+        Places(own.as_deref(), general)
+    )]
+    NoServer { own: Option<PathBuf>, general: PathBuf },
+    #[error("no knock was sent: {0}")]
+    InVain(Doubt),
     #[error("there is no home directory to search. Set a file with --{option} or {variable}")]
     NoPlace { option: &'static str, variable: &'static str },
     #[error("{0}")]
@@ -31,8 +45,12 @@ impl Failure {
     /// 1: not opened; 2: wrong use; 3: the identity, its password or a certificate.
     pub(crate) fn code(&self) -> u8 {
         match self {
+            Self::InVain(Doubt::NotAllowed { .. }) => 2,
             Self::Missing { .. }
+            | Self::NoIdentity(_)
+            | Self::NoServer { .. }
             | Self::NoPlace { .. }
+            | Self::InVain(_)
             | Self::Password(_)
             | Self::Credential(_) => 3,
             Self::Stream(_) | Self::Report(_) => 1,
@@ -47,7 +65,13 @@ impl Failure {
     /// One word for scripts.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Missing { .. } | Self::NoPlace { .. } | Self::Credential(_) => "identity",
+            Self::InVain(Doubt::NotAllowed { .. }) => "usage",
+            Self::Missing { .. }
+            | Self::NoIdentity(_)
+            | Self::NoServer { .. }
+            | Self::NoPlace { .. }
+            | Self::InVain(_)
+            | Self::Credential(_) => "identity",
             Self::Password(_) => "password",
             Self::Stream(_) => "stream",
             Self::Report(_) => "report",
@@ -109,6 +133,20 @@ impl Failure {
             Self::Knock(error) | Self::Connect(ConnectError::Knock(error)) => Some(error),
             Self::Connect(ConnectError::NotConfirmed { knock, .. }) => Some(knock),
             _ => None,
+        }
+    }
+}
+
+/// Where a server's certificate was looked for.
+struct Places<'a>(Option<&'a Path>, &'a Path);
+
+impl fmt::Display for Places<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(own, general) = self;
+        let general = general.display();
+        match own {
+            Some(own) => write!(f, "neither {} nor {general} exists", own.display()),
+            None => write!(f, "{general} does not exist"),
         }
     }
 }

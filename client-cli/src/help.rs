@@ -47,8 +47,8 @@ users can read command lines.
 Exit status:
   0  granted, and for single TCP ports tested (with --no-verify: sent)
   1  not granted, or unknown
-  2  wrong usage
-  3  an identity, a password or a certificate is missing or unusable";
+  2  wrong usage, or the certificate does not allow a requested service
+  3  an identity, a password or a certificate is missing, unusable, expired or not yet valid";
 
 /// Prints what clap has to say: help (exit 0) or a usage error (exit 2).
 pub(crate) fn print(answer: &clap::Error) -> ExitCode {

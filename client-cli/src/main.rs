@@ -8,6 +8,7 @@ mod failure;
 mod help;
 mod misread;
 mod password;
+mod permissions;
 mod report;
 mod splice;
 
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use arguments::{Goal, Task};
 use failure::Failure;
-use sknock::Client;
+use sknock::{Client, Doubt, Service};
 
 fn main() -> ExitCode {
     splice::heed_no_file_size();
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
 
 fn run(task: &Task) -> Result<(), Failure> {
     let client = client(task)?;
+    refuse_what_is_in_vain(&client, &task.goal)?;
     match &task.goal {
         Goal::Knock(services) => {
             let opened = client.knock(&task.host, services)?;
@@ -52,6 +54,18 @@ fn run(task: &Task) -> Result<(), Failure> {
             report::connected(task, &connection.opened, &client.doubts());
             splice::with_stdio(&connection.stream)
         }
+    }
+}
+
+/// Servers never say no: a knock that they refuse for certain would only be waited for in vain.
+fn refuse_what_is_in_vain(client: &Client, goal: &Goal) -> Result<(), Failure> {
+    let doubts = match goal {
+        Goal::Knock(services) => client.doubts_about(services),
+        Goal::Connect(port) => client.doubts_about(Service::tcp(*port).as_slice()),
+    };
+    match doubts.into_iter().find(Doubt::is_certain) {
+        Some(doubt) => Err(Failure::InVain(doubt)),
+        None => Ok(()),
     }
 }
 

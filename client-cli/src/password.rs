@@ -8,6 +8,7 @@ use sknock::paths;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::permissions::{self, Guarded};
 
 /// Holds the password itself.
 const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";
@@ -45,11 +46,12 @@ fn from_file(path: &Path) -> Result<NamedPassword, Failure> {
         Failure::Password(format!("cannot read the password from {}: {error}", path.display()))
     };
     let file = File::open(path).map_err(failed)?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
         let told = format!("{} is a directory. Use the file with the password", path.display());
         return Err(Failure::Password(told));
     }
-    warn_if_others_can_read(&file, path);
+    permissions::note(path, &metadata, Guarded::Secret("your password"));
     let text = read(file).map_err(failed)?;
     Ok(NamedPassword { text, from: path.display().to_string() })
 }
@@ -69,7 +71,7 @@ fn read(file: impl Read) -> io::Result<Zeroizing<String>> {
 }
 
 fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<NamedPassword, Failure> {
-    let text = rpassword::prompt_password(format!("Password for {}: ", identity.display()));
+    let text = prompt(&format!("Password for {}: ", identity.display()));
     let text = text.map_err(|error| {
         let place = place.map(|path| format!(" or {}", path.display())).unwrap_or_default();
         Failure::Password(format!(
@@ -81,21 +83,21 @@ fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<NamedPasswor
     Ok(NamedPassword { text: Zeroizing::new(text), from: "the terminal".into() })
 }
 
+/// Asks at the terminal. For Ctrl-C rpassword sends SIGINT to this thread before it lets the terminal show again
+/// what is typed: held back until then, the signal ends us afterwards.
 #[cfg(unix)]
-fn warn_if_others_can_read(file: &File, path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let others = |meta: std::fs::Metadata| meta.is_file() && meta.permissions().mode() & 0o044 != 0;
-    if file.metadata().is_ok_and(others) {
-        let path = path.display();
-        crate::report::note(&format!(
-            "other users can read the password in {path}. Run: chmod \
-                                      600 {path}"
-        ));
-    }
+fn prompt(prompt: &str) -> io::Result<String> {
+    use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+    let before = SigSet::from(Signal::SIGINT).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let answer = rpassword::prompt_password(prompt);
+    before.thread_set_mask()?;
+    answer
 }
 
 #[cfg(not(unix))]
-fn warn_if_others_can_read(_: &File, _: &Path) {}
+fn prompt(prompt: &str) -> io::Result<String> {
+    rpassword::prompt_password(prompt)
+}
 
 #[cfg(test)]
 mod tests {

@@ -117,6 +117,13 @@ impl Client {
         self.open_and_connect(Retry::begin(self, host, &services, self.options.attempts)?, port)
     }
 
+    /// The same, and what our certificate says against a knock for `services`; none means everything that it
+    /// allows. To be asked before [`Client::knock`]: what [is certain](Doubt::is_certain) makes it pointless.
+    pub fn doubts_about(&self, services: &[Service]) -> Vec<Doubt> {
+        let Self { identity, server, options, .. } = self;
+        doubt::about(identity, server, options.dialect, services, clock::now())
+    }
+
     /// What will keep knocks from being accepted, soon or now: ends of certificates. Empty if all is well.
     pub fn doubts(&self) -> Vec<Doubt> {
         doubt::ends(&self.identity, &self.server, clock::now())

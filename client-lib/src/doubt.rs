@@ -39,11 +39,31 @@ pub enum Doubt {
     TooManyAllowed(u32),
 }
 
+impl Doubt {
+    /// Whether a server that is right about the time refuses every such knock, so that sending it is in vain.
+    /// Of a certificate that names no service this is not said: what it allows may stand elsewhere.
+    pub fn is_certain(&self) -> bool {
+        match self {
+            Self::Ended(_) | Self::NotBegun(_) | Self::NotAllowed { .. } => true,
+            Self::EndsSoon(_)
+            | Self::ServerEnded(_)
+            | Self::NotForClients
+            | Self::NothingAllowed
+            | Self::TooManyAllowed(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ended(end) => {
-                write!(f, "your certificate expired on {}. Request a new one", end.date())
+                write!(
+                    f,
+                    "your certificate expired on {}. Request a new one, or correct the clock of this \
+                     machine",
+                    end.date()
+                )
             }
             Self::EndsSoon(end) => {
                 write!(

@@ -19,13 +19,19 @@ fn folder_of(config: Option<OsString>, home: Option<OsString>) -> Option<PathBuf
     Some(base.join("sknock"))
 }
 
+/// Where the certificate of `host` in `folder` may be: its own, if `host` can be a file's name, and everybody's.
+pub fn server_certificates(folder: &Path, host: &str) -> (Option<PathBuf>, PathBuf) {
+    let own = file_name(host).map(|name| folder.join("servers").join(name));
+    (own, folder.join("server.cer"))
+}
+
 /// The certificate of `host` in `folder`: its own, if there is one, else everybody's.
 pub fn server_certificate(folder: &Path, host: &str) -> PathBuf {
-    let own = file_name(host).map(|name| folder.join("servers").join(name));
+    let (own, general) = server_certificates(folder, host);
     // What cannot be looked at may be there: another certificate instead would only fail later.
     let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
     let there = |path: &PathBuf| path.try_exists().unwrap_or_else(denied);
-    own.filter(there).unwrap_or_else(|| folder.join("server.cer"))
+    own.filter(there).unwrap_or(general)
 }
 
 /// `HOST.cer`, in lower case and without brackets or a final dot. `None` if that could lead out of

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use zeroize::Zeroizing;
 
 const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";
@@ -68,9 +69,16 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, PasswordError> {
 }
 
 fn from_terminal(what_for: &str) -> Result<Zeroizing<String>, PasswordError> {
-    let ask = |prompt: String| {
-        rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(PasswordError::Prompt)
-    };
+    let ask = |prompt: String| hidden(&prompt).map(Zeroizing::new).map_err(PasswordError::Prompt);
     let password = ask(format!("Password for {what_for}: "))?;
     if *password == *ask("Again: ".to_owned())? { Ok(password) } else { Err(PasswordError::Differ) }
+}
+
+/// Asks at the terminal. For Ctrl-C rpassword sends SIGINT to this thread before it lets the terminal show again
+/// what is typed: held back until then, the signal ends us afterwards.
+fn hidden(prompt: &str) -> io::Result<String> {
+    let before = SigSet::from(Signal::SIGINT).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let answer = rpassword::prompt_password(prompt);
+    before.thread_set_mask()?;
+    answer
 }

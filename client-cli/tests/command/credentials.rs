@@ -26,7 +26,55 @@ fn without_options_the_files_in_their_places_are_used() {
     let (code, out, err) = outcome(&mut command);
     assert_eq!(code, 0, "{err}");
     assert!(out.starts_with("udp/53 on 127.0.0.1 is open"), "{out}");
-    assert!(err.contains("other users can read the password"), "{err}");
+    assert!(err.contains("password, which has your password"), "{err}");
+}
+
+/// As ssh does: one line for each file or folder, with the command that puts it right.
+#[test]
+fn files_that_others_can_change_or_read_are_told_in_one_line_each() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let server = Server::granting(&world, "127.0.0.1:0");
+    let folder = world.folder.path().join("sknock");
+    let [identity, password, servers] =
+        ["identity.pfx", "password", "servers"].map(|name| folder.join(name));
+    let certificate = servers.join("127.0.0.1.cer");
+    copy(&world.file("alice.pfx"), &identity);
+    copy(&world.file("gate.cer"), &certificate);
+    std::fs::write(&password, PASSWORD).unwrap();
+    let words = format!("knock --knock-port {} 127.0.0.1 udp/53", port(&server));
+    let notes = |modes: [u32; 5]| {
+        let paths = [&folder, &identity, &password, &servers, &certificate];
+        for (path, mode) in paths.into_iter().zip(modes) {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let (code, _, err) = outcome(&mut sknock(&world, &words));
+        assert_eq!(code, 0, "{err}");
+        err
+    };
+    assert_eq!(notes([0o755, 0o600, 0o600, 0o755, 0o644]), "");
+    assert_eq!(notes([0o700, 0o400, 0o400, 0o700, 0o444]), "");
+    let told = |path: &Path, can: &str, chmod: &str| {
+        let path = path.display();
+        format!("sknock: note: other users can {can}. Run: chmod {chmod} {path}\n")
+            .replace("PATH", &path.to_string())
+    };
+    let key = told(&identity, "read PATH, which has your key", "600");
+    assert_eq!(notes([0o755, 0o640, 0o600, 0o755, 0o644]), key);
+    let (change, key) =
+        ("change PATH", told(&identity, "change or read PATH, which has your key", "600"));
+    let password_too = told(&password, "change PATH", "600");
+    for (bits, expected) in [
+        ([0o775, 0o600, 0o600, 0o755, 0o644], told(&folder, change, "go-w")),
+        ([0o757, 0o600, 0o600, 0o755, 0o644], told(&folder, change, "go-w")),
+        ([0o755, 0o666, 0o600, 0o755, 0o644], key),
+        ([0o755, 0o620, 0o600, 0o755, 0o644], told(&identity, change, "600")),
+        ([0o755, 0o600, 0o620, 0o755, 0o644], password_too),
+        ([0o755, 0o600, 0o600, 0o777, 0o644], told(&servers, change, "go-w")),
+        ([0o755, 0o600, 0o600, 0o755, 0o664], told(&certificate, change, "go-w")),
+    ] {
+        assert_eq!(notes(bits), expected, "{bits:?}");
+    }
 }
 
 #[test]
@@ -77,6 +125,31 @@ fn credentials_of_no_use_are_exit_3_with_the_remedy() {
     assert!(with("SKNOCK_PASSWORD_FILE", &absent).contains("cannot read the password"));
     assert!(with("SKNOCK_IDENTITY", &junk).contains("PKCS#12"));
     assert!(with("SKNOCK_SERVER_CERT", &junk).contains("X.509"));
+}
+
+/// Somebody who has just been given files, and has not yet put them where they belong.
+#[test]
+fn a_missing_file_is_told_with_every_place_and_with_the_file_that_belongs_there() {
+    let world = World::new();
+    let folder = world.folder.path().join("sknock");
+    let mut command = sknock(&world, "knock GW.example tcp/22");
+    let (code, _, err) = outcome(&mut command);
+    assert_eq!(code, 3);
+    let identity = folder.join("identity.pfx");
+    assert!(err.contains(&format!("{} does not exist", identity.display())), "{err}");
+    assert!(err.contains("NAME.pfx") && err.contains("--identity"), "{err}");
+
+    copy(&world.file("alice.pfx"), &identity);
+    let (code, _, err) = outcome(&mut command);
+    assert_eq!(code, 3);
+    for place in ["servers/gw.example.cer", "server.cer"] {
+        assert!(err.contains(&folder.join(place).display().to_string()), "{place}: {err}");
+    }
+    for part in ["administrator", "SERVER.cer", "--server-cert", "SKNOCK_SERVER_CERT"] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    let (_, _, err) = outcome(command.arg("--server-cert").arg(world.file("absent")));
+    assert!(err.contains("absent does not exist") && !err.contains("servers/"), "{err}");
 }
 
 /// What `openssl req -x509 OPTIONS` makes, as PKCS#12 with our password.

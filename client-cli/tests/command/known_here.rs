@@ -1,7 +1,8 @@
 //! What the client knows by itself, and tells: ends of certificates, what they allow, for whom a door is open, and
 //! that nothing may protect a port.
 
-use std::net::TcpListener;
+use std::io::ErrorKind;
+use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
@@ -56,13 +57,49 @@ fn as_old_alice(world: &World, words: &str, allowed: &str, days: u32) -> Command
     command
 }
 
+/// Runs what must send nothing: a datagram to this socket would have been its knock.
+#[track_caller]
+fn refused_unsent(world: &World, command: &str, run: impl Fn(&str) -> Command) -> (i32, String) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let at = format!("--knock-port {} 127.0.0.1", socket.local_addr().unwrap().port());
+    let words = command.replace("HOST", &at);
+    let (code, _, err) = outcome(&mut run(&words));
+    let heard = socket.recv(&mut [0; 2048]);
+    assert_eq!(heard.unwrap_err().kind(), ErrorKind::WouldBlock, "a knock was sent: {err}");
+    assert!(world.folder.path().exists());
+    (code, err)
+}
+
 #[test]
-fn our_certificate_that_has_ended_is_named_as_the_reason() {
-    let world = World::new();
-    let words = format!("{IN_VAIN} udp/53");
-    let (code, _, err) = outcome(&mut as_old_alice(&world, &words, "udp/53", 10));
-    assert_eq!(code, 1);
-    assert!(err.contains("your certificate expired on 20"), "{err}");
+fn with_a_certificate_that_is_not_valid_now_nothing_is_sent() {
+    for (days, early, expected) in
+        [(10, false, "your certificate expired on 20"), (90, true, "is valid only from 20")]
+    {
+        for command in ["knock HOST udp/53", "connect HOST 2222", "knock --no-verify HOST"] {
+            let world = World::new();
+            let (code, err) = refused_unsent(&world, command, |words| {
+                if early {
+                    as_early_alice(&world, words)
+                } else {
+                    as_old_alice(&world, words, "udp/53", days)
+                }
+            });
+            assert_eq!(code, 3, "{command}: {err}");
+            assert!(err.contains(expected) && err.contains("no knock was sent"), "{err}");
+            assert!(err.contains("clock of this machine"), "{err}");
+        }
+    }
+}
+
+/// Alice with a certificate that begins tomorrow.
+fn as_early_alice(world: &World, words: &str) -> Command {
+    let then = now().after(DAY);
+    let authority = Authority::init(&world.folder.path().join("old"), None, 365, then).unwrap();
+    authority.client("alice", &["udp/53".parse().unwrap()], 90, PASSWORD, then).unwrap();
+    let mut command = alice(world, words);
+    command.env("SKNOCK_IDENTITY", old_file(world, "alice.pfx"));
+    command
 }
 
 #[test]
@@ -78,16 +115,23 @@ fn our_certificate_that_ends_soon_is_noted() {
 }
 
 #[test]
-fn what_our_certificate_does_not_allow_is_named_as_the_reason() {
+fn what_our_certificate_does_not_allow_is_refused_before_anything_is_sent() {
     let world = World::new();
-    for (services, expected) in [
-        ("tcp/2222", "your certificate allows only tcp/22, udp/53, not tcp/2222"),
-        ("udp/53-54", ", not udp/53-54"),
+    let allowed = "your certificate allows only tcp/22, tcp/2222, tcp/32768-60999, udp/53, not ";
+    for (command, refused) in [
+        ("knock HOST tcp/2223", "tcp/2223"),
+        ("knock HOST tcp/22 udp/53-54", "udp/53-54"),
+        ("knock --protocol v1 HOST tcp/2223", "tcp/2223"),
+        ("connect HOST 23", "tcp/23"),
     ] {
-        let (code, _, err) = outcome(&mut alice(&world, &format!("{IN_VAIN} {services}")));
-        assert_eq!(code, 1);
-        assert!(err.contains(expected), "{err}");
+        let (code, err) = refused_unsent(&world, command, |words| alice(&world, words));
+        assert_eq!(code, 2, "{err}");
+        assert!(err.contains(&format!("{allowed}{refused}")), "{err}");
+        assert!(err.contains("no knock was sent"), "{err}");
     }
+    let words = "knock --json --knock-port 2 127.0.0.1 tcp/23";
+    let report = json(&outcome(&mut alice(&world, words)).1);
+    assert_eq!((&report["exit"], &report["error"]), (&2.into(), &"usage".into()), "{report}");
     let (_, _, err) = outcome(&mut alice(&world, &format!("{IN_VAIN} udp/53")));
     assert!(!err.contains("allows only"), "{err}");
 }
@@ -104,12 +148,12 @@ fn a_servers_key_is_no_identity() {
 #[test]
 fn more_ports_than_a_knock_can_open_are_refused_at_once() {
     let world = World::new();
-    for services in ["tcp/1-65535", "tcp/100-163 udp/53"] {
+    for services in ["tcp/32768-60999", "tcp/40000-40063 udp/53"] {
         let (code, _, err) = outcome(&mut alice(&world, &format!("{IN_VAIN} {services}")));
         assert_eq!(code, 2, "{err}");
         assert!(err.contains("at most 64"), "{err}");
     }
-    let (code, _, _) = outcome(&mut alice(&world, &format!("{IN_VAIN} tcp/100-163")));
+    let (code, _, _) = outcome(&mut alice(&world, &format!("{IN_VAIN} tcp/40000-40063")));
     assert_eq!(code, 1, "64 can be asked for");
 }
 

@@ -10,11 +10,11 @@ use sknock_types::is_claimable;
 
 use super::Client;
 use super::knock_once::{NotSent, Sent};
-use crate::clock::{self, Timer};
+use crate::clock::Timer;
 use crate::error::KnockError;
 use crate::open_port::{Granted, Tried};
 use crate::options::{Address, KnockOptions, Protocol};
-use crate::{doubt, resolve};
+use crate::resolve;
 
 /// Attempts in progress.
 #[derive(Debug)]
@@ -139,8 +139,7 @@ impl<'a> Retry<'a> {
             };
             return KnockError::NotSent { host, source: self.last_error.unwrap_or_else(late) };
         }
-        let Client { identity, server, options, .. } = self.client;
-        let doubts = doubt::about(identity, server, options.dialect, self.services, clock::now());
+        let doubts = self.client.doubts_about(self.services);
         KnockError::NotConfirmed { host, port: self.port, tried: self.tried, doubts }
     }
 

@@ -33,7 +33,9 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::init(&folder.path().join("ca"), None, 10, now()).unwrap();
         authority.server("gate", 10, PASSWORD, now()).unwrap();
-        let allowed = ["tcp/22", "udp/53"].map(|text| text.parse::<Service>().unwrap());
+        // The last one: ports that the kernel chooses for services of tests.
+        let allowed = ["tcp/22", "udp/53", "tcp/2222", "tcp/32768-60999"]
+            .map(|text| text.parse::<Service>().unwrap());
         authority.client("alice", &allowed, 10, PASSWORD, now()).unwrap();
         Self { folder }
     }

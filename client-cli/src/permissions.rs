@@ -1,0 +1,70 @@
+//! Who else can change or read the files that a knock is made of: told in one line each, as ssh does. Not refused:
+//! the files are the user's, and the key in the identity is encrypted with the password.
+
+use std::fs::Metadata;
+use std::path::Path;
+
+use sknock::paths;
+
+/// What others must not do with a file.
+#[derive(Clone, Copy)]
+pub(crate) enum Guarded {
+    /// Change it. It has no secret.
+    Public,
+    /// Change or read it: what is in it.
+    Secret(&'static str),
+}
+
+/// Notes what others can do with the identity, the server's certificate, and the folders of ours that they are in.
+pub(crate) fn note_files(identity: &Path, certificate: &Path) {
+    for folder in folders(identity, certificate) {
+        note_path(&folder, Guarded::Public);
+    }
+    note_path(identity, Guarded::Secret("your key"));
+    note_path(certificate, Guarded::Public);
+}
+
+/// Our configuration folder and the one below it, as far as a file in them is used: a file named by the user may
+/// be anywhere.
+fn folders(identity: &Path, certificate: &Path) -> Vec<std::path::PathBuf> {
+    let Some(folder) = paths::folder() else { return Vec::new() };
+    let servers = folder.join("servers");
+    let used = |folder: &Path| {
+        [identity, certificate]
+            .iter()
+            .any(|file| file.parent().is_some_and(|own| own.starts_with(folder)))
+    };
+    [folder, servers].into_iter().filter(|folder| used(folder)).collect()
+}
+
+fn note_path(path: &Path, guarded: Guarded) {
+    // What is wrong with a file that cannot be looked at, who opens it says.
+    if let Ok(metadata) = path.metadata() {
+        note(path, &metadata, guarded);
+    }
+}
+
+/// Notes what others can do with this file or folder; not with a pipe, which is gone afterwards.
+#[cfg(unix)]
+pub(crate) fn note(path: &Path, metadata: &Metadata, guarded: Guarded) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = metadata.permissions().mode();
+    let (changes, reads) = (mode & 0o022 != 0, mode & 0o044 != 0);
+    if !(metadata.is_file() || metadata.is_dir()) {
+        return;
+    }
+    let path = path.display();
+    let (what, chmod) = match (guarded, changes, reads) {
+        (Guarded::Public, true, _) => (format!("change {path}"), "go-w"),
+        (Guarded::Secret(what), true, true) => {
+            (format!("change or read {path}, which has {what}"), "600")
+        }
+        (Guarded::Secret(_), true, false) => (format!("change {path}"), "600"),
+        (Guarded::Secret(what), false, true) => (format!("read {path}, which has {what}"), "600"),
+        (_, false, _) => return,
+    };
+    crate::report::note(&format!("other users can {what}. Run: chmod {chmod} {path}"));
+}
+
+#[cfg(not(unix))]
+pub(crate) fn note(_: &Path, _: &Metadata, _: Guarded) {}

@@ -1,0 +1,80 @@
+//! Prompts for passwords leave the terminal as it was, also when they are interrupted.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::pty::openpty;
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use sknock_tests::{Authority, binaries};
+
+/// Runs a program at a terminal of its own, and types `keys` as soon as it asks for a password. How it ended,
+/// and whether what is typed is shown again afterwards.
+fn interrupted(mut program: Command, keys: &[u8]) -> (ExitStatus, bool) {
+    let pty = openpty(None, None).expect("a terminal");
+    let echoes = || {
+        let flags = tcgetattr(&pty.slave).expect("a terminal").local_flags;
+        flags.contains(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG)
+    };
+    assert!(echoes(), "a new terminal does");
+    let end = || File::from(pty.slave.try_clone().expect("a descriptor"));
+    program.stdin(end()).stdout(end()).stderr(end());
+    let mut child = program.spawn().expect("setsid: util-linux");
+    let mut keyboard = File::from(pty.master.try_clone().expect("a descriptor"));
+    let mut screen = File::from(pty.master.try_clone().expect("a descriptor"));
+    let (asks, asked) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut shown, mut chunk) = (Vec::new(), [0; 256]);
+        while let Ok(length @ 1..) = screen.read(&mut chunk) {
+            shown.extend_from_slice(&chunk[..length]);
+            asks.send(String::from_utf8_lossy(&shown).into_owned()).ok();
+        }
+    });
+    let patience = Duration::from_secs(60);
+    while !asked.recv_timeout(patience).expect("a prompt").contains("Password for ") {}
+    sknock_tests::wait::until("it reads without showing", || !echoes());
+    keyboard.write_all(keys).expect("a terminal");
+    let status = child.wait().expect("our child");
+    (status, echoes())
+}
+
+fn at_a_terminal(program: &str) -> Command {
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(binaries::path(program)).env_clear();
+    command
+}
+
+#[test]
+fn an_interrupted_prompt_leaves_a_terminal_that_shows_what_is_typed() {
+    let authority = Authority::new();
+    let ask_sknock = || {
+        let mut command = at_a_terminal("sknock");
+        command.arg("knock").arg("--identity").arg(authority.file("alice.pfx"));
+        command.arg("--server-cert").arg(authority.file("gate.cer")).args(["192.0.2.1", "tcp/22"]);
+        command
+    };
+    let ask_ca = || {
+        let mut command = at_a_terminal("sknock-ca");
+        let folder: &Path = &authority.file("");
+        command.arg("--dir").arg(folder).args(["client", "carol", "--allow", "tcp/22"]);
+        command
+    };
+    for (what, program) in [("sknock", &ask_sknock as &dyn Fn() -> Command), ("sknock-ca", &ask_ca)]
+    {
+        let (status, echoes) = interrupted(program(), b"secret\x03");
+        assert!(echoes, "{what}: Ctrl-C");
+        let interrupted = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(interrupted, Some(2), "{what} ends by SIGINT, as a shell expects: {status}");
+        let (status, echoes) = interrupted_by_end(program);
+        assert!(echoes && !status.success(), "{what}: Ctrl-D");
+    }
+    assert!(!authority.file("carol.pfx").exists());
+}
+
+/// The user gives up.
+fn interrupted_by_end(program: &dyn Fn() -> Command) -> (ExitStatus, bool) {
+    interrupted(program(), b"\x04")
+}
