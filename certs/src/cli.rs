@@ -5,6 +5,7 @@ mod args;
 mod password;
 mod report;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::json;
 use sknock_certs::{Authority, AuthorityError, CertificateName};
+use sknock_protocol::plain_text::{escaped, one_line};
 use sknock_protocol::{Service, Timestamp};
 
 pub(crate) use args::Args;
@@ -70,6 +72,7 @@ pub(crate) fn run(args: &Args, now: Timestamp) -> ExitCode {
         }
     };
     let output = if args.json { format!("{json:#}\n") } else { text };
+    let output = escaped(&output, args.json);
     let mut stdout = io::stdout();
     match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => code,
@@ -89,12 +92,23 @@ pub(crate) fn run(args: &Args, now: Timestamp) -> ExitCode {
 }
 
 fn wrong_usage(kind: ErrorKind, why: &str) -> ! {
-    Args::command().error(kind, why).exit()
+    refuse(&Args::command().error(kind, why))
+}
+
+/// What clap says of a command line, and the end of the program with clap's exit code.
+pub(crate) fn refuse(answer: &clap::Error) -> ! {
+    let text = answer.render().to_string();
+    // Nobody has to hear it. Where nothing has to be escaped, clap's own colours stay.
+    match escaped(&text, false) {
+        Cow::Borrowed(_) => answer.print().ok(),
+        Cow::Owned(text) => write!(io::stderr(), "{text}").ok(),
+    };
+    std::process::exit(answer.exit_code())
 }
 
 fn complain(what: &str) {
     // a closed standard error is no reason to end otherwise
-    let _ = writeln!(io::stderr(), "sknock-ca: {what}");
+    let _ = writeln!(io::stderr(), "sknock-ca: {}", one_line(what));
 }
 
 fn execute(

@@ -13,7 +13,7 @@ use sknock_protocol::Timestamp;
 
 fn main() -> ExitCode {
     heed_no_file_size();
-    let args = cli::Args::try_parse().unwrap_or_else(|error| cli::misread(error).exit());
+    let args = cli::Args::try_parse().unwrap_or_else(|error| cli::refuse(&cli::misread(error)));
     cli::run(&args, now())
 }
 

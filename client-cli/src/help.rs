@@ -1,6 +1,10 @@
 //! The long texts of `--help`, and how clap's answers leave the program.
 
+use std::borrow::Cow;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use sknock::plain_text;
 
 pub(crate) const USAGE: &str = "\
 sknock knock [OPTIONS] HOST [SERVICE]...
@@ -52,6 +56,11 @@ Exit status:
 
 /// Prints what clap has to say: help (exit 0) or a usage error (exit 2).
 pub(crate) fn print(answer: &clap::Error) -> ExitCode {
-    answer.print().ok(); // nobody reads it
+    let text = answer.render().to_string();
+    // Nobody has to read it. Where nothing has to be escaped, clap's own colours stay.
+    match plain_text::escaped(&text, false) {
+        Cow::Borrowed(_) => answer.print().ok(),
+        Cow::Owned(text) => write!(io::stderr(), "{text}").ok(),
+    };
     u8::try_from(answer.exit_code()).unwrap_or(2).into()
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use serde::Serialize;
+use sknock::plain_text::{escaped, one_line};
 use sknock::{Doubt, Granted, OpenPort, Protocol, Verified};
 
 use crate::arguments::{Goal, Task};
@@ -12,8 +13,11 @@ use crate::failure::Failure;
 /// Reports an open door on stdout.
 pub(crate) fn opened(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Result<(), Failure> {
     let (json, notes) = (task.options.json, notes(task, opened, doubts));
-    let line =
-        if json { to_json(&Open::of(task, opened, notes.as_slice())) } else { text(task, opened) };
+    let line = if json {
+        to_json(&Open::of(task, opened, notes.as_slice()))
+    } else {
+        one_line(&text(task, opened)).into_owned()
+    };
     writeln!(io::stdout(), "{line}").map_err(Failure::Report)?;
     if !json {
         for about in &notes {
@@ -55,14 +59,14 @@ pub(crate) fn failed(task: &Task, failure: &Failure) {
         }
     } else {
         let hint = failure.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        writeln!(io::stderr(), "sknock: {failure}{hint}")
+        writeln!(io::stderr(), "sknock: {}{hint}", one_line(&failure.to_string()))
     };
     written.ok(); // the exit code says it too
 }
 
 /// A remark that does not change the outcome.
 pub(crate) fn note(about: &str) {
-    writeln!(io::stderr(), "sknock: note: {about}").ok(); // nobody reads it
+    writeln!(io::stderr(), "sknock: note: {}", one_line(about)).ok(); // nobody reads it
 }
 
 fn text(task: &Task, opened: &OpenPort) -> String {
@@ -141,7 +145,8 @@ impl<'a> Open<'a> {
 }
 
 fn to_json(line: &impl Serialize) -> String {
-    serde_json::to_string(line).expect("strings, numbers and booleans have a JSON form")
+    let json = serde_json::to_string(line).expect("strings, numbers and booleans have a JSON form");
+    escaped(&json, true).into_owned()
 }
 
 /// A clock further off than this is mentioned: servers refuse from 7 s on, unless told otherwise.

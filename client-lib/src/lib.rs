@@ -34,7 +34,7 @@ pub use sknock_protocol::v1::V1SealError as SealErrorV1;
 pub use sknock_protocol::v2::SealError;
 pub use sknock_protocol::{
     Bundle, BundleError, DEFAULT_KNOCK_PORT, Identity, IdentityError, Misspelt, NotAService,
-    ServerCertificate, ServerCertificateError, Service, Transport, Validity,
+    ServerCertificate, ServerCertificateError, Service, Transport, Validity, plain_text,
 };
 
 #[cfg(test)]

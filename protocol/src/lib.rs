@@ -19,6 +19,7 @@ mod der;
 mod hpke;
 mod identity;
 mod knock;
+pub mod plain_text;
 mod refusal;
 mod refusal_memo;
 mod server_certificate;

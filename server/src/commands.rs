@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::Parser;
 use nix::sys::signal::{SigSet, Signal};
 use sknock_gate::{Firewall, FirewallError, NamespaceLock};
+use sknock_protocol::plain_text::escaped;
 
 use self::arguments::{Arguments, ServerCommand};
 use self::check::Host;
@@ -23,15 +24,14 @@ use crate::control::client;
 use crate::control::messages::{ConfigInForce, ControlResponse};
 use crate::sys::capabilities::require_net_admin;
 use crate::sys::clock;
-use crate::sys::exit::told;
-use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
+use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE, refuse, told};
 use crate::{network, supervisor};
 
 /// Runs the command that the command line names, to its exit code.
 pub fn main() -> ExitCode {
     block_file_size_signal();
     let arguments = Arguments::try_parse();
-    match arguments.unwrap_or_else(|error| self::arguments::told(error).exit()).command {
+    match arguments.unwrap_or_else(|error| refuse(&self::arguments::told(error))).command {
         ServerCommand::Run { config, trial } => supervisor::run(&config.path, trial.span),
         ServerCommand::Confirm => match client::confirm() {
             Ok(()) => done("confirmed; the new rules stay"),
@@ -119,7 +119,7 @@ fn listed(text: &dyn std::fmt::Display) -> ExitCode {
 
 /// Whether it was written. A closed pipe (`| head`) is no failure: the reader wants no more of it.
 fn print(text: &dyn std::fmt::Display) -> bool {
-    match writeln!(io::stdout(), "{text}") {
+    match writeln!(io::stdout(), "{}", escaped(&text.to_string(), false)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             told(format_args!("sknockd: cannot write to standard output: {error}"));
             false

@@ -78,3 +78,55 @@ fn an_interrupted_prompt_leaves_a_terminal_that_shows_what_is_typed() {
 fn interrupted_by_end(program: &dyn Fn() -> Command) -> (ExitStatus, bool) {
     interrupted(program(), b"\x04")
 }
+
+/// What a terminal would act on, or show in another order.
+const HIDDEN: &str = "\u{1b}[2J\u{7}\u{85}\u{9b}31m\u{202e}\u{7f}\r";
+
+/// Runs a program with these arguments, in which `~` stands for [`HIDDEN`]: all that it prints.
+fn printed(program: &str, words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| word.replace('~', HIDDEN)).collect();
+    let mut command = Command::new(binaries::path(program));
+    command.args(&words).env_clear().env("HOME", "/nonexistent");
+    let output = command.output().expect("it was just built");
+    assert!(!output.status.success(), "{words:?}");
+    let printed = [output.stdout, output.stderr].concat();
+    String::from_utf8(printed).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+}
+
+#[test]
+fn what_is_hidden_in_arguments_and_file_names_reaches_no_terminal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("our folder");
+    let named = folder.path().join(format!("config{HIDDEN}.ini"));
+    std::fs::write(&named, "nonsense\n[DEFAULT]\nserverPFXFile = a\n").expect("our folder");
+    let named = named.to_str().expect("UTF-8");
+    for (program, words) in [
+        ("sknock", &["knock", "--identity", "/~/alice.pfx", "gw.example", "tcp/22"][..]),
+        ("sknock", &["knock", "--json", "--identity", "/~/alice.pfx", "gw.example", "tcp/22"]),
+        ("sknock", &["connect", "--json", "--identity", "/~/alice.pfx", "gw.example", "22"]),
+        ("sknock", &["knock", "~", "tcp/22"]),
+        ("sknock", &["knock", "gw.example", "tcp/~"]),
+        ("sknock", &["knock", "--~", "gw.example"]),
+        ("sknock", &["~"]),
+        ("sknock", &["-p", "22", "~"]),
+        ("sknock-ca", &["--dir", "/nonexistent/~", "list"]),
+        ("sknock-ca", &["--json", "--dir", "/nonexistent/~", "list"]),
+        ("sknock-ca", &["--dir", "/nonexistent", "client", "~", "--allow", "tcp/22"]),
+        ("sknock-ca", &["--dir", "/nonexistent", "client", "a", "--allow", "~"]),
+        ("sknock-ca", &["--dir", "/nonexistent", "~"]),
+        ("sknockd", &["check", "--config", "/nonexistent/~"]),
+        ("sknockd", &["check", "--config", named]),
+        ("sknockd", &["run", "--config", named]),
+        ("sknockd", &["explain", "--config", named, "--from", "192.0.2.1", "a"]),
+        ("sknockd", &["explain", "--config", "/~", "--from", "~", "a"]),
+        ("sknockd", &["close", "--~"]),
+        ("sknockd", &["~"]),
+    ] {
+        let printed = printed(program, words);
+        assert!(!printed.is_empty(), "{program} {words:?}");
+        let hidden = |c: &char| (c.is_control() && !"\n\t".contains(*c)) || *c == '\u{202e}';
+        let found: Vec<char> = printed.chars().filter(hidden).collect();
+        assert!(found.is_empty(), "{program} {words:?}: {found:?}: {printed:?}");
+    }
+}

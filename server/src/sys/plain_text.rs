@@ -2,14 +2,9 @@
 //! terminal obeys, that ends a line, or that shows text from right to left.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-/// Whether this is not shown as it is: control characters, line and paragraph separators, and what changes the
-/// direction of text.
-pub(crate) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
-}
+use sknock_protocol::plain_text;
+pub(crate) use sknock_protocol::plain_text::is_hidden;
 
 /// At most `max` characters of `text` as a log escapes them. What is cut ends with an ellipsis.
 pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
@@ -52,18 +47,8 @@ pub(crate) fn escaped(line: &[u8], json: bool) -> Cow<'_, [u8]> {
     if line.iter().all(fine) {
         return Cow::Borrowed(line);
     }
-    let mut text = String::with_capacity(line.len() + 64);
-    for c in String::from_utf8_lossy(line).chars() {
-        match c {
-            '\n' | '\t' => text.push(c),
-            // All of them are in the first plane, so four digits do.
-            // Into a string it cannot fail.
-            _ if is_hidden(c) && json => write!(text, "\\u{:04x}", u32::from(c)).unwrap_or(()),
-            _ if is_hidden(c) => text.extend(c.escape_unicode()),
-            _ => text.push(c),
-        }
-    }
-    Cow::Owned(text.into_bytes())
+    let line = String::from_utf8_lossy(line);
+    Cow::Owned(plain_text::escaped(&line, json).into_owned().into_bytes())
 }
 
 #[cfg(test)]
