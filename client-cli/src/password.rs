@@ -8,7 +8,7 @@ use sknock::paths;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::permissions::{self, Guarded};
+use crate::permissions::{self, FileSecrecy};
 
 /// Holds the password itself.
 const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";
@@ -51,7 +51,7 @@ fn from_file(path: &Path) -> Result<NamedPassword, Failure> {
         let told = format!("{} is a directory. Use the file with the password", path.display());
         return Err(Failure::Password(told));
     }
-    permissions::note(path, &metadata, Guarded::Secret("your password"));
+    permissions::note(path, &metadata, FileSecrecy::Secret("your password"));
     let text = read(file).map_err(failed)?;
     Ok(NamedPassword { text, from: path.display().to_string() })
 }

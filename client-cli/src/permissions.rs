@@ -8,7 +8,7 @@ use sknock::paths;
 
 /// What others must not do with a file.
 #[derive(Clone, Copy)]
-pub(crate) enum Guarded {
+pub(crate) enum FileSecrecy {
     /// Change it. It has no secret.
     Public,
     /// Change or read it: what is in it.
@@ -18,10 +18,10 @@ pub(crate) enum Guarded {
 /// Notes what others can do with the identity, the server's certificate, and the folders of ours that they are in.
 pub(crate) fn note_files(identity: &Path, certificate: &Path) {
     for folder in folders(identity, certificate) {
-        note_path(&folder, Guarded::Public);
+        note_path(&folder, FileSecrecy::Public);
     }
-    note_path(identity, Guarded::Secret("your key"));
-    note_path(certificate, Guarded::Public);
+    note_path(identity, FileSecrecy::Secret("your key"));
+    note_path(certificate, FileSecrecy::Public);
 }
 
 /// Our configuration folder and the one below it, as far as a file in them is used: a file named by the user may
@@ -37,7 +37,7 @@ fn folders(identity: &Path, certificate: &Path) -> Vec<std::path::PathBuf> {
     [folder, servers].into_iter().filter(|folder| used(folder)).collect()
 }
 
-fn note_path(path: &Path, guarded: Guarded) {
+fn note_path(path: &Path, guarded: FileSecrecy) {
     // What is wrong with a file that cannot be looked at, who opens it says.
     if let Ok(metadata) = path.metadata() {
         note(path, &metadata, guarded);
@@ -46,7 +46,7 @@ fn note_path(path: &Path, guarded: Guarded) {
 
 /// Notes what others can do with this file or folder; not with a pipe, which is gone afterwards.
 #[cfg(unix)]
-pub(crate) fn note(path: &Path, metadata: &Metadata, guarded: Guarded) {
+pub(crate) fn note(path: &Path, metadata: &Metadata, guarded: FileSecrecy) {
     use std::os::unix::fs::PermissionsExt;
     let mode = metadata.permissions().mode();
     let (changes, reads) = (mode & 0o022 != 0, mode & 0o044 != 0);
@@ -55,16 +55,18 @@ pub(crate) fn note(path: &Path, metadata: &Metadata, guarded: Guarded) {
     }
     let path = path.display();
     let (what, chmod) = match (guarded, changes, reads) {
-        (Guarded::Public, true, _) => (format!("change {path}"), "go-w"),
-        (Guarded::Secret(what), true, true) => {
+        (FileSecrecy::Public, true, _) => (format!("change {path}"), "go-w"),
+        (FileSecrecy::Secret(what), true, true) => {
             (format!("change or read {path}, which has {what}"), "600")
         }
-        (Guarded::Secret(_), true, false) => (format!("change {path}"), "600"),
-        (Guarded::Secret(what), false, true) => (format!("read {path}, which has {what}"), "600"),
+        (FileSecrecy::Secret(_), true, false) => (format!("change {path}"), "600"),
+        (FileSecrecy::Secret(what), false, true) => {
+            (format!("read {path}, which has {what}"), "600")
+        }
         (_, false, _) => return,
     };
     crate::report::note(&format!("other users can {what}. Run: chmod {chmod} {path}"));
 }
 
 #[cfg(not(unix))]
-pub(crate) fn note(_: &Path, _: &Metadata, _: Guarded) {}
+pub(crate) fn note(_: &Path, _: &Metadata, _: FileSecrecy) {}
