@@ -134,6 +134,22 @@ fn at_the_authority(site: &Site<'_>) {
     assert!(!said.contains("Issuing Distribution Point"), "{said}");
 }
 
+/// One datagram is caught and judged, as long as no server runs.
+fn can_be_tried_before_the_start(site: &Site<'_>) {
+    let [wait, knock, explain] = blocks("## 5. Does it work?").try_into().unwrap();
+    site.on_my_machine("cp certs/server/devserver.crt devserver.cer");
+    std::thread::scope(|scope| {
+        let caught = scope.spawn(|| site.run("original", &wait));
+        let listens = || site.run(".", "ss -Hlun sport = :40000").contains(":40000");
+        until("the server waits", listens);
+        site.on_my_machine(&knock);
+        caught.join().expect("it caught a datagram");
+    });
+    let verdict = site.run("original", &explain);
+    assert!(verdict.contains(r#""verdict":"grant""#), "{verdict}");
+    assert!(verdict.contains("tcp/2000") && verdict.contains("10.77.1.2"), "{verdict}");
+}
+
 /// A knock as the original's client makes it.
 const ORIGINAL: &str = "echo portknocking > password; sknock knock --protocol v1 --knock-port 40000 \
     --identity certs/client/alice.pfx --server-cert certs/server/devserver.crt \
@@ -149,6 +165,8 @@ fn an_administrator_of_the_original_who_follows_the_guide_keeps_all_clients() {
     let [check] = blocks("## 3. Check").try_into().unwrap();
     let said = site.run("original", &check);
     assert!(said.lines().last().is_some_and(|line| line.starts_with("ready")), "{said}");
+
+    can_be_tried_before_the_start(&site);
 
     let state = site.path("state");
     site.daemon.export("SKNOCK_STATEDIR", state.to_str().unwrap());
