@@ -200,18 +200,18 @@ impl<'a> AcceptanceDelay<'a> {
             self.told = LoggedDelay::Accepting;
             return None;
         }
+        // Whole seconds, not too early.
+        let from = self.from.after(Duration::from_millis(999)).date();
         if self.told == LoggedDelay::Nothing {
             info!(
-                "{}: knocks are accepted in {} s (timestamp {} or later)",
+                "{}: knocks are accepted in {} s (timestamp {from} or later)",
                 self.opened.history,
                 wait.as_secs() + 1,
-                self.from
             );
         } else if self.told == LoggedDelay::Accepting || stepped {
             warn!(
-                "the clock was set back: knocks are accepted in {} s (timestamp {} or later)",
+                "the clock was set back: knocks are accepted in {} s (timestamp {from} or later)",
                 wait.as_secs() + 1,
-                self.from
             );
         }
         if wait > self.longest && (self.told != LoggedDelay::Waiting || stepped) {

@@ -96,6 +96,19 @@ fn a_list_with_the_server_s_own_certificate_is_told_once() {
 }
 
 #[test]
+fn moments_in_the_log_of_a_first_start_are_dates() {
+    let scene = Scene::new();
+    let config = scene.config().set("logFormat", "text");
+    let mut daemon = Daemon::stopped(&scene.world.gateway, &config);
+    daemon.begin();
+    let year = &now().date()[..5];
+    let mark = daemon.wait_for("new CRL high-water mark: number ");
+    assert!(mark.contains(&format!("(made {year}")), "{mark}");
+    let wait = daemon.wait_for("first start with this stateDir: knocks are accepted in ");
+    assert!(wait.contains(&format!("(timestamp {year}")) && wait.contains("Z or later)"), "{wait}");
+}
+
+#[test]
 fn a_list_past_its_end_counts_for_the_grace_and_the_log_warns() {
     let scene = Scene::new();
     let mut daemon = with_a_file(&scene, now().before(2 * HOUR), &scene.config());
