@@ -37,12 +37,17 @@ demo: setup-demo
 	$(CARGO) build --release --locked --bins $(SHIPPED)
 	$(AS_ROOT) tests/demo.sh $(or $(CARGO_TARGET_DIR),target)/release
 
+# A workspace of its own. What it measures lies beside it: with the same folder for what is built.
+INTO = $(or $(CARGO_TARGET_DIR),target)
+BENCH = --manifest-path bench/Cargo.toml --target-dir $(INTO)
+
 # Tests of the whole wait for most of their time: at least six of them run at a time.
 THREADS ?= $(shell n=$$(nproc); echo $$((n < 6 ? 6 : n)))
 test: setup-test
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --no-run
 	umask 022 && $(AS_ROOT) RUST_TEST_THREADS=$(THREADS) $(CARGO) test --locked --workspace
+	$(CARGO) test --locked $(BENCH)
 
 # Faults and attacks, much longer than `make test` has time for: docs/RELIABILITY.md. Twenty minutes at
 # most, without building; who is ended by force may leave namespaces and servers behind. Then whole bare
@@ -73,12 +78,14 @@ bare: setup-bare
 # Prints tables; what can be drawn without peers goes to target/bench.
 bench: setup-bench
 	$(CARGO) build --release --locked --workspace --bins
-	$(AS_ROOT) $(or $(CARGO_TARGET_DIR),target)/release/sknock-bench --into target/bench
+	$(CARGO) build --release --locked $(BENCH)
+	$(AS_ROOT) $(INTO)/release/sknock-bench --into target/bench
 
 # The same with fwknop and knockd beside it. Writes docs/bench: commit it only from a quiet machine.
 bench-peers: setup-bench peers
 	$(CARGO) build --release --locked --workspace --bins
-	$(AS_ROOT) $(or $(CARGO_TARGET_DIR),target)/release/sknock-bench --peers --into docs/bench
+	$(CARGO) build --release --locked $(BENCH)
+	$(AS_ROOT) $(INTO)/release/sknock-bench --peers --into docs/bench
 
 # Debian's, and only what is missing. Where systemd runs, neither they nor a reboot starts them: they
 # would change the machine's own firewall.
@@ -105,10 +112,14 @@ DENY := $(CARGO) deny --version >/dev/null 2>&1 || \
 lint: setup-lint
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) fmt --manifest-path bench/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked $(BENCH) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked $(BENCH) --no-deps
 	$(DENY)
-	$(CARGO) deny check --hide-inclusion-graph licenses bans sources
+	$(CARGO) deny check --hide-inclusion-graph --allow license-exception-not-encountered licenses bans sources
+	$(CARGO) deny --manifest-path bench/Cargo.toml --config deny.toml check --hide-inclusion-graph licenses bans sources
 	CARGO="$(CARGO)" python3 packaging/sbom.py > /dev/null
 
 # Known vulnerabilities. Not a part of lint: it fetches the RustSec database, and what it says can
@@ -116,6 +127,7 @@ lint: setup-lint
 audit: setup-build
 	$(DENY)
 	$(CARGO) deny check --hide-inclusion-graph advisories
+	$(CARGO) deny --manifest-path bench/Cargo.toml --config deny.toml check --hide-inclusion-graph advisories
 
 # SECONDS for each fuzz target, as many at a time as there are processors; all of them, or
 # `make fuzz TARGETS=pipeline`. Stable Rust: the compiler counts edges and tells what is compared, and

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CARGO = os.environ.get("CARGO", "cargo")
-OURS_ALONE = ["sknock-bench", "sknock-tests"]
+OURS_ALONE = ["sknock-tests"]
 TARGET = sys.argv[1] if len(sys.argv) > 1 else None
 
 

@@ -1,5 +1,6 @@
 //! What each crate says of itself: licence, lints, and that it builds by itself.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +10,6 @@ use crate::house;
 /// learn from is as free as Rust's own.
 const LICENCES: &[(&str, &str)] = &[
     ("sknock", "MIT OR Apache-2.0"),
-    ("sknock-bench", "GPL-3.0-or-later"),
     ("sknock-c", "MIT OR Apache-2.0"),
     ("sknock-certs", "MIT OR Apache-2.0"),
     ("sknock-cli", "MIT OR Apache-2.0"),
@@ -65,6 +65,38 @@ fn each_crate_keeps_the_lints_of_the_house() {
     }
 }
 
+/// A workspace inherits nothing from another one.
+#[test]
+fn the_bench_has_the_lints_and_the_build_of_the_house() {
+    let manifest = |folder: &str| {
+        let path = house::root().join(folder).join("Cargo.toml");
+        fs::read_to_string(path).expect("a workspace has a manifest")
+    };
+    let (house, bench) = (manifest(""), manifest("bench"));
+    let from_lints =
+        |text: &str| text.split_once("[workspace.lints.rust]").map(|(_, rest)| rest.to_owned());
+    let (house, bench) = (from_lints(&house).unwrap(), from_lints(&bench).unwrap());
+    let (house, ours) = house.split_once("[profile.dev.package]\n").unwrap();
+    let (bench, its) = bench.split_once("[profile.dev.package]\n").unwrap();
+    assert_eq!(bench, house, "bench/Cargo.toml: lints, and how releases are built, are the same");
+    assert!(ours.starts_with(its), "bench/Cargo.toml: how others' crates are built is the same");
+}
+
+/// Else the bench would measure other versions than those that are shipped.
+#[test]
+fn the_bench_has_locked_what_the_house_has() {
+    let locked = |folder: &str| -> BTreeSet<String> {
+        let path = house::root().join(folder).join("Cargo.lock");
+        let text = fs::read_to_string(path).expect("it is committed");
+        let packages = text.split("[[package]]\n").skip(1);
+        packages.map(|package| package.lines().take(2).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let (house, bench) = (locked(""), locked("bench"));
+    let alone = bench.difference(&house);
+    let alone: Vec<_> = alone.filter(|package| !package.contains("plotters")).collect();
+    assert_eq!(alone, ["name = \"sknock-bench\" version = \"0.0.0\""], "cargo update in both");
+}
+
 /// Dependencies that stand in the list of the workspace have their reason there, others have it in
 /// their own crate: a comment on the line before, or at its end.
 #[test]
@@ -72,8 +104,9 @@ fn every_dependency_has_its_reason_beside_it() {
     let root = house::root();
     let folders = house::packages();
     let manifests = folders.iter().map(|package| package["manifest_path"].as_str().unwrap());
-    for path in
-        manifests.map(Into::into).chain([root.join("Cargo.toml"), root.join("fuzz/Cargo.toml")])
+    for path in manifests
+        .map(Into::into)
+        .chain(["", "fuzz", "bench"].map(|one| root.join(one).join("Cargo.toml")))
     {
         let text = fs::read_to_string(&path).unwrap();
         let (mut listing, mut reason) = (false, false);
