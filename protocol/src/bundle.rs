@@ -4,7 +4,6 @@
 mod ber;
 mod ciphers;
 mod frame;
-mod no_password;
 
 use p12_keystore::error::Error as Pkcs12Error;
 use p12_keystore::{CertificateBag, Pkcs12Archive};
@@ -147,7 +146,11 @@ fn decrypted(frame: &MacFrame, password: &str) -> Result<Pkcs12Archive, BundleEr
         Err(error) => error,
     };
     let is_without_password = match error {
-        Pkcs12Error::MacError(_) if password.is_empty() && no_password::fits(frame) => true,
+        Pkcs12Error::MacError(_)
+            if password.is_empty() && ciphers::has_mac_without_password(frame) =>
+        {
+            true
+        }
         Pkcs12Error::MacError(_) => return Err(BundleError::WrongPassword),
         _ => false,
     };

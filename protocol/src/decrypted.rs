@@ -61,7 +61,7 @@ pub struct KnockRequest {
     pub address: ClaimedAddress,
     /// Where it also is, in the other address family.
     pub second: Option<IpAddr>,
-    /// What to open, at most [`MAX_SERVICES`]; none means all that the certificate allows.
+    /// What to open, at most [`MAX_SERVICES`](crate::v2::MAX_SERVICES); none means all that the certificate allows.
     pub services: Vec<Service>,
 }
 

@@ -188,7 +188,7 @@ mod tests {
             digits in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..6),
         ) {
             use ::der::{Decode, Length, Reader, SliceReader};
-            for form in [form, 0x80 | form % 6] {
+            for form in [form, 0x80 | (form % 6)] {
                 let bytes = [&[SEQUENCE, form], &digits[..]].concat();
                 let ours = begin(&bytes).map(|(_, length, rest)| (length, rest.len()));
                 let mut reader = SliceReader::new(&bytes[1..]).unwrap();

@@ -1,8 +1,13 @@
-//! How a PKCS#12 file is encrypted, for telling why it is not read. Nothing is decrypted here.
+//! How a PKCS#12 file is protected: the ciphers, for telling why it is not read, and the MAC of one without any
+//! password. Nothing is decrypted here.
 
+use aws_lc_rs::hmac;
+use pkcs12::kdf::{Pkcs12KeyType, derive_key};
+use sha1::Sha1;
+use sha2::{Sha256, Sha384, Sha512};
 use x509_parser::asn1_rs::Oid;
 
-use super::frame::MacFrame;
+use super::frame::{MacData, MacFrame};
 use crate::der::{
     self, CONTEXT_0, DerElements, INTEGER, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
 };
@@ -163,3 +168,34 @@ const NAMES: &[(&str, &str)] = &[
     ("1.2.840.113549.2.10", "hmacWithSHA384"),
     ("1.2.840.113549.2.11", "hmacWithSHA512"),
 ];
+
+/// As many as the library allows.
+const MOST_ITERATIONS: i32 = 1_000_000;
+
+/// Whether the file's MAC is right for no password at all, as `GnuTLS` makes it with `--null-password`. That is another
+/// than an empty one (RFC 7292, B.1): the MAC's key is derived from no bytes at all, not from the two that end a text.
+/// The library only knows texts.
+pub(super) fn has_mac_without_password(frame: &MacFrame) -> bool {
+    has_right_mac(frame).unwrap_or(false)
+}
+
+fn has_right_mac(frame: &MacFrame) -> Result<bool, NotDer> {
+    let mac = frame.mac_data()?;
+    let rounds = mac.iterations()?;
+    if !(1..=MOST_ITERATIONS).contains(&rounds) {
+        return Ok(false);
+    }
+    let MacData { salt, digest, .. } = mac;
+    let purpose = Pkcs12KeyType::Mac;
+    let (algorithm, key) = match name(mac.algorithm).as_str() {
+        "SHA1" => {
+            let key = derive_key::<Sha1>(&[], salt, purpose, rounds, 20);
+            (hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key)
+        }
+        "SHA256" => (hmac::HMAC_SHA256, derive_key::<Sha256>(&[], salt, purpose, rounds, 32)),
+        "SHA384" => (hmac::HMAC_SHA384, derive_key::<Sha384>(&[], salt, purpose, rounds, 48)),
+        "SHA512" => (hmac::HMAC_SHA512, derive_key::<Sha512>(&[], salt, purpose, rounds, 64)),
+        _ => return Ok(false),
+    };
+    Ok(hmac::verify(&hmac::Key::new(algorithm, &key), frame.content()?, digest).is_ok())
+}

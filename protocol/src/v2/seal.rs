@@ -34,7 +34,7 @@ pub enum SealError {
         /// Bytes that fit beside these addresses and services and the longest signature.
         limit: usize,
     },
-    /// More than [`MAX_SERVICES`](super::MAX_SERVICES), after joining those that overlap.
+    /// More than [`MAX_SERVICES`], after joining those that overlap.
     #[error("more than 16 services. Use ranges, or knock more than once")]
     TooManyServices,
     /// Single use of UDP or of several ports.
