@@ -5,8 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sknock_server::control::lines::{Lines, MAX_LINE, NextLine};
-use sknock_server::control::messages::Mistake;
-use sknock_server::control::messages::{ControlRequest, ControlResponse};
+use sknock_server::control::messages::{ControlRequest, ControlResponse, Mistake};
 
 fuzz_target!(|input: &[u8]| {
     let [size, bytes @ ..] = input else { return };

@@ -16,7 +16,7 @@ use nix::sys::signal::{SigSet, Signal};
 use sknock_gate::{Firewall, FirewallError, NamespaceLock};
 use sknock_protocol::plain_text::escaped;
 
-use self::arguments::{Arguments, ServerCommand};
+use self::arguments::{Arguments, ServerCommand, corrected};
 use self::check::Host;
 use self::explain::Unexplained;
 use crate::config::{Problems, Settings};
@@ -31,7 +31,7 @@ use crate::{network, supervisor};
 pub fn main() -> ExitCode {
     block_file_size_signal();
     let arguments = Arguments::try_parse();
-    match arguments.unwrap_or_else(|error| refuse(&self::arguments::told(error))).command {
+    match arguments.unwrap_or_else(|error| refuse(&corrected(error))).command {
         ServerCommand::Run { config, trial } => supervisor::run(&config.path, trial.span),
         ServerCommand::Confirm => match client::confirm() {
             Ok(()) => done("confirmed; the new rules stay"),

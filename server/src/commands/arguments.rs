@@ -198,7 +198,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// What to write instead, or clap's own words.
-pub(crate) fn told(error: clap::Error) -> clap::Error {
+pub(crate) fn corrected(error: clap::Error) -> clap::Error {
     let words: Vec<String> =
         std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let text = |kind| match error.get(kind) {

@@ -15,8 +15,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use sknock_gate::{Firewall, NamespaceLock, NamespaceLockError};
 
 use super::SOCKET;
-use super::messages::Mistake;
-use super::messages::{ControlRequest, ControlResponse};
+use super::messages::{ControlRequest, ControlResponse, Mistake};
 use crate::sys::exit::{FAILURE, UNAVAILABLE, UNCONFIRMED};
 
 /// How long the server may take: it answers between knocks, and may have a million grants to close.

@@ -19,8 +19,7 @@ use sknock_gate::{BootInstant, NamespaceLock};
 use tracing::warn;
 
 use self::connection::ControlConnection;
-use super::messages::Mistake;
-use super::messages::{ControlRequest, ControlResponse};
+use super::messages::{ControlRequest, ControlResponse, Mistake};
 use super::peer::{ControlAccess, Peer};
 use super::{GROUP, SOCKET};
 use crate::sys::log::RateLimit;

@@ -11,8 +11,7 @@ use std::sync::{Arc, OnceLock};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::reach::is_own;
-use super::reach::is_public;
+use super::reach::{is_own, is_public};
 
 /// Why a redirect is not followed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

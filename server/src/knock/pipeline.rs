@@ -11,8 +11,7 @@ use sknock_protocol::{
 use super::in_force::InForce;
 use super::policy::{Grant, Policy};
 use super::refused_knocks::{Before, DatagramId, RefusedKnocks};
-use super::replay;
-use super::replay::ReplayStore;
+use super::replay::{self, ReplayStore};
 
 /// Decides about knocks; one for all threads. Does no I/O but what the replay store does.
 #[derive(Debug)]

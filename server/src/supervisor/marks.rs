@@ -16,8 +16,7 @@ use sknock_types::hex;
 use tracing::{info, warn};
 
 use self::store::MarkStore;
-use crate::crl::mark_record;
-use crate::crl::mark_record::{CrlMarks, MarkRecord};
+use crate::crl::mark_record::{self, CrlMarks, MarkRecord};
 use crate::sys::log::RateLimit;
 
 /// The most issuers that are remembered.

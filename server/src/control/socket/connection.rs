@@ -13,8 +13,7 @@ use sknock_gate::BootInstant;
 
 use super::Asker;
 use crate::control::lines::{Lines, MAX_LINE, NextLine};
-use crate::control::messages::Mistake;
-use crate::control::messages::{ControlRequest, ControlResponse};
+use crate::control::messages::{ControlRequest, ControlResponse, Mistake};
 use crate::control::peer::Peer;
 
 /// How long a line may take to come, and an answer to be read.

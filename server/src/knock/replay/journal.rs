@@ -15,8 +15,7 @@ use super::memory::min_retained;
 use super::record::LENGTH;
 use super::recovery::{self, History};
 use super::shares::KnockOwner;
-use super::state_dir;
-use super::state_dir::{HORIZON, JOURNALS, LockError, StateDir};
+use super::state_dir::{self, HORIZON, JOURNALS, LockError, StateDir};
 use super::state_in_force::LastInForce;
 use super::{BootId, Memory, Recorded, ReplayEntry, ReplayStore};
 

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use sknock_protocol::CrlMark;
 
-use crate::crl::mark_record;
-use crate::crl::mark_record::{IssuerDigest, MarkRecord};
+use crate::crl::mark_record::{self, IssuerDigest, MarkRecord};
 use crate::supervisor::files::make_above;
 
 /// ```text
