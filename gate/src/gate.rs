@@ -22,17 +22,16 @@ use self::gap::ConnectionBaseline;
 use self::saving::GrantStore;
 use self::terminate::Terminated;
 use self::trial::TrialState;
-use crate::blocked_flows::BlockedFlows;
 use crate::ceiling::deny_reason::DenyReason;
 use crate::ceiling::rate::TokenBucket;
 use crate::ceiling::{ApprovedGrant, Ceiling};
 use crate::error::FirewallError;
-use crate::expired::ExpiredGrants;
 use crate::firewall::watch::Watch;
 use crate::firewall::{Change, Firewall};
 use crate::grant_key::GrantElement;
 use crate::grants::{GrantTable, Replaced};
 use crate::outcome::Outcome;
+use crate::remembered::{BlockedFlows, ExpiredGrants};
 use crate::request::{GrantRequest, Request};
 use crate::table_spec::TableSpec;
 use crate::uptime::BootInstant;
@@ -49,22 +48,22 @@ pub struct Gate {
     trial: Option<TrialState>,
     /// Whether the network process still has the configuration of a trial that was rolled back.
     rolled_back: bool,
-    /// What an earlier run protects, until something is put up.
+    /// What an earlier run protects, until this one installs its table.
     previous: Option<(TableSpec, Ceiling)>,
-    /// On which ways connections end once the rules on trial are confirmed: those forbid what was open.
+    /// Flows that are blocked once the rules on trial are confirmed: those forbid what was open.
     forbidden_on_trial: BTreeSet<FlowKey>,
-    /// What was open once.
+    /// What has ended by itself.
     expired: ExpiredGrants,
     blocked: BlockedFlows,
     baseline: ConnectionBaseline,
-    /// Ways that were just cut, and whose connections the kernel still knows.
+    /// Flows that were just blocked, and whose connections conntrack still has.
     pending_flush: BTreeSet<FlowKey>,
     terminated: Terminated,
     store: GrantStore,
     unknown: UnknownElements,
 }
 
-/// Openings that memory has already and the kernel has not. No two share a door.
+/// Grants that memory has already and the kernel has not. No two have an element in common.
 #[derive(Default)]
 struct OpenBatch {
     grants: Vec<(usize, ApprovedGrant, Replaced)>,
@@ -72,7 +71,7 @@ struct OpenBatch {
 }
 
 impl Gate {
-    /// A gate that does nothing until it is asked to raise its protection.
+    /// A gate that does nothing until it is asked to install its table.
     pub fn new(rules: TableSpec, ceiling: Ceiling, firewall: Firewall) -> Self {
         Self {
             rules,
@@ -95,8 +94,8 @@ impl Gate {
         }
     }
 
-    /// Serves records in their order, whatever they are, and says of each what came of it. After the
-    /// answers have gone out, [`Gate::flush_conntrack`].
+    /// Serves requests in their order, and says of each what came of it. Call [`Gate::flush_conntrack`]
+    /// after the answers have gone out.
     pub fn handle_batch(&mut self, records: &[&[u8]], now: BootInstant) -> Vec<Outcome> {
         self.expire(now);
         let mut batch = OpenBatch::default();
@@ -106,30 +105,31 @@ impl Gate {
                 Some(Request::Open(grant_request)) if self.installed => {
                     self.push(&mut batch, place, &grant_request, &mut outcome, now);
                 }
-                _ => {
+                request => {
                     self.flush(&mut batch, &mut outcome, now);
-                    outcome.push((place, self.serve(record, now)));
+                    outcome.push((place, self.serve(request, now)));
                 }
             }
         }
         self.flush(&mut batch, &mut outcome, now);
-        // Before anybody is told: who got an answer is known to the next gate.
+        // Before the answers: a grant that was confirmed must be known to the next gate.
         self.save(now);
         outcome.sort_unstable_by_key(|(place, _)| *place);
         outcome.into_iter().map(|(_, one)| one).collect()
     }
 
-    fn serve(&mut self, record: &[u8], now: BootInstant) -> Outcome {
-        match Request::decode(record) {
-            None => Outcome::Refused { deny_reason: DenyReason::NotARequest, label: None },
+    /// What is not a grant to open, or comes too early.
+    fn serve(&mut self, request: Option<Request>, now: BootInstant) -> Outcome {
+        let refused = |deny_reason| Outcome::Refused { deny_reason, label: None };
+        match request {
+            None => refused(DenyReason::NotARequest),
             Some(Request::Activate) => self.install(now),
-            Some(_) if !self.installed => {
-                Outcome::Refused { deny_reason: DenyReason::NotInstalled, label: None }
-            }
-            Some(Request::Open(grant_request)) => self.open(&grant_request, now),
+            // Where the table is installed, `handle_batch` has opened it.
+            Some(Request::Open(_)) => refused(DenyReason::NotInstalled),
+            Some(_) if !self.installed => refused(DenyReason::NotInstalled),
             Some(Request::Close { issuer, serials }) => self.close_certs(issuer, serials, now),
             Some(Request::CloseIssuer(issuer)) => self.close_issuer(issuer, now),
-            // Who asks wants to close what the issuers that it does not know have open.
+            // The network process asks in order to close what issuers that it does not know have open.
             Some(Request::NextIssuer(_)) if self.trial.is_some() || self.rolled_back => {
                 Outcome::OnTrial
             }
@@ -137,6 +137,7 @@ impl Gate {
         }
     }
 
+    /// Checks a request against the limits, and adds what it is granted to the batch.
     fn push(
         &mut self,
         batch: &mut OpenBatch,
@@ -151,20 +152,19 @@ impl Gate {
                 let replaced = self.grants.record(&grant, now);
                 batch.grants.push((place, grant, replaced));
             }
-            // It touches what is open, perhaps by somebody in the crowd.
+            // It concerns grants that are open, perhaps by a request in the same batch.
             Ok(grant) => {
                 self.flush(batch, outcome, now);
                 outcome.push((place, self.apply(grant, now)));
             }
             Err(deny_reason) => {
-                outcome.push((
-                    place,
-                    Outcome::Refused { deny_reason, label: Some(grant_request.label) },
-                ));
+                let label = Some(grant_request.label);
+                outcome.push((place, Outcome::Refused { deny_reason, label }));
             }
         }
     }
 
+    /// Has the kernel add the batch; one grant at a time if it refuses them together.
     fn flush(
         &mut self,
         batch: &mut OpenBatch,
@@ -192,17 +192,7 @@ impl Gate {
         }
     }
 
-    fn open(&mut self, grant_request: &GrantRequest, now: BootInstant) -> Outcome {
-        self.expire(now);
-        let grant = match self.ceiling.check(grant_request, &self.grants, &mut self.bucket, now) {
-            Ok(grant) => grant,
-            Err(deny_reason) => {
-                return Outcome::Refused { deny_reason, label: Some(grant_request.label) };
-            }
-        };
-        self.apply(grant, now)
-    }
-
+    /// Opens one grant by itself.
     fn apply(&mut self, grant: ApprovedGrant, now: BootInstant) -> Outcome {
         match self.try_open(&grant, now) {
             Ok(()) => Outcome::Opened(grant),
@@ -223,14 +213,14 @@ impl Gate {
             self.firewall.change(&change)
         };
         let added = match added {
-            // By hand, or left by a single use that another certificate was granted.
+            // Added by hand, or left by a single use that another certificate was granted.
             Err(error) if error.already_exists() => self.firewall.change(&change),
             other => other,
         };
         match added {
             Err(error) if error.not_found() => {
-                // Somebody flushed the table and its events are not read yet. The table comes back with
-                // what was granted before.
+                // The table was flushed and its events are not read yet. It comes back with what was
+                // granted before.
                 self.grants.undo(grant, replaced);
                 self.install_table(now)?;
                 self.firewall.change(&change)?;

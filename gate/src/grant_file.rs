@@ -20,11 +20,10 @@ use std::os::unix::fs::FileExt;
 
 use event::SavedEvent;
 
-use crate::blocked_flows::BlockedFlows;
-use crate::expired::ExpiredGrants;
 use crate::grants::GrantTable;
 use crate::namespace_lock::NamespaceLock;
 use crate::origin::Origin;
+use crate::remembered::{BlockedFlows, ExpiredGrants};
 use crate::uptime::BootInstant;
 
 const MAGIC: &[u8; 8] = b"sknock-g";

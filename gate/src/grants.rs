@@ -10,7 +10,7 @@ use std::time::Duration;
 use self::index::{GrantEntry, GrantIndex};
 use crate::ceiling::{ApprovedGrant, Ceiling, OpenGrants};
 use crate::cert_id::CertId;
-use crate::grant_key::{GrantElement, GrantKey, GrantSet};
+use crate::grant_key::{GrantElement, GrantKey};
 use crate::label::GrantLabel;
 use crate::share::Party;
 use crate::uptime::BootInstant;
@@ -248,11 +248,6 @@ impl GrantTable {
         page
     }
 
-    /// How many doors `set` holds for somebody.
-    pub fn count(&self, set: GrantSet) -> usize {
-        self.0.iter().filter(|entry| entry.grant_key.set() == set).count()
-    }
-
     /// The longest claim on `grant_key`, of anyone but `except`.
     fn longest(&self, grant_key: &GrantKey, except: Option<&CertId>) -> Option<&GrantEntry> {
         self.longest_of(grant_key, |entry| Some(&entry.label.cert) != except)
@@ -304,17 +299,6 @@ fn merge(elements: &mut Vec<GrantElement>, element: GrantElement) {
             }
         }
         _ => elements.push(element),
-    }
-}
-
-impl GrantEntry {
-    /// As the kernel should have it now.
-    pub(crate) fn element(&self, now: BootInstant) -> GrantElement {
-        GrantElement {
-            grant_key: self.grant_key,
-            remaining: self.until.since(now),
-            label: self.label,
-        }
     }
 }
 

@@ -14,11 +14,9 @@
 //! notices when others undo that; `namespace_lock` keeps a second gate out; `grant_file` tells the next
 //! gate what this one has granted; `trial` has rules that nobody confirms end by themselves.
 
-mod blocked_flows;
 mod ceiling;
 mod cert_id;
 mod error;
-mod expired;
 mod firewall;
 mod gate;
 mod grant_file;
@@ -28,6 +26,7 @@ mod label;
 mod namespace_lock;
 mod origin;
 mod outcome;
+mod remembered;
 mod request;
 mod share;
 mod table_spec;
@@ -35,13 +34,11 @@ mod table_spec;
 mod uptime;
 mod wire;
 
-pub use blocked_flows::BlockedFlows;
 pub use ceiling::deny_reason::DenyReason;
 pub use ceiling::rate::{Pace, TokenBucket};
 pub use ceiling::{ApprovedGrant, Ceiling, MAX_PORTS, OpenGrants};
 pub use cert_id::{CertId, OwnerName};
 pub use error::FirewallError;
-pub use expired::ExpiredGrants;
 pub use firewall::watch::{Changes, Watch};
 pub use firewall::{Change, Firewall};
 pub use gate::Gate;
@@ -56,6 +53,7 @@ pub use label::{GrantLabel, MAX_COMMENT};
 pub use namespace_lock::{NamespaceLock, NamespaceLockError};
 pub use origin::Origin;
 pub use outcome::{Outcome, Response};
+pub use remembered::{BlockedFlows, ExpiredGrants};
 pub use request::{GrantRequest, Request};
 pub use share::{Capacity, Party, ShareExceeded, Shares, SourceNetwork, Tally};
 pub use sknock_netfilter::flow::FlowKey;

@@ -10,15 +10,14 @@ use sknock_netfilter::flow::FlowKey;
 
 use super::Gate;
 use super::external::UnknownElements;
-use crate::blocked_flows::BlockedFlows;
 use crate::ceiling::Ceiling;
 use crate::ceiling::deny_reason::DenyReason;
 use crate::error::FirewallError;
-use crate::expired::ExpiredGrants;
 use crate::grant_file::SavedGrants;
 use crate::grant_key::{GrantElement, GrantKey};
 use crate::grants::GrantTable;
 use crate::outcome::Outcome;
+use crate::remembered::{BlockedFlows, ExpiredGrants};
 use crate::table_spec::TableSpec;
 use crate::table_spec::block::OnRevoke;
 use crate::uptime::BootInstant;

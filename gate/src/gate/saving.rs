@@ -6,12 +6,12 @@ use std::time::Duration;
 use sknock_netfilter::flow::FlowKey;
 
 use super::Gate;
-use crate::blocked_flows::BlockedFlows;
 use crate::ceiling::ApprovedGrant;
 use crate::grant_file::GrantFile;
 use crate::grant_file::SavedGrants;
 use crate::grant_file::event::SavedEvent;
 use crate::grants;
+use crate::remembered::BlockedFlows;
 use crate::uptime::BootInstant;
 
 /// After a failure to write, so long until the next attempt.

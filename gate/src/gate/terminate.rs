@@ -7,7 +7,6 @@ use std::fmt;
 use sknock_netfilter::flow::FlowKey;
 
 use super::Gate;
-use crate::blocked_flows::BlockedFlows;
 use crate::ceiling::ApprovedGrant;
 use crate::cert_id::CertId;
 use crate::error::FirewallError;
@@ -16,6 +15,7 @@ use crate::grant_file::event::SavedEvent;
 use crate::grant_key::{GrantElement, GrantKey};
 use crate::grants::GrantTable;
 use crate::label::GrantLabel;
+use crate::remembered::BlockedFlows;
 use crate::table_spec::TableSpec;
 use crate::table_spec::block::OnRevoke;
 use crate::uptime::BootInstant;

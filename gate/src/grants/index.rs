@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use crate::cert_id::CertId;
-use crate::grant_key::GrantKey;
+use crate::grant_key::{GrantElement, GrantKey};
 use crate::label::GrantLabel;
 use crate::share::{Party, SourceNetwork, Tally};
 use crate::uptime::BootInstant;
@@ -17,6 +17,17 @@ pub(crate) struct GrantEntry {
     pub(crate) grant_key: GrantKey,
     pub(crate) until: BootInstant,
     pub(crate) label: GrantLabel,
+}
+
+impl GrantEntry {
+    /// As the kernel should have it now.
+    pub(crate) fn element(&self, now: BootInstant) -> GrantElement {
+        GrantElement {
+            grant_key: self.grant_key,
+            remaining: self.until.since(now),
+            label: self.label,
+        }
+    }
 }
 
 /// Where a claim is kept.
