@@ -1,4 +1,4 @@
-//! The most the gate will ever do, whoever asks.
+//! Request limits: the most that the gate grants, whatever the network process asks for.
 
 pub(crate) mod deny_reason;
 pub(crate) mod rate;
@@ -41,19 +41,19 @@ pub trait OpenGrants {
 pub struct Ceiling {
     /// The services that may be opened at all.
     pub services: Vec<PortRange>,
-    /// The longest that one may stay open; longer wishes are clipped to it.
+    /// The longest that a grant lasts; longer requests are clipped to it.
     pub longest: Duration,
-    /// The most doors that may be open at a time, each counted once for every certificate it is
+    /// The most grants that may be open at a time, each counted once for every certificate it is
     /// open for.
     pub live: usize,
-    /// How many wishes per second in the long run; ten times as many at once.
+    /// How many requests per second in the long run; ten times as many at once.
     pub per_second: u32,
     /// How much of both one certificate and one network may have. Fairness only: the network process
     /// names certificate and address.
     pub shares: Shares,
 }
 
-/// The most doors of one opening: two addresses.
+/// The most elements of one grant: two addresses.
 const MAX_GRANTS: usize = 2 * MAX_PORTS;
 
 impl Ceiling {
@@ -86,13 +86,13 @@ impl Ceiling {
         Ok(grant)
     }
 
-    /// How many doors one certificate may have open.
+    /// How many grants one certificate may have open.
     pub(crate) fn live_of_one(&self) -> usize {
         let (size, used, shares) = (self.live, 0, self.shares);
         Capacity { size, used, least: MAX_GRANTS, shares }.of_certificate()
     }
 
-    /// Whether there is room for the doors that `grant` adds.
+    /// Whether there is room for what `grant` adds.
     fn places(
         &self,
         grant: &ApprovedGrant,
@@ -109,7 +109,7 @@ impl Ceiling {
         each.try_for_each(|(network, more)| room.fits_network(live.held(network), more))
     }
 
-    /// Whether a door may be open under this ceiling, however it came to be.
+    /// Whether this port may be granted under this ceiling.
     pub(crate) fn permits(&self, transport: Transport, port: u16) -> bool {
         self.services.iter().any(|service| service.contains(transport, port))
     }
@@ -144,7 +144,8 @@ impl Ceiling {
     }
 }
 
-/// One address, or one of each family, that may get a grant.
+/// The same as of a knock that was verified (`sknock-protocol`, `verifier/address.rs`), which this crate cannot ask. A
+/// loopback address passes, as a host may knock at itself; it gets no element.
 fn addresses_are_possible(addresses: &[IpAddr]) -> Result<(), DenyReason> {
     let families_differ = match addresses {
         [_] => true,
@@ -181,12 +182,12 @@ pub struct ApprovedGrant {
 }
 
 impl ApprovedGrant {
-    /// Whom to let in: one address of a family at most.
+    /// The sources: one address of a family at most.
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses
     }
 
-    /// To what, as it was wished.
+    /// The services, as requested.
     pub fn services(&self) -> &[PortRange] {
         &self.services
     }
@@ -196,7 +197,7 @@ impl ApprovedGrant {
         self.seconds
     }
 
-    /// Whether that is less than was wished.
+    /// Whether that is less than was requested.
     pub fn clipped(&self) -> bool {
         self.clipped
     }
@@ -211,7 +212,7 @@ impl ApprovedGrant {
         &self.label
     }
 
-    /// Every door of it, none twice; at most [`MAX_PORTS`] for each address, and none for a loopback address:
+    /// Every key of it, none twice; at most [`MAX_PORTS`] for each address, and none for a loopback address:
     /// `lo` is never filtered, and a forged one on another interface gets nothing.
     pub fn grant_keys(&self) -> impl Iterator<Item = GrantKey> {
         self.addresses.iter().filter(|address| !address.is_loopback()).flat_map(move |&address| {

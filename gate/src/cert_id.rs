@@ -1,4 +1,4 @@
-//! Who holds a grant, as far as the gate needs to know: enough to log it and to close it again.
+//! The certificate of a grant, as far as the gate needs to know it: to log the grant and to close it.
 
 use std::fmt;
 
@@ -22,10 +22,10 @@ impl CertId {
     /// How many bytes of the issuer's hash there are.
     pub const ISSUER: usize = 12;
 
-    /// Nobody: of an element that does not say whose it is. Sorts before every other holder.
+    /// Of an element that does not say whose it is. Sorts before every other certificate.
     pub const UNKNOWN: Self = Self { issuer: [0; Self::ISSUER], serial: Serial::ZERO };
 
-    /// The serial number in hexadecimal digits; empty for nobody.
+    /// The serial number in hexadecimal digits; empty for [`CertId::UNKNOWN`].
     pub fn serial_text(&self) -> String {
         if *self == Self::UNKNOWN { String::new() } else { self.serial.to_string() }
     }
@@ -47,7 +47,7 @@ impl fmt::Display for CertId {
     }
 }
 
-/// What a certificate calls its owner, 0..=64 bytes. Chosen by whoever got the certificate: for people
+/// What a certificate calls its owner, 0..=64 bytes. Chosen by the owner of the certificate: for people
 /// to read, never to decide anything. Printing it shows only what [`OwnerName::clean`] lets through.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct OwnerName {

@@ -39,9 +39,14 @@ impl FirewallError {
         self.errno() == Some(Errno::EEXIST)
     }
 
-    /// Whether every attempt to list something was overtaken by somebody's changes.
+    /// Whether others changed the table during every attempt to list it.
     pub(crate) fn inconsistent_dump(&self) -> bool {
         self.errno() == Some(Errno::EAGAIN)
+    }
+
+    /// No error if the table is gone: when it is loaded again, it has what memory has.
+    pub(crate) fn unless_gone(result: Result<(), Self>) -> Result<(), Self> {
+        result.or_else(|error| if error.not_found() { Ok(()) } else { Err(error) })
     }
 
     /// Whether the table, or a set in it, does not exist.

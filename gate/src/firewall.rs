@@ -11,8 +11,8 @@ use sknock_netfilter::conntrack::insert::track_existing;
 use sknock_netfilter::flow::FlowKey;
 use sknock_netfilter::host::TcpSockets;
 use sknock_netfilter::nft;
+use sknock_netfilter::nft::Transaction;
 use sknock_netfilter::nft::set::Element;
-use sknock_netfilter::nft::transaction::Transaction;
 use sknock_netfilter::socket::Netlink;
 
 use self::watch::Watch;
@@ -177,7 +177,7 @@ impl Firewall {
     }
 
     /// What is open, by this or an earlier run. Nothing if the table does not exist. An element
-    /// without a timeout or without our comment was added by somebody else: it has "for ever"
+    /// without a timeout or without our comment was added by another program: it has "for ever"
     /// left, and no certificate holds it.
     pub fn dump(&mut self) -> Result<Vec<GrantElement>, FirewallError> {
         self.dump_sets(GrantSet::ALL.into_iter())

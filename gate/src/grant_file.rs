@@ -1,14 +1,13 @@
-//! What is granted, in files beside the claim, for the gate that begins after this one: the kernel's
-//! elements name one holder each, and may come from a saved ruleset.
+//! Grants in files beside the namespace lock, for the gate that begins after this one: the kernel's elements
+//! name one certificate each, and may come from a saved ruleset.
 //!
 //! ```text
-//! two files, of which the one with the higher number counts:
+//! two files, of which the one with the higher number is valid:
 //!   "sknock-g" | u64 number | [32] boot and network namespace | entries: first all that there was, then each change
 //! ```
-//! The file that does not count is written whole, its header last, and then it is the one that counts. So
-//! no moment is without a whole one. Entries that are cut short at its end are left out: what they
-//! would have said was never answered. It outlives a process, not the machine: nothing is synced, and
-//! the folder is in memory.
+//! The other file is written whole, its header last, which makes it the valid one: there is a whole file at
+//! every moment. An incomplete entry at the end is left out: its request was never answered. The files
+//! outlive a process, not the machine: nothing is synced, and the folder is in memory.
 
 pub(crate) mod event;
 #[cfg(test)]
@@ -29,14 +28,14 @@ use crate::uptime::BootInstant;
 const MAGIC: &[u8; 8] = b"sknock-g";
 /// The magic, the number, the origin.
 const HEADER: usize = MAGIC.len() + size_of::<u64>() + Origin::LEN;
-/// Above twice its first size and this, in bytes, the file is written anew.
+/// Above twice its first size and this, in bytes, the file is written whole again.
 const SLACK: u64 = 1 << 20;
 
 /// The files, and what was not written yet.
 #[derive(Debug)]
 pub struct GrantFile {
     files: [File; 2],
-    /// Which of them counts.
+    /// Which of them is valid.
     current: usize,
     number: u64,
     origin: Origin,
@@ -44,12 +43,12 @@ pub struct GrantFile {
     length: u64,
     whole: u64,
     pending: Vec<u8>,
-    /// A change could not be written: what is in the file is not what is so.
+    /// A change could not be written: the file is out of date.
     stale: bool,
 }
 
 impl GrantFile {
-    /// Opens the files beside `event`; what the last gate in this boot and namespace has left, if any has.
+    /// Opens the files beside the lock; what the last gate in this boot and namespace has left, if any has.
     pub fn open(entry: &NamespaceLock, origin: Origin) -> io::Result<(Self, Option<SavedGrants>)> {
         let files = [entry.open_sibling("grants.0")?, entry.open_sibling("grants.1")?];
         Self::of(files, origin)
@@ -69,7 +68,7 @@ impl GrantFile {
         let (number, current, entries) = newest.unwrap_or_default();
         let saved = (!entries.is_empty()).then(|| load(&entries[HEADER..]));
         let pending = Vec::new();
-        // Until it is written whole nothing is appended: its end may be an entry that was cut short.
+        // Until it is written whole nothing is appended: its end may be an incomplete entry.
         let stale = true;
         Ok((Self { files, current, number, origin, length: 0, whole: 0, pending, stale }, saved))
     }
@@ -98,7 +97,7 @@ impl GrantFile {
         written
     }
 
-    /// Whether it is time to write it whole: it has grown, or is not true.
+    /// Whether it must be written whole: it has grown, or is out of date.
     pub(crate) fn needs_compaction(&self) -> bool {
         self.stale || self.length > self.whole.saturating_mul(2).saturating_add(SLACK)
     }
@@ -116,7 +115,7 @@ impl GrantFile {
         let number = self.number + 1;
         let header = [&MAGIC[..], &number.to_be_bytes(), &self.origin.encode()].concat();
         file.write_all_at(&header, 0)?;
-        // It does not count any more, and needs no memory.
+        // It is not valid any more, and needs no memory.
         let emptied = self.files[self.current].set_len(0);
         (self.current, self.number, self.stale) = (next, number, false);
         self.length = u64::try_from(bytes.len()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One door: one address, one port. And the four kernel sets that doors live in.
+//! What a grant opens: one port to one address. And the four kernel sets that hold grants.
 
 use std::ffi::CStr;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use crate::label::GrantLabel;
 /// One address may reach one port.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct GrantKey {
-    /// Who may.
+    /// The source.
     pub address: IpAddr,
     /// TCP or UDP.
     pub transport: Transport,
@@ -24,18 +24,18 @@ pub struct GrantKey {
     pub single_use: bool,
 }
 
-/// A door as the kernel is to hold it.
+/// A grant as an element of a kernel set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct GrantElement {
     /// Which.
     pub grant_key: GrantKey,
     /// For how long from now.
     pub remaining: Duration,
-    /// What stands on it.
+    /// The knock and the certificate.
     pub label: GrantLabel,
 }
 
-/// A set of doors in the kernel's table. The key is address . protocol . port.
+/// A set of grants in the kernel's table. The key is address . protocol . port.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum GrantSet {
     /// IPv4, until it expires.
@@ -72,7 +72,7 @@ impl GrantSet {
         matches!(self, Self::Grant6 | Self::Single6)
     }
 
-    /// Whether a connection uses its doors up.
+    /// Whether a connection uses up its grants.
     pub fn is_single_use(self) -> bool {
         matches!(self, Self::Single4 | Self::Single6)
     }
@@ -95,7 +95,7 @@ impl GrantElement {
     }
 
     /// The elements of `set` that the kernel has listed. One without a timeout has "for ever" left, one
-    /// without a comment of ours was added by somebody else.
+    /// without a comment of ours was added by another program.
     pub(crate) fn read_all(set: GrantSet, listed: Vec<Element>) -> impl Iterator<Item = Self> {
         listed.into_iter().filter_map(move |raw| {
             Some(Self {
@@ -125,7 +125,7 @@ impl GrantKey {
         }
     }
 
-    /// Where it leads from and to, whatever it is for.
+    /// Its flow.
     pub fn flow(&self) -> FlowKey {
         FlowKey { address: self.address, transport: self.transport, port: self.port }
     }
@@ -135,7 +135,7 @@ impl GrantKey {
         self.flow().key()
     }
 
-    /// The door with this key in `set`, if it is a key that we would write.
+    /// The grant with this key in `set`, if [`GrantKey::key`] could have made it.
     pub(crate) fn from_key(set: GrantSet, key: &[u8]) -> Option<Self> {
         let FlowKey { address, transport, port } = FlowKey::from_key(set.is_v6(), key)?;
         Some(Self { address, transport, port, single_use: set.is_single_use() })

@@ -1,5 +1,5 @@
-//! What is open, in memory: enough to put it back when somebody flushed it, never to shorten what is
-//! longer, and to close what a certificate holds. No system call; time is a parameter.
+//! Grants in memory: to load them again after a flush, never to shorten a longer one, and to close those of a
+//! certificate. No system call; time is a parameter.
 
 pub(crate) mod index;
 
@@ -16,9 +16,9 @@ use crate::share::Party;
 use crate::uptime::BootInstant;
 use sknock_netfilter::flow::FlowKey;
 
-/// Open doors, each with everyone who holds it. Two certificates behind one address hold the same
-/// door: the kernel has one element, open as long as the longer of them, and revoking one leaves the
-/// other what it was granted.
+/// Grants that are open, of all certificates. Two certificates behind one address may have grants with the
+/// same key: the kernel has one element, which lasts as long as the longer of them, and revoking one
+/// leaves the other what it was granted.
 #[derive(Clone, Debug, Default)]
 pub struct GrantTable(GrantIndex);
 
@@ -27,7 +27,7 @@ pub struct GrantTable(GrantIndex);
 pub struct Replaced(Vec<GrantEntry>);
 
 impl GrantTable {
-    /// How many doors are open, each counted once for every holder. After [`GrantTable::expire`] exact.
+    /// How many grants are open, counted once for every certificate. Exact after [`GrantTable::expire`].
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -37,33 +37,33 @@ impl GrantTable {
         self.len() == 0
     }
 
-    /// Forgets what has ended, and says what that was; the kernel has closed it by itself.
+    /// Removes and returns what has ended; the kernel has removed its elements by itself.
     pub fn expire(&mut self, now: BootInstant) -> Vec<(GrantLabel, GrantKey)> {
         let ended = std::iter::from_fn(|| self.0.take_ended(now));
         ended.map(|entry| (entry.label, entry.grant_key)).collect()
     }
 
-    /// All claims, those on one door one after the other.
+    /// All grants, in the order of keys.
     pub(crate) fn index(&self) -> impl Iterator<Item = &GrantEntry> {
         self.0.iter()
     }
 
-    /// Whether anybody holds this door.
+    /// Whether any certificate has this grant.
     pub(crate) fn has(&self, grant_key: &GrantKey) -> bool {
         self.0.on(grant_key).next().is_some()
     }
 
-    /// This door as the kernel should have it now.
+    /// This grant as the kernel should have it now.
     pub(crate) fn element(&self, grant_key: &GrantKey, now: BootInstant) -> Option<GrantElement> {
         self.longest(grant_key, None).map(|entry| entry.element(now))
     }
 
-    /// Whether anybody but `except` may use this way, once or more often.
+    /// Whether any certificate but `except` has a grant on this flow, for single use or not.
     pub fn is_held(&self, flow: &FlowKey, except: Option<&CertId>) -> bool {
         GrantKey::both_of(flow).iter().any(|grant_key| self.longest(grant_key, except).is_some())
     }
 
-    /// The doors that are open and that `ceiling` forbids.
+    /// The grants that are open and that `ceiling` forbids.
     pub(crate) fn disallowed(&self, ceiling: &Ceiling) -> Vec<GrantKey> {
         let grant_keys = self.0.iter().map(|entry| entry.grant_key);
         grant_keys
@@ -71,7 +71,7 @@ impl GrantTable {
             .collect()
     }
 
-    /// The elements that this opening needs in the kernel. None is shorter than what is open there.
+    /// The elements that this grant needs in the kernel. None is shorter than what is open there.
     pub fn elements_for(&self, grant: &ApprovedGrant, now: BootInstant) -> Vec<GrantElement> {
         let longer = |wanted: GrantEntry| match self.longest(&wanted.grant_key, None) {
             Some(open) if open.until > wanted.until => open.element(now),
@@ -80,7 +80,7 @@ impl GrantTable {
         entries(grant, now).map(longer).collect()
     }
 
-    /// Whether none of this opening's doors is open for anyone.
+    /// Whether no certificate has any part of this grant open.
     pub fn is_new(&self, grant: &ApprovedGrant) -> bool {
         grant.grant_keys().all(|grant_key| self.0.on(&grant_key).next().is_none())
     }
@@ -104,8 +104,8 @@ impl GrantTable {
         replaced.0.into_iter().for_each(|entry| self.keep(entry));
     }
 
-    /// What closing everything of `cert` means for the kernel: doors to remove, and doors that
-    /// somebody else holds as well, with what those have left.
+    /// What closing everything of `cert` means for the kernel: elements that another certificate has as
+    /// well, with what that one has left, and elements to remove.
     pub fn plan_close(
         &self,
         cert: &CertId,
@@ -126,17 +126,17 @@ impl GrantTable {
         self.0.of(cert).map(|entry| entry.grant_key)
     }
 
-    /// Somebody who has a door open with a certificate by this issuer.
+    /// Some certificate by this issuer that has a grant open.
     pub(crate) fn any_cert_of_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<CertId> {
         self.0.any_cert_of_issuer(issuer)
     }
 
-    /// The next issuer, in the order of their bytes, of anybody who has a door open.
+    /// The next issuer, in the order of their bytes, of any certificate that has a grant open.
     pub(crate) fn next_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<[u8; CertId::ISSUER]> {
         self.0.next_issuer(issuer)
     }
 
-    /// Forgets everything of `cert`; how many doors that were.
+    /// Removes all grants of `cert`; how many those were.
     pub fn remove_cert(&mut self, cert: &CertId) -> usize {
         let grant_keys: Vec<GrantKey> = self.keys_of(cert).collect();
         for grant_key in &grant_keys {
@@ -145,7 +145,7 @@ impl GrantTable {
         grant_keys.len()
     }
 
-    /// Forgets all claims on `grant_key`; whose they were.
+    /// Removes all grants with this key; whose they were.
     pub fn remove_key(&mut self, grant_key: &GrantKey) -> Vec<GrantLabel> {
         let labels: Vec<GrantLabel> = self.0.on(grant_key).map(|entry| entry.label).collect();
         for label in &labels {
@@ -154,7 +154,7 @@ impl GrantTable {
         labels
     }
 
-    /// Forgets what `cert` has on this way, once or more often; what that was.
+    /// Removes and returns what `cert` has on this flow, for single use or not.
     pub(crate) fn remove_on_key(&mut self, flow: &FlowKey, cert: &CertId) -> Vec<GrantEntry> {
         GrantKey::both_of(flow)
             .into_iter()
@@ -167,9 +167,9 @@ impl GrantTable {
         self.0.of(cert).next().is_some()
     }
 
-    /// Takes over those claims of an earlier run whose doors the kernel still has `open`: not what the
-    /// ceiling forbids today, nothing longer than its longest, the longest first if they are too many.
-    /// Those that were not taken over.
+    /// Takes over those grants of an earlier run whose elements the kernel still has `open`: not what the
+    /// ceiling forbids now, nothing longer than its longest, the longest first if they are too many.
+    /// Returns those that were not taken over.
     pub fn restore(
         &mut self,
         known: &Self,
@@ -191,9 +191,8 @@ impl GrantTable {
         left.into_iter().map(|entry| (entry.label, entry.grant_key)).collect()
     }
 
-    /// Forgets what `ceiling` forbids, and single-use doors that are not among those `seen` in the
-    /// kernel: they may have been used. What that was. Nothing else is open for longer than the ceiling's
-    /// longest from `now` on.
+    /// Removes and returns what `ceiling` forbids, and grants for single use that are not among those `seen`
+    /// in the kernel: they may have been used. What stays lasts no longer than the ceiling's longest.
     pub fn retain_allowed(
         &mut self,
         seen: &[GrantElement],
@@ -220,7 +219,7 @@ impl GrantTable {
         gone
     }
 
-    /// All that the kernel should have now, each door once.
+    /// All elements that the kernel should have now, each key once.
     pub fn elements(&self, now: BootInstant) -> Vec<GrantElement> {
         let mut elements: Vec<GrantElement> = Vec::with_capacity(self.len());
         for entry in self.0.iter().filter(|entry| entry.until > now) {
@@ -229,7 +228,7 @@ impl GrantTable {
         elements
     }
 
-    /// At most `count` of these, those behind the door `after`, or the first. Costs what `count` costs,
+    /// At most `count` of these, those behind the key `after`, or the first. Costs what `count` costs,
     /// however many are open.
     pub fn page(
         &self,
@@ -248,12 +247,12 @@ impl GrantTable {
         page
     }
 
-    /// The longest claim on `grant_key`, of anyone but `except`.
+    /// The longest grant with this key, of any certificate but `except`.
     fn longest(&self, grant_key: &GrantKey, except: Option<&CertId>) -> Option<&GrantEntry> {
         self.longest_of(grant_key, |entry| Some(&entry.label.cert) != except)
     }
 
-    /// The longest of those claims on `grant_key` that `counts` is true of.
+    /// The longest of those grants with this key that `counts` is true of.
     pub(crate) fn longest_of(
         &self,
         grant_key: &GrantKey,
@@ -262,7 +261,7 @@ impl GrantTable {
         self.0.on(grant_key).filter(counts).max_by_key(|entry| entry.until)
     }
 
-    /// Remembers a claim, unless its holder has a longer one on the same door.
+    /// Adds a grant, unless its certificate has a longer one with the same key.
     pub(crate) fn keep(&mut self, entry: GrantEntry) {
         let cert = entry.label.cert;
         let open = self.0.find(&entry.grant_key, &cert);
@@ -290,7 +289,7 @@ impl OpenGrants for GrantTable {
     }
 }
 
-/// Adds a door to those before it in order. Of the same door the longest counts.
+/// Adds an element to those before it in order. Of those with the same key the longest stays.
 fn merge(elements: &mut Vec<GrantElement>, element: GrantElement) {
     match elements.last_mut() {
         Some(last) if last.grant_key == element.grant_key => {
@@ -302,7 +301,7 @@ fn merge(elements: &mut Vec<GrantElement>, element: GrantElement) {
     }
 }
 
-/// What an opening is, claim by claim.
+/// What a grant consists of, key by key.
 pub(crate) fn entries(grant: &ApprovedGrant, now: BootInstant) -> impl Iterator<Item = GrantEntry> {
     let until = now.after(Duration::from_secs(grant.seconds().into()));
     grant.grant_keys().map(move |grant_key| GrantEntry { grant_key, until, label: *grant.label() })

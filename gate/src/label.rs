@@ -8,7 +8,7 @@ use crate::cert_id::{CertId, OwnerName};
 /// The longest comment, in bytes: nft's `NFTNL_UDATA_COMMENT_MAXLEN` (128) less its terminator.
 pub const MAX_COMMENT: usize = 127;
 
-/// What stands on a grant.
+/// Which knock and which certificate a grant belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct GrantLabel {
     /// The beginning of the knock's id, which the audit log shows as well.
@@ -20,11 +20,11 @@ pub struct GrantLabel {
 }
 
 impl GrantLabel {
-    /// `k=<16 hex> i=<24 hex> s=<serial hex> n=<name, cut and cleaned>`, at most [`MAX_COMMENT`] bytes.
+    /// `k=<16 hex> i=<24 hex> s=<serial hex> n=<name, shortened and cleaned>`, at most [`MAX_COMMENT`] bytes.
     pub fn comment(&self) -> String {
         let (knock, issuer) = (hex(&self.knock), hex(&self.cert.issuer));
         let mut comment = format!("k={knock} i={issuer} s={} n=", self.cert.serial);
-        // A clean name is ASCII, so it may be cut anywhere.
+        // A clean name is ASCII, so it may end anywhere.
         let room = MAX_COMMENT.saturating_sub(comment.len());
         comment.extend(self.name.clean().chars().take(room));
         comment
@@ -45,12 +45,12 @@ impl GrantLabel {
         (label.comment() == comment).then_some(label)
     }
 
-    /// On an element that somebody else put into our sets.
+    /// Of an element that another program added to our sets.
     pub(crate) fn unlabelled() -> Self {
         Self { knock: [0; 8], cert: CertId::UNKNOWN, name: OwnerName::truncated("by-hand") }
     }
 
-    /// Whether an element with this was put there by somebody else: its comment is none of ours.
+    /// Whether an element with this was added by another program: its comment is none of ours.
     pub fn is_unlabelled(&self) -> bool {
         *self == Self::unlabelled()
     }

@@ -1,18 +1,18 @@
 //! The privileged half: opens the firewall to one address for a while.
 //!
 //! ```text
-//! 256 bytes ──▶ Request ──Ceiling::check──▶ Opening ──Live──▶ elements ──Firewall──▶ kernel
-//!  the child     decoded       bounded       merged with what is open     ends them by itself
+//! 256 bytes ──▶ Request ──Ceiling::check──▶ ApprovedGrant ──GrantTable──▶ elements ──Firewall──▶ kernel
+//!  the child     decoded       bounded        merged with what is open       ends them by itself
 //! ```
 //!
-//! The gate knows neither certificates nor the configuration file. It does not believe the network
-//! process either: whatever arrives is held to the [`Ceiling`], so a captured network process can
+//! The gate knows neither certificates nor the configuration file. It does not trust the network
+//! process either: every request is held to the [`Ceiling`], so a compromised network process can
 //! open permitted ports for a bounded time at a bounded rate, and nothing else.
 //!
 //! Start reading at [`Gate`]. `table_spec` says what the table looks like and `grants` what is open, both
 //! without a system call; `firewall` makes the kernel agree, by way of `sknock_netfilter`, and its `watch`
 //! notices when others undo that; `namespace_lock` keeps a second gate out; `grant_file` tells the next
-//! gate what this one has granted; `trial` has rules that nobody confirms end by themselves.
+//! gate what this one has granted; [`TrialState`] has rules end by themselves that no administrator confirms.
 
 mod ceiling;
 mod cert_id;

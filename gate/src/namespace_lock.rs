@@ -1,5 +1,5 @@
-//! One gate for each network namespace: a second one would replace the first one's table. And where
-//! it is found by those who want something of it.
+//! One gate for each network namespace: a second one would replace the first one's table. Other commands find
+//! the running server by the lock, and by the files beside it.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
@@ -24,10 +24,10 @@ pub struct NamespaceLock {
 }
 
 impl NamespaceLock {
-    /// Where the locks are, unless told otherwise.
+    /// Where the locks are by default.
     pub const DIRECTORY: &'static str = "/run/sknock";
 
-    /// Claims the calling thread's network namespace by a lock in `directory`, which is made if it is
+    /// Locks the calling thread's network namespace by a file in `directory`, which is made if it is
     /// not there (mode 0755) and must be root's or ours, and nobody else's to write. Root also takes
     /// one of another user: a unit's own user has it, and root must be able to undo what the unit did.
     pub fn acquire(directory: &Path) -> Result<Self, NamespaceLockError> {
@@ -46,8 +46,8 @@ impl NamespaceLock {
         }
     }
 
-    /// The process that has claimed the calling thread's network namespace by a lock in `directory`,
-    /// if one has. Only asks: to try the lock could make somebody else's claim fail.
+    /// The process that has locked the calling thread's network namespace by a file in `directory`,
+    /// if one has. It does not try the lock, which could make another process fail to get it.
     pub fn owner_pid(directory: &Path) -> Result<Option<u32>, NamespaceLockError> {
         let path = lock(directory)?;
         let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path) {
@@ -58,28 +58,28 @@ impl NamespaceLock {
         let inode = file.metadata().map_err(failed(&path))?.ino();
         let held = Path::new("/proc/locks");
         let held = fs::read_to_string(held).map_err(failed(held))?;
-        // Two witnesses: who signed the file, and who has it locked.
+        // Both must agree: the number in the file, and the kernel's list of locks.
         Ok(read_pid(file).filter(|&pid| held.lines().any(|line| holds(line, pid, inode))))
     }
 
-    /// Which boot and network namespace files beside this claim belong to.
+    /// Which boot and network namespace files beside this lock belong to.
     pub fn origin(&self) -> io::Result<Origin> {
         Origin::here(self.path.parent().unwrap_or(Path::new("/")))
     }
 
-    /// The path of a file that goes with the claim on the calling thread's network namespace, whoever
-    /// has it.
+    /// The path of a file that goes with the lock of the calling thread's network namespace, whichever
+    /// process has it.
     pub fn path(directory: &Path, extension: &str) -> Result<PathBuf, NamespaceLockError> {
         Ok(lock(directory)?.with_extension(extension))
     }
 
-    /// Opens a file that goes with the claim, for reading and writing, and makes it if it is not there.
-    /// Like the lock it belongs to whoever has the folder.
+    /// Opens a file that goes with the lock, for reading and writing, and makes it if it is not there.
+    /// Like the lock it belongs to the owner of the folder.
     pub fn open_sibling(&self, extension: &str) -> io::Result<File> {
         open(&self.sibling(extension), &self.dir_owner)
     }
 
-    /// A path for a file that goes with the claim, in the same folder.
+    /// A path for a file that goes with the lock, in the same folder.
     pub fn sibling(&self, extension: &str) -> PathBuf {
         self.path.with_extension(extension)
     }
@@ -130,7 +130,7 @@ fn prepare(directory: &Path) -> Result<Metadata, NamespaceLockError> {
     }
 }
 
-/// Leaves the lock to whoever has the directory, who else could not take it the next time.
+/// Gives the lock to the owner of the directory, who could not take it the next time otherwise.
 ///
 /// That user may have put anything there for root to write to, like a second name of a file that is
 /// not theirs: only a file of its own will do.
@@ -145,7 +145,7 @@ fn chown_to_dir_owner(file: File, dir_owner: &Metadata) -> io::Result<File> {
     Ok(file)
 }
 
-/// Writes down who has the lock, for the message that the next one gets.
+/// Writes the number of this process, for the message that the next one gets.
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
@@ -158,10 +158,10 @@ fn read_pid(file: File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
-/// The network namespace could not be claimed.
+/// The network namespace could not be locked.
 #[derive(Debug)]
 pub enum NamespaceLockError {
-    /// Somebody else has it.
+    /// Another process has it.
     Taken {
         /// The process that says it has.
         owner: Option<u32>,

@@ -16,17 +16,17 @@ use crate::wire::{WireReader, Writer};
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub enum Outcome {
-    /// The protection is up.
+    /// The table is installed.
     Activated {
-        /// So many doors are open in it.
+        /// How many grants are open in it.
         open: usize,
         /// So many were open before and are not any more: today's ceiling forbids them, or they were
         /// for single use and cannot be known to be unused.
         dropped: usize,
     },
-    /// Somebody was let in.
+    /// The grant is open.
     Opened(ApprovedGrant),
-    /// Grants of certificates are closed: of these so many doors. Who had none is left out.
+    /// Grants of certificates are closed; how many of each. Certificates without a grant are left out.
     Closed(Vec<(CertId, usize)>),
     /// The grants of certificates by one issuer are closed, of so many at once as bear it.
     ClosedIssuer {
@@ -37,7 +37,7 @@ pub enum Outcome {
         /// So many doors.
         count: usize,
     },
-    /// The next issuer of anybody who was granted something; nothing after the last.
+    /// The next issuer of any certificate that was granted something; nothing after the last.
     Issuer(Option<[u8; CertId::ISSUER]>),
     /// Not while rules are on trial.
     OnTrial,
@@ -45,7 +45,7 @@ pub enum Outcome {
     Refused {
         /// How.
         deny_reason: DenyReason,
-        /// Whose wish it was, if it was one.
+        /// Whose request it was, if it was one.
         label: Option<GrantLabel>,
     },
     /// The kernel's set is full.
@@ -55,7 +55,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What to tell whoever asked.
+    /// The answer to the network process.
     pub fn response(&self) -> Response {
         match self {
             Self::Activated { .. } => Response::Activated,
@@ -121,18 +121,18 @@ impl fmt::Display for Outcome {
 /// The answer to a [`Request`](crate::Request).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Response {
-    /// The protection is up.
+    /// The table is installed.
     Activated,
-    /// The kernel lets the client in.
+    /// The kernel has the grant.
     Opened {
-        /// For so long.
+        /// For how long.
         seconds: u32,
-        /// Whether that is less than was wished.
+        /// Whether that is less than was requested.
         clipped: bool,
     },
     /// The grants of these certificates, or of some by this issuer, are closed.
     Closed {
-        /// To [`Request::Close`](crate::Request::Close): the number of doors that were open. To
+        /// To [`Request::Close`](crate::Request::Close): the number of grants that were open. To
         /// [`Request::CloseIssuer`](crate::Request::CloseIssuer): the number of certificates that had some; 0: that
         /// was all.
         count: u32,
@@ -153,9 +153,9 @@ impl Response {
     /// Every answer is this long.
     ///
     /// ```text
-    /// u8 kind: 1 raised | 2 opened | 3 closed | 4 refused | 5 no capacity | 6 failed | 7 issuer | 8 on trial
-    /// u8 clipped (0, 1), or the excess, or whether there is an issuer (0, 1)
-    /// u32 seconds, or the count of doors or certificates, or [12] issuer | zeros
+    /// u8 kind: 1 activated | 2 opened | 3 closed | 4 refused | 5 no capacity | 6 failed | 7 issuer | 8 on trial
+    /// u8 clipped (0, 1), or the reason, or whether there is an issuer (0, 1)
+    /// u32 seconds, or the count of grants or certificates, or [12] issuer | zeros
     /// ```
     pub const LEN: usize = 16;
 

@@ -8,16 +8,16 @@ use crate::label::GrantLabel;
 use crate::wire::{WireReader, Writer};
 use sknock_types::{PortRange, Serial, Transport};
 
-/// A request from the network process. Unchecked, trusted by nobody.
+/// A request from the network process. Unchecked and not trusted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Request {
-    /// The network process is ready for knocks: put the protection up.
+    /// The network process is ready for knocks: install the table.
     Activate,
-    /// Let somebody in.
+    /// Open a grant.
     Open(GrantRequest),
     /// Close everything that these certificates were granted: they are revoked.
     Close {
-        /// Who issued them, as in [`CertId`].
+        /// Their issuer, as in [`CertId`].
         issuer: [u8; CertId::ISSUER],
         /// Which they are: 1..=[`Request::SERIALS`].
         serials: Vec<Serial>,
@@ -30,7 +30,7 @@ pub enum Request {
     NextIssuer([u8; CertId::ISSUER]),
 }
 
-/// Whom to let in, to what, for how long, and who that is.
+/// Addresses, services, duration, and whose they are.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GrantRequest {
     /// From where: 1 or 2 addresses, the second of the other family.
@@ -54,9 +54,9 @@ const NEXT_ISSUER: u8 = 5;
 const SINGLE_USE: u8 = 1;
 
 impl GrantRequest {
-    /// The most addresses of a wish.
+    /// The most addresses of a request.
     pub const ADDRESSES: usize = 2;
-    /// The most services of a wish: as many as a knock can name.
+    /// The most services of a request: as many as a knock can name.
     pub const SERVICES: usize = 16;
 }
 
@@ -71,9 +71,9 @@ impl Request {
     /// Every request is this long.
     ///
     /// ```text
-    /// u8 kind: 1 raise | 2 open | 3 close | 4 close below | 5 issuer after; what is not used is zero
+    /// u8 kind: 1 activate | 2 open | 3 close | 4 close issuer | 5 next issuer; what is not used is zero
     /// close: [12] issuer | u8 count, 11 x (u8 length, [20] serial)
-    /// close below, issuer after: [12] issuer
+    /// close issuer, next issuer: [12] issuer
     /// open:  u8 flags (1 single use) | u32 seconds | [8] knock | [12] issuer | u8 length, [20] serial
     ///        | u8 length, [64] name | u8 count, 2 x (u8 family 4 or 6, [16]) | u8 count, 16 x (u8 protocol, u16 first, u16 last)
     /// ```
@@ -88,7 +88,7 @@ impl Request {
         Self::Close { issuer: cert.issuer, serials: vec![cert.serial] }
     }
 
-    /// The record, or nothing if there is more of anything than fits, or nobody to close.
+    /// The record, or nothing if there is more of anything than fits, or no certificate to close.
     pub fn encode(&self) -> Option<[u8; Self::LEN]> {
         let mut record = Writer::new();
         match self {

@@ -1,15 +1,15 @@
 //! How much of a room of bounded size one certificate, or one network, may take. Pure.
 //!
 //! This is fairness among clients, and no bound on the network process: it is that process which says
-//! whose a request is, and from where. Once captured, it may name a different holder and a different
+//! whose a request is, and from where. Once compromised, it may name a different certificate and a different
 //! address each time. What bounds it is the size of the room, so that is asked first.
 //!
 //! Nothing that was granted is taken back to make room, so a rule can only be about what comes next:
 //!
 //! - one certificate takes its share at most, one network its share;
-//! - of the last tenth, whoever would then hold more than a tenth of what is left gets nothing. The less
-//!   is left, the less may somebody hold to get more. So those who came early and took their shares
-//!   cannot fill it, and a certificate that holds nothing gets in for as long as there are places left.
+//! - of the last tenth, a certificate that would then hold more than a tenth of what is left gets nothing.
+//!   The less is left, the less may it hold to get more. So those that came early and took their shares
+//!   cannot fill it, and a certificate that holds nothing gets a place as long as there are places left.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -20,10 +20,10 @@ use crate::cert_id::CertId;
 /// The shares, in percent of the room: 1 to 100.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Shares {
-    /// Of one certificate. 100: one may take everything, and nothing is kept for those who hold least.
+    /// Of one certificate. 100: one may take everything, and nothing is reserved for those that hold least.
     pub certificate: u8,
-    /// Of one network. More than that of two certificates, or two who share it with others, or who
-    /// forge its addresses, keep those others out.
+    /// Of one network. It must be more than that of two certificates: otherwise two clients in it, or two
+    /// that forge its addresses, exclude all others in it.
     pub network: u8,
 }
 
@@ -46,7 +46,7 @@ impl From<IpAddr> for SourceNetwork {
     }
 }
 
-/// Whoever has a share.
+/// A certificate or a network, which has a share.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Party {
     /// A certificate.
@@ -77,7 +77,7 @@ pub enum ShareExceeded {
     OfCertificate,
     /// The network would have more than its share.
     OfNetwork,
-    /// Only the last tenth is left, and that is for those who hold less.
+    /// Only the last tenth is left, and that is for those that hold less.
     Reserved,
 }
 
@@ -120,7 +120,7 @@ impl Capacity {
     }
 }
 
-/// How many places each has. Who has none takes no memory.
+/// How many places each has. One that has none takes no memory.
 #[derive(Clone, Debug)]
 pub struct Tally<K>(HashMap<K, usize>);
 

@@ -2,7 +2,7 @@
 //! `sknock_netfilter::nft` encodes them, and a rule prints as nft would list it.
 //!
 //! Whatever the kernel delivers to this host passes `input`, and what it passes on `forward`: there
-//! it has decided already, and nothing has to be guessed from an address.
+//! the kernel has routed it already, and nothing has to be guessed from an address.
 
 pub(crate) mod block;
 pub(crate) mod capture;
@@ -22,7 +22,7 @@ use capture::{Answers, KnockCapture, SourceLimit};
 use judge::Port;
 use part::Part;
 
-/// What happens to traffic that nobody let in.
+/// What happens to traffic without a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FirewallPolicy {
     /// Nothing: grants are kept, but nothing is closed.
@@ -36,7 +36,7 @@ pub enum FirewallPolicy {
 /// The table, as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TableSpec {
-    /// What happens to traffic that nobody let in.
+    /// What happens to traffic without a grant.
     pub policy: FirewallPolicy,
     /// The ports that the policy is for; empty: all traffic.
     pub protected: Vec<PortRange>,
@@ -46,7 +46,7 @@ pub struct TableSpec {
     pub knock_ports: Vec<PortRange>,
     /// The shortest and the longest knock: the UDP header's length field, which counts the header.
     pub knock_lengths: (u16, u16),
-    /// How they reach whoever judges them.
+    /// How they reach the network process.
     pub capture: KnockCapture,
     /// How many of them one source may send; nothing: any number.
     pub source_limit: Option<SourceLimit>,
@@ -63,10 +63,10 @@ pub struct TableSpec {
     pub gc_interval: Duration,
 }
 
-/// What the kernel is to go back to, and when.
+/// What the kernel returns to when a trial ends, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Rollback<'a> {
-    /// The rules from before; nothing: no packet is judged.
+    /// The rules from before; nothing: no packet is filtered.
     pub previous: Option<&'a TableSpec>,
     /// How long from now. Zero: at once.
     pub remaining: Duration,
@@ -98,7 +98,7 @@ impl TableSpec {
     ///
     /// Of the rules from before, knocks are not captured. They are judged by the rules on trial as
     /// long as these are in force; after that, either the gate installs the whole table from before
-    /// at once, or nobody is alive to receive one.
+    /// at once, or no process lives to receive one.
     pub fn chains_on_trial(&self, before: Option<&Self>) -> Vec<Chain> {
         let tried: Vec<Chain> = self.chains().into_iter().map(part::on_trial).collect();
         let before = before.map(Self::chains).unwrap_or_default();

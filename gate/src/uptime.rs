@@ -11,7 +11,7 @@ use nix::time::{ClockId, clock_gettime};
 pub struct BootInstant(u64);
 
 impl BootInstant {
-    /// `CLOCK_BOOTTIME` now: the edge where the gate's clock is read. Everything else is told the time.
+    /// `CLOCK_BOOTTIME` now: where the gate's clock is read. Everything else gets the time as an argument.
     #[expect(clippy::missing_panics_doc, reason = "the clock exists on every Linux we run on")]
     pub fn now() -> Self {
         let time = clock_gettime(ClockId::CLOCK_BOOTTIME)

@@ -1,4 +1,5 @@
-//! From one address to one port: the key of the table's sets, and of connections.
+//! Transports, ports, and flows: from one address to one port. A flow is the key of the table's sets, and of
+//! connections. Nothing is parsed here but keys.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

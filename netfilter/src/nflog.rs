@@ -25,7 +25,7 @@ const COPY_RANGE: u32 = 0xffff;
 ///
 /// # Errors
 ///
-/// [`NetfilterError::GroupTaken`] if somebody else listens to that group, else what the kernel said.
+/// [`NetfilterError::GroupTaken`] if another program listens to that group, else what the kernel said.
 pub fn bind_group(group: u16) -> Result<OwnedFd, NetfilterError> {
     let failed =
         NetfilterError::while_doing("listen to an NFLOG group (the kernel needs nfnetlink_log)");

@@ -26,6 +26,12 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// How often a listing is repeated because something changed while it was made.
 const DUMP_ATTEMPTS: usize = 16;
 
+/// Whether something changed while the kernel listed it.
+enum Listed {
+    Consistent,
+    Interrupted,
+}
+
 /// A socket that no program inherits that we execute.
 pub struct Netlink {
     socket: OwnedFd,
@@ -69,12 +75,12 @@ impl Netlink {
         self.port
     }
 
-    /// Readable when there is something to [`Netlink::receive`].
+    /// Readable when a message is there.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
 
-    /// Only the socket, for somebody else to read.
+    /// Only the socket, for another process to read.
     pub(crate) fn into_socket(self) -> OwnedFd {
         self.socket
     }
@@ -95,12 +101,14 @@ impl Netlink {
         self.send(pages)?;
         let mut acknowledged = false;
         let mut refused = None;
-        let drained = self.receive(|message| match message.result() {
-            Some(0) => acknowledged = true,
-            Some(number) => {
-                refused.get_or_insert(Errno::from_raw(number));
+        let drained = self.receive(|bytes| {
+            match NetlinkMessage::read(bytes).and_then(|message| message.result()) {
+                Some(0) => acknowledged = true,
+                Some(number) => {
+                    refused.get_or_insert(Errno::from_raw(number));
+                }
+                None => {}
             }
-            None => {}
         });
         match (refused, drained) {
             (Some(errno), _) | (None, Err(errno)) => Err(errno),
@@ -117,21 +125,11 @@ impl Netlink {
         read: fn(&[u8]) -> Vec<T>,
     ) -> nix::Result<Vec<T>> {
         for _ in 0..DUMP_ATTEMPTS {
-            self.send(&[request])?;
-            let (mut found, mut torn, mut ended) = (Vec::new(), false, None);
-            self.receive_bytes(|bytes| {
-                let Some(message) = NetlinkMessage::read(bytes) else { return };
-                torn |= message.dump_interrupted();
-                match message.result() {
-                    Some(number) => ended = Some(Errno::from_raw(number)),
-                    None => found.extend(read(bytes)),
-                }
-            })?;
-            match ended {
-                Some(Errno::UnknownErrno) if !torn => return Ok(found),
-                Some(Errno::UnknownErrno | Errno::EINTR) => {}
-                Some(errno) => return Err(errno),
-                None => return Err(Errno::EPROTO),
+            let mut found = Vec::new();
+            match self.listed(request, |_, bytes| found.extend(read(bytes))) {
+                Ok(Listed::Consistent) => return Ok(found),
+                Ok(Listed::Interrupted) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
             }
         }
         Err(Errno::EAGAIN)
@@ -144,14 +142,28 @@ impl Netlink {
         request: &[u8],
         mut each: impl FnMut(&NetlinkMessage<'_>),
     ) -> nix::Result<()> {
+        self.listed(request, |message, _| each(message)).map(drop)
+    }
+
+    fn listed(
+        &mut self,
+        request: &[u8],
+        mut each: impl FnMut(&NetlinkMessage<'_>, &[u8]),
+    ) -> nix::Result<Listed> {
         self.send(&[request])?;
-        let mut ended = None;
-        self.receive(|message| match message.result() {
-            Some(number) => ended = Some(Errno::from_raw(number)),
-            None => each(message),
+        let (mut listed, mut ended) = (Listed::Consistent, None);
+        self.receive(|bytes| {
+            let Some(message) = NetlinkMessage::read(bytes) else { return };
+            if message.dump_interrupted() {
+                listed = Listed::Interrupted;
+            }
+            match message.result() {
+                Some(number) => ended = Some(Errno::from_raw(number)),
+                None => each(&message, bytes),
+            }
         })?;
         match ended {
-            Some(Errno::UnknownErrno) => Ok(()),
+            Some(Errno::UnknownErrno) => Ok(listed),
             Some(errno) => Err(errno),
             None => Err(Errno::EPROTO),
         }
@@ -178,17 +190,8 @@ impl Netlink {
         }
     }
 
-    /// Hands over every message that is there.
-    pub(crate) fn receive(&mut self, mut each: impl FnMut(&NetlinkMessage<'_>)) -> nix::Result<()> {
-        self.receive_bytes(|bytes| {
-            if let Some(message) = NetlinkMessage::read(bytes) {
-                each(&message);
-            }
-        })
-    }
-
     /// Reads until nothing is left, also after an error: the next request must not find old answers.
-    pub(crate) fn receive_bytes(&mut self, mut each: impl FnMut(&[u8])) -> nix::Result<()> {
+    pub(crate) fn receive(&mut self, mut each: impl FnMut(&[u8])) -> nix::Result<()> {
         let mut first_error = Ok(());
         loop {
             let mut space = [IoSliceMut::new(&mut self.buffer)];

@@ -73,7 +73,7 @@ pub fn namespace_cookie(socket: BorrowedFd<'_>) -> nix::Result<u64> {
     Errno::result(result).map(|_| cookie)
 }
 
-/// From now on nobody can attach a filter to the socket, detach one, or unlock it: a process that reads
+/// From now on no process can attach a filter to the socket, detach one, or unlock it: a process that reads
 /// it cannot keep packets from the processes that read it later.
 pub fn lock_filter(socket: BorrowedFd<'_>) -> nix::Result<()> {
     switch_on(socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER)

@@ -22,21 +22,21 @@ pub enum DenyReason {
     SingleUse = 6,
     /// No time at all.
     Lifetime = 7,
-    /// Too many doors are open.
+    /// Too many grants are open.
     Live = 8,
-    /// Too many wishes in a short time.
+    /// Too many requests in a short time.
     Rate = 9,
-    /// The certificate would have more than its share of the doors.
+    /// The certificate would have more than its share of the grants.
     ShareOfCertificate = 10,
-    /// An address, or the IPv6 /64 that it is in, would have more than its share of the doors.
+    /// An address, or the IPv6 /64 that it is in, would have more than its share of the grants.
     ShareOfNetwork = 11,
-    /// Few doors are left, and they are for certificates that hold less.
+    /// Few grants are left, and they are for certificates that have less.
     Reserved = 12,
-    /// The certificate has had its share of the wishes.
+    /// The certificate has had its share of the requests.
     RateOfCertificate = 13,
-    /// An address, or the IPv6 /64 that it is in, has had its share of the wishes.
+    /// An address, or the IPv6 /64 that it is in, has had its share of the requests.
     RateOfNetwork = 14,
-    /// Few wishes are left, and they are for certificates that had less.
+    /// Few requests are left, and they are for certificates that had less.
     RateReserved = 15,
 }
 

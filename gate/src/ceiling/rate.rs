@@ -1,4 +1,4 @@
-//! How often: a bucket of tokens, one for each opening, filled at a steady rate; and how many of them
+//! How often: a bucket of tokens, one for each grant, filled at a steady rate; and how many of them
 //! each certificate and each network has had in the last ten seconds.
 
 use std::collections::HashMap;
@@ -18,10 +18,10 @@ pub struct TokenBucket {
 const BURST: u64 = 10;
 const TOKEN: u64 = 1_000_000_000;
 
-/// A share is so many tokens in ten seconds at least: somebody who knocks by hand is never too fast.
+/// A share is so many tokens in ten seconds at least: a user who knocks by hand is never too fast.
 const MIN_RATE: usize = 10;
 
-/// How fast the bucket is filled, and who may have how much.
+/// How fast the bucket is filled, and the shares in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Tokens each second.
@@ -68,12 +68,12 @@ fn tokens_in(span: Duration, per_second: u32) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX).saturating_mul(u64::from(per_second))
 }
 
-/// Who has had how many tokens: counted in spans of ten seconds, the one that runs and the one before,
+/// How many tokens each has had: counted in spans of ten seconds, the one that runs and the one before,
 /// of which as much counts as lies in the last ten seconds.
 #[derive(Clone, Debug, Default)]
 struct RecentUse {
     counts: HashMap<Party, CountedParty>,
-    /// How many there may be before those are looked for who have had none lately.
+    /// How many entries there may be before those without a recent token are removed.
     max: usize,
 }
 

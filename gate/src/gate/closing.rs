@@ -14,33 +14,32 @@ use crate::grant_key::{GrantElement, GrantKey};
 use crate::grants::index::GrantEntry;
 use crate::label::GrantLabel;
 use crate::outcome::Outcome;
-use crate::table_spec::block::OnRevoke;
 use crate::uptime::BootInstant;
 use sknock_types::Serial;
 
-/// What somebody had on one way, and has no more.
+/// What a certificate had on one flow, and has no more.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ClosedGrant {
     /// From where to which port.
     pub flow: FlowKey,
-    /// Who, and by which knock.
+    /// The certificate, and its knock.
     pub label: GrantLabel,
     /// Whether it was open. Otherwise it had ended by itself.
     pub was_open: bool,
-    /// Whether connections on this way were ended.
+    /// Whether connections on this flow were terminated.
     pub cut: bool,
 }
 
-/// So many are closed in one transaction: each is 200 bytes, twice.
+/// The most grants that one transaction closes: each takes 200 bytes, twice.
 const AT_ONCE: usize = 5_000;
 
-/// So many lose what they hold with one request: about a millisecond, for which a knock may wait.
+/// The most certificates that one request closes: it takes about a millisecond, for which a knock waits.
 const CERTS_AT_ONCE: usize = 64;
 
 impl Gate {
-    /// Closes every grant, running or ended, that `which` is true of, and ends connections on its way,
-    /// unless somebody else is let in there, or connections are to go on (`OnRevoke::KeepExisting`). After an
-    /// error some may be closed. What that was; connections are looked for by [`Gate::flush_conntrack`].
+    /// Closes every grant, running or ended, that `which` is true of, and blocks its flow, unless another
+    /// certificate has a grant there, or connections are to continue (`OnRevoke::KeepExisting`). After an
+    /// error some may be closed. Returns what was closed; [`Gate::flush_conntrack`] deletes conntrack entries.
     pub fn close_matching(
         &mut self,
         which: impl Fn(&GrantLabel, &FlowKey) -> bool,
@@ -51,7 +50,7 @@ impl Gate {
         let ended = self.expired.all().map(|(label, flow)| (*flow, *label, false));
         let mut all: Vec<(FlowKey, GrantLabel, bool)> =
             open.chain(ended).filter(|(flow, label, _)| which(label, flow)).collect();
-        // What is both is told once, as open.
+        // A grant that is both is returned once, as open.
         all.sort_by_key(|(flow, label, open)| (*flow, label.cert, !open));
         all.dedup_by_key(|(flow, label, _)| (*flow, label.cert));
         let mut closed = Vec::with_capacity(all.len());
@@ -89,25 +88,18 @@ impl Gate {
                 .iter()
                 .any(|grant_key| self.grants.longest_of(grant_key, stays).is_some())
         };
-        let ends = |flow: &&FlowKey| {
-            self.rules.on_revoke == OnRevoke::Terminate && self.is_blockable(flow) && !held(flow)
-        };
+        let ends = |flow: &&FlowKey| self.is_blocked_on_close(flow) && !held(flow);
         let cut: Vec<FlowKey> = flows.iter().filter(ends).copied().collect();
         self.only_unused(&mut put, &mut remove);
-        match self.block_or_close(&cut, Change { add: &put, remove: &remove, ..Change::default() })
-        {
-            // A table that is gone has nothing open in it; reasserting it leaves these out.
-            Err(error) if !error.not_found() => return Err(error),
-            _ => {}
-        }
+        self.block_or_close(&cut, Change { add: &put, remove: &remove, ..Change::default() })?;
         for (flow, label, _) in some {
             self.remove_matching(flow, label, which);
         }
         Ok(())
     }
 
-    /// Doors for single use that somebody else holds as well stay only if the kernel still has them: to
-    /// put back what was used would let a second connection in.
+    /// Grants for single use that another certificate has as well stay only if the kernel still has them:
+    /// to add a used one again would admit a second connection.
     pub(super) fn only_unused(&mut self, put: &mut Vec<GrantElement>, remove: &mut Vec<GrantKey>) {
         if !put.iter().any(|element| element.grant_key.single_use) {
             return;
@@ -122,7 +114,7 @@ impl Gate {
         });
     }
 
-    /// Forgets what this holder has or had on the way, but for what `which` is not true of.
+    /// Removes what this certificate has or had on the flow, except what `which` is not true of.
     fn remove_matching(
         &mut self,
         flow: &FlowKey,
@@ -138,7 +130,7 @@ impl Gate {
         }
     }
 
-    /// Each as far as it goes: that one cannot be closed must not keep the others open.
+    /// Closes all it can: that one cannot be closed must not keep the others open.
     pub(super) fn close_certs(
         &mut self,
         issuer: [u8; CertId::ISSUER],
@@ -157,20 +149,16 @@ impl Gate {
         failed.map_or(Outcome::Closed(closed), Outcome::Failed)
     }
 
-    /// How many doors that were.
+    /// Closes the grants of a certificate; how many those were.
     fn close(&mut self, cert: CertId, now: BootInstant) -> Result<usize, FirewallError> {
         self.expire(now);
-        // As it is with most entries of a revocation list.
+        // Most entries of a CRL have no grant.
         if !self.grants.contains(&cert) && !self.expired.contains(&cert) {
             return Ok(0);
         }
         let (mut stay, mut close) = self.grants.plan_close(&cert, now);
         self.only_unused(&mut stay, &mut close);
-        match self.close_and_block(&cert, (&stay, &close)) {
-            // A table that is gone has nothing open in it; reasserting it leaves these out.
-            Err(error) if !error.not_found() => return Err(error),
-            _ => {}
-        }
+        self.close_and_block(&cert, (&stay, &close))?;
         self.note(&SavedEvent::Closed(cert));
         self.expired.remove(&cert);
         Ok(self.grants.remove_cert(&cert))

@@ -13,13 +13,12 @@ use crate::firewall::Change;
 use crate::grant_file::event::SavedEvent;
 use crate::grant_key::{GrantElement, GrantKey};
 use crate::outcome::Outcome;
-use crate::table_spec::block::OnRevoke;
 use crate::uptime::BootInstant;
 
-/// So many elements are told by name; of the others, how many they are.
+/// The most elements that are logged one by one; of the others, only their number.
 const SHOWN: usize = 16;
 
-/// Elements that somebody else has put into our sets, and that were removed.
+/// Elements that another program has added to our sets, and that were removed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UnknownElements {
     /// The first of them, at most 16.
@@ -29,9 +28,8 @@ pub struct UnknownElements {
 }
 
 impl Gate {
-    /// Somebody else has closed these doors in the kernel, and means it: they do not come back with the
-    /// table, and what goes through them ends. Whose they were, and how many each had. Doors that
-    /// nobody holds are left out.
+    /// Another program has deleted these elements, on purpose: they do not come back with the table, and
+    /// their connections are terminated. Returns the certificates that had them, and how many each had.
     pub fn handle_external_deletes(
         &mut self,
         grant_keys: &[GrantKey],
@@ -49,27 +47,23 @@ impl Gate {
                 *closed.entry(label.cert).or_default() += 1;
             }
         }
-        let ends = |flow: &FlowKey| {
-            self.rules.on_revoke == OnRevoke::Terminate
-                && self.is_blockable(flow)
-                && !self.grants.is_held(flow, None)
-        };
+        let ends =
+            |flow: &FlowKey| self.is_blocked_on_close(flow) && !self.grants.is_held(flow, None);
         let flows: BTreeSet<FlowKey> = held.iter().map(GrantKey::flow).filter(ends).collect();
         let flows: Vec<FlowKey> = flows.into_iter().collect();
-        // Closed once more, if somebody was let in again before we were told.
+        // Deleted once more: the same may have been granted again before the event was read.
         let grant_keys = Change { remove: &held, ..Change::default() };
-        match self.block_or_close(&flows, grant_keys) {
-            Err(error) if !error.not_found() => return Outcome::Failed(error),
-            _ => {}
+        if let Err(error) = self.block_or_close(&flows, grant_keys) {
+            return Outcome::Failed(error);
         }
         self.save(now);
         self.flush_conntrack();
         Outcome::Closed(closed.into_iter().collect())
     }
 
-    /// Doors that should be open and that the kernel does not have, so that somebody must have closed
-    /// them. None if the table itself is gone. Those for single use may have been used, and what ends
-    /// within a second may have ended.
+    /// Grants whose elements the kernel does not have, so that another program must have deleted
+    /// them. None if the table itself is gone. Left out are grants for single use, which may have been
+    /// used, and those that end within a second.
     pub fn missing(&mut self, now: BootInstant) -> Result<Vec<GrantKey>, FirewallError> {
         if !self.installed || !self.firewall.exists()? {
             return Ok(Vec::new());
@@ -83,14 +77,14 @@ impl Gate {
             .collect())
     }
 
-    /// Elements that were removed since this was last asked, as nobody was granted them.
+    /// Elements without a grant that were removed since the last call.
     pub fn take_unknown(&mut self) -> Option<UnknownElements> {
         (self.unknown != UnknownElements::default()).then(|| std::mem::take(&mut self.unknown))
     }
 
-    /// Somebody else has put these elements into our sets. Those that carry a comment of ours and are
-    /// not granted now are removed: they come from a saved ruleset. Of those that are, the time that
-    /// they have left is what was granted. Those by hand stay, until the table is put up the next time.
+    /// Another program has added these elements to our sets. Those with a comment of ours that are not
+    /// granted now are removed: they come from a saved ruleset. Those that are granted get the time that
+    /// the grant has left. Those without such a comment stay until the table is loaded the next time.
     pub fn report_added_externally(
         &mut self,
         elements: &[GrantElement],
@@ -101,7 +95,7 @@ impl Gate {
         let (mut put, mut remove) = (Vec::new(), Vec::new());
         for element in ours {
             match self.grants.element(&element.grant_key, now) {
-                // Whoever has put it there had taken it away, or it was used.
+                // It was deleted before it was added, or it was used.
                 Some(_) if element.grant_key.single_use => {
                     self.end(&element.grant_key);
                     remove.push(*element);
@@ -111,17 +105,14 @@ impl Gate {
             }
         }
         let grant_keys: Vec<GrantKey> = remove.iter().map(|element| element.grant_key).collect();
-        match self.firewall.change(&Change { add: &put, remove: &grant_keys, ..Change::default() })
-        {
-            Err(error) if !error.not_found() => return Err(error),
-            _ => {}
-        }
+        let change = Change { add: &put, remove: &grant_keys, ..Change::default() };
+        FirewallError::unless_gone(self.firewall.change(&change))?;
         self.unknown.extend(remove.into_iter(), 0);
         self.save(now);
         Ok(())
     }
 
-    /// Nobody knows which grants for single use were used: they end.
+    /// Ends all grants for single use, when it is not known which of them were used.
     pub fn end_single_use(&mut self, now: BootInstant) {
         let grant_keys = self
             .grants
@@ -135,7 +126,7 @@ impl Gate {
         self.save(now);
     }
 
-    /// This door is not open any more; what went through it goes on.
+    /// Ends a grant; its connections continue.
     fn end(&mut self, grant_key: &GrantKey) {
         let labels = self.grants.remove_key(grant_key);
         self.note(&SavedEvent::ClosedKey(*grant_key));

@@ -1,6 +1,5 @@
-//! Connections that began while the protection was gone: those that had no right to are ended. Such as were
-//! there when the gate itself last loaded the table, and those on flows that were granted since, had one.
-//! In doubt, all had.
+//! Connections that began while the table was gone are terminated. Left alone are those that were there when
+//! the gate itself last loaded the table, those on flows that were granted since, and all if that is unknown.
 
 use std::collections::BTreeSet;
 
@@ -11,27 +10,27 @@ use crate::error::FirewallError;
 use crate::firewall::Change;
 use crate::table_spec::FirewallPolicy;
 
-/// Ways on which connections may be older than a gap in the protection.
+/// Flows on which connections may be older than a gap in the protection.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionBaseline {
-    /// Nothing: it could not be found out.
+    /// Nothing: they could not be listed.
     begun: Option<BTreeSet<FlowKey>>,
     granted: BTreeSet<FlowKey>,
 }
 
 impl ConnectionBaseline {
-    /// Begins anew: these are there, or nobody knows.
+    /// Starts again with the connections that are there, or with nothing if they are unknown.
     pub(super) fn begin(&mut self, begun: Option<BTreeSet<FlowKey>>) {
         self.begun = begun;
         self.granted.clear();
     }
 
-    /// Whether anything can be said of a connection.
+    /// Whether the connections of the beginning are known.
     pub(super) fn is_known(&self) -> bool {
         self.begun.is_some()
     }
 
-    /// This way is granted from now on.
+    /// Adds a flow that was granted.
     pub(super) fn grant(&mut self, flow: FlowKey) {
         if let Some(begun) = &self.begun
             && !begun.contains(&flow)
@@ -40,25 +39,25 @@ impl ConnectionBaseline {
         }
     }
 
-    /// Whether more than `max` ways were granted: time to look what is there now.
+    /// Whether more than `max` flows were granted: then connections must be listed again.
     pub(super) fn is_full(&self, max: usize) -> bool {
         self.granted.len() > max
     }
 
-    /// Whether a connection on this way may be there by right.
+    /// Whether a connection on this flow may be older than the gap.
     pub(super) fn contains(&self, flow: &FlowKey) -> bool {
         self.begun.as_ref().is_none_or(|begun| begun.contains(flow)) || self.granted.contains(flow)
     }
 }
 
-/// However few grants there may be, a host has connections: so many ways take about 1 MB.
+/// The fewest connections that are remembered, however few grants there may be: they take about 1 MB.
 const MIN_BASELINE: usize = 10_000;
 
-/// So many who came in through a gap are looked at, at most; more than that, and none is cut off.
+/// The most connections of a gap that are considered; if there are more, none is terminated.
 const MAX_UNKNOWN_FLOWS: usize = 100_000;
 
 impl Gate {
-    /// Remembers which connections are there, as nobody can have begun one without a right to.
+    /// Remembers which connections are there: the table has admitted all of them.
     pub(super) fn snapshot_baseline(&mut self) {
         self.baseline.begin(None);
         if self.rules.policy == FirewallPolicy::None {
@@ -71,8 +70,8 @@ impl Gate {
         }
     }
 
-    /// Protection was gone, and is back: whoever came in meanwhile, and never had a right to, is cut
-    /// off. In doubt, a connection is older than the gap.
+    /// Terminates connections that began while the table was gone, and that no grant allows. In doubt, a
+    /// connection is older than the gap.
     pub(super) fn block_unauthorised_after_flush(&mut self) {
         if self.rules.policy == FirewallPolicy::None || !self.baseline.is_known() {
             return;
@@ -86,14 +85,14 @@ impl Gate {
         let Self { rules, grants: live, baseline, firewall, .. } = self;
         let strange = |flow: &FlowKey| {
             let known = baseline.contains(flow) || live.is_held(flow, None);
-            // Who knocked meanwhile is no stranger, and would not get an answer.
+            // A client that knocked in the gap would not get its answer.
             !known && !rules.captures(flow.transport, flow.port) && !flow.address.is_loopback()
         };
         let strangers = firewall.connected(rules, strange, MAX_UNKNOWN_FLOWS)?;
-        // They may be forged: they must not drive out those who were revoked.
+        // Their sources may be forged: they must not displace flows of revoked certificates.
         let room = self.ceiling.live.saturating_sub(self.blocked.len());
         let flows: Vec<FlowKey> =
             strangers.into_iter().filter(|flow| self.is_blockable(flow)).take(room).collect();
-        self.block(&flows, Change::default(), self.ceiling.live)
+        self.block(&flows, Change::default())
     }
 }

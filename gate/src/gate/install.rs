@@ -1,7 +1,6 @@
 //! Loads the table: at the start with what an earlier run has left, later with what is open, or with a new
-//! configuration. Elements of the kernel's sets that nobody has written down are not taken over, whatever
-//! their comments say: they may come from a ruleset that was saved while they were open, in this boot or
-//! another.
+//! configuration. Elements of the kernel's sets that are not in the grant file are not taken over, whatever
+//! their comments say: they may come from a saved ruleset, of this boot or of another.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,24 +21,24 @@ use crate::table_spec::TableSpec;
 use crate::table_spec::block::OnRevoke;
 use crate::uptime::BootInstant;
 
-/// By so much the kernel's timeouts may differ from what was written down.
+/// How much the kernel's timeouts may differ from the grant file.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// What is taken over from an earlier run.
 pub(super) struct Restored {
     pub(super) live: GrantTable,
     pub(super) expired: ExpiredGrants,
-    /// Doors that were open and are forbidden today.
+    /// Grants that were open and that the ceiling forbids now.
     pub(super) forbidden: Vec<GrantKey>,
-    /// How many grants the kernel had open that are not taken over for the ceiling's sake.
+    /// How many grants the kernel had that are not taken over because of the ceiling.
     pub(super) dropped: usize,
     pub(super) unknown: UnknownElements,
 }
 
 impl Gate {
-    /// Puts the protection back as it should be, with every grant that is open. For when
-    /// [`Watch::read`] says so. Grants for single use come back only if the kernel still had
-    /// them: which of them were used, nobody else knows.
+    /// Loads the table again, with every grant that is open, when [`Watch::read`](crate::Watch::read) says
+    /// that others have changed it. Grants for single use come back only if the kernel still had them: only
+    /// the kernel knows which of them were used.
     pub fn reinstall(&mut self, now: BootInstant) -> Outcome {
         if !self.installed {
             return Outcome::Refused { deny_reason: DenyReason::NotInstalled, label: None };
@@ -53,9 +52,9 @@ impl Gate {
         outcome
     }
 
-    /// Takes over a new configuration, in one transaction if the protection is up; grants that it
-    /// forbids are closed. If that fails, everything stays as it was. Without protection nothing
-    /// happens yet but that [`Request::Activate`] will use it. A trial continues with the new rules.
+    /// Replaces the configuration, in one transaction if the table is installed; grants that it forbids are
+    /// closed. If that fails, everything stays as it was. Before the table is installed, only
+    /// [`Request::Activate`](crate::Request::Activate) will use it. A trial continues with the new rules.
     pub fn reconfigure(&mut self, rules: TableSpec, ceiling: Ceiling, now: BootInstant) -> Outcome {
         let (rules, ceiling) = self.replace_config(rules, ceiling);
         if !self.installed {
@@ -70,7 +69,7 @@ impl Gate {
         outcome
     }
 
-    /// Takes the table down, protection, grants and all.
+    /// Removes the table, with all grants.
     pub fn remove(&mut self) -> Result<(), FirewallError> {
         self.firewall.remove()?;
         (self.grants, self.installed, self.trial) = (GrantTable::default(), false, None);
@@ -81,7 +80,7 @@ impl Gate {
         Ok(())
     }
 
-    /// Puts the protection up, with every grant that is open, in one transaction.
+    /// Loads the table, with every grant that is open, in one transaction.
     pub fn install(&mut self, now: BootInstant) -> Outcome {
         let outcome = self.try_install(now);
         if let Outcome::Activated { .. } = outcome {
@@ -98,14 +97,14 @@ impl Gate {
         }
     }
 
-    /// The first time, what an earlier run left open is taken over; later, memory knows better than
-    /// the kernel, except for what a connection may have used up.
+    /// The first time, what an earlier run left open is taken over; later, memory is right and not the
+    /// kernel, except for grants that a connection may have used up.
     pub(super) fn install_table(&mut self, now: BootInstant) -> Result<usize, FirewallError> {
         let listed =
             if self.installed { self.firewall.dump_single_use() } else { self.firewall.dump() };
         let seen = match listed {
-            // Others change the firewall all the time. Protection comes first; without a listing, nobody
-            // knows which single uses are left.
+            // Others change the firewall all the time. To load the table is more urgent; without a listing
+            // no grant for single use is known to be unused.
             Err(error) if error.inconsistent_dump() && self.installed => Vec::new(),
             listed => listed?,
         };
@@ -136,13 +135,13 @@ impl Gate {
         Ok(dropped)
     }
 
-    /// What stays of what is open, if the kernel has these doors for single use.
+    /// What stays of what is open, if the kernel has these elements for single use.
     fn retained(&self, seen: &[GrantElement], now: BootInstant) -> Restored {
         let (mut live, mut expired) = (self.grants.clone(), self.expired.clone());
         let forbidden = live.disallowed(&self.ceiling);
         let gone = live.retain_allowed(seen, &self.ceiling, now);
         let dropped = gone.len();
-        // Used or forbidden: what went through may go on, and a revocation has to find it.
+        // Used or forbidden: its connections may continue, and a revocation has to find them.
         if self.rules.on_revoke == OnRevoke::Terminate {
             let keep = |(label, grant_key): (_, GrantKey)| {
                 expired.insert(
@@ -157,8 +156,8 @@ impl Gate {
         Restored { live, expired, forbidden, dropped, unknown: UnknownElements::default() }
     }
 
-    /// What an earlier run has written down, as far as the kernel still has it. What it had open and the
-    /// kernel has not was closed or used, and its connections may go on: that is remembered.
+    /// What is in the grant file of an earlier run, as far as the kernel still has it. Grants that the
+    /// kernel does not have were closed or used, and their connections may continue: they are remembered.
     pub(super) fn restore(&self, seen: &[GrantElement], now: BootInstant) -> Restored {
         let SavedGrants { live: mut known, mut expired, .. } = self.store.saved.clone();
         let max = self.ceiling.live;
@@ -187,8 +186,8 @@ impl Gate {
     }
 }
 
-/// Whether this element is what `seed` has on that door. One for single use that lasts longer than
-/// what was granted is a copy: the one that was granted may have been used.
+/// Whether this element is what `known` has for its key. One for single use that lasts longer than was
+/// granted is a copy: the original may have been used.
 fn is_of(element: &GrantElement, known: &GrantTable, now: BootInstant) -> bool {
     let Some(granted) = known.element(&element.grant_key, now) else { return false };
     !element.grant_key.single_use || element.remaining <= granted.remaining + SLACK

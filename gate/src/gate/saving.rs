@@ -14,14 +14,14 @@ use crate::grants;
 use crate::remembered::BlockedFlows;
 use crate::uptime::BootInstant;
 
-/// After a failure to write, so long until the next attempt.
+/// How long after a failure to write the next attempt is made.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Where grants are written down, and how that goes.
+/// The grant file, and whether it could be written.
 #[derive(Debug, Default)]
 pub(super) struct GrantStore {
     file: Option<GrantFile>,
-    /// What an earlier run has left, until protection is up.
+    /// What an earlier run has left, until the table is installed.
     pub(super) saved: SavedGrants,
     /// After a failure, when to try again.
     again: Option<BootInstant>,
@@ -29,16 +29,15 @@ pub(super) struct GrantStore {
 }
 
 impl Gate {
-    /// Writes down what is granted in `file` from here on. Before anything is put up, what an earlier run
-    /// has left there is what the gate takes over of the kernel's elements; without this it takes over
-    /// nothing.
+    /// Writes grants to `file` from here on. Call it before the table is installed: of the kernel's elements
+    /// the gate takes over only those that are in `saved`.
     pub fn save_to(&mut self, file: GrantFile, saved: Option<SavedGrants>) {
         self.store.saved = saved.unwrap_or_default();
         self.store.file = Some(file);
     }
 
-    /// Why grants could not be written down, once for each time that it begins: the next gate would not
-    /// take them over.
+    /// Why the grant file could not be written, once until it has worked again: the next gate would not take
+    /// the grants over.
     pub fn save_error(&mut self) -> Option<io::Error> {
         self.store.failed.take()
     }
@@ -61,7 +60,7 @@ impl Gate {
         }
     }
 
-    /// Writes what was noted, before anybody is told of it. In quiet times: tries again what has failed.
+    /// Writes what was noted, before the answers are sent. Called between requests: tries again what has failed.
     pub fn save(&mut self, now: BootInstant) {
         let Some(file) = &mut self.store.file else { return };
         if let Err(error) = file.append() {
@@ -88,7 +87,7 @@ impl Gate {
         match file.compact(all) {
             Ok(()) => store.again = None,
             Err(error) => {
-                // Told once, until it has worked again.
+                // Reported once, until it has worked again.
                 if store.again.is_none() {
                     store.failed = Some(error);
                 }
@@ -107,7 +106,7 @@ impl Gate {
         }
     }
 
-    /// What an earlier run has cut.
+    /// The blocklist of an earlier run.
     pub(super) fn blocked_before(&self) -> &BlockedFlows {
         &self.store.saved.blocked
     }

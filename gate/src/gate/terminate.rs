@@ -20,33 +20,32 @@ use crate::table_spec::TableSpec;
 use crate::table_spec::block::OnRevoke;
 use crate::uptime::BootInstant;
 
-/// So many ways are told by name; of the others, how many they are.
+/// The most flows that are logged one by one; of the others, only their number.
 const MAX_SHOWN: usize = 16;
 
-/// Connections that were ended.
+/// Connections that were terminated.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Terminated {
-    /// The first of the ways that were cut, at most 16.
+    /// The first of the flows that were blocked, at most 16.
     pub flows: Vec<FlowKey>,
-    /// How many more ways were cut.
+    /// How many more flows were blocked.
     pub more: usize,
-    /// How many connections on them the kernel knew.
+    /// How many conntrack entries were deleted.
     pub connections: usize,
-    /// What could not be done. Nothing passes on these ways all the same.
+    /// What could not be done. No packet passes on these flows all the same.
     pub failed: Option<FirewallError>,
 }
 
 impl Gate {
-    /// Moves what has ended by itself to what was granted once: its connections go on. Every request
-    /// does that first; whoever does it in quiet times, too, spares the first request after them to
-    /// do all of it.
+    /// Moves grants that have ended by themselves to the expired ones: their connections continue. Every
+    /// request does that first. Called between requests, too, it spares the next one that work.
     pub fn expire(&mut self, now: BootInstant) {
         for (label, grant_key) in self.grants.expire(now) {
             self.remember_expired(label, &grant_key);
         }
     }
 
-    /// A grant has ended, and what went through goes on.
+    /// Remembers a grant that has ended: its connections continue.
     pub(super) fn remember_expired(&mut self, label: GrantLabel, grant_key: &GrantKey) {
         if self.rules.on_revoke == OnRevoke::Terminate {
             self.expired.insert(
@@ -58,9 +57,9 @@ impl Gate {
         }
     }
 
-    /// Whether a connection on this way needs a grant. Only such may be cut: to be kept off a port that
-    /// is open to everybody else would be a lock-out. While rules are on trial, those from before count,
-    /// too: the kernel may go back to them at any time, and would keep the cuts.
+    /// Whether a connection on this flow needs a grant. Only such a flow may be blocked: a port that is open
+    /// to everybody else must not be closed to one client. While rules are on trial, those from before must
+    /// need one, too: the kernel may return to them at any time, and keeps the blocklist.
     pub(super) fn is_blockable(&self, flow: &FlowKey) -> bool {
         let closes = |rules: &TableSpec| rules.requires_grant(flow.transport, flow.port);
         let before = self.trial.as_ref().map(|trial| &trial.previous);
@@ -69,20 +68,23 @@ impl Gate {
         closes(&self.rules) && still
     }
 
-    /// On which ways all connections are to end with what `cert` has open, or had. Not where somebody
-    /// else is let in, nor where nobody needs a grant.
+    /// Whether this flow is blocked when its grants are closed, unless another certificate has one.
+    pub(super) fn is_blocked_on_close(&self, flow: &FlowKey) -> bool {
+        self.rules.on_revoke == OnRevoke::Terminate && self.is_blockable(flow)
+    }
+
+    /// The flows of what `cert` has open, or had. Not those on which another certificate has a grant, or that
+    /// need none.
     fn flows_to_block(&self, cert: &CertId, closing: &[GrantKey]) -> Vec<FlowKey> {
-        if self.rules.on_revoke == OnRevoke::KeepExisting {
-            return Vec::new();
-        }
         let mut flows = self.expired.flows_of(cert);
         flows.extend(closing.iter().map(GrantKey::flow));
-        let ends =
-            |flow: &FlowKey| self.is_blockable(flow) && !self.grants.is_held(flow, Some(cert));
+        let ends = |flow: &FlowKey| {
+            self.is_blocked_on_close(flow) && !self.grants.is_held(flow, Some(cert))
+        };
         flows.into_iter().filter(ends).collect()
     }
 
-    /// Closes doors of `cert`, and cuts what goes through them, in one transaction.
+    /// Closes grants of `cert`, and blocks their flows, in one transaction.
     pub(super) fn close_and_block(
         &mut self,
         cert: &CertId,
@@ -92,41 +94,38 @@ impl Gate {
         self.block_or_close(&flows, Change { add: stay, remove: close, ..Change::default() })
     }
 
-    /// Cuts `flows` in one transaction with `grant_keys`; those alone, if there is no room for more cuts.
+    /// Blocks `flows` in one transaction with `grant_keys`; changes only the grants if the blocklist is full.
+    /// No error if the table is gone: when it is loaded again, it has what memory has.
     pub(super) fn block_or_close(
         &mut self,
         flows: &[FlowKey],
         grant_keys: Change<'_>,
     ) -> Result<(), FirewallError> {
-        match self.block(flows, grant_keys, self.ceiling.live) {
-            // By hand: our own are far fewer. What was granted closes all the same.
+        match self.block(flows, grant_keys) {
+            // Others have filled the set: ours are far fewer. The grants are closed all the same.
             Err(error) if error.is_full() => {
                 self.terminated.fail(error);
-                self.firewall.change(&grant_keys)
+                FirewallError::unless_gone(self.firewall.change(&grant_keys))
             }
             done => done,
         }
     }
 
-    /// Cuts `flows` in one transaction with `grant_keys`. To keep within `max`, the oldest cuts end.
+    /// Blocks `flows` in one transaction with `grant_keys`. To keep within as many
+    /// as there may be grants, the oldest are unblocked.
     pub(super) fn block(
         &mut self,
         flows: &[FlowKey],
         grant_keys: Change<'_>,
-        max: usize,
     ) -> Result<(), FirewallError> {
         let new: Vec<FlowKey> =
             flows.iter().filter(|flow| !self.blocked.contains(flow)).copied().collect();
-        let oldest = self.blocked.add(&new, max);
+        let oldest = self.blocked.add(&new, self.ceiling.live);
         let change = Change { block: flows, unblock: &oldest, ..grant_keys };
-        match self.firewall.change(&change) {
-            // A table that is gone gets all cuts when it is put back.
-            Err(error) if !error.not_found() => {
-                self.blocked.remove(&new);
-                self.blocked.add(&oldest, max);
-                return Err(error);
-            }
-            _ => {}
+        if let Err(error) = FirewallError::unless_gone(self.firewall.change(&change)) {
+            self.blocked.remove(&new);
+            self.blocked.add(&oldest, self.ceiling.live);
+            return Err(error);
         }
         for flow in &new {
             self.note(&SavedEvent::Blocked(*flow));
@@ -139,7 +138,7 @@ impl Gate {
         Ok(())
     }
 
-    /// The ways of this opening that are cut: it opens them again.
+    /// The flows of this grant that are blocked: it unblocks them.
     pub(super) fn unblocked_by(&self, grant: &ApprovedGrant) -> Vec<FlowKey> {
         if self.blocked.is_empty() {
             return Vec::new();
@@ -149,15 +148,15 @@ impl Gate {
         flows.into_iter().filter(|flow| self.blocked.contains(flow)).collect()
     }
 
-    /// Remembers that this is in the kernel, and cut no more.
+    /// Remembers that the kernel has this grant, and that its flows are not blocked any more.
     pub(super) fn mark_opened(&mut self, grant: &ApprovedGrant, freed: &[FlowKey]) {
         self.blocked.remove(freed);
         grant.grant_keys().for_each(|grant_key| self.baseline.grant(grant_key.flow()));
     }
 
-    /// What is cut once the table is loaded again with `grants` in it: what was, what an earlier run has
-    /// `remaining`, and the ways of doors that are `disallowed` from now on. Nobody is cut off who is let in,
-    /// nor where nobody needs a grant.
+    /// The blocklist once the table is loaded again with `live` in it: what is in it, what an earlier run has
+    /// `left`, and the flows of grants that are `forbidden` from now on. Without flows that have a grant, or
+    /// that need none.
     pub(super) fn next_blocklist(
         &self,
         live: &GrantTable,
@@ -166,7 +165,7 @@ impl Gate {
     ) -> BlockedFlows {
         let mut blocked = self.blocked.clone();
         blocked.add(left, self.ceiling.live);
-        // What is on trial may be taken back; a connection would not come back.
+        // Rules on trial may be rolled back; a terminated connection would not come back.
         if self.rules.on_revoke == OnRevoke::Terminate && self.trial.is_none() {
             let on_trial = self.forbidden_on_trial.iter().copied();
             let on_trial = on_trial.filter(|flow| !self.ceiling.permits(flow.transport, flow.port));
@@ -178,7 +177,7 @@ impl Gate {
         blocked
     }
 
-    /// Remembers what the rules in force forbid while they are on trial. After that it is cut, or allowed again.
+    /// Remembers what the rules on trial forbid: once they are confirmed it is blocked.
     pub(super) fn note_forbidden(&mut self, forbidden: &[GrantKey]) {
         if self.trial.is_some() {
             self.forbidden_on_trial.extend(forbidden.iter().map(GrantKey::flow));
@@ -187,7 +186,7 @@ impl Gate {
         }
     }
 
-    /// Takes these over, now that they are in the kernel.
+    /// Remembers the blocklist that the kernel has now.
     pub(super) fn commit_blocked(&mut self, blocked: BlockedFlows, left: &[FlowKey]) {
         let new: Vec<FlowKey> = blocked.all().filter(|flow| !self.blocked.contains(flow)).collect();
         let news: Vec<FlowKey> = new.iter().filter(|flow| !left.contains(flow)).copied().collect();
@@ -196,9 +195,9 @@ impl Gate {
         self.blocked = blocked;
     }
 
-    /// Has the kernel forget connections that were cut: looks through all that it knows, if any were.
-    /// Until then, and if it fails, nothing passes on them anyway; without it, they would go on once
-    /// somebody is granted the same way.
+    /// Deletes the conntrack entries of flows that were blocked; lists conntrack only if there are any.
+    /// Until then, and if it fails, no packet passes on them anyway. Without it, old connections would
+    /// continue as soon as the same flow is granted again.
     pub fn flush_conntrack(&mut self) {
         let mut pending_flush = std::mem::take(&mut self.pending_flush);
         pending_flush.retain(|flow| self.blocked.contains(flow));
@@ -213,7 +212,7 @@ impl Gate {
         }
     }
 
-    /// What was cut since this was last asked, if anything was, or failed to be.
+    /// What was terminated since the last call, if anything was, or failed to be.
     pub fn take_terminated(&mut self) -> Option<Terminated> {
         (self.terminated != Terminated::default()).then(|| std::mem::take(&mut self.terminated))
     }

@@ -1,13 +1,13 @@
-//! Rules on trial: who can still get in confirms them; otherwise the kernel is back at what was before,
-//! by itself. Pure: until when, and what was before.
+//! Rules on trial: an administrator who can still log in confirms them; otherwise the kernel returns by itself
+//! to the rules from before, even if no process of ours lives. Each step is one transaction, and what fails
+//! changes nothing.
 //!
 //! ```text
 //! each base chain, for example input:
 //!     meta nfproto @trial goto trial_input    the set's elements end by their timeout
-//!     the lines from before                   or none, if nothing was protected
-//! trial_input: the lines on trial
+//!     the rules from before                   or none, if nothing was protected
+//! trial_input: the rules on trial
 //! ```
-//! Nobody has to be alive for that.
 
 use super::Gate;
 use crate::ceiling::Ceiling;
@@ -33,7 +33,7 @@ impl TrialState {
         self.until <= now
     }
 
-    /// Whether there is nothing to go back to: the gate protected nothing before.
+    /// Whether there is nothing to roll back to: the gate protected nothing before.
     pub fn is_first(&self) -> bool {
         self.previous.is_none()
     }
@@ -45,19 +45,19 @@ impl TrialState {
 }
 
 impl Gate {
-    /// What is on trial, if anything is; perhaps its time is over.
+    /// The trial, if there is one; its time may be over.
     pub fn trial(&self) -> Option<&TrialState> {
         self.trial.as_ref()
     }
 
-    /// Says what an earlier run has left in force, for a trial to go back to. Nothing changes.
+    /// Sets what an earlier run has left in force, for a trial to roll back to. Nothing changes in the kernel.
     pub fn set_previous(&mut self, rules: TableSpec, ceiling: Ceiling) {
         self.previous = Some((rules, ceiling));
     }
 
-    /// Puts up `table_spec` until `until`, and no longer than that unless [`Gate::confirm`] is called: the
-    /// kernel then goes back by itself, to what was in force before, or to no protection if nothing
-    /// was known to be. A trial in a trial goes back to what was before the first.
+    /// Installs `rules` until `until`, and longer only if [`Gate::confirm`] is called: otherwise the kernel
+    /// returns by itself to what was in force before, or to no protection if nothing is known to have been.
+    /// A trial in a trial rolls back to what was before the first.
     pub fn apply_on_trial(
         &mut self,
         rules: TableSpec,
@@ -83,10 +83,10 @@ impl Gate {
         outcome
     }
 
-    /// What is on trial stays from here on. Ask before whether its time is over.
+    /// Makes the rules on trial permanent. Check first whether the trial's time is over.
     pub fn confirm(&mut self, now: BootInstant) -> Outcome {
         let trial = self.trial.take();
-        // First: whoever sees in the kernel that it is confirmed may kill us, and start us again.
+        // First: an administrator who sees the confirmation in the kernel may kill us and start us again.
         self.save_all(now);
         let outcome = self.install(now);
         if matches!(outcome, Outcome::Failed(_)) {
@@ -96,8 +96,8 @@ impl Gate {
         outcome
     }
 
-    /// Puts the whole table back that was in force before the trial; grants that it does not permit
-    /// are closed. Nothing was? Then [`Gate::remove`] is what is wanted.
+    /// Loads the whole table that was in force before the trial; grants that it does not permit are
+    /// closed. If nothing was in force, call [`Gate::remove`] instead.
     pub fn roll_back(&mut self, now: BootInstant) -> Outcome {
         let Some((rules, ceiling)) = self.trial.as_ref().and_then(|trial| trial.previous.clone())
         else {
@@ -115,7 +115,7 @@ impl Gate {
         outcome
     }
 
-    /// The configuration from here on; the one until now.
+    /// Replaces the configuration; returns the previous one.
     pub(super) fn replace_config(
         &mut self,
         rules: TableSpec,

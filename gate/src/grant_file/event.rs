@@ -1,5 +1,5 @@
-//! One entry of the grant file: what changed. Each begins with its length, so that an entry that was cut
-//! short is known as such. Decoding is strict; what it does not know ends the file.
+//! One entry of the grant file: what changed. Each begins with its length, so that an incomplete
+//! entry is recognised. Decoding is strict; what it does not know ends the file.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -12,22 +12,22 @@ use crate::wire::WireReader;
 use sknock_netfilter::flow::FlowKey;
 use sknock_types::{Serial, Transport};
 
-/// A change of what is granted, was granted, or is cut.
+/// A change of what is granted, was granted, or is blocked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SavedEvent {
-    /// A door is open for somebody.
+    /// A certificate was granted this.
     Granted(GrantEntry),
-    /// Somebody was let in on this way, and the grant has ended.
+    /// A grant on this flow has ended by itself.
     Ended(GrantLabel, FlowKey),
     /// All of this certificate was closed: it has nothing, and had nothing.
     Closed(CertId),
-    /// What this certificate has or had on one way was closed.
+    /// What this certificate has or had on one flow was closed.
     ClosedFlow(CertId, FlowKey),
-    /// Nobody has this door open.
+    /// No certificate has this grant any more.
     ClosedKey(GrantKey),
-    /// Nothing passes on this way.
+    /// This flow is blocked.
     Blocked(FlowKey),
-    /// This way is cut no more.
+    /// This flow is not blocked any more.
     Unblocked(FlowKey),
     /// The rules in force are on trial until then.
     Trial(BootInstant),

@@ -1,6 +1,6 @@
-//! Claims on doors, each kept once, and found by its door, its holder and its end. Decides nothing.
+//! Grants, each kept once, and found by its key, its certificate and its end. Decides nothing.
 //!
-//! A million take about 300 MB: the indexes hold places, not claims.
+//! A million take about 300 MB: the indexes hold places, not grants.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -11,7 +11,7 @@ use crate::label::GrantLabel;
 use crate::share::{Party, SourceNetwork, Tally};
 use crate::uptime::BootInstant;
 
-/// Somebody may use a door for a while.
+/// One grant of one certificate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GrantEntry {
     pub(crate) grant_key: GrantKey,
@@ -30,10 +30,10 @@ impl GrantEntry {
     }
 }
 
-/// Where a claim is kept.
+/// Where a grant is kept.
 type EntryIndex = u32;
 
-/// No two are of the same holder on the same door; that is up to whoever inserts.
+/// No two have the same key and certificate; the caller of `insert` sees to that.
 #[derive(Clone, Debug, Default)]
 pub(super) struct GrantIndex {
     places: Vec<Option<GrantEntry>>,
@@ -49,7 +49,7 @@ impl GrantIndex {
         self.by_end.len()
     }
 
-    /// How many claims a certificate or a network has.
+    /// How many grants a certificate or a network has.
     pub(super) fn held(&self, party: &Party) -> usize {
         self.tally.of(party)
     }
@@ -71,12 +71,12 @@ impl GrantIndex {
         }
     }
 
-    /// The claim of `cert` on `grant_key`.
+    /// The grant of `cert` with this key.
     pub(super) fn find(&self, grant_key: &GrantKey, cert: &CertId) -> Option<&GrantEntry> {
         self.on(grant_key).find(|entry| entry.label.cert == *cert)
     }
 
-    /// Takes out the claim of `cert` on `grant_key`.
+    /// Removes the grant of `cert` with this key.
     pub(super) fn take(&mut self, grant_key: &GrantKey, cert: &CertId) -> Option<GrantEntry> {
         let is_theirs =
             |place: &EntryIndex| self.at(*place).is_some_and(|entry| entry.label.cert == *cert);
@@ -84,41 +84,41 @@ impl GrantIndex {
         self.take_from(place)
     }
 
-    /// Takes out a claim that has ended, if there is one.
+    /// Removes a grant that has ended, if there is one.
     pub(super) fn take_ended(&mut self, now: BootInstant) -> Option<GrantEntry> {
         let &(until, place) = self.by_end.first()?;
         if until > now { None } else { self.take_from(place) }
     }
 
-    /// All claims on `grant_key`.
+    /// All grants with this key.
     pub(super) fn on(&self, grant_key: &GrantKey) -> impl Iterator<Item = &GrantEntry> {
         self.places_on(grant_key).filter_map(|place| self.at(place))
     }
 
-    /// All claims of `cert`.
+    /// All grants of `cert`.
     pub(super) fn of(&self, cert: &CertId) -> impl Iterator<Item = &GrantEntry> {
         let places = self.by_cert.range((*cert, EntryIndex::MIN)..=(*cert, EntryIndex::MAX));
         places.filter_map(|(_, place)| self.at(*place))
     }
 
-    /// Some holder whose certificate is by this issuer.
+    /// Some certificate by this issuer that has a grant.
     pub(super) fn any_cert_of_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<CertId> {
         let (cert, _) = self.by_cert.range((CertId::first_of(issuer), EntryIndex::MIN)..).next()?;
         (cert.issuer == issuer).then_some(*cert)
     }
 
-    /// The next issuer, in the order of their bytes, of anybody who holds a claim.
+    /// The next issuer, in the order of their bytes, of any certificate that has a grant.
     pub(super) fn next_issuer(&self, issuer: [u8; CertId::ISSUER]) -> Option<[u8; CertId::ISSUER]> {
         let (cert, _) = self.by_cert.range((CertId::after(issuer), EntryIndex::MIN)..).next()?;
         Some(cert.issuer)
     }
 
-    /// All claims, those on one door one after the other.
+    /// All grants, in the order of keys.
     pub(super) fn iter(&self) -> impl Iterator<Item = &GrantEntry> {
         self.by_key.iter().filter_map(|(_, place)| self.at(*place))
     }
 
-    /// All claims on doors behind this one, in the order of doors; without one, from the first.
+    /// All grants with keys behind this one, in the order of keys; without one, from the first.
     pub(super) fn behind(&self, door: Option<&GrantKey>) -> impl Iterator<Item = &GrantEntry> {
         let start = door.map_or(Bound::Unbounded, |door| Bound::Excluded((*door, EntryIndex::MAX)));
         let places = self.by_key.range((start, Bound::Unbounded));
@@ -152,7 +152,7 @@ impl GrantIndex {
     }
 }
 
-/// Whose shares a claim counts against.
+/// Whose shares a grant counts against.
 fn parties(entry: &GrantEntry) -> [Party; 2] {
     let network = SourceNetwork::from(entry.grant_key.address);
     [Party::Certificate(entry.label.cert), Party::Network(network)]

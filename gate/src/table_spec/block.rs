@@ -1,8 +1,8 @@
-//! How connections are ended that were let in once: what the table does with who was cut off. Pure.
+//! How the table ends connections of blocked flows. Pure.
 //!
-//! To delete a connection from the kernel's table of connections is not enough: the server's next
-//! packet would enter it again, the other way round, and the client's would belong to it. So who was
-//! cut off is kept out in both directions, before it is asked what is established.
+//! To delete a conntrack entry is not enough: the server's next packet would make a new one, in the other
+//! direction, and the client's packets would belong to that. So packets of blocked flows are dropped in
+//! both directions, before established connections are accepted.
 
 use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
@@ -19,7 +19,7 @@ pub enum OnRevoke {
     /// They end.
     #[default]
     Terminate,
-    /// They go on; new ones are refused.
+    /// They continue; new ones are refused.
     KeepExisting,
 }
 
@@ -27,8 +27,8 @@ pub enum OnRevoke {
 const DHCP: [u16; 2] = [68, 546];
 
 impl TableSpec {
-    /// Whether a connection to this port needs a grant. Only such may be cut: to be kept off a port
-    /// that is open to everybody else would be a lock-out.
+    /// Whether a connection to this port needs a grant. Only such may be blocked: a port that is open to
+    /// everybody else must not be closed to one client.
     pub fn requires_grant(&self, transport: Transport, port: u16) -> bool {
         let here = |one: &PortRange| one.contains(transport, port);
         let protected = self.protected.is_empty() || self.protected.iter().any(here);

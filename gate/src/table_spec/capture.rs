@@ -1,4 +1,4 @@
-//! How knocks get from the network to whoever judges them, and how many one source may send. Pure.
+//! How knocks get from the network to the network process, and how many one source may send. Pure.
 //!
 //! The base chain `knocks` finds datagrams of a knock's length at a knock port before conntrack does.
 //! With NFLOG it copies them; for a socket it marks them as untracked, and `input` lets only such
@@ -30,9 +30,9 @@ pub enum KnockCapture {
 
 /// How many knocks one source may send: an IPv4 address, or an IPv6 network of 64 bits.
 ///
-/// Sources are not proven here, so the limit is what somebody must spend who wants to silence a
-/// client by forging its address. When so many sources are remembered that no more fit in, the
-/// others go unmetered: forged ones cannot crowd honest ones out.
+/// Sources are not proven here, so an attacker who forges a client's address must send this much to
+/// silence it. When so many sources are remembered that no more fit in, the others are not limited:
+/// forged sources cannot displace honest ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SourceLimit {
     /// In the long run; at least 1.
@@ -65,7 +65,7 @@ impl SourceLimit {
 pub struct Answers {
     /// The UDP header's length field, which counts the header.
     pub udp_length: u16,
-    /// The user who sends them.
+    /// The user whose processes send them.
     pub user: u32,
 }
 
@@ -79,7 +79,7 @@ impl TableSpec {
     /// The base chain `knocks`.
     ///
     /// Only here the routing table is asked which addresses are ours. One that it does not know costs
-    /// its knock; nothing is let in by it.
+    /// its knock; no packet is accepted by it.
     pub(super) fn knocks(&self) -> Vec<Rule> {
         self.knock_ports.iter().flat_map(|&ports| self.knocks_at(ports)).collect()
     }
@@ -121,7 +121,7 @@ impl TableSpec {
         chain
     }
 
-    /// The lines of `input` for ports at which only knocks have any business.
+    /// The rules of `input` for ports that are for nothing but knocks.
     pub(super) fn at_knock_ports(&self) -> Vec<Rule> {
         let knock = Match::UdpLength(self.knock_lengths);
         let line = |&ports: &PortRange| match (self.capture, self.covers(ports)) {
@@ -185,7 +185,7 @@ impl TableSpec {
         u32::from(self.knock_lengths.1) + 60
     }
 
-    /// The knock ports at which nobody but knocks has any business: not open to everyone, and either
+    /// The knock ports that are for nothing but knocks: not open to everyone, and either
     /// bound by us or each by itself, not part of a range. No grant opens them.
     pub fn dedicated_knock_ports(&self) -> impl Iterator<Item = &PortRange> {
         let taken = |ports: &PortRange| self.always_open.iter().any(|open| open.overlaps(ports));
@@ -193,7 +193,7 @@ impl TableSpec {
         self.knock_ports.iter().filter(move |ports| (bound || ports.width() == 1) && !taken(ports))
     }
 
-    /// Whether only knocks have any business at these knock ports.
+    /// Whether these knock ports are for nothing but knocks.
     pub(super) fn is_dedicated_knock_port(&self, ports: PortRange) -> bool {
         self.dedicated_knock_ports().any(|one| *one == ports)
     }

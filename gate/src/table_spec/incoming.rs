@@ -34,7 +34,7 @@ impl TableSpec {
         if self.policy == FirewallPolicy::None {
             return chain;
         }
-        // What is let in as dialled ends there. A port that nobody protects may lead to one that is.
+        // What is accepted as dialled ends there. A port that is not protected may lead to one that is.
         chain.push(Rule::new([Match::Translated], Verdict::Jump(Part::Translated.into())));
         chain.extend(Self::blocked(Port::Own));
         chain.extend([
@@ -58,7 +58,7 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `tcp_midstream`: conntrack has lost the entry, or was told not to track. The kernel's
+    /// The chain `tcp_midstream`: conntrack has lost the entry, or does not track the packet. The kernel's
     /// own table of connections decides, as without a firewall.
     pub(super) fn tcp_midstream(&self) -> Vec<Rule> {
         let mut chain = self.beyond_protected(Transport::Tcp);

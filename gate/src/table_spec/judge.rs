@@ -127,7 +127,7 @@ impl TableSpec {
         }
     }
 
-    /// What was sent to everybody is answered by nobody.
+    /// No host answers what was sent to all.
     fn unreachable() -> Vec<Rule> {
         let tcp = Match::Protocol(Transport::Tcp.number());
         vec![

@@ -57,7 +57,7 @@ pub enum Part {
     Masqueraded,
     /// Base chain: resets of closed ports.
     Resets,
-    /// Makes resets of closed ports alike, whoever sends them.
+    /// Makes resets of closed ports alike, whichever part of the kernel sends them.
     PlainReset,
 }
 
@@ -153,7 +153,7 @@ impl Part {
     }
 }
 
-/// The same chain for rules on trial: asked by nobody but the base chain of this part, and leading only
+/// The same chain for rules on trial: asked only by the base chain of this part, and leading only
 /// to other chains of the trial.
 pub(super) fn on_trial(mut chain: Chain) -> Chain {
     let trial = |name: ChainName| ChainName { prefix: ON_TRIAL, ..name };

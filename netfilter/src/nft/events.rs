@@ -66,7 +66,7 @@ impl EventSocket {
     ///
     /// Events were lost (`ENOBUFS`), or could not be read.
     pub fn read(&mut self, mut each: impl FnMut(Event<'_>)) -> nix::Result<()> {
-        self.0.receive_bytes(|bytes| {
+        self.0.receive(|bytes| {
             let Some(message) = NetlinkMessage::read(bytes) else { return };
             let kind = message.of_subsystem(libc::NFNL_SUBSYS_NFTABLES);
             if let Some(kind) = kind.filter(|_| message.is_about(TABLE))

@@ -3,8 +3,8 @@
 //!
 //! A packet passes all base chains of one hook, and each looks for itself which description is in
 //! force. Were a base chain replaced by another, a packet could pass the new one just before the change,
-//! while it is still empty, and the old one just after, when it is gone: judged by neither. A chain that
-//! stays judges each packet by one description or by the other.
+//! while it is still empty, and the old one just after, when it is gone: filtered by neither. A chain that
+//! stays filters each packet by one description or by the other.
 
 use libc::c_int;
 use nftnl::{Batch, MsgType};

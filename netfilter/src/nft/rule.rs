@@ -68,7 +68,7 @@ pub struct AddressSet {
 /// Which destination port a rule asks for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PortOf {
-    /// The packet's own. Nobody has translated it.
+    /// The packet's own, which no NAT has changed.
     Packet,
     /// The one that the client dialled, of a packet whose destination was translated.
     Original(Transport),
@@ -85,7 +85,7 @@ pub enum Match {
     IntoLoopback,
     /// It belongs to a flow that has seen packets in both directions.
     Established,
-    /// Conntrack was told to leave it alone.
+    /// Conntrack does not track it.
     Untracked,
     /// The destination of its flow was translated.
     Translated,
