@@ -168,3 +168,65 @@ pub(crate) fn about_table(kind: c_int, table: &CStr) -> MessageBuilder {
 pub(crate) fn narrow(number: c_int) -> u16 {
     u16::try_from(number).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_read_back() {
+        let bytes = about_table(libc::NFT_MSG_GETCHAIN, c"sknock")
+            .with(3 | NESTED, b"input")
+            .with(4, b"")
+            .listing()
+            .finish();
+        assert_eq!(bytes.len() % 4, 0);
+        let message = NetlinkMessage::first(&bytes).unwrap();
+        let kind = message.of_subsystem(libc::NFNL_SUBSYS_NFTABLES);
+        assert_eq!(kind, Some(libc::NFT_MSG_GETCHAIN));
+        assert_eq!(c_int::from(message.flags), libc::NLM_F_REQUEST | libc::NLM_F_DUMP);
+        let attributes: Vec<_> = message.attributes().collect();
+        assert_eq!(attributes, [(1, &b"sknock\0"[..]), (3, b"input"), (4, b"")]);
+        assert!(message.is_about(c"sknock"));
+        for other in [c"", c"sknoc", c"sknocks"] {
+            assert!(!message.is_about(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_another_family_is_not_about_the_table() {
+        let mut bytes = about_table(libc::NFT_MSG_GETTABLE, c"sknock").finish();
+        bytes[HEADER] = 2; // NFPROTO_IPV4
+        assert!(!NetlinkMessage::first(&bytes).unwrap().is_about(c"sknock"));
+    }
+
+    #[test]
+    fn what_is_cut_short_ends_the_attributes() {
+        let whole = [attribute(1, b"one"), attribute(2, b"second")].concat();
+        for length in 0..whole.len() {
+            let read: Vec<_> = attributes(&whole[..length]).map(|(kind, _)| kind).collect();
+            let expected: &[u16] = if length < 7 {
+                &[]
+            } else if length < 18 {
+                &[1]
+            } else {
+                &[1, 2]
+            };
+            assert_eq!(read, expected, "{length}");
+        }
+        // Shorter than its own header.
+        assert_eq!(attributes(&[3, 0, 1, 0, 0, 0, 0, 0]).count(), 0);
+    }
+
+    #[test]
+    fn a_result_is_told_from_other_messages() {
+        let result = |kind: c_int, number: c_int| {
+            let kind = narrow(kind);
+            NetlinkMessage { kind, flags: 0, body: &number.to_ne_bytes() }.result()
+        };
+        assert_eq!(result(libc::NLMSG_ERROR, 0), Some(0));
+        assert_eq!(result(libc::NLMSG_ERROR, -libc::ENOENT), Some(libc::ENOENT));
+        assert_eq!(result(libc::NLMSG_DONE, 0), Some(0));
+        assert_eq!(result(libc::NFT_MSG_NEWTABLE, 0), None);
+    }
+}

@@ -27,7 +27,7 @@ fn to_protected(rules: &TableSpec) -> BTreeSet<DumpFilter> {
 impl Firewall {
     /// Which flows are blocked, by this or an earlier run. None if the table does not exist, or is older
     /// than these sets.
-    pub fn block(&mut self) -> Result<Vec<FlowKey>, FirewallError> {
+    pub fn dump_blocked(&mut self) -> Result<Vec<FlowKey>, FirewallError> {
         let mut flows = Vec::new();
         for set in BLOCKED {
             match nft::list_set(&mut self.netlink, set.name) {

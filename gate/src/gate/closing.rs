@@ -158,7 +158,8 @@ impl Gate {
         }
         let (mut stay, mut close) = self.grants.plan_close(&cert, now);
         self.only_unused(&mut stay, &mut close);
-        self.close_and_block(&cert, (&stay, &close))?;
+        let flows = self.flows_to_block(&cert, &close);
+        self.block_or_close(&flows, Change { add: &stay, remove: &close, ..Change::default() })?;
         self.note(&SavedEvent::Closed(cert));
         self.expired.remove(&cert);
         Ok(self.grants.remove_cert(&cert))

@@ -12,7 +12,7 @@ use crate::cert_id::CertId;
 use crate::error::FirewallError;
 use crate::firewall::Change;
 use crate::grant_file::event::SavedEvent;
-use crate::grant_key::{GrantElement, GrantKey};
+use crate::grant_key::GrantKey;
 use crate::grants::GrantTable;
 use crate::label::GrantLabel;
 use crate::remembered::BlockedFlows;
@@ -75,23 +75,13 @@ impl Gate {
 
     /// The flows of what `cert` has open, or had. Not those on which another certificate has a grant, or that
     /// need none.
-    fn flows_to_block(&self, cert: &CertId, closing: &[GrantKey]) -> Vec<FlowKey> {
+    pub(super) fn flows_to_block(&self, cert: &CertId, closing: &[GrantKey]) -> Vec<FlowKey> {
         let mut flows = self.expired.flows_of(cert);
         flows.extend(closing.iter().map(GrantKey::flow));
         let ends = |flow: &FlowKey| {
             self.is_blocked_on_close(flow) && !self.grants.is_held(flow, Some(cert))
         };
         flows.into_iter().filter(ends).collect()
-    }
-
-    /// Closes grants of `cert`, and blocks their flows, in one transaction.
-    pub(super) fn close_and_block(
-        &mut self,
-        cert: &CertId,
-        (stay, close): (&[GrantElement], &[GrantKey]),
-    ) -> Result<(), FirewallError> {
-        let flows = self.flows_to_block(cert, close);
-        self.block_or_close(&flows, Change { add: stay, remove: close, ..Change::default() })
     }
 
     /// Blocks `flows` in one transaction with `grant_keys`; changes only the grants if the blocklist is full.

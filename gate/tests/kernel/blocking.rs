@@ -110,7 +110,7 @@ fn a_new_grant_ends_the_cut() {
 
 /// How many ways the kernel has cut.
 fn cut(net: &Net) -> usize {
-    net.inside(|| sknock_gate::Firewall::open().unwrap().block().unwrap().len())
+    net.inside(|| sknock_gate::Firewall::open().unwrap().dump_blocked().unwrap().len())
 }
 
 #[test]

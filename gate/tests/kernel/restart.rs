@@ -66,7 +66,7 @@ fn a_ruleset_that_was_saved_elsewhere_grants_and_cuts_nothing() {
 
 /// How many ways the kernel has cut.
 fn cut(net: &Net) -> usize {
-    net.inside(|| sknock_gate::Firewall::open().unwrap().block().unwrap().len())
+    net.inside(|| sknock_gate::Firewall::open().unwrap().dump_blocked().unwrap().len())
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Messages of the kernel, and what others may put in their place.
+//! Messages of an NFLOG group, and what others may put in their place.
 
 use proptest::prelude::*;
 use sknock_netfilter::nflog::packet_payload;
