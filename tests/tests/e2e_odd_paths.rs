@@ -90,7 +90,7 @@ fn keys_and_identities_are_opened_whatever_their_names_are() {
     let alice = latin(authority.file("").as_path(), b"alice-\xfc.pfx");
     fs::copy(authority.file("alice.pfx"), &alice).unwrap();
     let mut command = program("sknock");
-    command.args(["knock", "--timeout", "1", "--attempts", "1", "192.0.2.1", "udp/22"]);
+    command.args(["knock", "--timeout", "1", "--attempts", "1", "192.0.2.1", "udp/53"]);
     command.arg("--identity").arg(&alice).arg("--server-cert").arg(authority.file("gate.cer"));
     command.arg("--password-file").arg(authority.password_file());
     let (code, _, err) = outcome(&mut command);
