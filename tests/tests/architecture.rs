@@ -23,3 +23,5 @@ mod names;
 mod pure;
 #[path = "architecture/unsafe_code.rs"]
 mod unsafe_code;
+#[path = "architecture/walks.rs"]
+mod walks;
