@@ -47,7 +47,6 @@ test: setup-test
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --no-run
 	umask 022 && $(AS_ROOT) RUST_TEST_THREADS=$(THREADS) $(CARGO) test --locked --workspace
-	$(CARGO) test --locked $(BENCH)
 
 # Faults and attacks, much longer than `make test` has time for: docs/RELIABILITY.md. Twenty minutes at
 # most, without building; who is ended by force may leave namespaces and servers behind. Then whole bare
