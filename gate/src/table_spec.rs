@@ -6,6 +6,7 @@
 
 pub(crate) mod block;
 pub(crate) mod capture;
+mod forged;
 mod incoming;
 mod judge;
 pub(crate) mod part;
@@ -138,17 +139,15 @@ impl TableSpec {
     }
 
     fn judging(&self) -> Vec<Chain> {
-        let mut chains = vec![
+        vec![
+            Part::Forged.chain(self.forged()),
             Part::TcpSyn.chain(self.tcp_syn()),
             Part::TcpMidstream.chain(self.tcp_midstream()),
             Part::Judge.chain(Self::judge(Port::Own)),
             Part::Granted.chain(Self::granted(Port::Own)),
             Part::Admit.chain(Self::admit()),
-        ];
-        if self.protected.is_empty() {
-            chains.push(Part::Udp.chain(self.udp_all()));
-        }
-        chains
+            Part::Udp.chain(self.udp()),
+        ]
     }
 
     fn translating(&self) -> Vec<Chain> {

@@ -37,16 +37,14 @@ impl TableSpec {
         // What is accepted as dialled ends there. A port that is not protected may lead to one that is.
         chain.push(Rule::new([Match::Translated], Verdict::Jump(Part::Translated.into())));
         chain.extend(Self::blocked(Port::Own));
-        chain.extend([
-            Rule::goto([Match::Syn], Part::TcpSyn),
-            Rule::accept([Match::Established]),
-            Rule::goto([tcp()], Part::TcpMidstream),
-        ]);
+        chain.push(Rule::goto([Match::Syn], Part::TcpSyn));
+        chain.extend(self.own_datagrams());
+        chain.extend([Rule::accept([Match::Established]), Rule::goto([tcp()], Part::TcpMidstream)]);
         if self.protected.is_empty() {
             chain.extend(other_than_tcp());
         } else {
             chain.extend(self.beyond_protected(Transport::Udp));
-            chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Granted));
+            chain.push(Rule::goto([], Part::Udp));
         }
         chain
     }
@@ -67,9 +65,13 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `udp_all`, where all traffic is closed. DHCP and mDNS are exceptions: answers that
-    /// belong to no flow, and questions to everybody on the link.
-    pub(super) fn udp_all(&self) -> Vec<Rule> {
+    /// The chain `datagrams`: what belongs to no flow, or has a source that is no sender's. Where all traffic is closed,
+    /// DHCP and mDNS are exceptions: answers that belong to no flow, and questions to everybody on the link.
+    pub(super) fn udp(&self) -> Vec<Rule> {
+        let needs_grant = self.needs_grant(Port::Own, Transport::Udp, Part::Granted);
+        if !self.protected.is_empty() {
+            return needs_grant;
+        }
         let mut chain = vec![
             Rule::accept([Match::Family(false), Match::UdpBetween { from: 67, to: 68 }]),
             Rule::accept([Match::Family(true), Match::UdpBetween { from: 547, to: 546 }]),
@@ -81,7 +83,7 @@ impl TableSpec {
             Rule::accept([Match::ToV4(MDNS4), Match::UdpTo(5353)]),
             Rule::accept([Match::ToV6(MDNS6), Match::UdpTo(5353)]),
         ];
-        chain.extend(self.needs_grant(Port::Own, Transport::Udp, Part::Granted));
+        chain.extend(needs_grant);
         chain
     }
 
@@ -101,6 +103,8 @@ impl TableSpec {
         chain.extend(Self::blocked(Port::Dialled));
         chain.extend([
             Rule::goto([Match::Syn], Part::TranslatedSyn),
+            // This host's own datagrams come here only by `lo`, which is not judged.
+            Rule::goto([udp(), Match::FromLocal], Part::Refuse),
             Rule::accept([Match::Established]),
             icmp(false),
             icmp(true),
@@ -135,6 +139,10 @@ impl TableSpec {
         let above = (highest < u16::MAX).then_some(Match::Above(transport, highest));
         below.into_iter().chain(above).map(|item| Rule::accept([item])).collect()
     }
+}
+
+fn udp() -> Match {
+    Match::Protocol(Transport::Udp.number())
 }
 
 fn tcp() -> Match {

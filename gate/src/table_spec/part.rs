@@ -11,6 +11,8 @@ pub enum Part {
     Knocks,
     /// How many knocks one source may send, and where they go.
     KnockMeter,
+    /// Base chain: packets from outside that name this host's own address as their source begin no flow.
+    Forged,
     /// Base chain: judges all that the kernel delivers to this host.
     Input,
     /// What arrives at a knock port that the policy closes, with `intake = socket`.
@@ -21,7 +23,7 @@ pub enum Part {
     TcpSyn,
     /// Other TCP packets of no connection that conntrack knows.
     TcpMidstream,
-    /// UDP, where all traffic is closed.
+    /// UDP of no flow.
     Udp,
     /// Asks for a grant, for single use or not.
     Judge,
@@ -63,8 +65,9 @@ pub enum Part {
 
 impl Part {
     /// The parts that the kernel asks by itself.
-    pub const BASES: [Self; 7] = [
+    pub const BASES: [Self; 8] = [
         Self::Knocks,
+        Self::Forged,
         Self::Input,
         Self::Forward,
         Self::Answers,
@@ -78,12 +81,13 @@ impl Part {
         match self {
             Self::Knocks => "knocks",
             Self::KnockMeter => "knock_meter",
+            Self::Forged => "forged",
             Self::Input => "input",
             Self::Knock => "knock",
             Self::KnockUnprotected => "knock_unprotected",
             Self::TcpSyn => "tcp_syn",
             Self::TcpMidstream => "tcp_midstream",
-            Self::Udp => "udp_all",
+            Self::Udp => "datagrams",
             Self::Judge => "judge",
             Self::Granted => "granted",
             Self::Admit => "admit",
@@ -114,6 +118,8 @@ impl Part {
         let (raw, mangle) = (libc::NF_IP_PRI_RAW, libc::NF_IP_PRI_MANGLE);
         match self {
             Self::Knocks => Some((Hook::Prerouting, raw)),
+            // After conntrack has found the entry or made one, before that is confirmed and NAT changes it.
+            Self::Forged => Some((Hook::Prerouting, mangle)),
             Self::Input => Some((Hook::Input, mangle)),
             Self::Forward => Some((Hook::Forward, mangle)),
             Self::Answers => Some((Hook::Output, raw)),

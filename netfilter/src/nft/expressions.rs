@@ -65,6 +65,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::NotFromLoopback => interface(rule, &Meta::Iif, CmpOp::Neq),
         Match::IntoLoopback => interface(rule, &Meta::Oif, CmpOp::Eq),
         Match::Established
+        | Match::Confirmed
         | Match::Untracked
         | Match::Translated
         | Match::SourceTranslated
@@ -120,6 +121,7 @@ fn tracked(rule: &mut nftnl::Rule<'_>, item: Match) {
     match item {
         Match::Established => state(rule, ct::States::ESTABLISHED.bits()),
         Match::Untracked => state(rule, UNTRACKED),
+        Match::Confirmed => status(rule, ct::ConntrackStatus::CONFIRMED),
         Match::Translated => status(rule, ct::ConntrackStatus::DST_NAT),
         Match::SourceTranslated => status(rule, ct::ConntrackStatus::SRC_NAT),
         Match::Reply => direction(rule, REPLY),

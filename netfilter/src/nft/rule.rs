@@ -85,6 +85,9 @@ pub enum Match {
     IntoLoopback,
     /// It belongs to a flow that has seen packets in both directions.
     Established,
+    /// Its conntrack entry is in the table: another packet of its flow has passed before, in either direction, or
+    /// this one itself as it left.
+    Confirmed,
     /// Conntrack does not track it.
     Untracked,
     /// The destination of its flow was translated.

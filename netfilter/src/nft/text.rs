@@ -20,6 +20,7 @@ impl fmt::Display for Match {
             Self::NotFromLoopback => f.write_str("iif != \"lo\""),
             Self::IntoLoopback => f.write_str("oif \"lo\""),
             Self::Established => f.write_str("ct state established"),
+            Self::Confirmed => f.write_str("ct status confirmed"),
             Self::Untracked => f.write_str("ct state untracked"),
             Self::Translated => f.write_str("ct status dnat"),
             Self::SourceTranslated => f.write_str("ct status snat"),

@@ -7,6 +7,7 @@ mod destinations;
 mod dialled_out;
 mod exceptions;
 mod flags;
+mod own_address;
 mod published;
 mod sessions;
 mod single_use;
