@@ -167,6 +167,7 @@ impl TableSpec {
             Part::BlockIn.chain(self.block_in()),
             Part::BlockOut.chain(Self::block_out()),
             Part::Output.chain(self.output()),
+            Part::IntoLoopback.chain(self.leaving_by_loopback()),
             Part::Masqueraded.chain(Self::masqueraded()),
             Part::Postrouting.chain(Self::postrouting()),
         ];

@@ -56,7 +56,7 @@ impl TableSpec {
     /// The base chain `output`: what must not begin a flow, and what leaves for a blocked one.
     pub(super) fn output(&self) -> Vec<Rule> {
         let mut chain = vec![
-            Rule::accept([Match::IntoLoopback]),
+            Rule::goto([Match::IntoLoopback], Part::IntoLoopback),
             Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack),
         ];
         chain.extend(self.begun_here());

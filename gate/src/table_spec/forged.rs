@@ -8,11 +8,12 @@
 //! What this host has sent itself and what comes back to it (to a group that it has joined, by a second
 //! interface) has an entry already: it was confirmed as it left.
 
-use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
+use sknock_netfilter::nft::rule::{Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::TableSpec;
 use super::part::Part;
+use crate::grant_key::GrantSet;
 
 impl TableSpec {
     /// The base chain `forged`. Only the first packets of flows come as far as to the routing table.
@@ -37,6 +38,35 @@ impl TableSpec {
             Match::Ports(self.span(Transport::Udp)?)
         };
         Some(Rule::goto([udp, Match::FromLocal], Part::Udp))
+    }
+
+    /// The chain `into_loopback`: what a local user sends in another's name (`IPV6_FREEBIND`) is judged in `input`,
+    /// but there its conntrack entry has been confirmed. For UDP, one answer from anywhere would complete it.
+    ///
+    /// Link-local sources of others do not pass at all: in `input` the kernel does not know which are its own.
+    ///
+    /// Answers in such flows pass, and so does what has a grant: transparent proxies send so.
+    pub(super) fn leaving_by_loopback(&self) -> Vec<Rule> {
+        let mut chain = vec![
+            Rule::accept([Match::FromLinkLocal, Match::FromLocal]),
+            Rule::new([Match::FromLinkLocal], Verdict::Drop),
+        ];
+        let granted = [GrantSet::Grant4, GrantSet::Grant6];
+        let granted = granted.map(|set| Match::In(set.into(), PortOf::Packet));
+        let passes = [Match::Confirmed, Match::FromLocal].into_iter().chain(granted);
+        chain.extend(passes.map(|one| Rule::accept([one])));
+        let of = |ranges: &[PortRange], verdict| {
+            let udp = ranges.iter().filter(|one| one.transport() == Transport::Udp);
+            udp.map(|&one| Rule::new([Match::Ports(one)], verdict)).collect::<Vec<_>>()
+        };
+        if self.protected.is_empty() {
+            let udp = Match::Protocol(Transport::Udp.number());
+            chain.extend(of(&self.always_open, Verdict::Accept));
+            chain.push(Rule::new([udp], Verdict::Drop));
+        } else {
+            chain.extend(of(&self.protected, Verdict::Drop));
+        }
+        chain
     }
 
     /// From the lowest to the highest protected port of this transport: one line, however many there are.

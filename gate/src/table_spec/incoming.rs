@@ -29,7 +29,11 @@ impl TableSpec {
     /// A SYN is sent off before conntrack is asked: an entry outlives its connection, and a SYN on
     /// it counts as established.
     pub(super) fn input(&self) -> Vec<Rule> {
-        let mut chain = vec![Rule::accept([Match::FromLoopback])];
+        // From an address of this host: a local user may send in another's name.
+        // Of link-local ones, `into_loopback` has passed only its own.
+        let own = [Match::FromLocal, Match::FromLinkLocal];
+        let own = own.map(|one| Rule::accept([Match::FromLoopback, one]));
+        let mut chain = own.to_vec();
         chain.extend(self.at_knock_ports());
         if self.policy == FirewallPolicy::None {
             return chain;

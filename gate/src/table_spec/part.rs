@@ -53,6 +53,8 @@ pub enum Part {
     Answers,
     /// Base chain: the way back of blocked flows.
     Output,
+    /// What this host says to itself: who sends in another's name begins no flow of UDP at a protected port.
+    IntoLoopback,
     /// Base chain: what leaves with one of our addresses in place of the sender's.
     Postrouting,
     /// The way back of blocked flows behind masquerading.
@@ -102,6 +104,7 @@ impl Part {
             Self::BlockOut => "block_out",
             Self::Answers => "answers",
             Self::Output => "output",
+            Self::IntoLoopback => "into_loopback",
             Self::Postrouting => "postrouting",
             Self::Masqueraded => "masqueraded",
             Self::Resets => "resets",

@@ -93,7 +93,9 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
             rule.add_expr(&meta(libc::NFT_META_PKTTYPE, 1));
             rule.add_expr(&Cmp::new(CmpOp::Neq, TO_HOST));
         }
-        Match::ToV4(_) | Match::ToV6(_) | Match::ToMulticast { .. } => address(rule, item),
+        Match::ToV4(_) | Match::ToV6(_) | Match::ToMulticast { .. } | Match::FromLinkLocal => {
+            address(rule, item);
+        }
         Match::UdpBetween { .. }
         | Match::Ports(_)
         | Match::OriginalPorts(_)

@@ -144,6 +144,8 @@ pub enum Match {
     ToAnycast,
     /// The routing table calls its source an address of this host.
     FromLocal,
+    /// Its source is a link-local address of IPv6. As it arrives through `lo`, the routing table knows none of them.
+    FromLinkLocal,
     /// It was sent to more hosts than this one, by link or by address.
     NotToHost,
     /// It is for this IPv4 address.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -175,6 +175,10 @@ pub(crate) const ALL: &[Attempt] = &[
     ("have a connection begin with the first bytes", |_| {
         let socket = tcp_socket()?;
         Ok(setsockopt(&socket, sockopt::TcpFastOpenConnect, &true)?)
+    }),
+    ("send from an address that is not this host's", |_| {
+        let socket = UdpSocket::bind("[::1]:0")?;
+        Ok(setsockopt(&socket, sockopt::IpFreebind, &true)?)
     }),
     ("connect to another TCP port by multipath TCP", |around| {
         let socket = of_protocol(AddressFamily::Inet, SockType::Stream, MPTCP)?;

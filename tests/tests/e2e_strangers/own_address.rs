@@ -1,10 +1,10 @@
 //! Packets by the wire that name the host's own address as their source, as if the host had begun a flow at
 //! a protected port: its peer would need no grant.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use nix::net::if_::if_nametoindex;
-use sknock_tests::ip_packet::{ACK, SYN, Segment, tcp, udp};
+use sknock_tests::ip_packet::{ACK, Packet, SYN, Segment, tcp, udp};
 use sknock_tests::{Authority, Config, Daemon, Wire, World};
 
 use crate::stage::{DNS, Dns, GROUP4, GROUP6, SSH, accepted, listener, settle};
@@ -48,7 +48,8 @@ fn no_packet_from_the_hosts_own_address_lets_another_in() {
         let dns = Dns::new(&world.gateway, "st");
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
         let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
-        for own in World::GATEWAY_TO_STRANGER {
+        let link_local = IpAddr::from(wire.link_local_of_peer());
+        for own in World::GATEWAY_TO_STRANGER.into_iter().chain([link_local]) {
             datagram(&wire, (own, DNS), (own, OTHER), "begins");
             settle();
             datagram(&wire, (own, OTHER), (own, DNS), "answers");
@@ -83,7 +84,7 @@ fn no_packet_from_the_hosts_own_address_lets_its_sender_in_where_the_host_forwar
             assert!(dns.heard().is_empty(), "{rules:?}, {own}");
             assert!(accepted(&ssh).is_empty(), "{rules:?}, {own}");
             let heard = wire.heard();
-            assert!(!heard.iter().any(|packet| packet.is_syn_ack()), "{rules:?}: {heard:?}");
+            assert!(!heard.iter().any(Packet::is_syn_ack), "{rules:?}: {heard:?}");
             // With `reject` a port where nobody listens answers, too.
             let silent = rules.0 == "drop";
             let said = heard.iter().find(|packet| packet.from == host);
@@ -126,8 +127,8 @@ fn what_the_host_sends_to_a_group_from_a_protected_port_reaches_itself() {
     let hears = Dns::on(gateway, "st", OTHER);
     let [own4, own6] = World::GATEWAY_TO_STRANGER;
     let index = gateway.inside(|| if_nametoindex("st")).unwrap();
-    let group6 = std::net::SocketAddrV6::new(GROUP6, OTHER, 0, index);
-    let groups = [SocketAddr::from((GROUP4, OTHER)), group6.into()];
+    let groups =
+        [SocketAddr::from((GROUP4, OTHER)), SocketAddrV6::new(GROUP6, OTHER, 0, index).into()];
     for (own, group) in [own4, own6].into_iter().zip(groups) {
         let sends = gateway.inside(|| UdpSocket::bind((own, DNS))).unwrap();
         sends.send_to(b"to all", group).unwrap();

@@ -51,7 +51,7 @@ pub(super) fn ports(rule: &mut Rule<'_>, item: Match) {
     }
 }
 
-/// Which address a packet is for.
+/// Which address a packet is for, or from.
 pub(super) fn address(rule: &mut Rule<'_>, item: Match) {
     let network = libc::NFT_PAYLOAD_NETWORK_HEADER;
     match item {
@@ -75,6 +75,16 @@ pub(super) fn address(rule: &mut Rule<'_>, item: Match) {
             family(rule, true);
             rule.add_expr(&payload(network, 24, 1, 1));
             rule.add_expr(&Cmp::new(CmpOp::Eq, 0xff_u8));
+        }
+        Match::FromLinkLocal => {
+            let mut mask = [0_u8; 16];
+            mask[..2].copy_from_slice(&[0xff, 0xc0]);
+            let mut network_bits = [0_u8; 16];
+            network_bits[..2].copy_from_slice(&[0xfe, 0x80]);
+            family(rule, true);
+            rule.add_expr(&payload(network, 8, 16, 1));
+            rule.add_expr(&Bitwise::new(&mask[..], &[0_u8; 16][..]));
+            rule.add_expr(&Cmp::new(CmpOp::Eq, &network_bits[..]));
         }
         _ => unreachable!("{item:?} is not about an address"),
     }
