@@ -4,7 +4,7 @@
 //!
 //! | address | [`is_claimable`] | [`is_grantable`] |
 //! |---|---|---|
-//! | unspecified, multicast, broadcast, link-local, IPv4-mapped IPv6 | no | no |
+//! | 0.0.0.0/8, 240.0.0.0/4, unspecified, multicast, broadcast, link-local, IPv4-mapped IPv6 | no | no |
 //! | loopback | no | yes |
 //! | any other | yes | yes |
 
@@ -21,7 +21,9 @@ pub fn is_claimable(address: IpAddr) -> bool {
 pub fn is_grantable(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            !(v4.is_unspecified() || v4.is_multicast() || v4.is_link_local() || v4.is_broadcast())
+            // Nobody has an address of 0.0.0.0/8 or 240.0.0.0/4 (RFC 6890), which has broadcast in it.
+            let first = v4.octets()[0];
+            !(first == 0 || first >= 240 || v4.is_multicast() || v4.is_link_local())
         }
         // An IPv4-mapped address never is a packet's source. A grant for it would open nothing.
         IpAddr::V6(v6) => {
@@ -51,6 +53,9 @@ mod tests {
         }
         for unusable in [
             "0.0.0.0",
+            "0.1.2.3",
+            "240.0.0.1",
+            "254.255.255.255",
             "224.0.0.1",
             "255.255.255.255",
             "169.254.1.1",

@@ -99,13 +99,20 @@ impl TableSpec {
     }
 
     /// The chain `knock_meter`: a source that has sent too many is treated as if it did not knock.
+    ///
+    /// So is one whose source no client by the wire has: an address of this host, loopback, or broadcast. The
+    /// answer would go to a service of this host, or to many hosts.
     pub(super) fn knock_meter(&self) -> Vec<Rule> {
-        let mut chain = Vec::new();
+        let by_wire = Match::NotFromLoopback;
+        let mut chain = vec![
+            Rule::new([by_wire, Match::FromLocal], Verdict::Return),
+            Rule::new([by_wire, Match::Family(false), Match::FromBroadcast], Verdict::Return),
+        ];
         if let Some(SourceLimit { per_second, burst, .. }) = self.source_limit {
             // A program of this host may send from any address: it must not use up a client's rate.
             chain.extend(KNOCK_RATE.map(|set| {
                 let over = Match::OverRate { set, per_second, burst };
-                Rule::new([Match::NotFromLoopback, over], Verdict::Return)
+                Rule::new([by_wire, over], Verdict::Return)
             }));
         }
         match self.capture {
@@ -163,7 +170,7 @@ impl TableSpec {
     /// The base chain `answers`. In a range of knock ports there may be other services, so there
     /// only what looks like an answer is meant.
     pub(super) fn answers(&self) -> Vec<Rule> {
-        let mut chain = vec![Rule::accept([Match::IntoLoopback])];
+        let mut chain = Vec::new();
         let Answers { udp_length, user } = self.answers;
         for &ports in &self.knock_ports {
             let from = Match::FromPorts(ports);

@@ -18,6 +18,8 @@ use sets::member;
 const LOOPBACK: u32 = 1;
 /// `RTN_LOCAL`: an address of this host.
 const LOCAL: u32 = libc::RTN_LOCAL as u32;
+/// `RTN_BROADCAST`: all hosts of a network.
+const BROADCAST: u32 = libc::RTN_BROADCAST as u32;
 /// `RTN_ANYCAST`: an address that several hosts may have.
 const ANYCAST: u32 = libc::RTN_ANYCAST as u32;
 /// `NFTA_FIB_F_DADDR` and `NFTA_FIB_F_SADDR`.
@@ -88,6 +90,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         }
         Match::ToLocal => is_of_type(rule, OF_DESTINATION, LOCAL),
         Match::ToAnycast => is_of_type(rule, OF_DESTINATION, ANYCAST),
+        Match::FromBroadcast => is_of_type(rule, OF_SOURCE, BROADCAST),
         Match::FromLocal => is_of_type(rule, OF_SOURCE, LOCAL),
         Match::NotToHost => {
             rule.add_expr(&meta(libc::NFT_META_PKTTYPE, 1));

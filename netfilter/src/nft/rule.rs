@@ -144,6 +144,9 @@ pub enum Match {
     ToAnycast,
     /// The routing table calls its source an address of this host.
     FromLocal,
+    /// The routing table calls its source a broadcast address of IPv4: of a network of this host, 0.0.0.0/8, or of
+    /// the link.
+    FromBroadcast,
     /// Its source is a link-local address of IPv6. As it arrives through `lo`, the routing table knows none of them.
     FromLinkLocal,
     /// It was sent to more hosts than this one, by link or by address.

@@ -52,6 +52,7 @@ impl fmt::Display for Match {
             Self::ToLocal => f.write_str("fib daddr type local"),
             Self::ToAnycast => f.write_str("fib daddr type anycast"),
             Self::FromLocal => f.write_str("fib saddr type local"),
+            Self::FromBroadcast => f.write_str("fib saddr type broadcast"),
             Self::FromLinkLocal => f.write_str("ip6 saddr fe80::/10"),
             Self::NotToHost => f.write_str("meta pkttype != host"),
             Self::ToV4(address) => write!(f, "ip daddr {address}"),
