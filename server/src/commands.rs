@@ -89,13 +89,17 @@ fn reload(trial: Option<Duration>) -> ExitCode {
     match client::reload(trial) {
         Ok(ControlResponse::OnTrial {
             seconds_left,
+            begun_by,
+            joined,
             in_force: ConfigInForce { file, protection, .. },
         }) => {
+            let whose = begun_by.map_or("the start of sknockd".to_owned(), |by| by.to_string());
+            let joined = if joined { joined_trial(&whose) } else { String::new() };
             let until = clock::now().after(Duration::from_secs(seconds_left)).as_secs();
             let [hour, minute, second] = [until / 3600 % 24, until / 60 % 60, until % 60];
             done(&format!(
                 "on trial for {seconds_left} s, until {hour:02}:{minute:02}:{second:02} UTC: {file} \
-                 ({protection}). Test a new connection, then run `sknockd confirm`"
+                 ({protection}). {joined}Test a new connection, then run `sknockd confirm`"
             ))
         }
         Ok(ControlResponse::Reloaded(ConfigInForce { process, file, protection })) => {
@@ -104,6 +108,13 @@ fn reload(trial: Option<Duration>) -> ExitCode {
         Ok(other) => failed(&format_args!("{other:?}"), FAILURE),
         Err(error) => failed(&error, error.exit_code()),
     }
+}
+
+/// For who reloads without a trial, and would not expect one.
+fn joined_trial(whose: &str) -> String {
+    format!(
+        "These rules are part of a trial that {whose} began: without a confirmation they end with it. "
+    )
 }
 
 /// It is done, also if nobody reads so.

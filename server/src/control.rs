@@ -12,6 +12,7 @@ pub mod grants;
 pub mod lines;
 pub mod messages;
 mod peer;
+pub mod requester;
 pub(crate) mod socket;
 
 /// The extension of the socket's name.

@@ -42,6 +42,7 @@ use self::spawner::{Spawner, StartFailed};
 use self::supervise::{Supervisor, TrialWatch};
 use crate::config::Settings;
 use crate::config::finding::Finding;
+use crate::control::requester::Requester;
 use crate::control::socket::ControlSocket;
 use crate::sys::capabilities::require_net_admin;
 use crate::sys::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED, told};
@@ -218,9 +219,9 @@ pub(crate) enum Wanted {
     /// SIGTERM, SIGINT: stop in order.
     Stop,
     /// SIGHUP: reload, without a trial.
-    Reload,
+    Reload(Requester),
     /// SIGUSR1: what is on trial stays.
-    Confirm,
+    Confirm(Requester),
     /// SIGCHLD: a network process may have ended.
     Look,
 }
@@ -244,10 +245,11 @@ impl Signals {
     /// The next signal, if there is one.
     pub(crate) fn next(&mut self) -> Option<Wanted> {
         let signal = self.0.read_signal().ok().flatten()?;
+        let by = Requester { uid: signal.ssi_uid, pid: signal.ssi_pid.cast_signed() };
         match Signal::try_from(signal.ssi_signo.cast_signed()) {
             Ok(Signal::SIGTERM | Signal::SIGINT) => Some(Wanted::Stop),
-            Ok(Signal::SIGHUP) => Some(Wanted::Reload),
-            Ok(Signal::SIGUSR1) => Some(Wanted::Confirm),
+            Ok(Signal::SIGHUP) => Some(Wanted::Reload(by)),
+            Ok(Signal::SIGUSR1) => Some(Wanted::Confirm(by)),
             _ => Some(Wanted::Look),
         }
     }

@@ -130,8 +130,8 @@ pub(crate) struct GrantArguments {
 
 impl From<GrantArguments> for GrantFilter {
     fn from(which: GrantArguments) -> Self {
-        let GrantArguments { knock, serial, name, address, all: _ } = which;
-        Self { knock, serial, name, address }
+        let GrantArguments { knock, serial, name, address, all } = which;
+        Self { knock, serial, name, address, all }
     }
 }
 

@@ -21,8 +21,8 @@ use crate::sys::exit::{FAILURE, UNAVAILABLE, UNCONFIRMED};
 /// How long the server may take: it answers between knocks, and may have a million grants to close.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The same for a reload. The server gives its new network process 180 s.
-const RELOAD_TIMEOUT: Duration = Duration::from_secs(200);
+/// The same for a reload. The server gives its new network process 180 s, and the one of a reload before it, too.
+const RELOAD_TIMEOUT: Duration = Duration::from_secs(400);
 
 /// The longest answer, in bytes.
 const MAX_ANSWER: u64 = 1 << 20;

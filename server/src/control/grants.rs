@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sknock_gate::{ClosedGrant, GrantElement, GrantKey, GrantLabel, OwnerName, Transport};
 
+use super::messages::Mistake;
 use sknock_types::hex;
 
-/// Which grants: those that all of it is true of.
+/// Which grants: those that all of it is true of. All grants only if that is said.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantFilter {
@@ -21,9 +22,21 @@ pub struct GrantFilter {
     pub name: Option<String>,
     /// From where.
     pub address: Option<IpAddr>,
+    /// All grants; then nothing else.
+    #[serde(default)]
+    pub all: bool,
 }
 
 impl GrantFilter {
+    /// Why this is no request.
+    pub(crate) fn mistake(&self) -> Option<Mistake> {
+        let Self { knock, serial, name, address, all } = self;
+        let is_empty = knock.is_none() && serial.is_none() && name.is_none() && address.is_none();
+        (is_empty != *all).then(|| Mistake::Malformed {
+            why: "`close` needs a condition, or \"all\":true without any".to_owned(),
+        })
+    }
+
     /// Whether all of it is true of a grant with this label to this address.
     pub(crate) fn is_true_of(&self, label: &GrantLabel, from: IpAddr) -> bool {
         let all = [

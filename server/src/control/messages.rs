@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::GROUP;
 use super::grants::{Closed, GrantFilter, ListedGrant, ListedKey};
+use super::requester::Requester;
 
 /// The version of these messages. Another one is answered with [`Mistake::UnknownVersion`].
 pub const VERSION: u32 = 1;
@@ -57,6 +58,10 @@ pub enum ControlResponse {
     OnTrial {
         /// Until the rollback, rounded up.
         seconds_left: u64,
+        /// Who began the trial; nothing: the start of the server.
+        begun_by: Option<Requester>,
+        /// Whether the trial had begun before this reload: the new configuration is part of it, and ends with it.
+        joined: bool,
         /// The new configuration.
         #[serde(rename = "configuration")]
         in_force: ConfigInForce,
@@ -192,6 +197,8 @@ pub enum Mistake {
     },
     /// Too many connections, of this user or in total; this one ends.
     TooManyConnections,
+    /// The server starts, and has not loaded its rules yet.
+    NotReady,
     /// This process may not use the socket; the connection ends.
     NotAllowed,
 }
@@ -211,6 +218,7 @@ impl fmt::Display for Mistake {
             Self::TooManyConnections => {
                 f.write_str("too many connections to the control socket. Try again")
             }
+            Self::NotReady => f.write_str("the server has not loaded its rules yet. Try again"),
             Self::NotAllowed => write!(
                 f,
                 "not allowed: only root, the user of sknockd and members of the group {GROUP} can do this. \

@@ -7,6 +7,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Gid, Pid, Uid};
 
+use super::requester::Requester;
+
 /// The process that has connected, as it was then.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Peer {
@@ -38,16 +40,25 @@ impl Peer {
     }
 }
 
+impl Peer {
+    /// As the log and answers name it.
+    pub(super) fn requester(&self) -> Requester {
+        Requester { uid: self.uid.as_raw(), pid: self.pid.as_raw() }
+    }
+}
+
 impl ControlAccess {
     /// Root may. So may the server's own user and the group, unless the process is one of `networks`: the
-    /// network process may have the same user, and may have been compromised. It is never root.
+    /// network process may have the same user, and may have been compromised. It is never root. Processes outside of
+    /// our PID namespace all have the number 0: nothing tells one from another to which it has passed its
+    /// connection, so only root may from there.
     pub(super) fn permits(&self, peer: &Peer, networks: &[u32]) -> bool {
         if peer.uid.is_root() {
             return true;
         }
         let is_network = networks.iter().any(|pid| pid.cast_signed() == peer.pid.as_raw());
         let is_member = self.group.is_some_and(|group| peer.groups.contains(&group));
-        !is_network && (peer.uid == self.owner || is_member)
+        !is_network && peer.pid.as_raw() != 0 && (peer.uid == self.owner || is_member)
     }
 }
 
@@ -110,6 +121,10 @@ mod tests {
             (peer(6, 0, &[0]), true),
             (peer(6, 990, &[990]), false),
             (peer(6, 990, &[990, 77]), false),
+            // In another PID namespace.
+            (peer(0, 0, &[0]), true),
+            (peer(0, 990, &[990]), false),
+            (peer(0, 1000, &[77]), false),
         ] {
             assert_eq!(access.permits(&peer, &[4, 6]), may, "{peer:?}");
         }

@@ -21,11 +21,14 @@ use tracing::warn;
 use self::connection::ControlConnection;
 use super::messages::{ControlRequest, ControlResponse, Mistake};
 use super::peer::{ControlAccess, Peer};
+use super::requester::Requester;
 use super::{GROUP, SOCKET};
 use crate::sys::log::RateLimit;
 
-/// Connections at a time: of all users, and of one user other than root.
+/// Connections at a time: of all users, of all but root together, and of one user other than root. A member of the
+/// group may have thousands of user numbers (`/etc/subuid`), so that places for root are kept from all of them.
 const MAX_CONNECTIONS: usize = 32;
+const MAX_OF_OTHERS: usize = 24;
 const MAX_OF_USER: usize = 8;
 
 /// Connections that are taken or refused in one round.
@@ -45,7 +48,17 @@ pub(crate) struct ControlSocket {
 
 /// The connection that an answer goes to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Asker(u64);
+pub(crate) struct Asker {
+    number: u64,
+    pub(crate) by: Requester,
+}
+
+#[cfg(test)]
+impl Asker {
+    pub(crate) fn numbered(number: u64, by: Requester) -> Self {
+        Self { number, by }
+    }
+}
 
 impl ControlSocket {
     /// Opens it beside the lock, in place of what an earlier run has left. Only root and the server's user
@@ -98,13 +111,10 @@ impl ControlSocket {
 
     fn admit(&mut self, stream: UnixStream, networks: &[u32], now: BootInstant) {
         let Ok(peer) = Peer::of(&stream) else { return };
-        let theirs = self.connections.iter().filter(|other| other.peer().uid == peer.uid).count();
         let mistake = if !self.access.permits(&peer, networks) {
             self.tell_of(&peer, now);
             Some(Mistake::NotAllowed)
-        } else if self.connections.len() >= MAX_CONNECTIONS
-            || !peer.uid.is_root() && theirs >= MAX_OF_USER
-        {
+        } else if !self.has_place_for(&peer) {
             Some(Mistake::TooManyConnections)
         } else {
             None
@@ -115,6 +125,17 @@ impl ControlSocket {
             // The answer is sent only if that is possible at once.
             Some(mistake) => connection.answer(ControlResponse::Mistake(mistake), now),
         }
+    }
+
+    fn has_place_for(&self, peer: &Peer) -> bool {
+        let count = |matches: &dyn Fn(&Peer) -> bool| {
+            self.connections.iter().filter(|one| matches(one.peer())).count()
+        };
+        let is_free = self.connections.len() < MAX_CONNECTIONS;
+        is_free
+            && (peer.uid.is_root()
+                || count(&|other| !other.uid.is_root()) < MAX_OF_OTHERS
+                    && count(&|other| other.uid == peer.uid) < MAX_OF_USER)
     }
 
     fn tell_of(&mut self, refused: &Peer, now: BootInstant) {
@@ -151,7 +172,7 @@ impl ControlSocket {
         }
     }
 
-    /// The answer to this request comes later, by [`ControlSocket::answer_all`].
+    /// The answer to this request comes later.
     pub(crate) fn defer(&mut self, asker: Asker) {
         if let Some(asker) = self.connections.iter_mut().find(|one| one.asker() == asker) {
             asker.defer();
@@ -159,7 +180,7 @@ impl ControlSocket {
     }
 
     /// Answers all whose answer was deferred.
-    pub(crate) fn answer_all(&mut self, response: &ControlResponse, now: BootInstant) {
+    fn answer_all(&mut self, response: &ControlResponse, now: BootInstant) {
         for one in self.connections.iter_mut().filter(|one| one.is_waiting()) {
             one.answer(response.clone(), now);
         }

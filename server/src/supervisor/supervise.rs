@@ -7,6 +7,7 @@ mod asked;
 mod gate_service;
 mod links;
 mod reload;
+mod reload_queue;
 mod restore;
 mod stop;
 mod trial;
@@ -23,6 +24,7 @@ use tracing::{error, warn};
 
 use self::gate_service::GateService;
 use self::reload::ResolvedNames;
+use self::reload_queue::{ReloadQueue, ReloadRequest};
 use self::restore::Suspended;
 pub(crate) use self::trial_watch::{TrialDeadline, TrialWatch};
 use super::knock_ports::PortHolders;
@@ -33,7 +35,7 @@ use super::{Signals, Wanted};
 use crate::config::Settings;
 use crate::control::socket::ControlSocket;
 use crate::sys::exit::FAILURE;
-use crate::sys::log;
+use crate::sys::log::{self, RateLimit};
 use crate::sys::notify::Notify;
 
 /// Everything that the privileged process holds.
@@ -51,6 +53,9 @@ pub(crate) struct Supervisor {
     /// When systemd was told last that all is well.
     vouched: BootInstant,
     control: Option<ControlSocket>,
+    /// How often the log reports requests: of root, and of others.
+    requests: [RateLimit; 2],
+    reloads: ReloadQueue,
     trial: TrialWatch,
     current: Option<NetworkProcess>,
     next: Option<NetworkProcess>,
@@ -113,6 +118,8 @@ impl Supervisor {
             notify: Notify::of_environment(),
             vouched: BootInstant::default(),
             control: None,
+            requests: [RateLimit::of(20), RateLimit::default()],
+            reloads: ReloadQueue::default(),
             trial,
             current: None,
             next: Some(next),
@@ -139,9 +146,12 @@ impl Supervisor {
             while let Some(wanted) = self.signals.next() {
                 match wanted {
                     Wanted::Stop => return self.stop(),
-                    // What came of it was logged.
-                    Wanted::Reload => drop(self.reload(None, now)),
-                    Wanted::Confirm => drop(self.confirm(now)),
+                    // In a start it waits until that has ended.
+                    Wanted::Reload(by) => {
+                        self.reloads.push(ReloadRequest { trial: None, by, asker: None });
+                    }
+                    // The log has the result.
+                    Wanted::Confirm(by) => drop(self.confirm(by, now)),
                     Wanted::Look => {}
                 }
             }
@@ -152,6 +162,7 @@ impl Supervisor {
             if let Some(code) = self.reap(now) {
                 return code;
             }
+            self.begin_reload(now);
             self.advance_reload(now);
             self.maintain(now);
             self.check_liveness(now);
@@ -172,6 +183,7 @@ impl Supervisor {
         let due = self.restore_at.into_iter().chain(self.trial_due()).min();
         let idle = match due {
             _ if self.control.as_ref().is_some_and(ControlSocket::is_due) => Duration::ZERO,
+            _ if self.is_reload_due() => Duration::ZERO,
             due => due.map_or(TICK, |due| due.since(BootInstant::now()).min(TICK)),
         };
         let timeout = PollTimeout::try_from(idle).unwrap_or(PollTimeout::ZERO);
@@ -243,6 +255,7 @@ impl Supervisor {
         self.follow_names(now);
         if self.next.is_none() && self.again.due.is_some_and(|due| due <= now) {
             self.again.due = None;
+            self.reloads.restarted();
             match self.spawner.start(&self.settings, now) {
                 Ok(network) => self.next = Some(network),
                 Err(_) => self.again.schedule(now),

@@ -60,22 +60,6 @@ fn a_trial_says_until_when_and_a_confirmation_after_it_that_it_comes_too_late() 
 }
 
 #[test]
-fn another_reload_takes_the_place_of_one_on_its_way_and_both_are_told() {
-    let (world, authority) = (World::new(), Authority::new());
-    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
-    let reload = b"{\"version\":1,\"request\":{\"reload\":{}}}\n";
-    let mut asked = [(); 2].map(|()| ControlLine::connect(&world.gateway));
-    for one in &mut asked {
-        assert!(one.say(reload));
-    }
-    let answers = asked.map(|mut one| one.answer().expect("an answer").to_string());
-    let done = answers.iter().filter(|answer| answer.contains("\"reloaded\"")).count();
-    let replaced = answers.iter().filter(|answer| answer.contains("another reload")).count();
-    assert_eq!((done, replaced), (1, 1), "{answers:?}");
-    drop(daemon);
-}
-
-#[test]
 fn a_server_that_stands_still_is_named_and_one_that_stops_confirms_nothing() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
@@ -132,4 +116,22 @@ fn grants_are_told_page_by_page() {
     doors.dedup();
     assert_eq!(doors.len(), expected, "each once");
     drop(daemon);
+}
+
+#[test]
+fn to_close_everything_it_must_be_said() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
+    let paul = Client::alice(&world.client, &authority);
+    paul.seal_for(&["udp/53"], 600).send(&world.client, World::GATEWAY[0]).must_be_granted();
+    let open = world.gateway.doors();
+    let mut line = ControlLine::connect(&world.gateway);
+    for which in ["{}", r#"{"name":null}"#, r#"{"all":false}"#, r#"{"all":true,"name":"bob"}"#] {
+        let answer = line.ask(&format!(r#"{{"version":1,"request":{{"close":{which}}}}}"#));
+        assert!(answer.to_string().contains(r#"\"all\":true"#), "{which}: {answer}");
+        assert_eq!(world.gateway.doors(), open, "{which}");
+    }
+    let asked = daemon.tell("close --all");
+    assert_eq!(asked.code, Some(0), "{}", asked.errors);
+    assert_eq!(world.gateway.doors(), []);
 }

@@ -128,3 +128,18 @@ fn of_more_connections_than_places_the_rest_is_told_and_places_come_free() {
     drop(held.pop());
     until("a place is free", || daemon.tell("confirm").errors.contains("no trial is active"));
 }
+
+#[test]
+fn requests_without_effect_do_not_fill_the_log_and_their_sender_is_named() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
+    let mut line = ControlLine::connect(&world.gateway);
+    for _ in 0..2000 {
+        line.ask(CONFIRM);
+    }
+    let pid = std::process::id();
+    let said = daemon.wait_for("control: confirm");
+    assert!(said.contains(&format!("uid=0 pid={pid} user=\"root\"")), "{said}");
+    let lines = daemon.times_said("control: confirm") + daemon.times_said("no trial is active");
+    assert!(lines < 200, "{lines} lines for 2000 requests");
+}

@@ -4,6 +4,8 @@ mod answers;
 mod floods;
 mod peers;
 mod races;
+mod reloads;
+mod starting;
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Who may use the socket: root, the server's user and the group, and nobody else; no network process.
 
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,19 +13,24 @@ use crate::a_knock_opens;
 const GROUP: u32 = 7717;
 
 /// A member of the group, a stranger, and the user of the network process.
-const MEMBER: &str = "setpriv --reuid 7701 --regid 7701 --groups 7701,7717";
+pub(crate) const MEMBER: &str = "setpriv --reuid 7701 --regid 7701 --groups 7701,7717";
 const BY_FIRST_GROUP: &str = "setpriv --reuid 7701 --regid 7717 --clear-groups";
 const STRANGER: &str = "setpriv --reuid 7702 --regid 7702 --clear-groups";
 const NETWORK: &str = "setpriv --reuid 65534 --regid 65534 --clear-groups";
 
-/// A machine that has the group.
-fn grouped(daemon: &mut Daemon<'_>) {
+/// A machine that has the group, and a name for its member.
+pub(crate) fn grouped(daemon: &mut Daemon<'_>) {
     let groups = fs::read_to_string("/etc/group").unwrap();
     let file = daemon.file("group");
     fs::write(&file, format!("{groups}sknock-admin:x:{GROUP}:\n")).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let names = daemon.file("passwd");
+    fs::write(&names, format!("{users}carl:x:7701:7701::/:/bin/false\n")).unwrap();
+    fs::set_permissions(&names, Permissions::from_mode(0o644)).unwrap();
     let mounts = Mounts::new();
     mounts.replace(Path::new("/etc/group"), &file);
+    mounts.replace(Path::new("/etc/passwd"), &names);
     daemon.mount(mounts);
 }
 
@@ -133,4 +139,39 @@ fn a_stolen_connection_is_worth_nothing() {
     assert!(world.gateway.table().unwrap().contains("trial"), "nobody has confirmed");
     a_knock_opens(&Client::alice(&world.client, &authority), &world);
     assert_eq!(daemon.tell("confirm").code, Some(0));
+}
+
+/// A member may have other users' numbers, too: those of a user namespace.
+#[test]
+fn members_leave_places_for_root_however_many_users_they_are() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    grouped(&mut daemon);
+    daemon.begin();
+    daemon.wait_for(Daemon::ACCEPTING);
+    let path = ControlLine::path(&world.gateway);
+    let program = "for (1..8) { push @s, IO::Socket::UNIX->new($ARGV[0]) or die } print qq(held\n); \
+                   STDOUT->flush; sleep 8";
+    let mut holders: Vec<_> = (0..5)
+        .map(|user| {
+            let user = (7800 + user).to_string();
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", &user, "--regid", &user, "--groups", "7717"]);
+            command.args(["perl", "-MIO::Socket::UNIX", "-e", program]).arg(&path);
+            command.stdout(Stdio::piped()).spawn().expect("perl is on every Debian")
+        })
+        .collect();
+    for holder in &mut holders {
+        let mut held = String::new();
+        BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut held).unwrap();
+        assert_eq!(held, "held\n");
+    }
+    for _ in 0..10 {
+        let asked = daemon.tell("confirm");
+        assert!(asked.errors.contains("no trial is active"), "{}", asked.errors);
+    }
+    for mut holder in holders {
+        holder.kill().unwrap();
+        holder.wait().unwrap();
+    }
 }

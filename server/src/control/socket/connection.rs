@@ -15,6 +15,7 @@ use super::Asker;
 use crate::control::lines::{Lines, MAX_LINE, NextLine};
 use crate::control::messages::{ControlRequest, ControlResponse, Mistake};
 use crate::control::peer::Peer;
+use crate::control::requester::Requester;
 
 /// How long a line may take to come, and an answer to be read.
 const PEER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,7 +28,7 @@ const MAX_READ: usize = 16 * 1024;
 pub(super) struct ControlConnection {
     stream: UnixStream,
     peer: Peer,
-    number: Asker,
+    asker: Asker,
     lines: Lines,
     stage: ConnectionStage,
     /// Since when.
@@ -53,10 +54,11 @@ impl ControlConnection {
     pub(super) fn new(stream: UnixStream, peer: Peer, now: BootInstant) -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         stream.set_nonblocking(true)?;
+        let asker = Asker { number: NEXT.fetch_add(1, Ordering::Relaxed), by: peer.requester() };
         Ok(Self {
             stream,
             peer,
-            number: Asker(NEXT.fetch_add(1, Ordering::Relaxed)),
+            asker,
             lines: Lines::default(),
             stage: ConnectionStage::Reading,
             since: now,
@@ -69,7 +71,7 @@ impl ControlConnection {
     }
 
     pub(super) fn asker(&self) -> Asker {
-        self.number
+        self.asker
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -123,7 +125,7 @@ impl ControlConnection {
         match receive(&self.stream, bytes.get_mut(..size).unwrap_or_default()) {
             Ok((0, _)) => self.last = true,
             // Another process writes over this connection: it was passed on, or stolen.
-            Ok((_, sender)) if sender != Some(self.peer.pid.as_raw()) => {
+            Ok((_, sender)) if sender != Some(self.peer.requester()) => {
                 let mistake = ControlResponse::Mistake(Mistake::NotAllowed);
                 self.last = true;
                 self.lines = Lines::default();
@@ -183,15 +185,17 @@ impl ControlConnection {
     }
 }
 
-/// Takes what is there, all of it from one process: that one's number.
-fn receive(stream: &UnixStream, into: &mut [u8]) -> nix::Result<(usize, Option<i32>)> {
+/// Takes what is there, all of it from one process: that one.
+fn receive(stream: &UnixStream, into: &mut [u8]) -> nix::Result<(usize, Option<Requester>)> {
     // Descriptors that are sent along find no room, and the kernel closes them.
     let mut room = nix::cmsg_space!(UnixCredentials);
     let mut parts = [IoSliceMut::new(into)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let got = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut room), flags)?;
     let sender = got.cmsgs().ok().into_iter().flatten().find_map(|message| match message {
-        ControlMessageOwned::ScmCredentials(sender) => Some(sender.pid()),
+        ControlMessageOwned::ScmCredentials(sender) => {
+            Some(Requester { uid: sender.uid(), pid: sender.pid() })
+        }
         _ => None,
     });
     Ok((got.bytes, sender))

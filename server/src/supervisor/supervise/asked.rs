@@ -1,12 +1,16 @@
 //! What is asked over the control socket, and the answers. Only what this process alone can do.
 
 use sknock_gate::BootInstant;
+use tracing::{info, warn};
 
 use super::Supervisor;
-use crate::control::grants::{Closed, ListedGrant, ListedKey, PAGE};
+use super::reload_queue::ReloadRequest;
+use crate::control::grants::{ListedGrant, ListedKey, PAGE};
 use crate::control::messages::{
     ConfigInForce, ControlRequest, ControlResponse, MAX_LENGTH, Mistake, span,
 };
+use crate::control::requester::Requester;
+use crate::control::socket::Asker;
 use crate::supervisor::table;
 
 impl Supervisor {
@@ -18,17 +22,7 @@ impl Supervisor {
         let next = control.next(now);
         self.control = Some(control);
         let Some((asker, request)) = next else { return };
-        let answer = match request {
-            ControlRequest::Confirm => Some(self.confirm(now)),
-            ControlRequest::Reload { confirm_seconds } => self.begin_reload(confirm_seconds, now),
-            ControlRequest::Grants { after } => Some(self.page(after.as_ref(), now)),
-            ControlRequest::Close(_) if !self.protected => Some(ControlResponse::Closed(
-                Closed::failed("the server has not loaded its rules yet. Try again"),
-            )),
-            ControlRequest::Close(which) => {
-                Some(ControlResponse::Closed(self.gate_service.close(&which, now)))
-            }
-        };
+        let answer = self.answer(&asker, request, now);
         let Some(control) = &mut self.control else { return };
         match answer {
             Some(answer) => control.answer(asker, answer, now),
@@ -36,21 +30,52 @@ impl Supervisor {
         }
     }
 
-    /// No answer yet, if it has begun.
-    fn begin_reload(
+    /// No answer yet to a reload that has to wait for its result.
+    fn answer(
         &mut self,
-        confirm_seconds: Option<u16>,
+        asker: &Asker,
+        request: ControlRequest,
         now: BootInstant,
     ) -> Option<ControlResponse> {
-        let trial = match confirm_seconds.map(|seconds| span(seconds.into())) {
-            None => None,
-            Some(Some(span)) => Some(span),
-            Some(None) => {
-                let why = format!("a trial must last 1 to {MAX_LENGTH} s");
-                return Some(ControlResponse::Mistake(Mistake::Malformed { why }));
+        self.log_request(asker.by, &request, now);
+        // Before, there is nothing to list or to close, no trial to confirm, and no process to replace.
+        if !self.protected {
+            return Some(ControlResponse::Mistake(Mistake::NotReady));
+        }
+        match request {
+            ControlRequest::Confirm => Some(self.confirm(asker.by, now)),
+            ControlRequest::Reload { confirm_seconds } => {
+                let trial = match confirm_seconds.map(|seconds| span(seconds.into())) {
+                    Some(None) => {
+                        return Some(malformed(format!("a trial must last 1 to {MAX_LENGTH} s")));
+                    }
+                    trial => trial.flatten(),
+                };
+                self.reloads.push(ReloadRequest { trial, by: asker.by, asker: Some(*asker) });
+                None
             }
+            ControlRequest::Grants { after } => Some(self.page(after.as_ref(), now)),
+            ControlRequest::Close(which) => Some(match which.mistake() {
+                Some(mistake) => ControlResponse::Mistake(mistake),
+                None => ControlResponse::Closed(self.gate_service.close(&which, asker.by, now)),
+            }),
+        }
+    }
+
+    /// A peer may send thousands in a second.
+    fn log_request(&mut self, by: Requester, request: &ControlRequest, now: BootInstant) {
+        let request = match request {
+            ControlRequest::Confirm => "confirm",
+            ControlRequest::Reload { .. } => "reload",
+            ControlRequest::Close(_) => "close",
+            ControlRequest::Grants { .. } => return,
         };
-        self.reload(trial, now).err().map(|problems| ControlResponse::not_reloaded(&problems))
+        let [root, others] = &mut self.requests;
+        let limit = if by.is_root() { root } else { others };
+        let second = now.since(BootInstant::default()).as_secs();
+        if let Some(suppressed) = limit.permit(second) {
+            info!(uid = by.uid, pid = by.pid, user = by.user(), suppressed, "control: {request}");
+        }
     }
 
     fn page(&self, after: Option<&ListedKey>, now: BootInstant) -> ControlResponse {
@@ -58,8 +83,7 @@ impl Supervisor {
             None => None,
             Some(Some(key)) => Some(key),
             Some(None) => {
-                let why = "`after` must contain a service such as tcp/22".to_owned();
-                return ControlResponse::Mistake(Mistake::Malformed { why });
+                return malformed("`after` must contain a service such as tcp/22".to_owned());
             }
         };
         let open = self.gate_service.gate.live().page(after.as_ref(), PAGE + 1, now);
@@ -77,25 +101,59 @@ impl Supervisor {
             file: self.config.display().to_string(),
             protection: table::summary(&self.settings),
         };
-        let answer = match self.gate_service.gate.trial() {
-            None => ControlResponse::Reloaded(in_force),
-            Some(trial) => {
-                let left = trial.until().since(now).as_millis().div_ceil(1000);
-                let seconds_left = u64::try_from(left).unwrap_or(u64::MAX);
-                ControlResponse::OnTrial { seconds_left, in_force }
+        let trial = self.gate_service.gate.trial().map(|trial| {
+            let left = trial.until().since(now).as_millis().div_ceil(1000);
+            u64::try_from(left).unwrap_or(u64::MAX)
+        });
+        let begun_by = self.trial.begun_by;
+        for request in self.reloads.end(false) {
+            let in_force = in_force.clone();
+            let joined = request.trial.is_none();
+            let answer = match trial {
+                None => ControlResponse::Reloaded(in_force),
+                Some(seconds_left) => {
+                    ControlResponse::OnTrial { seconds_left, begun_by, joined, in_force }
+                }
+            };
+            self.answer_to(&request, answer, now);
+            if trial.is_some() && joined {
+                self.joined_trial();
             }
-        };
-        self.answer_all(&answer, now);
+        }
     }
 
-    /// The reload failed: answers the requests that wait for it.
+    /// The log says it, too: a signal has no answer.
+    fn joined_trial(&mut self) {
+        self.trial.joined += 1;
+        let by = self.trial.begun_by;
+        warn!(
+            uid = by.map(|by| by.uid),
+            pid = by.map(|by| by.pid),
+            user = by.and_then(Requester::user),
+            "the reloaded rules are part of a trial that this user began, and end with it. `sknockd confirm` \
+             keeps them"
+        );
+    }
+
+    /// The reload in progress has failed: answers its requests.
     pub(super) fn not_reloaded(&mut self, problems: &[String], now: BootInstant) {
-        self.answer_all(&ControlResponse::not_reloaded(problems), now);
+        for request in self.reloads.end(true) {
+            self.answer_to(&request, ControlResponse::not_reloaded(problems), now);
+        }
     }
 
-    fn answer_all(&mut self, answer: &ControlResponse, now: BootInstant) {
-        if let Some(control) = &mut self.control {
-            control.answer_all(answer, now);
+    /// The configuration before a trial is in force again: the file, which has that of the trial, is not loaded for
+    /// those who have asked for it before.
+    pub(super) fn refuse_reloads(&mut self, problems: &[String], now: BootInstant) {
+        self.not_reloaded(problems, now);
+        for request in self.reloads.refuse_waiting() {
+            self.answer_to(&request, ControlResponse::not_reloaded(problems), now);
+        }
+    }
+
+    fn answer_to(&mut self, request: &ReloadRequest, answer: ControlResponse, now: BootInstant) {
+        if let (Some(control), Some(asker)) = (&mut self.control, request.asker) {
+            control.answer(asker, answer, now);
         }
     }
 
@@ -109,4 +167,8 @@ impl Supervisor {
             control.close(answer, now);
         }
     }
+}
+
+fn malformed(why: String) -> ControlResponse {
+    ControlResponse::Mistake(Mistake::Malformed { why })
 }

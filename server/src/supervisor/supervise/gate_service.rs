@@ -7,6 +7,7 @@ use super::Supervisor;
 use super::links::{Gathered, Link, LinkRecord, receive_requests, reply};
 use crate::config::Settings;
 use crate::control::grants::{Closed, GrantFilter};
+use crate::control::requester::Requester;
 use crate::supervisor::marks::{Keeper, MarkLifetime};
 use crate::supervisor::network_process::NetworkProcess;
 use crate::supervisor::table;
@@ -77,7 +78,14 @@ impl Supervisor {
         self.notify.ready(&state);
         let summary = table::summary(&self.settings);
         if self.gate_service.gate.trial().is_some() {
-            info!(status = %summary, "{state}");
+            let by = self.trial.begun_by;
+            info!(
+                status = %summary,
+                uid = by.map(|by| by.uid),
+                pid = by.map(|by| by.pid),
+                user = by.and_then(Requester::user),
+                "{state}"
+            );
         } else {
             info!(status = %summary, "protecting");
         }
@@ -110,13 +118,21 @@ impl GateService {
         self.tell_of_the_rest();
     }
 
-    pub(super) fn close(&mut self, which: &GrantFilter, now: BootInstant) -> Closed {
+    pub(super) fn close(&mut self, which: &GrantFilter, by: Requester, now: BootInstant) -> Closed {
         match self.gate.close_matching(|label, way| which.is_true_of(label, way.address), now) {
             Ok(closed) => {
                 self.gate.flush_conntrack();
                 let report = Closed::of(&closed, self.tell_of_cuts());
                 if !closed.is_empty() {
-                    info!(target: "gate", by = "hand", "{}", report.summary());
+                    info!(
+                        target: "gate",
+                        by = "hand",
+                        uid = by.uid,
+                        pid = by.pid,
+                        user = by.user(),
+                        "{}",
+                        report.summary()
+                    );
                 }
                 report
             }

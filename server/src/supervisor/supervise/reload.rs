@@ -8,6 +8,7 @@ use sknock_gate::BootInstant;
 use tracing::{error, info};
 
 use super::Supervisor;
+use super::reload_queue::ReloadRequest;
 use crate::config::Settings;
 use crate::network::readable::PathMeanings;
 use crate::supervisor::spawner::StartFailed;
@@ -44,15 +45,37 @@ impl ResolvedNames {
 }
 
 impl Supervisor {
+    /// Whether a reload waits, and may begin: the rules are loaded, and no other start is in progress.
+    pub(super) fn is_reload_due(&self) -> bool {
+        // Who reloads a wrong file again and again must not keep us from replacing a process that has ended.
+        let restart_first =
+            self.current.is_none() && self.reloads.has_failed() && self.again.due.is_some();
+        self.protected && self.next.is_none() && self.reloads.is_waiting() && !restart_first
+    }
+
+    /// Begins the next reload, if none is in progress.
+    pub(super) fn begin_reload(&mut self, now: BootInstant) {
+        if !self.is_reload_due() {
+            return;
+        }
+        let Some(request) = self.reloads.begin() else { return };
+        if let Err(problems) = self.reload(&request, now) {
+            self.not_reloaded(&problems, now);
+        }
+    }
+
     /// Reads the configuration again, on trial for this time if that is requested. If it fails, the process that
     /// runs continues. The error says why the reload did not begin.
-    pub(super) fn reload(
-        &mut self,
-        trial: Option<Duration>,
-        now: BootInstant,
-    ) -> Result<(), Vec<String>> {
+    fn reload(&mut self, request: &ReloadRequest, now: BootInstant) -> Result<(), Vec<String>> {
         self.notify.reloading();
-        info!(config = %self.config.display(), "reloading");
+        let ReloadRequest { trial, by, .. } = *request;
+        info!(
+            config = %self.config.display(),
+            uid = by.uid,
+            pid = by.pid,
+            user = by.user(),
+            "reloading"
+        );
         self.renewed = false;
         let started = match Settings::load(&self.config, std::env::vars_os()) {
             Ok(settings) => self.spawner.start(&settings, now).map_err(StartFailed::reasons),
@@ -64,17 +87,12 @@ impl Supervisor {
         match started {
             Ok(network) => {
                 // Only now: without a current process it is the only one that will listen.
-                if let Some(mut superseded) = self.next.replace(network) {
-                    superseded.kill();
-                    self.not_reloaded(&["another reload has started".to_owned()], now);
-                }
-                self.trial.ask(trial);
+                self.next = Some(network);
+                self.trial.ask(trial, by);
                 Ok(())
             }
             Err(reasons) => {
-                if self.next.is_none() {
-                    self.spawner.settle(&self.settings);
-                }
+                self.spawner.settle(&self.settings);
                 error!("reload failed. The previous configuration stays in force");
                 self.notify.ready("reload failed. The previous configuration stays in force");
                 Err(reasons)

@@ -10,6 +10,7 @@ use super::trial_watch::TrialDeadline;
 use super::{Supervisor, TICK};
 use crate::config::Settings;
 use crate::control::messages::{ControlRequest, ControlResponse};
+use crate::control::requester::Requester;
 use crate::supervisor::table;
 use crate::sys::exit::UNCONFIRMED;
 
@@ -69,11 +70,21 @@ impl Supervisor {
 
     /// What is on trial stays, if the answer is [`ControlResponse::Confirmed`]. Too late is too late: the kernel has
     /// gone back already.
-    pub(super) fn confirm(&mut self, now: BootInstant) -> ControlResponse {
+    pub(super) fn confirm(&mut self, by: Requester, now: BootInstant) -> ControlResponse {
         match self.gate_service.gate.trial() {
             None if self.trial.unconfirmed => return ControlResponse::TooLate,
             None => {
-                warn!("no trial is active: nothing to confirm");
+                if let Some(suppressed) =
+                    self.trial.in_vain.permit(now.since(BootInstant::default()).as_secs())
+                {
+                    warn!(
+                        uid = by.uid,
+                        pid = by.pid,
+                        user = by.user(),
+                        suppressed,
+                        "no trial is active: nothing to confirm"
+                    );
+                }
                 return ControlResponse::NothingOnTrial;
             }
             Some(trial) if trial.is_over(now) => return ControlResponse::TooLate,
@@ -100,7 +111,13 @@ impl Supervisor {
         self.trial.saved_configs.save_confirmed(&self.settings);
         self.spawner.marks.confirm();
         self.spawner.marks.save(now);
-        info!(status = %table::summary(&self.settings), "confirmed; the new rules stay");
+        info!(
+            status = %table::summary(&self.settings),
+            uid = by.uid,
+            pid = by.pid,
+            user = by.user(),
+            "confirmed; the new rules stay"
+        );
         self.notify.status(&self.status(now));
         self.restore_at = None;
         ControlResponse::Confirmed
@@ -146,14 +163,19 @@ impl Supervisor {
             return;
         }
         self.restore_at = None;
+        let by = self.trial.begun_by;
         error!(
             config = %self.config.display(),
+            uid = by.map(|by| by.uid),
+            pid = by.map(|by| by.pid),
+            user = by.and_then(Requester::user),
+            reloads_undone = self.trial.joined,
             "not confirmed in time: rolled back to the previous configuration. Correct the file; \
              it still has the settings of the trial"
         );
         (self.trial.before, self.trial.asked, self.trial.retry_at) = (None, None, None);
         self.trial.unconfirmed = true;
-        self.not_reloaded(&["an earlier trial was not confirmed in time".to_owned()], now);
+        self.refuse_reloads(&["an earlier trial was not confirmed in time".to_owned()], now);
         self.settings = before;
         self.spawner.marks.roll_back();
         if let Some(mut superseded) = self.next.take() {

@@ -8,9 +8,11 @@ use tracing::error;
 
 use super::gate_service::GateService;
 use crate::config::Settings;
+use crate::control::requester::Requester;
 use crate::supervisor::marks::MarkLifetime;
 use crate::supervisor::saved_config::SavedConfigs;
 use crate::supervisor::table;
+use crate::sys::log::RateLimit;
 
 /// A trial that has not begun yet: it does with the table, not before the server is ready.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,6 +28,12 @@ pub(crate) enum TrialDeadline {
 pub(crate) struct TrialWatch {
     /// For the network process that is on its way.
     pub(super) asked: Option<TrialDeadline>,
+    /// Who requested that one; nothing: the start of the server.
+    asked_by: Option<Requester>,
+    /// Who began the latest trial; nothing: the start of the server.
+    pub(super) begun_by: Option<Requester>,
+    /// How many later reloads are part of the latest trial.
+    pub(super) joined: u32,
     /// What ran before what is on trial; nothing at a first start.
     pub(super) before: Option<Settings>,
     /// What an earlier run has left in force, until something is put up.
@@ -37,6 +45,8 @@ pub(crate) struct TrialWatch {
     /// The seconds that were told last.
     pub(super) last_status: u128,
     pub(super) saved_configs: SavedConfigs,
+    /// How often the log reports confirmations of nothing.
+    pub(super) in_vain: RateLimit,
 }
 
 impl TrialWatch {
@@ -48,18 +58,23 @@ impl TrialWatch {
     ) -> Self {
         Self {
             asked,
+            asked_by: None,
+            begun_by: None,
+            joined: 0,
             before: None,
             earlier,
             unconfirmed: false,
             retry_at: None,
             last_status: 0,
             saved_configs,
+            in_vain: RateLimit::default(),
         }
     }
 
-    /// A reload has begun: on trial for so long, or as the one before it.
-    pub(super) fn ask(&mut self, trial: Option<Duration>) {
-        self.asked = trial.map(TrialDeadline::After).or(self.asked);
+    /// A reload has begun: on trial for so long, or without one.
+    pub(super) fn ask(&mut self, trial: Option<Duration>, by: Requester) {
+        self.asked = trial.map(TrialDeadline::After);
+        self.asked_by = trial.map(|_| by);
         self.unconfirmed = false;
     }
 
@@ -110,6 +125,7 @@ impl TrialWatch {
         let answer = outcome.response();
         if answer == Response::Activated {
             self.asked = None;
+            (self.begun_by, self.joined) = (self.asked_by.take(), 0);
             self.before = kept.cloned().or(self.before.take());
             self.earlier = None;
         }
