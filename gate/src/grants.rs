@@ -228,23 +228,29 @@ impl GrantTable {
         elements
     }
 
-    /// At most `count` of these, those behind the key `after`, or the first. Costs what `count` costs,
-    /// however many are open.
+    /// At most `count` claims, each holder's, in the order of keys and holders: those behind `after`, or the first.
+    /// Costs what `count` and the holders of one key cost, however many are open.
     pub fn page(
         &self,
-        after: Option<&GrantKey>,
+        after: Option<&(GrantKey, CertId)>,
         count: usize,
         now: BootInstant,
     ) -> Vec<GrantElement> {
-        let mut page: Vec<GrantElement> = Vec::with_capacity(count + 1);
-        for entry in self.0.behind(after).filter(|entry| entry.until > now) {
-            merge(&mut page, entry.element(now));
-            if page.len() > count {
-                page.pop();
+        let rest_of_key = after.into_iter().flat_map(|(grant_key, cert)| {
+            self.0.on(grant_key).filter(move |entry| entry.label.cert > *cert && entry.until > now)
+        });
+        let mut page: Vec<GrantEntry> = rest_of_key.copied().collect();
+        let behind = self.0.behind(after.map(|(grant_key, _)| grant_key));
+        for entry in behind.filter(|entry| entry.until > now) {
+            let is_next = page.last().is_none_or(|last| last.grant_key != entry.grant_key);
+            if is_next && page.len() >= count {
                 break;
             }
+            page.push(*entry);
         }
-        page
+        page.sort_by_key(|entry| (entry.grant_key, entry.label.cert));
+        page.truncate(count);
+        page.iter().map(|entry| entry.element(now)).collect()
     }
 
     /// The longest grant with this key, of any certificate but `except`.

@@ -30,6 +30,11 @@ impl GrantLabel {
         comment
     }
 
+    /// Whether the name in the comment may be only the beginning of the name.
+    pub fn may_be_cut(&self) -> bool {
+        self.comment().len() == MAX_COMMENT
+    }
+
     /// Reads a comment back, if it is one of ours.
     pub fn from_comment(comment: &str) -> Option<Self> {
         let rest = comment.strip_prefix("k=")?;

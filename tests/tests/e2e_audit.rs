@@ -27,8 +27,12 @@ fn a_grant_is_told_to_programs_in_full() {
         let sent = knock.send(&world.client, gateway);
         sent.must_be_granted();
         let verdict = daemon.verdict(&sent);
+        let listed = daemon.tell("grants --json").answer;
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let issuer = listed[0]["issuer"].as_str().unwrap();
+        assert_eq!(issuer.len(), 24, "the same name as in `grants`, for `close --issuer`");
         let expected = json!({
-            "level": "INFO", "target": "audit", "message": "granted",
+            "level": "INFO", "target": "audit", "message": "granted", "issuer": issuer,
             "knock": knock.id, "subject": "alice", "serial": serial(&authority, "alice"),
             "fingerprint": fingerprint(authority.identity("alice").certificate()),
             "services": "tcp/22,udp/60000-60003", "addresses": sent.source().ip(),

@@ -65,6 +65,17 @@ impl Gate {
         Ok(closed)
     }
 
+    /// The issuers of the certificates whose grants `which` is true of, running or ended.
+    pub fn issuers_matching(
+        &self,
+        which: impl Fn(&GrantLabel, &FlowKey) -> bool,
+    ) -> BTreeSet<[u8; CertId::ISSUER]> {
+        let open = self.grants.index().map(|entry| (entry.label, entry.grant_key.flow()));
+        let ended = self.expired.all().map(|(label, flow)| (*label, *flow));
+        let matching = open.chain(ended).filter(|(label, flow)| which(label, flow));
+        matching.map(|(label, _)| label.cert.issuer).collect()
+    }
+
     fn close_some(
         &mut self,
         some: &[(FlowKey, GrantLabel, bool)],

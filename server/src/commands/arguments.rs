@@ -113,9 +113,12 @@ pub(crate) struct GrantArguments {
     /// By the ID of the knock
     #[arg(long, value_name = "ID", value_parser = knock)]
     knock: Option<String>,
-    /// By the serial number of the certificate
+    /// By the serial number of the certificate. If several CAs have used it, --issuer has to say which
     #[arg(long, value_name = "HEX", value_parser = digits)]
     serial: Option<String>,
+    /// By the CA of the certificate, as `sknockd grants` shows it: 24 hexadecimal digits
+    #[arg(long, value_name = "HEX", value_parser = issuer)]
+    issuer: Option<String>,
     /// By the name in the certificate, as `sknockd grants` shows it: at most 64 characters, with `_` in place of
     /// other letters. It can stand for several names; --serial means one certificate
     #[arg(long, value_parser = name)]
@@ -124,20 +127,25 @@ pub(crate) struct GrantArguments {
     #[arg(long, value_name = "IP", value_parser = ip)]
     address: Option<IpAddr>,
     /// All grants
-    #[arg(long, conflicts_with_all = ["knock", "serial", "name", "address"])]
+    #[arg(long, conflicts_with_all = ["knock", "serial", "issuer", "name", "address"])]
     all: bool,
 }
 
 impl From<GrantArguments> for GrantFilter {
     fn from(which: GrantArguments) -> Self {
-        let GrantArguments { knock, serial, name, address, all } = which;
-        Self { knock, serial, name, address, all }
+        let GrantArguments { knock, serial, issuer, name, address, all } = which;
+        Self { knock, serial, issuer, name, address, all }
     }
 }
 
 fn knock(text: &str) -> Result<String, String> {
     let wrong = "write 16 hexadecimal digits, as `sknockd grants` and the log show them";
     digits(text).ok().filter(|id| id.len() == 16).ok_or_else(|| wrong.to_owned())
+}
+
+fn issuer(text: &str) -> Result<String, String> {
+    let wrong = "write 24 hexadecimal digits, as `sknockd grants` and the log show them";
+    digits(text).ok().filter(|id| id.len() == 24).ok_or_else(|| wrong.to_owned())
 }
 
 /// What of a name is on a door.
@@ -299,6 +307,7 @@ mod tests {
             assert!(!close(&["--name", name]), "{name:?}");
         }
         assert!(close(&["--name", &long[1..]]));
+        assert!(close(&["--issuer", "0123456789abcdef01234567"]) && !close(&["--issuer", "0123"]));
         for wrong in [&[][..], &["--all", "--name", "x"], &["--knock", "12"], &["--serial", "x"]] {
             assert!(!close(wrong), "{wrong:?}");
         }

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sknock_gate::{ClosedGrant, GrantElement, GrantKey, GrantLabel, OwnerName, Transport};
+use sknock_gate::{
+    CertId, ClosedGrant, GrantElement, GrantKey, GrantLabel, OwnerName, Serial, Transport,
+};
 
-use super::messages::Mistake;
-use sknock_types::hex;
+use sknock_types::{from_hex, hex};
 
 /// Which grants: those that all of it is true of. All grants only if that is said.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -16,8 +17,11 @@ use sknock_types::hex;
 pub struct GrantFilter {
     /// The beginning of the knock's id: 16 hexadecimal digits.
     pub knock: Option<String>,
-    /// The certificate's serial number, in hexadecimal digits.
+    /// The certificate's serial number, in hexadecimal digits. Certificates of several CAs may have the same.
     pub serial: Option<String>,
+    /// The beginning of the hash of the certificate's issuer: 24 hexadecimal digits.
+    #[serde(default)]
+    pub issuer: Option<String>,
     /// What the certificate calls its owner.
     pub name: Option<String>,
     /// From where.
@@ -29,27 +33,41 @@ pub struct GrantFilter {
 
 impl GrantFilter {
     /// Why this is no request.
-    pub(crate) fn mistake(&self) -> Option<Mistake> {
-        let Self { knock, serial, name, address, all } = self;
-        let is_empty = knock.is_none() && serial.is_none() && name.is_none() && address.is_none();
-        (is_empty != *all).then(|| Mistake::Malformed {
-            why: "`close` needs a condition, or \"all\":true without any".to_owned(),
-        })
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        let Self { knock, serial, issuer, name, address, all } = self;
+        let texts = [knock, serial, issuer, name];
+        let is_empty = texts.into_iter().all(Option::is_none) && address.is_none();
+        (is_empty != *all).then_some("`close` needs a condition, or \"all\":true without any")
     }
 
     /// Whether all of it is true of a grant with this label to this address.
     pub(crate) fn is_true_of(&self, label: &GrantLabel, from: IpAddr) -> bool {
+        self.name.as_ref().is_none_or(|name| *name == label.name.to_string())
+            && self.is_true_but_for_the_name(label, from)
+    }
+
+    /// The same of what the kernel has, where the name may be cut: then it may also be another name.
+    pub(crate) fn may_be_true_of(&self, label: &GrantLabel, from: IpAddr) -> bool {
+        let as_comment = |name: &String| {
+            GrantLabel { name: OwnerName::truncated(name), ..*label }.comment() == label.comment()
+        };
+        self.name.as_ref().is_none_or(as_comment) && self.is_true_but_for_the_name(label, from)
+    }
+
+    fn is_true_but_for_the_name(&self, label: &GrantLabel, from: IpAddr) -> bool {
         let all = [
             self.knock.as_ref().is_none_or(|knock| same(knock, &hex(&label.knock))),
             self.serial.as_ref().is_none_or(|serial| same(serial, &label.cert.serial_text())),
-            // As the label of a grant has it: cut and cleaned.
-            self.name.as_ref().is_none_or(|name| {
-                GrantLabel { name: OwnerName::truncated(name), ..*label }.comment()
-                    == label.comment()
-            }),
+            self.issuer.as_ref().is_none_or(|issuer| same(issuer, &hex(&label.cert.issuer))),
             self.address.is_none_or(|address| address.to_canonical() == from),
         ];
         all.into_iter().all(|one| one)
+    }
+
+    /// Whether it means the certificates of several CAs that happen to have the same serial number; a CA can give its
+    /// certificates those of another CA.
+    pub(crate) fn is_ambiguous(&self, issuers: usize) -> bool {
+        self.serial.is_some() && self.issuer.is_none() && issuers > 1
     }
 }
 
@@ -60,7 +78,7 @@ fn same(wanted: &str, ours: &str) -> bool {
         && digits.trim_start_matches('0').eq_ignore_ascii_case(ours.trim_start_matches('0'))
 }
 
-/// What identifies a grant: one address, one port.
+/// What identifies a grant: one address, one port, one certificate.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListedKey {
@@ -70,9 +88,13 @@ pub struct ListedKey {
     pub service: String,
     /// Whether the first connection uses it up.
     pub single_use: bool,
+    /// The issuer of the holder's certificate, as in [`ListedGrant`].
+    pub issuer: String,
+    /// Its serial number.
+    pub serial: String,
 }
 
-/// An active grant.
+/// An active grant of one holder. Several may hold the same: the kernel has one element for them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListedGrant {
@@ -84,8 +106,10 @@ pub struct ListedGrant {
     pub seconds: Option<u64>,
     /// Whether the first connection uses it up.
     pub single_use: bool,
-    /// What the certificate calls its owner.
+    /// What the certificate calls its owner: up to 64 characters.
     pub name: String,
+    /// Whether the name is only the beginning, as the kernel has no room for more.
+    pub name_cut: bool,
     /// The beginning of the hash of its issuer, in hexadecimal digits.
     pub issuer: String,
     /// Its serial number, in hexadecimal digits.
@@ -94,7 +118,7 @@ pub struct ListedGrant {
     pub knock: String,
 }
 
-/// The most grants in one page: at most 700 bytes each.
+/// The most grants in one page: at most 800 bytes each.
 pub const PAGE: usize = 64;
 
 impl From<&GrantElement> for ListedGrant {
@@ -106,6 +130,7 @@ impl From<&GrantElement> for ListedGrant {
             seconds: (*remaining != Duration::MAX).then_some(remaining.as_secs()),
             single_use: grant_key.single_use,
             name: label.name.to_string(),
+            name_cut: false,
             issuer: hex(&label.cert.issuer),
             serial: label.cert.serial_text(),
             knock: hex(&label.knock),
@@ -114,15 +139,30 @@ impl From<&GrantElement> for ListedGrant {
 }
 
 impl ListedGrant {
+    /// As the kernel has it.
+    pub(crate) fn in_kernel(element: &GrantElement) -> Self {
+        Self { name_cut: element.label.may_be_cut(), ..Self::from(element) }
+    }
+
     /// What identifies it.
     pub fn key(&self) -> ListedKey {
-        let Self { service, address, single_use, .. } = self;
-        ListedKey { address: *address, service: service.clone(), single_use: *single_use }
+        let Self { service, address, single_use, issuer, serial, .. } = self.clone();
+        ListedKey { address, service, single_use, issuer, serial }
     }
 }
 
 impl ListedKey {
-    /// As the gate has it; nothing if there is no such service.
+    /// The holder's certificate, as the gate has it; nothing if there can be no such certificate.
+    pub fn cert(&self) -> Option<CertId> {
+        let issuer = from_hex(&self.issuer)?.try_into().ok()?;
+        let serial = match self.serial.as_str() {
+            "00" => Serial::ZERO,
+            digits => Serial::new(&from_hex(digits)?)?,
+        };
+        Some(CertId { issuer, serial })
+    }
+
+    /// The element, as the gate has it; nothing if there is no such service.
     pub fn grant_key(&self) -> Option<GrantKey> {
         let (transport, port) = self.service.split_once('/')?;
         let transport = Transport::from_name(transport)?;
@@ -131,7 +171,7 @@ impl ListedKey {
     }
 }
 
-/// How many grants are listed one by one: at most 700 bytes each.
+/// How many grants are listed one by one: at most 800 bytes each.
 const MAX_SHOWN: usize = 150;
 
 /// The grants that the server has closed.
@@ -156,6 +196,7 @@ struct ClosedEntry {
     address: IpAddr,
     name: String,
     serial: String,
+    issuer: String,
     knock: String,
     open: bool,
     cut: bool,
@@ -190,6 +231,7 @@ impl ClosedEntry {
             address: flow.address,
             name: name.to_string(),
             serial: cert.serial_text(),
+            issuer: hex(&cert.issuer),
             knock: hex(knock),
             open: *was_open,
             cut: *cut,
@@ -199,10 +241,14 @@ impl ClosedEntry {
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ClosedEntry { service, address, name, serial, knock, open, cut } in &self.grants {
+        for ClosedEntry { service, address, name, serial, issuer, knock, open, cut } in &self.grants
+        {
             let was = if *open { "closed" } else { "expired already" };
             let then = if *cut { "connections terminated" } else { "connections continue" };
-            write!(f, "{service} from {address}  {name} serial={serial} knock={knock}: ")?;
+            write!(
+                f,
+                "{service} from {address}  {name} serial={serial} issuer={issuer} knock={knock}: "
+            )?;
             writeln!(f, "{was}; {then}")?;
         }
         match (self.open + self.ended).saturating_sub(self.grants.len()) {

@@ -71,7 +71,7 @@ pub enum ControlResponse {
         /// Why; at least one reason.
         problems: Vec<String>,
     },
-    /// A page of the active grants, in the order of their keys.
+    /// A page of the active grants of all holders, in the order of their keys.
     Grants {
         /// At most [`PAGE`](super::grants::PAGE).
         open: Vec<ListedGrant>,
@@ -80,6 +80,11 @@ pub enum ControlResponse {
     },
     /// The grants that were closed.
     Closed(Closed),
+    /// Nothing was closed: certificates of several issuers have the serial number.
+    SeveralIssuers {
+        /// Their names for the filter.
+        issuers: Vec<String>,
+    },
     /// The server is stopping; nothing was done.
     Stopping,
     /// The request is invalid, or this peer may not send it; nothing was done.

@@ -10,7 +10,7 @@ use sknock_protocol::{KnockId, Refusal, Service, Subject, Timestamp};
 use sknock_types::hex;
 use tracing::{info, trace, warn};
 
-use super::gate_client::ActiveGrant;
+use super::gate_client::{ActiveGrant, shortened};
 use super::pipeline::Refused;
 use super::policy::Grant;
 use super::refused_knocks::Before;
@@ -47,11 +47,11 @@ impl Audit {
     /// A grant is active.
     pub fn granted(&self, opened: &ActiveGrant) {
         let grant = opened.grant();
-        let KnockText { knock, name, serial, fingerprint, services, malformed } =
+        let KnockText { knock, name, issuer, serial, fingerprint, services, malformed } =
             KnockText::of(grant.id(), grant.subject(), grant.services());
         info!(
             target: "audit",
-            knock, subject = &*name, serial, fingerprint, services, malformed,
+            knock, subject = &*name, issuer, serial, fingerprint, services, malformed,
             addresses = addresses(grant),
             address = if grant.claim().signed() { "signed" } else { "unsigned" },
             source = %grant.source(),
@@ -69,11 +69,11 @@ impl Audit {
             trace!(target: "audit", knock = grant.id().to_string(), reason, "not opened");
             return;
         };
-        let KnockText { knock, name, serial, fingerprint, services, malformed } =
+        let KnockText { knock, name, issuer, serial, fingerprint, services, malformed } =
             KnockText::of(grant.id(), grant.subject(), grant.services());
         warn!(
             target: "audit",
-            knock, subject = &*name, serial, fingerprint, services, malformed,
+            knock, subject = &*name, issuer, serial, fingerprint, services, malformed,
             source = %grant.source(),
             reason,
             suppressed = suppressed_of(suppressed),
@@ -117,11 +117,11 @@ impl Audit {
                 trace!(target: "audit", knock = wish.id.to_string(), reason, %source, "refused");
                 return;
             };
-            let KnockText { knock, name, serial, fingerprint, services, malformed } =
+            let KnockText { knock, name, issuer, serial, fingerprint, services, malformed } =
                 KnockText::of(wish.id, &wish.subject, &wish.services);
             info!(
                 target: "audit",
-                reason, knock, subject = &*name, serial, fingerprint, services, malformed, %source,
+                reason, knock, subject = &*name, issuer, serial, fingerprint, services, malformed, %source,
                 suppressed = suppressed_of(suppressed),
                 "refused"
             );
@@ -168,6 +168,7 @@ const LONGEST_ENTRIES: usize = 256;
 struct KnockText<'a> {
     knock: String,
     name: Cow<'a, str>,
+    issuer: String,
     serial: String,
     fingerprint: String,
     services: String,
@@ -180,6 +181,7 @@ impl<'a> KnockText<'a> {
         Self {
             knock: id.to_string(),
             name: cut(&subject.name, LONGEST_NAME),
+            issuer: hex(&shortened(&subject.certificate.issuer)),
             serial: serial(&subject.certificate.serial),
             fingerprint: hex(&subject.fingerprint),
             services: joined(services),

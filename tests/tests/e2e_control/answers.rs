@@ -101,9 +101,9 @@ fn grants_are_told_page_by_page() {
         let open = page["open"].as_array().unwrap();
         assert!(open.len() <= 64);
         let door = |grant: &serde_json::Value| {
-            let [address, service, single_use] =
-                ["address", "service", "single_use"].map(|key| grant[key].clone());
-            serde_json::json!({ "address": address, "service": service, "single_use": single_use })
+            let keys = ["address", "service", "single_use", "issuer", "serial"];
+            let fields = keys.map(|key| (key.to_owned(), grant[key].clone()));
+            serde_json::Value::Object(fields.into_iter().collect())
         };
         doors.extend(open.iter().map(|grant| door(grant).to_string()));
         if page["more"] == false {

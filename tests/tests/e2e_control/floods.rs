@@ -34,7 +34,7 @@ fn whatever_is_no_request_is_told_so_and_nothing_happens() {
         (r#"{"version":1,"request":{"close":{"nome":"alice"}}}"#, "malformed"),
         (r#"{"version":1,"request":{"reload":{"confirm_seconds":0}}}"#, "1 to 3600 s"),
         (
-            r#"{"version":1,"request":{"grants":{"after":{"address":"::","service":"22","single_use":true}}}}"#,
+            r#"{"version":1,"request":{"grants":{"after":{"address":"::","service":"22","single_use":true,"issuer":"000102030405060708090a0b","serial":"01"}}}}"#,
             "tcp/22",
         ),
         (r#"{"version":2,"request":{"fly":{}}}"#, r#""requested":2,"supported":1"#),

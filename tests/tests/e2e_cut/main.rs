@@ -3,6 +3,7 @@
 mod by_hand;
 mod feed;
 mod gaps;
+mod identified;
 mod removed;
 mod restarted;
 mod revoked;

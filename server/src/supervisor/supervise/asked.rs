@@ -55,9 +55,9 @@ impl Supervisor {
                 None
             }
             ControlRequest::Grants { after } => Some(self.page(after.as_ref(), now)),
-            ControlRequest::Close(which) => Some(match which.mistake() {
-                Some(mistake) => ControlResponse::Mistake(mistake),
-                None => ControlResponse::Closed(self.gate_service.close(&which, asker.by, now)),
+            ControlRequest::Close(which) => Some(match which.problem() {
+                Some(why) => malformed(why.to_owned()),
+                None => self.gate_service.close(&which, asker.by, now),
             }),
         }
     }
@@ -79,11 +79,15 @@ impl Supervisor {
     }
 
     fn page(&self, after: Option<&ListedKey>, now: BootInstant) -> ControlResponse {
-        let after = match after.map(ListedKey::grant_key) {
+        let key = |key: &ListedKey| Some((key.grant_key()?, key.cert()?));
+        let after = match after.map(key) {
             None => None,
             Some(Some(key)) => Some(key),
             Some(None) => {
-                return malformed("`after` must contain a service such as tcp/22".to_owned());
+                return malformed(
+                    "`after` must contain a service such as tcp/22, an issuer and a serial number"
+                        .to_owned(),
+                );
             }
         };
         let open = self.gate_service.gate.live().page(after.as_ref(), PAGE + 1, now);

@@ -1,12 +1,14 @@
 //! Answers what the network processes ask of the gate: one record, one answer, always.
 
 use sknock_gate::{BootInstant, Changes, Gate, Outcome, Response};
+use sknock_types::hex;
 use tracing::{error, info, warn};
 
 use super::Supervisor;
 use super::links::{Gathered, Link, LinkRecord, receive_requests, reply};
 use crate::config::Settings;
 use crate::control::grants::{Closed, GrantFilter};
+use crate::control::messages::ControlResponse;
 use crate::control::requester::Requester;
 use crate::supervisor::marks::{Keeper, MarkLifetime};
 use crate::supervisor::network_process::NetworkProcess;
@@ -92,6 +94,9 @@ impl Supervisor {
     }
 }
 
+/// How many issuers an answer lists.
+const MAX_ISSUERS: usize = 50;
+
 /// Takes records to the gate, and tells the log what came of each.
 #[derive(Debug)]
 pub(crate) struct GateService {
@@ -118,7 +123,22 @@ impl GateService {
         self.tell_of_the_rest();
     }
 
-    pub(super) fn close(&mut self, which: &GrantFilter, by: Requester, now: BootInstant) -> Closed {
+    pub(super) fn close(
+        &mut self,
+        which: &GrantFilter,
+        by: Requester,
+        now: BootInstant,
+    ) -> ControlResponse {
+        let issuers = self.gate.issuers_matching(|label, way| which.is_true_of(label, way.address));
+        if which.is_ambiguous(issuers.len()) {
+            // A CA may have thousands of CAs below it.
+            let issuers = issuers.iter().take(MAX_ISSUERS).map(|issuer| hex(issuer)).collect();
+            return ControlResponse::SeveralIssuers { issuers };
+        }
+        ControlResponse::Closed(self.close_matching(which, by, now))
+    }
+
+    fn close_matching(&mut self, which: &GrantFilter, by: Requester, now: BootInstant) -> Closed {
         match self.gate.close_matching(|label, way| which.is_true_of(label, way.address), now) {
             Ok(closed) => {
                 self.gate.flush_conntrack();
