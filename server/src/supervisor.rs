@@ -202,7 +202,10 @@ fn assemble(
     spawner.settle_marks(&settings);
     spawner.learn_marks(&settings);
     privilege::drop_capabilities()?;
-    let next = spawner.start(&settings, BootInstant::now()).map_err(Stopped::NotStarted)?;
+    let next = spawner.start(&settings, BootInstant::now()).map_err(|failed| {
+        spawner.marks.undo();
+        Stopped::NotStarted(failed)
+    })?;
     let config = std::path::absolute(config)?;
     let trial = TrialWatch::new(asked, earlier, saved_configs);
     Ok(Supervisor::new((config, settings), (gate, watch), (spawner, next), (signals, trial)))

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -203,4 +203,46 @@ fn a_state_folder_below_others_with_a_slash_at_its_end_is_as_without() {
     Client::alice(&world.client, &authority).open(World::GATEWAY[0], "udp/53");
     assert!(daemon.file("deep/er/state/journal.0").exists());
     assert!(daemon.file("deep/er/state-marks/marks").exists());
+}
+
+/// As after `chown sknock /srv/knock; chmod 711 /srv/knock`: root without its capabilities may not write there.
+#[test]
+fn a_state_folder_in_a_folder_of_its_user_is_made_as_check_says() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    let own = daemon.file("own");
+    fs::create_dir(&own).unwrap();
+    chown(&own, Some(65534), Some(65534)).unwrap();
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o711)).unwrap();
+    daemon.configure(&Config::new(&authority).set("stateDir", "own/state"));
+    let asked = daemon.ask("check", &[]);
+    assert_eq!(asked.code, Some(0), "{}", asked.answer);
+    daemon.begin();
+    daemon.wait_for("protecting");
+    // And at a reload.
+    daemon.configure(&Config::new(&authority).set("stateDir", "own/deep/other"));
+    let asked = daemon.tell("reload");
+    assert_eq!(asked.code, Some(0), "{}", asked.errors);
+    assert!(own.join("deep/other").is_dir());
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_folder_of_marks() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    for (key, value) in [("serverPFXFile", "none.pfx"), ("caFile", "none.pem")] {
+        daemon.configure(&Config::new(&authority).set(key, value).set("stateDir", "new"));
+        daemon.begin();
+        assert_eq!(daemon.wait_for_end().code, Some(78), "{key}");
+        assert!(!daemon.file("new-marks").exists(), "{key}");
+    }
+    // One that was there stays, with what is in it.
+    daemon.configure(&Config::new(&authority).set("stateDir", "new"));
+    daemon.begin();
+    daemon.wait_for("protecting");
+    daemon.stop();
+    daemon.configure(&Config::new(&authority).set("caFile", "none.pem").set("stateDir", "new"));
+    daemon.begin();
+    assert_eq!(daemon.wait_for_end().code, Some(78));
+    assert!(daemon.file("new-marks/marks").exists());
 }

@@ -136,8 +136,17 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_above(path)?;
-            DirBuilder::new().mode(0o700).create(path)?;
+            let make = || {
+                make_above(path)?;
+                DirBuilder::new().mode(0o700).create(path)
+            };
+            match make() {
+                // Only the account may write to the folder above. We gave up the right to write everywhere.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    list::acting_as(account, make)?;
+                }
+                result => result?,
+            }
             return chown(path, Some(uid), Some(gid));
         }
         Err(error) => return Err(error),

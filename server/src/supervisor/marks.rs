@@ -120,6 +120,15 @@ impl Keeper {
         Ok(true)
     }
 
+    /// No network process was started: no folder is left of that, unless it has marks.
+    pub(crate) fn undo(&mut self) {
+        if self.marks.is_empty()
+            && let Some(store) = self.store.take()
+        {
+            store.remove_new();
+        }
+    }
+
     /// What was on trial is in force: its marks count from now on.
     pub(crate) fn confirm(&mut self) {
         for (issuer, mark) in std::mem::take(&mut self.on_trial) {

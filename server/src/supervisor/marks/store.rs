@@ -27,6 +27,8 @@ pub(super) struct MarkStore {
     path: PathBuf,
     file: File,
     writing: u64,
+    /// Whether its folder was not there before.
+    is_new: bool,
 }
 
 /// The marks in a file.
@@ -36,7 +38,7 @@ impl MarkStore {
     /// Opens the file and reads what it has; makes it, and its folder, if they are not there.
     pub(super) fn open(path: &Path) -> io::Result<(Self, SavedMarks)> {
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        let keeper = prepare(folder)?;
+        let (keeper, is_new) = prepare(folder)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -57,12 +59,19 @@ impl MarkStore {
         }
         make_room(&file, found.len())?;
         let (writing, kept) = newest(&file);
-        Ok((Self { path: path.to_owned(), file, writing }, kept))
+        Ok((Self { path: path.to_owned(), file, writing, is_new }, kept))
     }
 
     /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Removes it and its folder, if that was not there before. What cannot be removed stays.
+    pub(super) fn remove_new(self) {
+        if let Some(folder) = self.path.parent().filter(|_| self.is_new) {
+            let _ = fs::remove_file(&self.path).and_then(|()| fs::remove_dir(folder));
+        }
     }
 
     /// Writes all of them over the older slot, and waits until they are on the disk.
@@ -94,17 +103,18 @@ fn make_room(file: &File, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder is root's or ours, and nobody else may write to it. Root also takes one of the unit's user.
-fn prepare(folder: &Path) -> io::Result<fs::Metadata> {
+/// The folder is root's or ours, and nobody else may write to it. Root also takes one of the unit's user. Whether it was
+/// not there before.
+fn prepare(folder: &Path) -> io::Result<(fs::Metadata, bool)> {
     make_above(folder)?;
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
+    let is_new = match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        made => made.map(|()| true)?,
+    };
     let found = fs::symlink_metadata(folder)?;
     let ours = found.uid() == 0 || found.uid() == geteuid().as_raw() || geteuid().is_root();
     if found.is_dir() && ours && found.mode() & 0o022 == 0 {
-        return Ok(found);
+        return Ok((found, is_new));
     }
     Err(io::Error::other("its directory must be writable only by root or by the user of the unit"))
 }
