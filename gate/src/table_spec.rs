@@ -7,6 +7,7 @@
 pub(crate) mod block;
 pub(crate) mod capture;
 mod forged;
+mod forward;
 mod incoming;
 mod judge;
 pub(crate) mod part;
@@ -157,7 +158,8 @@ impl TableSpec {
             Part::TranslatedJudge.chain(Self::judge(Port::Dialled)),
             Part::TranslatedGranted.chain(Self::granted(Port::Dialled)),
             Part::TranslatedBack.chain(Self::translated_back()),
-            Part::Forward.chain(Self::forward()),
+            Part::Forward.chain(self.forward()),
+            Part::DialledBack.chain(self.dialled_back()),
         ]
     }
 

@@ -70,8 +70,8 @@ impl TableSpec {
     }
 
     /// From the lowest to the highest protected port of this transport: one line, however many there are.
-    /// Nobody needs those in between to come from this host's own address by the wire.
-    fn span(&self, transport: Transport) -> Option<PortRange> {
+    /// Those in between are treated alike: nobody needs what is dropped of them.
+    pub(super) fn span(&self, transport: Transport) -> Option<PortRange> {
         let ours = || self.protected.iter().filter(|one| one.transport() == transport);
         let lowest = ours().map(PortRange::first).min()?;
         let highest = ours().map(PortRange::last).max()?;

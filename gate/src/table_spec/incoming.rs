@@ -91,11 +91,6 @@ impl TableSpec {
         chain
     }
 
-    /// The base chain `forward`: only ports that somebody publishes are ours to judge.
-    pub(super) fn forward() -> Vec<Rule> {
-        vec![Rule::goto([Match::Translated], Part::Translated)]
-    }
-
     /// The chain `translated`, from `input` and from `forward`. What it does not end is judged by its own
     /// port in `input`; in `forward` that port is another host's.
     pub(super) fn translated(&self) -> Vec<Rule> {

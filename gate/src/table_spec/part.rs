@@ -33,6 +33,8 @@ pub enum Part {
     Admit,
     /// Base chain: judges published ports of others.
     Forward,
+    /// A SYN that comes to what dials out in this host's name.
+    DialledBack,
     /// Packets whose destination was translated (DNAT, redirect).
     Translated,
     /// [`Part::TcpSyn`], by the port as dialled.
@@ -94,6 +96,7 @@ impl Part {
             Self::Granted => "granted",
             Self::Admit => "admit",
             Self::Forward => "forward",
+            Self::DialledBack => "dialled_back",
             Self::Translated => "translated",
             Self::TranslatedSyn => "translated_syn",
             Self::TranslatedJudge => "translated_judge",

@@ -11,7 +11,7 @@ use super::ffi::Expr;
 use super::rule::{Match, Rule, Verdict};
 
 use packet::{address, clear, family, ports, protocol, tcp_flags};
-use raw::{conntrack, fib, log, lookup, meta, to_network_order};
+use raw::{conntrack, fib, log, lookup, meta, route, to_network_order};
 use sets::member;
 
 /// `lo` has this index in every network namespace (`LOOPBACK_IFINDEX`).
@@ -92,6 +92,8 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::ToAnycast => is_of_type(rule, OF_DESTINATION, ANYCAST),
         Match::FromBroadcast => is_of_type(rule, OF_SOURCE, BROADCAST),
         Match::FromLocal => is_of_type(rule, OF_SOURCE, LOCAL),
+        Match::NoWayBack => by_its_interface(rule, OF_SOURCE, false),
+        Match::TurnsBack => by_its_interface(rule, OF_DESTINATION, true),
         Match::NotToHost => {
             rule.add_expr(&meta(libc::NFT_META_PKTTYPE, 1));
             rule.add_expr(&Cmp::new(CmpOp::Neq, TO_HOST));
@@ -102,6 +104,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::UdpBetween { .. }
         | Match::Ports(_)
         | Match::OriginalPorts(_)
+        | Match::ReplyPorts(_)
         | Match::Below(..)
         | Match::Above(..)
         | Match::FromPorts(_)
@@ -148,6 +151,12 @@ fn status(rule: &mut nftnl::Rule<'_>, bit: ct::ConntrackStatus) {
 fn is_of_type(rule: &mut nftnl::Rule<'_>, of: u32, kind: u32) {
     rule.add_expr(&fib(of));
     rule.add_expr(&Cmp::new(CmpOp::Eq, kind));
+}
+
+/// Whether there is a route by the interface through which it came.
+fn by_its_interface(rule: &mut nftnl::Rule<'_>, of: u32, found: bool) {
+    rule.add_expr(&route(of));
+    rule.add_expr(&Cmp::new(CmpOp::Eq, u32::from(found)));
 }
 
 fn interface(rule: &mut nftnl::Rule<'_>, which: &Meta, how: CmpOp) {

@@ -115,6 +115,8 @@ pub enum Match {
     Ports(PortRange),
     /// It was dialled to one of these ports, and then translated.
     OriginalPorts(PortRange),
+    /// It answers a flow whose source was translated to one of these ports: the other side has dialled it.
+    ReplyPorts(PortRange),
     /// It is for a lower port of this transport.
     Below(Transport, u16),
     /// It is for a higher port of this transport.
@@ -149,6 +151,10 @@ pub enum Match {
     FromBroadcast,
     /// Its source is a link-local address of IPv6. As it arrives through `lo`, the routing table knows none of them.
     FromLinkLocal,
+    /// The routing table knows no way to its source by the interface through which it came.
+    NoWayBack,
+    /// The routing table leads to its destination by the interface through which it came.
+    TurnsBack,
     /// It was sent to more hosts than this one, by link or by address.
     NotToHost,
     /// It is for this IPv4 address.

@@ -37,6 +37,10 @@ impl fmt::Display for Match {
                 let span = span(ports.first(), ports.last());
                 write!(f, "meta l4proto {} ct original proto-dst {span}", ports.transport())
             }
+            Self::ReplyPorts(ports) => {
+                let span = span(ports.first(), ports.last());
+                write!(f, "meta l4proto {} ct reply proto-dst {span}", ports.transport())
+            }
             Self::FromPorts(ports) => {
                 write!(f, "{} sport {}", ports.transport(), span(ports.first(), ports.last()))
             }
@@ -54,6 +58,8 @@ impl fmt::Display for Match {
             Self::FromLocal => f.write_str("fib saddr type local"),
             Self::FromBroadcast => f.write_str("fib saddr type broadcast"),
             Self::FromLinkLocal => f.write_str("ip6 saddr fe80::/10"),
+            Self::NoWayBack => f.write_str("fib saddr . iif oif missing"),
+            Self::TurnsBack => f.write_str("fib daddr . iif oif exists"),
             Self::NotToHost => f.write_str("meta pkttype != host"),
             Self::ToV4(address) => write!(f, "ip daddr {address}"),
             Self::ToV6(address) => write!(f, "ip6 daddr {address}"),

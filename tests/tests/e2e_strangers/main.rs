@@ -8,6 +8,7 @@ mod destinations;
 mod dialled_out;
 mod exceptions;
 mod flags;
+mod masqueraded;
 mod own_address;
 mod published;
 mod sessions;

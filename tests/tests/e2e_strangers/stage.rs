@@ -57,6 +57,11 @@ impl Dns {
         })
     }
 
+    /// Sends first.
+    pub(crate) fn say(&self, family: usize, what: &[u8], to: SocketAddr) {
+        self.sockets[family].send_to(what, to).unwrap();
+    }
+
     /// All that has arrived, each answered as a service does.
     pub(crate) fn heard(&self) -> BTreeSet<String> {
         let mut heard = BTreeSet::new();

@@ -3,8 +3,8 @@
 use nftnl::Rule;
 use nftnl::expr::{Bitwise, Cmp, CmpOp, Meta, Payload, TransportHeaderField, UdpHeaderField};
 
-use super::ORIGINAL;
 use super::raw::{conntrack, immediate, payload, write};
+use super::{ORIGINAL, REPLY};
 use crate::nft::rule::{Field, Match};
 use crate::nft::set::{NFPROTO_IPV4, NFPROTO_IPV6};
 use sknock_types::{PortRange, Transport};
@@ -26,6 +26,11 @@ pub(super) fn ports(rule: &mut Rule<'_>, item: Match) {
         Match::OriginalPorts(ports) => {
             protocol(rule, ports.transport().number());
             rule.add_expr(&conntrack(libc::NFT_CT_PROTO_DST, 1, Some(ORIGINAL)));
+            within(rule, ports.first(), ports.last());
+        }
+        Match::ReplyPorts(ports) => {
+            protocol(rule, ports.transport().number());
+            rule.add_expr(&conntrack(libc::NFT_CT_PROTO_DST, 1, Some(REPLY)));
             within(rule, ports.first(), ports.last());
         }
         Match::FromPorts(ports) => {

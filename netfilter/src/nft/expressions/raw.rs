@@ -7,6 +7,11 @@ use nftnl_sys as sys;
 
 use crate::nft::ffi::{Attribute, Expr};
 
+/// `NFT_FIB_RESULT_OIF`.
+const OUTPUT_INTERFACE: u32 = 1;
+/// `NFTA_FIB_F_IIF` and `NFTA_FIB_F_PRESENT`.
+const BY_INPUT: u32 = 8;
+const PRESENT: u32 = 32;
 /// `NFT_FIB_RESULT_ADDRTYPE`.
 const ADDRESS_TYPE: u32 = 3;
 /// `NFT_DYNSET_OP_ADD`, `NFT_DYNSET_OP_UPDATE` and `NFT_DYNSET_OP_DELETE`.
@@ -37,6 +42,19 @@ pub(super) fn fib(of: u32) -> Expr {
             (sys::NFTNL_EXPR_FIB_DREG, Attribute::Number(1)),
             (sys::NFTNL_EXPR_FIB_RESULT, Attribute::Number(ADDRESS_TYPE)),
             (sys::NFTNL_EXPR_FIB_FLAGS, Attribute::Number(of)),
+        ],
+    }
+}
+
+/// Whether there is a route by the interface through which the packet came: 0 or 1.
+pub(super) fn route(of: u32) -> Expr {
+    let flags = of | BY_INPUT | PRESENT;
+    Expr {
+        name: c"fib",
+        attributes: vec![
+            (sys::NFTNL_EXPR_FIB_DREG, Attribute::Number(1)),
+            (sys::NFTNL_EXPR_FIB_RESULT, Attribute::Number(OUTPUT_INTERFACE)),
+            (sys::NFTNL_EXPR_FIB_FLAGS, Attribute::Number(flags)),
         ],
     }
 }

@@ -1,5 +1,5 @@
-//! The kernel: switches that end sessions earlier than without sknock, and whether this user namespace contains the user
-//! of the network process.
+//! The kernel: switches that end sessions earlier than without sknock or leave published ports less protected, and
+//! whether this user namespace contains the user of the network process.
 
 use std::fs;
 
@@ -14,6 +14,10 @@ pub struct Switches {
     pub early_demux: [Option<u64>; 2],
     /// `net.netfilter.nf_conntrack_tcp_timeout_established`, in seconds.
     pub established: Option<u64>,
+    /// `net.ipv4.ip_forward`.
+    pub forwards: Option<u64>,
+    /// The higher one of `net.ipv4.conf.all.rp_filter` and `net.ipv4.conf.default.rp_filter`; 1 is strict.
+    pub rp_filter: Option<u64>,
 }
 
 /// A session that says nothing for so long is not unusual. In seconds.
@@ -27,6 +31,8 @@ impl Switches {
         };
         Self {
             early_demux: ["ipv4/ip_early_demux", "ipv4/tcp_early_demux"].map(switch),
+            forwards: switch("ipv4/ip_forward"),
+            rp_filter: switch("ipv4/conf/all/rp_filter").max(switch("ipv4/conf/default/rp_filter")),
             established: switch("netfilter/nf_conntrack_tcp_timeout_established"),
         }
     }
@@ -43,6 +49,15 @@ impl Switches {
                      -F`, notrack), its packets are refused"
                 ),
                 format!("Run: sysctl {name}=1, which is the default of the kernel"),
+            ));
+        }
+        if self.forwards == Some(1) && self.rp_filter.is_some_and(|switch| switch != 1) {
+            findings.push(Finding::note(
+                "this host forwards, and net.ipv4.conf.all.rp_filter is not 1: a packet that is forged from the \
+                 address of a machine behind it may pass. If its UDP port is published (DNAT) and it dials out in \
+                 this host's name (masquerade), its sender may reach that port without a grant",
+                "Run: sysctl net.ipv4.conf.all.rp_filter=1, if packets do not take another way back than they came; \
+                 for IPv6, a rule in prerouting: fib saddr . iif oif missing drop",
             ));
         }
         if let Some(seconds) = self.established.filter(|seconds| *seconds < IDLE) {
@@ -119,17 +134,30 @@ mod tests {
     fn defaults_and_what_cannot_be_read_are_nothing_to_tell() {
         let none: [String; 0] = [];
         assert_eq!(told(Switches::default()), none);
-        let usual = Switches { early_demux: [Some(1); 2], established: Some(432_000) };
+        let usual = Switches {
+            early_demux: [Some(1); 2],
+            established: Some(432_000),
+            forwards: Some(1),
+            rp_filter: Some(1),
+        };
         assert_eq!(told(usual), none);
     }
 
     #[test]
     fn what_ends_sessions_early_is_named() {
-        let odd = Switches { early_demux: [Some(0), Some(1)], established: Some(600) };
+        let odd = Switches {
+            early_demux: [Some(0), Some(1)],
+            established: Some(600),
+            ..Switches::default()
+        };
         let [demux, timeout] = &*told(odd) else { panic!() };
         assert!(demux.starts_with("net.ipv4.ip_early_demux is 0: "), "{demux}");
         assert!(timeout.contains("timeout_established is 600 s: "), "{timeout}");
-        let tcp = Switches { early_demux: [Some(1), Some(0)], established: Some(3600) };
+        let tcp = Switches {
+            early_demux: [Some(1), Some(0)],
+            established: Some(3600),
+            ..Switches::default()
+        };
         assert!(told(tcp)[0].starts_with("net.ipv4.tcp_early_demux is 0: "));
     }
 
@@ -142,5 +170,16 @@ mod tests {
         let two = "0 1000 1\n1 100000 65536\n";
         assert!(has(two, 65534) && !has(two, 65537));
         assert!(!has("", 0) && !has("odd", 0));
+    }
+
+    #[test]
+    fn a_router_that_does_not_check_sources_is_named() {
+        let router =
+            |forwards, rp_filter| told(Switches { forwards, rp_filter, ..Switches::default() });
+        let [one] = &*router(Some(1), Some(2)) else { panic!() };
+        assert!(one.contains("rp_filter is not 1"), "{one}");
+        for usual in [(Some(0), Some(0)), (Some(1), Some(1)), (None, Some(0)), (Some(1), None)] {
+            assert_eq!(router(usual.0, usual.1).len(), 0, "{usual:?}");
+        }
     }
 }

@@ -1,0 +1,124 @@
+//! A published port whose machine may dial out in the gateway's name: a packet by the wire from that machine's
+//! address makes an entry to whose answers nobody asks for a grant.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sknock_tests::ip_packet::{ACK, Packet, SYN, Segment, tcp, udp};
+use sknock_tests::wait::some;
+use sknock_tests::{Authority, Client, Config, Daemon, Wire, World};
+
+use crate::stage::{Dns, accepted, listener, settle};
+
+/// As dialled, and where the service is.
+const TCP: u16 = 8080;
+const UDP: u16 = 60_000;
+/// The stranger's.
+const THEIRS: u16 = 20_001;
+
+fn publish(world: &World) {
+    let [v4, v6] = World::INNER;
+    world.gateway.nft(&format!(
+        "table inet nat {{
+            chain prerouting {{
+                type nat hook prerouting priority dstnat
+                ip daddr != {v4} tcp dport {TCP} dnat ip to {v4}
+                ip daddr != {v4} udp dport {UDP} dnat ip to {v4}
+                ip6 daddr != {v6} tcp dport {TCP} dnat ip6 to {v6}
+                ip6 daddr != {v6} udp dport {UDP} dnat ip6 to {v6}
+            }}
+            chain postrouting {{
+                type nat hook postrouting priority srcnat
+                ip saddr {v4} oifname != in masquerade
+                ip6 saddr {v6} oifname != in masquerade
+            }}
+        }}"
+    ));
+    for interface in ["all", "st", "cl"] {
+        world.gateway.set(&format!("ipv4/conf/{interface}/rp_filter"), "0");
+    }
+}
+
+fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
+    let config = Config::new(authority).set("firewallPolicy", policy).set("alwaysOpenPorts", "");
+    let some = format!("tcp/{TCP}, udp/{UDP}");
+    if all { config.without("protectedPorts") } else { config.set("protectedPorts", &some) }
+}
+
+/// What the machine behind the gateway and the stranger say to each other's address, as the stranger's.
+fn ends(family: usize, port: u16) -> [SocketAddr; 3] {
+    let at = |address: IpAddr, port| SocketAddr::new(address, port);
+    let (inner, own) = (World::INNER[family], World::GATEWAY_TO_STRANGER[family]);
+    [at(inner, port), at(own, port), at(World::STRANGER[family], THEIRS)]
+}
+
+#[test]
+fn no_syn_is_let_in_by_an_entry_of_the_published_machine() {
+    for rules in [("drop", false), ("reject", false), ("drop", true), ("reject", true)] {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        let web = listener(world.inner(), TCP);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for family in 0..2 {
+            let [inner, own, stranger] = ends(family, TCP);
+            let dials = Segment { flags: SYN, sequence: 1, ..Segment::default() };
+            wire.send(&tcp(inner, stranger, &dials));
+            settle();
+            wire.heard();
+            for flags in [SYN, SYN | ACK, ACK, SYN] {
+                let answers = Segment { flags, sequence: 1000, acknowledged: 2, data: b"" };
+                wire.send(&tcp(stranger, own, &answers));
+                settle();
+            }
+            let heard = wire.heard();
+            let agreed = heard.iter().find(|packet| packet.is_syn_ack());
+            assert!(agreed.is_none(), "{rules:?}: {agreed:?}");
+            assert!(accepted(&web).is_empty(), "{rules:?}");
+        }
+    }
+}
+
+#[test]
+fn no_datagram_is_let_in_by_an_entry_that_the_published_machine_cannot_have_begun() {
+    for policy in ["drop", "reject"] {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        let dns = Dns::on(world.inner(), "in", UDP);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, (policy, false)));
+        for family in 0..2 {
+            let [inner, own, stranger] = ends(family, UDP);
+            wire.send(&udp(inner, stranger, b"begins"));
+            settle();
+            wire.send(&udp(stranger, own, b"answers"));
+            settle();
+            assert!(dns.heard().is_empty(), "{policy}, {own}");
+        }
+    }
+}
+
+/// The machine itself begins flows from the same port, and answers who was let in.
+#[test]
+fn the_published_machine_dials_out_and_serves_who_was_let_in() {
+    for rules in [("drop", false), ("reject", true)] {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let dns = Dns::on(world.inner(), "in", UDP);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        let alice = Client::alice(&world.client, &authority);
+        for family in 0..2 {
+            let [_, own, stranger] = ends(family, UDP);
+            dns.say(family, b"begins", stranger);
+            let began = |packet: &Packet| packet.from == own && packet.to == stranger;
+            wire.wait_for("the machine's own datagram", began);
+            wire.send(&udp(stranger, own, b"answers"));
+            some("the answer", || dns.heard().contains("answers").then_some(()));
+            let door = World::GATEWAY[family];
+            alice.seal(&["udp/60000"]).send(&world.client, door).must_be_granted();
+            let there = sknock_tests::reach::udp_socket(&world.client, (door, UDP).into()).unwrap();
+            there.send(b"by alice").unwrap();
+            some("what alice sends", || dns.heard().contains("by alice").then_some(()));
+        }
+    }
+}
