@@ -67,6 +67,8 @@ pub fn tcp(from: &Namespace, to: SocketAddr) -> Found {
     match connect(from, to) {
         Ok(stream) if converse_within(&stream, CUT).is_ok() => Found::Open,
         Ok(_) => look(from, to),
+        // The handshake was complete, and its connection ended before `connect` had returned.
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => look(from, to),
         Err(error) => closed(to, &error),
     }
 }
