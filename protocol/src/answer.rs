@@ -1,4 +1,4 @@
-//! The server's one answer to a knock that asked for it: 96 bytes that only its sender can read.
+//! The server's one answer to a knock that requests it: 96 bytes that only the knock's sender can decrypt.
 //!
 //! ```text
 //! status 1 | family 1 | seconds 2 | server's ms 8 | observed address 16 | port 2 | id 16 | zeros 34
@@ -19,22 +19,22 @@ pub const ANSWER_LENGTH: usize = 96;
 
 const PLAIN_LENGTH: usize = ANSWER_LENGTH - TAG_LENGTH;
 const INFO: &[u8] = b"sknock v2 answer";
-/// Every key seals one answer, so the nonce may stand still.
+/// Each key seals one answer, so a constant nonce is safe.
 const NONCE: [u8; NONCE_LENGTH] = [0; NONCE_LENGTH];
 
 const GRANTED: u8 = 0;
 const CLIPPED: u8 = 1;
 
-/// What the server tells a client that it let in.
+/// The server's report to a client about its grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Answer {
-    /// Whether the grant is shorter than was asked for.
+    /// Whether the grant is shorter than requested.
     pub clipped: bool,
     /// How long the grant lasts, in seconds from `server_time`.
     pub seconds: u16,
     /// The server's clock when it answered.
     pub server_time: Timestamp,
-    /// Where the knock came from, as the server saw it: the client's public address.
+    /// The source address of the knock as the server saw it: the client's public address.
     pub observed: SocketAddr,
 }
 
@@ -53,7 +53,7 @@ impl AnswerKey {
         Ok(Self { key: AeadKey::derive(secret, &id.0, INFO)?, id: id.prefix() })
     }
 
-    /// The answer as it goes on the wire. Call it once.
+    /// Encrypts the answer for the wire. Call it once: the nonce is constant.
     pub fn seal(&self, answer: &Answer) -> [u8; ANSWER_LENGTH] {
         let mut plain = self.write(answer);
         let tag = seal(&self.key, &mut plain);
@@ -64,7 +64,7 @@ impl AnswerKey {
         sealed
     }
 
-    /// Reads an answer, or finds that these bytes are no answer to this knock.
+    /// Decrypts an answer; `None` if the bytes are no answer to this knock.
     pub fn open(&self, bytes: &[u8]) -> Option<Answer> {
         let mut sealed: [u8; ANSWER_LENGTH] = bytes.try_into().ok()?;
         let plain = self.key.open(NONCE, b"", &mut sealed).ok()?;

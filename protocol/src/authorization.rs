@@ -1,13 +1,13 @@
-//! What a certificate may open: read from, and written for, its subject alternative names.
+//! Services that a certificate allows: read from, and written for, its subject alternative names.
 //!
-//! Two forms, of which a certificate may carry any number; the union counts:
+//! Two forms. A certificate may contain any number of both; the union applies:
 //!
 //! - otherName 1.3.6.1.4.1.19518, a UTF-8 string of single ports: `1.2000,0.8000`, where 1 is TCP
 //!   and 0 is UDP. The original's form.
 //! - URI `sknock:tcp/22` or `sknock:udp/60000-61000`, which any CA product can issue.
 //!
-//! A malformed item ends its own list: what stands before it counts, and other lists are untouched. What is
-//! malformed is kept, so that the log can name it.
+//! A malformed item ends its own list: the items before it are valid, and other lists are not affected. The
+//! malformed text is kept for the log.
 
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag, Utf8String, oid};
 use x509_parser::extensions::GeneralName;
@@ -19,10 +19,10 @@ use crate::{Service, Transport, service};
 /// The type of the otherName, as the numbers of its object identifier.
 pub const OTHER_NAME_OID: [u64; 7] = [1, 3, 6, 1, 4, 1, 19518];
 
-/// What a URI begins with.
+/// Prefix of a service URI.
 pub const URI_SCHEME: &str = "sknock:";
 
-/// Items read from one certificate; further ones are not looked at.
+/// Maximum number of items read from one certificate; further ones are ignored.
 ///
 /// Far more than a knock can carry (a certificate of 969 bytes holds about 230), and it keeps the
 /// work bounded for certificates that come from elsewhere.
@@ -37,14 +37,14 @@ pub struct UnreadableCertificate;
 
 /// The services that `certificate` (DER) names: ascending, without overlap, empty if it names none.
 ///
-/// Believes the certificate; whether it may be believed is not decided here.
+/// Reads only; does not verify the certificate.
 pub fn allowed_services(certificate: &[u8]) -> Result<Vec<Service>, UnreadableCertificate> {
     let (_, certificate) =
         X509Certificate::from_der(certificate).map_err(|_| UnreadableCertificate)?;
     named_by(&certificate).map(|named| named.services)
 }
 
-/// What a certificate names.
+/// The services that a certificate names.
 pub(crate) struct Named {
     /// Ascending, without overlap.
     pub(crate) services: Vec<Service>,
@@ -59,7 +59,7 @@ const MAX_MALFORMED: usize = 4;
 /// Characters that are kept of each.
 const MAX_SHOWN: usize = 64;
 
-/// As [`allowed_services`], for a certificate that is parsed already.
+/// Like [`allowed_services`], for a certificate that is already parsed.
 pub(crate) fn named_by(certificate: &X509Certificate<'_>) -> Result<Named, UnreadableCertificate> {
     let names = certificate.subject_alternative_name().map_err(|_| UnreadableCertificate)?;
     let names = names.map_or(&[][..], |names| &names.value.general_names);
@@ -101,14 +101,14 @@ fn entries_of(name: &GeneralName<'_>) -> Vec<Result<Service, Malformed>> {
     }
 }
 
-/// Our scheme in another spelling or another kind of name: RFC 3986 reads `SKNOCK:` as `sknock:`, we do not.
+/// Our scheme in another spelling or another kind of name: RFC 3986 treats `SKNOCK:` as `sknock:`; we do not.
 fn misplaced(form: &str, text: &str) -> Vec<Result<Service, Malformed>> {
     let scheme = text.trim_start().split_once(':').map_or("", |(scheme, _)| scheme.trim_end());
     let is_ours = scheme.eq_ignore_ascii_case(URI_SCHEME.trim_end_matches(':'));
     if is_ours { vec![Err(Malformed::new(form, text))] } else { Vec::new() }
 }
 
-/// The text of `[0] EXPLICIT UTF8String`, and nothing but that.
+/// The text of `[0] EXPLICIT UTF8String`, and nothing else.
 fn utf8(value: &[u8]) -> Option<String> {
     let (rest, tagged) = Any::from_der(value).ok()?;
     tagged.header.assert_class(Class::ContextSpecific).ok()?;
@@ -117,7 +117,7 @@ fn utf8(value: &[u8]) -> Option<String> {
     (rest.is_empty() && inner_rest.is_empty()).then(|| text.string())
 }
 
-/// What a list like `1.2000,0.8000` names, up to its first malformed item, and that.
+/// The services in a list like `1.2000,0.8000`, up to and including its first malformed item.
 fn listed(text: &str) -> Vec<Result<Service, Malformed>> {
     let mut found = Vec::new();
     for text in text.split(',').take(MAX_ITEMS) {
@@ -155,9 +155,9 @@ fn integer(text: &str) -> Result<Option<u16>, MalformedItem> {
     if decimal { Ok(text.parse().ok()) } else { Err(MalformedItem) }
 }
 
-/// The otherName's text for `services`; empty if none of them can be said in it.
+/// The otherName's text for `services`; empty if this form can express none of them.
 ///
-/// The form has no ranges, so that only single ports are named; [`uri`] says everything.
+/// The form has no ranges, so only single ports are named; [`uri`] can express every service.
 pub fn other_name_text(services: &[Service]) -> String {
     let items = services.iter().filter(|service| service.width() == 1).map(|service| {
         let transport = match service.transport() {

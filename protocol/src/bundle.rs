@@ -1,5 +1,4 @@
-//! PKCS#12 in, one key and its certificates out. Whether they are fit for a purpose, and whether
-//! anyone should believe them, is decided elsewhere.
+//! Reads PKCS#12: one key and its certificates. Fitness for a purpose and trust are checked elsewhere.
 
 mod ber;
 mod ciphers;
@@ -14,7 +13,7 @@ use zeroize::Zeroizing;
 use self::frame::MacFrame;
 use crate::crypto::PrivateKey;
 
-/// The largest file that is looked at, in bytes. A key and a chain of three take about 4 KiB.
+/// The largest file that is read, in bytes. A key and a chain of three take about 4 KiB.
 pub const MAX_BUNDLE: usize = 1024 * 1024;
 
 /// A private key, the certificate that belongs to it, and the other certificates of the file.
@@ -25,16 +24,16 @@ pub struct Bundle {
     authorities: Vec<Vec<u8>>,
 }
 
-/// Why a PKCS#12 file is of no use, and what to do.
+/// Reasons why a PKCS#12 file cannot be used, each with a remedy.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BundleError {
     /// No PKCS#12 file, or a damaged one.
     #[error("not a PKCS#12 file, or a damaged one. Create a new one: openssl pkcs12 -export ...")]
     NotPkcs12,
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("the file is empty. Copy the PKCS#12 file again")]
     Empty,
-    /// Text, as of a key or certificates.
+    /// Text, for example a PEM key or certificate.
     #[error(
         "this is a PEM file, not PKCS#12. Convert it: openssl pkcs12 -export -in CERTIFICATE.pem \
          -inkey KEY.pem -out NEW.pfx"
@@ -58,17 +57,17 @@ pub enum BundleError {
     /// No certificate belongs to the key.
     #[error("no certificate in the file belongs to its private key. Export both together")]
     NoCertificate,
-    /// Encrypted, or protected by a MAC, in a way that is not read.
+    /// Encrypted, or protected by a MAC, in an unsupported way.
     #[error(
         "this PKCS#12 file has {what}, which is not supported. Convert it: openssl pkcs12 \
          -legacy -in OLD -nodes -out plain.pem; openssl pkcs12 -export -in plain.pem -out NEW; \
          shred -u plain.pem"
     )]
     NotRead {
-        /// As openssl calls it, or its object identifier.
+        /// The name in openssl, or else the object identifier.
         what: String,
     },
-    /// A kind of PKCS#12 file or key that is not read.
+    /// An unsupported kind of PKCS#12 file or key.
     #[error("cannot use this PKCS#12 file: {0}")]
     Unsupported(String),
     /// More than [`MAX_BUNDLE`] bytes.
@@ -79,9 +78,9 @@ pub enum BundleError {
 impl Bundle {
     /// Opens `pfx` (BER or DER). An empty `password` opens files with an empty one and with none.
     ///
-    /// The file must have a MAC, which is checked before anything is decrypted: whoever does not
-    /// know the password can only make us derive one key, with at most 1,000,000 iterations
-    /// (`p12-keystore`'s limit, about a second).
+    /// The file must have a MAC, which is checked before anything is decrypted: a sender without the password
+    /// can cause one key derivation, with at most 1,000,000 iterations (`p12-keystore`'s limit, about a
+    /// second).
     pub fn open(pfx: &[u8], password: &str) -> Result<Self, BundleError> {
         if pfx.len() > MAX_BUNDLE {
             return Err(BundleError::TooLarge);
@@ -104,7 +103,7 @@ impl Bundle {
         Ok(Self { key, authorities: others.map(<[u8]>::to_vec).collect(), certificate })
     }
 
-    /// What else it is, if that can be told.
+    /// The other format of the file, if it is recognizable.
     fn told_apart(file: &[u8]) -> Option<BundleError> {
         if file.is_empty() {
             Some(BundleError::Empty)
@@ -116,7 +115,7 @@ impl Bundle {
         }
     }
 
-    /// Whether this is a PKCS#12 file, as far as that can be seen without its password.
+    /// Whether this is a PKCS#12 file, as far as is visible without its password.
     pub(crate) fn looks_like(file: &[u8]) -> bool {
         MacFrame::of(file).is_ok()
     }
@@ -137,8 +136,8 @@ impl Bundle {
     }
 }
 
-/// Checks the MAC, and decrypts. The MAC is over the content as its maker wrote it, which may be BER; the
-/// library reads DER only, so such a content is read in a second step, without MAC; so is one without any
+/// Checks the MAC, and decrypts. The MAC covers the content as its author encoded it, which may be BER. The
+/// library reads DER only, so such a content is read in a second step, without MAC; so is a file without any
 /// password.
 fn decrypted(frame: &MacFrame, password: &str) -> Result<Pkcs12Archive, BundleError> {
     let error = match Pkcs12Archive::from_pkcs12(frame.der(), password) {
@@ -170,15 +169,14 @@ fn decrypted(frame: &MacFrame, password: &str) -> Result<Pkcs12Archive, BundleEr
     archive.map_err(|error| explain(&error))
 }
 
-/// Whether the library comes so far that it compares the MAC: then a file that differs in the MAC alone, and
-/// did not fail for it, has the right one.
+/// Whether the library gets as far as comparing the MAC. If a copy with another MAC fails and the file itself
+/// does not, the file's MAC is right.
 fn fails_for_its_mac(pfx: &[u8], password: &str) -> bool {
     let opened = Pkcs12Archive::from_pkcs12(pfx, password);
     matches!(opened, Err(Pkcs12Error::MacError(_)))
 }
 
-/// PKCS#12 writes passwords with 16 bits a character, and the library has none of the pairs that
-/// stand for others.
+/// PKCS#12 encodes passwords with 16 bits per character, and the library does not support surrogate pairs.
 fn require_encodable(password: &str) -> Result<(), BundleError> {
     if password.chars().all(|character| u32::from(character) <= 0xffff) {
         return Ok(());
@@ -199,7 +197,7 @@ fn explain(error: &Pkcs12Error) -> BundleError {
         Pkcs12Error::InvalidParameters => {
             unsupported("more than 1,000,000 iterations, or invalid parameters. Export it again")
         }
-        // The MAC was right, and with it the password.
+        // The MAC was right, so the password is right.
         Pkcs12Error::UnpadError | Pkcs12Error::Pkcs5Error(_) => {
             unsupported("encryption and MAC have different passwords. Export it with one password")
         }
@@ -213,8 +211,8 @@ fn explain(error: &Pkcs12Error) -> BundleError {
     }
 }
 
-/// The place of the certificate for `key`. By its public key only; the key identifier that stands
-/// beside it (`hint`) may be anything, and merely decides between several.
+/// The index of the certificate for `key`. The public key decides; the key identifier in the file (`hint`)
+/// may be anything, and only selects among several matches.
 fn certificate_of(
     key: &PrivateKey,
     certificates: &[CertificateBag],

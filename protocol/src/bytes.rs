@@ -1,6 +1,6 @@
-//! Reading fixed fields off the front of hostile bytes. Nothing here can panic.
+//! Reads fixed fields from the front of hostile bytes. Nothing here can panic.
 
-/// What is left to read.
+/// The bytes that remain to be read.
 #[derive(Clone, Copy)]
 pub(crate) struct Bytes<'a>(&'a [u8]);
 
@@ -9,7 +9,7 @@ impl<'a> Bytes<'a> {
         Self(bytes)
     }
 
-    /// How many bytes are left.
+    /// The number of remaining bytes.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -42,7 +42,7 @@ impl<'a> Bytes<'a> {
         self.array().copied().map(u64::from_be_bytes)
     }
 
-    /// Whether all that is left is zero.
+    /// Whether all remaining bytes are zero.
     pub(crate) fn are_zero(&self) -> bool {
         self.0.iter().all(|byte| *byte == 0)
     }

@@ -1,7 +1,7 @@
-//! Who is believed no longer: verified revocation lists, and looking certificates up in them.
+//! Verified CRLs, and lookups of certificates in them.
 //!
-//! A list is verified once, when it is loaded; per knock there is a binary search. Getting lists
-//! and storing them is the server's part.
+//! A CRL is verified once, when it is loaded; each knock costs a binary search. Fetching and storing CRLs is
+//! the server's part.
 
 mod entries;
 mod error;
@@ -26,21 +26,21 @@ use crate::subject::{CertificateId, IssuerId};
 use crate::timestamp::Timestamp;
 use crate::trust::{Issuer, PathCertificate, TrustPath, TrustStore};
 
-/// What is known about revoked certificates.
+/// The revocation state.
 #[derive(Clone, Debug)]
 pub enum Revocation {
-    /// The administrator configured no list: certificates end by their dates only.
+    /// The administrator configured no CRL: certificates only end at their notAfter.
     NotConfigured,
-    /// Lists are configured, though perhaps none has been obtained yet.
+    /// CRLs are configured, though perhaps none has been obtained yet.
     Lists(RevocationLists),
 }
 
 impl Revocation {
-    /// The end of the first of `paths` on which no certificate is revoked, by the word of its issuer. If there
-    /// is none: `RevocationUnknown` if a list would help on one of them, else `Revoked`.
+    /// The end of the first of `paths` on which no certificate is revoked according to its issuer. If there
+    /// is none: `RevocationUnknown` if a CRL would help on one of them, else `Revoked`.
     ///
-    /// Every issuer needs a list that is about the certificate, and whose next update is not overdue by more
-    /// than the grace.
+    /// Every issuer needs a CRL that covers the certificate, and whose nextUpdate is not overdue by more than
+    /// the grace period.
     pub(crate) fn check(&self, paths: &[TrustPath], now: Timestamp) -> Result<Timestamp, Refusal> {
         let mut refused = Refusal::Revoked;
         for TrustPath { certificates, not_after } in paths {
@@ -58,7 +58,7 @@ impl Revocation {
         path.iter().try_for_each(|certificate| lists.check(certificate, now))
     }
 
-    /// Whether a list, however old, names this certificate: its issuer and its serial number.
+    /// Whether a CRL, of any age, contains this certificate: its issuer and its serial number.
     pub fn is_revoked(&self, certificate: &CertificateId) -> bool {
         match self {
             Self::NotConfigured => false,
@@ -67,7 +67,7 @@ impl Revocation {
     }
 }
 
-/// One list for each issuer, shared between threads and exchanged as a whole.
+/// One CRL for each issuer, shared between threads and replaced as a whole.
 #[derive(Clone, Debug)]
 pub struct RevocationLists {
     lists: HashMap<IssuerId, Arc<RevocationList>>,
@@ -75,14 +75,13 @@ pub struct RevocationLists {
 }
 
 impl RevocationLists {
-    /// No lists yet: everybody is refused until there are. A list counts for `grace` longer than
-    /// it promised.
+    /// No CRLs yet: all knocks are refused until there are. A CRL is valid for `grace` after its nextUpdate.
     pub fn new(grace: Duration) -> Self {
         Self { lists: HashMap::new(), grace }
     }
 
-    /// The same with `list` in place of its issuer's former one. Whether it may replace that is
-    /// [`RevocationList::may_replace`]'s to say.
+    /// A copy with `list` in place of its issuer's former CRL. The caller checks
+    /// [`RevocationList::may_replace`].
     #[must_use]
     pub fn with(&self, list: RevocationList) -> Self {
         let mut lists = self.lists.clone();
@@ -90,24 +89,24 @@ impl RevocationLists {
         Self { lists, grace: self.grace }
     }
 
-    /// The list of this issuer.
+    /// The CRL of this issuer.
     pub fn list(&self, issuer: &IssuerId) -> Option<&Arc<RevocationList>> {
         self.lists.get(issuer)
     }
 
-    /// All lists, in no order.
+    /// All CRLs, unordered.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
         self.lists.values()
     }
 
-    /// How long a list counts beyond its next update.
+    /// How long a CRL is valid after its nextUpdate.
     pub fn grace(&self) -> Duration {
         self.grace
     }
 
-    /// The issuers below whom nobody can be believed at `now`, as the lists name every intermediate that would
-    /// lead from them to an anchor. One that has ended or not begun leads nobody there; that alone, without a
-    /// list, is no reason to be among these.
+    /// The issuers whose certificates have no path to an anchor at `now`, because the CRLs contain every
+    /// intermediate on their paths. An expired or not yet valid intermediate gives no path; but dates alone,
+    /// without a CRL, put no issuer into this list.
     pub fn issuers_without_path(
         &self,
         trust_store: &TrustStore,
@@ -128,8 +127,8 @@ impl RevocationLists {
         self.list(&certificate.issuer).is_some_and(|list| list.contains(&certificate.serial))
     }
 
-    /// The issuers whose own certificate the list of those above them is not about: nobody below them can be
-    /// believed, unless another has signed them too.
+    /// The issuers whose own certificate is not covered by the CRL of their issuer: certificates below them
+    /// are refused, unless another authority has signed them too.
     pub fn uncovered<'a>(
         &'a self,
         trust_store: &'a TrustStore,
@@ -154,7 +153,7 @@ impl RevocationLists {
     }
 }
 
-/// The issuers that lead to an anchor, themselves included, by certificates that `stands` holds for.
+/// The issuers that lead to an anchor, themselves included, by certificates for which `stands` is true.
 fn reached(
     trust_store: &TrustStore,
     stands: impl Fn(&Issuer, &CertificateId) -> bool,
@@ -176,15 +175,15 @@ fn reached(
     }
 }
 
-/// Two extensions for the fuzzer, which cannot sign certificates. It is there only under `cfg(fuzzing)`, which
-/// `make fuzz` sets: no program has it.
+/// Parses two extensions for the fuzzer, which cannot sign certificates. Exists only under `cfg(fuzzing)`,
+/// which `make fuzz` sets: no program contains it.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     use super::Scope;
     use crate::trust::PointName;
 
-    /// Whether a list with this issuingDistributionPoint (DER) is complete, and whether it is about a user's
-    /// certificate that has this cRLDistributionPoints; `None` if the list is refused.
+    /// Whether a CRL with this issuingDistributionPoint (DER) is complete, and whether it covers an
+    /// end-entity certificate with this cRLDistributionPoints; `None` if the CRL is refused.
     pub fn covers(list: &[u8], certificate: Option<&[u8]>) -> Option<(bool, bool)> {
         let scope = Scope::of(list).ok()?;
         let points = PointName::all(&[0x30, 0], certificate);

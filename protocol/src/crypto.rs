@@ -1,7 +1,7 @@
-//! What both protocols use of the cryptographic library: AES-128-GCM with HKDF-SHA256, SHA-256, points on P-256,
+//! Cryptographic functions that both protocols use: AES-128-GCM with HKDF-SHA256, SHA-256, points on P-256,
 //! and private keys as bytes.
 //!
-//! A composition of library primitives; no cryptography of our own lives here.
+//! A composition of library primitives; there is no cryptography of our own here.
 
 use core::fmt;
 
@@ -21,11 +21,11 @@ use zeroize::Zeroizing;
 pub(crate) const KEY_LENGTH: usize = 16;
 /// Bytes of an AES-GCM nonce.
 pub(crate) const NONCE_LENGTH: usize = 12;
-/// Bytes that AES-GCM adds to what it encrypts.
+/// Bytes that AES-GCM appends to the ciphertext.
 pub(crate) const TAG_LENGTH: usize = 16;
 
-/// An AES-128-GCM key, ready for use. Nonces are the caller's duty; that the key's memory is
-/// overwritten when it is freed is the library's (`OPENSSL_free`).
+/// An AES-128-GCM key, ready for use. The caller guarantees unique nonces; the library overwrites the key's
+/// memory when it frees it (`OPENSSL_free`).
 pub(crate) struct AeadKey(LessSafeKey);
 
 impl AeadKey {
@@ -33,7 +33,7 @@ impl AeadKey {
         Ok(Self(LessSafeKey::new(UnboundKey::new(&AES_128_GCM, bytes)?)))
     }
 
-    /// HKDF, extract then expand; an empty salt counts as 32 zero bytes (RFC 5869, 2.2).
+    /// HKDF, extract then expand; an empty salt is treated as 32 zero bytes (RFC 5869, 2.2).
     pub(crate) fn derive(ikm: &[u8], salt: &[u8], info: &[u8]) -> Result<Self, Unspecified> {
         let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
         let extracted = Salt::new(HKDF_SHA256, salt).extract(ikm);
@@ -41,7 +41,7 @@ impl AeadKey {
         Self::new(&bytes)
     }
 
-    /// Encrypts `plain` where it stands and returns the tag that belongs behind it.
+    /// Encrypts `plain` in place and returns the tag to append.
     pub(crate) fn seal(
         &self,
         nonce: [u8; NONCE_LENGTH],
@@ -52,7 +52,7 @@ impl AeadKey {
         tag.as_ref().try_into().map_err(|_| Unspecified)
     }
 
-    /// Decrypts `sealed` (ciphertext, tag) where it stands and returns the plaintext in it.
+    /// Decrypts `sealed` (ciphertext, tag) in place and returns the plaintext.
     pub(crate) fn open<'a>(
         &self,
         nonce: [u8; NONCE_LENGTH],
@@ -63,7 +63,7 @@ impl AeadKey {
         self.0.open_in_place(nonce, Aad::from(aad), sealed)
     }
 
-    /// Decrypts `ciphertext` to `plain`, which must be as long.
+    /// Decrypts `ciphertext` into `plain`, which must have the same length.
     pub(crate) fn open_apart(
         &self,
         nonce: [u8; NONCE_LENGTH],
@@ -82,7 +82,7 @@ impl fmt::Debug for AeadKey {
     }
 }
 
-/// How many bytes to expand to.
+/// Output length for HKDF-Expand.
 pub(crate) struct Length(pub(crate) usize);
 
 impl KeyType for Length {
@@ -101,16 +101,16 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// A point on P-256, uncompressed: 04, X, Y.
 pub(crate) type Point = [u8; 65];
 
-/// What precedes the point in a `SubjectPublicKeyInfo` (RFC 5480): id-ecPublicKey, prime256v1, and
-/// a bit string of 66 bytes without unused bits.
+/// The bytes before the point in a `SubjectPublicKeyInfo` (RFC 5480): id-ecPublicKey, prime256v1, and a bit
+/// string of 66 bytes without unused bits.
 const PREFIX: &[u8; 26] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
     \x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
 
 /// The first byte of an uncompressed point (SEC 1, 2.3.3).
 pub(crate) const UNCOMPRESSED: u8 = 4;
 
-/// The point in a `SubjectPublicKeyInfo` (DER), or nothing if it is not of the one shape or its
-/// point is not on the curve.
+/// The point in a `SubjectPublicKeyInfo` (DER); `None` if the structure is another or the point is not on the
+/// curve.
 pub(crate) fn point(spki: &[u8]) -> Option<Point> {
     let point: Point = spki.strip_prefix(PREFIX)?.try_into().ok()?;
     is_on_curve(&point).then_some(point)
@@ -125,7 +125,7 @@ fn is_on_curve(point: &Point) -> bool {
 pub struct PrivateKey(Zeroizing<Vec<u8>>);
 
 impl PrivateKey {
-    /// Takes a key over; whether it is one shows when it is used.
+    /// Takes ownership of a key; it is validated at its first use.
     pub fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Self {
         Self(der)
     }
@@ -135,9 +135,8 @@ impl PrivateKey {
         &self.0
     }
 
-    /// The public key, as it stands in the bit string of a `SubjectPublicKeyInfo`: for
-    /// elliptic curves the uncompressed point. `None` for keys other than P-256, P-384, Ed25519 and RSA of
-    /// 2048 to 8192 bits.
+    /// The public key as in the bit string of a `SubjectPublicKeyInfo`: for elliptic curves the uncompressed
+    /// point. `None` for keys other than P-256, P-384, Ed25519 and RSA of 2048 to 8192 bits.
     pub(crate) fn public_key(&self) -> Option<Vec<u8>> {
         let pkcs8 = self.pkcs8();
         for curve in [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING] {

@@ -1,5 +1,5 @@
-//! What a knock says in any protocol version, between the bytes of the network and the checks of the verifier:
-//! where it begins, what is asked, what is signed. Nothing here is proven.
+//! The content of a knock in any protocol version, between the bytes of the network and the checks of the
+//! verifier. Nothing here is verified.
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ use crate::crypto::{Point, sha256};
 use crate::trust::{Usage, VerifiedCertificate};
 use crate::{Refusal, Service, Subject, Timestamp};
 
-/// Bytes from the network, and who appears to have sent them.
+/// Bytes from the network, and their apparent source.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
     source: SocketAddr,
@@ -20,7 +20,7 @@ pub struct Datagram<'a> {
 }
 
 impl<'a> Datagram<'a> {
-    /// What intake received. A v4-mapped source becomes the IPv4 address that it is.
+    /// A v4-mapped source becomes its IPv4 address.
     pub fn new(source: SocketAddr, payload: &'a [u8]) -> Self {
         Self { source: SocketAddr::new(source.ip().to_canonical(), source.port()), payload }
     }
@@ -36,76 +36,77 @@ impl<'a> Datagram<'a> {
     }
 }
 
-/// The address that a client asks to be let in from.
+/// The address for which a client requests a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClaimedAddress {
-    /// Wherever the datagram comes from. Someone on the path can capture the knock and use it from
-    /// an address of their own, if they are faster.
+    /// The source of the datagram. An attacker on the path can copy the knock and send it from their own
+    /// address first.
     Source,
-    /// This one, or none.
+    /// This address only.
     Ip(IpAddr),
 }
 
-/// What a client asks for.
+/// A client's request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KnockRequest {
     /// The client's clock.
     pub stamp: Timestamp,
     /// For how many seconds; `None` leaves it to the server.
     pub lifetime: Option<NonZeroU16>,
-    /// Whether the first new connection uses the grant up; single TCP ports only.
+    /// Whether the first new connection ends the grant; single TCP ports only.
     pub single_use: bool,
     /// Whether the server should answer.
     pub answer: bool,
-    /// Where the client is.
+    /// The client's address.
     pub address: ClaimedAddress,
-    /// Where it also is, in the other address family.
+    /// The client's address in the other address family.
     pub second: Option<IpAddr>,
-    /// What to open, at most [`MAX_SERVICES`](crate::v2::MAX_SERVICES); none means all that the certificate allows.
+    /// The requested services, at most [`MAX_SERVICES`](crate::v2::MAX_SERVICES); none means all that the
+    /// certificate allows.
     pub services: Vec<Service>,
 }
 
 /// A one-time public key on P-256, uncompressed: 04, X, Y.
 pub type Encapsulation = Point;
 
-/// Bytes of the secret that the key of the answer is made from.
+/// Length of the secret from which the answer's key is derived.
 pub(crate) const SECRET_LENGTH: usize = 32;
 
-/// What a knock says. Nothing in it is proven.
+/// The content of a knock. Nothing in it is verified.
 pub(crate) struct DecryptedKnock<'a> {
     pub(crate) wish: KnockRequest,
-    /// What the key of the answer is made from, if an answer is wanted.
+    /// Input of the answer's key, if an answer is requested.
     pub(crate) secret: Option<&'a [u8; SECRET_LENGTH]>,
-    /// One DER object: perhaps an X.509 certificate.
+    /// One DER object, presumably an X.509 certificate.
     pub(crate) certificate: &'a [u8],
-    /// What the certificate must be for.
+    /// The required usage of the certificate.
     pub(crate) usage: Usage,
     pub(crate) signed: SignedBytes,
     pub(crate) signature: KnockSignature<'a>,
 }
 
-/// A signature, and what it may be made with.
+/// A signature and its permitted algorithms.
 pub(crate) enum KnockSignature<'a> {
     /// The key's own algorithm.
     OfKey(&'a [u8]),
-    /// ECDSA on P-256 with SHA-256. Not `sound`: something was wrong before it, which is to be told
-    /// as a wrong signature and to take as long.
+    /// ECDSA on P-256 with SHA-256. Not `sound`: an earlier check failed, which must be reported as a bad
+    /// signature and take the same time.
     P256 { bytes: &'a [u8], sound: bool },
 }
 
-/// Who sent a knock that is refused: one of our authorities has signed the certificate, and its holder the knock.
+/// The sender of a refused knock: one of our authorities signed the certificate, and its key the knock.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ProvenSender {
-    /// Which knock.
+    /// Identifies the knock.
     pub id: KnockId,
-    /// Whose certificate.
+    /// The certificate's subject.
     pub subject: Subject,
-    /// What was asked for; empty means all that the certificate allows.
+    /// The requested services; empty means all that the certificate allows.
     pub services: Vec<Service>,
 }
 
 impl DecryptedKnock<'_> {
-    /// What is proven of it once the signature of `sender` is.
+    /// The data that is proven once the signature of `sender` is verified.
     pub(crate) fn sent_by(&self, sender: &VerifiedCertificate) -> ProvenSender {
         ProvenSender {
             id: self.signed.id(),
@@ -114,7 +115,7 @@ impl DecryptedKnock<'_> {
         }
     }
 
-    /// Whether it was signed by the holder of this certificate.
+    /// Whether the key of this certificate made the signature.
     pub(crate) fn check_signature(&self, sender: &VerifiedCertificate) -> Result<(), Refusal> {
         match self.signature {
             KnockSignature::OfKey(bytes) => sender.verify_signature(self.signed.bytes(), bytes),
@@ -130,7 +131,7 @@ impl DecryptedKnock<'_> {
 pub(crate) struct SignedBytes(Zeroizing<Vec<u8>>);
 
 impl SignedBytes {
-    /// All `parts`, one behind the other.
+    /// Concatenates `parts`.
     pub(crate) fn new(parts: &[&[u8]]) -> Self {
         Self(Zeroizing::new(parts.concat()))
     }
@@ -144,15 +145,14 @@ impl SignedBytes {
     }
 }
 
-/// Identifies one knock for replay purposes: SHA-256 of what was signed.
+/// Identifies one knock for replay protection: SHA-256 of the signed bytes.
 ///
-/// Taken from what was signed, never from the packet: signatures and ciphertexts can be altered
-/// without becoming invalid.
+/// Never computed from the packet: signatures and ciphertexts can be altered without becoming invalid.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct KnockId(pub [u8; 32]);
 
 impl KnockId {
-    /// The first half, enough to name a knock in an answer.
+    /// The first half; an answer identifies its knock by it.
     pub fn prefix(&self) -> [u8; 16] {
         let [prefix @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = self.0;
         prefix
@@ -160,7 +160,7 @@ impl KnockId {
 }
 
 impl fmt::Display for KnockId {
-    /// The first 8 bytes as 16 hexadecimal digits: how logs and `status` name a knock.
+    /// The first 8 bytes as 16 hexadecimal digits: the knock id in logs and in `status`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0[..8]))
     }

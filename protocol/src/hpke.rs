@@ -1,9 +1,9 @@
 //! The server's half of HPKE: RFC 9180, base mode, one message a context,
 //! DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-128-GCM.
 //!
-//! A composition of library primitives and nothing else. It exists because rustls takes the
-//! private key as bytes and computes its public key again for every message, which costs as much
-//! as the decryption itself. The client's half is rustls' own.
+//! A composition of library primitives only. It exists because rustls takes the private key as bytes and
+//! computes its public key for every message, which costs as much as the decryption itself. The client uses
+//! rustls.
 
 use core::fmt;
 
@@ -40,12 +40,12 @@ impl Opener {
         Self { key, public, context }
     }
 
-    /// The server's one static key, for dialects that are not HPKE.
+    /// The server's one static key, also used for v1, which is not HPKE.
     pub(crate) fn key(&self) -> &PrivateKey {
         &self.key
     }
 
-    /// Decrypts `sealed` (ciphertext, tag) where it stands and returns the plaintext in it.
+    /// Decrypts `sealed` (ciphertext, tag) in place and returns the plaintext.
     pub(crate) fn open<'a>(
         &self,
         encapsulation: &Point,
@@ -91,8 +91,8 @@ impl fmt::Debug for Opener {
     }
 }
 
-/// RFC 9180, 4, `LabeledExtract`. HKDF's extract is one HMAC keyed with the salt (RFC 5869, 2.2);
-/// the library offers it alone only as that.
+/// RFC 9180, 4, `LabeledExtract`. HKDF's extract is one HMAC keyed with the salt (RFC 5869, 2.2); the library
+/// offers it separately only as HMAC.
 fn extract(suite: &[u8], salt: &[u8], label: &[u8], ikm: &[u8]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, salt));
     for part in [VERSION, suite, label, ikm] {

@@ -1,4 +1,4 @@
-//! Who a client is: a signing key and the certificate that vouches for it.
+//! A client's identity: a signing key and its certificate.
 
 use core::fmt;
 
@@ -22,7 +22,7 @@ pub struct Identity {
     for_clients: bool,
 }
 
-/// Why a key and certificate cannot knock, and what to do.
+/// Reasons why a key and certificate cannot be used for knocks, each with a remedy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum IdentityError {
     /// RSA, another curve, or no key at all.
@@ -31,7 +31,7 @@ pub enum IdentityError {
     /// Not one X.509 certificate in DER.
     #[error("the client certificate is not X.509 in DER. Convert it: openssl x509 -outform DER")]
     NotACertificate,
-    /// Key and certificate are not a pair.
+    /// Key and certificate do not match.
     #[error(
         "the private key does not belong to the certificate. Use the key and certificate \
              that were created together"
@@ -67,12 +67,12 @@ impl Identity {
         &self.certificate
     }
 
-    /// From when until when the certificate holds.
+    /// The certificate's validity period.
     pub fn validity(&self) -> Validity {
         self.validity
     }
 
-    /// Whether the certificate says that it is for client authentication, as servers of v2 want it.
+    /// Whether the certificate permits client authentication, which v2 requires.
     pub fn is_for_clients(&self) -> bool {
         self.for_clients
     }
@@ -108,7 +108,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The library keeps these keys in memory that it overwrites when it frees it.
+/// The library overwrites the memory of these keys when it frees it.
 enum SigningKey {
     P256(EcdsaKeyPair),
     P384(EcdsaKeyPair),

@@ -1,4 +1,4 @@
-//! A believed knock, whichever dialect it was spoken in.
+//! A verified knock, of either protocol version.
 
 use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,10 +12,9 @@ use crate::subject::Subject;
 use crate::timestamp::Timestamp;
 use crate::trust::VerifiedCertificate;
 
-/// A knock whose sender and content have been proven.
+/// A knock whose sender and content are verified.
 ///
-/// Certificate, revocation, signature, time and address are right. Only the dialects in this crate
-/// can make one:
+/// Certificate, revocation, signature, time and address are right. Only this crate can construct one:
 ///
 /// ```compile_fail,E0451
 /// use sknock_protocol::{KnockId, Timestamp, VerifiedKnock};
@@ -40,59 +39,59 @@ pub struct VerifiedKnock {
 }
 
 impl VerifiedKnock {
-    /// What makes this knock different from every other.
+    /// Identifies this knock.
     pub fn id(&self) -> KnockId {
         self.id
     }
 
-    /// The knock's one-time public key, by which a repetition is known before any decryption.
+    /// The knock's one-time public key, which identifies a repetition before any decryption.
     pub fn encapsulation(&self) -> &Encapsulation {
         &self.encapsulation
     }
 
-    /// When the client says it knocked.
+    /// The client's clock when it made the knock.
     pub fn stamp(&self) -> Timestamp {
         self.timestamp
     }
 
-    /// Where the datagram came from.
+    /// The source of the datagram.
     pub fn source(&self) -> SocketAddr {
         self.source
     }
 
-    /// Whom to let in.
+    /// The addresses to grant.
     pub fn claim(&self) -> AddressClaim {
         self.claim
     }
 
-    /// What is asked for: ascending, without overlap; empty means all that the certificate allows.
+    /// The requested services: ascending, without overlap; empty means all that the certificate allows.
     pub fn services(&self) -> &[Service] {
         &self.services
     }
 
-    /// For how many seconds, 1..=65535; `None` leaves it to the server.
+    /// The requested lifetime in seconds, 1..=65535; `None` leaves it to the server.
     pub fn lifetime(&self) -> Option<u16> {
         self.lifetime
     }
 
-    /// Whether the first new connection uses the grant up.
+    /// Whether the first new connection ends the grant.
     pub fn single_use(&self) -> bool {
         self.single_use
     }
 
-    /// Who asks.
+    /// The holder of the certificate.
     pub fn subject(&self) -> &Subject {
         &self.verified.subject
     }
 
-    /// Until when its certificate is valid, and every one above it on the path that ends last, of those that
-    /// no list refuses.
+    /// The end of validity: the earliest notAfter on the path that is valid longest, among the paths without
+    /// a revoked certificate.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
 
-    /// The same by `revocation`: lists may have changed since the knock was verified. A refusal if a path that
-    /// nobody refuses is not left.
+    /// Like `not_after`, by `revocation`: CRLs may have changed since the knock was verified. A refusal if no
+    /// unrevoked path is left.
     pub fn check_revocation(
         &self,
         revocation: &Revocation,
@@ -101,13 +100,13 @@ impl VerifiedKnock {
         revocation.check(&self.verified.paths, now)
     }
 
-    /// The key to answer with, if the client wants an answer.
+    /// The key for the answer, if the client requested one.
     pub fn answer_key(&self) -> Option<&AnswerKey> {
         self.answer.as_ref()
     }
 }
 
-/// The addresses a knock asks for. All are canonical: never v4-mapped.
+/// The addresses for which a knock requests access. All are canonical: never v4-mapped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AddressClaim {
     pub(crate) first: IpAddr,
@@ -116,12 +115,12 @@ pub struct AddressClaim {
 }
 
 impl AddressClaim {
-    /// The address that the datagram came from.
+    /// The source address of the datagram.
     pub fn first(&self) -> IpAddr {
         self.first
     }
 
-    /// Whether the client signed its address, rather than "whatever the packet's source is".
+    /// Whether the client signed its address, instead of leaving it to the packet's source.
     pub fn signed(&self) -> bool {
         self.signed
     }

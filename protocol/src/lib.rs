@@ -1,12 +1,12 @@
-//! What a knock looks like and how one is believed.
+//! The format of knocks, and their verification.
 //!
 //! ```text
 //! Datagram -> Unveiled -> VerifiedKnock        (this crate)
-//!  anyone      ours?        who, what, when, from where
+//!  anyone      our veil?    sender, time, request, source address
 //! ```
 //!
-//! Bytes and time come in as arguments, values go out. There is no socket, no file, no clock, no
-//! log and no async here; `tests/tests/architecture.rs` keeps it so.
+//! Bytes and time are arguments, values are results. There is no socket, file, clock, log or async here;
+//! `tests/tests/architecture.rs` enforces it.
 
 mod answer;
 pub mod authorization;
@@ -54,6 +54,6 @@ pub use timestamp::{Timestamp, Validity};
 pub use trust::{Issuer, TrustError, TrustStore, UnfitAuthority, UnusableCa};
 pub use verifier::{KnockRules, Unveiled, Verifier};
 
-/// The UDP port that servers listen on unless told otherwise: unassigned by IANA, and outside the
-/// range from which Linux picks ports for outgoing connections (32768 to 60999).
+/// The default UDP port of servers: unassigned by IANA, and outside the range from which Linux picks ports
+/// for outgoing connections (32768 to 60999).
 pub const DEFAULT_KNOCK_PORT: u16 = 62344;

@@ -1,18 +1,17 @@
-//! Text that others have chosen (names, arguments, file names), made fit for a terminal and a log: nothing that a
-//! terminal obeys, or that shows text from right to left.
+//! Escapes text from untrusted sources (names, arguments, file names) for terminals and logs: no control
+//! sequences, and no right-to-left overrides.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether this is not shown as it is: control characters, line and paragraph separators, and what changes the
-/// direction of text.
+/// Whether this character is escaped: control characters, line and paragraph separators, and characters that
+/// change the direction of text.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
-/// Text of one or more lines, with hidden characters but tabs and ends of lines escaped: as JSON has them, or
-/// (`\u{1b}`) for people.
+/// Escapes hidden characters except tabs and newlines, as JSON does or, for people, as `\u{1b}`.
 pub fn escaped(text: &str, json: bool) -> Cow<'_, str> {
     let is_shown = |c: char| matches!(c, '\n' | '\t') || !is_hidden(c);
     if text.chars().all(is_shown) {
@@ -22,7 +21,7 @@ pub fn escaped(text: &str, json: bool) -> Cow<'_, str> {
     for c in text.chars() {
         match c {
             _ if is_shown(c) => shown.push(c),
-            // All of them are in the first plane, so four digits do. Into a string it cannot fail.
+            // All hidden characters are in plane 0, so four digits suffice. Writing to a String cannot fail.
             _ if json => write!(shown, "\\u{:04x}", u32::from(c)).unwrap_or(()),
             _ => shown.extend(c.escape_unicode()),
         }
@@ -30,7 +29,7 @@ pub fn escaped(text: &str, json: bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Text for people that is to be one line: ends of lines are escaped, too.
+/// Text for people as one line: newlines are escaped, too.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     match escaped(text, false) {
         shown if shown.contains('\n') => Cow::Owned(shown.replace('\n', "\\n")),

@@ -1,51 +1,51 @@
-//! Why a knock is ignored.
+//! Reasons why a knock is refused.
 
 use core::fmt;
 
 use strum::VariantArray;
 
-/// The reason a knock opened nothing.
+/// The reason for a refused knock.
 ///
-/// A refusal is counted and perhaps logged. It is never sent back: to the network, every refused
-/// knock looks like a host that is not there.
+/// A refusal is counted and, if the sender is known, logged. It is never sent back: the network sees no
+/// difference between a refused knock and an absent host.
 ///
 /// The order is the order of the checks.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, VariantArray)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// No dialect has datagrams of this length.
+    /// No protocol version has datagrams of this length.
     WrongLength,
-    /// Not veiled for this server: a stranger's bytes.
+    /// Not veiled for this server: an unauthenticated sender.
     NotVeiled,
-    /// The one-time key is that of a knock already admitted: a captured datagram sent again.
+    /// The one-time key is that of a knock already admitted: a copied datagram sent again.
     Repeated,
     /// Veiled, but not encrypted to this server's key.
     NotForThisServer,
     /// Decrypted, but not a message of this protocol.
     Malformed,
-    /// The client's clock is behind ours by more than the window, or the datagram was held back.
+    /// The client's clock is behind ours by more than the window, or the datagram was delayed.
     StampTooOld,
     /// The client's clock is ahead of ours by more than the window.
     StampInFuture,
-    /// Not an X.509 certificate that we can use.
+    /// Not an X.509 certificate that the server can use.
     BadCertificate,
     /// The certificate does not lead to a trusted authority.
     UnknownAuthority,
-    /// The certificate, or one above it, is past its end.
+    /// The certificate, or one above it, has expired.
     CertificateExpired,
-    /// The certificate, or one above it, has not begun.
+    /// The certificate, or one above it, is not valid yet.
     CertificateNotYetValid,
     /// The certificate is not for client authentication.
     NotAClientCertificate,
-    /// Revocation lists are configured, but none that still counts covers this certificate.
+    /// CRLs are configured, but no current one covers this certificate.
     RevocationUnknown,
-    /// The certificate is on a revocation list.
+    /// The certificate is on a CRL.
     Revoked,
-    /// The signature is not this certificate's over this message to this server.
+    /// The certificate's key did not sign this message to this server.
     BadSignature,
-    /// The signed address is not the one the datagram came from.
+    /// The signed address is not the source address of the datagram.
     AddressMismatch,
-    /// The client left its address to the network, and the administrator wants it signed.
+    /// The address is unsigned, and the administrator requires a signed one.
     AddressUnsigned,
     /// A second address, which the administrator does not allow.
     SecondAddress,
@@ -53,25 +53,25 @@ pub enum Refusal {
     AddressUnusable,
     /// This knock was admitted before.
     Replayed,
-    /// Stamped before what the server can still remember, so it may have been admitted before.
+    /// The timestamp is below the floor of the replay memory, so the knock may have been admitted before.
     BeforeMemory,
-    /// The replay memory is full; nothing is ever forgotten early.
+    /// The replay memory is full; no knock is forgotten early.
     ReplayMemoryFull,
-    /// The certificate has its share of the replay memory.
+    /// The certificate has used up its share of the replay memory.
     ShareOfCertificate,
-    /// The source address, or the IPv6 /64 that it is in, has its share of the replay memory.
+    /// The source address, or its IPv6 /64, has used up its share of the replay memory.
     ShareOfNetwork,
-    /// Little of the replay memory is left, and that is for certificates that have less of it.
+    /// The rest of the replay memory is reserved for certificates that use less of it.
     ReplayMemoryReserved,
     /// The replay journal could not be written.
     ReplayJournalFailed,
-    /// The certificate names no service at all.
+    /// The certificate names no service.
     NothingAllowed,
-    /// The certificate does not allow every service that was asked for.
+    /// The certificate does not allow every requested service.
     ServiceNotAllowed,
-    /// The administrator does not allow every service that was asked for.
+    /// The configuration does not offer every requested service.
     ServiceNotOffered,
-    /// More ports than one grant may have.
+    /// More ports than one grant may contain.
     TooManyPorts,
     /// Single use of UDP or of a port range.
     SingleUseUnfit,
@@ -81,8 +81,8 @@ impl Refusal {
     /// Every reason, in the order of the checks.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// A name for logs, counters and scripts; it never changes its meaning. Written out, not derived from the
-    /// variant: to rename one in the code must not rename it in logs.
+    /// The name in logs, counters and scripts; its meaning never changes. Not derived from the variant:
+    /// renaming a variant must not change logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::WrongLength => "wrong-length",
@@ -119,10 +119,10 @@ impl Refusal {
         }
     }
 
-    /// Whether only somebody with a certificate of ours and the matching key can have caused it.
+    /// Whether only a holder of one of our certificates and its key can have caused it.
     ///
-    /// Such refusals deserve a line in the audit log; all others could be caused by anyone, at any
-    /// rate, and are only counted.
+    /// Such refusals are written to the audit log; any sender can cause all others at any rate, so they are
+    /// only counted.
     pub fn is_by_a_known_client(self) -> bool {
         self > Self::BadSignature
     }

@@ -1,21 +1,25 @@
-//! What is worth remembering of a refusal, so that the same datagram again costs no decryption.
+//! The part of a refusal that saves the decryption of the same datagram.
 //!
-//! Whoever captures a datagram can send it again, as often as they like, from any address. So can they
-//! send it *first*, before the original arrives, from an address that gets it refused. A memo therefore
-//! never says "this knock was refused", but what it was refused *for*; and it refuses again only as long
-//! as a second look could come to nothing else:
+//! An attacker who copies a datagram can send it again, any number of times, from any address. They can also
+//! send it *first*, before the original arrives, from an address for which it is refused. So a memo never
+//! records "this knock was refused", but the *reason*; and it refuses again only as long as a second check
+//! must have the same result:
 //!
-//! | refused for | a second look is pointless | because |
+//! | refused for | a second check is pointless | because |
 //! |---|---|---|
-//! | what is in it: not for us, malformed, signature, an address left open or a second one | always | key and rules stay as long as the process, and the bytes are the same |
-//! | its stamp | while the stamp is outside the window | the window is asked again, by the stamp that was found |
-//! | its address | from any source that does not fit what is claimed | the claim is asked again, for the new source |
-//! | the certificate, or revocation | in the same second, by the same lists | dates count in seconds. Asked again each second, until the stamp is outside the window |
-//! | the server's memory: full, shares, disk | in the same second | the same |
+//! | its content: not for us, malformed, signature, an unsigned or a second address | always | key and rules
+//! do not change while the process lives, and the bytes are the same |
+//! | its timestamp | while the timestamp is outside the window | the window is checked again with the
+//! decrypted timestamp |
+//! | its address | from any source that does not match the claimed address | the claim is checked again for
+//! the new source |
+//! | the certificate, or revocation | in the same second, with the same CRLs | dates have a resolution of
+//! seconds. Checked again each second, until the timestamp is outside the window |
+//! | the replay memory: full, shares, disk | in the same second | the same |
 //!
-//! Two datagrams are the same if all that lies under the veil is ([`Unveiled::content`]). The one-time key
-//! alone would not do: anybody on the path could send it first with a ciphertext of their own, which is
-//! refused, and the original with it.
+//! Two datagrams are the same if all bytes under the veil are ([`Unveiled::content`]). The one-time key alone
+//! is not enough: an attacker on the path could send it first with another ciphertext, which is refused, and
+//! the original would be refused with it.
 //!
 //! [`Unveiled::content`]: crate::Unveiled::content
 
@@ -24,33 +28,33 @@ use crate::knock::VerifiedKnock;
 use crate::refusal::Refusal;
 use crate::timestamp::Timestamp;
 
-/// Why a datagram was refused, and what a second look would depend on. A hundred bytes.
+/// The reason for a refusal, and the conditions under which a second check could differ. A hundred bytes.
 #[derive(Clone, Debug)]
 pub struct RefusalMemo {
     pub(crate) reason: Refusal,
     pub(crate) ground: Ground,
 }
 
-/// What the refusal rests on.
+/// The cause of the refusal.
 #[derive(Clone, Debug)]
 pub(crate) enum Ground {
-    /// On what does not change while the process lives.
+    /// Properties that do not change while the process lives.
     Content,
-    /// On the time, first of all; and if the stamp is within the window, on this.
+    /// The timestamp; if it is within the window, these conditions too.
     Stamped(KnockRequest, Besides),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Besides {
-    /// On nothing.
+    /// None.
     Nothing,
-    /// On where it comes from.
+    /// The source address.
     Source,
-    /// On what may be different in another second, or with other lists.
+    /// Conditions that may differ in another second, or with other CRLs.
     Second(Second),
 }
 
-/// When, and by which lists.
+/// The second, and the revision of the CRLs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Second {
     second: u64,
@@ -58,14 +62,14 @@ pub struct Second {
 }
 
 impl Second {
-    /// Of the moment `now`. `lists` is another number whenever revocation lists have changed.
+    /// The moment `now`. `lists` is a number that changes with each change of CRLs.
     pub fn new(now: Timestamp, lists: u64) -> Self {
         Self { second: now.as_secs(), lists }
     }
 }
 
 impl RefusalMemo {
-    /// Of a refusal at or behind the decryption; `wish` is what was found in it, if anything was.
+    /// For a refusal at or after the decryption; `wish` is the decrypted request, if any.
     pub(crate) fn new(reason: Refusal, wish: Option<&KnockRequest>, second: Second) -> Self {
         let besides = match reason {
             Refusal::StampTooOld | Refusal::StampInFuture => Some(Besides::Nothing),
@@ -85,12 +89,12 @@ impl RefusalMemo {
         Self { reason, ground }
     }
 
-    /// Of a knock that was proven, and refused for what the server remembers or has no room for.
+    /// For a verified knock, refused because of the replay memory's content or capacity.
     pub fn of_proven(knock: &VerifiedKnock, second: Second) -> Unfounded {
         Unfounded { stamp: knock.stamp(), second }
     }
 
-    /// Why it was refused.
+    /// The reason of the first refusal.
     pub fn reason(&self) -> Refusal {
         self.reason
     }
@@ -107,7 +111,7 @@ impl Unfounded {
     /// The memo of a refusal for this reason.
     pub fn because(self, reason: Refusal) -> RefusalMemo {
         let ground = match reason {
-            // Admitted once, or stamped before what is remembered: neither is ever undone.
+            // Neither condition ever ends: an admitted knock, or a timestamp below the floor.
             Refusal::Replayed | Refusal::BeforeMemory => Ground::Content,
             _ => Ground::Stamped(stamped(self.stamp), Besides::Second(self.second)),
         };
@@ -115,7 +119,7 @@ impl Unfounded {
     }
 }
 
-/// What time and address are judged by.
+/// The fields that the checks of time and address need.
 fn without_services(wish: &KnockRequest) -> KnockRequest {
     KnockRequest { address: wish.address, second: wish.second, ..stamped(wish.stamp) }
 }
@@ -132,13 +136,13 @@ fn stamped(stamp: Timestamp) -> KnockRequest {
     }
 }
 
-/// A datagram that is not believed.
+/// A refused datagram.
 #[derive(Clone, Debug)]
 pub struct Disbelieved {
-    /// Why.
+    /// The reason.
     pub reason: Refusal,
-    /// For the next time.
+    /// Saves the decryption of the next copy.
     pub refusal_memo: RefusalMemo,
-    /// Who sent it, if that was proven all the same: for the audit log.
+    /// The sender, if verified: for the audit log.
     pub sender: Option<Box<ProvenSender>>,
 }

@@ -1,5 +1,5 @@
-//! The certificate of a server, as a client has it: the public key that knocks are sealed to. Only P-256 (named
-//! curve, uncompressed point) is a server's key.
+//! A server's certificate on the client: the public key to which knocks are encrypted. Only P-256 (named
+//! curve, uncompressed point) is accepted.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ use crate::timestamp::Validity;
 /// Precedes `sid` in HPKE's `info`.
 const HPKE_INFO: &[u8] = b"sknock v2 knock";
 
-/// What a client knows of a server: its public key.
+/// The server's public key.
 #[derive(Clone)]
 pub struct ServerCertificate {
     sid: [u8; 32],
@@ -20,34 +20,34 @@ pub struct ServerCertificate {
     validity: Validity,
 }
 
-/// A certificate that no server can have, and what to do.
+/// Reasons why a certificate cannot be a server's, each with a remedy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ServerCertificateError {
     /// Not one X.509 certificate in DER.
     #[error("not an X.509 certificate in DER. Convert it: openssl x509 -outform DER")]
     NotACertificate,
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("it is empty. Copy the server certificate to it")]
     Empty,
-    /// A PKCS#12 file, of which a client needs no more than the certificate.
+    /// A PKCS#12 file; a client only needs the certificate.
     #[error(
         "this is a PKCS#12 file, which holds a private key. Use the server certificate \
          (sknock-ca writes it as SERVER.cer)"
     )]
     Bundle,
-    /// The public key is not what a server needs.
+    /// An unsupported public key.
     #[error(
         "the server key is not P-256 (named curve, uncompressed point). Issue a server \
          certificate with such a key"
     )]
     NotP256,
-    /// A CA's own certificate, which has a key that no server should have.
+    /// A CA certificate; a server must not have a CA's key.
     #[error(
         "this is the certificate of a CA, not of a server. Use the server certificate (sknock-ca \
          writes it as SERVER.cer)"
     )]
     Authority,
-    /// The same, in a file of several certificates.
+    /// Like `Authority`, in a file of several certificates.
     #[error(
         "the first certificate in this file is a CA certificate. Put the server certificate \
          before it, or into a file by itself"
@@ -56,8 +56,8 @@ pub enum ServerCertificateError {
 }
 
 impl ServerCertificate {
-    /// Reads a certificate (DER), as a client has it from a place that it trusts. Nothing about it is believed
-    /// but its public key; a CA's is refused, as no server would answer.
+    /// Reads a certificate (DER) from a source that the client trusts. Only its public key is used; a CA
+    /// certificate is refused, because no server would answer.
     pub fn from_der(der: &[u8]) -> Result<Self, ServerCertificateError> {
         let certificate = parsed(der)?;
         if certificate.is_ca() {
@@ -73,12 +73,12 @@ impl ServerCertificate {
         Ok(Self { sid: sha256(spki), point, validity: Validity::of(certificate) })
     }
 
-    /// Names the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
+    /// Identifies the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
     pub fn sid(&self) -> &[u8; 32] {
         &self.sid
     }
 
-    /// From when until when it says that it holds. Knocks do not depend on it.
+    /// The certificate's validity period. Knocks do not depend on it.
     pub fn validity(&self) -> Validity {
         self.validity
     }
@@ -88,7 +88,7 @@ impl ServerCertificate {
     }
 }
 
-/// One certificate, and nothing behind it.
+/// Exactly one certificate; trailing bytes are an error.
 pub(crate) fn parsed(der: &[u8]) -> Result<X509Certificate<'_>, ServerCertificateError> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
@@ -99,7 +99,7 @@ pub(crate) fn parsed(der: &[u8]) -> Result<X509Certificate<'_>, ServerCertificat
 }
 
 impl fmt::Debug for ServerCertificate {
-    /// Who knows `sid` can lift the veil, so it is not printed.
+    /// `sid` is the key of the veil, so it is not printed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ServerCertificate(..)")
     }

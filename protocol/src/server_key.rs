@@ -1,4 +1,4 @@
-//! A server's private key, which opens knocks.
+//! A server's private key, which decrypts knocks.
 
 use core::fmt;
 
@@ -11,29 +11,29 @@ use crate::hpke::Opener;
 use crate::server_certificate::{ServerCertificate, ServerCertificateError, parsed};
 use crate::v2::Veil;
 
-/// A server's private key, ready to open knocks, and what follows from its certificate.
+/// A server's private key, ready for decryption, with the properties of its certificate.
 pub struct ServerKey {
     sid: [u8; 32],
-    /// Of its certificate: SHA-256 of the issuer's distinguished name (DER).
+    /// SHA-256 of the certificate's issuer name (DER).
     issuer_dn: [u8; 32],
     serial: Vec<u8>,
     pub(crate) veil: Veil,
     pub(crate) hpke: Opener,
 }
 
-/// Why a server cannot use its key, and what to do.
+/// Reasons why a server cannot use its key, each with a remedy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ServerKeyError {
-    /// The certificate is none, or its key is no server's.
+    /// Not a certificate, or not with a server's key.
     #[error(transparent)]
     Certificate(#[from] ServerCertificateError),
-    /// Key and certificate are not a pair.
+    /// Key and certificate do not match.
     #[error(
         "the private key does not belong to the certificate. Use the key and certificate \
              that were created together"
     )]
     NotAPair,
-    /// The cryptographic library failed, which it only does without memory.
+    /// The cryptographic library failed, which only happens without memory.
     #[error("the cryptographic library failed. Check whether memory is available")]
     Library,
 }
@@ -41,7 +41,7 @@ pub enum ServerKeyError {
 impl ServerKey {
     /// Takes `key` (PKCS#8) with its `certificate` (DER).
     pub fn new(key: &PrivateKey, certificate: &[u8]) -> Result<Self, ServerKeyError> {
-        // Where the key is there, it is the server's, whatever else it is used for.
+        // The private key proves that the certificate is the server's, whatever its other usages.
         let x509 = parsed(certificate)?;
         let (issuer_dn, serial) = (sha256(x509.issuer().as_raw()), x509.raw_serial().to_vec());
         let certificate = ServerCertificate::of(&x509)?;
@@ -61,13 +61,13 @@ impl ServerKey {
         Self::new(bundle.key(), bundle.certificate())
     }
 
-    /// Names the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
+    /// Identifies the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
     pub fn sid(&self) -> &[u8; 32] {
         &self.sid
     }
 
-    /// Whether a list names this key's certificate, by the name of its issuer. For a warning only: of several
-    /// authorities of one name, another may have issued the list.
+    /// Whether a CRL contains this key's certificate, by the name of its issuer. For a warning only: of
+    /// several authorities with one name, another may have issued the CRL.
     pub fn is_on(&self, list: &RevocationList) -> bool {
         list.is_of(&self.issuer_dn) && list.contains(&self.serial)
     }

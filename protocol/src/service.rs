@@ -19,10 +19,11 @@ pub fn union(services: impl IntoIterator<Item = Service>) -> Vec<Service> {
     joined
 }
 
-/// Ports that one knock opens at most, ranges counted in full: `too-many-ports`.
+/// Maximum number of ports in one knock, including each port of a range: `too-many-ports`.
 pub const MOST_PORTS: u32 = 64;
 
-/// How many ports these are, each range in full. They must be a [`union`], or some count twice.
+/// The number of ports, including each port of a range. `services` must be a [`union`], or ports are counted
+/// twice.
 pub fn ports(services: &[Service]) -> u32 {
     services.iter().map(|service| u32::from(service.width())).sum()
 }

@@ -1,5 +1,4 @@
-//! Points in time, as a knock states them; how they are written for people; from when until when a certificate is
-//! valid. Nothing here reads a clock.
+//! Timestamps in knocks, their text form, and validity periods. Nothing here reads a clock.
 
 use core::fmt;
 use core::time::Duration;
@@ -59,8 +58,8 @@ impl Timestamp {
         Self(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// For people and programs, to the second: `2026-11-21T02:37:58Z` (RFC 3339, UTC). What lies after the
-    /// year 9999 is written as seconds since 1970.
+    /// To the second: `2026-11-21T02:37:58Z` (RFC 3339, UTC). Times after the year 9999 are written as
+    /// seconds since 1970.
     pub fn date(self) -> String {
         let seconds = i64::try_from(self.as_secs()).ok();
         let date = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
@@ -68,8 +67,8 @@ impl Timestamp {
         text.unwrap_or_else(|| self.as_secs().to_string())
     }
 
-    /// Reads a date and a time of RFC 3339, with any offset from UTC, to the millisecond: what is finer is cut
-    /// off. `None` if it is none, or before 1970.
+    /// Parses a date and time of RFC 3339, with any offset from UTC; digits below a millisecond are dropped.
+    /// `None` if the text is invalid or before 1970.
     pub fn of_date(text: &str) -> Option<Self> {
         let date = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         let nanos = u128::try_from(date.unix_timestamp_nanos()).ok()?;
@@ -95,17 +94,16 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// From when until when a certificate holds, both ends included, to the second.
+/// A certificate's validity period, both ends included, to the second.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Validity {
-    /// `notBefore`; what lies before 1970 counts as 1970.
+    /// `notBefore`; times before 1970 become 1970.
     pub begins: Timestamp,
-    /// `notAfter`; the same.
+    /// `notAfter`; times before 1970 become 1970.
     pub ends: Timestamp,
 }
 
 impl Validity {
-    /// Of a certificate.
     pub(crate) fn of(certificate: &X509Certificate<'_>) -> Self {
         let timestamp = |seconds: i64| Timestamp::from_secs(u64::try_from(seconds).unwrap_or(0));
         let validity = certificate.validity();

@@ -1,7 +1,7 @@
-//! Whom to believe: the authorities, and the client certificates that lead to them.
+//! The trusted authorities, and the client certificates that lead to them.
 //!
-//! Paths, extended key usage and validity are checked here; revocation never is (`crl.rs`),
-//! so that no cached answer can outlive it.
+//! Paths, extended key usage and validity are checked here, revocation never (`crl.rs`): a cached result must
+//! not outlive a revocation.
 
 mod authorities;
 mod cache;
@@ -34,36 +34,36 @@ use crate::subject::IssuerId;
 use crate::timestamp::{Timestamp, Validity};
 use cache::Cache;
 
-/// The authorities, and the certificates found to lead to them so far.
+/// The authorities, and a cache of verified certificates.
 ///
-/// Anchors are names with keys that the administrator trusts: their own dates do not count (as in
-/// RFC 5280, 6.1, unlike openssl), so an authority ends when it is taken out of the configuration
-/// or when the certificates below it end.
+/// Anchors are names with keys that the administrator trusts: their own dates are ignored (as in RFC 5280,
+/// 6.1, unlike openssl). So an authority ends when it is removed from the configuration or when the
+/// certificates below it end.
 #[derive(Debug)]
 pub struct TrustStore {
     issuers: Vec<Issuer>,
     unfit: Vec<UnfitAuthority>,
     roots: Vec<TrustAnchor<'static>>,
-    /// Of each root, in the same order.
+    /// The id of each root, in the same order.
     root_ids: Vec<IssuerId>,
     intermediates: Vec<CertificateDer<'static>>,
     /// Whether a certificate can have several paths.
     branches: bool,
-    /// The seconds in which an intermediate begins or has ended, ascending.
+    /// The seconds in which an intermediate becomes valid or expires, ascending.
     changes: Vec<u64>,
     cache: Cache<VerifiedCertificate>,
 }
 
 impl TrustStore {
-    /// Takes `authorities` (DER): the self-signed CA certificates become anchors, other CA
-    /// certificates intermediates, and what is no CA certificate is left out. One whose issuer has its
-    /// own name is an intermediate if another of the authorities has signed it: so the old key of an
-    /// authority vouches for the new one, or the other way round.
+    /// Takes `authorities` (DER): self-signed CA certificates become anchors, other CA certificates
+    /// intermediates; other certificates are ignored. A certificate whose issuer has its own name is an
+    /// intermediate if another of the authorities has signed it: so the old key of an authority certifies the
+    /// new one, or the reverse.
     ///
-    /// A CA certificate that must not, or cannot, lead anybody to an anchor is not used: see
-    /// [`Self::unfit`]. It is an error if no anchor is left, or if one is no certificate at all.
+    /// A CA certificate that must not, or cannot, be part of a path is not used: see [`Self::unfit`]. It is
+    /// an error if no anchor is left, or if an item is not a certificate.
     ///
-    /// At most `cache` certificates that lead to an anchor are remembered, each with about 1 KiB.
+    /// At most `cache` verified certificates are remembered, each with about 1 KiB.
     pub fn new(authorities: &[Vec<u8>], cache: usize) -> Result<Self, TrustError> {
         let mut found = Self {
             issuers: Vec::new(),
@@ -117,8 +117,8 @@ impl TrustStore {
         Ok(())
     }
 
-    /// A signature by one that is not used is no path. It has counted for who is an anchor, though: what
-    /// has another's signature is not to become one because that other must not sign.
+    /// A signature by an unused authority is no path. It still decides that the signed certificate is not an
+    /// anchor: a certificate must not become an anchor because its issuer must not sign.
     fn forget_unfit_signers(&mut self) {
         let used: BTreeSet<IssuerId> = self.issuers.iter().map(|issuer| *issuer.id()).collect();
         for issuer in &mut self.issuers {
@@ -126,33 +126,32 @@ impl TrustStore {
         }
     }
 
-    /// Between which of `changes` this is: as long as it is the same, the same intermediates are valid.
+    /// The interval between two `changes` that contains `now`: within it, the same intermediates are valid.
     fn epoch(&self, now: Timestamp) -> usize {
         self.changes.partition_point(|change| *change <= now.as_secs())
     }
 
-    /// Which authority this anchor is.
+    /// The id of this anchor.
     fn id_of(&self, anchor: &TrustAnchor<'_>) -> Option<IssuerId> {
         let place = self.roots.iter().position(|root| root == anchor)?;
         self.root_ids.get(place).copied()
     }
 
-    /// CA certificates that were given and are not used, in their order. Of several that are the same, the
-    /// first.
+    /// CA certificates that are not used, in their order. Of several equal ones, the first.
     pub fn unfit(&self) -> &[UnfitAuthority] {
         &self.unfit
     }
 
-    /// Every CA certificate that is used: the anchors and the intermediates, in the order they came in.
+    /// Every CA certificate that is used: anchors and intermediates, in their order.
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
     }
 
-    /// Believes a client certificate (DER) if it leads to an anchor, is for this `usage` and is valid
-    /// at `now`, as is every intermediate on the way. Gives every such path, up to 16.
+    /// Verifies that a client certificate (DER) leads to an anchor, is for this `usage` and is valid at
+    /// `now`, as is every intermediate on the path. Returns all such paths, up to 16.
     ///
-    /// A certificate found good before is not looked at again while the same intermediates are valid, unless
-    /// it was for a laxer usage. Otherwise it is, as another path may have begun or remained.
+    /// A certificate in the cache is not verified again while the same intermediates are valid, unless the
+    /// cached usage was laxer. Otherwise it is, because another path may have become valid.
     pub(crate) fn verify_client(
         &self,
         certificate: &[u8],
@@ -172,8 +171,8 @@ impl TrustStore {
         Ok(verified)
     }
 
-    /// The same for a certificate that is not valid at `now`, or that one above it is not: at its own end if that
-    /// is past, else at its own beginning. Nothing is remembered.
+    /// Like `verify_client`, for a certificate that is not valid at `now`, or an authority of which is not:
+    /// at its own end if that has passed, else at its own beginning. The result is not cached.
     pub(crate) fn verify_while_valid(
         &self,
         certificate: &[u8],
@@ -187,7 +186,7 @@ impl TrustStore {
         path::verify(self, (certificate, sha256(certificate)), usage, then)
     }
 
-    /// Whether the paths of a certificate that were found to be for `found` are all that are for `usage`.
+    /// Whether paths that were verified for `found` are all the paths for `usage`.
     fn are_paths_for(&self, usage: Usage, found: Usage) -> bool {
         if self.branches { usage == found } else { usage.is_met_by(found) }
     }

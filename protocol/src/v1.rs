@@ -1,5 +1,5 @@
-//! The dialect of the original sKnock 1.0.0, byte for byte. For its clients and servers only: v2 is
-//! better in every respect.
+//! Protocol v1, of the original sKnock 1.0.0, byte for byte. For its clients and servers only: v2 is better
+//! in every respect.
 //!
 //! ```text
 //! datagram 16 k + 69 = 'a' | version 3 | AES-128-CBC of the message | point 65
@@ -7,10 +7,10 @@
 //!                      | length 1 | signature, right-aligned in 72
 //! ```
 //!
-//! What it cannot do: name its server (a knock can be encrypted anew for another server of the same
-//! authority while its stamp counts), hide that it is a knock, cross a NAT, ask for an answer. It
-//! has no MAC; the signature inside is what keeps a message whole, so whatever is wrong with a
-//! padding or with a signature's length comes to light with the signature and as a wrong one.
+//! Limits: a v1 knock does not name its server (it can be encrypted again for another server of the same
+//! authority while its timestamp is valid), is recognizable as a knock, cannot cross a NAT, and cannot
+//! request an answer. It has no MAC; only the signature protects the content, so a bad padding or a bad
+//! signature length is reported together with the signature and as a wrong one.
 //!
 //! `seal` is the client's side, `Frame` the server's.
 
@@ -42,8 +42,8 @@ pub const KNOCK_PORTS: RangeInclusive<u16> = 10_000..=60_000;
 /// What the administrator decides about this dialect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct V1Rules {
-    /// The least length of a knock, counted as the original counts: Ethernet's, IP's and UDP's
-    /// headers included, in bytes. An IPv6 datagram may be 20 bytes shorter than an IPv4 one.
+    /// The minimum length of a knock as the original measures it: including Ethernet, IP and UDP headers, in
+    /// bytes. An IPv6 datagram may be 20 bytes shorter than an IPv4 one.
     pub shortest_frame: u16,
     /// Whether certificates that are not for client authentication count, as in the original.
     pub any_usage: bool,

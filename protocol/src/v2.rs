@@ -1,14 +1,12 @@
-//! The native dialect: one datagram of 1200 bytes that looks random to whoever lacks the server's
-//! certificate.
+//! Protocol v2: one datagram of 1200 bytes that looks random to observers without the server's certificate.
 //!
 //! ```text
 //! datagram 1200 = nonce 12 | AES-128-GCM of frame                    the veil: keyed by sid
 //! frame 1172    = enc 65 | HPKE ciphertext 1107                      to the server's key
-//! message 1091  = what is asked | certificate | signature | zeros    signed by the client
+//! message 1091  = request | certificate | signature | zeros         signed by the client
 //! ```
 //!
-//! `seal` is the client's side, `Veil` and `Frame` the server's; the checks behind them are the
-//! verifier's.
+//! `seal` is the client's side, `Veil` and `Frame` the server's; the verifier does the further checks.
 
 mod message;
 mod seal;
@@ -39,45 +37,45 @@ mod flag {
     pub(super) const ANSWER: u8 = 0x02;
 }
 
-/// What the kind byte of an address says.
+/// Values of an address's kind byte.
 mod kind {
     pub(super) const SOURCE: u8 = 0;
     pub(super) const V4: u8 = 4;
     pub(super) const V6: u8 = 6;
 }
 
-/// A knock, ready to be sent.
+/// A knock, ready for sending.
 #[derive(Debug)]
 pub struct Sealed {
     /// The UDP payload.
     pub datagram: [u8; DATAGRAM_LENGTH],
-    /// What the server will call this knock.
+    /// The knock id on the server.
     pub id: KnockId,
-    /// Opens the server's answer.
+    /// Decrypts the server's answer.
     pub answer_key: AnswerKey,
 }
 
 const SIGNATURE_LABEL: &[u8] = b"sknock v2 signature\0";
 
-/// The bytes under a knock's signature. They name the server and the encapsulation, so no server can
-/// seal a client's message anew for another one.
+/// The bytes under a knock's signature. They name the server and the encapsulation, so a server cannot
+/// encrypt a client's message again for another one.
 fn signed_bytes(sid: &[u8; 32], encapsulation: &Encapsulation, unsigned: &[u8]) -> SignedBytes {
     SignedBytes::new(&[SIGNATURE_LABEL, sid, encapsulation, unsigned])
 }
 
-/// Messages for the fuzzer, which cannot encrypt. It is there only under `cfg(fuzzing)`, which `make fuzz` sets: no
-/// program has it.
+/// Messages for the fuzzer, which cannot encrypt. Exists only under `cfg(fuzzing)`, which `make fuzz` sets:
+/// no program contains it.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     use super::MESSAGE_LENGTH;
     use super::message::V2Message;
     use super::seal::UnsignedMessage;
 
-    /// Reads a decrypted message and writes what was read; `None` if it is refused.
+    /// Reads a decrypted message and encodes the result again; `None` if it is refused.
     ///
     /// # Panics
     ///
-    /// If what was read cannot be written.
+    /// If the message cannot be encoded.
     pub fn rewrite(message: &[u8]) -> Option<Vec<u8>> {
         let V2Message { wish, secret, certificate, signature, .. } =
             V2Message::read(message).ok()?;

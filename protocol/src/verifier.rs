@@ -1,4 +1,4 @@
-//! From bytes to a believed knock: every check that needs a key, in the order of their cost.
+//! From bytes to a verified knock: every check that needs a key, in the order of cost.
 
 mod address;
 
@@ -19,18 +19,18 @@ use crate::timestamp::Timestamp;
 use crate::trust::{TrustStore, VerifiedCertificate};
 use crate::{v1, v2};
 
-/// What the administrator decides about knocks as such.
+/// The administrator's rules for knocks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KnockRules {
     /// How far a client's clock may be from ours, in either direction, inclusive.
     pub window: Duration,
-    /// Whether a client may leave its address to the network.
+    /// Whether a client may leave its address unsigned.
     pub unsigned_address: bool,
-    /// Whether a client may name an address of the other family besides.
+    /// Whether a client may also name an address of the other family.
     pub second_address: bool,
 }
 
-/// Knows whom to believe. One is shared by all threads.
+/// Verifies knocks. One is shared by all threads.
 #[derive(Debug)]
 pub struct Verifier {
     key: ServerKey,
@@ -40,10 +40,10 @@ pub struct Verifier {
     decrypted: AtomicU64,
 }
 
-/// A datagram of a dialect that is spoken here. In v2 its sender knows this server's certificate; in v1
-/// anyone can have sent it. Nothing more is known.
+/// A datagram of an accepted protocol version. In v2 its sender has this server's certificate; in v1 any
+/// sender can have made it. Nothing more is known.
 ///
-/// Only [`Verifier::unveil`] makes one, and it is verified once:
+/// Only [`Verifier::unveil`] constructs one, and it is verified once:
 ///
 /// ```compile_fail,E0382
 /// use sknock_protocol::{Timestamp, Revocation, Unveiled, Verifier};
@@ -60,7 +60,7 @@ pub struct Unveiled {
 }
 
 impl Unveiled {
-    /// Who appears to have sent it; may be forged.
+    /// The apparent source; may be forged.
     pub fn source(&self) -> SocketAddr {
         self.source
     }
@@ -70,14 +70,14 @@ impl Unveiled {
         self.frame.encapsulation()
     }
 
-    /// All that decides whether it is believed, but time, source and revocation lists: the same for
-    /// each copy of a datagram, and for no other.
+    /// All input of the verification except time, source and CRLs: equal for each copy of a datagram, and
+    /// different for all others.
     pub fn content(&self) -> impl Hash + '_ {
         self.frame.content()
     }
 }
 
-/// A datagram that is of the form of one dialect. Not decrypted, not believed.
+/// A datagram in the form of one protocol version. Not decrypted, not verified.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -97,7 +97,7 @@ impl Frame {
         }
     }
 
-    /// All that a decryption depends on, but the key.
+    /// All input of the decryption except the key.
     fn content(&self) -> (&Encapsulation, &[u8], bool) {
         match self {
             Self::V1(frame) => frame.content(),
@@ -105,7 +105,7 @@ impl Frame {
         }
     }
 
-    /// Decrypts it where it stands, and takes it apart.
+    /// Decrypts it in place and parses it.
     fn open(&mut self, key: &ServerKey) -> Result<DecryptedKnock<'_>, Refusal> {
         match self {
             Self::V1(frame) => frame.open(key.hpke.key()),
@@ -114,7 +114,7 @@ impl Frame {
     }
 }
 
-/// Why a knock is not believed, and who sent it, if that is proven.
+/// The reason for a refusal, and the sender, if verified.
 struct Unbelieved {
     reason: Refusal,
     sender: Option<Arc<VerifiedCertificate>>,
@@ -127,29 +127,29 @@ impl From<Refusal> for Unbelieved {
 }
 
 impl Verifier {
-    /// Opens with `key`, believes what is under `trust_store`, and keeps to `rules`. Speaks v2.
+    /// Decrypts with `key`, verifies against `trust_store`, and applies `rules`. Accepts v2.
     pub fn new(key: ServerKey, trust_store: TrustStore, rules: KnockRules) -> Self {
         Self { key, trust_store, rules, v1: None, decrypted: AtomicU64::new(0) }
     }
 
-    /// Speaks v1 too. Length alone tells the dialects apart.
+    /// Also accepts v1. The length alone distinguishes the versions.
     #[must_use]
     pub fn with_v1(self, rules: v1::V1Rules) -> Self {
         Self { v1: Some(rules), ..self }
     }
 
-    /// Whom this believes: one of them must have signed every revocation list.
+    /// The trusted authorities: one of them must have signed every CRL.
     pub fn trust_store(&self) -> &TrustStore {
         &self.trust_store
     }
 
-    /// Our own key.
+    /// The server's own key.
     pub fn key(&self) -> &ServerKey {
         &self.key
     }
 
-    /// Sorts out strangers: length and veil, or v1's header. Does no public-key operation, so what is
-    /// refused here costs under a microsecond.
+    /// Refuses unauthenticated senders by length and veil, or by v1's header. Does no public-key operation,
+    /// so a refusal here costs under a microsecond.
     pub fn unveil(&self, datagram: Datagram<'_>) -> Result<Unveiled, Refusal> {
         let frame = match self.v1 {
             Some(rules) if datagram.payload().len() != v2::DATAGRAM_LENGTH => {
@@ -160,14 +160,13 @@ impl Verifier {
         Ok(Unveiled { source: datagram.source(), frame })
     }
 
-    /// How many datagrams were decrypted. Each costs an ECDH, the first public-key operation on its way.
+    /// The number of decrypted datagrams. Each costs an ECDH, the first public-key operation.
     pub fn decrypted(&self) -> u64 {
         self.decrypted.load(Ordering::Relaxed)
     }
 
-    /// Whether a second look at a datagram that was refused would come to nothing else; if so, why it
-    /// is refused. `source` is where it comes from this time, `second` when, and by which lists. Costs no
-    /// decryption.
+    /// Whether a second check of a refused datagram must have the same result; if so, the reason. `source` is
+    /// its source this time, `second` the time and the CRLs. Costs no decryption.
     pub fn refuses_again(
         &self,
         refusal_memo: &RefusalMemo,
@@ -199,8 +198,8 @@ impl Verifier {
             .map_err(|disbelieved| disbelieved.reason)
     }
 
-    /// Proves who sent it and that every word of it is theirs, now, for this server, and from where.
-    /// `second` is for the memo of a refusal.
+    /// Verifies the sender, the content, the time, the server and the address. `second` is for the memo of a
+    /// refusal.
     pub fn examine(
         &self,
         unveiled: Unveiled,
@@ -224,7 +223,7 @@ impl Verifier {
         })?;
 
         let id = letter.signed.id();
-        // Without a key the client gets no answer, but its door opens.
+        // Without a key the client gets no answer, but it gets the grant.
         let answer = letter.secret.and_then(|secret| AnswerKey::new(secret, &id).ok());
         Ok(VerifiedKnock {
             id,
@@ -262,7 +261,8 @@ impl Verifier {
         }
     }
 
-    /// A refusal of the certificate. Who it is, is also proven by one that was valid at another time.
+    /// A refusal of the certificate. A certificate that was valid at another time still identifies the
+    /// sender.
     fn dated(&self, letter: &DecryptedKnock<'_>, reason: Refusal, now: Timestamp) -> Unbelieved {
         let is_dated =
             matches!(reason, Refusal::CertificateExpired | Refusal::CertificateNotYetValid);

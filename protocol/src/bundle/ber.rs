@@ -7,7 +7,7 @@ use x509_parser::asn1_rs::{FromBer, Header, Length};
 
 use crate::der::{CONTEXT_0, DerElements, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, encode};
 
-/// The frame of a PKCS#12 file has seven levels, what is in it ten.
+/// The frame of a PKCS#12 file has seven levels, its content ten.
 const DEEPEST: usize = 16;
 
 const SET: u8 = 0x31;
@@ -23,8 +23,8 @@ struct BerElement {
     content: Vec<u8>,
 }
 
-/// The one element of BER that `ber` consists of, in DER. What is DER already stays as it is. Not changed
-/// are values of types that PKCS#12 frames do not have.
+/// Converts the one BER element in `ber` to DER. DER stays as it is. Values of types that do not occur in
+/// PKCS#12 frames are not converted.
 pub(super) fn to_der(ber: &[u8]) -> Option<Vec<u8>> {
     let (rest, element) = read(ber, DEEPEST)?;
     rest.is_empty().then(|| encode(element.tag, &[&element.content]))
@@ -67,7 +67,7 @@ fn read(input: &[u8], depth: usize) -> Option<(&[u8], BerElement)> {
     }
 }
 
-/// What these parts make of an element that is constructed in BER.
+/// Joins the parts of an element that is constructed in BER.
 fn joined(tag: u8, mut parts: Vec<BerElement>) -> Option<BerElement> {
     if tag == OCTET_PIECES {
         let pieces =
@@ -85,8 +85,9 @@ fn joined(tag: u8, mut parts: Vec<BerElement>) -> Option<BerElement> {
     Some(BerElement { tag, content: parts.concat() })
 }
 
-/// `EncryptedContentInfo ::= SEQUENCE { OBJECT IDENTIFIER, SEQUENCE, [0] IMPLICIT OCTET STRING }`: the tag of
-/// the last hides that it is a string, which may be in pieces. No other sequence of PKCS#12 begins so.
+/// `EncryptedContentInfo ::= SEQUENCE { OBJECT IDENTIFIER, SEQUENCE, [0] IMPLICIT OCTET STRING }`: the
+/// implicit tag hides that the last field is a string, which may be in pieces. No other sequence of PKCS#12
+/// begins like this.
 fn content_in_one_piece(parts: &mut [BerElement]) {
     let [kind, algorithm, content] = parts else { return };
     if (kind.tag, algorithm.tag, content.tag) != (OBJECT_IDENTIFIER, SEQUENCE, CONTEXT_0) {

@@ -1,5 +1,5 @@
-//! How a PKCS#12 file is protected: the ciphers, for telling why it is not read, and the MAC of one without any
-//! password. Nothing is decrypted here.
+//! Protection of a PKCS#12 file: the ciphers, to report why a file cannot be read, and the MAC of a file
+//! without any password. Nothing is decrypted here.
 
 use aws_lc_rs::hmac;
 use pkcs12::kdf::{Pkcs12KeyType, derive_key};
@@ -12,8 +12,8 @@ use crate::der::{
     self, CONTEXT_0, DerElements, INTEGER, NotDer, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
 };
 
-/// What is not read of the ways in which this file is protected: the first that is found. `content` is its
-/// `AuthenticatedSafe`, in DER. What stands inside of an encrypted part is not seen.
+/// The first unsupported algorithm of this file. `content` is its `AuthenticatedSafe`, in DER. Algorithms
+/// inside of an encrypted part are not visible.
 pub(super) fn not_read(frame: &MacFrame, content: &[u8]) -> Option<String> {
     let mac = frame.mac_data().map(|mac| name(mac.algorithm)).ok();
     let mac = mac.filter(|mac| !MACS.contains(&mac.as_str())).map(|mac| format!("a MAC by {mac}"));
@@ -50,7 +50,8 @@ fn of_encrypted(content: &[u8]) -> Result<Vec<String>, NotDer> {
     of_algorithm(info.one(SEQUENCE)?.content)
 }
 
-/// `SafeBag ::= SEQUENCE { kind, value [0], attributes SET OPTIONAL }`: of those that hold an encrypted key.
+/// `SafeBag ::= SEQUENCE { kind, value [0], attributes SET OPTIONAL }`: the algorithms of bags with an
+/// encrypted key.
 fn of_bags(bags: &[u8]) -> Result<Vec<String>, NotDer> {
     let mut found = Vec::new();
     let mut bags = DerElements::new(der::only(bags, SEQUENCE)?);
@@ -66,7 +67,7 @@ fn of_bags(bags: &[u8]) -> Result<Vec<String>, NotDer> {
     Ok(found)
 }
 
-/// An `AlgorithmIdentifier`'s content: of PBES2 (RFC 8018, A.4), the cipher and what the key is derived with.
+/// The content of an `AlgorithmIdentifier`: for PBES2 (RFC 8018, A.4), the cipher and the key derivation.
 fn of_algorithm(algorithm: &[u8]) -> Result<Vec<String>, NotDer> {
     let mut fields = DerElements::new(algorithm);
     let kind = name(fields.one(OBJECT_IDENTIFIER)?.content);
@@ -97,7 +98,7 @@ fn hash(parameters: &[u8]) -> Result<Option<String>, NotDer> {
         .transpose()
 }
 
-/// What the library opens.
+/// Algorithms that the library can decrypt.
 const READ: &[&str] = &[
     "AES-128-CBC",
     "AES-192-CBC",
@@ -115,10 +116,10 @@ const READ: &[&str] = &[
     "scrypt",
 ];
 
-/// With what the library checks MACs.
+/// Hashes that the library supports for MACs.
 const MACS: &[&str] = &["SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "SHA512-224", "SHA512-256"];
 
-/// Of an object identifier's content: as openssl calls it, else its numbers.
+/// The openssl name of an object identifier (its content), or else its numbers.
 pub(super) fn name(oid: &[u8]) -> String {
     let numbers = Oid::new(oid.into()).to_string();
     let known = NAMES.iter().find(|(known, _)| *known == numbers);
@@ -169,12 +170,12 @@ const NAMES: &[(&str, &str)] = &[
     ("1.2.840.113549.2.11", "hmacWithSHA512"),
 ];
 
-/// As many as the library allows.
+/// The library's own limit.
 const MOST_ITERATIONS: i32 = 1_000_000;
 
-/// Whether the file's MAC is right for no password at all, as `GnuTLS` makes it with `--null-password`. That is another
-/// than an empty one (RFC 7292, B.1): the MAC's key is derived from no bytes at all, not from the two that end a text.
-/// The library only knows texts.
+/// Whether the file's MAC is right for no password at all, as `GnuTLS` makes it with `--null-password`. That
+/// differs from an empty password (RFC 7292, B.1): the MAC's key is derived from zero bytes, not from the two
+/// that terminate a text. The library only supports texts.
 pub(super) fn has_mac_without_password(frame: &MacFrame) -> bool {
     has_right_mac(frame).unwrap_or(false)
 }

@@ -1,5 +1,5 @@
-//! What is around the content of a PKCS#12 file (RFC 7292, 4), in DER:
-//! `PFX ::= SEQUENCE { version INTEGER, authSafe ContentInfo, macData MacData OPTIONAL }`.
+//! The structure around the content of a PKCS#12 file (RFC 7292, 4), in DER: `PFX ::= SEQUENCE { version
+//! INTEGER, authSafe ContentInfo, macData MacData OPTIONAL }`.
 
 use super::{BundleError, ber};
 use crate::der::{
@@ -10,7 +10,7 @@ use crate::der::{
 /// A PKCS#12 file that has a MAC, in DER.
 pub(super) struct MacFrame(Vec<u8>);
 
-/// A MAC, and how it is made.
+/// A MAC and its parameters.
 pub(super) struct MacData<'a> {
     /// The object identifier's content.
     pub(super) algorithm: &'a [u8],
@@ -20,7 +20,7 @@ pub(super) struct MacData<'a> {
 }
 
 impl MacData<'_> {
-    /// How often; an error if that is more than 31 bits.
+    /// The iteration count; an error if it exceeds 31 bits.
     pub(super) fn iterations(&self) -> Result<i32, NotDer> {
         let number = der::without_leading_zeros(self.iterations.unwrap_or(&[1]));
         if number.len() > 4 {
@@ -32,7 +32,7 @@ impl MacData<'_> {
 }
 
 impl MacFrame {
-    /// Takes a file in BER or DER. It must have a MAC: the library would read it without.
+    /// Takes a file in BER or DER. It must have a MAC: the library would also read it without one.
     pub(super) fn of(pfx: &[u8]) -> Result<Self, BundleError> {
         let frame = Self(ber::to_der(pfx).ok_or(BundleError::NotPkcs12)?);
         let mut fields = fields(&frame.0)?;
@@ -46,17 +46,16 @@ impl MacFrame {
         Ok(frame)
     }
 
-    /// The whole of it.
+    /// The whole file.
     pub(super) fn der(&self) -> &[u8] {
         &self.0
     }
 
-    /// What the MAC is over: `AuthenticatedSafe`, as its maker wrote it.
+    /// The content under the MAC: `AuthenticatedSafe`, as its author encoded it.
     pub(super) fn content(&self) -> Result<&[u8], NotDer> {
         self.parts().map(|(_, _, content)| content)
     }
 
-    /// The MAC, and how it is made.
     pub(super) fn mac_data(&self) -> Result<MacData<'_>, NotDer> {
         let (info, rest) = self.mac()?;
         let (mut info, mut rest) = (DerElements::new(info.content), DerElements::new(rest));
@@ -69,7 +68,7 @@ impl MacFrame {
         })
     }
 
-    /// The same with a MAC that is wrong whatever the password is: in one bit.
+    /// A copy with one bit of the MAC inverted, so that it is wrong for every password.
     pub(super) fn with_wrong_mac(&self) -> Result<Vec<u8>, NotDer> {
         let (info, rest) = self.mac()?;
         let mut parts = DerElements::new(info.content);
@@ -83,7 +82,7 @@ impl MacFrame {
         Ok(der::encode(SEQUENCE, &[version.whole, safe.whole, &mac]))
     }
 
-    /// The same with this content and without the MAC, for a content whose MAC has been checked.
+    /// A copy with this content and without the MAC, for a content whose MAC has been checked.
     pub(super) fn without_mac(&self, content: &[u8]) -> Result<Vec<u8>, NotDer> {
         let (version, kind, _) = self.parts()?;
         let content = der::encode(OCTET_STRING, &[content]);
@@ -117,7 +116,7 @@ fn fields(pfx: &[u8]) -> Result<DerElements<'_>, NotDer> {
     der::only(pfx, SEQUENCE).map(DerElements::new)
 }
 
-/// Before anything is decrypted, everything that is not as expected is simply no PKCS#12 file.
+/// Before decryption, every unexpected structure is reported as "not PKCS#12".
 impl From<NotDer> for BundleError {
     fn from(_: NotDer) -> Self {
         Self::NotPkcs12

@@ -1,5 +1,5 @@
-//! What a list says, read after its signature has been verified. Whatever is not a complete list of
-//! one issuer's certificates, or of those at one distribution point, is refused by name.
+//! Reads the content of a CRL after its signature has been verified. A CRL that is neither complete for its
+//! issuer nor complete for one distribution point is refused with its own error.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use super::error::CrlError;
 use super::scope::Scope;
 use crate::der::{self, DerElement, DerElements, NotDer, without_leading_zeros};
 
-/// The list's number, if `extensions` has one, and which certificates it is about.
+/// The CRL's number, if `extensions` contains one, and the certificates that it covers.
 pub(super) fn number_and_scope(extensions: &[u8]) -> Result<(Option<Vec<u8>>, Scope), CrlError> {
     let (mut number, mut scope) = (None, None);
     for extension in Extensions(DerElements::new(extensions)) {
@@ -32,8 +32,8 @@ pub(super) fn number_and_scope(extensions: &[u8]) -> Result<(Option<Vec<u8>>, Sc
     Ok((number, scope.unwrap_or_default()))
 }
 
-/// The serial numbers of all `entries`, whatever their reason: a certificate on hold is as little
-/// believed as any other.
+/// The serial numbers of all `entries`, whatever their reason: a certificate on hold is refused like any
+/// revoked one.
 pub(super) fn serials(entries: &[u8]) -> Result<Serials, CrlError> {
     let entries = || Entries(DerElements::new(entries));
     let mut serials = Serials::with_room(entries().count());
@@ -84,7 +84,7 @@ fn crl_number(value: &[u8]) -> Result<Vec<u8>, CrlError> {
     Err(CrlError::Malformed("its crlNumber is negative or has more than 20 bytes"))
 }
 
-/// The entries one after the other; an error is the last item.
+/// Iterates over the entries; an error is the last item.
 struct Entries<'a>(DerElements<'a>);
 
 impl<'a> Iterator for Entries<'a> {
@@ -112,7 +112,7 @@ impl<'a> Extension<'a> {
     fn read(content: &'a [u8]) -> Result<Self, NotDer> {
         let mut fields = DerElements::new(content);
         let oid = fields.one(der::OBJECT_IDENTIFIER)?.content;
-        // A written-out FALSE is no DER, but harmless and seen in the wild.
+        // An encoded FALSE is not DER, but harmless, and real CAs emit it.
         let critical = match fields.optional(der::BOOLEAN)?.map(|critical| critical.content) {
             None | Some([0]) => false,
             Some([0xff]) => true,
@@ -131,7 +131,7 @@ impl<'a> Extension<'a> {
     }
 }
 
-/// The extensions one after the other; an error is the last item.
+/// Iterates over the extensions; an error is the last item.
 struct Extensions<'a>(DerElements<'a>);
 
 impl<'a> Iterator for Extensions<'a> {
@@ -178,7 +178,7 @@ impl Serials {
         Ok(())
     }
 
-    /// To be called before anything is looked up.
+    /// Must be called before lookups: `contains` is a binary search.
     pub(super) fn sort(&mut self) {
         self.0.sort_unstable();
         self.0.dedup();

@@ -1,36 +1,36 @@
-//! Why a revocation list is not taken, and what to do about it.
+//! Reasons why a CRL is refused, each with a remedy.
 
 use super::mark::CrlMark;
 use crate::timestamp::Timestamp;
 
-/// The reason a revocation list was refused. Whatever was in force before stays in force.
+/// The reason a CRL was refused. The CRL in force before stays in force.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CrlError {
-    /// No bytes at all.
+    /// The file is empty.
     #[error("it is empty. Check the export of the CA and the web server")]
     Empty,
-    /// PEM where DER belongs.
+    /// PEM instead of DER.
     #[error("it is PEM. Publish it as DER: openssl crl -outform der")]
     Pem,
-    /// Something else, or a torn list.
+    /// Another format, or a truncated CRL.
     #[error("it is not a CRL in DER, or is truncated")]
     NotACrl,
-    /// The format of 1988, without extensions.
+    /// X.509 CRL v1, which has no extensions.
     #[error(
         "it is in the old v1 format, without extensions. Give openssl ca a crlnumber file and \
          crl_extensions = ... with authorityKeyIdentifier=keyid, then create it again (-gencrl)"
     )]
     Version1,
-    /// It does not say when the next one comes.
+    /// nextUpdate is missing.
     #[error("it has no nextUpdate, so it would never expire. Set default_crl_days at the CA")]
     NoNextUpdate,
-    /// None of the authorities that are used has the issuer's name.
+    /// No configured authority has the issuer's name.
     #[error(
         "its issuer is not a trusted CA of this server. Check the URL, or add that CA to caFile"
     )]
     UnknownIssuer,
-    /// An authority that must not sign lists.
+    /// The issuing CA must not sign CRLs.
     #[error(
         "its issuer must not sign it: keyUsage of {issuer} lacks cRLSign. Reissue that CA \
              certificate"
@@ -39,16 +39,16 @@ pub enum CrlError {
         /// The distinguished name.
         issuer: String,
     },
-    /// Signed in a way that is not accepted.
+    /// An unsupported signature algorithm.
     #[error("its signature algorithm is not accepted (SHA-1?). Sign it with SHA-256")]
     UnsupportedSignature,
     /// Forged or damaged.
     #[error("its signature is not from {issuer}: it is forged or damaged")]
     BadSignature {
-        /// Who it pretends to be by.
+        /// The issuer that it names.
         issuer: String,
     },
-    /// Only the changes since another list.
+    /// Contains only the changes since another CRL.
     #[error("it is a delta CRL. Publish the complete CRL")]
     Delta,
     /// Covers only some certificates or reasons.
@@ -60,7 +60,7 @@ pub enum CrlError {
         /// As RFC 5280, 5.2.5 calls it.
         field: &'static str,
     },
-    /// Covers others than the list it should replace.
+    /// Covers other certificates than the CRL that it would replace.
     #[error(
         "it covers other certificates than the CRL in force: {covers}. One CRL of each CA is in \
          force: publish one CRL for all certificates, or remove one of the URLs. If the CA moved \
@@ -68,7 +68,7 @@ pub enum CrlError {
          reload"
     )]
     OtherScope {
-        /// Whom the refused one covers.
+        /// The certificates that the refused CRL covers.
         covers: String,
     },
     /// Names certificates of other issuers.
@@ -77,16 +77,16 @@ pub enum CrlError {
              own CRL"
     )]
     Indirect,
-    /// An extension that must be understood and is not.
+    /// An unknown critical extension.
     #[error("it has an unknown critical extension {oid}. Publish it without that extension")]
     UnknownCritical {
         /// Its object identifier, in dots.
         oid: String,
     },
-    /// An entry that takes another back.
+    /// An entry that withdraws another.
     #[error("it has an entry with reason removeFromCRL, which is only valid in delta CRLs")]
     RemoveFromCrl,
-    /// A serial number beyond the standard.
+    /// A serial number longer than RFC 5280 allows.
     #[error(
         "it has the serial number {serial}, of more than 20 bytes, which RFC 5280 forbids, so none of \
              its entries is used. Remove that entry and reissue its certificate"
@@ -98,48 +98,48 @@ pub enum CrlError {
     /// Signed, but not well-formed.
     #[error("it is signed but malformed: {0}. The software of the CA is faulty")]
     Malformed(&'static str),
-    /// About another issuer's certificates than the list it should replace.
+    /// From another issuer than the CRL that it would replace.
     #[error("it has another issuer than the CRL that it would replace")]
     OtherIssuer,
-    /// An older list again.
+    /// Lower number than that of the CRL in force.
     #[error(
         "its number is lower than that of the CRL in force. An outdated CRL is being served \
              (mirror, backup or attack)"
     )]
     LowerNumber,
-    /// An older list again.
+    /// Older date than that of the CRL in force.
     #[error(
         "it was issued {} s before the CRL in force. An outdated CRL is being served (mirror, \
          backup or attack)",
         current.since(*offered).as_secs()
     )]
     Older {
-        /// thisUpdate of the list in force.
+        /// thisUpdate of the CRL in force.
         current: Timestamp,
-        /// thisUpdate of the one refused.
+        /// thisUpdate of the refused CRL.
         offered: Timestamp,
     },
-    /// Older than one that was in force earlier, perhaps in another process.
+    /// Older than a CRL that was in force earlier, perhaps in another process.
     #[error(
         "it is older than one that was in force here: {offered} after {newest}. An outdated \
          CRL is being served (mirror, backup or attack). If this CRL is intended, let the CA \
          issue a newer one"
     )]
     BelowMark {
-        /// Of the one refused.
+        /// The mark of the refused CRL.
         offered: CrlMark,
-        /// Of the newest that was ever in force.
+        /// The mark of the newest CRL that was ever in force.
         newest: CrlMark,
     },
-    /// Made after now.
+    /// Dated in the future.
     #[error(
         "it is dated {} s in the future. Check the clocks of this server and of the CA",
         this_update.since(*now).as_secs()
     )]
     FromTheFuture {
-        /// When it says it was made.
+        /// The CRL's thisUpdate.
         this_update: Timestamp,
-        /// Our clock.
+        /// The server's clock.
         now: Timestamp,
     },
 }

@@ -1,4 +1,4 @@
-//! One verified revocation list.
+//! One verified CRL.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use crate::subject::IssuerId;
 use crate::timestamp::Timestamp;
 use crate::trust::{Issuer, NotSigned, TrustStore};
 
-/// How far ahead of ours the clock of a CA may be.
+/// How far a CA's clock may be ahead of ours.
 ///
-/// Small, because a list from the future could not be replaced by a right one until then.
+/// Small, because a CRL dated in the future could not be replaced by a correct one before that date.
 pub const FUTURE_SLACK: Duration = Duration::from_secs(5 * 60);
 
-/// What a list says of itself before anybody has believed it.
+/// The unverified fields at the beginning of a CRL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CrlHeader {
-    /// SHA-256 of the issuer's distinguished name (DER). Which of those with this name it is, only
-    /// [`RevocationList::signer`] tells.
+    /// SHA-256 of the issuer's distinguished name (DER). If several authorities have this name, only
+    /// [`RevocationList::signer`] identifies the issuer.
     pub issuer_name: [u8; 32],
-    /// All bytes of the list.
+    /// Size of the whole CRL in bytes.
     pub length: usize,
 }
 
-/// The list of the certificates that one issuer revoked, signed by it: complete within its [`Scope`].
+/// The certificates that one issuer revoked, signed by it: complete within its [`Scope`].
 #[derive(Debug)]
 pub struct RevocationList {
     issuer: IssuerId,
@@ -43,14 +43,14 @@ pub struct RevocationList {
 }
 
 impl RevocationList {
-    /// As many bytes of a list as [`RevocationList::announced`] may need: the issuer's name is among
-    /// them, as a rule a few hundred.
+    /// The number of bytes of a CRL that [`RevocationList::announced`] may need. They include the issuer's
+    /// name, usually a few hundred bytes.
     pub const HEAD: usize = 16 << 10;
 
-    /// Verifies a list (DER) signed by one of the authorities; whether it is current is not asked.
+    /// Verifies a CRL (DER) signed by one of the authorities; does not check its dates.
     ///
-    /// Takes 20 bytes of memory for each entry, and nothing for a list that is not signed. How
-    /// large a list may be is the caller's to say before reading it; 4 GiB is the format's limit.
+    /// Uses 20 bytes of memory for each entry, and none for a CRL with a bad signature. The caller limits the
+    /// size before reading; the format's limit is 4 GiB.
     pub fn verify(list: &[u8], trust_store: &TrustStore) -> Result<Self, CrlError> {
         let outline = Outline::of(list)?;
         let issuer = signer(&outline, trust_store)?;
@@ -67,21 +67,22 @@ impl RevocationList {
         })
     }
 
-    /// Which authority has signed a list (DER), without reading what it says.
+    /// The authority that signed a CRL (DER), without reading its content.
     pub fn signer(list: &[u8], trust_store: &TrustStore) -> Result<IssuerId, CrlError> {
         Ok(*signer(&Outline::of(list)?, trust_store)?.id())
     }
 
-    /// What the first bytes of a list (DER) say of it. Nothing of that is verified; `None` if it is
-    /// no list, or more bytes are needed: [`Self::HEAD`] are enough.
+    /// The header in the first bytes of a CRL (DER). Nothing of it is verified. `None` if it is no CRL or
+    /// more bytes are needed: [`Self::HEAD`] are enough.
     pub fn announced(head: &[u8]) -> Option<CrlHeader> {
         let (issuer, length) = parse::announced(head).ok()?;
         Some(CrlHeader { issuer_name: sha256(issuer), length })
     }
 
-    /// The lists in a file that has several (DER) one behind the other.
+    /// Splits a file of concatenated CRLs (DER).
     ///
-    /// At least one: what is no DER comes as it is, for [`RevocationList::verify`] to say so.
+    /// Yields at least one item: bytes that are not DER are yielded unchanged, so that
+    /// [`RevocationList::verify`] reports them.
     pub fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         let mut rest = Some(bytes);
         core::iter::from_fn(move || {
@@ -92,8 +93,8 @@ impl RevocationList {
         })
     }
 
-    /// Whether this list may take the place of `current`: of the same issuer, neither the number (when
-    /// both have one) nor the time it was made is lower, and it is about the same certificates or about all.
+    /// Whether this CRL may replace `current`: it has the same issuer, neither its number (when both have
+    /// one) nor its date is lower, and it covers the same certificates or all.
     pub fn may_replace(&self, current: &Self) -> Result<(), CrlError> {
         if self.issuer != current.issuer {
             return Err(CrlError::OtherIssuer);
@@ -114,13 +115,13 @@ impl RevocationList {
         Ok(())
     }
 
-    /// How new it is.
+    /// Its date and number.
     pub fn mark(&self) -> CrlMark {
         CrlMark::of(self.this_update, self.number())
     }
 
-    /// Whether this list is as new as the newest of its issuer that was ever in force. One of the same
-    /// second and number is, whatever it says: which of them came first, nobody can tell.
+    /// Whether this CRL is as new as the newest of its issuer that was ever in force. A CRL of the same
+    /// second and number is accepted whatever its content: their order is unknown.
     pub fn reaches(&self, newest: &CrlMark) -> Result<(), CrlError> {
         let offered = self.mark();
         if offered.reaches(newest) {
@@ -129,11 +130,10 @@ impl RevocationList {
         Err(CrlError::BelowMark { offered, newest: *newest })
     }
 
-    /// Whether this list has been made by `now`, give or take [`FUTURE_SLACK`].
+    /// Whether thisUpdate is not after `now` plus [`FUTURE_SLACK`].
     ///
-    /// To be asked of lists that are new to us. One that was in force before is taken at start
-    /// whatever the clock says, or a wrong clock at boot would lock everyone out beyond its
-    /// correction.
+    /// Applies to new CRLs only. A CRL that was in force before is used at start whatever the clock reads;
+    /// else a wrong clock at boot would lock out all clients until its correction.
     pub fn has_begun(&self, now: Timestamp) -> Result<(), CrlError> {
         if self.this_update <= now.after(FUTURE_SLACK) {
             return Ok(());
@@ -141,12 +141,12 @@ impl RevocationList {
         Err(CrlError::FromTheFuture { this_update: self.this_update, now })
     }
 
-    /// Whose certificates it is about: the authority whose key has signed it.
+    /// The authority whose key signed it.
     pub fn issuer(&self) -> &IssuerId {
         &self.issuer
     }
 
-    /// As [`Issuer::name`].
+    /// Same as [`Issuer::name`].
     pub fn issuer_name(&self) -> &str {
         &self.issuer_name
     }
@@ -156,12 +156,12 @@ impl RevocationList {
         self.issuer_dn == *issuer_dn
     }
 
-    /// When it was made.
+    /// The date of the CRL.
     pub fn this_update(&self) -> Timestamp {
         self.this_update
     }
 
-    /// By when the next one is promised.
+    /// The date by which the next CRL is promised.
     pub fn next_update(&self) -> Timestamp {
         self.next_update
     }
@@ -171,12 +171,12 @@ impl RevocationList {
         self.number.as_deref()
     }
 
-    /// Which certificates of its issuer it is about: it counts for no other.
+    /// The certificates of its issuer that it covers; it applies to no other.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Whether `other` says the same: when, until when, and who.
+    /// Whether `other` has the same dates and the same entries.
     pub fn says_the_same_as(&self, other: &Self) -> bool {
         let head = |list: &Self| (list.issuer, list.this_update, list.next_update);
         let same_head = head(self) == head(other) && self.scope == other.scope;
@@ -204,8 +204,8 @@ impl RevocationList {
     }
 }
 
-/// Which authority signed it, as its key tells. There may be several of the same name, as after a change
-/// of keys.
+/// The authority that signed it, identified by its key. Several may have the same name, for example after a
+/// change of keys.
 fn signer<'a>(outline: &Outline<'_>, trust_store: &'a TrustStore) -> Result<&'a Issuer, CrlError> {
     let name = sha256(outline.issuer);
     let (mut refused, mut forbidden) = (CrlError::UnknownIssuer, None);

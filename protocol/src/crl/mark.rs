@@ -1,4 +1,4 @@
-//! How new the newest list of an issuer was that was ever in force: older ones are refused, also by a
+//! Date and number of the newest CRL of an issuer that was ever in force. Older ones are refused, also by a
 //! process that has never seen it.
 
 use core::cmp::Ordering;
@@ -9,8 +9,8 @@ use sknock_types::hex;
 use crate::der::without_leading_zeros;
 use crate::timestamp::Timestamp;
 
-/// When a list was made, and its number. The date comes first: the number only orders lists of one second,
-/// so that nobody who could set it may keep later lists out, and an authority may count anew.
+/// The date and number of a CRL. The date is compared first; the number only orders CRLs of the same second.
+/// So a manipulated number cannot block later CRLs, and a CA may restart its numbering.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CrlMark {
     /// thisUpdate, in seconds since 1970.
@@ -23,12 +23,12 @@ impl CrlMark {
     /// The longest number, in bytes (RFC 5280, 5.2.3).
     pub const NUMBER: usize = 20;
 
-    /// Of a list that was made then, with this number: big-endian, its zeros in front.
+    /// `number` is big-endian, right-aligned.
     pub fn new(made: Timestamp, number: [u8; Self::NUMBER]) -> Self {
         Self { made: made.as_secs(), number }
     }
 
-    /// Of a list that was made then; its number, if it has one, has at most [`Self::NUMBER`] bytes.
+    /// `number`, if present, has at most [`Self::NUMBER`] bytes.
     pub(super) fn of(made: Timestamp, number: Option<&[u8]>) -> Self {
         let mut aligned = [0; Self::NUMBER];
         let number = number.unwrap_or_default();
@@ -40,17 +40,17 @@ impl CrlMark {
         Self::new(made, aligned)
     }
 
-    /// When the list was made.
+    /// thisUpdate of the CRL.
     pub fn made(&self) -> Timestamp {
         Timestamp::from_secs(self.made)
     }
 
-    /// Its number: big-endian, its zeros in front.
+    /// Big-endian, right-aligned.
     pub fn number(&self) -> &[u8; Self::NUMBER] {
         &self.number
     }
 
-    /// Whether a list with this mark may be taken where the newest one had `newest`.
+    /// Whether a CRL with this mark is acceptable after one with `newest`.
     pub(super) fn reaches(&self, newest: &Self) -> bool {
         self.cmp(newest) != Ordering::Less
     }

@@ -1,4 +1,4 @@
-//! The shape of a revocation list (RFC 5280, 5.1), found without believing anything in it.
+//! The structure of a CRL (RFC 5280, 5.1), parsed before its signature is verified.
 
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::time::ASN1Time;
@@ -8,7 +8,7 @@ use crate::der::{self, DerElements, NotDer};
 use crate::timestamp::Timestamp;
 use crate::trust::IssuerSignature;
 
-/// The fields of a list, as they stand in it. Nothing of it is verified.
+/// The unverified fields of a CRL.
 #[derive(Debug)]
 pub(super) struct Outline<'a> {
     pub(super) signature: IssuerSignature<'a>,
@@ -16,9 +16,9 @@ pub(super) struct Outline<'a> {
     pub(super) issuer: &'a [u8],
     pub(super) this_update: Timestamp,
     pub(super) next_update: Timestamp,
-    /// One entry after the other.
+    /// Concatenated entries.
     pub(super) entries: &'a [u8],
-    /// One extension after the other.
+    /// Concatenated extensions.
     pub(super) extensions: &'a [u8],
 }
 
@@ -55,7 +55,7 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// Whose list `head` begins, by name (DER), and how long that list is as a whole.
+/// The issuer's name (DER) and the total length of the CRL that `head` begins.
 pub(super) fn announced(head: &[u8]) -> Result<(&[u8], usize), NotDer> {
     let (length, content) = der::enter(head, der::SEQUENCE)?;
     let (_, fields) = der::enter(content, der::SEQUENCE)?;
@@ -78,7 +78,7 @@ fn time(fields: &mut DerElements<'_>) -> Result<Option<Timestamp>, CrlError> {
     Ok(Some(Timestamp::from_secs(seconds)))
 }
 
-/// Before the signature is verified, everything that is not as expected is simply no list.
+/// Before the signature is verified, every unexpected structure is reported as "not a CRL".
 impl From<NotDer> for CrlError {
     fn from(_: NotDer) -> Self {
         Self::NotACrl

@@ -1,8 +1,8 @@
-//! Which certificates of its issuer a list is about (RFC 5280, 5.2.5), and whether one is among them
-//! (6.3.3, b 2).
+//! The certificates of its issuer that a CRL covers (RFC 5280, 5.2.5), and whether one is among them (6.3.3,
+//! b 2).
 //!
-//! A list with the address of a distribution point may be one of several that together are complete. So it
-//! counts for certificates only that name the same point, and for nobody else.
+//! A CRL with the address of a distribution point may be one of several that together are complete. So it
+//! applies only to certificates that name the same point.
 
 use core::fmt;
 
@@ -13,12 +13,12 @@ use crate::trust::{GeneralNames, MAX_POINTS, PointName, full_name};
 /// `[6]`, primitive: a `GeneralName` that is a URI.
 const URI: u8 = 0x86;
 
-/// Which certificates of its issuer a list is about.
+/// The certificates of its issuer that a CRL covers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Scope {
-    /// Empty: wherever they say that their list is.
+    /// Empty: the CRL covers certificates with any distribution point.
     points: Vec<PointName>,
-    /// Those of `points` that are URIs, for people.
+    /// The URIs in `points`, for messages.
     uris: Vec<String>,
     users_only: bool,
 }
@@ -29,7 +29,7 @@ impl Scope {
         self.points.is_empty() && !self.users_only
     }
 
-    /// Whether a certificate of the list's issuer is among those that the list is about.
+    /// Whether the CRL covers a certificate of its issuer with these properties.
     pub(super) fn covers(&self, is_authority: bool, points: &[PointName]) -> bool {
         let by_kind = !(self.users_only && is_authority);
         let by_point =
@@ -80,7 +80,7 @@ impl Scope {
                 self.uris.push(String::from_utf8_lossy(name.content).into_owned());
             }
         }
-        // Without any name it would be about everybody.
+        // A CRL without any name would cover all certificates.
         if self.points.is_empty() { Err(BAD) } else { Ok(()) }
     }
 }
@@ -109,7 +109,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A BOOLEAN with this tag. A written-out FALSE is no DER, but harmless.
+/// A BOOLEAN with this tag. An encoded FALSE is not DER, but harmless.
 fn flag(fields: &mut DerElements<'_>, tag: u8) -> Result<bool, CrlError> {
     match fields.optional(tag).map_err(|_| BAD)?.map(|flag| flag.content) {
         None | Some([0]) => Ok(false),

@@ -63,7 +63,7 @@ fn plain(issuer: &Issuer, serial: &[u8]) -> PathCertificate {
 }
 
 impl World {
-    /// A client's certificate by `between`, whose own is by `root`.
+    /// A client's certificate issued by `between`, and that of `between`, issued by `root`.
     fn path(&self) -> [PathCertificate; 2] {
         let [root, between] = self.trust_store.issuers() else { panic!("two authorities") };
         [(between, &[0xf1, 2][..]), (root, &[5])].map(|(issuer, serial)| plain(issuer, serial))
@@ -143,7 +143,7 @@ fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() 
         let lists = lists.with(list(&upper, &trust_store, by_upper));
         let lost = lists.issuers_without_path(&trust_store, MADE);
         let issuers = trust_store.issuers().iter().filter(|issuer| lost.contains(issuer.id()));
-        // The first word: of two of one name, the rest tells them apart.
+        // The first word: the rest distinguishes issuers of one name.
         issuers.map(|issuer| issuer.name()[..8].to_owned()).collect::<Vec<_>>()
     };
     // The order in which they are configured does not matter.
@@ -183,7 +183,7 @@ fn a_certificate_that_has_ended_or_not_begun_is_no_path_that_remains() {
     assert_eq!(lost(good, good, &[&[1]]), 0);
     assert_eq!(lost(good, ended, &[&[1]]), 1);
     assert_eq!(lost(good, begins, &[&[1]]), 1);
-    // Nobody is closed because of a date alone; what is revoked is, whatever its date.
+    // A date alone closes nothing; a revocation does, whatever the date.
     assert_eq!(lost(ended, ended, &[]), 0);
     assert_eq!(lost(ended, good, &[&[1]]), 0);
     assert_eq!(lost(good, ended, &[&[2]]), 0, "another issuer's number");
@@ -198,7 +198,7 @@ fn a_list_counts_until_its_grace_is_over() {
     assert_eq!(at(DUE.after(GRACE)), Ok(()));
     let late = DUE.after(GRACE).after(Duration::from_millis(1));
     assert_eq!(at(late), Err(Refusal::RevocationUnknown));
-    // what is revoked stays so, however old the list
+    // a revocation stays valid, however old the CRL
     let revoked = plain(&spawner.trust_store.issuers()[0], &[77]);
     assert_eq!(revocation.check_path(&[revoked], late), Err(Refusal::Revoked));
 }

@@ -1,6 +1,6 @@
-//! A CA certificate, what one must be, and how several relate: who has signed whose certificate, and who by that
-//! is an anchor. Signatures decide, as several may have one name. Read once at start, from files that the administrator
-//! chose.
+//! CA certificates, their requirements and their relations: which one signed which, and which are anchors.
+//! Signatures decide, because several may have one name. Read once at start, from files that the
+//! administrator chose.
 
 use std::collections::BTreeSet;
 
@@ -17,10 +17,10 @@ use crate::der;
 use crate::subject::{CertificateId, IssuerId};
 use crate::timestamp::{Timestamp, Validity};
 
-/// Why there is nobody to believe, and what to do.
+/// Reasons why no authority can be used, each with a remedy.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TrustError {
-    /// None of the certificates can be an anchor.
+    /// No certificate can be an anchor.
     #[error(
         "none of the {certificates} certificates is a usable root: a self-signed certificate \
          with basicConstraints CA:TRUE. Put the root CA certificate into the PKCS#12 file of the \
@@ -29,15 +29,15 @@ pub enum TrustError {
     NoAnchor {
         /// How many certificates were given.
         certificates: usize,
-        /// Those of CAs that are not used, in their order.
+        /// The CA certificates that are not used, in their order.
         unfit: Vec<UnfitAuthority>,
     },
-    /// One of the certificates cannot be used at all.
+    /// An item that is not a usable certificate.
     #[error("CA certificate number {number} is unusable ({why}). Replace or remove it")]
     Unreadable {
-        /// Which one, counted from 1.
+        /// Its number, counted from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The defect.
         why: String,
     },
 }
@@ -47,24 +47,23 @@ pub enum TrustError {
 pub struct Issuer {
     pub(super) id: IssuerId,
     pub(super) serial: Vec<u8>,
-    /// SHA-256 of the name of whoever has signed it.
+    /// SHA-256 of the issuer's name.
     pub(super) signed_by_name: [u8; 32],
-    /// Who has signed it, if that is one of the authorities. Empty for an anchor.
+    /// The authorities that signed it. Empty for an anchor.
     pub(super) signed_by: Vec<IssuerId>,
     pub(super) name: String,
     pub(super) is_anchor: bool,
     pub(super) validity: Validity,
     signs_lists: bool,
-    /// Why it is not used, if that can be told without knowing what is above it.
+    /// Why it is not used, if the certificate alone shows it.
     pub(super) unfit: Option<UnusableCa>,
     public_key_info: Vec<u8>,
-    /// Where the lists are that may revoke this certificate.
+    /// The distribution points of CRLs that cover this certificate.
     points: Vec<PointName>,
 }
 
 impl Issuer {
-    /// Reads a certificate (DER), and gives nothing if it is no CA certificate. Who has signed it is not
-    /// known yet.
+    /// Reads a certificate (DER); `None` if it is no CA certificate. Its signers are not known yet.
     pub(super) fn read(certificate: &[u8]) -> Result<Option<Self>, String> {
         let (rest, parsed) =
             X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
@@ -96,8 +95,8 @@ impl Issuer {
         &self.id
     }
 
-    /// By which its own certificate is revoked: none for an anchor, nor for one that nobody here has
-    /// signed; as a rule one for every other.
+    /// The ids by which its own certificate is revoked: none for an anchor or if no authority here has signed
+    /// it; usually one.
     pub fn certificates(&self) -> impl Iterator<Item = CertificateId> {
         let id = |issuer: &IssuerId| CertificateId { issuer: *issuer, serial: self.serial.clone() };
         self.signed_by.iter().map(id)
@@ -109,7 +108,7 @@ impl Issuer {
         &self.name
     }
 
-    /// Whether it is trusted by itself, rather than by what is above it.
+    /// Whether it is an anchor.
     pub fn is_anchor(&self) -> bool {
         self.is_anchor
     }
@@ -119,7 +118,7 @@ impl Issuer {
         self.is_anchor || self.validity.contains(now)
     }
 
-    /// Whether it has the name of whoever has signed it.
+    /// Whether issuer and subject have the same name.
     pub(super) fn is_self_issued(&self) -> bool {
         self.signed_by_name == self.id.name
     }
@@ -139,10 +138,10 @@ impl Issuer {
     }
 }
 
-/// An authority's place among the files, its certificate (DER), and what was read from it.
+/// An authority's index in the files, its certificate (DER), and the parsed form.
 pub(super) type ParsedIssuer<'a> = (usize, &'a [u8], Issuer);
 
-/// Finds out who has signed whom, and tells those of one name apart for people.
+/// Determines the signers of each certificate, and makes equal names distinguishable in messages.
 pub(super) fn settle(all: &mut [ParsedIssuer<'_>]) {
     let found: Vec<_> =
         all.iter().map(|one| (signers(one, all), has_a_twin(&one.2, all))).collect();
@@ -160,7 +159,7 @@ pub(super) fn settle(all: &mut [ParsedIssuer<'_>]) {
     }
 }
 
-/// Who has signed this certificate; as a rule one, if any.
+/// The authorities that signed this certificate; usually one at most.
 fn signers((_, der, issuer): &ParsedIssuer<'_>, all: &[ParsedIssuer<'_>]) -> Vec<IssuerId> {
     let Ok(signature) = IssuerSignature::of(der) else { return Vec::new() };
     let mut signers = Vec::new();

@@ -1,8 +1,8 @@
-//! Certificates found good, so that a client that knocks again costs no path building.
+//! Verified certificates, so that a repeated knock needs no path building.
 //!
-//! Two generations: when the young one is full it becomes the old one, and what was old and unused
-//! is forgotten. Whoever holds many valid certificates can push others out, which costs those a
-//! path verification at their next knock and nothing else.
+//! Two generations: a full young generation becomes the old one, and the unused entries of the old one are
+//! dropped. An attacker with many valid certificates can evict others, which costs those one path
+//! verification at their next knock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ impl<T> Cache<T> {
         Self { generations: Mutex::new(Generations { young, old, room: (entries / 2).max(1) }) }
     }
 
-    /// What was kept under `fingerprint`, which stays for another generation by that.
+    /// The entry of `fingerprint`, which thereby stays for another generation.
     pub(super) fn find(&self, fingerprint: &Fingerprint) -> Option<Arc<T>> {
         let mut generations = self.lock();
         if let Some(value) = generations.young.get(fingerprint) {
@@ -42,7 +42,7 @@ impl<T> Cache<T> {
         Some(value)
     }
 
-    /// Keeps `value`, in place of what was kept under the same fingerprint.
+    /// Stores `value`, replacing the entry of the same fingerprint.
     pub(super) fn keep(&self, fingerprint: Fingerprint, value: Arc<T>) {
         let mut generations = self.lock();
         generations.old.remove(&fingerprint);

@@ -40,7 +40,7 @@ pub(super) fn verify(
         Some(&|path| collect(trust_store, path, &mut found.borrow_mut())),
     );
     let found = found.into_inner();
-    // Whatever has ended the search, what was found counts.
+    // The paths found so far are valid, whatever ended the search.
     verdict
         .map(drop)
         .or_else(|error| if found.is_empty() { Err(refusal(&error)) } else { Ok(()) })?;

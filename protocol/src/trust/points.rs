@@ -1,5 +1,5 @@
-//! Where the revocation lists are that are about a certificate (RFC 5280, 4.2.1.13), and the paths whose certificates
-//! are looked up in them.
+//! The distribution points of CRLs that cover a certificate (RFC 5280, 4.2.1.13), and the paths whose
+//! certificates are looked up in them.
 
 use crate::crypto::sha256;
 use crate::der::{self, CONTEXT_0, DerElement, DerElements, NotDer};
@@ -40,9 +40,9 @@ impl PointName {
         Self(sha256(general_name))
     }
 
-    /// Where the lists are that are about a certificate of this issuer (its name, DER): at the points that
-    /// its extension cRLDistributionPoints names, and at its issuer's name (6.3.3, at the end). Of an
-    /// extension that is not as it should be nothing counts.
+    /// The distribution points for a certificate of this issuer (its name, DER): those in its extension
+    /// cRLDistributionPoints, and its issuer's name (6.3.3, at the end). A malformed extension is ignored as
+    /// a whole.
     pub(crate) fn all(issuer: &[u8], extension: Option<&[u8]>) -> Vec<Self> {
         let named = extension.and_then(|extension| named(extension).ok()).unwrap_or_default();
         let issuer = Self::of(&der::encode(DIRECTORY_NAME, &[issuer]));

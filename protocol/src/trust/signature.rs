@@ -1,5 +1,5 @@
-//! What certificates and revocation lists have around their content (RFC 5280, 4.1 and 5.1): a
-//! signature, and whose it is.
+//! The outer structure of certificates and CRLs (RFC 5280, 4.1 and 5.1): a signature, and the check of its
+//! key.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, VerificationAlgorithm,
@@ -38,8 +38,8 @@ pub(super) fn of_key(kind: &[u8]) -> Option<&'static dyn VerificationAlgorithm> 
     }
 }
 
-/// The signature of a certificate or a list (DER). Whose it is, [`IssuerSignature::verify`] tells, and no
-/// identifier of a key does: those are chosen by whoever signs.
+/// The signature of a certificate or a CRL (DER). [`IssuerSignature::verify`] identifies the signer; key
+/// identifiers do not, because the signer chooses them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IssuerSignature<'a> {
     /// What it is over: the first element of three.
@@ -49,7 +49,7 @@ pub(crate) struct IssuerSignature<'a> {
     bytes: &'a [u8],
 }
 
-/// A signature is not by this key, as far as can be told.
+/// The signature is not by this key, or cannot be checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NotSigned {
     /// The algorithm is not accepted, or not with such a key.

@@ -1,4 +1,4 @@
-//! CA certificates that are given, and that nobody is believed by: each with its reason.
+//! CA certificates that are configured but not used, each with its reason.
 
 use aws_lc_rs::rsa::PublicEncryptingKey;
 use aws_lc_rs::signature::ParsedPublicKey;
@@ -59,7 +59,7 @@ pub enum UnusableCa {
 }
 
 impl UnusableCa {
-    /// What is wrong with a certificate by itself, whatever is above it.
+    /// The defect of a certificate by itself, whatever its issuers.
     pub(super) fn by_itself(certificate: &X509Certificate<'_>) -> Option<Self> {
         if !is_supported(certificate.public_key().raw) {
             return Some(Self::Key);

@@ -32,7 +32,7 @@ impl Usage {
         self == Self::Any || found == Self::ClientAuthentication
     }
 
-    /// The certificate itself must say what it is for; those above it mostly say nothing.
+    /// The certificate itself must state its usage; CA certificates mostly state none.
     pub(super) fn check_leaf(self, leaf: &X509Certificate<'_>) -> Result<(), Refusal> {
         if self == Self::Any {
             return Ok(());
@@ -53,7 +53,7 @@ impl ExtendedKeyUsageValidator for Usage {
     }
 }
 
-/// A certificate whose paths are verified. Not looked up on any revocation list.
+/// A certificate whose paths are verified. Not looked up on any CRL.
 pub(crate) struct VerifiedCertificate {
     pub(crate) subject: Subject,
     /// One at least, those that end last first.
@@ -81,7 +81,7 @@ pub(super) struct FoundPath {
 }
 
 impl VerifiedCertificate {
-    /// Takes what is needed from the paths that `leaf` was found to have. Those that no list can name are none.
+    /// Extracts data from the paths of `leaf`. Paths with a certificate that no CRL can identify are dropped.
     pub(super) fn new(
         leaf: &X509Certificate<'_>,
         (fingerprint, usage): ([u8; 32], Usage),

@@ -1,5 +1,5 @@
-//! ECDH, HKDF and AES-128-CBC as the original puts them together: one key and one IV for each
-//! one-time key. No MAC, so nothing that comes out of here is to be believed.
+//! ECDH, HKDF and AES-128-CBC as the original combines them: one key and one IV for each one-time key. There
+//! is no MAC, so the plaintext is not authenticated.
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::cipher::{
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::BLOCK;
 use crate::crypto::{Length, Point, UNCOMPRESSED};
 
-/// The original takes the hexadecimal digits of its song for the salt, not what they stand for.
+/// The original uses the hexadecimal digits themselves as the salt, not the decoded bytes.
 const SALT: &[u8; 206] = b"54686579206c6976696e2720697420757020617420746865204\
     86f74656c2043616c69666f726e69610a576861742061206e69636520737572707269736520287768617420612\
     06e696365207375727072697365290a4272696e6720796f757220616c69626973";
@@ -50,8 +50,8 @@ fn expand(prk: &Prk, info: &[u8]) -> Result<Zeroizing<[u8; BLOCK]>, Unspecified>
     Ok(out)
 }
 
-/// Decrypts whole blocks where they stand. The padding is left in place: the library would say early
-/// whether it is right.
+/// Decrypts whole blocks in place and keeps the padding: a check by the library would reveal early whether it
+/// is right.
 pub(super) fn decrypt(
     ours: &PrivateKey,
     theirs: &Point,
@@ -62,7 +62,7 @@ pub(super) fn decrypt(
     DecryptingKey::cbc(once.key()?)?.decrypt(blocks, context).map(drop)
 }
 
-/// Pads and encrypts `message` where it stands.
+/// Pads and encrypts `message` in place.
 pub(super) fn encrypt(
     ours: &PrivateKey,
     theirs: &Point,

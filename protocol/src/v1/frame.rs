@@ -1,4 +1,4 @@
-//! A datagram that has the form of a v1 knock: length, header, point. Nothing is decrypted to tell.
+//! A datagram in the form of a v1 knock: length, header, point. Checked without decryption.
 
 use aws_lc_rs::agreement::PrivateKey;
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use crate::trust::Usage;
 #[derive(Debug)]
 pub(crate) struct V1Frame {
     point: Encapsulation,
-    /// A multiple of [`BLOCK`]; overwritten when dropped, because it is decrypted where it stands.
+    /// A multiple of [`BLOCK`]; overwritten when dropped, because it is decrypted in place.
     blocks: Zeroizing<Vec<u8>>,
     is_ipv4: bool,
     usage: Usage,
@@ -51,7 +51,7 @@ impl V1Frame {
         &self.point
     }
 
-    /// All that decides what it says: the address in it is read by the family it came over.
+    /// All input of the message: the IP version of the datagram decides how its address is read.
     pub(crate) fn content(&self) -> (&Encapsulation, &[u8], bool) {
         (&self.point, &self.blocks, self.is_ipv4)
     }

@@ -1,10 +1,10 @@
 //! Reading a decrypted message.
 //!
-//! There is no MAC before this, so it is written to tell an outsider nothing, by its verdict or by
-//! its time, about plaintext that is not theirs: what depends on the padding's bytes decides nothing
-//! until the signature is checked, and a message without a right padding goes the whole way on a
-//! stand-in (as TLS 1.1 has it, RFC 4346, 6.2.3.2). What ends it early are the first bytes of a
-//! message and of its certificate, which keep random bytes from costing more than their decryption.
+//! There is no MAC before this. So neither the result nor its time may reveal to an attacker anything about a
+//! plaintext that is not theirs. The padding's bytes decide nothing before the signature is checked, and a
+//! message without a right padding is processed to the end with a substitute (as in TLS 1.1, RFC 4346,
+//! 6.2.3.2). Only the first bytes of a message and of its certificate end it early, so that random bytes cost
+//! no more than their decryption.
 
 use core::net::IpAddr;
 
@@ -121,9 +121,9 @@ fn read_tail(blocks: &[u8], padding: usize) -> Option<Tail<'_>> {
     Some(Tail { unsigned, signature: field.get(start..)?, sound })
 }
 
-/// The length of the padding (PKCS#7), and whether it is one. If it is none, the shortest stands in.
+/// The length of the padding (PKCS#7), and whether it is valid. If it is not, the shortest is used.
 ///
-/// Looks at the last block as a whole whatever is in it.
+/// Reads the last block as a whole, whatever its content.
 fn padding(blocks: &[u8]) -> (usize, bool) {
     let Some((_, block)) = blocks.split_last_chunk::<BLOCK>() else { return (1, false) };
     let [.., claimed] = *block;

@@ -1,4 +1,4 @@
-//! The client's side: a wish becomes a datagram that an original server takes.
+//! The client's side: encodes a request as a datagram that an original server accepts.
 
 use core::net::IpAddr;
 
@@ -20,7 +20,7 @@ use crate::{Service, Transport};
 /// The original does not put fragments together.
 const LONGEST_FRAME: usize = 14 + 1500;
 
-/// What a client asks for: all that this dialect can say.
+/// A client's request, as far as v1 can express it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct V1KnockRequest {
     /// The client's clock, up to 2106-02-07. Fractions of a second are cut off.
@@ -31,7 +31,7 @@ pub struct V1KnockRequest {
     pub address: IpAddr,
 }
 
-/// Why a wish cannot be sent, and what to do.
+/// Reasons why a request cannot be sent, each with a remedy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum V1SealError {
     /// The certificate does not fit.
@@ -71,12 +71,12 @@ impl From<Unspecified> for V1SealError {
     }
 }
 
-/// Makes the UDP payload of a knock: a new one-time key each time. Two knocks for the same port in
-/// the same second are the same knock all the same, of which a server with a memory takes one.
+/// Makes the UDP payload of a knock with a new one-time key. Two knocks for the same port in the same second
+/// still have the same knock id, so a server with a replay memory admits one of them.
 ///
-/// Zeros behind a small certificate make it as long as an original server demands
-/// ([`SHORTEST_FRAME`]). It names no server: whoever can open it can pass it on to another server of
-/// the same authority.
+/// Zeros after a small certificate make it as long as an original server requires ([`SHORTEST_FRAME`]). It
+/// does not name the server: a server that decrypts it can forward it to another server of the same
+/// authority.
 pub fn seal(
     identity: &Identity,
     server: &ServerCertificate,
@@ -91,7 +91,7 @@ pub fn seal(
     encrypt(server, message, &PrivateKey::generate(&ECDH_P256)?)
 }
 
-/// A port to knock on as the original's clients do, any of [`KNOCK_PORTS`].
+/// A random knock port, as the original's clients choose it: any of [`KNOCK_PORTS`].
 pub fn draw_knock_port() -> Result<u16, V1SealError> {
     let mut random = [0; 8];
     rand::fill(&mut random)?;
@@ -115,7 +115,7 @@ impl UnsignedV1Message {
         if size > room.most {
             return Err(V1SealError::CertificateTooLarge { size, limit: room.most });
         }
-        // room for signature and padding: it never grows
+        // capacity for signature and padding: it is never reallocated
         let mut draft = Vec::with_capacity(FIELDS + room.most + TRAILER + BLOCK);
         draft.extend([0, u8::from(wish.service.transport() == Transport::Tcp)]);
         draft.extend(wish.service.first().to_be_bytes());

@@ -7,8 +7,8 @@
 //! length 2, certificate | length 1, signature | zeros
 //! ```
 //!
-//! Nothing here is believed yet: decryption proves that the sender knows the server's certificate,
-//! no more. Only form is checked.
+//! Nothing here is verified: decryption only proves that the sender has the server's certificate. Only the
+//! form is checked.
 
 use core::net::IpAddr;
 use core::num::NonZeroU16;
@@ -20,20 +20,20 @@ use crate::refusal::Refusal;
 use crate::timestamp::Timestamp;
 use crate::{Service, Transport, der};
 
-/// A message as the client wrote it. Nothing in it has been checked but its form.
+/// A message as the client wrote it. Only its form is checked.
 pub(crate) struct V2Message<'a> {
     pub(crate) wish: KnockRequest,
-    /// What the key of the answer is made from.
+    /// Input of the answer's key.
     pub(crate) secret: &'a [u8; SECRET_LENGTH],
-    /// One DER object: perhaps an X.509 certificate.
+    /// One DER object, presumably an X.509 certificate.
     pub(crate) certificate: &'a [u8],
-    /// All that precedes the signature's length byte: the part that is signed.
+    /// The signed part: all bytes before the signature's length byte.
     pub(crate) unsigned: &'a [u8],
     pub(crate) signature: &'a [u8],
 }
 
 impl<'a> V2Message<'a> {
-    /// Takes a message apart.
+    /// Parses a message.
     pub(crate) fn read(message: &'a [u8]) -> Result<Self, Refusal> {
         if message.len() != MESSAGE_LENGTH {
             return Err(Refusal::Malformed);

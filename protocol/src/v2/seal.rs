@@ -1,4 +1,4 @@
-//! The client's side: a request becomes a message, the mirror of `message`, and that a datagram.
+//! The client's side: encodes a request as a message (the inverse of `message`), and encrypts it.
 
 use core::net::IpAddr;
 
@@ -20,10 +20,10 @@ use crate::server_certificate::ServerCertificate;
 use crate::service::union;
 use crate::{Service, Transport};
 
-/// Why a wish cannot be sent, and what to do.
+/// Reasons why a request cannot be sent, each with a remedy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SealError {
-    /// The certificate does not fit beside the rest.
+    /// The certificate is too large for this request.
     #[error(
         "the client certificate has {size} bytes, and this knock has room for {limit}. Request \
          fewer services, or a certificate with shorter names or fewer extensions"
@@ -43,7 +43,7 @@ pub enum SealError {
     /// Both addresses are of one family.
     #[error("the second address must be of the other address family")]
     SecondAddress,
-    /// The cryptographic library failed, which it only does without memory or randomness.
+    /// The cryptographic library failed, which only happens without memory or randomness.
     #[error("the cryptographic library failed. Check whether memory is available")]
     Library,
 }
@@ -60,10 +60,9 @@ impl From<rustls::Error> for SealError {
     }
 }
 
-/// Makes a knock of a wish: a new one-time key, secret and nonce each time, so a retry is another
-/// knock.
+/// Makes a knock for a request with a new one-time key, secret and nonce, so a retry is another knock.
 ///
-/// Services are put into order, and joined where they overlap. IPv4-mapped addresses count as IPv4.
+/// Services are sorted, and joined where they overlap. IPv4-mapped addresses become IPv4.
 pub fn seal(
     identity: &Identity,
     server: &ServerCertificate,
@@ -100,7 +99,7 @@ fn encapsulate(
     Ok((encapsulation, sealer))
 }
 
-/// The same wish in the one form that can be written, or why there is none.
+/// The request in canonical form, or the reason why it has none.
 fn tidy(wish: &KnockRequest) -> Result<KnockRequest, SealError> {
     let unfit = wish.services.iter().find(|service| !fits_single_use(**service));
     if let (true, Some(service)) = (wish.single_use, unfit) {
@@ -124,7 +123,7 @@ fn fits_single_use(service: Service) -> bool {
     service.transport() == Transport::Tcp && service.width() == 1
 }
 
-/// Ascending and without overlap. Neighbours stay apart: single ports may be used up singly.
+/// Ascending and without overlap. Adjacent ports stay separate: single ports can be single-use.
 fn in_order(services: &[Service]) -> Vec<Service> {
     let mut sorted = services.to_vec();
     sorted.sort_unstable();
@@ -133,15 +132,15 @@ fn in_order(services: &[Service]) -> Vec<Service> {
     if overlap { union(sorted) } else { sorted }
 }
 
-/// All of a message but the addresses, the services, the certificate and the signature: version,
-/// flags, stamp, secret, lifetime, and the lengths of the last two.
+/// All of a message except addresses, services, certificate and signature: version, flags, stamp, secret,
+/// lifetime, and the lengths of the last two.
 const FIXED: usize = 1 + 1 + 8 + SECRET_LENGTH + 2 + 2 + 1;
 
 /// The part of a message that is signed. It holds the knock's secret.
 pub(super) struct UnsignedMessage(Zeroizing<Vec<u8>>);
 
 impl UnsignedMessage {
-    /// Writes `wish`, whose services must be ascending and without overlap, for a key whose longest
+    /// Encodes `wish`, whose services must be ascending and without overlap, for a key whose longest
     /// signature has `max_signature` bytes.
     pub(super) fn new(
         wish: &KnockRequest,
@@ -156,7 +155,7 @@ impl UnsignedMessage {
         let length = u16::try_from(size).ok().filter(|_| size <= limit);
         let length = length.ok_or(SealError::CertificateTooLarge { size, limit })?;
 
-        // never grows, so no copy of the secret stays behind
+        // never reallocated, so no copy of the secret remains in memory
         let mut draft = Zeroizing::new(Vec::with_capacity(MESSAGE_LENGTH));
         draft.extend([VERSION, flags(wish)]);
         draft.extend(wish.stamp.as_millis().to_be_bytes());
@@ -169,12 +168,12 @@ impl UnsignedMessage {
         Ok(Self(draft))
     }
 
-    /// What is to be signed.
+    /// The signed bytes.
     pub(super) fn unsigned(&self) -> &[u8] {
         &self.0
     }
 
-    /// The whole message. `None` if the signature is longer than it was said to become.
+    /// The whole message. `None` if the signature is longer than `max_signature`.
     pub(super) fn finish(mut self, signature: &Signature) -> Option<Zeroizing<Vec<u8>>> {
         let signature = signature.as_ref();
         self.0.push(u8::try_from(signature.len()).ok()?);
@@ -187,8 +186,7 @@ impl UnsignedMessage {
     }
 }
 
-/// Bytes that are left for the certificate: at least 824, as there are at most two addresses and
-/// [`MAX_SERVICES`].
+/// The bytes that remain for the certificate: at least 824, with at most two addresses and [`MAX_SERVICES`].
 fn certificate_limit(addresses: usize, services: usize, signature: usize) -> usize {
     MESSAGE_LENGTH - FIXED - addresses - services - signature
 }

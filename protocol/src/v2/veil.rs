@@ -1,7 +1,7 @@
-//! The outermost layer: AES-128-GCM under a key that everyone with the server's certificate has.
+//! The outer layer: AES-128-GCM under a key that all holders of the server's certificate have.
 //!
-//! It is no secret from other clients. It makes a stranger's junk cost one AES-GCM open and no
-//! public-key operation, and leaves nothing constant on the wire.
+//! It is not secret from other clients. It limits the cost of junk from unauthenticated senders to one
+//! AES-GCM decryption without public-key operation, and leaves nothing constant on the wire.
 
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand;
@@ -17,14 +17,14 @@ use crate::trust::Usage;
 
 const INFO: &[u8] = b"sknock v2 veil";
 
-/// Draws and lifts one server's veil.
+/// Encrypts and decrypts the veil of one server.
 pub(crate) struct Veil(AeadKey);
 
-/// What is under the veil: not yet decrypted, and not yet believed.
+/// The content under the veil: not yet decrypted, not verified.
 #[derive(Debug)]
 pub(crate) struct V2Frame {
     pub(crate) encapsulation: Encapsulation,
-    /// HPKE's ciphertext; overwritten when dropped, because it is decrypted where it stands.
+    /// HPKE's ciphertext; overwritten when dropped, because it is decrypted in place.
     pub(crate) sealed: Zeroizing<[u8; SEALED_LENGTH]>,
 }
 
@@ -33,7 +33,7 @@ impl Veil {
         AeadKey::derive(sid, b"", INFO).map(Self)
     }
 
-    /// Covers a one-time key and a ciphertext, under a fresh nonce.
+    /// Encrypts a one-time key and a ciphertext under a fresh nonce.
     pub(crate) fn seal(
         &self,
         encapsulation: &Encapsulation,
@@ -56,7 +56,7 @@ impl Veil {
         Ok(datagram)
     }
 
-    /// Finds the frame in a datagram, without allocating and without any public-key operation.
+    /// Finds the frame in a datagram, without allocation or public-key operation.
     pub(crate) fn unseal(&self, payload: &[u8]) -> Result<V2Frame, Refusal> {
         let datagram: &[u8; DATAGRAM_LENGTH] =
             payload.try_into().map_err(|_| Refusal::WrongLength)?;
@@ -79,7 +79,7 @@ impl V2Frame {
         Some(Self { encapsulation: *encapsulation, sealed: Zeroizing::new(sealed) })
     }
 
-    /// Decrypts it and takes it apart.
+    /// Decrypts and parses it.
     pub(crate) fn open(
         &mut self,
         key: &Opener,

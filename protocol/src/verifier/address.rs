@@ -1,4 +1,4 @@
-//! The address step: whom a verified signature lets in.
+//! The address check: the addresses that a verified signature claims.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -9,11 +9,10 @@ use crate::decrypted::{ClaimedAddress, KnockRequest};
 use crate::knock::AddressClaim;
 use crate::refusal::Refusal;
 
-/// Compares what a client claims with where its datagram came from. A knock that fails here has
-/// burnt nothing: whoever moved networks, or was relayed, can knock again.
+/// Compares the claimed address with the source of the datagram. A knock that fails here is not recorded: a
+/// client that changed networks, or whose knock was relayed, can knock again.
 ///
-/// The source itself is as the kernel saw it and may be forged: the gain of forging it is a door
-/// open for somebody who did not ask.
+/// The source itself may be forged: an attacker gains a grant for an address that did not request it.
 pub(super) fn claim(
     wish: &KnockRequest,
     source: SocketAddr,

@@ -59,7 +59,7 @@ fn who_may_not_sign_certificates_leads_nobody_to_an_anchor() {
     }
 }
 
-/// Every critical extension of RFC 5280's arc, and one of nobody's.
+/// Every critical extension of RFC 5280's arc, and an unregistered one.
 #[test]
 fn a_critical_extension_not_understood_keeps_out_an_intermediate_and_no_other() {
     let (root, good) = (self::root("root"), self::root("good"));
@@ -83,8 +83,8 @@ fn a_critical_extension_not_understood_keeps_out_an_intermediate_and_no_other() 
     assert!([&root, &good, &anchor].iter().all(|by| is_believed(&trust_store, by)));
 }
 
-/// RFC 5280, 4.2.1.10: one subtree of each kind. What is named as not used is what `rustls-webpki` lets nobody
-/// through, whatever stands in a client's subjectAltName.
+/// RFC 5280, 4.2.1.10: one subtree of each kind. An authority is reported as unused exactly when
+/// `rustls-webpki` refuses every client certificate below it, whatever its subjectAltName.
 #[test]
 fn name_constraints_are_named_if_and_only_if_they_refuse_everybody() {
     let root = self::root("root");
@@ -168,7 +168,7 @@ fn rsa(bits: usize, exponent: &[u8]) -> Vec<u8> {
     der_of::encode(SEQUENCE, &[&modulus, &exponent])
 }
 
-/// The algorithms that verify say which keys they take.
+/// The verification algorithms define the supported keys.
 #[test]
 fn a_key_is_supported_if_and_only_if_something_can_be_verified_with_it() {
     let p256 = KeyPair::generate().unwrap().public_key_raw().to_vec();

@@ -1,4 +1,4 @@
-//! What a message may look like, and that a wrong padding tells nothing.
+//! Forms of a message; a wrong padding reveals nothing.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn read(message: &[u8]) -> Result<V1Message<'_>, Refusal> {
     V1Message::read(message, true)
 }
 
-/// Whether an altered message goes on and fails at its signature.
+/// Whether an altered message is processed further and fails at its signature.
 fn is_unsound(blocks: &[u8]) -> bool {
     !read(blocks).unwrap().sound
 }
@@ -127,7 +127,7 @@ fn a_certificate_does_not_reach_into_the_trailer() {
     long[25..27].copy_from_slice(&[0x81, 198]); // one byte more than there is before the trailer
     assert!(is_unsound(&padded(long)));
     let mut far = message();
-    far[25..27].copy_from_slice(&[0x81, 250]); // into what is the trailer of any padding
+    far[25..27].copy_from_slice(&[0x81, 250]); // inside of the trailer for any padding
     assert_eq!(read(&padded(far)).err(), Some(Refusal::NotForThisServer));
 }
 

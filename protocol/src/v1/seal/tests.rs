@@ -36,7 +36,7 @@ fn encrypted() -> impl Iterator<Item = (String, Value)> {
         .map(|vector| (vector["id"].as_str().unwrap().to_owned(), vector))
 }
 
-/// Those that the original's client made of a wish.
+/// The vectors that the original's client made from a request.
 fn wished() -> impl Iterator<Item = (String, Value, V1KnockRequest)> {
     encrypted().filter(|(_, vector)| vector["request"].is_object()).map(|(id, vector)| {
         let request = &vector["request"];

@@ -1,4 +1,4 @@
-//! One encoding per message: what is written is read, and nothing else is.
+//! One encoding per message: each encoded message is read, and no other.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -25,7 +25,7 @@ fn der(content: usize) -> Vec<u8> {
     der
 }
 
-/// Writes by another hand than `draft`, so that the two check each other.
+/// Encodes independently of `draft`, so that the two check each other.
 fn written(wish: &KnockRequest, certificate: &[u8], signature: &[u8]) -> Vec<u8> {
     let mut out = vec![2, u8::from(wish.single_use) | u8::from(wish.answer) << 1];
     out.extend(wish.stamp.as_millis().to_be_bytes());
@@ -211,7 +211,7 @@ proptest! {
         prop_assert_eq!(&message.wish, &wish);
         prop_assert_eq!(message.certificate, &certificate);
         prop_assert_eq!(message.signature, &signature);
-        // the fixed point: what was read is written again as the same bytes
+        // the fixed point: the message is encoded again to the same bytes
         prop_assert_eq!(written(&message.wish, message.certificate, message.signature), bytes);
     }
 
@@ -224,8 +224,8 @@ proptest! {
         prop_assert_eq!(draft.unsigned(), message.unsigned);
     }
 
-    /// Whatever is accepted is accepted in one form only, so a changed message is refused or means
-    /// something else, never the same.
+    /// Each accepted message has one encoding: an altered message is refused or has another meaning, never
+    /// the same.
     #[test]
     fn what_is_read_of_an_altered_message_is_written_as_the_same_bytes(
         wish in wish(), at in 0..MESSAGE_LENGTH, byte in any::<u8>(),
@@ -238,7 +238,7 @@ proptest! {
         }
     }
 
-    /// A message that goes wrong somewhere: cut off and gone on with anything.
+    /// A message with an error somewhere: truncated and continued with arbitrary bytes.
     #[test]
     fn junk_never_panics(
         wish in wish(), at in 0..MESSAGE_LENGTH, junk in vec(any::<u8>(), MESSAGE_LENGTH),
