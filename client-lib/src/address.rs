@@ -1,5 +1,5 @@
-//! Which address a knock asks to open for, and what servers told us about our public address. Pure, but for one look
-//! at the network interfaces.
+//! The client address in a knock, and public addresses learnt from servers' answers. Pure, except for one
+//! query of the network interfaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use sknock_protocol::Timestamp;
 use sknock_protocol::v2::ClaimedAddress;
 use sknock_types::is_claimable;
 
-/// A network that one of our interfaces is on.
+/// A network of one of our interfaces.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LocalNetwork {
     address: IpAddr,
@@ -35,7 +35,7 @@ impl LocalNetwork {
     }
 }
 
-/// The networks of this host. None, if the system does not say: then no server counts as on-link.
+/// The networks of this host. Empty if the system does not report them: then no server is treated as on-link.
 pub(crate) fn networks() -> Vec<LocalNetwork> {
     let network = |addr| match addr {
         IfAddr::V4(v4) => LocalNetwork { address: v4.ip.into(), mask: v4.netmask.into() },
@@ -47,8 +47,8 @@ pub(crate) fn networks() -> Vec<LocalNetwork> {
 
 /// The address to claim on the way from `local` to `destination`.
 ///
-/// Ours, if the server surely sees it; else `public`, what is known of how it sees us; else the
-/// packet's source. `networks` is asked for only where it decides.
+/// Our own, if the server certainly sees it; else `public`, as learnt or configured; else the packet's
+/// source. `networks` is called only where it decides.
 pub(crate) fn choose(
     local: IpAddr,
     destination: IpAddr,
@@ -56,7 +56,7 @@ pub(crate) fn choose(
     public: Option<IpAddr>,
 ) -> ClaimedAddress {
     if !is_claimable(local) {
-        // Loopback and link-local: the server is here or beside us, and refuses such claims.
+        // Loopback and link-local: the server is on this host or on this link, and refuses such addresses.
         return ClaimedAddress::Source;
     }
     let on_link = || networks().iter().any(|network| network.joins(local, destination));
@@ -68,13 +68,13 @@ pub(crate) fn choose(
         .map_or(ClaimedAddress::Source, ClaimedAddress::Ip)
 }
 
-/// The family in which a server at `destination` sees us.
+/// Whether a server at `destination` sees an IPv4 address of ours.
 pub(crate) fn seen_as_v4(destination: IpAddr) -> bool {
     destination.is_ipv4() || is_nat64(destination)
 }
 
-/// Whether this is reachable from everywhere and so is not translated on the way: IANA's registry
-/// of special-purpose addresses (RFC 6890), as far as a host can have them.
+/// Whether this address is globally reachable and so not translated on the way: IANA's registry of
+/// special-purpose addresses (RFC 6890), as far as a host can have them.
 fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_global_v4(v4),
@@ -99,7 +99,7 @@ fn is_global_v6(v6: Ipv6Addr) -> bool {
     first & 0xe000 == 0x2000 && !documentation // 2000::/3 is all that is handed out
 }
 
-/// Whether an IPv4 server stands behind this address (RFC 6052, RFC 8215): it sees the translator.
+/// Whether an IPv4 server is behind this address (RFC 6052, RFC 8215): it sees the translator.
 fn is_nat64(destination: IpAddr) -> bool {
     match destination {
         IpAddr::V4(_) => false,
@@ -111,15 +111,15 @@ fn is_nat64(destination: IpAddr) -> bool {
     }
 }
 
-/// Longer than this, a NAT's or a traveller's address is not taken for granted: the next knock
-/// asks for its source address, as the first one did, and learns again.
+/// A NAT's or a mobile client's address may change, so an older one is not used: the next knock leaves its
+/// address to the source, and the answer updates it.
 const LEARNT_LASTS: Duration = Duration::from_secs(600);
 
-/// Paths remembered at a time; a client talks to a handful of servers.
+/// Maximum number of paths; a client uses a handful of servers.
 const MAX_LEARNT: usize = 16;
 
-/// Public addresses by path: what one server sees says nothing about another one beyond a tunnel. Forgotten
-/// with the client, and after [`LEARNT_LASTS`].
+/// Public addresses by path: beyond a tunnel, another server may see another address. Forgotten with the
+/// client, and after [`LEARNT_LASTS`].
 #[derive(Debug, Default)]
 pub(crate) struct PublicAddresses(Mutex<Vec<PublicAddress>>);
 
@@ -132,7 +132,7 @@ struct PublicAddress {
 }
 
 impl PublicAddresses {
-    /// How `server` saw our address `local`, if it said so a short time ago.
+    /// The public address of `local` in a recent answer of `server`.
     pub(crate) fn recall(&self, local: IpAddr, server: IpAddr, now: Timestamp) -> Option<IpAddr> {
         let lessons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lesson = lessons.iter().find(|known| known.local == local && known.server == server)?;
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(chosen("fd00:1::9", "fd00:1:0:1::1", None), "source");
         // another interface's network is not ours
         assert_eq!(chosen("10.0.0.1", "192.168.1.1", None), "source");
-        // a mask of nothing would make the whole world our link
+        // an empty netmask would make every address on-link
         assert_eq!(chosen("10.9.9.9", "1.2.3.4", None), "source");
     }
 

@@ -20,10 +20,10 @@ use crate::open_port::{OpenPort, Verified};
 use crate::options::{KnockOptions, Protocol};
 use crate::tcp_connect;
 
-/// Opens doors of one server, or of several that share one certificate.
+/// Requests access to services of one server, or of several that share one certificate.
 ///
-/// A call blocks until the door is open, or until every attempt failed. Calls may run in several
-/// threads at a time.
+/// A call blocks until access is granted, or until every attempt has failed. Calls may run in several threads
+/// at a time.
 #[derive(Debug)]
 pub struct Client {
     identity: Arc<Identity>,
@@ -32,13 +32,13 @@ pub struct Client {
     learnt: PublicAddresses,
 }
 
-/// A connection, and the door that it went through.
+/// A connection, and the grant that it uses.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Connection {
     /// The connection.
     pub stream: TcpStream,
-    /// What is known about the door.
+    /// The result of the knock.
     pub opened: OpenPort,
 }
 
@@ -48,7 +48,7 @@ impl Client {
         Self::builder(identity, server).build()
     }
 
-    /// A client whose options are still to be set. Several clients may share one identity.
+    /// A builder for a client. Several clients may share one identity.
     pub fn builder(identity: impl Into<Arc<Identity>>, server: ServerCertificate) -> ClientBuilder {
         ClientBuilder::new(identity.into(), server)
     }
@@ -57,15 +57,15 @@ impl Client {
         Self { identity, server, options, learnt: PublicAddresses::default() }
     }
 
-    /// Asks `host` (a name or an address) to open `services` for us; none means everything that
-    /// our certificate allows. The server grants all or nothing.
+    /// Requests access to `services` on `host` (a name or an address); none means all that the certificate
+    /// allows. The server grants all or nothing.
     ///
     /// The addresses of the host are tried in the resolver's order until one is verified. Without
     /// verification each gets one knock, and the first is reported.
     ///
     /// # Errors
-    /// [`KnockError::Seal`] before anything is sent, [`KnockError::NotConfirmed`] if the server
-    /// stays silent, [`KnockError::NothingListens`] if it opened a door to nowhere, and others.
+    /// [`KnockError::Seal`] before anything is sent, [`KnockError::NotConfirmed`] if the server does not
+    /// answer, [`KnockError::NothingListens`] if it granted access but nothing listens, and others.
     ///
     /// ```no_run
     /// use sknock::{Client, open_identity, open_server_certificate};
@@ -83,14 +83,14 @@ impl Client {
         self.open(Retry::begin(self, host, services, rounds)?)
     }
 
-    /// Asks `host` to open the TCP `port` for us, and connects to it.
+    /// Requests access to the TCP `port` on `host`, and connects to it.
     ///
     /// A connection that fails is tried again, with new knocks in between, until one succeeds or
     /// the time is over: neither a lost answer nor a service that is just starting makes it fail.
     ///
     /// # Errors
-    /// As [`Client::knock`], and [`ConnectError::NothingListens`] if the server opened the port and
-    /// connections fail all the same.
+    /// Same as [`Client::knock`], and [`ConnectError::NothingListens`] if the server granted access and
+    /// connections still fail.
     ///
     /// ```no_run
     /// use std::io::Read;
@@ -111,20 +111,21 @@ impl Client {
         self.reach(host, port).map(|connection| connection.stream)
     }
 
-    /// As [`Client::connect`], and says what is known about the door.
+    /// Same as [`Client::connect`], and also returns the result of the knock.
     pub fn reach(&self, host: &str, port: u16) -> Result<Connection, ConnectError> {
         let services = [Service::tcp(port).ok_or(ConnectError::NoPort)?];
         self.open_and_connect(Retry::begin(self, host, &services, self.options.attempts)?, port)
     }
 
-    /// The same, and what our certificate says against a knock for `services`; none means everything that it
-    /// allows. To be asked before [`Client::knock`]: what [is certain](Doubt::is_certain) makes it pointless.
+    /// Same as [`Client::doubts`], and the reasons in our certificate against a knock for `services`; none
+    /// means all that it allows. Call it before [`Client::knock`]: a [certain](Doubt::is_certain) doubt makes
+    /// the knock pointless.
     pub fn doubts_about(&self, services: &[Service]) -> Vec<Doubt> {
         let Self { identity, server, options, .. } = self;
         doubt::about(identity, server, options.dialect, services, clock::now())
     }
 
-    /// What will keep knocks from being accepted, soon or now: ends of certificates. Empty if all is well.
+    /// Certificate dates that prevent knocks from being accepted, now or soon. Empty if there are none.
     pub fn doubts(&self) -> Vec<Doubt> {
         doubt::ends(&self.identity, &self.server, clock::now())
     }
@@ -186,7 +187,7 @@ impl Client {
         })
     }
 
-    /// A single-use door is used up by the first try, so that one gets all the time.
+    /// The first connection ends a single-use grant, so that attempt gets the whole time.
     fn try_to_reach(&self, to: SocketAddr, knocked: &SentKnock) -> io::Result<TcpStream> {
         if self.options.single_use {
             tcp_connect::once(to, knocked.timeout)
@@ -201,7 +202,7 @@ impl Client {
         }
         let mut probes = services.iter().copied().filter(|service| self.may_probe(*service));
         if knocked.granted.is_none() {
-            // The server grants all or nothing, so one open port speaks for the rest.
+            // The server grants all or nothing, so one open port proves the rest.
             let reached = probes.next().map(|service| {
                 let to = at(knocked.destination, service);
                 tcp_connect::unless_refused(to, knocked.timeout, knocked.wait)
@@ -220,14 +221,14 @@ impl Client {
         Confirmation::Open(Verified::Answer)
     }
 
-    /// Whether it is wanted, and there is a way: without answers only a connection shows anything.
+    /// Whether verification is enabled and possible: without answers only a connection is proof.
     fn can_verify(&self, services: &[Service]) -> bool {
         let answers = self.options.dialect == Protocol::V2;
         self.options.verify && (answers || services.iter().any(|service| self.may_probe(*service)))
     }
 
-    /// Whether a connection of ours shows something and harms nothing: in a range of ports most
-    /// are idle, and a single-use door would be used up.
+    /// Whether a test connection is conclusive and harmless: in a range of ports most are idle, and a
+    /// single-use grant would end.
     fn may_probe(&self, service: Service) -> bool {
         service.transport() == Transport::Tcp
             && service.first() == service.last()

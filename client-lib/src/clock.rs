@@ -1,4 +1,4 @@
-//! The clock. The only file of this crate that reads one; everything else is told.
+//! The clock. The only file of this crate that reads one; elsewhere time is a parameter.
 
 #![expect(clippy::disallowed_methods, reason = "a client stamps its knocks and keeps its timeouts")]
 
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sknock_protocol::Timestamp;
 
-/// The time of day, for stamps. A clock before 1970 reads as 1970.
+/// The wall clock, for timestamps. A clock before 1970 reads as 1970.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::EPOCH.after(since)
 }
 
-/// A span of time that began when this was made; steps of the clock do not touch it.
+/// A time span that begins now; steps of the wall clock do not affect it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timer {
     began: Instant,
@@ -20,7 +20,6 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
-    /// Begins now.
     pub(crate) fn of(span: Duration) -> Self {
         Self { began: Instant::now(), span }
     }
@@ -35,7 +34,6 @@ impl Timer {
         self.span.saturating_sub(self.elapsed())
     }
 
-    /// Whether the end has come.
     pub(crate) fn is_over(&self) -> bool {
         self.left().is_zero()
     }

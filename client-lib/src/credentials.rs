@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 
 use crate::error::CredentialError;
 
-/// No PKCS#12 file or certificate is larger: 1 MiB, as `sknock_protocol::Bundle` has it.
+/// Maximum size of a PKCS#12 file or certificate: 1 MiB, as in `sknock_protocol::Bundle`.
 const MAX_SIZE: u64 = 1024 * 1024;
 
-/// Reads who we are from a PKCS#12 file: one key (P-256, P-384 or Ed25519) and its certificate.
+/// Reads an identity from a PKCS#12 file: one key (P-256, P-384 or Ed25519) and its certificate.
 ///
 /// # Errors
-/// Says which file and what to do: unreadable, wrong password, no MAC, a key of the wrong kind, ...
+/// With the file and a remedy: unreadable, wrong password, no MAC, a key of the wrong kind, ...
 pub fn open_identity(pfx: impl AsRef<Path>, password: &str) -> Result<Identity, CredentialError> {
     let path = pfx.as_ref();
     let bundle = Bundle::open(&read(path)?, password)
@@ -29,7 +29,7 @@ pub fn open_identity(pfx: impl AsRef<Path>, password: &str) -> Result<Identity, 
 /// Reads a server's certificate, DER or PEM; its key must be on P-256.
 ///
 /// # Errors
-/// Says which file and what to do.
+/// With the file and a remedy.
 pub fn open_server_certificate(
     certificate: impl AsRef<Path>,
 ) -> Result<ServerCertificate, CredentialError> {
@@ -38,12 +38,12 @@ pub fn open_server_certificate(
         .map_err(|source| CredentialError::ServerCertificate { path: path.into(), source })
 }
 
-/// Reads a server's certificate from a file's bytes: DER, or PEM, of which the first certificate counts.
+/// Reads a server's certificate from a file's bytes: DER, or PEM, of which the first certificate is used.
 ///
 /// # Errors
-/// Says what is wrong and what to do.
+/// With the defect and a remedy.
 pub fn read_server_certificate(bytes: &[u8]) -> Result<ServerCertificate, ServerCertificateError> {
-    // A DER certificate begins with the tag of a sequence, which is no letter of a PEM file's start.
+    // A DER certificate begins with the tag of a SEQUENCE (0x30), which no PEM file does.
     let mut pem = CertificateDer::pem_slice_iter(bytes).map_while(Result::ok);
     let Some(first) = pem.next() else { return ServerCertificate::from_der(bytes) };
     ServerCertificate::from_der(&first).map_err(|error| match error {

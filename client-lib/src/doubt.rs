@@ -1,5 +1,5 @@
-//! What a client knows by itself that keeps its knocks from being accepted. Servers never say why not, but a
-//! client can read its own certificate.
+//! Reasons for a refusal that the client can find itself. Servers never give a reason, but a client can read
+//! its own certificate.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,39 +9,39 @@ use sknock_protocol::{Identity, ServerCertificate, Service, Timestamp, allowed_s
 
 use crate::options::Protocol;
 
-/// An end is worth a note from here on, or from the last tenth of a certificate's life on.
+/// The notice period before expiry; for certificates with a short life, its last tenth.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Something that keeps, or soon keeps, knocks from being accepted.
+/// A reason why knocks are or will soon be refused.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Doubt {
-    /// Our certificate has ended.
+    /// Our certificate has expired.
     Ended(Timestamp),
-    /// Our certificate ends soon.
+    /// Our certificate expires soon.
     EndsSoon(Timestamp),
-    /// Our certificate has not begun.
+    /// Our certificate is not valid yet.
     NotBegun(Timestamp),
-    /// The server's certificate has ended. Knocks work all the same, as long as its key is the server's.
+    /// The server's certificate has expired. Knocks still work, as long as its key is the server's.
     ServerEnded(Timestamp),
-    /// Our certificate is for something else.
+    /// Our certificate is for another usage.
     NotForClients,
-    /// Our certificate allows nothing.
+    /// Our certificate allows no service.
     NothingAllowed,
-    /// Our certificate allows less than was asked for.
+    /// Our certificate does not allow a requested service.
     NotAllowed {
-        /// What it allows.
+        /// The services that it allows.
         allowed: Vec<Service>,
-        /// The first service that it does not.
+        /// The first service that it does not allow.
         wanted: Service,
     },
-    /// No service was named, and our certificate allows more ports than one knock opens.
+    /// No service was named, and our certificate allows more ports than one knock can open.
     TooManyAllowed(u32),
 }
 
 impl Doubt {
-    /// Whether a server that is right about the time refuses every such knock, so that sending it is in vain.
-    /// Of a certificate that names no service this is not said: what it allows may stand elsewhere.
+    /// Whether a server with a correct clock refuses every such knock, so that sending it is pointless. Not
+    /// for a certificate without services: the server may find them in a form that the client does not read.
     pub fn is_certain(&self) -> bool {
         match self {
             Self::Ended(_) | Self::NotBegun(_) | Self::NotAllowed { .. } => true,
@@ -107,7 +107,7 @@ impl fmt::Display for Doubt {
     }
 }
 
-/// Ends of certificates, as of `now`.
+/// Doubts about validity periods, as of `now`.
 pub(crate) fn ends(identity: &Identity, server: &ServerCertificate, now: Timestamp) -> Vec<Doubt> {
     let ours = identity.validity();
     let life = ours.ends.since(ours.begins);
@@ -123,7 +123,8 @@ pub(crate) fn ends(identity: &Identity, server: &ServerCertificate, now: Timesta
     own.into_iter().chain((end < now).then_some(Doubt::ServerEnded(end))).collect()
 }
 
-/// The same, and what our certificate says against this request. No doubt is proof: the server decides.
+/// Same as `ends`, and the reasons in our certificate against this request. No doubt is proof: the server
+/// decides.
 pub(crate) fn about(
     identity: &Identity,
     server: &ServerCertificate,

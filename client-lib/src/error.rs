@@ -1,4 +1,4 @@
-//! What can go wrong, and what to do about it.
+//! Errors, each with a remedy.
 
 use std::fmt;
 use std::io;
@@ -22,63 +22,63 @@ pub enum CredentialError {
     /// The file could not be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// It is a folder.
     #[error("{} is a directory. Use the file in it", path.display())]
     Folder {
-        /// Which.
+        /// The path.
         path: PathBuf,
     },
     /// The file is larger than any identity or certificate.
     #[error("{} is larger than 1 MiB, so it is not an identity or certificate. Use another file", path.display())]
     TooLarge {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// No key and certificate could be got out of it.
+    /// The file contains no usable key and certificate.
     #[error("{}: {source}", path.display())]
     Bundle {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: BundleError,
     },
-    /// The key and certificate are not fit for knocking.
+    /// The key and certificate cannot be used for knocks.
     #[error("{}: {source}", path.display())]
     Identity {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: IdentityError,
     },
-    /// Not a certificate that a knock can be encrypted to.
+    /// Not a certificate to which a knock can be encrypted.
     #[error("{}: {source}", path.display())]
     ServerCertificate {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: ServerCertificateError,
     },
 }
 
-/// The door is not known to be open.
+/// Access is not known to be granted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KnockError {
-    /// Nothing was sent: no knock can ask for this, or our certificate does not fit into one.
+    /// Nothing was sent: no knock can express this request, or our certificate does not fit into one.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// Nothing was sent: no knock of protocol v1 can ask for this, or not with our certificate.
+    /// Nothing was sent: no knock of protocol v1 can express this request, or not with our certificate.
     #[error(transparent)]
     SealV1(#[from] v1::V1SealError),
-    /// Nothing was sent: protocol v1 has no way to say this.
+    /// Nothing was sent: protocol v1 cannot express this.
     #[error("protocol v1 cannot {0}. Do without, or use v2 if the server supports it")]
     NotInV1(&'static str),
-    /// Nothing was sent: this names no host.
+    /// Nothing was sent: this is not a host.
     #[error(transparent)]
     Host(#[from] NotAHost),
     /// Nothing was sent: no server opens this number of ports for one knock.
@@ -90,33 +90,33 @@ pub enum KnockError {
              this client"
     )]
     Address(IpAddr),
-    /// The host has no address that we know of.
+    /// The host's name cannot be resolved.
     #[error("cannot find the address of {host}: {source}. Check the name and the network")]
     Resolve {
-        /// As it was given.
+        /// The host as given by the caller.
         host: String,
-        /// What the resolver says.
+        /// The resolver's error.
         source: io::Error,
     },
-    /// The host has addresses, but none of the family that was asked for.
+    /// The host has addresses, but none of the requested family.
     #[error("{host} has no {} address. If the address family is limited, allow the other one", family_name(*family))]
     NoAddress {
-        /// As it was given.
+        /// The host as given by the caller.
         host: String,
-        /// What was asked for.
+        /// The requested family.
         family: Family,
     },
-    /// Not one knock could be sent.
+    /// No knock could be sent.
     #[error("cannot send a knock to {host}: {source}. Check the network and the local firewall")]
     NotSent {
-        /// As it was given.
+        /// The host as given by the caller.
         host: String,
-        /// What the system said last.
+        /// The system's latest error.
         source: io::Error,
     },
-    /// Knocks were sent, and nothing shows that one of them was accepted.
+    /// Knocks were sent, and there is no sign that one of them was accepted.
     ///
-    /// Servers never say no, so this has many possible reasons.
+    /// Servers never answer refused knocks, so there are many possible reasons.
     #[error(
         "{host} did not confirm: sent knocks to {} at UDP port {port}. {}Possible causes: the \
          server does not run; this clock is wrong by more than a few seconds; the server \
@@ -127,16 +127,16 @@ pub enum KnockError {
         DoubtText(doubts)
     )]
     NotConfirmed {
-        /// As it was given.
+        /// The host as given by the caller.
         host: String,
         /// The UDP port of the knocks.
         port: u16,
-        /// Every address, and how it was asked.
+        /// Every address, with the claimed address.
         tried: Vec<Tried>,
-        /// What we know by ourselves that may be the reason.
+        /// Possible reasons that the client found itself.
         doubts: Vec<Doubt>,
     },
-    /// The server opened the door, but behind it nothing accepts connections.
+    /// The server granted access, but nothing accepts connections at the port.
     #[error(
         "the server opened {service}{}, but a connection to {} failed: {source}. Start the \
          service there; check other firewalls; check that this client connects from the same \
@@ -147,9 +147,9 @@ pub enum KnockError {
     NothingListens {
         /// The port that was tried.
         service: Service,
-        /// The door.
+        /// The grant.
         opened: Box<OpenPort>,
-        /// Why the connection failed.
+        /// The error of the connection.
         source: io::Error,
     },
 }
@@ -161,10 +161,10 @@ pub enum ConnectError {
     /// No connection was tried.
     #[error(transparent)]
     Knock(#[from] KnockError),
-    /// Port 0 was asked for.
+    /// Port 0 was requested.
     #[error("port 0 cannot be used. Use a port from 1 to 65535")]
     NoPort,
-    /// The server opened the port, but behind it nothing accepts connections.
+    /// The server granted access, but nothing accepts connections at the port.
     #[error(
         "the server opened the port{}, but connecting to {to} failed: {source}. Start the \
          service there; check other firewalls; check that this client connects from the same \
@@ -172,11 +172,11 @@ pub enum ConnectError {
         For(Some(granted))
     )]
     NothingListens {
-        /// Where to.
+        /// The destination.
         to: SocketAddr,
-        /// What the server said.
+        /// The server's answer.
         granted: Granted,
-        /// Why the last connection failed.
+        /// The error of the last connection.
         source: io::Error,
     },
     /// Neither an answer nor a connection.
@@ -184,9 +184,9 @@ pub enum ConnectError {
     NotConfirmed {
         /// The last address that was tried.
         to: SocketAddr,
-        /// Why the last connection failed.
+        /// The error of the last connection.
         source: io::Error,
-        /// What is known about the knocks.
+        /// The result of the knocks.
         knock: Box<KnockError>,
     },
 }
@@ -199,7 +199,7 @@ fn family_name(family: Family) -> &'static str {
     }
 }
 
-/// Whom a door was opened for: what the server sees of us.
+/// The client address of a grant, as the server sees it.
 struct For<'a>(Option<&'a Granted>);
 
 impl fmt::Display for For<'_> {
@@ -211,7 +211,7 @@ impl fmt::Display for For<'_> {
     }
 }
 
-/// What is known here, before what may be so.
+/// Known reasons, which precede possible ones in the message.
 struct DoubtText<'a>(&'a [Doubt]);
 
 impl fmt::Display for DoubtText<'_> {

@@ -1,30 +1,30 @@
-//! What a host may be: a name or an address, and nothing that other programs write beside it.
+//! Validates a host argument: a name or an address, without the additions that other programs accept.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-/// A text is no host's name or address, though others write hosts like that.
+/// The text is not a host's name or address, but a form that other programs accept.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAHost {
-    /// There is none.
+    /// Empty.
     #[error("the host is empty. Write its name or address")]
     Empty,
-    /// A name has none in it.
+    /// Contains white space.
     #[error("{0:?} contains white space. Write only the name or address of the host")]
     WhiteSpace(String),
-    /// It is the service, or its port.
+    /// A service or a port.
     #[error("{0:?} is not a host. Write the host first, then the service")]
     Service(String),
-    /// A host, and more: a port, a user, a scheme.
+    /// A host with an addition: a port, a user, a scheme.
     #[error("{text:?} is more than a host. Write {host}{}", self.rest())]
     More {
-        /// As it was given.
+        /// The text as given.
         text: String,
-        /// What is the host in it.
+        /// The host in it.
         host: String,
         /// The port in it.
         port: Option<u16>,
-        /// Whether a user is in it.
+        /// Whether it contains a user.
         user: bool,
         /// Whether it is a URL.
         url: bool,
@@ -41,10 +41,10 @@ impl NotAHost {
     }
 }
 
-/// Refuses what is no name and no address: nobody should have to wait for a resolver to hear of it.
+/// Rejects texts that are neither a name nor an address, before the delay of a resolver.
 ///
 /// # Errors
-/// What to write instead.
+/// With the correct form.
 pub fn check_host(text: &str) -> Result<(), NotAHost> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -71,14 +71,14 @@ pub fn check_host(text: &str) -> Result<(), NotAHost> {
     Err(NotAHost::More { text, host, port, user, url })
 }
 
-/// `tcp/22`, or a number alone, which a resolver would take for an address.
+/// `tcp/22`, or a bare number, which a resolver would parse as an IPv4 address.
 fn is_service(text: &str) -> bool {
     let words = text.to_ascii_lowercase();
     let begins = |transport: &str| words.starts_with(transport);
     begins("tcp/") || begins("udp/") || text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The host before a port, and the port. An IPv6 address without brackets has none.
+/// The host before a port, and the port. An IPv6 address without brackets has no port.
 fn without_port(place: &str) -> (&str, Option<u16>) {
     if place.parse::<Ipv6Addr>().is_ok() {
         return (place, None);

@@ -6,9 +6,8 @@
 //! open_server_certificate ─┘    └──── connect ──> TcpStream
 //! ```
 //!
-//! Blocking, without an async runtime, and without anything that only one system has. Secrets are
-//! overwritten when dropped. What the network says is believed only when it opens under the key of
-//! our own knock.
+//! Blocking, without an async runtime, and portable. Secrets are overwritten when dropped. Data from the
+//! network is used only if it decrypts with the key of our own knock.
 
 mod address;
 mod client;

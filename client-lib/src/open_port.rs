@@ -1,59 +1,59 @@
-//! What a knock achieved.
+//! The result of a knock.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use sknock_protocol::Service;
 
-/// A door that was asked for, and what is known about it.
+/// The result of a knock.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct OpenPort {
-    /// The address of the host that was knocked on; the door is open on this one.
+    /// The address of the host that received the knock, and for which the grant is.
     pub destination: IpAddr,
-    /// What was asked for; empty means everything that our certificate allows.
+    /// The requested services; empty means all that our certificate allows.
     pub services: Vec<Service>,
-    /// How sure it is.
+    /// How the client knows that access was granted.
     pub verified: Verified,
-    /// What the server said, if its answer arrived.
+    /// The server's answer, if it arrived.
     pub granted: Option<Granted>,
 }
 
-/// How a client knows that the door is open.
+/// How a client knows that access was granted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verified {
-    /// The server said so; for single TCP ports a connection succeeded too, unless that would have
-    /// used the door up.
+    /// The server answered; for single TCP ports a connection succeeded too, unless it would have ended the
+    /// grant.
     Answer,
     /// No answer arrived, but a TCP connection to the first single port succeeded: the answer was lost, or
-    /// nothing protects the port.
+    /// the port is not protected.
     Connection,
-    /// It does not: verification was not wanted.
+    /// Unknown: verification was disabled.
     No,
 }
 
-/// A server's answer: genuine, and to this very knock.
+/// A server's answer, authenticated and to this knock.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Granted {
-    /// For how many seconds the door is open, from the answer on.
+    /// Duration of the grant in seconds, from the answer on.
     pub seconds: u16,
-    /// Whether that is less than was asked for.
+    /// Whether it is shorter than requested.
     pub clipped: bool,
     /// Our address and port as the server sees them: behind a NAT, the public ones.
     pub observed: SocketAddr,
     /// The server's clock minus ours, in milliseconds; exact to half of `took`. Servers refuse
     /// knocks whose clock is off by more than some seconds (7 by default).
     pub clock_skew_ms: i64,
-    /// From sending the knock to its answer.
+    /// The time from sending the knock to its answer.
     pub took: Duration,
 }
 
-/// One address that was knocked on in vain.
+/// One address that did not confirm a knock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tried {
-    /// Where to.
+    /// The destination.
     pub destination: IpAddr,
-    /// The address that was signed; `None` if it was left to the packet's source.
+    /// The signed address; `None` if it was left to the packet's source.
     pub claimed: Option<IpAddr>,
 }

@@ -1,22 +1,22 @@
-//! How a client behaves: what may be set, what is the default, and why.
+//! The options of a client, their defaults, and the reasons.
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Which protocol to knock with.
+/// The protocol version.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Protocol {
-    /// The protocol of today.
+    /// The current protocol.
     #[default]
     V2,
-    /// That of the original sKnock 1.0, for its servers. It asks for one port, from the client's own
+    /// The protocol of the original sKnock 1.0, for its servers. It requests one port, for the client's own
     /// (or the given) address, gets no answer, and keys must be on P-256.
     V1,
 }
 
-/// A text names no protocol.
+/// The text is no protocol version.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("write v1 or v2")]
 pub struct UnknownProtocol;
@@ -33,7 +33,7 @@ impl FromStr for Protocol {
     }
 }
 
-/// Which addresses of a host are knocked on.
+/// The addresses of a host to which knocks are sent.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Family {
     /// All, in the resolver's order.
@@ -45,26 +45,26 @@ pub enum Family {
     V6,
 }
 
-/// Which address a knock asks to open for.
+/// The client address for the grant.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Address {
-    /// Our own where it is surely the one that the server sees (global unicast, or the server is
-    /// on the same link), else the public address that was configured or learnt from an earlier
-    /// answer, else [`Address::Source`]. Never chosen by what failed before: whoever can lose our
-    /// packets must not make us sign less.
+    /// Our own address if the server certainly sees it (global unicast, or the server is on the same link),
+    /// else the public address that was configured or learnt from an earlier answer, else
+    /// [`Address::Source`]. Never depends on earlier failures: an attacker who drops our packets must not
+    /// cause unsigned addresses.
     #[default]
     Auto,
-    /// Whatever the packet's source is when it arrives. Works behind any NAT, and leaves the
-    /// address unsigned: someone on the path could use the knock for their own address first.
+    /// The packet's source address on arrival. Works behind any NAT, and leaves the address unsigned: an
+    /// attacker on the path could use the knock for their own address first.
     Source,
-    /// This one, signed. The server refuses the knock unless it comes from there.
+    /// This address, signed. The server refuses the knock unless it comes from there.
     Ip(IpAddr),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct KnockOptions {
     pub(crate) dialect: Protocol,
-    /// `None`: as the dialect has it.
+    /// `None`: the default of the protocol version.
     pub(crate) knock_port: Option<u16>,
     pub(crate) attempts: u8,
     pub(crate) attempt_timeout: Duration,

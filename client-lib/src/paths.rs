@@ -1,4 +1,4 @@
-//! Where things are when nobody says: `$XDG_CONFIG_HOME/sknock`, else `~/.config/sknock`.
+//! Default paths: `$XDG_CONFIG_HOME/sknock`, else `~/.config/sknock`.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,7 +11,7 @@ pub fn folder() -> Option<PathBuf> {
     folder_of(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"))
 }
 
-/// The XDG rules: a relative or empty path does not count.
+/// By the XDG rules a relative or empty path is ignored.
 fn folder_of(config: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
     let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
     let config = config.and_then(absolute);
@@ -19,23 +19,23 @@ fn folder_of(config: Option<OsString>, home: Option<OsString>) -> Option<PathBuf
     Some(base.join("sknock"))
 }
 
-/// Where the certificate of `host` in `folder` may be: its own, if `host` can be a file's name, and everybody's.
+/// The paths of a certificate for `host` in `folder`: its own, if `host` can be a file name, and the common
+/// one.
 pub fn server_certificates(folder: &Path, host: &str) -> (Option<PathBuf>, PathBuf) {
     let own = file_name(host).map(|name| folder.join("servers").join(name));
     (own, folder.join("server.cer"))
 }
 
-/// The certificate of `host` in `folder`: its own, if there is one, else everybody's.
+/// The path of the certificate for `host` in `folder`: its own, if it exists, else the common one.
 pub fn server_certificate(folder: &Path, host: &str) -> PathBuf {
     let (own, general) = server_certificates(folder, host);
-    // What cannot be looked at may be there: another certificate instead would only fail later.
+    // A file without access may exist: using the other certificate instead would only fail later.
     let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
     let there = |path: &PathBuf| path.try_exists().unwrap_or_else(denied);
     own.filter(there).unwrap_or(general)
 }
 
-/// `HOST.cer`, in lower case and without brackets or a final dot. `None` if that could lead out of
-/// the folder.
+/// `HOST.cer`, in lower case and without brackets or a final dot. `None` if the path could leave the folder.
 fn file_name(host: &str) -> Option<String> {
     let bare = unbracketed(host);
     let bare = bare.strip_suffix('.').unwrap_or(bare);

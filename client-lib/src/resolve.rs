@@ -1,4 +1,4 @@
-//! From a host's name to the addresses to knock on.
+//! Resolves a host's name to addresses.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -10,8 +10,8 @@ use crate::error::KnockError;
 use crate::host::{check_host, unbracketed};
 use crate::options::{Address, Family};
 
-/// Addresses of one host that are tried; further ones are not looked at. Enough for both families
-/// of a few machines behind one name, and a hostile zone cannot make us knock on the whole world.
+/// Maximum number of addresses of one host; further ones are ignored. Enough for both families of a few
+/// machines, and a hostile zone cannot make the client send knocks to any number of hosts.
 const MAX_ADDRESSES: usize = 8;
 
 /// The addresses of `host` with `port`: at least one, in the resolver's order, canonical, none
@@ -35,8 +35,8 @@ pub(crate) fn resolve(
     Ok(fitting)
 }
 
-/// Leaves out the family that a fixed claim cannot be true for, unless nothing would be left: a
-/// translator may stand between.
+/// Removes the family for which a fixed claim cannot be true, unless no address would remain: the path may
+/// contain a translator.
 pub(crate) fn fit_claim(destinations: &mut Vec<SocketAddr>, address: Address) {
     if let Address::Ip(claimed) = address {
         let fits = |destination: &SocketAddr| destination.is_ipv4() == claimed.is_ipv4();
@@ -46,8 +46,7 @@ pub(crate) fn fit_claim(destinations: &mut Vec<SocketAddr>, address: Address) {
     }
 }
 
-/// The system's resolver cannot be interrupted: it works in a thread of its own, which is left to
-/// itself if it takes too long.
+/// The system's resolver cannot be interrupted: it runs in a thread, which is abandoned if it takes too long.
 fn look_up(host: &str, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
     let bare = unbracketed(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
@@ -57,7 +56,7 @@ fn look_up(host: &str, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
     let name = bare.to_owned();
     let work = move || {
         let found = (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter);
-        answer.send(found).ok(); // nobody waits any more
+        answer.send(found).ok(); // fails if the caller has timed out
     };
     with_signals_blocked(|| thread::Builder::new().name("resolver".into()).spawn(work))?;
     let late = || io::Error::new(io::ErrorKind::TimedOut, "the resolver took too long");
@@ -83,29 +82,28 @@ fn select(found: Vec<SocketAddr>, port: u16, family: Family) -> Vec<SocketAddr> 
     selected
 }
 
-/// Set only where it changes something: setting the address would lose a link-local one's scope.
+/// Set only where needed: setting the address would drop the scope of a link-local one.
 fn v4_mapped(address: IpAddr) -> Option<IpAddr> {
     let canonical = address.to_canonical();
     (canonical != address).then_some(canonical)
 }
 
-/// Does `start`, which starts a thread. The thread inherits that all signals are blocked, so it handles no signals of
-/// the program that we are a part of: its handlers may rely on the threads that it has started itself. The caller's own
-/// mask is as before afterwards.
+/// Runs `start`, which starts a thread. The thread inherits a mask that blocks all signals, so it never runs
+/// signal handlers of the program: these may assume that they run in its own threads. The caller's own mask
+/// is restored afterwards.
 #[cfg(unix)]
 fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigSet, SigmaskHow};
-    // It fails for no set of signals that exists; if it did, nothing would have changed.
+    // Cannot fail for a valid set; on failure the mask is unchanged.
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok();
     let started = start();
     if let Some(before) = before {
-        // As above.
         let _ = before.thread_set_mask();
     }
     started
 }
 
-/// There are no signals to block.
+/// This system has no signals.
 #[cfg(not(unix))]
 fn with_signals_blocked<T>(start: impl FnOnce() -> T) -> T {
     start()

@@ -1,4 +1,4 @@
-//! A TCP connection through a door that may be about to open.
+//! A TCP connection to a port whose grant may not be effective yet.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::clock::Timer;
 
-/// How long one try waits, and the pause after it. Both double with each try, up to a bound: the time
-/// that a caller gives may be hours.
+/// How long one attempt waits, and the pause after it. Both double with each attempt, up to a limit: the
+/// caller's timeout may be hours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Backoff {
     wait: Duration,
@@ -16,9 +16,9 @@ struct Backoff {
 }
 
 impl Backoff {
-    /// A SYN that came too early is repeated by the system only after a second.
+    /// The kernel repeats a SYN that was dropped only after a second.
     const FIRST: Self = Self { wait: Duration::from_millis(250), pause: Duration::from_millis(20) };
-    /// For slow links; the system itself repeats a SYN within this time.
+    /// For slow links; the kernel repeats a SYN within this time.
     const LONGEST: Self = Self { wait: Duration::from_secs(16), pause: Duration::from_millis(500) };
 
     fn next(self) -> Self {
@@ -29,19 +29,18 @@ impl Backoff {
     }
 }
 
-/// Connects once, within `timeout`: for a door that one connection uses up, or that is certainly
-/// open.
+/// Connects once, within `timeout`: for a grant that one connection ends, or that is certainly in force.
 pub(crate) fn once(to: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-    // std refuses a wait of nothing
+    // std refuses a timeout of zero
     TcpStream::connect_timeout(&to, timeout.max(Duration::from_millis(1)))
 }
 
-/// Connects again and again until it works or `timeout` is over, and at least once.
+/// Connects repeatedly until it works or `timeout` has passed, at least once.
 pub(crate) fn until_deadline(to: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     unless_refused(to, timeout, timeout)
 }
 
-/// The same; but once `enough` is over, to be refused is an answer: the door did not open.
+/// Same as `until_deadline`; but a refusal after `enough` is final: access was not granted.
 pub(crate) fn unless_refused(
     to: SocketAddr,
     timeout: Duration,
@@ -78,7 +77,7 @@ mod tests {
         let (mut backoff, mut spent) = (Backoff::FIRST, Duration::ZERO);
         while spent < day {
             backoff = backoff.next();
-            // Refused at once: the pause is all that passes.
+            // Refused at once: only the pause passes.
             spent += backoff.pause;
             assert!(backoff.wait <= Backoff::LONGEST.wait);
         }
@@ -107,7 +106,7 @@ mod tests {
         let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = reserved.local_addr().unwrap();
         drop(reserved);
-        // Would take for ever otherwise.
+        // Without the limit this would never end.
         let error = unless_refused(address, Duration::MAX, Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }

@@ -1,4 +1,4 @@
-//! Writes `include/sknock.h` and `include/knock.h` anew: `make header`.
+//! Regenerates `include/sknock.h` and `include/knock.h`: `make header`.
 
 #[path = "../tests/support/generate.rs"]
 mod generate;

@@ -1,5 +1,5 @@
-//! What C hands over: text, bytes, things of ours, and a place for another. The only file here that
-//! follows a raw pointer. Only C can make these types, so no Rust code can hand over a wrong one.
+//! Arguments from C: text, bytes, our own objects, and a place for an output pointer. The only file here that
+//! dereferences raw pointers. Only C can make these types, so Rust code cannot pass a wrong one.
 
 #![expect(unsafe_code, reason = "in C, text and bytes are raw pointers")]
 
@@ -9,7 +9,7 @@ use std::{ptr, slice};
 
 use crate::failure::{CallFailure, Outcome};
 
-/// No identity and no certificate is larger, in bytes: as `sknock::open_identity` has it.
+/// Maximum size of an identity or certificate in bytes, as in `sknock::open_identity`.
 const LARGEST: usize = 1024 * 1024;
 
 /// NULL, or a string that ends with a zero byte and does not change during the call.
@@ -18,12 +18,12 @@ const LARGEST: usize = 1024 * 1024;
 pub struct Text<'a>(*const c_char, PhantomData<&'a ()>);
 
 impl<'a> Text<'a> {
-    /// The text; neither NULL nor anything but UTF-8.
+    /// The text; an error for NULL or invalid UTF-8.
     pub(crate) fn read(self, name: &str) -> Result<&'a str, CallFailure> {
         self.read_if_any(name)?.ok_or_else(|| CallFailure::null(name))
     }
 
-    /// The text, if it is not NULL; nothing but UTF-8.
+    /// The text, or `None` for NULL; an error for invalid UTF-8.
     pub(crate) fn read_if_any(self, name: &str) -> Result<Option<&'a str>, CallFailure> {
         if self.0.is_null() {
             return Ok(None);
@@ -42,7 +42,7 @@ impl<'a> Text<'a> {
 pub struct CallerBytes<'a>(*const u8, PhantomData<&'a ()>);
 
 impl<'a> CallerBytes<'a> {
-    /// The bytes; neither NULL nor more than any file of ours has.
+    /// The bytes; an error for NULL or for more than [`LARGEST`].
     pub(crate) fn read(self, length: usize, name: &str) -> Result<&'a [u8], CallFailure> {
         if self.0.is_null() {
             return Err(CallFailure::null(name));
@@ -60,42 +60,42 @@ impl<'a> CallerBytes<'a> {
     }
 }
 
-/// NULL, or a `T` that we have made and that C has not given back. C may change it through this
-/// pointer, by calling us, from several threads at a time: so `T` guards itself.
+/// NULL, or a `T` that we allocated and C has not freed. C may change it through this pointer, by our
+/// functions, from several threads at a time: so `T` locks itself.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub struct Shared<'a, T>(*mut T, PhantomData<&'a T>);
 
 impl<'a, T: Sync> Shared<'a, T> {
-    /// The `T`; not NULL.
+    /// The `T`; an error for NULL.
     pub(crate) fn read(self, name: &str) -> Result<&'a T, CallFailure> {
-        // SAFETY: NULL, or what a function of ours has returned and C does not free before this call
-        // returns: `'a` cannot outlive it. Nobody has a `&mut` to it, and `T` is `Sync`.
+        // SAFETY: NULL, or a pointer that one of our functions returned and that C does not free before this
+        // call returns: `'a` cannot outlive it. No `&mut` to it exists, and `T` is `Sync`.
         unsafe { self.0.as_ref() }.ok_or_else(|| CallFailure::null(name))
     }
 }
 
-/// NULL, or a place where C wants a pointer to a `T` of its own.
+/// NULL, or a place for a pointer to a `T` that C will own.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Place<'a, T>(*mut *mut T, PhantomData<&'a mut Option<Box<T>>>);
 
 impl<T> Place<'_, T> {
-    /// Puts `value` there, or NULL; whatever was there before does not count.
+    /// Stores `value` or NULL there; the previous content is not read.
     pub(crate) fn put(&mut self, value: Option<T>) {
         if self.0.is_null() {
             return;
         }
         let pointer = value.map_or(ptr::null_mut(), |value| Box::into_raw(Box::new(value)));
-        // SAFETY: not NULL, so C hands over a place for one pointer, which nobody else uses during
-        // the call. It may hold anything yet, so it is written to without being read.
+        // SAFETY: not NULL, so C passes a place for one pointer, which no other code uses during the call. It
+        // may be uninitialized, so it is written without being read.
         unsafe { self.0.write(pointer) }
     }
 }
 
 #[cfg(test)]
 impl<'a> Text<'a> {
-    /// As C would hand it over.
+    /// As C passes it.
     pub(crate) fn of(text: Option<&'a CStr>) -> Self {
         Self(text.map_or(ptr::null(), CStr::as_ptr), PhantomData)
     }
@@ -103,7 +103,7 @@ impl<'a> Text<'a> {
 
 #[cfg(test)]
 impl<'a> CallerBytes<'a> {
-    /// As C would hand it over.
+    /// As C passes it.
     pub(crate) fn of(bytes: Option<&'a [u8]>) -> Self {
         Self(bytes.map_or(ptr::null(), <[u8]>::as_ptr), PhantomData)
     }
@@ -111,7 +111,7 @@ impl<'a> CallerBytes<'a> {
 
 #[cfg(test)]
 impl<'a, T> Place<'a, T> {
-    /// As C would hand it over: `Option<Box<T>>` is a pointer that may be NULL.
+    /// As C passes it: `Option<Box<T>>` is a pointer that may be NULL.
     pub(crate) fn of(place: Option<&'a mut Option<Box<T>>>) -> Self {
         Self(place.map_or(ptr::null_mut(), |place| ptr::from_mut(place).cast()), PhantomData)
     }
@@ -119,7 +119,7 @@ impl<'a, T> Place<'a, T> {
 
 #[cfg(test)]
 impl<'a, T> Shared<'a, T> {
-    /// As C would hand it over.
+    /// As C passes it.
     pub(crate) fn of(value: Option<&'a T>) -> Self {
         Self(value.map_or(ptr::null_mut(), |value| ptr::from_ref(value).cast_mut()), PhantomData)
     }

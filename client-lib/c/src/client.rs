@@ -1,4 +1,4 @@
-//! Knock and connect, and how: the client, from C's point of view.
+//! The client for C: options, knock and connect.
 
 #![expect(unsafe_code, reason = "C finds functions by their names")]
 
@@ -14,13 +14,13 @@ use crate::identity::Identity;
 use crate::opened::Opened;
 use crate::server::Server;
 
-/// Opens doors of one server, or of several that share one certificate.
+/// Requests access to services of one server, or of several that share one certificate.
 ///
 /// Several threads may use one client at a time, for everything but `sknock_client_free()`.
 #[derive(Debug)]
 pub struct Client(Mutex<Options>);
 
-/// What is set, and the client of which that is true. A call keeps the client it began with.
+/// The options, and the client built from them. A running call keeps the client with which it began.
 #[derive(Debug)]
 struct Options {
     builder: ClientBuilder,
@@ -76,15 +76,15 @@ pub extern "C" fn sknock_client_free(client: Option<Box<Client>>) {
     free(client);
 }
 
-/// Asks `host` (a name or an address) to open `services` for us, and makes sure that it did.
+/// Requests access to `services` on `host` (a name or an address), and verifies that it was granted.
 ///
-/// `services` are separated by spaces or commas: "tcp/22 udp/60000-60010". "" means everything
-/// that our certificate allows. The server grants all or nothing.
+/// `services` are separated by spaces or commas: "tcp/22 udp/60000-60010". "" means all that the certificate
+/// allows. The server grants all or nothing.
 ///
-/// `opened` may be NULL. Else it gets what is known about the door, to be freed with
-/// `sknock_opened_free()`, or NULL if the call fails; what it held before is not freed.
+/// `opened` may be NULL. Otherwise it receives the result, to be freed with `sknock_opened_free()`, or NULL
+/// if the call fails; its previous content is not freed.
 ///
-/// Blocks until the door is open, or until every attempt failed.
+/// Blocks until access is granted, or until every attempt has failed.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_knock(
     client: Shared<'_, Client>,
@@ -103,7 +103,7 @@ pub extern "C" fn sknock_knock(
     knocked.map_or_else(|failed| failed, |()| Outcome::Ok)
 }
 
-/// Asks `host` (a name or an address) to open the TCP `port` for us, and connects to it.
+/// Requests access to the TCP `port` on `host` (a name or an address), and connects to it.
 ///
 /// A connection that fails is tried again, with new knocks in between, until one succeeds or the
 /// time is over.
@@ -119,7 +119,7 @@ pub extern "C" fn sknock_connect(client: Shared<'_, Client>, host: Text<'_>, por
     connected.map_or_else(|failed| failed as c_int, IntoRawFd::into_raw_fd)
 }
 
-/// Services between spaces or commas.
+/// Services, separated by spaces or commas.
 fn parse(services: &str) -> Result<Vec<Service>, CallFailure> {
     let items = services.split([' ', ',']).filter(|item| !item.is_empty());
     let service = |item: &str| {

@@ -1,5 +1,5 @@
-//! What went wrong: a number for programs and a text for people, remembered for each thread. And the
-//! border that no panic crosses.
+//! Errors: a number for programs and a text for people, stored for each thread. Also stops panics before they
+//! reach C.
 
 #![expect(unsafe_code, reason = "C finds functions by their names")]
 
@@ -19,26 +19,26 @@ use sknock::{
 pub enum Outcome {
     /// It worked.
     Ok = 0,
-    /// An argument is NULL, out of its range or no UTF-8, or nobody can knock like that.
+    /// An argument is NULL, out of its range or invalid UTF-8, or no knock can be made with it.
     Argument = -1,
     /// A file cannot be read.
     File = -2,
     /// The password does not open the identity.
     Password = -3,
-    /// The identity is none, is damaged, or its key or certificate cannot knock.
+    /// The identity is invalid or damaged, or its key or certificate cannot be used for knocks.
     Identity = -4,
-    /// The server's certificate is none, or its key is no server's.
+    /// The server's certificate is invalid, or its key cannot be a server's.
     Server = -5,
     /// The host's name has no address, or none of the wanted family.
     Resolve = -6,
-    /// No knock could be sent: the network or a local firewall is in the way, or this machine's
-    /// clock or memory.
+    /// No knock could be sent: the network or a local firewall prevents it, or this machine's clock or memory
+    /// does.
     NotSent = -7,
-    /// Knocks were sent, and nothing shows that a door is open. Servers never say no.
+    /// Knocks were sent, and there is no sign that access was granted. Servers never answer refused knocks.
     NotConfirmed = -8,
-    /// The server opened the door, but behind it nothing accepts connections.
+    /// The server granted access, but nothing accepts connections at the port.
     NothingListens = -9,
-    /// A fault in this library; the text says which. Please report it.
+    /// A bug in this library; the text describes it. Please report it.
     Internal = -10,
 }
 
@@ -54,9 +54,10 @@ thread_local! {
     static LAST: RefCell<Option<(Outcome, CString)>> = const { RefCell::new(None) };
 }
 
-/// Does `work`. What fails, or panics, is remembered for this thread.
+/// Runs `work`. An error or a panic is stored for this thread.
 pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, CallFailure>) -> Result<T, Outcome> {
-    // What a panic could leave half done is behind a mutex, and whole there: see `Client`.
+    // A panic cannot leave an inconsistent state: all state is behind a mutex, and consistent there (see
+    // `Client`).
     let failure = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => return Ok(done),
         Ok(Err(failure)) => failure,
@@ -67,7 +68,7 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, CallFailure>) -> Result
     Err(outcome)
 }
 
-/// Drops what C gives back. It has nobody to tell if that goes wrong.
+/// Drops an object that C returned. An error in a destructor cannot be reported.
 pub(crate) fn free<T>(handed_back: Option<Box<T>>) {
     let _: Result<(), Outcome> = caught(|| {
         drop(handed_back);
@@ -80,7 +81,7 @@ impl CallFailure {
         Self { outcome, text: text.into() }
     }
 
-    /// A NULL where there must be something.
+    /// An unexpected NULL.
     pub(crate) fn null(name: &str) -> Self {
         Self::new(Outcome::Argument, format!("{name} is NULL"))
     }
@@ -92,28 +93,28 @@ impl CallFailure {
         Self::new(Outcome::Internal, format!("a fault in libsknock; please report it: {said}"))
     }
 
-    /// Keeps it for [`sknock_error`] and [`sknock_error_text`].
+    /// Stores it for [`sknock_error`] and [`sknock_error_text`].
     pub(crate) fn remember(self) {
-        // A zero byte would end the text early: host names may come from anywhere.
+        // A zero byte would end the text early: host names may come from any source.
         let text = CString::new(self.text.replace('\0', " ")).unwrap_or_default();
-        // A thread that is ending remembers nothing any more.
+        // A thread that is ending has no thread-local storage any more.
         let _ = LAST.try_with(|last| *last.borrow_mut() = Some((self.outcome, text)));
     }
 }
 
-/// Why the latest failed call of this thread failed; `SKNOCK_RESULT_OK` if none did.
+/// The reason of the latest failed call of this thread; `SKNOCK_RESULT_OK` if none failed.
 ///
-/// A call that works does not change it.
+/// A successful call does not change it.
 #[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
 pub extern "C" fn sknock_error() -> Outcome {
     let known = LAST.try_with(|last| last.borrow().as_ref().map(|(outcome, _)| *outcome));
     known.ok().flatten().unwrap_or(Outcome::Ok)
 }
 
-/// The same for people: one English sentence or more, with what to do; never NULL.
+/// The same as text: one English sentence or more, with a remedy; never NULL.
 ///
-/// The text belongs to the library. It is valid until another call of this thread fails, or the
-/// thread ends: copy what shall last longer.
+/// The text belongs to the library. It is valid until another call of this thread fails, or the thread ends:
+/// copy it if you need it longer.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_error_text() -> *const c_char {
     let text = |last: &RefCell<Option<(Outcome, CString)>>| {

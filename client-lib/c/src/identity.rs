@@ -1,4 +1,4 @@
-//! Who knocks: a key and its certificate, from C's point of view.
+//! The identity for C: a key and its certificate.
 
 #![expect(unsafe_code, reason = "C finds functions by their names")]
 
@@ -9,14 +9,14 @@ use sknock::Bundle;
 use crate::argument::{CallerBytes, Text};
 use crate::failure::{caught, free};
 
-/// Who knocks: a private key and its certificate.
+/// The client's identity: a private key and its certificate.
 #[derive(Debug)]
 pub struct Identity(pub(crate) Arc<sknock::Identity>);
 
 /// Opens an identity: a PKCS#12 file with one key (P-256, P-384 or Ed25519) and its certificate.
 ///
-/// `password` is read during the call only; "" if there is none. Takes up to a second: the file
-/// says how hard passwords are to try.
+/// `password` is read during the call only; "" if there is none. Takes up to a second, depending on the key
+/// derivation of the file.
 ///
 /// Returns an identity to be freed with `sknock_identity_free()`, or NULL: see `sknock_error()`.
 #[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
@@ -31,7 +31,7 @@ pub extern "C" fn sknock_identity_open(
     .ok()
 }
 
-/// As `sknock_identity_open()`, from the `length` bytes of such a file at `pfx`; at most 1 MiB.
+/// Same as `sknock_identity_open()`, from the `length` bytes of such a file at `pfx`; at most 1 MiB.
 ///
 /// The bytes are read during the call only.
 #[unsafe(no_mangle)] // SAFETY: as above
@@ -48,14 +48,14 @@ pub extern "C" fn sknock_identity_read(
     .ok()
 }
 
-/// When the identity's certificate ends, in seconds since 1970 (UTC); 0 if `identity` is NULL. From then on no
-/// server opens for it, and none says so.
+/// The end of the certificate's validity, in seconds since 1970 (UTC); 0 if `identity` is NULL. Afterwards
+/// every server refuses it, without an answer.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_identity_ends(identity: Option<&Identity>) -> u64 {
     identity.map_or(0, |identity| identity.0.validity().ends.as_secs())
 }
 
-/// Frees an identity; NULL is nothing to do. Clients that were made with it go on.
+/// Frees an identity; NULL does nothing. Clients that were made with it remain valid.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_identity_free(identity: Option<Box<Identity>>) {
     free(identity);

@@ -1,15 +1,15 @@
-//! The client library for C: what `sknock.h` and `knock.h` declare, over the crate `sknock`.
+//! The client library for C: implements `sknock.h` and `knock.h` with the crate `sknock`.
 //!
 //! ```text
 //! C ──> client, identity, server, opened   sknock.h
-//! C ──> original                           knock.h, as the original sKnock had it
+//! C ──> original                           knock.h, as in the original sKnock
 //!         └──> sknock::Client
 //! ```
 //!
-//! An argument is what C may hand over, said as a type: `Option<&T>` and `Option<Box<T>>` are
-//! pointers that may be NULL, [`Text`] is a string that may be anything. So the functions are safe,
-//! and only `argument.rs` follows a raw pointer. No panic leaves this crate: each function runs in
-//! `failure::caught`, and what went wrong is remembered for its thread.
+//! The type of an argument states which values C may pass: `Option<&T>` and `Option<Box<T>>` are pointers
+//! that may be NULL, [`Text`] may be any string. So the functions are safe, and only `argument.rs`
+//! dereferences raw pointers. No panic leaves this crate: each function runs in `failure::caught`, and its
+//! error is stored for its thread.
 
 mod argument;
 mod client;

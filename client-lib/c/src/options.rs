@@ -1,4 +1,4 @@
-//! How a client knocks: its options, from C's point of view.
+//! The options of a client for C.
 
 #![expect(unsafe_code, reason = "C finds functions by their names")]
 
@@ -13,7 +13,7 @@ use crate::argument::{Shared, Text};
 use crate::client::Client;
 use crate::failure::{CallFailure, Outcome, caught};
 
-/// Sets something; calls that run already keep what they began with.
+/// Sets an option; running calls keep their options.
 fn set(
     client: Shared<'_, Client>,
     change: impl FnOnce(ClientBuilder) -> Result<ClientBuilder, CallFailure>,
@@ -26,8 +26,8 @@ fn wrong(text: &str) -> CallFailure {
     CallFailure::new(Outcome::Argument, text)
 }
 
-/// Which protocol to knock with: 2, or 1 for servers of the original sKnock 1.0, which never answer.
-/// Protocol 1 asks for one single port at a time, and keys must be on P-256. Default: 2.
+/// The protocol version: 2, or 1 for servers of the original sKnock 1.0, which never answer. Protocol 1
+/// requests one single port at a time, and keys must be on P-256. Default: 2.
 #[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
 pub extern "C" fn sknock_client_set_protocol(
     client: Shared<'_, Client>,
@@ -40,8 +40,8 @@ pub extern "C" fn sknock_client_set_protocol(
     })
 }
 
-/// The server's UDP port for knocks, 1 to 65535. Default: 62344; with protocol 1 any from 10000 to
-/// 60000, for each call anew.
+/// The server's knock port, 1 to 65535. Default: 62344; with protocol 1 a random one from 10000 to 60000 for
+/// each call.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_knock_port(client: Shared<'_, Client>, port: u16) -> Outcome {
     set(client, |builder| match port {
@@ -50,7 +50,7 @@ pub extern "C" fn sknock_client_set_knock_port(client: Shared<'_, Client>, port:
     })
 }
 
-/// How often every address of a host is knocked on at most, 1 to 255. Default: 3.
+/// Maximum number of knocks to every address of a host, 1 to 255. Default: 3.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_attempts(
     client: Shared<'_, Client>,
@@ -62,8 +62,8 @@ pub extern "C" fn sknock_client_set_attempts(
     })
 }
 
-/// How long the first attempt waits for the server's answer, and then for a connection, in
-/// milliseconds; each following attempt waits twice as long as the one before. Default: 1000.
+/// How long the first attempt waits for the server's answer, and then for a connection, in milliseconds; each
+/// following attempt waits twice as long as the one before. Default: 1000.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_attempt_timeout(
     client: Shared<'_, Client>,
@@ -73,7 +73,7 @@ pub extern "C" fn sknock_client_set_attempt_timeout(
     set(client, |builder| Ok(builder.attempt_timeout(wait)))
 }
 
-/// How long a whole call may take, in milliseconds. Default: 10000.
+/// Time limit of a whole call, in milliseconds. Default: 10000.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_timeout(
     client: Shared<'_, Client>,
@@ -83,9 +83,9 @@ pub extern "C" fn sknock_client_set_timeout(
     set(client, |builder| Ok(builder.timeout(whole)))
 }
 
-/// Whether to make sure that the door is open, by the server's answer or by a connection. Without,
-/// `sknock_knock()` returns as soon as one knock is sent to each address. 0 for no, everything else for
-/// yes. Default: yes.
+/// Whether to verify that access was granted, by the server's answer or by a connection. Without
+/// verification, `sknock_knock()` returns as soon as one knock is sent to each address. 0 disables it, every
+/// other value enables it. Default: enabled.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_verify(client: Shared<'_, Client>, verify: c_int) -> Outcome {
     set(client, |builder| Ok(builder.verify(verify != 0)))
@@ -102,9 +102,9 @@ pub extern "C" fn sknock_client_set_family(client: Shared<'_, Client>, family: c
     })
 }
 
-/// Which address to open for: an IPv4 or IPv6 address, "source" for wherever the knock arrives
-/// from, or "auto" for our own where the server surely sees it, else "source". "source" works
-/// behind any NAT; someone on the path could use such a knock for their own address first.
+/// The client address for the grant: an IPv4 or IPv6 address, "source" for the address from which the server
+/// receives the knock, or "auto" for the local address if the server certainly sees it, else "source".
+/// "source" works behind any NAT; an attacker on the path could use such a knock for their own address first.
 /// Default: "auto".
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_address(
@@ -121,8 +121,8 @@ pub extern "C" fn sknock_client_set_address(
     })
 }
 
-/// The address that servers beyond our NAT see, for "auto"; one of each family. Default: unknown
-/// until a server's answer tells.
+/// The address that servers beyond the NAT see, for "auto"; one of each family. Default: unknown until a
+/// server's answer contains it.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_public_address(
     client: Shared<'_, Client>,
@@ -134,15 +134,15 @@ pub extern "C" fn sknock_client_set_public_address(
     })
 }
 
-/// For how many seconds the door should stay open; the server may shorten it. 0 means as long as
-/// the server likes. Default: 0.
+/// Requested duration of the grant in seconds; the server may shorten it. 0 means the server's default.
+/// Default: 0.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_lifetime(client: Shared<'_, Client>, seconds: u16) -> Outcome {
     set(client, |builder| Ok(builder.lifetime(NonZeroU16::new(seconds))))
 }
 
-/// Whether the first new connection closes the door behind it; single TCP ports only. Such a door
-/// is not tried by a connection of ours. 0 for no, everything else for yes. Default: no.
+/// Whether the grant ends with its first connection; single TCP ports only. Such a grant is not verified by a
+/// connection. 0 disables it, every other value enables it. Default: disabled.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_single_use(
     client: Shared<'_, Client>,

@@ -1,8 +1,7 @@
-//! The original's C library, name for name: an app that was written for `libknock` finds here what it
-//! calls.
+//! The API of the original's C library: apps written for `libknock` find the functions that they call.
 //!
-//! Its faults are not kept: a wrong password does not end the process, a knock takes no longer than
-//! it must, a protocol that is none is an error, handles can be freed and used by several threads.
+//! Its faults are fixed: a wrong password does not end the process, a knock does not wait longer than needed,
+//! an unknown protocol is an error, handles can be freed and used by several threads.
 
 #![expect(unsafe_code, reason = "C finds functions by their names")]
 
@@ -18,25 +17,25 @@ use self::surroundings::Surroundings;
 use crate::argument::{Shared, Text};
 use crate::failure::{CallFailure, Outcome, caught, free};
 
-/// `protocol` of `knock_knock()`: open a UDP port.
+/// `protocol` of `knock_knock()`: a UDP port.
 pub const KNOCK_UDP: c_int = 0;
-/// `protocol` of `knock_knock()`: open a TCP port.
+/// `protocol` of `knock_knock()`: a TCP port.
 pub const KNOCK_TCP: c_int = 1;
 
-/// How long an attempt waits for the server's answer: as long as the original slept.
+/// How long an attempt waits for the server's answer: the time that the original slept.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// What the original's client did where nobody said otherwise: seconds, attempts, verification.
+/// The defaults of the original's client: seconds, attempts, verification.
 const DEFAULT: (c_uint, c_uint, bool) = (10, 3, true);
 
-/// Who knocks and how: the original's `struct KNOCK_Handle`.
+/// A configured client: the original's `struct KNOCK_Handle`.
 ///
 /// Several threads may use one handle at a time, for everything but `knock_free()`.
 #[derive(Debug)]
 pub struct Knocker {
-    /// Sends one knock, and makes sure.
+    /// Sends one knock, and verifies the grant.
     sure: Client,
-    /// Sends one knock.
+    /// Sends one knock without verification.
     trusting: Client,
     attempts: c_uint,
     verify: bool,
@@ -59,7 +58,7 @@ impl Knocker {
         Ok(Box::new(Self { sure: one.build(), trusting, attempts: attempts.max(1), verify }))
     }
 
-    /// Whether the door opened, as far as anyone knows; an error if nothing could be tried.
+    /// Knocks; an error if nothing could be tried, or if verification failed.
     fn knock(&self, host: &str, port: c_ushort, protocol: c_int) -> Result<(), CallFailure> {
         let (service, client) = match protocol {
             KNOCK_UDP => (Service::udp(port), &self.trusting),
@@ -83,12 +82,12 @@ fn wrong(text: &str) -> CallFailure {
     CallFailure::new(Outcome::Argument, text)
 }
 
-/// Whether a knock was sent, and the door stayed closed all the same.
+/// Whether a knock was sent, and the port stayed closed.
 fn is_no(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::NotConfirmed | Outcome::NothingListens)
 }
 
-/// Prepares the library. There is nothing to prepare any more; it may be called again, or not.
+/// Prepares the library. Does nothing; calling it is optional.
 ///
 /// Returns 0.
 #[unsafe(no_mangle)] // SAFETY: only this library calls its symbols knock_
@@ -98,13 +97,12 @@ pub extern "C" fn knock_init() -> c_int {
 
 /// Opens an identity (PKCS#12) and a server's certificate (DER or PEM).
 ///
-/// `timeout` is for the connection that verifies a TCP port, in seconds. `retries` is how many
-/// attempts there are, each with a new knock; 0 counts as 1. Without `verify` (0), one knock is sent
-/// and trusted. `client_cert_passwd` may be NULL, which is the empty password. All text is read
-/// during the call only.
+/// `timeout` is for the connection that verifies a TCP port, in seconds. `retries` is the number of attempts,
+/// each with a new knock; 0 is treated as 1. Without `verify` (0), one knock is sent and success is assumed.
+/// `client_cert_passwd` may be NULL for the empty password. All text is read during the call only.
 ///
-/// Returns a handle to be freed with `knock_free()`, or NULL: `sknock_error_text()` of sknock.h says
-/// why.
+/// Returns a handle to be freed with `knock_free()`, or NULL: `sknock_error_text()` of sknock.h has the
+/// reason.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn knock_new(
     timeout: c_uint,
@@ -124,12 +122,11 @@ pub extern "C" fn knock_new(
     .ok()
 }
 
-/// As `knock_new()` with files in their usual places, 10 seconds, 3 attempts and verification.
+/// Same as `knock_new()` with files at their default paths, 10 seconds, 3 attempts and verification.
 ///
-/// If the environment has `KNOCKPATH`: client/certificates/devclient.pfx and devserver.cer there, as
-/// the original has them. Else those of the command line: identity.pfx and server.cer in
-/// `$XDG_CONFIG_HOME/sknock` or `~/.config/sknock`. Not for programs that run with more rights than
-/// their user: the user chooses the environment.
+/// If `KNOCKPATH` is set: client/certificates/devclient.pfx and devserver.cer there, as in the original. Else
+/// those of the command line: identity.pfx and server.cer in `$XDG_CONFIG_HOME/sknock` or `~/.config/sknock`.
+/// Not for programs that run with more rights than their user: the user controls the environment.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn knock_default_new(client_cert_passwd: Text<'_>) -> Option<Box<Knocker>> {
     caught(|| {
@@ -143,14 +140,14 @@ pub extern "C" fn knock_default_new(client_cert_passwd: Text<'_>) -> Option<Box<
     .ok()
 }
 
-/// Asks `host` (a name or an address) to open `port` for us.
+/// Requests access to `port` on `host` (a name or an address).
 ///
 /// `protocol` is `KNOCK_UDP` or `KNOCK_TCP`. Verification is for TCP only; it takes no longer than
 /// retries * (timeout + 1) seconds.
 ///
-/// Returns 1 if the port is open, or a knock was sent that is not to be verified; 0 if no attempt
-/// opened it; -1 if nothing could be tried: the name has no address, no packet leaves this machine,
-/// an argument is wrong. For 0 and -1, `sknock_error_text()` of sknock.h says why.
+/// Returns 1 if the port is open, or a knock was sent without verification; 0 if no attempt opened it; -1 if
+/// nothing could be tried: the name has no address, no packet leaves this machine, an argument is wrong. For
+/// 0 and -1, `sknock_error_text()` of sknock.h has the reason.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn knock_knock(
     handle: Shared<'_, Knocker>,
@@ -169,8 +166,7 @@ pub extern "C" fn knock_knock(
     }
 }
 
-/// Frees a handle; NULL is nothing to do. No other thread may be using it. The original had no such
-/// function.
+/// Frees a handle; NULL does nothing. No other thread may be using it. The original had no such function.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn knock_free(handle: Option<Box<Knocker>>) {
     free(handle);

@@ -1,4 +1,4 @@
-//! Whom to knock on: a server's certificate, from C's point of view.
+//! A server's certificate for C.
 
 #![expect(unsafe_code, reason = "C finds functions by their names")]
 
@@ -7,13 +7,13 @@ use sknock::ServerCertificate;
 use crate::argument::{CallerBytes, Text};
 use crate::failure::{caught, free};
 
-/// Whom to knock on: what is known of a server, which is its certificate.
+/// A server, identified by its certificate.
 #[derive(Debug)]
 pub struct Server(pub(crate) ServerCertificate);
 
 /// Reads a server's certificate from a file, DER or PEM. Its key must be on P-256.
 ///
-/// Nothing is checked but the key: the file must come from where you trust.
+/// Only the key is checked: the file must come from a trusted source.
 ///
 /// Returns a server to be freed with `sknock_server_free()`, or NULL: see `sknock_error()`.
 #[unsafe(no_mangle)] // SAFETY: only this library calls its symbols sknock_
@@ -21,7 +21,7 @@ pub extern "C" fn sknock_server_open(path: Text<'_>) -> Option<Box<Server>> {
     caught(|| Ok(Box::new(Server(sknock::open_server_certificate(path.read("path")?)?)))).ok()
 }
 
-/// As `sknock_server_open()`, from the `length` bytes of such a file at `certificate`; at most 1 MiB.
+/// Same as `sknock_server_open()`, from the `length` bytes of such a file at `certificate`; at most 1 MiB.
 ///
 /// The bytes are read during the call only.
 #[unsafe(no_mangle)] // SAFETY: as above
@@ -36,15 +36,15 @@ pub extern "C" fn sknock_server_read(
     .ok()
 }
 
-/// When the server's certificate ends, in seconds since 1970 (UTC); 0 if `server` is NULL.
+/// The end of the certificate's validity, in seconds since 1970 (UTC); 0 if `server` is NULL.
 ///
-/// Knocks do not depend on it. But who renews a certificate may have given the server another key.
+/// Knocks do not depend on it. But a renewed certificate may have another key.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_server_ends(server: Option<&Server>) -> u64 {
     server.map_or(0, |server| server.0.validity().ends.as_secs())
 }
 
-/// Frees a server; NULL is nothing to do. Clients that were made with it go on.
+/// Frees a server; NULL does nothing. Clients that were made with it remain valid.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_server_free(server: Option<Box<Server>>) {
     free(server);

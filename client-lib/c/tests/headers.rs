@@ -1,4 +1,4 @@
-//! The headers that are installed say what the sources say.
+//! The installed headers match the sources.
 
 #[path = "support/generate.rs"]
 mod generate;
@@ -11,7 +11,7 @@ fn the_headers_are_up_to_date() {
     }
 }
 
-/// Of `bool` and of an enumeration only some values are valid, and a C program can pass any.
+/// Only some values of `bool` and of an enumeration are valid, and a C program can pass any.
 #[test]
 fn every_value_of_what_c_programs_pass_is_valid() {
     for (path, text) in generate::headers() {

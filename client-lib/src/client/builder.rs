@@ -1,4 +1,4 @@
-//! A client's options, one after the other.
+//! A client's options.
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -10,7 +10,7 @@ use sknock_protocol::{Identity, ServerCertificate};
 use super::Client;
 use crate::options::{Address, Family, KnockOptions, Protocol};
 
-/// A [`Client`] in the making. Every option has a default that suits most.
+/// Builds a [`Client`]. Every option has a default that suits most users.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
@@ -24,22 +24,20 @@ impl ClientBuilder {
         Self { identity, server, options: KnockOptions::default() }
     }
 
-    /// Which protocol to knock with. Default: [`Protocol::V2`].
+    /// The protocol version. Default: [`Protocol::V2`].
     pub fn dialect(mut self, dialect: Protocol) -> Self {
         self.options.dialect = dialect;
         self
     }
 
-    /// The server's UDP port for knocks, 1..=65535. Default:
-    /// [`DEFAULT_KNOCK_PORT`](crate::DEFAULT_KNOCK_PORT); with [`Protocol::V1`] any from 10000 to
-    /// 60000, for each call anew.
+    /// The server's knock port, 1..=65535. Default: [`DEFAULT_KNOCK_PORT`](crate::DEFAULT_KNOCK_PORT); with
+    /// [`Protocol::V1`] a random one from 10000 to 60000 for each call.
     pub fn knock_port(mut self, port: u16) -> Self {
         self.options.knock_port = Some(port);
         self
     }
 
-    /// How often every address of the host is knocked on at most, each time with a new knock.
-    /// Default 3; 0 counts as 1.
+    /// Maximum number of knocks to every address of the host. Default 3; 0 is treated as 1.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.options.attempts = attempts.max(1);
         self
@@ -52,34 +50,34 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a whole call may take, name resolution and all attempts included. Default 10 s.
+    /// Time limit of a whole call, including name resolution and all attempts. Default 10 s.
     pub fn timeout(mut self, whole: Duration) -> Self {
         self.options.timeout = whole;
         self
     }
 
-    /// Whether to make sure that the door is open: by the server's answer, and for single TCP
-    /// ports by a connection too (not with [`single_use`](Self::single_use): it would be used up).
-    /// Without it a call returns when the knocks are sent, one for each address. Default true.
+    /// Whether to verify that access was granted: by the server's answer, and for single TCP ports by a
+    /// connection too (not with [`single_use`](Self::single_use): it would end the grant). Without it a call
+    /// returns when the knocks are sent, one for each address. Default true.
     pub fn verify(mut self, verify: bool) -> Self {
         self.options.verify = verify;
         self
     }
 
-    /// Which addresses of the host to use. Default: all.
+    /// The address family of the host. Default: all.
     pub fn family(mut self, family: Family) -> Self {
         self.options.family = family;
         self
     }
 
-    /// Which address to open for. Default: [`Address::Auto`].
+    /// The client address for the grant. Default: [`Address::Auto`].
     pub fn address(mut self, address: Address) -> Self {
         self.options.address = address;
         self
     }
 
-    /// The address that servers beyond our NAT see, for [`Address::Auto`]. One for each family;
-    /// the last one set counts.
+    /// The address that servers beyond the NAT see, for [`Address::Auto`]. One for each family; the last one
+    /// set applies.
     pub fn public_address(mut self, public: IpAddr) -> Self {
         let public = public.to_canonical();
         self.options.public.retain(|known| known.is_ipv4() != public.is_ipv4());
@@ -87,16 +85,16 @@ impl ClientBuilder {
         self
     }
 
-    /// For how many seconds the door should stay open; the server may shorten it.
-    /// Default `None`: as long as the server likes.
+    /// Requested duration of the grant in seconds; the server may shorten it. Default `None`: the server's
+    /// default.
     pub fn lifetime(mut self, seconds: Option<NonZeroU16>) -> Self {
         self.options.lifetime = seconds;
         self
     }
 
-    /// Whether the first new connection closes the door behind it. TCP and single ports only; a
-    /// host with several addresses should be narrowed to one [`family`](Self::family), for each
-    /// address gets a door of its own. Default false.
+    /// Whether the grant ends with its first connection. TCP and single ports only; restrict a host with
+    /// several addresses to one [`family`](Self::family), because each address gives a grant of its own.
+    /// Default false.
     pub fn single_use(mut self, single_use: bool) -> Self {
         self.options.single_use = single_use;
         self

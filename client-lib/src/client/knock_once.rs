@@ -1,4 +1,4 @@
-//! One knock at one address: a new key, secret and stamp, one datagram, perhaps an answer.
+//! One knock to one address: a new key, secret and timestamp, one datagram, perhaps an answer.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -14,18 +14,18 @@ use crate::error::KnockError;
 use crate::open_port::Granted;
 use crate::options::{Address, Protocol};
 
-/// Errors by ICMP that are passed over while we wait; beyond, waiting has no point. Anyone can send
-/// us a few ICMP messages, and a server that hides behind `reject` does.
+/// ICMP errors that are ignored while waiting; after more, waiting is pointless. Any host can send a few ICMP
+/// messages, and a server with the `reject` policy does.
 const MOST_ERRORS: u32 = 64;
 
-/// A knock that left this host.
+/// A knock that was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
     pub(crate) claimed: Option<IpAddr>,
     pub(crate) granted: Option<Granted>,
 }
 
-/// A knock that did not leave.
+/// A knock that could not be sent.
 #[derive(Debug)]
 pub(crate) enum NotSent {
     Seal(KnockError),
@@ -51,7 +51,7 @@ impl From<io::Error> for NotSent {
 }
 
 impl Client {
-    /// Knocks once, and waits for the answer if there is a `wait` and there can be one.
+    /// Sends one knock, and waits up to `wait` for the answer if the protocol has one.
     pub(super) fn knock_once(
         &self,
         destination: SocketAddr,
@@ -65,7 +65,7 @@ impl Client {
             return self.knock_once_v1(&socket, claim, services);
         }
         let sealed = self.seal(clock::now(), claim, services, wait.is_some())?;
-        // Read anew: sealing takes a while on slow machines, which is no skew.
+        // The clock is read again: on slow machines encryption takes time, which is not clock skew.
         let sent = clock::now();
         let timer = Timer::of(wait.unwrap_or_default());
         send(&socket, &sealed.datagram)?;
@@ -81,7 +81,7 @@ impl Client {
         Ok(Sent { claimed, granted })
     }
 
-    /// The original's server reads the address that we believe to have, and says nothing.
+    /// The original's server reads the address that the client states, and never answers.
     fn knock_once_v1(
         &self,
         socket: &UdpSocket,
@@ -139,15 +139,14 @@ impl Client {
     }
 }
 
-/// The first datagram that is the answer, until the timer is over. Everything else is passed over:
-/// other datagrams are noise or forged, and errors are what ICMP messages turn into. A signal that the
-/// program handles is no error.
+/// The first datagram that is the answer, until the timer ends. All else is ignored: other datagrams are
+/// noise or forged, and socket errors come from ICMP messages. A signal that the program handles is no error.
 fn wait_for_answer(socket: &UdpSocket, key: &AnswerKey, timer: &Timer) -> Option<Answer> {
-    // One byte more, so that a longer datagram is not cut to the right length.
+    // One byte more, so that a longer datagram is not truncated to the right length.
     let mut bytes = [0; ANSWER_LENGTH + 1];
     let mut errors = 0;
     while !timer.is_over() && errors < MOST_ERRORS {
-        // std refuses a timeout of nothing
+        // std refuses a timeout of zero
         socket.set_read_timeout(Some(timer.left().max(Duration::from_millis(1)))).ok()?;
         match socket.recv(&mut bytes) {
             Ok(length) => {
@@ -162,13 +161,13 @@ fn wait_for_answer(socket: &UdpSocket, key: &AnswerKey, timer: &Timer) -> Option
     None
 }
 
-/// The wait is over, or a signal was handled.
+/// The wait has ended, or a signal was handled.
 fn is_no_error(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
-/// The server read its clock about halfway between our sending and our receiving.
+/// Assumes that the server read its clock halfway between sending and receiving.
 fn match_answer(answer: Answer, sent: Timestamp, took: Duration) -> Granted {
     let ours = sent.after(took / 2).as_millis();
     let clock_skew_ms = answer.server_time.as_millis().cast_signed().wrapping_sub_unsigned(ours);
@@ -181,7 +180,7 @@ fn match_answer(answer: Answer, sent: Timestamp, took: Duration) -> Granted {
     }
 }
 
-/// A socket that speaks with this destination only; its own address is the one on the way there.
+/// A connected UDP socket: the kernel chooses its local address by the route, and filters other senders.
 fn socket_to(destination: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match destination {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -193,7 +192,7 @@ fn socket_to(destination: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Sends one datagram. A signal that the program handles does not keep it from being sent.
+/// Sends one datagram. Retries if a signal interrupts it.
 fn send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
     loop {
         match socket.send(datagram) {
@@ -203,14 +202,14 @@ fn send(socket: &UdpSocket, datagram: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Lets routers divide a knock that does not fit into a link. Linux sets "do not fragment" on what the host
-/// sends, so that a router behind a narrower link drops it, and its message may never arrive. Other systems
-/// do not, for UDP. IPv6 needs nothing: every link carries 1280 bytes, and a knock has fewer.
+/// Lets routers fragment a knock that exceeds a link's MTU. Linux sets "do not fragment" by default, so a
+/// router before a smaller link drops the packet, and its ICMP message may be lost. Other systems do not set
+/// it for UDP. IPv6 needs nothing: every link carries 1280 bytes, and a knock is smaller.
 #[cfg(target_os = "linux")]
 fn allow_fragments(socket: &UdpSocket, destination: SocketAddr) {
     use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
     if destination.is_ipv4() {
-        // Without it, most paths carry a knock all the same.
+        // Without it, most paths still carry a knock.
         let _: rustix::io::Result<()> = set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::OMIT);
     }
 }
@@ -251,10 +250,10 @@ mod tests {
     fn an_icmp_error_does_not_end_the_wait() {
         network::of_its_own();
         let sealed = alice().build().seal(clock::now(), ClaimedAddress::Source, &[], true).unwrap();
-        // Below the ports that the system gives to others.
+        // Below the range of ephemeral ports.
         let gate: SocketAddr = ([127, 66, 1, 1], 2222).into();
         let socket = socket_to(gate).unwrap();
-        socket.send(&sealed.datagram).unwrap(); // nobody is there: port unreachable
+        socket.send(&sealed.datagram).unwrap(); // port unreachable
         let observed = socket.local_addr().unwrap();
         let server_time = clock::now();
         let answer = Answer { clipped: false, seconds: 15, server_time, observed };

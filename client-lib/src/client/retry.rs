@@ -1,4 +1,4 @@
-//! All attempts at one host: every address in turn, round after round, each time a new knock.
+//! All attempts for one host: each round sends a new knock to every address.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,27 +25,27 @@ pub(crate) struct Retry<'a> {
     rounds: u8,
     round: u8,
     destinations: Vec<SocketAddr>,
-    /// Of all destinations.
+    /// The knock port of all destinations.
     port: u16,
-    /// The place in `destinations` that comes next in this round.
+    /// The index in `destinations` that is next in this round.
     at: usize,
     timer: Timer,
     tried: Vec<Tried>,
     last_error: Option<io::Error>,
 }
 
-/// A knock that left, and how long to try what it should have opened.
+/// A knock that was sent, and how long to try its connection.
 #[derive(Debug)]
 pub(crate) struct SentKnock {
     pub(crate) destination: SocketAddr,
     pub(crate) granted: Option<Granted>,
     pub(crate) timeout: Duration,
-    /// How long a door may take to open: refused for longer, it has not.
+    /// How long a grant may take effect: a connection that is still refused later has failed.
     pub(crate) wait: Duration,
 }
 
 impl<'a> Retry<'a> {
-    /// Finds the addresses; nothing is sent yet.
+    /// Resolves the host; nothing is sent yet.
     pub(crate) fn begin(
         client: &'a Client,
         host: &'a str,
@@ -66,7 +66,7 @@ impl<'a> Retry<'a> {
         Ok(Self::at(client, host, destinations, services, rounds, timer))
     }
 
-    /// At addresses that are known already.
+    /// For addresses that are already known.
     pub(crate) fn at(
         client: &'a Client,
         host: &'a str,
@@ -92,12 +92,12 @@ impl<'a> Retry<'a> {
         }
     }
 
-    /// What is asked for.
+    /// The requested services.
     pub(crate) fn services(&self) -> &'a [Service] {
         self.services
     }
 
-    /// The next knock that could be sent; `None` after the last round or out of time.
+    /// Sends the next knock; `None` after the last round or the time limit.
     pub(crate) fn next(&mut self) -> Result<Option<SentKnock>, KnockError> {
         while !self.timer.is_over() && !self.destinations.is_empty() {
             let Some(&destination) = self.destinations.get(self.at) else {
@@ -120,13 +120,13 @@ impl<'a> Retry<'a> {
         Ok(None)
     }
 
-    /// No further round for the address that was knocked on last.
+    /// Ends the attempts at the latest address.
     pub(crate) fn give_up_on_last(&mut self) {
         self.at -= 1;
         self.destinations.remove(self.at);
     }
 
-    /// What to say when all was in vain.
+    /// The error after all attempts.
     pub(crate) fn failure(self) -> KnockError {
         let host = self.host.to_owned();
         if self.tried.is_empty() {
@@ -159,9 +159,8 @@ impl<'a> Retry<'a> {
         self.client.options.attempt_timeout.saturating_mul(doubled).min(self.timer.left())
     }
 
-    /// As long as one wait while there are others to try; where nothing is left to try, all the
-    /// time that is left, shared with the addresses that come later in the round. Never longer
-    /// than the door is open.
+    /// One wait while there are other addresses to try; in the last round the whole remaining time, divided
+    /// among the remaining addresses. Never longer than the grant.
     fn timeout(&self, granted: Option<&Granted>) -> Duration {
         let last_round = self.round + 1 >= self.rounds;
         let alone = self.destinations.len() == 1;
@@ -178,8 +177,7 @@ impl<'a> Retry<'a> {
 }
 
 impl KnockOptions {
-    /// The UDP port of the knocks of one call: the original's clients pick one, as its servers listen
-    /// to all.
+    /// The knock port of one call: the original's clients choose a random one, as its servers receive on all.
     fn port(&self) -> Result<u16, KnockError> {
         match (self.knock_port, self.dialect) {
             (Some(port), _) => Ok(port),
@@ -188,7 +186,7 @@ impl KnockOptions {
         }
     }
 
-    /// Refuses what the dialect cannot say, or no server grants, before anything is sent.
+    /// Refuses requests that the protocol cannot express or that no server grants, before anything is sent.
     fn check(&self, services: &[Service]) -> Result<(), KnockError> {
         if self.dialect == Protocol::V2 {
             return match ports(&union(services.iter().copied())) {

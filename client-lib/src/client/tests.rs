@@ -9,7 +9,7 @@ use support::{Server, World, grant};
 #[path = "../../tests/support/world.rs"]
 pub(crate) mod support;
 
-/// Below the ports that the system gives out, so that nobody else has them.
+/// Below the range of ephemeral ports, so that no other socket gets it.
 const KNOCK_PORT: u16 = 2223;
 const PORT: u16 = 2222;
 
@@ -41,7 +41,7 @@ fn an_unreachable_family_does_not_keep_from_the_other() {
     let world = World::new();
     let granting = Server::granting(&world, "127.66.3.3:2223");
     let client = world.client(&granting).build();
-    // Nobody listens there on IPv6: ICMP says so, or there is no route at all.
+    // No listener on IPv6: ICMP port unreachable, or no route at all.
     for hosts in [["::1", "127.66.3.3"], ["2001:db8::1", "127.66.3.3"]] {
         let opened = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap();
         assert_eq!(opened.destination.to_string(), "127.66.3.3");

@@ -1,4 +1,4 @@
-//! What the environment says to an app that was written for the original and cannot say it itself.
+//! Options from the environment for apps that were written for the original and cannot set them.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,14 +9,14 @@ use sknock::{ClientBuilder, UnknownProtocol};
 
 use crate::failure::{CallFailure, Outcome};
 
-/// The variables, as they were when a handle was made.
+/// The variables at the time a handle is made.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
     /// The original's folder.
     path: Option<OsString>,
-    /// `v1` or `v2`, as for the command line.
+    /// `v1` or `v2`, as on the command line.
     protocol: Option<OsString>,
-    /// The server's UDP port for knocks, as for the command line.
+    /// The server's knock port, as on the command line.
     knock_port: Option<OsString>,
 }
 
@@ -32,8 +32,8 @@ impl Surroundings {
         }
     }
 
-    /// The identity and the server's certificate: below the original's folder if there is one, else
-    /// in ours.
+    /// The identity and the server's certificate: below the original's folder if it is set, else in our
+    /// folder.
     pub(super) fn files(
         &self,
         ours: impl FnOnce() -> Option<PathBuf>,
@@ -48,7 +48,7 @@ impl Surroundings {
         Ok((folder.join("identity.pfx"), folder.join("server.cer")))
     }
 
-    /// Sets the options that are said.
+    /// Applies the options that are set.
     pub(super) fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, CallFailure> {
         let wrong = |text: String| CallFailure::new(Outcome::Argument, text);
         if let Some(protocol) = &self.protocol {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use cbindgen::{Builder, Config, Style};
 
-/// Types that both headers' functions speak of.
+/// The file with types that both headers use.
 const SHARED: &str = "argument.rs";
 
-/// Each header's path, and what should be in it.
+/// Each header's path and expected content.
 pub(crate) fn headers() -> [(PathBuf, String); 2] {
     let ours = ["failure.rs", "identity.rs", "server.rs", "client.rs", "options.rs", "opened.rs"];
     [
@@ -20,22 +20,22 @@ const SKNOCK: &str = "\
 // libsknock: opens services hidden by sKnock. See docs/C.md for an example.
 //
 // Every function may be called from any thread. None ends the process, unless there is no memory left.
-// None prints anything, but for a fault in the library, which is told on standard error and becomes
+// None prints anything, except for a bug in the library, which is reported on standard error and as
 // SKNOCK_RESULT_INTERNAL.
 //
-// Text is UTF-8 and ends with a zero byte. What you hand over stays yours and is read during the call
-// only; NULL, or a text that is no UTF-8, is an error and not a crash. What a function returns a
-// pointer to is yours until you free it with the function for it, unless the function says otherwise.
+// Text is UTF-8 and ends with a zero byte. Arguments stay yours and are read during the call only; NULL, or
+// invalid UTF-8, is an error and does not crash. You own a pointer that a function returns until you free it
+// with the function for it, unless the function's comment differs.
 //
 // Generated from the sources by `make header`; do not edit.";
 
 const KNOCK: &str = "\
 // The original sKnock's C library, name for name, over libsknock: link with -lknock or -lsknock.
 //
-// Every function may be called from any thread. None ends the process. What the original had no
-// argument for is in the environment, and read when a handle is made: SKNOCK_PROTOCOL is v2, or v1 for
-// servers of the original (default v2), SKNOCK_KNOCK_PORT is the server's UDP port for knocks (default
-// 62344; with v1 any from 10000 to 60000).
+// Every function may be called from any thread. None ends the process. Options without an argument in the
+// original are in the environment, and read when a handle is made: SKNOCK_PROTOCOL is v2, or v1 for servers
+// of the original (default v2), SKNOCK_KNOCK_PORT is the server's knock port (default 62344; with v1 any from
+// 10000 to 60000).
 //
 // Generated from the sources by `make header`; do not edit.";
 
@@ -61,7 +61,7 @@ fn header(
     (folder.join("include").join(name), text.lines().map(tidy).collect())
 }
 
-/// A pointer that cbindgen knows by another name gets a space too many.
+/// cbindgen inserts an extra space at a renamed pointer type.
 fn tidy(line: &str) -> String {
     let code = !line.trim_start().starts_with("//");
     let line = if code { line.replace("* ", "*") } else { line.to_owned() };
