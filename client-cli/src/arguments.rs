@@ -1,4 +1,4 @@
-//! What the command line may say, in the three forms that it may have.
+//! The command line, in its three forms.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use sknock::{Address, Family, Protocol, Service, check_host};
 
 use crate::{help, misread};
 
-/// What to do, in whichever form it was asked for.
+/// The parsed task, whichever form it had.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) options: KnockArguments,
@@ -21,9 +21,9 @@ pub(crate) struct Task {
 
 #[derive(Debug)]
 pub(crate) enum Goal {
-    /// Open these; none means all that the certificate allows.
+    /// Request these services; none means all that the certificate allows.
     Knock(Vec<Service>),
-    /// Open this TCP port and join it to stdin and stdout.
+    /// Request this TCP port and connect it to stdin and stdout.
     Connect(u16),
 }
 
@@ -147,7 +147,7 @@ impl KnockArguments {
     }
 }
 
-/// Reads the command line; an error may also be a wish for help.
+/// Parses the command line; a request for help is also an error.
 pub(crate) fn parse(words: &[OsString]) -> Result<Task, clap::Error> {
     if is_short_form(words) {
         let parsed = ShortForm::try_parse_from(words);
@@ -167,7 +167,7 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Task, clap::Error> {
     })
 }
 
-/// The other forms begin with a word of ours.
+/// The other forms begin with a command name.
 fn is_short_form(words: &[OsString]) -> bool {
     const OTHERS: [&str; 7] = ["knock", "connect", "help", "-h", "--help", "-V", "--version"];
     words.get(1).is_some_and(|first| OTHERS.iter().all(|other| first != other))
@@ -184,7 +184,7 @@ fn address(text: &str) -> Result<Address, String> {
     }
 }
 
-/// A host's name or address, and nothing else.
+/// A host's name or address.
 fn host(text: &str) -> Result<String, String> {
     check_host(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
@@ -201,18 +201,18 @@ fn port(text: &str) -> Result<u16, String> {
     })
 }
 
-/// For how long to try.
+/// Time limit of the whole call.
 fn timeout(text: &str) -> Result<u32, String> {
     let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
     seconds.ok_or_else(|| "write whole seconds, at least 1, without a unit".into())
 }
 
-/// For how long to open.
+/// Requested duration of the grant.
 fn lifetime(text: &str) -> Result<NonZeroU16, String> {
     text.parse().map_err(|_| "write whole seconds from 1 to 65535, without a unit".into())
 }
 
-/// How often.
+/// Maximum number of knocks.
 fn attempts(text: &str) -> Result<u8, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| "write a number from 1 to 255".into())

@@ -1,4 +1,4 @@
-//! Who we are and whom we knock on, from where the user or the habit puts it.
+//! The identity and the server's certificate, from the named or the default file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::arguments::Task;
 use crate::failure::Failure;
 use crate::{password, permissions};
 
-/// Loads both; asks for a password last, when nothing else is missing.
+/// Loads both; asks for the password last, when nothing else is missing.
 pub(crate) fn load(task: &Task) -> Result<(Identity, ServerCertificate), Failure> {
     let options = &task.options;
     let identity = identity_file(options.identity.as_ref())?;
@@ -30,7 +30,7 @@ pub(crate) fn load(task: &Task) -> Result<(Identity, ServerCertificate), Failure
     Ok((identity, server))
 }
 
-/// The file that was named, or the one in its usual place; it must be there.
+/// The named file, or the default one, which must exist.
 fn identity_file(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     let (option, variable) = ("identity", "SKNOCK_IDENTITY");
     if let Some(named) = named {
@@ -41,7 +41,7 @@ fn identity_file(named: Option<&PathBuf>) -> Result<PathBuf, Failure> {
     if is_missing(&path) { Err(Failure::NoIdentity(path)) } else { Ok(path) }
 }
 
-/// The same for the server's certificate, which has two places.
+/// Like `identity_file`, for the server's certificate, which has two default paths.
 fn server_file(named: Option<&PathBuf>, host: &str) -> Result<PathBuf, Failure> {
     let (option, variable) = ("server-cert", "SKNOCK_SERVER_CERT");
     if let Some(named) = named {
@@ -65,7 +65,8 @@ fn named_file(
     if is_missing(&path) { Err(Failure::Missing { path, option, variable }) } else { Ok(path) }
 }
 
-/// What cannot be looked at, such as in a folder that is closed to us, is told by who opens it.
+/// A file without access (for example in a folder of another user) is not missing: opening it reports the
+/// error.
 fn is_missing(path: &Path) -> bool {
     matches!(path.try_exists(), Ok(false))
 }

@@ -1,4 +1,4 @@
-//! Every way to fail, with its exit code and its name for scripts.
+//! All failures, with their exit codes and names for scripts.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sknock::{ConnectError, CredentialError, Doubt, KnockError, SealError, SealErrorV1};
 
-/// Not opened, not known to be, or not fit to knock at all.
+/// The service was not opened, is not known to be open, or no knock could be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("{} does not exist. Set another file with --{option} or {variable}{}", path.display(), tilde(path))]
@@ -62,7 +62,7 @@ impl Failure {
         }
     }
 
-    /// One word for scripts.
+    /// The name for scripts.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::InVain(Doubt::NotAllowed { .. }) => "usage",
@@ -87,7 +87,7 @@ impl Failure {
         }
     }
 
-    /// Whom the server said that it opened for.
+    /// The client address in the server's answer.
     pub(crate) fn observed(&self) -> Option<SocketAddr> {
         let granted = match self {
             Self::Knock(KnockError::NothingListens { opened, .. }) => opened.granted,
@@ -97,9 +97,9 @@ impl Failure {
         granted.map(|granted| granted.observed)
     }
 
-    /// What to try on this command line, where the message cannot know it.
+    /// A remedy that depends on the command line, which the message does not know.
     pub(crate) fn hint(&self) -> Option<&'static str> {
-        // What is known is told in the message.
+        // The message already contains known causes.
         let KnockError::NotConfirmed { doubts, .. } = self.knock()? else { return None };
         doubts.is_empty().then_some(
             "Behind NAT: use --address source (with v1: your public address). If the server uses \
@@ -107,7 +107,7 @@ impl Failure {
         )
     }
 
-    /// What stood against making a knock at all, if that is what failed.
+    /// The reason why no knock could be made, if that is the failure.
     fn unsealed(&self) -> Option<Unsealed> {
         use {SealError as V2, SealErrorV1 as V1};
         Some(match self.knock()? {
@@ -137,7 +137,7 @@ impl Failure {
     }
 }
 
-/// Where a server's certificate was looked for.
+/// Paths where the server's certificate was expected.
 struct Places<'a>(Option<&'a Path>, &'a Path);
 
 impl fmt::Display for Places<'_> {
@@ -151,17 +151,17 @@ impl fmt::Display for Places<'_> {
     }
 }
 
-/// A path that nobody has put the home folder into.
+/// The note about a `~` that the shell has not expanded.
 fn tilde(path: &Path) -> &'static str {
     let literal = path.starts_with("~");
     if literal { " (the shell expands ~ only at the start of a word; use $HOME)" } else { "" }
 }
 
-/// What is wrong when no knock can be made.
+/// The cause when no knock can be made.
 enum Unsealed {
     /// The certificate or its key.
     Identity,
-    /// What is asked for.
+    /// The request.
     Wish,
     /// This machine: its clock, its memory.
     System,

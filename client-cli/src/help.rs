@@ -1,4 +1,4 @@
-//! The long texts of `--help`, and how clap's answers leave the program.
+//! The long texts of `--help`, and the output of clap's messages.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -54,10 +54,11 @@ Exit status:
   2  wrong usage, or the certificate does not allow a requested service
   3  an identity, a password or a certificate is missing, unusable, expired or not yet valid";
 
-/// Prints what clap has to say: help (exit 0) or a usage error (exit 2).
+/// Prints clap's message: help (exit 0) or a usage error (exit 2).
 pub(crate) fn print(answer: &clap::Error) -> ExitCode {
     let text = answer.render().to_string();
-    // Nobody has to read it. Where nothing has to be escaped, clap's own colours stay.
+    // A write error is ignored: the exit code reports the result. clap's colours remain if nothing has to be
+    // escaped.
     match plain_text::escaped(&text, false) {
         Cow::Borrowed(_) => answer.print().ok(),
         Cow::Owned(text) => write!(io::stderr(), "{text}").ok(),

@@ -1,6 +1,6 @@
 //! `sknock`: opens hidden services from the command line.
 
-#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic where nobody can hear them
+#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic if the output is closed
 
 mod arguments;
 mod credentials;
@@ -57,7 +57,8 @@ fn run(task: &Task) -> Result<(), Failure> {
     }
 }
 
-/// Servers never say no: a knock that they refuse for certain would only be waited for in vain.
+/// Servers never answer a refused knock: a knock that is certain to be refused would only wait for the time
+/// limit.
 fn refuse_what_is_in_vain(client: &Client, goal: &Goal) -> Result<(), Failure> {
     let doubts = match goal {
         Goal::Knock(services) => client.doubts_about(services),

@@ -1,10 +1,10 @@
-//! Command lines that are none, where clap's own words would not say what to write instead.
+//! Invalid command lines for which clap's own message does not contain the remedy.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Options that a variable may stand for.
+/// Options that an environment variable can set.
 const VARIABLES: [(&str, &str); 5] = [
     ("--identity", "SKNOCK_IDENTITY"),
     ("--server-cert", "SKNOCK_SERVER_CERT"),
@@ -37,7 +37,7 @@ pub(crate) fn without_command(words: &[OsString], error: clap::Error) -> clap::E
     clap::Error::raw(ErrorKind::InvalidSubcommand, told)
 }
 
-/// `-p 22` and `-u`, which only the short form has, behind a command.
+/// `-p 22` and `-u` after a command; only the short form has them.
 pub(crate) fn with_short_options(words: &[OsString], error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
         return error;
@@ -60,7 +60,7 @@ fn is_short(word: &str) -> bool {
     word.starts_with('-') && !word.starts_with("--")
 }
 
-/// The variable that the wrong value is from, if it was not on the command line.
+/// The environment variable with the invalid value, if it was not on the command line.
 pub(crate) fn variable_behind(
     words: &[OsString],
     error: &clap::Error,

@@ -10,20 +10,20 @@ use zeroize::Zeroizing;
 use crate::failure::Failure;
 use crate::permissions::{self, FileSecrecy};
 
-/// Holds the password itself.
+/// The variable that contains the password itself.
 const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";
 
-/// No password is longer, in bytes.
+/// Maximum length in bytes.
 const LONGEST: usize = 4096;
 
-/// A password, and where it is from, for whoever has to find out why it is wrong.
+/// A password and its origin, for the error message if it is wrong.
 pub(crate) struct NamedPassword {
     pub(crate) text: Zeroizing<String>,
     pub(crate) from: String,
 }
 
-/// Finds the password for `identity`: the file that was named, else the environment, else the file
-/// in its place, else whoever sits at the terminal (stdin stays untouched: it may be data).
+/// Finds the password for `identity`: the named file, else the environment, else the default file, else the
+/// terminal. stdin is not read: it may be data.
 pub(crate) fn find(named: Option<&Path>, identity: &Path) -> Result<NamedPassword, Failure> {
     if let Some(path) = named {
         return from_file(path);
@@ -35,7 +35,7 @@ pub(crate) fn find(named: Option<&Path>, identity: &Path) -> Result<NamedPasswor
         return Ok(NamedPassword { text: Zeroizing::new(text), from: VARIABLE.into() });
     }
     match paths::folder().map(|folder| folder.join("password")) {
-        // What cannot be looked at is told by who opens it.
+        // A file without access is opened anyway, which reports the error.
         Some(path) if !matches!(path.try_exists(), Ok(false)) => from_file(&path),
         place => from_terminal(identity, place),
     }
@@ -56,9 +56,9 @@ fn from_file(path: &Path) -> Result<NamedPassword, Failure> {
     Ok(NamedPassword { text, from: path.display().to_string() })
 }
 
-/// Reads it all; one line end at the end does not count.
+/// Reads the whole file; ignores one trailing line end.
 fn read(file: impl Read) -> io::Result<Zeroizing<String>> {
-    // never grows, so no copy stays behind
+    // never reallocated, so no copy remains in memory
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
     file.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
     let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
@@ -83,8 +83,8 @@ fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<NamedPasswor
     Ok(NamedPassword { text: Zeroizing::new(text), from: "the terminal".into() })
 }
 
-/// Asks at the terminal. For Ctrl-C rpassword sends SIGINT to this thread before it lets the terminal show again
-/// what is typed: held back until then, the signal ends us afterwards.
+/// Asks at the terminal. On Ctrl-C, rpassword sends SIGINT to this thread before it restores the echo of the
+/// terminal: the signal is blocked until then, and ends the program afterwards.
 #[cfg(unix)]
 fn prompt(prompt: &str) -> io::Result<String> {
     use nix::sys::signal::{SigSet, SigmaskHow, Signal};

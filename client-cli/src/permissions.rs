@@ -1,21 +1,21 @@
-//! Who else can change or read the files that a knock is made of: told in one line each, as ssh does. Not refused:
-//! the files are the user's, and the key in the identity is encrypted with the password.
+//! Notes about other users' access to the files of a knock, one line each, as ssh does. Not an error: the
+//! files are the user's, and the key in the identity is encrypted with the password.
 
 use std::fs::Metadata;
 use std::path::Path;
 
 use sknock::paths;
 
-/// What others must not do with a file.
+/// Access that other users must not have to a file.
 #[derive(Clone, Copy)]
 pub(crate) enum FileSecrecy {
-    /// Change it. It has no secret.
+    /// Writing. The content is not secret.
     Public,
-    /// Change or read it: what is in it.
+    /// Reading and writing; the value names the content.
     Secret(&'static str),
 }
 
-/// Notes what others can do with the identity, the server's certificate, and the folders of ours that they are in.
+/// Notes about the identity, the server's certificate, and their folders if these are ours.
 pub(crate) fn note_files(identity: &Path, certificate: &Path) {
     for folder in folders(identity, certificate) {
         note_path(&folder, FileSecrecy::Public);
@@ -24,8 +24,8 @@ pub(crate) fn note_files(identity: &Path, certificate: &Path) {
     note_path(certificate, FileSecrecy::Public);
 }
 
-/// Our configuration folder and the one below it, as far as a file in them is used: a file named by the user may
-/// be anywhere.
+/// Our configuration folder and its subfolder, if a file in them is used: a file named by the user may be
+/// anywhere.
 fn folders(identity: &Path, certificate: &Path) -> Vec<std::path::PathBuf> {
     let Some(folder) = paths::folder() else { return Vec::new() };
     let servers = folder.join("servers");
@@ -38,13 +38,13 @@ fn folders(identity: &Path, certificate: &Path) -> Vec<std::path::PathBuf> {
 }
 
 fn note_path(path: &Path, guarded: FileSecrecy) {
-    // What is wrong with a file that cannot be looked at, who opens it says.
+    // Errors are reported when the file is opened.
     if let Ok(metadata) = path.metadata() {
         note(path, &metadata, guarded);
     }
 }
 
-/// Notes what others can do with this file or folder; not with a pipe, which is gone afterwards.
+/// Notes other users' access to this file or folder; not to a pipe, which no longer exists afterwards.
 #[cfg(unix)]
 pub(crate) fn note(path: &Path, metadata: &Metadata, guarded: FileSecrecy) {
     use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! What the user reads: text for people, one line of JSON for scripts.
+//! The program's output: text for people, one line of JSON for scripts.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use sknock::{Doubt, Granted, OpenPort, Protocol, Verified};
 use crate::arguments::{Goal, Task};
 use crate::failure::Failure;
 
-/// Reports an open door on stdout.
+/// Reports a grant on stdout.
 pub(crate) fn opened(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Result<(), Failure> {
     let (json, notes) = (task.options.json, notes(task, opened, doubts));
     let line = if json {
@@ -27,12 +27,11 @@ pub(crate) fn opened(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Result
     Ok(())
 }
 
-/// Reports a connection on stderr, for stdout is the connection: JSON if wanted, else only what is
-/// worth a note.
+/// Reports a connection on stderr, because stdout carries the connection: JSON if requested, else only notes.
 pub(crate) fn connected(task: &Task, opened: &OpenPort, doubts: &[Doubt]) {
     let notes = notes(task, opened, doubts);
     if task.options.json {
-        // The connection counts.
+        // A failed write must not end the connection.
         writeln!(io::stderr(), "{}", to_json(&Open::of(task, opened, &notes))).ok();
     } else {
         for about in &notes {
@@ -41,7 +40,7 @@ pub(crate) fn connected(task: &Task, opened: &OpenPort, doubts: &[Doubt]) {
     }
 }
 
-/// Reports a failure where its success would have been reported, or as text on stderr.
+/// Reports a failure where success would have been reported, or as text on stderr.
 pub(crate) fn failed(task: &Task, failure: &Failure) {
     let written = if task.options.json {
         let message = failure.to_string();
@@ -61,12 +60,12 @@ pub(crate) fn failed(task: &Task, failure: &Failure) {
         let hint = failure.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
         writeln!(io::stderr(), "sknock: {}{hint}", one_line(&failure.to_string()))
     };
-    written.ok(); // the exit code says it too
+    written.ok(); // the exit code reports the result, too
 }
 
-/// A remark that does not change the outcome.
+/// A note that does not change the outcome.
 pub(crate) fn note(about: &str) {
-    writeln!(io::stderr(), "sknock: note: {}", one_line(about)).ok(); // nobody reads it
+    writeln!(io::stderr(), "sknock: note: {}", one_line(about)).ok(); // ignored if stderr is closed
 }
 
 fn text(task: &Task, opened: &OpenPort) -> String {
@@ -116,7 +115,7 @@ struct Failed<'a> {
     error: &'static str,
     exit: u8,
     message: String,
-    /// Whom the server opened for, if it did.
+    /// The client address of the grant, if there is one.
     observed: Option<SocketAddr>,
 }
 
@@ -149,10 +148,10 @@ fn to_json(line: &impl Serialize) -> String {
     escaped(&json, true).into_owned()
 }
 
-/// A clock further off than this is mentioned: servers refuse from 7 s on, unless told otherwise.
+/// A larger clock difference is noted: by default, servers refuse from 7 s on.
 const SKEW_WORTH_A_NOTE_MS: u64 = 2000;
 
-/// What is worth a note although it worked: it may not work the next time. For people, `knock` says in its report itself that no answer came.
+/// Notes about a success that may not repeat. In text output, `knock` reports itself that no answer arrived.
 fn notes(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Vec<String> {
     let clock = opened.granted.and_then(|granted| clock(granted.clock_skew_ms));
     let mentioned = matches!(task.goal, Goal::Knock(_)) && !task.options.json;
@@ -162,7 +161,7 @@ fn notes(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Vec<String> {
     clock.into_iter().chain(silent).chain(doubts.iter().map(ToString::to_string)).collect()
 }
 
-/// Why a port can be reached although no server has said that it opened it.
+/// The reason why a port is reachable although no server answered.
 fn without_answer(task: &Task) -> &'static str {
     match task.options.protocol {
         Protocol::V1 => "not verified: v1 servers do not answer",

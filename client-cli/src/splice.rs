@@ -1,7 +1,7 @@
-//! Joins a connection to stdin and stdout, byte for byte, each direction in its own thread.
+//! Connects a TCP connection to stdin and stdout, each direction in its own thread.
 //!
-//! It ends when both directions have ended, or with an error: never because somebody is silent. The
-//! server may close its direction and still read; what is on its way to it must arrive.
+//! It ends when both directions have ended, or with an error; an idle connection never ends it. The server
+//! may close its direction and still read, so our remaining data must arrive.
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -10,24 +10,24 @@ use std::thread;
 
 use crate::failure::Failure;
 
-/// Bytes moved at a time: few system calls at gigabytes, nothing beside a key press.
+/// Bytes per read: few system calls at gigabytes, negligible memory for interactive use.
 const BUFFER: usize = 256 * 1024;
 
-/// Moves bytes until both sides have ended what they say.
+/// Copies bytes until both directions have ended.
 pub(crate) fn with_stdio(stream: &TcpStream) -> Result<(), Failure> {
     let server_has_ended = || {
         if io::stdin().is_terminal() {
-            // Nobody else would tell.
+            // Otherwise an interactive user would not notice.
             let told = "the server closed the connection. Press Ctrl-D";
-            writeln!(io::stderr(), "{told}").ok(); // nobody reads it
+            writeln!(io::stderr(), "{told}").ok(); // ignored if stderr is closed
         }
         close_stdout()
     };
     splice(stream, io::stdin(), io::stdout(), server_has_ended).map_err(Failure::Stream)
 }
 
-/// `end_output` is called when the server has ended its direction: whoever reads the output is told, and
-/// may end the input then.
+/// Calls `end_output` when the server has ended its direction, so that a reader of the output learns of it
+/// and may end the input.
 fn splice(
     stream: &TcpStream,
     input: impl Read + Send + 'static,
@@ -41,8 +41,8 @@ fn splice(
     result(stream, &upload)
 }
 
-/// Passes input on in a thread; its end becomes the end of our direction of the connection. How it has
-/// ended comes out of the channel.
+/// Copies input in a thread; at its end it shuts down our direction of the connection. The result arrives in
+/// the channel.
 fn upload(
     stream: TcpStream,
     input: impl Read + Send + 'static,
@@ -50,16 +50,15 @@ fn upload(
     let (ended, end) = mpsc::channel();
     thread::Builder::new().name("upload".into()).spawn(move || {
         let moved = pump(input, &stream);
-        // Before the connection is closed: whoever sees that closed finds the result.
-        ended.send(moved).ok(); // the program is leaving
-        // The server may have closed everything before us: that is no error.
+        // Sent before the shutdown: after the connection has closed, the result is available.
+        ended.send(moved).ok(); // fails if the program is exiting
+        // The server may have closed the connection already: no error.
         stream.shutdown(Shutdown::Write).ok();
     })?;
     Ok(end)
 }
 
-/// Moves everything from one to the other, flushing each time: stdout would hold back what does not
-/// end a line.
+/// Copies everything, flushing after each write: stdout is line-buffered.
 fn pump(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -74,13 +73,13 @@ fn pump(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     }
 }
 
-/// Waits until both directions of a connection have ended, or it was reset; then how `input`, our
-/// direction, has ended.
+/// Waits until both directions of a connection have ended, or it was reset; then returns the result of
+/// `input`, our direction.
 #[cfg(unix)]
 fn result(stream: &TcpStream, input: &Receiver<io::Result<()>>) -> io::Result<()> {
     wait(stream)?;
     input.try_recv().unwrap_or_else(|_| {
-        // Reset while we waited for input.
+        // The connection was reset while we waited for input.
         let reset = || io::ErrorKind::ConnectionReset.into();
         Err(stream.take_error()?.unwrap_or_else(reset))
     })
@@ -92,7 +91,7 @@ fn wait(stream: &TcpStream) -> io::Result<()> {
 
     use nix::errno::Errno;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    // Nothing is asked for: an end and an error are told all the same.
+    // No events requested: poll reports POLLHUP and POLLERR always.
     let mut polled = [PollFd::new(stream.as_fd(), PollFlags::empty())];
     loop {
         match poll(&mut polled, PollTimeout::NONE) {
@@ -102,33 +101,32 @@ fn wait(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// A file that may grow no more (`ulimit -f`) is an error of the write, as a full disk is, and no signal that
-/// ends us.
+/// With SIGXFSZ blocked, a write beyond `ulimit -f` fails with an error, like a full disk, instead of a
+/// signal that ends the program.
 #[cfg(unix)]
 pub(crate) fn heed_no_file_size() {
     use nix::sys::signal::{SigSet, Signal};
-    // It is a signal that can be blocked.
     SigSet::from(Signal::SIGXFSZ).thread_block().ok();
 }
 
-/// Closes stdout, so that whoever reads it finds its end. What is written to it later is lost.
+/// Closes stdout, so that its reader gets the end of file. Later output is discarded.
 #[cfg(unix)]
 fn close_stdout() -> io::Result<()> {
     let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
     Ok(nix::unistd::dup2_stdout(nowhere)?)
 }
 
-/// Waits for the end of the input: a reset is noticed with the next that is sent.
+/// Waits for the end of the input: without poll, a reset is noticed at the next write.
 #[cfg(not(unix))]
 fn result(_: &TcpStream, input: &Receiver<io::Result<()>>) -> io::Result<()> {
     input.recv().unwrap_or_else(|_| Err(io::ErrorKind::ConnectionReset.into()))
 }
 
-/// There is no such signal.
+/// This system has no such signal.
 #[cfg(not(unix))]
 pub(crate) fn heed_no_file_size() {}
 
-/// It stays open until we end.
+/// stdout stays open until the program exits.
 #[cfg(not(unix))]
 fn close_stdout() -> io::Result<()> {
     Ok(())
@@ -146,7 +144,7 @@ mod tests {
         Ok(())
     }
 
-    /// Bytes that show a loss, a doubling or a swap, wherever it happens.
+    /// Bytes in which a loss, duplication or swap is visible at any position.
     fn pattern(length: usize) -> Vec<u8> {
         let mut state = 1u32;
         let next = || {
@@ -199,7 +197,7 @@ mod tests {
         assert_eq!(output, b"QUESTION");
     }
 
-    /// As somebody who ends the input once the output has ended.
+    /// Like a user who ends the input after the end of the output.
     #[test]
     fn the_servers_end_is_passed_on_while_input_stays_open() {
         let (ours, mut server) = connection();
@@ -215,7 +213,7 @@ mod tests {
         assert_eq!(output, b"bye");
     }
 
-    /// For longer than anybody's patience would be.
+    /// Longer than any timeout in the code.
     #[test]
     fn input_that_comes_late_reaches_a_server_that_has_ended_its_own_direction() {
         let (ours, mut server) = connection();
@@ -244,13 +242,13 @@ mod tests {
         server.shutdown(Shutdown::Write).unwrap();
         kept_open.write_all(b"nobody reads this").unwrap();
         let resetting = move || {
-            // Closed with something unread, which is lost.
+            // A close with unread data makes the kernel send a reset.
             server.peek(&mut [0]).unwrap();
             drop(server);
             Ok(())
         };
         let error = splice(&ours, silent, io::sink(), resetting).unwrap_err();
-        // The system says so after the server's end.
+        // The reset arrives after the server's end of data.
         let lost = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
         assert!(lost.contains(&error.kind()), "{error}");
         drop(kept_open);
