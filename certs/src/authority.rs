@@ -1,8 +1,8 @@
-//! The authority: what it does, in which order, and what is on the disk at each moment.
+//! The authority: its operations, their order, and the state of the disk at each moment.
 //!
-//! Nothing leaves the authority that its register does not know: the register is written first, so
-//! that whatever happens in between, every certificate can be revoked and no list number comes twice.
-//! What the register says, and a killed run has not done, the next command does (`finish`).
+//! The register is written first, before any other file. So whatever happens in between, every certificate
+//! can be revoked and no CRL number is used twice. If a run is killed after the register is written, the next
+//! command writes the other files (`finish`).
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::ownership::Guarded;
 use crate::register::{self, Register};
 use crate::validity::{DAY, ValidityPeriod, whole_second};
 
-/// Is there while an authority is being made. What else is there then was never used.
+/// Exists while an authority is being made. Other files beside it were never used.
 const MARK: &str = "init.unfinished";
 
 /// The files of an authority that has issued nothing.
@@ -34,26 +34,26 @@ pub struct Authority {
     pub(crate) ca: Ca,
 }
 
-/// A certificate that is revoked now.
+/// The result of a revocation.
 #[derive(Clone, Debug)]
 pub struct Revoked {
-    /// What the register says of it.
+    /// The certificate's entry in the register.
     pub entry: RegisterEntry,
-    /// It had been revoked before; the earlier date and reason stay.
+    /// It was already revoked; the earlier date and reason stay.
     pub already: bool,
-    /// The list that says so.
+    /// The CRL that contains it.
     pub crl: Crl,
 }
 
 impl Authority {
-    /// Makes an authority in `dir`, with an empty revocation list, valid for `days`.
+    /// Makes an authority in `dir`, with an empty CRL, valid for `days`.
     ///
-    /// The folder is made if need be. Without a name, the authority gets one that no other has. What
-    /// an interrupted `init` has left is replaced.
+    /// Makes the folder if needed. Without a name, the authority gets a random one. Files of an interrupted
+    /// `init` are replaced.
     ///
     /// # Errors
-    /// [`AuthorityError::Exists`] if any file of an authority lies there; nothing is changed then. Among others
-    /// [`AuthorityError::FolderOfOther`], [`AuthorityError::ClockUnset`].
+    /// [`AuthorityError::Exists`] if the folder contains any file of an authority; nothing is changed then.
+    /// Among others [`AuthorityError::FolderOfOther`], [`AuthorityError::ClockUnset`].
     pub fn init(
         dir: &Path,
         name: Option<&str>,
@@ -87,18 +87,19 @@ impl Authority {
         Ok(Self { folder, ca })
     }
 
-    /// The authority that lives in `dir`.
+    /// Opens the authority in `dir`.
     ///
     /// # Errors
-    /// [`AuthorityError::NoAuthority`], [`AuthorityError::Unfinished`]; [`AuthorityError::FolderOfOther`], [`AuthorityError::OpenToOthers`]
-    /// and the like if others could have changed it, or we would change what is theirs.
+    /// [`AuthorityError::NoAuthority`], [`AuthorityError::Unfinished`]; [`AuthorityError::FolderOfOther`],
+    /// [`AuthorityError::OpenToOthers`] and the like if other users could have changed it, or if it belongs
+    /// to another user.
     pub fn open(dir: &Path) -> Result<Self, AuthorityError> {
         let folder = OutputFolder::existing(dir, ca::KEY_FILE)?;
         if folder.has(MARK) {
             return Err(AuthorityError::Unfinished { path: dir.to_owned() });
         }
         let ca = Ca::load(&folder)?;
-        // Servers are given it. It is not needed here, but nobody else may have changed it.
+        // The file goes to servers. It is not needed here, but other users must not be able to change it.
         folder.read_if_any(ca::PEM_FILE, Guarded::Writing)?;
         Register::load(&folder)?;
         Ok(Self { folder, ca })
@@ -109,7 +110,7 @@ impl Authority {
         &self.ca.name
     }
 
-    /// The end of its certificate, which no other outlives.
+    /// The end of its certificate; no other certificate ends later.
     pub fn not_after(&self) -> Timestamp {
         self.ca.not_after
     }
@@ -125,18 +126,18 @@ impl Authority {
         &self.ca.certificate
     }
 
-    /// Where the revocation list is published.
+    /// The path of the published CRL.
     pub fn crl_file(&self) -> PathBuf {
         self.folder.file(crl::FILE)
     }
 
     /// Revokes the certificate with this serial number, or the valid one of this name, or else the latest,
-    /// and publishes a new list at once. Once more is no error: it publishes the list again.
+    /// and publishes a new CRL at once. Repeating it is no error: the CRL is published again.
     ///
-    /// It is recorded whatever the clock says and whatever else is wrong with the list.
+    /// The revocation is recorded even if the clock is wrong or the CRL cannot be made.
     ///
     /// # Errors
-    /// [`AuthorityError::Unknown`], [`AuthorityError::Ambiguous`] if there is no one such certificate;
+    /// [`AuthorityError::Unknown`], [`AuthorityError::Ambiguous`] if no single certificate matches;
     /// [`AuthorityError::NotPublished`] if it is revoked in the register only.
     pub fn revoke(
         &self,
@@ -165,22 +166,22 @@ impl Authority {
         Ok(Revoked { entry: register.certificates.swap_remove(place), already, crl })
     }
 
-    /// Publishes a new revocation list, valid for `days`. Needed before the last one ends, revoked
-    /// certificates or not.
+    /// Publishes a new CRL, valid for `days`. Must be called before the last one expires, even without
+    /// revocations.
     ///
     /// # Errors
-    /// Among others [`AuthorityError::ClockBehind`] if the last list is from the future, and
-    /// [`AuthorityError::NotPublished`] if it is made in the register only.
+    /// Among others [`AuthorityError::ClockBehind`] if the last CRL is dated in the future, and
+    /// [`AuthorityError::NotPublished`] if the new one is in the register only.
     pub fn crl(&self, days: u32, now: Timestamp) -> Result<Crl, AuthorityError> {
         let now = whole_second(now);
         self.issue_list(now, |last| self.next_list(last, days, now))
     }
 
-    /// As [`Authority::crl`] where the last list was made while the clock was ahead: the new one is dated
-    /// `now`. Servers that have taken that last list do not take this one until they forget it.
+    /// Same as [`Authority::crl`] if the last CRL was made while the clock was ahead: the new one is dated
+    /// `now`. Servers that have accepted the last CRL refuse this one until their high-water mark is deleted.
     ///
     /// # Errors
-    /// As [`Authority::crl`], without [`AuthorityError::ClockBehind`].
+    /// Same as [`Authority::crl`], without [`AuthorityError::ClockBehind`].
     pub fn crl_after_clock_was_ahead(
         &self,
         days: u32,
@@ -209,15 +210,16 @@ impl Authority {
         Ok(register.crl)
     }
 
-    /// Publishes the list. What else an interrupted run has left is finished if possible; if not, the
-    /// commands say so that need it, and nobody thinks that there is no new list.
+    /// Publishes the CRL. Other work of an interrupted run is completed if possible; if not, the commands
+    /// that need it report the error, and this one still reports the new CRL.
     fn complete_list(&self, register: &mut Register, now: Timestamp) -> Result<(), AuthorityError> {
         self.publish(register, now)?;
         let _ = self.finish_files(register);
         Ok(())
     }
 
-    /// Writes the register. If that is in doubt, it is not gone on, but the error says what may be.
+    /// Writes the register. If a write may or may not have happened, the operation stops and the error
+    /// reports it.
     fn record(&self, register: &Register) -> Result<(), AuthorityError> {
         register.save(&self.folder).map_err(|source| match source {
             AuthorityError::NotSynced { .. } => self.not_published(source),
@@ -225,13 +227,13 @@ impl Authority {
         })
     }
 
-    /// The latest revocation list.
+    /// The latest CRL.
     pub fn latest_crl(&self) -> Result<Crl, AuthorityError> {
         Ok(Register::load(&self.folder)?.crl)
     }
 
-    /// All certificates that were ever issued, the oldest first. [`Authority::settle`] first, for the
-    /// published list to say the same.
+    /// All certificates ever issued, the oldest first. Call [`Authority::settle`] first if the published CRL
+    /// must match.
     pub fn list(&self) -> Result<Vec<RegisterEntry>, AuthorityError> {
         Ok(Register::load(&self.folder)?.certificates)
     }

@@ -1,4 +1,4 @@
-//! The authority's own key and certificate: made once, read back, used to sign.
+//! The authority's own key and certificate.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -20,27 +20,26 @@ use crate::validity::{ValidityPeriod, calendar};
 pub(crate) const KEY_FILE: &str = "ca.key";
 /// The certificate in DER.
 pub(crate) const CERTIFICATE_FILE: &str = "ca.cer";
-/// The certificate in PEM, for programs that want it so.
+/// The certificate in PEM, for programs that require PEM.
 pub(crate) const PEM_FILE: &str = "ca.pem";
 
-/// A key that signs, and the certificate that says so.
+/// A signing key and its CA certificate.
 pub(crate) struct Ca {
     pub(crate) key: P256KeyPair,
     pub(crate) certificate: Vec<u8>,
     /// The common name.
     pub(crate) name: String,
-    /// The subject key identifier, by which certificates and lists name their signer.
+    /// The subject key identifier; certificates and CRLs name their signer by it.
     pub(crate) key_id: Vec<u8>,
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
 }
 
 impl Ca {
-    /// A new key and its self-signed certificate, which may sign certificates of holders only.
+    /// Makes a key and its self-signed certificate, with path length 0.
     ///
-    /// Without a name it is called `sKnock CA` and a random number: servers tell authorities and
-    /// their revocation lists apart by name, so two of them should never be called the same.
-    /// Beside it comes the certificate in PEM.
+    /// Without a name it is called `sKnock CA` and a random number: servers distinguish authorities and their
+    /// CRLs by name, so two of them should never have the same one. Also returns the certificate in PEM.
     pub(crate) fn generate(
         name: Option<&str>,
         validity: ValidityPeriod,
@@ -70,7 +69,7 @@ impl Ca {
         Ok((ca, certificate.pem()))
     }
 
-    /// The authority that lives in `folder`.
+    /// Loads the authority in `folder`.
     pub(crate) fn load(folder: &OutputFolder) -> Result<Self, AuthorityError> {
         let damaged = |file, what: &str| AuthorityError::Damaged {
             path: folder.file(file),
@@ -91,13 +90,13 @@ impl Ca {
         Ok(Self { key, certificate, name, key_id, not_before, not_after })
     }
 
-    /// Whoever signs certificates and revocation lists here.
+    /// The issuer for signing certificates and CRLs.
     pub(crate) fn issuer(&self) -> Result<Issuer<'static, &KeyPair>, AuthorityError> {
         Issuer::from_ca_cert_der(&self.certificate.as_slice().into(), self.key.pair())
             .map_err(AuthorityError::certificate)
     }
 
-    /// Certifies what `params` say of the holder of `key`.
+    /// Signs a certificate with `params` for the holder of `key`.
     pub(crate) fn certify(
         &self,
         params: &CertificateParams,
@@ -109,7 +108,7 @@ impl Ca {
     }
 }
 
-/// What an authority's certificate says.
+/// Data from an authority's certificate.
 struct Facts {
     name: String,
     key_id: Vec<u8>,
@@ -143,7 +142,7 @@ impl Facts {
     }
 }
 
-/// A common name of 1 to 64 characters (RFC 5280, A.1, `ub-common-name`) that can be printed.
+/// A printable common name of 1 to 64 characters (RFC 5280, A.1, `ub-common-name`).
 fn checked(name: &str) -> Result<String, AuthorityError> {
     let fits = (1..=MAX_LENGTH).contains(&name.chars().count());
     if !fits || name.trim().is_empty() || name.chars().any(char::is_control) {

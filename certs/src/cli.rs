@@ -1,5 +1,4 @@
-//! From arguments to exit code. What the authority does is decided in the library, how it is told in
-//! `report`.
+//! From arguments to exit code. The library does the work, and `report` formats the result.
 
 mod args;
 mod password;
@@ -22,7 +21,7 @@ use args::{AuthorityCommand, PasswordArgument};
 use password::PasswordError;
 use report::CommandReport;
 
-/// Why a command failed.
+/// Reasons why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CommandFailure {
     #[error(transparent)]
@@ -31,11 +30,11 @@ enum CommandFailure {
     Password(#[from] PasswordError),
 }
 
-/// How long certificates are valid if nobody says so, in days.
+/// Default validity of certificates, in days.
 const SERVER_DAYS: u32 = 3650;
 const CLIENT_DAYS: u32 = 365;
 
-/// A second service behind one `--allow` is told where it belongs; all else clap says well.
+/// Explains how to write a second service after `--allow`; other errors keep clap's text.
 pub(crate) fn misread(error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidArg) else {
         return error;
@@ -47,7 +46,7 @@ pub(crate) fn misread(error: clap::Error) -> clap::Error {
     clap::Error::raw(ErrorKind::UnknownArgument, told)
 }
 
-/// Does what the arguments say and tells about it: 0 if it was done, 1 if not, 2 if they make no sense.
+/// Runs the command and prints its result: 0 for success, 1 for failure, 2 for a usage error.
 pub(crate) fn run(args: &Args, now: Timestamp) -> ExitCode {
     let Some(dir) = &args.dir else {
         wrong_usage(
@@ -76,9 +75,9 @@ pub(crate) fn run(args: &Args, now: Timestamp) -> ExitCode {
     let mut stdout = io::stdout();
     match stdout.write_all(output.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => code,
-        // Who reads no further (`| head`) wants no more of it.
+        // A reader that closes the pipe (`| head`) has read enough: no error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
-        // To tell is all that this was to do.
+        // `list` only prints, so a failed write is its failure.
         Err(error) if matches!(args.command, AuthorityCommand::List) => {
             complain(&format!("cannot write to standard output: {error}"));
             ExitCode::FAILURE
@@ -95,10 +94,11 @@ fn wrong_usage(kind: ErrorKind, why: &str) -> ! {
     refuse(&Args::command().error(kind, why))
 }
 
-/// What clap says of a command line, and the end of the program with clap's exit code.
+/// Prints clap's message, and exits with clap's exit code.
 pub(crate) fn refuse(answer: &clap::Error) -> ! {
     let text = answer.render().to_string();
-    // Nobody has to hear it. Where nothing has to be escaped, clap's own colours stay.
+    // A write error is ignored: the exit code reports the result. clap's colours remain if nothing has to be
+    // escaped.
     match escaped(&text, false) {
         Cow::Borrowed(_) => answer.print().ok(),
         Cow::Owned(text) => write!(io::stderr(), "{text}").ok(),
@@ -107,7 +107,7 @@ pub(crate) fn refuse(answer: &clap::Error) -> ! {
 }
 
 fn complain(what: &str) {
-    // a closed standard error is no reason to end otherwise
+    // a closed standard error must not change the exit code
     let _ = writeln!(io::stderr(), "sknock-ca: {}", one_line(what));
 }
 
@@ -117,7 +117,7 @@ fn execute(
     password_file: Option<&Path>,
     now: Timestamp,
 ) -> Result<CommandReport, CommandFailure> {
-    // opened before any prompt, so that nobody types a password in vain
+    // opened before the prompt, so that errors appear before the user types a password
     let open = || Authority::open(dir);
     let obtain = |name: &CertificateName, password: &PasswordArgument| {
         let file = password.file.as_deref().or(password_file);

@@ -1,7 +1,7 @@
-//! Whether the clock can be right. Nothing here reads one.
+//! Plausibility of the clock. Nothing here reads one.
 //!
-//! A clock that is behind makes certificates that have ended and lists that no server takes. One that is
-//! ahead is only noticed once it is right again, for then the last list lies in the future.
+//! A clock that is behind produces expired certificates and CRLs that no server accepts. A clock that was
+//! ahead is only noticed once it is right again: the last CRL is then dated in the future.
 
 use sknock_protocol::{FUTURE_SLACK, Timestamp};
 
@@ -13,10 +13,10 @@ use crate::validity::calendar;
 /// 2026-01-01T00:00:00Z, before this program was written.
 const EARLIEST: Timestamp = Timestamp::from_secs(1_767_225_600);
 
-/// The last second that a certificate or a list can name, 9999-12-31T23:59:59Z.
+/// The last second that a certificate or a CRL can express, 9999-12-31T23:59:59Z.
 const LATEST: Timestamp = Timestamp::from_secs(253_402_300_799);
 
-/// What can be said of a clock where there is no authority yet.
+/// The check without an authority.
 ///
 /// # Errors
 /// [`AuthorityError::ClockUnset`] before 2026, [`AuthorityError::Clock`] after the year 9999.
@@ -27,11 +27,11 @@ pub(crate) fn possible(now: Timestamp) -> Result<(), AuthorityError> {
     calendar(now).map(|_| ())
 }
 
-/// As [`possible`], and not before the authority was made. For a list that is to be dated `now`, whatever
-/// the last one says.
+/// Same as [`possible`], and `now` is not before the authority was made. For a CRL that is to be dated `now`,
+/// whatever the date of the last one.
 ///
 /// # Errors
-/// [`AuthorityError::ClockBeforeAuthority`] besides.
+/// Also [`AuthorityError::ClockBeforeAuthority`].
 pub(crate) fn since(ca: &Ca, now: Timestamp) -> Result<(), AuthorityError> {
     possible(now)?;
     if now.after(FUTURE_SLACK) < ca.not_before {
@@ -40,11 +40,11 @@ pub(crate) fn since(ca: &Ca, now: Timestamp) -> Result<(), AuthorityError> {
     Ok(())
 }
 
-/// The check of every command: as [`since`], and not before the last list, give or take what servers
-/// allow. A clock that went back a little does no harm.
+/// The check of every command: as [`since`], and not before the last CRL, with the tolerance of servers. A
+/// clock that went back a little is harmless.
 ///
 /// # Errors
-/// [`AuthorityError::ClockBehind`] besides.
+/// Also [`AuthorityError::ClockBehind`].
 pub(crate) fn check(ca: &Ca, last: &Crl, now: Timestamp) -> Result<(), AuthorityError> {
     since(ca, now)?;
     if last.this_update > now.after(FUTURE_SLACK) {
@@ -53,7 +53,7 @@ pub(crate) fn check(ca: &Ca, last: &Crl, now: Timestamp) -> Result<(), Authority
     Ok(())
 }
 
-/// A moment that can be written down, whatever the clock says.
+/// `now`, limited to the times that the register can store.
 pub(crate) fn recordable(now: Timestamp) -> Timestamp {
     now.min(LATEST)
 }

@@ -1,4 +1,4 @@
-//! The revocation list: which certificates are believed no longer.
+//! The CRL.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rcgen::{
@@ -13,25 +13,25 @@ use crate::entry::{Reason, RegisterEntry, RegisteredRevocation, text};
 use crate::error::AuthorityError;
 use crate::validity::{calendar, in_days};
 
-/// For how long the first list is valid, in days.
+/// Validity of the first CRL, in days.
 pub const DEFAULT_CRL_DAYS: u32 = 30;
 
-/// The published list, in DER.
+/// The published CRL, in DER.
 pub(crate) const FILE: &str = "crl.der";
 
-/// One issue of the revocation list.
+/// One issue of the CRL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Crl {
-    /// Counts the issues; the first is 1, and none is ever used twice.
+    /// Number of the issue; the first is 1, and none is ever used twice.
     pub number: u64,
-    /// When it was issued. Never before an earlier issue, for no server would take it then.
+    /// thisUpdate. Never before that of an earlier issue: no server would accept it.
     #[serde(with = "text")]
     pub this_update: Timestamp,
-    /// By when there must be a new one.
+    /// nextUpdate.
     #[serde(with = "text")]
     pub next_update: Timestamp,
-    /// For how many days it was issued.
+    /// The validity in days that was requested.
     pub days: u32,
 }
 
@@ -48,7 +48,7 @@ impl Crl {
         Ok(Self { number, this_update, next_update: in_days(days, this_update)?, days })
     }
 
-    /// The list in DER: the revoked certificates, signed.
+    /// The CRL in DER: the revoked certificates, signed.
     pub(crate) fn sign<'a>(
         &self,
         revoked: impl Iterator<Item = (&'a RegisterEntry, &'a RegisteredRevocation)>,
@@ -68,20 +68,20 @@ impl Crl {
     }
 }
 
-/// What the file with the published list is, beside the list that the register has.
+/// The published CRL in relation to the one in the register.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Published {
-    /// That list.
+    /// The same CRL.
     Same,
-    /// An earlier one, or none at all.
+    /// An earlier one, or none.
     Behind,
-    /// A later one, of this number.
+    /// A later one, with this number.
     Ahead(u64),
 }
 
 impl Published {
-    /// Compares the content of the file with what is `wanted`, which has this number. The signatures
-    /// are different ones each time; all else of one number is the same.
+    /// Compares the content of the file with `wanted`, which has this number. ECDSA signatures differ each
+    /// time; all other bytes of one number are equal.
     pub(crate) fn compare(file: &[u8], wanted: &[u8], number: u64, ca: &Ca) -> Self {
         let (Some(found), Some(wanted)) = (CrlParts::read(file), CrlParts::read(wanted)) else {
             return Self::Behind;
@@ -98,7 +98,7 @@ impl Published {
     }
 }
 
-/// The parts of a list.
+/// The parts of a CRL.
 struct CrlParts {
     content: Vec<u8>,
     number: Option<u64>,

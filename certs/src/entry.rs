@@ -1,4 +1,4 @@
-//! What the register has of one certificate.
+//! One certificate in the register.
 
 use std::fmt;
 
@@ -9,13 +9,13 @@ use sknock_protocol::{Service, Timestamp};
 use crate::name::CertificateName;
 use crate::serial::RandomSerial;
 
-/// What a certificate is for.
+/// The usage of a certificate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CertificateKind {
-    /// It is knocked at.
+    /// For a server.
     Server,
-    /// It knocks.
+    /// For a client.
     Client,
 }
 
@@ -28,29 +28,29 @@ impl fmt::Display for CertificateKind {
     }
 }
 
-/// That a certificate was revoked.
+/// A certificate's revocation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisteredRevocation {
-    /// Since when.
+    /// The time of the revocation.
     #[serde(with = "text")]
     pub at: Timestamp,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The number of the first list that says so. None while it is recorded only.
+    /// The number of the first CRL that contains it. None while it is only recorded.
     pub list: Option<u64>,
 }
 
-/// Whether a certificate is believed.
+/// Whether a certificate is valid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CertificateState {
-    /// It is.
+    /// Valid.
     Valid,
-    /// Not yet: the clock was ahead when it was made, or is behind now.
+    /// Not valid yet: the clock was ahead when it was made, or is behind now.
     NotYet,
-    /// No longer, for its time is over.
+    /// Expired.
     Expired,
-    /// No longer, for it was revoked.
+    /// Revoked.
     Revoked,
 }
 
@@ -69,27 +69,27 @@ impl fmt::Display for CertificateState {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegisterEntry {
-    /// Which one; unique.
+    /// The serial number; unique.
     pub serial: RandomSerial,
-    /// Its holder; several may have had the same name, one after the other.
+    /// Its holder; several successive certificates may have the same name.
     pub name: CertificateName,
-    /// What it is for.
+    /// The usage.
     pub kind: CertificateKind,
-    /// What it allows to open; empty for a server.
+    /// The services that it allows; empty for a server.
     #[serde(with = "services")]
     pub services: Vec<Service>,
-    /// From when on it is valid.
+    /// Start of validity.
     #[serde(with = "text")]
     pub not_before: Timestamp,
-    /// The last moment at which it is valid.
+    /// The last valid moment.
     #[serde(with = "text")]
     pub not_after: Timestamp,
-    /// Whether it was revoked.
+    /// The revocation, if any.
     pub revoked: Option<RegisteredRevocation>,
 }
 
 impl RegisterEntry {
-    /// Whether it is believed at `now`. What is revoked stays so, expired or not.
+    /// The state at `now`. Revocation takes precedence over expiry.
     pub fn state(&self, now: Timestamp) -> CertificateState {
         if self.revoked.is_some() {
             CertificateState::Revoked
@@ -102,7 +102,7 @@ impl RegisterEntry {
         }
     }
 
-    /// Whether it is believed at `now`, or will be.
+    /// Whether it is valid at `now`, or will be.
     pub(crate) fn is_live(&self, now: Timestamp) -> bool {
         matches!(self.state(now), CertificateState::Valid | CertificateState::NotYet)
     }
@@ -120,22 +120,22 @@ impl RegisterEntry {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// Not said.
+    /// No reason given.
     #[default]
     Unspecified,
-    /// Someone else may have the key.
+    /// Another person may have the key.
     KeyCompromise,
     /// Name or role of the holder have changed.
     AffiliationChanged,
-    /// Another certificate has taken its place.
+    /// Another certificate replaces it.
     Superseded,
     /// No longer needed.
     CessationOfOperation,
-    /// The holder may no longer do what it says.
+    /// The holder may no longer use the services.
     PrivilegeWithdrawn,
 }
 
-/// Moments as RFC 3339 text in the register.
+/// Timestamps as RFC 3339 text in the register.
 pub(crate) mod text {
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};

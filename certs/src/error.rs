@@ -1,4 +1,4 @@
-//! What can go wrong at the authority: each message says what happened and what to do.
+//! The authority's errors: each message names the cause and a remedy.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::entry::CertificateKind;
 use crate::name::NotAName;
 use crate::serial::RandomSerial;
 
-/// Why the authority did not do what it was asked.
+/// Reasons why an operation failed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum AuthorityError {

@@ -1,5 +1,5 @@
-//! What the register says and the other files do not yet, be it that a run was killed in between or that
-//! a disk was full: every command begins or ends with making it true.
+//! Writes the files that the register requires and that are missing, because a run was killed or a disk was
+//! full. Every command begins or ends with it.
 
 use sknock_protocol::Timestamp;
 
@@ -15,13 +15,12 @@ use crate::register::Register;
 use crate::validity::whole_second;
 
 impl Authority {
-    /// Finishes what interrupted runs have begun, and tells whether the clock can be right. Every other
-    /// method does so by itself, but for those that only read.
+    /// Completes the work of interrupted runs, and checks the clock. All methods that write do so themselves.
     ///
     /// # Errors
-    /// [`AuthorityError::NotPublished`] if something is revoked, and the published list does not say so;
+    /// [`AuthorityError::NotPublished`] if a revocation is missing in the published CRL;
     /// [`AuthorityError::NotDelivered`] if a certificate is in the register without its files;
-    /// [`AuthorityError::OldRegister`]; those of a clock that is wrong.
+    /// [`AuthorityError::OldRegister`]; those of a wrong clock.
     pub fn settle(&self, now: Timestamp) -> Result<(), AuthorityError> {
         let now = whole_second(now);
         let _lock = self.folder.lock()?;
@@ -30,7 +29,7 @@ impl Authority {
         self.finish(&mut register, now)
     }
 
-    /// Has the published list and the holders' files be what the register says. The lock is held.
+    /// Makes the published CRL and the holders' files match the register. The caller holds the lock.
     pub(crate) fn finish(
         &self,
         register: &mut Register,
@@ -41,7 +40,7 @@ impl Authority {
         published.and(files)
     }
 
-    /// Has the holders' files be what the register says, and nothing under passing names.
+    /// Makes the holders' files match the register, and removes other temporary files.
     pub(crate) fn finish_files(&self, register: &mut Register) -> Result<(), AuthorityError> {
         self.deliver(register)?;
         let is_holders = |name: &str| {
@@ -51,7 +50,7 @@ impl Authority {
         self.folder.discard_left(|name| FILES.contains(&name) || is_holders(name))
     }
 
-    /// Has the published list be what the register says.
+    /// Makes the published CRL match the register.
     pub(crate) fn publish(
         &self,
         register: &mut Register,
@@ -75,11 +74,11 @@ impl Authority {
         publish().map_err(|source| self.not_published(source))
     }
 
-    /// Whether the published list is the one that the register has as its latest.
+    /// Whether the published CRL is the latest one in the register.
     ///
     /// # Errors
-    /// [`AuthorityError::OldRegister`] if it is a later one: the register was restored from a backup, and would
-    /// use its numbers once more.
+    /// [`AuthorityError::OldRegister`] if it is a later one: the register was restored from a backup, and
+    /// would use its numbers twice.
     pub(crate) fn is_published(&self, register: &Register) -> Result<bool, AuthorityError> {
         let Some(file) = self.folder.read_if_any(crl::FILE, Guarded::Writing)? else {
             return Ok(false);
@@ -95,7 +94,7 @@ impl Authority {
         }
     }
 
-    /// The list after `last`, made now: never dated before it, for no server would take it then.
+    /// The CRL after `last`, made now: never dated before it, because no server would accept it.
     pub(crate) fn next_list(
         &self,
         last: &Crl,
@@ -116,14 +115,14 @@ impl Authority {
         AuthorityError::NotPublished { path: self.crl_file(), source: Box::new(source) }
     }
 
-    /// Gives the files of a certificate their names.
+    /// Renames the files of a certificate to their final names.
     pub(crate) fn put_in_place(&self, entry: &RegisterEntry) -> Result<(), AuthorityError> {
         let files = entry.files();
         self.folder.publish_left(files.iter().map(String::as_str))
     }
 
-    /// Gives the files of the latest certificate their names. The register says whose they are as long
-    /// as that may not be done, so that a pair is never of two certificates.
+    /// Renames the files of the latest certificate to their final names. The register records the pending
+    /// certificate until that is done, so a pair of files is never of two certificates.
     pub(crate) fn deliver(&self, register: &mut Register) -> Result<(), AuthorityError> {
         let Some(serial) = register.undelivered else { return Ok(()) };
         let mut deliver = || {

@@ -1,4 +1,4 @@
-//! The authority's folder: one writer at a time, and files that appear whole or not at all.
+//! The authority's folder: one writer at a time, and atomically replaced files.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read, Write};
@@ -13,32 +13,32 @@ use sknock_storage::{
 use crate::error::AuthorityError;
 use crate::ownership::{self, Guarded};
 
-/// Others may open a published file whose name they know, such as a web server `crl.der`, but may
-/// not list whose certificates lie here.
+/// Other users, such as a web server, may open a published file by name (`crl.der`), but cannot list the
+/// folder with the holders' names.
 const FOLDER_MODE: u32 = 0o711;
 
-/// Who may read a file that is written.
+/// Read access to a written file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Access {
-    /// Its owner, from the first byte on, whatever was there before.
+    /// The owner, from the first byte on; an existing file's mode is ignored.
     Secret,
-    /// Its owner; or who could read the one before, such as a group that makes backups.
+    /// The owner; an existing file keeps its group and mode, for example for backups.
     Private,
-    /// Everyone; or who could read the one before.
+    /// All users; an existing file keeps its group and mode.
     Public,
 }
 
-/// A folder that files are published in.
+/// A folder for published files.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputFolder(PathBuf);
 
-/// No other process changes the folder while this lives.
+/// Excludes other writers of the folder until it is dropped.
 pub(crate) struct Lock {
     _held: Flock<File>,
 }
 
 impl OutputFolder {
-    /// A folder that is there, is ours, and that nobody else may write to.
+    /// Opens an existing folder that is ours and that no other user may write to.
     pub(crate) fn existing(path: &Path, wanted: &str) -> Result<Self, AuthorityError> {
         let found = fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => AuthorityError::NoAuthority { path: path.join(wanted) },
@@ -48,10 +48,10 @@ impl OutputFolder {
         Ok(Self(path.to_owned()))
     }
 
-    /// A folder that is made if there is none. One that exists keeps its mode.
+    /// Opens the folder, or makes it. An existing one keeps its mode.
     pub(crate) fn create(path: &Path) -> Result<Self, AuthorityError> {
         let make = || match fs::create_dir(path) {
-            // whatever the umask, as with the files
+            // the umask must not reduce the mode, as with the files
             Ok(()) => fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
                 .and_then(|()| sync_folder(&parent(path))),
             Err(_) if path.is_dir() => Ok(()),
@@ -64,19 +64,19 @@ impl OutputFolder {
         Ok(Self(path.to_owned()))
     }
 
-    /// The path of a file in here.
+    /// The path of a file in this folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Whether something of that name is here, be it only a dangling link.
+    /// Whether the name exists in this folder, even as a dangling link.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.file(name).symlink_metadata().is_ok()
     }
 
-    /// Waits until nobody else changes the folder: each change takes milliseconds.
+    /// Waits for other writers: each change takes milliseconds.
     ///
-    /// The folder itself is locked: a file for that purpose could be removed or replaced.
+    /// Locks the folder itself: a separate lock file could be removed or replaced.
     pub(crate) fn lock(&self) -> Result<Lock, AuthorityError> {
         let path = &self.0;
         let identity = |found: &Metadata| (found.dev(), found.ino());
@@ -91,7 +91,7 @@ impl OutputFolder {
             };
             let look = || Ok((held.metadata()?, fs::metadata(path)?));
             let (locked, there) = look().map_err(|source| failed("access", path, source))?;
-            // While this waited, another folder may have got the name.
+            // The path may have been replaced by another folder during the wait.
             if identity(&locked) == identity(&there) {
                 ownership::check_folder(path, &there)?;
                 return Ok(Lock { _held: held });
@@ -105,8 +105,8 @@ impl OutputFolder {
         self.read_if_any(name, guarded)?.ok_or(AuthorityError::NoAuthority { path })
     }
 
-    /// The content of a file, if there is one. A link, a FIFO and the like are refused, and so is a file
-    /// of somebody else's or one that is open to others.
+    /// The content of a file, if it exists. Refuses links, FIFOs and the like, files of other users, and
+    /// files that other users may access.
     pub(crate) fn read_if_any(
         &self,
         name: &str,
@@ -132,7 +132,7 @@ impl OutputFolder {
         }
     }
 
-    /// Writes a file to the disk under a passing name. Where one of that name is, it must be a file.
+    /// Writes and syncs a file under a temporary name. If the final name exists, it must be a regular file.
     pub(crate) fn prepare(
         &self,
         name: &str,
@@ -145,7 +145,7 @@ impl OutputFolder {
             ownership::check_file(&path, before, Guarded::Writing)?;
         }
         let write = || {
-            // made with mode 0600, which is then widened whatever the umask
+            // made with mode 0600, which is then extended regardless of the umask
             let mut draft = PendingFile::begin(&path, 0o600)?;
             match &before {
                 Some(before) if access != Access::Secret => {
@@ -163,10 +163,11 @@ impl OutputFolder {
         write().map(PreparedFile).map_err(|source| failed("write", &path, source))
     }
 
-    /// Gives prepared files their names, one after the other, for good.
+    /// Renames prepared files to their final names and syncs the folder.
     ///
     /// # Errors
-    /// [`AuthorityError::NotSynced`] if all have them, but nobody knows whether for good.
+    /// [`AuthorityError::NotSynced`] if all are renamed, but it is not known whether the names survive a
+    /// power loss.
     pub(crate) fn publish(
         &self,
         files: impl IntoIterator<Item = PreparedFile>,
@@ -180,8 +181,8 @@ impl OutputFolder {
         self.sync().map_err(doubtful)
     }
 
-    /// Gives files their names that an earlier step, or run, has prepared and left; in any number, for
-    /// good. Those that have them already are no error.
+    /// Renames files that an earlier step or run has prepared and left, any number, and syncs the folder.
+    /// Files that already have their names are no error.
     pub(crate) fn publish_left<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
@@ -193,20 +194,19 @@ impl OutputFolder {
         self.sync()
     }
 
-    /// Has the names in the folder survive a power loss.
+    /// Syncs the folder: its names then survive a power loss.
     pub(crate) fn sync(&self) -> Result<(), AuthorityError> {
         sync_folder(&self.0).map_err(|source| failed("write", &self.0, source))
     }
 
-    /// Removes a file for good; it is no error if there is none.
+    /// Removes a file and syncs the folder; a missing file is no error.
     pub(crate) fn remove(&self, name: &str) -> Result<(), AuthorityError> {
         let path = self.file(name);
         remove(&path).map_err(|source| failed("remove", &path, source))?;
         self.sync()
     }
 
-    /// Removes what interrupted runs have left under passing names: of those files that `ours` says are
-    /// the authority's.
+    /// Removes temporary files of interrupted runs whose final names `ours` accepts.
     pub(crate) fn discard_left(&self, ours: impl Fn(&str) -> bool) -> Result<(), AuthorityError> {
         let entries = fs::read_dir(&self.0).map_err(|source| failed("list", &self.0, source))?;
         for entry in entries.flatten() {
@@ -220,17 +220,17 @@ impl OutputFolder {
     }
 }
 
-/// The folder that has `path`'s name.
+/// The folder that contains `path`.
 fn parent(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// A file that is whole and on the disk, but has no name yet; dropped, it is gone.
+/// A complete, synced file without its final name; dropping it removes it.
 pub(crate) struct PreparedFile(sknock_storage::Prepared);
 
 impl PreparedFile {
-    /// Leaves it for [`OutputFolder::publish_left`], be it in another run.
+    /// Keeps it for [`OutputFolder::publish_left`], possibly in another run.
     pub(crate) fn leave(self) {
         self.0.leave();
     }

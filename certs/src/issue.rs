@@ -1,4 +1,4 @@
-//! Issuing a certificate: the register knows it before anybody can have it.
+//! Issues certificates: the register is written before the files are readable.
 
 use std::path::PathBuf;
 
@@ -15,12 +15,12 @@ use crate::serial::RandomSerial;
 use crate::validity::{ValidityPeriod, whole_second};
 use crate::{clock, key, leaf};
 
-/// A certificate that was just issued.
+/// A newly issued certificate.
 #[derive(Clone, Debug)]
 pub struct Issued {
-    /// What the register says of it.
+    /// The certificate's entry in the register.
     pub entry: RegisterEntry,
-    /// It ends with the authority's certificate, earlier than asked for.
+    /// It ends with the authority's certificate, earlier than requested.
     pub clipped: bool,
     /// The file with key, certificate and the authority's certificate. Only its owner may read it.
     pub pfx: PathBuf,
@@ -43,7 +43,7 @@ impl Authority {
         self.issue(name, CertificateKind::Server, &[], days, password, whole_second(now))
     }
 
-    /// Issues a client's key and certificate, which allows it to open `services`: `NAME.pfx`.
+    /// Issues a client's key and certificate, which allows `services`: `NAME.pfx`.
     ///
     /// # Errors
     /// Among others [`AuthorityError::TooLarge`] if the certificate would not fit into a knock, and
@@ -98,8 +98,8 @@ impl Authority {
         Ok(Issued { clipped, pfx, certificate: files.next(), entry })
     }
 
-    /// Makes what `entry` says. First the files are on the disk under passing names, then it is in the
-    /// register, then they get their names: killed in between, [`Authority::deliver`] does the rest.
+    /// Issues the certificate of `entry`. The files are written under temporary names, then the register,
+    /// then the files are renamed: if the run is killed in between, [`Authority::deliver`] completes it.
     fn make(
         &self,
         register: &mut Register,
@@ -130,7 +130,7 @@ impl Authority {
         saved
             .and_then(|()| self.put_in_place(entry))
             .map_err(|source| AuthorityError::NotDelivered { serial, source: Box::new(source) })?;
-        // If this cannot be written, the next command does it, and there is nothing more to do then.
+        // On failure, the next command completes it; nothing else depends on it.
         let _ = self.deliver(register);
         Ok(())
     }

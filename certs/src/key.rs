@@ -1,5 +1,5 @@
-//! Key pairs on P-256, wiped from memory when dropped; and PKCS#12 out: a key, its certificate and the authority's,
-//! under a password.
+//! P-256 key pairs, overwritten in memory when dropped; and PKCS#12 output: a key, its certificate and the
+//! authority's, under a password.
 
 use p12_keystore::error::Error as KeystoreError;
 use p12_keystore::{
@@ -22,7 +22,7 @@ impl P256KeyPair {
             .map_err(|error| AuthorityError::Encoding { what: "key", why: error.to_string() })
     }
 
-    /// Reads PKCS#8 in PEM; nothing if it is no such key, or on another curve.
+    /// Reads PKCS#8 in PEM; `None` for another format or curve.
     pub(crate) fn from_pem(pem: &str) -> Option<Self> {
         KeyPair::from_pem_and_sign_algo(pem, &PKCS_ECDSA_P256_SHA256).map(Self).ok()
     }
@@ -48,13 +48,14 @@ impl Drop for P256KeyPair {
     }
 }
 
-/// Rounds of PBKDF2 and of the MAC's key derivation. A client opens its file at every knock, so this
-/// is a delay as much as a defence: some 50 times openssl's own 2048, and still a fraction of a second.
+/// Rounds of PBKDF2 and of the MAC's key derivation. A client decrypts its file at every knock, so this is a
+/// delay as well as a defence: about 50 times openssl's default 2048, and still a fraction of a second.
 const ITERATIONS: u32 = 100_000;
 
-/// AES-256 under PBES2 with HMAC-SHA256, and an HMAC-SHA256 over all: what openssl 3 opens by itself.
+/// AES-256 under PBES2 with HMAC-SHA256, and an HMAC-SHA256 over the whole content: the defaults of openssl
+/// 3.
 ///
-/// It holds the key, the `certificate` that `entry` is about, and the authority's (both DER).
+/// Contains the key, the `certificate` of `entry`, and the authority's certificate (both DER).
 pub(crate) fn seal(
     entry: &RegisterEntry,
     key: &P256KeyPair,
@@ -87,7 +88,7 @@ pub(crate) fn seal(
         .map_err(encoding)
 }
 
-/// Refuses what other programs could not type, read from a file's first line, or encode.
+/// Refuses passwords that other programs cannot type, read from a file's first line, or encode.
 pub(crate) fn check(password: &str) -> Result<(), AuthorityError> {
     let why = if password.is_empty() {
         "it is empty"

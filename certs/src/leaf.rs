@@ -1,4 +1,4 @@
-//! What the certificates of servers and clients say.
+//! The content of server and client certificates.
 
 use std::net::Ipv4Addr;
 
@@ -16,13 +16,13 @@ use crate::name::CertificateName;
 use crate::name::is_dns_name;
 use crate::validity::calendar;
 
-/// Bytes that a client's certificate may take in DER, so that it fits into every knock.
+/// Maximum size of a client's certificate in DER, so that it fits into every knock.
 ///
 /// A knock of protocol v2 has 1044 bytes for addresses (35 at worst: their number, and two of 17),
 /// services (81: their number, and sixteen of 5), certificate and signature (72, P-256).
 pub const MAX_CLIENT_CERTIFICATE: usize = 1044 - 35 - 81 - 72;
 
-/// The certificate, in DER, that says of the holder of `key` what `entry` says.
+/// The certificate (DER) for the holder of `key` with the data of `entry`.
 pub(crate) fn certify(
     entry: &RegisterEntry,
     key: &P256KeyPair,
@@ -50,14 +50,14 @@ pub(crate) fn certify(
     Ok(certificate)
 }
 
-/// What all holders have in common.
+/// Parameters common to all holders.
 fn params(entry: &RegisterEntry) -> Result<CertificateParams, AuthorityError> {
     let mut params = CertificateParams::default();
     params.serial_number = Some(SerialNumber::from_slice(entry.serial.as_bytes()));
     params.not_before = calendar(entry.not_before)?;
     params.not_after = calendar(entry.not_after)?;
     params.distinguished_name.push(DnType::CommonName, entry.name.as_str());
-    // said explicitly, for then the subject key identifier is written too
+    // explicit, because rcgen only then writes the subject key identifier
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     Ok(params)
@@ -72,8 +72,8 @@ fn host(name: &CertificateName) -> Result<Option<SanType>, AuthorityError> {
     dns.transpose().map_err(AuthorityError::certificate)
 }
 
-/// What a client may open, in both forms that servers read: the original's, which must come first
-/// for the original to find it, and URIs, which can say ranges too.
+/// The services of a client, in both forms that servers read: the original's first, because the original only
+/// reads the first name, and URIs, which can express ranges.
 fn allowance(services: &[Service]) -> Result<Vec<SanType>, AuthorityError> {
     let single_ports = authorization::other_name_text(services);
     let original = (!single_ports.is_empty()).then(|| {

@@ -1,8 +1,7 @@
-//! The authority: who may knock, and who may no longer.
+//! The certificate authority: issues and revokes certificates.
 //!
-//! An [`Authority`] lives in one folder: its key, its certificate, a register of everything it ever
-//! issued, and `crl.der`, the revocation list that a web server publishes. `sknock-ca` is this
-//! library on the command line.
+//! An [`Authority`] is one folder: its key, its certificate, a register of all issued certificates, and
+//! `crl.der`, the CRL that a web server publishes. `sknock-ca` is this library's command line.
 //!
 //! ```
 //! use sknock_certs::{Authority, Reason};
@@ -20,23 +19,24 @@
 //!
 //! The time is an argument everywhere; only the program reads a clock.
 //!
-//! What lies in the folder, and who may read it:
+//! Files in the folder, and their modes:
 //!
 //! | file | content | mode |
 //! |---|---|---|
 //! | `ca.key` | the authority's key, PKCS#8 in PEM, not encrypted: keep it off the servers | 0600 |
-//! | `register.json` | every certificate, what is revoked by which list, and the last list's number: back it up with the key | 0600 |
-//! | `NAME.pfx` | what a server or a client needs, under its password | 0600 |
+//! | `register.json` | every certificate, its revocation, and the last CRL's number: back it up with the key
+//! | 0600 |
+//! | `NAME.pfx` | key and certificate of a server or client, under its password | 0600 |
 //! | `ca.cer`, `ca.pem` | the authority's certificate in DER and in PEM | 0644 |
 //! | `NAME.cer` | a server's certificate in DER, for its clients | 0644 |
-//! | `crl.der` | the revocation list, for a web server to publish | 0644 |
+//! | `crl.der` | the CRL, for a web server to publish | 0644 |
 //!
-//! `init.unfinished` is there while `init` works, and `*.new` while a file is written; what a killed run
-//! has left of them the next one puts in place or removes. Everything belongs to one user, who alone
-//! may run this, and files that are replaced keep their group and mode.
+//! `init.unfinished` exists while `init` runs, and `*.new` while a file is written; after a killed run the
+//! next one renames or removes them. All files belong to one user, and only that user may run this. Replaced
+//! files keep their group and mode.
 //!
-//! The folder has mode 0711: a web server may open `crl.der`, by a link or an alias, but nobody
-//! else sees whose certificates lie here. Never make the folder itself a web root.
+//! The folder has mode 0711: a web server may open `crl.der`, by a link or an alias, but other users cannot
+//! list the holders' names. Never make the folder itself a web root.
 
 mod authority;
 mod ca;

@@ -1,6 +1,6 @@
-//! sknock-ca: the authority on the command line. The clock is read here and nowhere else.
+//! sknock-ca: the authority on the command line. The only file here that reads the clock.
 
-#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic where nobody can hear them
+#![deny(clippy::print_stderr, clippy::print_stdout)] // they panic if the output is closed
 
 mod cli;
 
@@ -17,14 +17,14 @@ fn main() -> ExitCode {
     cli::run(&args, now())
 }
 
-/// A file that may grow no more is an error of the write, as a full disk is, and no signal that ends us.
+/// With SIGXFSZ blocked, a write beyond `ulimit -f` fails with an error, like a full disk, instead of a
+/// signal.
 fn heed_no_file_size() {
     let signal = SigSet::from(Signal::SIGXFSZ);
-    // It is a signal that can be blocked.
     signal.thread_block().ok();
 }
 
-/// The time of this run: one for everything it does. A clock before 1970 counts as 1970.
+/// The time of this run, read once. A clock before 1970 is treated as 1970.
 fn now() -> Timestamp {
     #[expect(clippy::disallowed_methods, reason = "the program's one look at the clock")]
     let clock = SystemTime::now();

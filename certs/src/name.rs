@@ -1,4 +1,4 @@
-//! Names of certificate holders: file names too, so they may not lead out of the folder.
+//! Names of certificate holders: also file names, so they must not contain path separators.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 /// Characters in a name: X.520's upper bound for a common name (RFC 5280, A.1, `ub-common-name`).
 pub(crate) const MAX_LENGTH: usize = 64;
 
-/// Names whose files the authority itself uses, or could be taken for.
+/// Names with which the authority's own files could be confused.
 const RESERVED: [&str; 3] = ["ca", "crl", "register"];
 
-/// Who a certificate is for: `alice`, `bob@laptop`, `gate.example.org`.
+/// A certificate's holder: `alice`, `bob@laptop`, `gate.example.org`.
 ///
 /// 1 to 64 of ASCII letters, digits, `.`, `_`, `-` and `@`, beginning with neither `.` nor `-`,
 /// and none of `ca`, `crl`, `register`. It becomes the common name and the name of the files.
@@ -25,13 +25,13 @@ impl CertificateName {
         &self.0
     }
 
-    /// The name of a file of its holder, such as `alice.pfx`.
+    /// The name of a holder's file, such as `alice.pfx`.
     pub(crate) fn file(&self, extension: &str) -> String {
         format!("{}.{extension}", self.0)
     }
 }
 
-/// A text is no name of a certificate holder.
+/// The text is not a holder's name.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("'{name}' is not a valid name: {why}")]
 pub struct NotAName {
@@ -82,8 +82,8 @@ impl From<CertificateName> for String {
     }
 }
 
-/// Whether `text` can stand in a certificate as a DNS name: labels of letters, digits and hyphens
-/// (RFC 1123, 2.1), the last of them not all digits.
+/// Whether `text` is valid as a DNS name in a certificate: labels of letters, digits and hyphens (RFC 1123,
+/// 2.1), the last of them not all digits.
 pub(crate) fn is_dns_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -1,5 +1,4 @@
-//! Whose the folder and its files are, and what others may do with them. Whatever is wrong is refused with
-//! the command that puts it right, as ssh does.
+//! Owner and mode of the folder and its files. Errors contain the command that corrects them, as in ssh.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -9,23 +8,23 @@ use nix::unistd::{Uid, User, geteuid};
 
 use crate::error::AuthorityError;
 
-/// Bits of a mode: others may write.
+/// Mode bits: write access for others.
 const WRITE: u32 = 0o022;
 
-/// Bits of a mode: others may do anything.
+/// Mode bits: any access for others.
 const ANY: u32 = 0o077;
 
-/// What others may not do with a file.
+/// Access that other users must not have to a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Guarded {
-    /// Write to it.
+    /// Writing.
     Writing,
-    /// Write to it or read it.
+    /// Reading and writing.
     Reading,
 }
 
-/// The folder must be ours: what root writes in it, its owner could not replace any more. And nobody else
-/// may put files there.
+/// The folder must be ours: its owner could no longer replace files that root writes in it. Other users must
+/// not have write access.
 ///
 /// # Errors
 /// [`AuthorityError::FolderOfOther`], [`AuthorityError::OpenToOthers`].
@@ -39,7 +38,7 @@ pub(crate) fn check_folder(path: &Path, found: &Metadata) -> Result<(), Authorit
     check_mode(path, found, Guarded::Writing)
 }
 
-/// A file must be ours as well, and regular.
+/// A file must also be ours, and regular.
 ///
 /// # Errors
 /// [`AuthorityError::Link`], [`AuthorityError::NoFile`], [`AuthorityError::FileOfOther`], [`AuthorityError::OpenToOthers`].
@@ -74,7 +73,7 @@ fn check_mode(path: &Path, found: &Metadata, guarded: Guarded) -> Result<(), Aut
     Err(AuthorityError::OpenToOthers { path: path.to_owned(), mode, what, remedy })
 }
 
-/// A user's name, or `#` and the number, both as sudo takes them.
+/// A user's name, or `#` and the number; sudo accepts both.
 fn name(uid: u32) -> String {
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     user.map_or_else(|| format!("'#{uid}'"), |user| user.name)

@@ -1,5 +1,5 @@
-//! The register: every certificate that was ever issued, and what became of it. Reads and writes
-//! `register.json`, decides what a name or number means, and issues nothing itself.
+//! The register: every issued certificate and its state. Reads and writes `register.json`, and resolves names
+//! and serial numbers; issues nothing itself.
 
 use serde::{Deserialize, Serialize};
 use sknock_protocol::Timestamp;
@@ -15,24 +15,24 @@ use crate::serial::RandomSerial;
 /// The register's file.
 pub(crate) const FILE: &str = "register.json";
 
-/// The only form of the file there is.
+/// The only version of the file format.
 const VERSION: u8 = 1;
 
-/// Everything that was issued.
+/// All issued certificates.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Register {
     version: u8,
-    /// The latest revocation list, published or about to be.
+    /// The latest CRL, published or about to be.
     pub(crate) crl: Crl,
-    /// The certificate whose files lie under passing names, until they have their own.
+    /// The certificate whose files still have temporary names.
     pub(crate) undelivered: Option<RandomSerial>,
-    /// In the order of their making.
+    /// In the order of issue.
     pub(crate) certificates: Vec<RegisterEntry>,
 }
 
 impl Register {
-    /// Of an authority that has issued nothing but its first revocation list.
+    /// The register of an authority with only its first CRL.
     pub(crate) fn new(crl: Crl) -> Self {
         Self { version: VERSION, crl, undelivered: None, certificates: Vec::new() }
     }
@@ -50,7 +50,7 @@ impl Register {
         Ok(register)
     }
 
-    /// The file, still to be published.
+    /// The file, not published yet.
     pub(crate) fn prepare(&self, folder: &OutputFolder) -> Result<PreparedFile, AuthorityError> {
         let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
             AuthorityError::Encoding { what: "register", why: error.to_string() }
@@ -62,27 +62,27 @@ impl Register {
     /// Writes the file.
     ///
     /// # Errors
-    /// [`AuthorityError::NotSynced`] if it is written, but nobody knows whether for good; after any other error it is
-    /// as it was.
+    /// [`AuthorityError::NotSynced`] if it is written, but may not survive a power loss; after any other
+    /// error it is unchanged.
     pub(crate) fn save(&self, folder: &OutputFolder) -> Result<(), AuthorityError> {
         folder.publish([self.prepare(folder)?])
     }
 
-    /// What the latest list says: all certificates that were revoked when it was made, also those that
-    /// have ended, for a list that forgets them early gains nothing.
+    /// The entries of the latest CRL: all certificates that were revoked when it was made, also expired ones,
+    /// because dropping these early gains nothing.
     pub(crate) fn listed(&self) -> impl Iterator<Item = (&RegisterEntry, &RegisteredRevocation)> {
         let revoked =
             self.certificates.iter().filter_map(|entry| Some((entry, entry.revoked.as_ref()?)));
         revoked.filter(|(_, revocation)| revocation.list.is_some())
     }
 
-    /// Whether something is revoked that no list says.
+    /// Whether a revocation is in no CRL yet.
     pub(crate) fn has_unlisted(&self) -> bool {
         let mut revoked = self.certificates.iter().filter_map(|entry| entry.revoked.as_ref());
         revoked.any(|revocation| revocation.list.is_none())
     }
 
-    /// Makes `next` the latest list, which says all that is revoked.
+    /// Makes `next` the latest CRL, with all revocations.
     pub(crate) fn advance(&mut self, next: Crl) {
         self.crl = next;
         for revocation in self.certificates.iter_mut().filter_map(|entry| entry.revoked.as_mut()) {
@@ -90,10 +90,10 @@ impl Register {
         }
     }
 
-    /// Whether a certificate for `name` may be issued, and if so, whether one was before.
+    /// Whether a certificate for `name` may be issued; if so, whether the name was used before.
     ///
-    /// A name is free again when all its certificates are revoked or expired, but it never changes
-    /// from server to client or back: files of both would lie side by side.
+    /// A name is free again when all its certificates are revoked or expired, but it never changes between
+    /// server and client: the files of both would coexist.
     pub(crate) fn claim(
         &self,
         name: &CertificateName,
@@ -117,9 +117,8 @@ impl Register {
         Ok(known)
     }
 
-    /// Where the certificate is that `which` means: the one with that serial number, else the valid
-    /// one of that name, else the latest of that name. That one may only seem to have ended, if the clock is
-    /// ahead.
+    /// The index of the certificate named by `which`: its serial number, else the valid certificate of that
+    /// name, else the latest of that name. The latest may only appear expired, if the clock is ahead.
     pub(crate) fn find(&self, which: &str, now: Timestamp) -> Result<usize, AuthorityError> {
         let all = || self.certificates.iter().enumerate();
         if let Ok(serial) = which.parse()

@@ -1,4 +1,4 @@
-//! Serial numbers: random, so that nobody can guess the next one or count the certificates.
+//! Serial numbers: random, so they can be neither predicted nor counted.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ const LENGTH: usize = 16;
 pub struct RandomSerial([u8; LENGTH]);
 
 impl RandomSerial {
-    /// A new one.
+    /// A new random number.
     ///
     /// # Errors
     /// If the system has no random numbers.
@@ -42,7 +42,7 @@ impl fmt::Display for RandomSerial {
     }
 }
 
-/// A text is not a serial number of ours.
+/// The text is not a serial number of this authority.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a serial number is 32 hexadecimal digits")]
 pub struct NotASerial;
@@ -50,7 +50,7 @@ pub struct NotASerial;
 impl FromStr for RandomSerial {
     type Err = NotASerial;
 
-    /// Reads 32 hexadecimal digits of either case; colons between them, as openssl prints, are fine.
+    /// Parses 32 hexadecimal digits of either case, optionally with colons as in openssl's output.
     fn from_str(text: &str) -> Result<Self, NotASerial> {
         let bytes = from_hex(&text.replace(':', "")).ok_or(NotASerial)?;
         bytes.try_into().map(Self).map_err(|_| NotASerial)

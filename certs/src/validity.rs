@@ -1,4 +1,4 @@
-//! From when until when, and how that is written. Nothing here reads a clock.
+//! Validity periods and their encoding. Nothing here reads a clock.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use time::OffsetDateTime;
 
 use crate::error::AuthorityError;
 
-/// The longest time that anything here is valid for, in days: a hundred years.
+/// Maximum validity in days: a hundred years.
 pub const MAX_DAYS: u32 = 36_500;
 
-/// Certificates are valid from a little before they are made, for receivers whose clocks are slow.
+/// notBefore lies a little before the time of issue, for receivers whose clocks are behind.
 const BACKDATE: Duration = Duration::from_secs(5 * 60);
 
 /// Seconds in a day.
 pub(crate) const DAY: u64 = 24 * 60 * 60;
 
-/// From when until when a certificate holds.
+/// A certificate's validity period.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ValidityPeriod {
     pub(crate) not_before: Timestamp,
     pub(crate) not_after: Timestamp,
-    /// The end is the authority's own, earlier than asked for.
+    /// The end is that of the authority's certificate, earlier than requested.
     pub(crate) clipped: bool,
 }
 
@@ -35,7 +35,7 @@ impl ValidityPeriod {
         })
     }
 
-    /// `days` from `now`, but no longer than until `end`, when the authority's certificate ends.
+    /// `days` from `now`, limited to `end`, when the authority's certificate ends.
     pub(crate) fn within(
         end: Timestamp,
         days: u32,
@@ -58,12 +58,12 @@ pub(crate) fn in_days(days: u32, now: Timestamp) -> Result<Timestamp, AuthorityE
     Ok(now.after(Duration::from_secs(u64::from(days) * DAY)))
 }
 
-/// `now` in whole seconds: certificates know nothing finer.
+/// `now` in whole seconds, the resolution of certificates.
 pub(crate) fn whole_second(now: Timestamp) -> Timestamp {
     Timestamp::from_secs(now.as_secs())
 }
 
-/// The same moment, as certificates and revocation lists are told it.
+/// The same moment in the type of the certificate library.
 pub(crate) fn calendar(moment: Timestamp) -> Result<OffsetDateTime, AuthorityError> {
     let seconds = i64::try_from(moment.as_secs()).map_err(|_| AuthorityError::Clock)?;
     OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| AuthorityError::Clock)

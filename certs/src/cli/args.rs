@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line.
 
 use std::path::PathBuf;
 
@@ -88,7 +88,7 @@ pub(crate) enum AuthorityCommand {
     List,
 }
 
-/// Where the password for a new file comes from.
+/// The source of the password for a new file.
 #[derive(clap::Args)]
 pub(crate) struct PasswordArgument {
     /// File with the password for the new .pfx and nothing else [default: `SKNOCK_PFX_PASSWORD` in the

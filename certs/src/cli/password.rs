@@ -1,4 +1,4 @@
-//! Where the password of a new file comes from. Never from the arguments, which everyone can read.
+//! The source of a new file's password. Never an argument: all local users can read these.
 
 use std::env;
 use std::fs::File;
@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";
 
-/// Bytes in a password file: anything longer is another file by mistake.
+/// Maximum size of a password file in bytes: a larger one is probably another file.
 const MAX_FILE: u64 = 4096;
 
-/// Why there is no password.
+/// Reasons why there is no password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PasswordError {
     #[error(
@@ -49,10 +49,10 @@ pub(crate) fn obtain(
     }
 }
 
-/// The whole file, but for the end of its line.
+/// The whole file without its trailing line end.
 fn from_file(path: &Path) -> Result<Zeroizing<String>, PasswordError> {
     let content = |why| PasswordError::Content { path: path.to_owned(), why };
-    // never grows, so that no copy stays behind
+    // never reallocated, so no copy remains in memory
     let mut bytes = Zeroizing::new(Vec::with_capacity(8192));
     File::open(path)
         .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
@@ -74,8 +74,8 @@ fn from_terminal(what_for: &str) -> Result<Zeroizing<String>, PasswordError> {
     if *password == *ask("Again: ".to_owned())? { Ok(password) } else { Err(PasswordError::Differ) }
 }
 
-/// Asks at the terminal. For Ctrl-C rpassword sends SIGINT to this thread before it lets the terminal show again
-/// what is typed: held back until then, the signal ends us afterwards.
+/// Asks at the terminal. On Ctrl-C, rpassword sends SIGINT to this thread before it restores the echo of the
+/// terminal: the signal is blocked until then, and ends the program afterwards.
 fn hidden(prompt: &str) -> io::Result<String> {
     let before = SigSet::from(Signal::SIGINT).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let answer = rpassword::prompt_password(prompt);

@@ -1,11 +1,11 @@
-//! How an outcome is told: as text for people, as JSON for programs. Both say the same.
+//! Formats a result: text for people, JSON for programs, with the same content.
 
 use serde_json::{Value, json};
 use sknock_certs::{Authority, CertificateKind, Crl, Issued, RegisterEntry, Revoked};
 use sknock_protocol::service::{MOST_PORTS, ports};
 use sknock_protocol::{Service, Timestamp};
 
-/// One outcome, told twice.
+/// One result in both formats.
 pub(crate) struct CommandReport {
     pub(crate) text: String,
     pub(crate) json: Value,
