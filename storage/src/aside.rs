@@ -1,5 +1,5 @@
-//! What is in the way of a file of ours is renamed: whoever could write to the folder may have put
-//! anything there.
+//! Renames objects that occupy the path of one of our files: a user with write access to the folder may have
+//! put anything there.
 
 use std::fs;
 use std::io;
@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 
 use crate::stored::Stored;
 
-/// Something that was in the way.
+/// An object that was renamed.
 #[derive(Debug)]
 pub struct MovedAside {
-    /// What is wrong with it.
+    /// Why it could not be used.
     pub why: String,
-    /// What it is called now.
+    /// Its new path.
     pub renamed: PathBuf,
 }
 
-/// Under so many names one is free, or a start is refused.
+/// Maximum number of names that are tried; if none is free, the start fails.
 const NAMES: u32 = 100_000;
 
-/// Renames what is at `path` to `NAME.unusable-N` unless it is a regular file of at most `largest`
-/// bytes. With an `owner`, it must belong to that user and open for reading and writing, too.
+/// Renames the object at `path` to `NAME.unusable-N` unless it is a regular file of at most `largest` bytes.
+/// With an `owner`, the file must also belong to that user and be readable and writable.
 ///
 /// # Errors
-/// Those of the folder: it cannot be read or written.
+/// If the folder cannot be read or written.
 pub fn set_aside(path: &Path, owner: Option<u32>, largest: u64) -> io::Result<Option<MovedAside>> {
     let found = match path.symlink_metadata() {
         Ok(found) => found,
@@ -47,7 +47,7 @@ pub fn set_aside(path: &Path, owner: Option<u32>, largest: u64) -> io::Result<Op
     Ok(Some(MovedAside { why, renamed }))
 }
 
-/// A name that nothing has.
+/// A name that does not exist.
 fn free(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let candidates = (1..=NAMES).map(|number| {

@@ -1,13 +1,13 @@
-//! Files whose content must survive a crash or a power loss. Everything that such files are changed by
-//! goes through here, so that a test can record it and replay what a file system may leave of it.
+//! Files whose content must survive a crash or a power loss. All changes of such files go through this crate,
+//! so that a test can record them and replay what a file system may keep of them.
 //!
 //! ```text
 //! stored   an open file: write, allocate, sync; and names: rename, remove, sync of a folder
-//! draft    a whole file in the place of another
+//! pending  a whole file that replaces another atomically
 //! slots    a value that is overwritten in place, in two slots that are written in turn
-//! aside    what is in the way of a file is renamed
-//! witness  every change, told to a test                     feature `witness`
-//! outage   what may be left of them after a power loss      feature `witness`
+//! aside    renames an object that occupies a file's path
+//! witness  reports every change to a test                   feature `witness`
+//! outage   the possible states after a power loss           feature `witness`
 //! ```
 
 mod aside;

@@ -1,8 +1,8 @@
-//! What a file system may leave of recorded changes after a power loss.
+//! Computes the states that a file system may keep of recorded changes after a power loss.
 //!
-//! What was synced is there. Of what was not, every sector of 512 bytes is as it was after any of the
-//! writes since the sync, or as before them; a new length is there or not; and so is each name that was
-//! made, given or removed since the folder was synced. In any combination.
+//! Synced data remains. Of other data, every sector of 512 bytes is as after any of the writes since the
+//! sync, or as before them; a new length remains or not; and so does each name that was made, changed or
+//! removed since the folder was synced. All combinations are possible.
 
 mod disk;
 
@@ -18,24 +18,24 @@ use std::rc::Rc;
 use self::disk::Disk;
 use crate::witness::{self, Step};
 
-/// As many combinations are all tried; of more, some.
+/// Up to this number, all combinations are tested; of more, a sample.
 const EXHAUSTIVE: usize = 64;
 
-/// Of too many combinations: so many in which one thing is different from all others, each way, and so
-/// many at random.
+/// The sample: this number of combinations in which one choice differs from all others, in each direction,
+/// and this number of random ones.
 const SAMPLES: usize = 16;
 
-/// Files by their names.
+/// File contents by name.
 pub type DiskState = BTreeMap<OsString, Vec<u8>>;
 
-/// Which order to the disk is not carried out: to see whether a test would notice.
+/// Syncs that are ignored, to check that a test would notice.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ignored {
-    /// All are carried out.
+    /// None.
     Nothing,
-    /// Those that concern the content of files.
+    /// Syncs of file contents.
     Files,
-    /// Those that concern names.
+    /// Syncs of folders.
     Folders,
 }
 
@@ -50,7 +50,7 @@ enum DiskChange {
     SyncFolder,
 }
 
-/// Records the changes in one folder, which is empty at the beginning.
+/// Records the changes in one folder, which must be empty at the beginning.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder(Rc<RefCell<Book>>);
 
@@ -63,29 +63,29 @@ struct Book {
 }
 
 impl Recorder {
-    /// Records what `work` does.
+    /// Records the changes of `work`.
     pub fn during<R>(&self, work: impl FnOnce() -> R) -> R {
         let book = Rc::clone(&self.0);
         witness::listen(move |step| book.borrow_mut().note(step), work)
     }
 
-    /// How many changes there were so far.
+    /// The number of recorded changes.
     pub fn count(&self) -> usize {
         self.0.borrow().changes.len()
     }
 
-    /// Whether the change after the first `count` is something else than a write.
+    /// Whether the change after the first `count` is not a write.
     pub fn is_turn(&self, count: usize) -> bool {
         let book = self.0.borrow();
         !matches!(book.changes.get(count), Some(DiskChange::Write(..)))
     }
 
-    /// What is there after the first `count` changes, if only a process ended.
+    /// The state after the first `count` changes if only the process ends.
     pub fn kill(&self, count: usize) -> DiskState {
         self.disk(count, Ignored::Nothing).state(|versions| versions - 1)
     }
 
-    /// What may be there if the power fails after the first `count` changes.
+    /// The possible states if the power fails after the first `count` changes.
     pub fn outages(&self, count: usize, ignored: Ignored) -> Vec<DiskState> {
         let disk = self.disk(count, ignored);
         combinations(&disk.choices(), count as u64 + 1)
@@ -150,7 +150,7 @@ impl Book {
     }
 }
 
-/// All combinations of as many versions, or those that differ most and some more.
+/// All combinations of the versions, or a sample with the most different ones.
 fn combinations(choices: &[usize], seed: u64) -> Vec<Vec<usize>> {
     let mut product = Some(1_usize);
     for versions in choices {
@@ -198,7 +198,7 @@ fn combinations(choices: &[usize], seed: u64) -> Vec<Vec<usize>> {
     all
 }
 
-/// Puts these files into a folder, in place of all that is in it. They are for their owner only.
+/// Replaces the content of a folder by these files, with access for their owner only.
 pub fn restore(state: &DiskState, folder: &Path) -> std::io::Result<()> {
     for entry in folder.read_dir()? {
         std::fs::remove_file(entry?.path())?;
@@ -225,7 +225,7 @@ mod tests {
         recorder
     }
 
-    /// The contents that a file may have in the end; `None` if it may be missing.
+    /// The contents that a file may have at the end; `None` if it may be missing.
     fn possible(recorder: &Recorder, ignored: Ignored) -> BTreeSet<Option<Vec<u8>>> {
         let states = recorder.outages(recorder.count(), ignored);
         states.into_iter().map(|mut state| state.remove(&OsString::from("file"))).collect()

@@ -1,4 +1,4 @@
-//! A whole file in the place of another: at every moment there is the old one or the new one.
+//! Replaces a file atomically: at every moment either the old or the new one exists.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use crate::stored::{Stored, remove, rename, sync_folder};
 
-/// What a passing name has behind the name that the file is to get.
+/// The suffix of a temporary name.
 pub const PASSING: &str = ".new";
 
-/// A file that is being written, under the passing name `NAME.new`. One at a time for each name: the
-/// caller sees to that. Dropped, it is removed.
+/// A file that is being written, under the temporary name `NAME.new`. The caller makes sure that there is one
+/// at a time for each name. Dropping it removes it.
 #[derive(Debug)]
 pub struct PendingFile {
     file: Stored,
@@ -19,7 +19,7 @@ pub struct PendingFile {
     prepared: Prepared,
 }
 
-/// A file that is whole and on the disk, but does not have its name yet. Dropped, it is removed.
+/// A complete, synced file without its final name. Dropping it removes it.
 #[derive(Debug)]
 pub struct Prepared {
     draft: PathBuf,
@@ -28,8 +28,8 @@ pub struct Prepared {
 }
 
 impl PendingFile {
-    /// Begins a file that is to be at `path`, with this mode less the umask. A draft that a crash has
-    /// left is removed.
+    /// Begins a file for `path`, with this mode less the umask. Removes a temporary file that a crash has
+    /// left.
     pub fn begin(path: &Path, mode: u32) -> io::Result<Self> {
         let draft = passing(path)?;
         remove(&draft)?;
@@ -38,23 +38,23 @@ impl PendingFile {
         Ok(Self { file, length: 0, prepared })
     }
 
-    /// Gives it this mode, whatever the umask.
+    /// Sets the mode, regardless of the umask.
     pub fn permit(&self, mode: u32) -> io::Result<()> {
         self.file.file().set_permissions(Permissions::from_mode(mode))
     }
 
-    /// The file itself, for what changes no content.
+    /// The file itself, for operations that do not change its content.
     pub fn file(&self) -> &File {
         self.file.file()
     }
 
-    /// Has the content survive a power loss.
+    /// Syncs the content.
     pub fn prepare(self) -> io::Result<Prepared> {
         self.file.sync()?;
         Ok(self.prepared)
     }
 
-    /// Puts it in place for good.
+    /// Renames it to its final name and syncs the folder.
     pub fn publish(self) -> io::Result<()> {
         let prepared = self.prepare()?;
         let folder = prepared.path.parent().map(Path::to_owned);
@@ -76,26 +76,26 @@ impl Write for PendingFile {
 }
 
 impl Prepared {
-    /// Gives it its name. That survives a power loss only after [`sync_folder`].
+    /// Renames it to its final name. The name survives a power loss only after [`sync_folder`].
     pub fn publish(mut self) -> io::Result<()> {
         rename(&self.draft, &self.path)?;
         self.published = true;
         Ok(())
     }
 
-    /// Leaves it under its passing name, for [`publish_left`].
+    /// Keeps it under its temporary name, for [`publish_left`].
     pub fn leave(mut self) {
         self.published = true;
     }
 
-    /// Where it is to be.
+    /// The final path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Gives a file that was prepared and left its name, `path`; it is no error if none was. That survives a
-/// power loss only after [`sync_folder`].
+/// Renames a file that was prepared and left to its final name `path`; a missing one is no error. The name
+/// survives a power loss only after [`sync_folder`].
 pub fn publish_left(path: &Path) -> io::Result<()> {
     match rename(&passing(path)?, path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -112,7 +112,7 @@ fn passing(path: &Path) -> io::Result<PathBuf> {
 impl Drop for Prepared {
     fn drop(&mut self) {
         if !self.published {
-            // A leftover is removed by whoever begins the next one.
+            // On failure, the next `begin` for this path removes it.
             let _ = remove(&self.draft);
         }
     }

@@ -1,10 +1,10 @@
-//! A value that is overwritten in place: two slots, written in turn, so that one is always whole.
+//! A value that is overwritten in place: two slots, written alternately, so that one is always complete.
 //!
 //! ```text
 //! slot = "sknslot1" || u64 sequence number || u32 length || CRC-32 || value
 //! ```
 //!
-//! Numbers are big-endian. The CRC is of everything but itself. A slot of zeros has never been written.
+//! Numbers are big-endian. The CRC covers all other bytes. A slot of zeros has never been written.
 
 use std::io;
 
@@ -12,26 +12,26 @@ use crate::stored::Stored;
 
 const MAGIC: &[u8; 8] = b"sknslot1";
 
-/// Before the value.
+/// Bytes before the value.
 const HEAD: usize = 24;
 
 /// A file of two slots.
 #[derive(Debug)]
 pub struct Slots {
     file: Stored,
-    /// Of one slot, in bytes.
+    /// Size of one slot in bytes.
     size: u64,
-    /// Which is not to be overwritten: it has the latest value that is known to be there.
+    /// The index of the slot with the latest value that is known to be written; it must not be overwritten.
     last: usize,
     sequence: u64,
 }
 
-/// What was found in the slots.
+/// The content of the slots.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SlotContent {
-    /// The value of the latest slot that is whole.
+    /// The value of the latest complete slot.
     pub latest: Option<Vec<u8>>,
-    /// A slot is neither whole nor empty: its writing was cut off, or the disk has spoilt it.
+    /// A slot is neither complete nor empty: its write was interrupted, or the disk is damaged.
     pub doubtful: bool,
 }
 
@@ -43,9 +43,9 @@ enum Slot {
 }
 
 impl Slots {
-    /// Reads a file of two slots of `size` bytes each. A file that is too short has empty ones.
+    /// Reads a file of two slots of `size` bytes each. Missing bytes are treated as an empty slot.
     ///
-    /// Each slot should have blocks of its own, so that a block that is torn spoils one of them only.
+    /// Each slot should have disk blocks of its own, so that a torn block damages one slot only.
     pub fn read(file: Stored, size: u64) -> io::Result<(Self, SlotContent)> {
         let slots = [read(&file, 0, size)?, read(&file, size, size)?];
         let doubtful = slots.contains(&Slot::Torn);
@@ -59,21 +59,20 @@ impl Slots {
         Ok((Self { file, size, last, sequence }, SlotContent { latest, doubtful }))
     }
 
-    /// Overwrites the older value with this one. It survives a crash of the process, but not of the
-    /// machine.
+    /// Overwrites the older value with this one. It survives a crash of the process, but not of the machine.
     ///
     /// # Errors
-    /// Those of writing. The latest value is still there then.
+    /// If the write fails. The latest value is kept then.
     pub fn put(&mut self, value: &[u8]) -> io::Result<()> {
         self.write(value)?;
         self.advance();
         Ok(())
     }
 
-    /// As [`Slots::put`]; it survives a power loss, too.
+    /// Same as [`Slots::put`]; it also survives a power loss.
     pub fn put_for_good(&mut self, value: &[u8]) -> io::Result<()> {
         self.write(value)?;
-        // If this fails, nobody knows whether it is there: the next attempt takes the same slot.
+        // After a failed sync the state of the slot is unknown: the next attempt writes the same slot.
         self.file.sync()?;
         self.advance();
         Ok(())
@@ -149,7 +148,7 @@ mod tests {
                 SlotContent { latest: Some(vec![number; 9]), doubtful: false }
             );
         }
-        // The fifth is in the second slot: the first put of an empty file goes there.
+        // The fifth value is in the second slot: the first put to an empty file writes there.
         for bit in 0..(HEAD + 9) * 8 {
             let mut bytes = std::fs::read(&path).unwrap();
             bytes[512 + bit / 8] ^= 1 << (bit % 8);

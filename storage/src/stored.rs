@@ -1,4 +1,4 @@
-//! An open file that is written in place, and the changes of names in a folder.
+//! Files that are written in place, and changes of names in a folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -15,16 +15,16 @@ use crate::witness::{self, Step};
 #[derive(Debug)]
 pub struct Stored(File);
 
-/// Zeros are written in pieces of so many bytes.
+/// Size of the pieces in which zeros are written.
 const PIECE: usize = 16 * 1024;
 
 impl Stored {
-    /// Opens a file that is there.
+    /// Opens an existing file.
     ///
-    /// Never waits, as for the other end of a FIFO, and follows no link in the last part of `path`.
+    /// Never blocks, for example on a FIFO, and does not follow a link in the last component of `path`.
     ///
     /// # Errors
-    /// Those of opening; [`io::ErrorKind::InvalidInput`] if it is no regular file.
+    /// Those of open(2); [`io::ErrorKind::InvalidInput`] if it is no regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = options().open(path)?;
         must_be_regular(&file)?;
@@ -36,7 +36,7 @@ impl Stored {
     /// Makes an empty file with this mode, less the umask.
     ///
     /// # Errors
-    /// Those of opening; [`io::ErrorKind::AlreadyExists`] if there is anything of that name.
+    /// Those of open(2); [`io::ErrorKind::AlreadyExists`] if the name exists.
     pub fn create(path: &Path, mode: u32) -> io::Result<Self> {
         let file = options().create_new(true).mode(mode).open(path)?;
         #[cfg(feature = "witness")]
@@ -49,7 +49,7 @@ impl Stored {
         Ok(self.0.metadata()?.len())
     }
 
-    /// Reads from `offset` on until `bytes` is full or the file ends; tells how many bytes were read.
+    /// Reads from `offset` until `bytes` is full or the file ends; returns the number of bytes read.
     pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut read = 0;
         while read < bytes.len() {
@@ -63,7 +63,7 @@ impl Stored {
         Ok(read)
     }
 
-    /// Writes all of `bytes` at `offset`. After an error, a part of them may be there.
+    /// Writes all of `bytes` at `offset`. After an error, a part of them may be written.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)?;
         #[cfg(feature = "witness")]
@@ -71,8 +71,8 @@ impl Stored {
         Ok(())
     }
 
-    /// Writes zeros from `from` to `to`, the last ones first: whenever it stops, what is left of the old
-    /// content has no gap.
+    /// Writes zeros from `from` to `to`, the last ones first: if it is interrupted, the remaining old content
+    /// has no gap.
     pub fn clear(&self, from: u64, to: u64) -> io::Result<()> {
         let mut end = to;
         while end > from {
@@ -84,13 +84,13 @@ impl Stored {
         Ok(())
     }
 
-    /// Has the file be `length` bytes long at least, and the file system keep blocks for all of them, so
-    /// that writing there needs no more. What is new reads as zeros. Makes no file shorter.
+    /// Extends the file to at least `length` bytes and allocates disk blocks for all of them, so that a later
+    /// write there cannot fail with ENOSPC. New bytes read as zeros. Never shortens a file.
     ///
-    /// Where the file system cannot (`EOPNOTSUPP`), zeros are written behind the old end.
+    /// If the file system does not support it (`EOPNOTSUPP`), zeros are written after the old end.
     ///
     /// # Errors
-    /// Those of the file system, as for want of room. The file may be longer than before then.
+    /// Those of the file system, such as ENOSPC. The file may be longer than before then.
     pub fn allocate(&self, length: u64) -> io::Result<()> {
         let old = self.length()?;
         let wanted = i64::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?;
@@ -113,7 +113,7 @@ impl Stored {
         }
     }
 
-    /// Has the content and the length survive a power loss. The name does only after [`sync_folder`].
+    /// Syncs content and length to the disk. The name survives a power loss only after [`sync_folder`].
     pub fn sync(&self) -> io::Result<()> {
         self.0.sync_data()?;
         #[cfg(feature = "witness")]
@@ -121,16 +121,16 @@ impl Stored {
         Ok(())
     }
 
-    /// The file itself, for what changes no content.
+    /// The file itself, for operations that do not change its content.
     pub fn file(&self) -> &File {
         &self.0
     }
 }
 
-/// Opens a regular file for reading only. Never waits, as for the other end of a FIFO.
+/// Opens a regular file for reading only. Never blocks, for example on a FIFO.
 ///
 /// # Errors
-/// Those of opening; [`io::ErrorKind::InvalidInput`] if it is no regular file.
+/// Those of open(2); [`io::ErrorKind::InvalidInput`] if it is no regular file.
 pub fn open_regular(path: &Path, follow: Follow) -> io::Result<File> {
     let more = if follow == Follow::Never { libc::O_NOFOLLOW } else { 0 };
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | more).open(path)?;
@@ -138,10 +138,10 @@ pub fn open_regular(path: &Path, follow: Follow) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether the last part of a path may be a link.
+/// Whether the last component of a path may be a link.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Follow {
-    /// It may; where it leads is opened.
+    /// It may, and is followed.
     Links,
     /// It may not.
     Never,
@@ -161,7 +161,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Gives a file another name, in place of what had it.
+/// Renames a file, replacing an existing one.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     #[cfg(feature = "witness")]
@@ -169,7 +169,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a file; it is no error if there is none.
+/// Removes a file; a missing one is no error.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Ok(()) => {
@@ -182,7 +182,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Has the names in a folder survive a power loss.
+/// Syncs a folder: its names then survive a power loss.
 pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()?;
     #[cfg(feature = "witness")]

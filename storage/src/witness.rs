@@ -1,28 +1,28 @@
-//! Every change of a file or name, told to a test in the same thread.
+//! Reports every change of a file or name to a test in the same thread.
 
 use std::cell::RefCell;
 use std::os::fd::RawFd;
 use std::path::Path;
 
-/// A change that has succeeded. Files are known by their descriptors.
+/// A successful change. Files are identified by their descriptors.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the names of the fields say what they are")]
 pub enum Step<'a> {
-    /// A file that was there is open.
+    /// An existing file was opened.
     Opened { path: &'a Path, file: RawFd },
-    /// A new file is there, and open.
+    /// A new file was made and opened.
     Created { path: &'a Path, file: RawFd },
-    /// These bytes are at that offset.
+    /// These bytes were written at that offset.
     Wrote { file: RawFd, offset: u64, bytes: &'a [u8] },
-    /// The file has this length.
+    /// The file was extended to this length.
     Lengthened { file: RawFd, length: u64 },
-    /// Content and length are on the disk.
+    /// Content and length were synced.
     Synced { file: RawFd },
-    /// Another name, in place of what had it.
+    /// A name was changed, replacing an existing file.
     Renamed { from: &'a Path, to: &'a Path },
-    /// There is no file of that name.
+    /// The name was removed.
     Removed { path: &'a Path },
-    /// The names in that folder are on the disk.
+    /// The folder was synced.
     SyncedFolder { path: &'a Path },
 }
 
@@ -32,7 +32,7 @@ thread_local! {
     static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
-/// Does `work`, and tells `listener` of every change that this thread makes meanwhile.
+/// Runs `work`, and calls `listener` for every change of this thread during it.
 pub fn listen<R>(listener: impl FnMut(Step<'_>) + 'static, work: impl FnOnce() -> R) -> R {
     LISTENER.set(Some(Box::new(listener)));
     let result = work();

@@ -1,4 +1,4 @@
-//! Which source addresses may be named in a knock, and which may get a grant.
+//! Addresses that a knock may claim, and addresses that may get a grant.
 //!
 //! The two rules differ in loopback addresses only:
 //!
@@ -16,8 +16,8 @@ pub fn is_claimable(address: IpAddr) -> bool {
     is_grantable(address) && !address.is_loopback()
 }
 
-/// Whether a knock that came from this address may be granted. A loopback address may, if the knock does not
-/// name it: a host may knock at itself. The firewall never filters `lo`, so nothing is gained or lost by it.
+/// Whether a knock from this address may be granted. A loopback address may, if the knock does not name it: a
+/// host may knock at itself. The firewall never filters `lo`, so such a grant has no effect.
 pub fn is_grantable(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
@@ -25,7 +25,7 @@ pub fn is_grantable(address: IpAddr) -> bool {
             let first = v4.octets()[0];
             !(first == 0 || first >= 240 || v4.is_multicast() || v4.is_link_local())
         }
-        // An IPv4-mapped address never is a packet's source. A grant for it would open nothing.
+        // An IPv4-mapped address is never a packet's source. A grant for it would have no effect.
         IpAddr::V6(v6) => {
             !(v6.is_unspecified()
                 || v6.is_multicast()

@@ -1,4 +1,4 @@
-//! Bytes as hexadecimal digits: how logs, comments in the kernel's sets and the register show them.
+//! Hexadecimal text, as in logs, comments of nftables sets and the register.
 
 use core::fmt::Write as _;
 
@@ -11,7 +11,7 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The bytes of a text with two digits of either case for each; nothing if it has anything else.
+/// Parses two digits of either case for each byte; `None` for any other text.
 pub fn from_hex(digits: &str) -> Option<Vec<u8>> {
     let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|n| u8::try_from(n).ok());
     let (pairs, []) = digits.as_bytes().as_chunks::<2>() else { return None };

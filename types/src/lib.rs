@@ -1,7 +1,7 @@
-//! The small types that gate, protocol, server and client share. No dependencies, no I/O.
+//! Small types shared by gate, protocol, server and client. No dependencies, no I/O.
 //!
-//! They stand here because the gate must not depend on the protocol crate, which parses what strangers send, and
-//! the client must not depend on the gate, whose licence is the GPL.
+//! A crate of its own: the gate must not depend on the protocol crate, which parses data of unauthenticated
+//! senders, and the client must not depend on the gate, which is under the GPL.
 
 mod address;
 mod hex;

@@ -1,4 +1,4 @@
-//! What can be opened: a transport and a range of ports.
+//! Services: a transport and a range of ports.
 
 use core::error::Error;
 use core::fmt;
@@ -49,9 +49,9 @@ impl fmt::Display for Transport {
     }
 }
 
-/// One or more neighbouring ports of one transport: `tcp/22`, `udp/60000-60010`. The protocol calls it a service.
+/// One or more adjacent ports of one transport: `tcp/22`, `udp/60000-60010`. The protocol calls it a service.
 ///
-/// Ports are 1..=65535 and the first is never above the last.
+/// Ports are 1..=65535, and the first is never above the last.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PortRange {
     transport: Transport,
@@ -60,12 +60,12 @@ pub struct PortRange {
 }
 
 impl PortRange {
-    /// Ports `first..=last`, or nothing if that is no range or begins at port 0.
+    /// Ports `first..=last`; `None` if the range is empty or begins at port 0.
     pub fn new(transport: Transport, first: u16, last: u16) -> Option<Self> {
         (1 <= first && first <= last).then_some(Self { transport, first, last })
     }
 
-    /// One port, or nothing for port 0.
+    /// One port; `None` for port 0.
     pub fn one(transport: Transport, port: u16) -> Option<Self> {
         Self::new(transport, port, port)
     }
@@ -100,27 +100,27 @@ impl PortRange {
         self.first..=self.last
     }
 
-    /// How many ports, 1..=65535.
+    /// The number of ports, 1..=65535.
     pub fn width(&self) -> u16 {
         self.last - self.first + 1
     }
 
-    /// Whether this port of this transport is one of ours.
+    /// Whether the range contains this port of this transport.
     pub fn contains(&self, transport: Transport, port: u16) -> bool {
         self.transport == transport && self.ports().contains(&port)
     }
 
-    /// Whether every port of `other` is one of ours.
+    /// Whether the range contains every port of `other`.
     pub fn covers(&self, other: &Self) -> bool {
         self.transport == other.transport && self.first <= other.first && other.last <= self.last
     }
 
-    /// Whether any port is in both.
+    /// Whether both ranges have a port in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.transport == other.transport && self.first <= other.last && other.first <= self.last
     }
 
-    /// The ports of both, if they are one range: they overlap or are neighbours.
+    /// The union of both, if it is one range: they overlap or are adjacent.
     pub fn joined(&self, other: &Self) -> Option<Self> {
         let touch = self.first <= other.last.saturating_add(1)
             && other.first <= self.last.saturating_add(1);
@@ -131,7 +131,7 @@ impl PortRange {
         })
     }
 
-    /// What is left of it without the ports of `other`: nothing, one range or two.
+    /// The ports that are not in `other`: no range, one or two.
     pub fn without(&self, other: &Self) -> impl Iterator<Item = Self> + use<> {
         let Self { transport, first, last } = *self;
         let (below, above) = if self.overlaps(other) {
@@ -155,7 +155,7 @@ impl fmt::Display for PortRange {
     }
 }
 
-/// A text is not a service.
+/// The text is not a service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NotAService;
 

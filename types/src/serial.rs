@@ -4,8 +4,8 @@ use core::fmt;
 
 use crate::hex::hex;
 
-/// A certificate's serial number: its bytes without leading zeros, 0..=20 of them (RFC 5280, 4.1.2.2). None is
-/// the number 0, and is printed as `00`.
+/// A certificate's serial number: its bytes without leading zeros, 0..=20 of them (RFC 5280, 4.1.2.2). No
+/// bytes are the number 0, which is printed as `00`.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Serial {
     length: u8,
@@ -13,16 +13,16 @@ pub struct Serial {
 }
 
 impl Serial {
-    /// The longest serial number, in bytes.
+    /// Maximum length of a serial number in bytes.
     pub const MAX_LEN: usize = 20;
 
     /// The number 0, which sorts before every other.
     pub const ZERO: Self = Self { length: 0, bytes: [0; Self::MAX_LEN] };
 
-    /// No serial number: the end of a range of them. It sorts after every other.
+    /// Upper end of a range of serial numbers, not itself one. It sorts after every other.
     pub const AFTER_ALL: Self = Self { length: u8::MAX, bytes: [u8::MAX; Self::MAX_LEN] };
 
-    /// These bytes, or nothing if they are more than a serial number may have.
+    /// `None` if there are more bytes than a serial number may have.
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let mut all = [0; Self::MAX_LEN];
         all.get_mut(..bytes.len())?.copy_from_slice(bytes);

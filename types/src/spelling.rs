@@ -1,11 +1,11 @@
-//! Services as people write them: what is clear is read, and for the rest it is said how it is written.
-//! Certificates and knocks are read to the letter, by [`PortRange`]'s own `FromStr`.
+//! Parses services as people write them: unambiguous forms are accepted, and errors show the correct form.
+//! Certificates and knocks are parsed strictly, by [`PortRange`]'s own `FromStr`.
 
 use core::fmt;
 
 use crate::ports::{NotAService, PortRange};
 
-/// A text is no service as it is written here.
+/// The text is not a service in the expected form.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Misspelt {
     /// A port without its transport.
@@ -14,9 +14,9 @@ pub enum Misspelt {
     Ssh,
     /// Several services in one word.
     Several(Vec<PortRange>),
-    /// Another form of this one.
+    /// Another form of this service.
     Meant(PortRange),
-    /// No service at all.
+    /// Not a service.
     Other(NotAService),
 }
 
@@ -43,7 +43,7 @@ impl PortRange {
     /// Reads `tcp/22` or `udp/60000-60010`, also in upper case.
     ///
     /// # Errors
-    /// How it is written, as far as it is clear what was meant.
+    /// The correct form, as far as the intention is clear.
     pub fn spelt(text: &str) -> Result<Self, Misspelt> {
         let lower = text.to_ascii_lowercase();
         lower.parse().map_err(|error| meant(&lower).unwrap_or(Misspelt::Other(error)))

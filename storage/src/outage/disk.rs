@@ -1,20 +1,20 @@
-//! A disk, after some changes: what is on it for certain, and what may be.
+//! A simulated disk after some changes: its certain state and its possible states.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::{DiskChange, DiskState};
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes atomically.
 pub(super) const SECTOR: usize = 512;
 
-/// What is on the disk for certain, and what may be.
+/// The certain and the possible state of a disk.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     files: Vec<DiskFile>,
     names: BTreeMap<OsString, usize>,
     renamings: Vec<Renaming>,
-    /// The names as programs see them.
+    /// The names as processes see them.
     seen: BTreeMap<OsString, usize>,
 }
 
@@ -25,7 +25,7 @@ struct Renaming {
     given: Option<(OsString, usize)>,
 }
 
-/// A file: what is on the disk, and what it was after each write since, in sectors.
+/// A file: its synced content, and its content after each write since, in sectors.
 #[derive(Debug, Default)]
 struct DiskFile {
     synced: Vec<u8>,
@@ -34,7 +34,7 @@ struct DiskFile {
 }
 
 impl Disk {
-    /// Carries it out.
+    /// Applies a change.
     pub(super) fn apply(&mut self, change: &DiskChange) {
         match change {
             DiskChange::Create(node, name) => {
@@ -63,7 +63,7 @@ impl Disk {
         self.renamings.push(renaming);
     }
 
-    /// How many possibilities there are for each thing that is in doubt.
+    /// The number of versions of each unsynced item.
     pub(super) fn choices(&self) -> Vec<usize> {
         let mut choices = Vec::new();
         self.state(|versions| {
@@ -73,7 +73,7 @@ impl Disk {
         choices
     }
 
-    /// One possible state: `choose` is told how many versions there are, from the oldest to the latest.
+    /// One possible state: `choose` gets the number of versions, ordered from the oldest to the latest.
     pub(super) fn state(&self, mut choose: impl FnMut(usize) -> usize) -> DiskState {
         let mut names = self.names.clone();
         for renaming in &self.renamings {
