@@ -114,8 +114,8 @@ impl Gate {
         }
         let adopted =
             if self.installed { self.retained(&seen, now) } else { self.restore(&seen, now) };
-        let left: Vec<FlowKey> =
-            if self.installed { Vec::new() } else { self.blocked_before().all().collect() };
+        let left =
+            if self.installed { BlockedFlows::default() } else { self.blocked_before().clone() };
         let Restored { live, expired, forbidden, dropped, unknown } = adopted;
         let blocked = self.next_blocklist(&live, &left, &forbidden);
         let (elements, flows) = (live.elements(now), blocked.all().collect::<Vec<FlowKey>>());

@@ -150,11 +150,11 @@ impl Gate {
     pub(super) fn next_blocklist(
         &self,
         live: &GrantTable,
-        left: &[FlowKey],
+        left: &BlockedFlows,
         forbidden: &[GrantKey],
     ) -> BlockedFlows {
         let mut blocked = self.blocked.clone();
-        blocked.add(left, self.ceiling.live);
+        blocked.add(&left.all().collect::<Vec<FlowKey>>(), self.ceiling.live);
         // Rules on trial may be rolled back; a terminated connection would not come back.
         if self.rules.on_revoke == OnRevoke::Terminate && self.trial.is_none() {
             let on_trial = self.forbidden_on_trial.iter().copied();
@@ -176,8 +176,8 @@ impl Gate {
         }
     }
 
-    /// Remembers the blocklist that the kernel has now.
-    pub(super) fn commit_blocked(&mut self, blocked: BlockedFlows, left: &[FlowKey]) {
+    /// Remembers the blocklist that the kernel has now; what an earlier run has `left` is not reported again.
+    pub(super) fn commit_blocked(&mut self, blocked: BlockedFlows, left: &BlockedFlows) {
         let new: Vec<FlowKey> = blocked.all().filter(|flow| !self.blocked.contains(flow)).collect();
         let news: Vec<FlowKey> = new.iter().filter(|flow| !left.contains(flow)).copied().collect();
         self.terminated.note(&news);

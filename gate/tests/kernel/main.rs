@@ -20,5 +20,6 @@ mod restart;
 mod session;
 mod setup;
 mod table;
+mod taken_over;
 mod trial;
 mod watch;
