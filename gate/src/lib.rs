@@ -42,7 +42,7 @@ pub use error::FirewallError;
 pub use firewall::watch::{Changes, Watch};
 pub use firewall::{Change, Firewall};
 pub use gate::Gate;
-pub use gate::closing::ClosedGrant;
+pub use gate::closing::{ClosedGrant, MatchingGrants};
 pub use gate::external::UnknownElements;
 pub use gate::terminate::Terminated;
 pub use gate::trial::TrialState;

@@ -211,6 +211,15 @@ impl Closed {
         Self { grants, open, ended, connections, failed: None }
     }
 
+    /// And these.
+    pub(crate) fn add(&mut self, more: Self) {
+        let room = MAX_SHOWN.saturating_sub(self.grants.len());
+        self.grants.extend(more.grants.into_iter().take(room));
+        self.open += more.open;
+        self.ended += more.ended;
+        self.connections += more.connections;
+    }
+
     /// The numbers, in one line.
     pub(crate) fn summary(&self) -> String {
         let Self { open, ended, connections, .. } = self;

@@ -4,6 +4,8 @@
 //! `current`. The old one stays until the new one has all but the state directory.
 
 mod asked;
+mod backoff;
+mod closings;
 mod gate_service;
 mod links;
 mod reload;
@@ -22,6 +24,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sknock_gate::{BootInstant, Gate, Watch};
 use tracing::{error, warn};
 
+use self::backoff::RestartBackoff;
+use self::closings::Closings;
 use self::gate_service::GateService;
 use self::reload::ResolvedNames;
 use self::reload_queue::{ReloadQueue, ReloadRequest};
@@ -56,6 +60,7 @@ pub(crate) struct Supervisor {
     /// How often the log reports requests: of root, and of others.
     requests: [RateLimit; 2],
     reloads: ReloadQueue,
+    closings: Closings,
     trial: TrialWatch,
     current: Option<NetworkProcess>,
     next: Option<NetworkProcess>,
@@ -72,22 +77,6 @@ pub(crate) struct Supervisor {
     renewed: bool,
     /// For how long the machine had been suspended when the table was last put up.
     suspended: Suspended,
-}
-
-/// When to try again after a network process has ended by itself.
-#[derive(Debug, Default)]
-struct RestartBackoff {
-    failures: u32,
-    due: Option<BootInstant>,
-}
-
-impl RestartBackoff {
-    /// Half a second, then twice as long each time, up to half a minute.
-    fn schedule(&mut self, now: BootInstant) {
-        let wait = Duration::from_millis(500) * 2u32.pow(self.failures.min(6));
-        self.failures = self.failures.saturating_add(1);
-        self.due = Some(now.after(wait));
-    }
 }
 
 /// How often to check what causes no event: expired grants, a process that does not finish.
@@ -120,6 +109,7 @@ impl Supervisor {
             control: None,
             requests: [RateLimit::of(20), RateLimit::default()],
             reloads: ReloadQueue::default(),
+            closings: Closings::default(),
             trial,
             current: None,
             next: Some(next),
@@ -157,6 +147,7 @@ impl Supervisor {
             }
             self.serve(now);
             self.do_what_is_asked(now);
+            self.advance_closing(now);
             self.listen(now);
             // First processes that have ended, then those that may begin: none waits a round for a free state directory.
             if let Some(code) = self.reap(now) {
@@ -183,7 +174,7 @@ impl Supervisor {
         let due = self.restore_at.into_iter().chain(self.trial_due()).min();
         let idle = match due {
             _ if self.control.as_ref().is_some_and(ControlSocket::is_due) => Duration::ZERO,
-            _ if self.is_reload_due() => Duration::ZERO,
+            _ if self.is_reload_due() || !self.closings.is_empty() => Duration::ZERO,
             due => due.map_or(TICK, |due| due.since(BootInstant::now()).min(TICK)),
         };
         let timeout = PollTimeout::try_from(idle).unwrap_or(PollTimeout::ZERO);

@@ -124,12 +124,11 @@ fn to_close_everything_it_must_be_said() {
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
     let paul = Client::alice(&world.client, &authority);
     paul.seal_for(&["udp/53"], 600).send(&world.client, World::GATEWAY[0]).must_be_granted();
-    let open = world.gateway.doors();
     let mut line = ControlLine::connect(&world.gateway);
     for which in ["{}", r#"{"name":null}"#, r#"{"all":false}"#, r#"{"all":true,"name":"bob"}"#] {
         let answer = line.ask(&format!(r#"{{"version":1,"request":{{"close":{which}}}}}"#));
         assert!(answer.to_string().contains(r#"\"all\":true"#), "{which}: {answer}");
-        assert_eq!(world.gateway.doors(), open, "{which}");
+        assert_eq!(world.gateway.doors().len(), 1, "{which}");
     }
     let asked = daemon.tell("close --all");
     assert_eq!(asked.code, Some(0), "{}", asked.errors);

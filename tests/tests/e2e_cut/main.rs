@@ -4,6 +4,7 @@ mod by_hand;
 mod feed;
 mod gaps;
 mod identified;
+mod many;
 mod removed;
 mod restarted;
 mod revoked;

@@ -4,8 +4,9 @@ use sknock_gate::BootInstant;
 use tracing::{info, warn};
 
 use super::Supervisor;
+use super::closings::Closing;
 use super::reload_queue::ReloadRequest;
-use crate::control::grants::{ListedGrant, ListedKey, PAGE};
+use crate::control::grants::{Closed, ListedGrant, ListedKey, PAGE};
 use crate::control::messages::{
     ConfigInForce, ControlRequest, ControlResponse, MAX_LENGTH, Mistake, span,
 };
@@ -30,7 +31,7 @@ impl Supervisor {
         }
     }
 
-    /// No answer yet to a reload that has to wait for its result.
+    /// No answer yet to what takes longer.
     fn answer(
         &mut self,
         asker: &Asker,
@@ -55,10 +56,14 @@ impl Supervisor {
                 None
             }
             ControlRequest::Grants { after } => Some(self.page(after.as_ref(), now)),
-            ControlRequest::Close(which) => Some(match which.problem() {
-                Some(why) => malformed(why.to_owned()),
-                None => self.gate_service.close(&which, asker.by, now),
-            }),
+            ControlRequest::Close(which) => {
+                if let Some(why) = which.problem() {
+                    return Some(malformed(why.to_owned()));
+                }
+                let report = Closed::default();
+                self.closings.push_back(Closing { which, asker: *asker, rest: None, report });
+                None
+            }
         }
     }
 
@@ -167,6 +172,8 @@ impl Supervisor {
         answer: impl Fn(&ControlRequest) -> ControlResponse,
         now: BootInstant,
     ) {
+        self.finish_closings(now);
+        drop(self.reloads.refuse_waiting());
         if let Some(control) = self.control.take() {
             control.close(answer, now);
         }

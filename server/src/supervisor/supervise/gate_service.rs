@@ -1,13 +1,16 @@
 //! Answers what the network processes ask of the gate: one record, one answer, always.
 
-use sknock_gate::{BootInstant, Changes, Gate, Outcome, Response};
+use sknock_gate::{BootInstant, Changes, Gate, GrantLabel, Outcome, Response};
+use sknock_netfilter::flow::FlowKey;
 use sknock_types::hex;
 use tracing::{error, info, warn};
 
 use super::Supervisor;
+use super::backoff::RestartBackoff;
+use super::closings::Closing;
 use super::links::{Gathered, Link, LinkRecord, receive_requests, reply};
 use crate::config::Settings;
-use crate::control::grants::{Closed, GrantFilter};
+use crate::control::grants::Closed;
 use crate::control::messages::ControlResponse;
 use crate::control::requester::Requester;
 use crate::supervisor::marks::{Keeper, MarkLifetime};
@@ -72,7 +75,7 @@ impl Supervisor {
             self.current = Some(next);
         }
         self.protected = true;
-        self.again = super::RestartBackoff::default();
+        self.again = RestartBackoff::default();
         self.names.settle();
         self.renewed = false;
         self.reloaded(now);
@@ -123,44 +126,49 @@ impl GateService {
         self.tell_of_the_rest();
     }
 
-    pub(super) fn close(
+    /// Closes the next grants of a request. The answer, if these were the last.
+    pub(super) fn close_next(
         &mut self,
-        which: &GrantFilter,
-        by: Requester,
+        closing: &mut Closing,
         now: BootInstant,
-    ) -> ControlResponse {
-        let issuers = self.gate.issuers_matching(|label, way| which.is_true_of(label, way.address));
-        if which.is_ambiguous(issuers.len()) {
-            // A CA may have thousands of CAs below it.
-            let issuers = issuers.iter().take(MAX_ISSUERS).map(|issuer| hex(issuer)).collect();
-            return ControlResponse::SeveralIssuers { issuers };
+    ) -> Option<ControlResponse> {
+        let Closing { which, asker, rest, report } = closing;
+        let is_meant = |label: &GrantLabel, way: &FlowKey| which.is_true_of(label, way.address);
+        if rest.is_none() {
+            let issuers = self.gate.issuers_matching(is_meant);
+            if which.is_ambiguous(issuers.len()) {
+                // A CA may have thousands of CAs below it.
+                let issuers = issuers.iter().take(MAX_ISSUERS).map(|issuer| hex(issuer)).collect();
+                return Some(ControlResponse::SeveralIssuers { issuers });
+            }
         }
-        ControlResponse::Closed(self.close_matching(which, by, now))
-    }
-
-    fn close_matching(&mut self, which: &GrantFilter, by: Requester, now: BootInstant) -> Closed {
-        match self.gate.close_matching(|label, way| which.is_true_of(label, way.address), now) {
+        let rest = rest.get_or_insert_with(|| self.gate.find_matching(is_meant, now));
+        match self.gate.close_next(rest, is_meant, now) {
             Ok(closed) => {
                 self.gate.flush_conntrack();
-                let report = Closed::of(&closed, self.tell_of_cuts());
-                if !closed.is_empty() {
-                    info!(
-                        target: "gate",
-                        by = "hand",
-                        uid = by.uid,
-                        pid = by.pid,
-                        user = by.user(),
-                        "{}",
-                        report.summary()
-                    );
-                }
-                report
+                report.add(Closed::of(&closed, self.tell_of_cuts()));
             }
             Err(error) => {
                 error!(target: "gate", "cannot close grants on request: {error}");
-                Closed::failed(error)
+                return Some(ControlResponse::Closed(Closed::failed(error)));
             }
         }
+        if !rest.is_empty() {
+            return None;
+        }
+        if report.open + report.ended > 0 {
+            let by = asker.by;
+            info!(
+                target: "gate",
+                by = "hand",
+                uid = by.uid,
+                pid = by.pid,
+                user = by.user(),
+                "{}",
+                report.summary()
+            );
+        }
+        Some(ControlResponse::Closed(std::mem::take(report)))
     }
 
     /// Takes over which grants other programs have removed, as far as that is known. Grants whose removal is unknown come
