@@ -63,8 +63,11 @@ fn a_reload_that_fails_leaves_nothing_of_its_trial_to_the_next_one() {
     let network = daemon.network();
     // Only the network process reads the bundle.
     daemon.configure(&config.clone().without("PFXPasswdFile"));
+    let mark = daemon.mark();
     let mut tried = ControlLine::connect(&world.gateway);
     assert!(tried.say(b"{\"version\":1,\"request\":{\"reload\":{\"confirm_seconds\":600}}}\n"));
+    // Stopped before it has become another program, it would stop the one that starts it, too.
+    daemon.wait_since(mark, "network process started");
     let next = latest(&daemon, network);
     process::stop(next);
     daemon.configure(&config);

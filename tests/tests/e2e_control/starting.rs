@@ -11,6 +11,8 @@ fn starting<'w>(world: &'w World, config: &Config) -> (Daemon<'w>, Pid) {
     loop {
         daemon.crash();
         daemon.begin();
+        // Stopped before it has become another program, it would stop the one that starts it, too.
+        daemon.wait_for("network process started");
         let network = daemon.network();
         process::stop(network);
         if daemon.times_said("protecting") == 0 {
