@@ -192,7 +192,9 @@ fn a_source_that_floods_is_heard_as_often_as_its_share_allows() {
 #[test]
 fn a_program_of_the_gateway_does_not_use_up_the_rate_of_a_client() {
     let (world, authority) = (World::new(), Authority::new());
-    let config = quiet(&authority, "nflog").set("knocksPerSource", "1");
+    // Where all traffic is closed, such datagrams do not leave at all.
+    let config = quiet(&authority, "nflog").set("protectedPorts", "tcp/22");
+    let config = config.set("knocksPerSource", "1");
     let _daemon = Daemon::start_settled(&world.gateway, &config);
     let [_, IpAddr::V6(client)] = World::CLIENT else { panic!("not of IPv6") };
     let [_, gateway] = World::GATEWAY;
