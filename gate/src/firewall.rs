@@ -203,6 +203,14 @@ impl Firewall {
         Ok(elements)
     }
 
+    /// Whether a grant for many connections is open on this flow. Asks for one element, so that other grants may
+    /// change at any rate.
+    pub fn is_open(&mut self, flow: &FlowKey) -> Result<bool, FirewallError> {
+        let [many, _] = GrantKey::both_of(flow);
+        nft::contains(&mut self.netlink, many.set().name(), &many.key())
+            .map_err(FirewallError::while_doing("look for a grant"))
+    }
+
     /// How long rules on trial are still in force; zero if their time is over. Nothing if none are on
     /// trial.
     pub fn trial(&mut self) -> Result<Option<Duration>, FirewallError> {

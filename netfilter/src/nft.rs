@@ -60,6 +60,23 @@ pub fn list_set(netlink: &mut Netlink, name: &'static CStr) -> nix::Result<Vec<E
     netlink.dump(&RawSet::named(name).dump_request(), ffi::sets::elements)
 }
 
+/// Whether the set of this name has an element with this key. Unlike a listing, other elements may change at any
+/// rate.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub fn contains(netlink: &mut Netlink, name: &'static CStr, key: &[u8]) -> nix::Result<bool> {
+    let mut set = RawSet::named(name);
+    set.push_key(key);
+    match netlink.ask(&set.elements_request()) {
+        Ok(()) => Ok(true),
+        // No such element, set or table.
+        Err(Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Whether the table is there.
 ///
 /// # Errors

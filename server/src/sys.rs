@@ -8,3 +8,4 @@ pub(crate) mod local_ports;
 pub mod log;
 pub mod notify;
 pub(crate) mod plain_text;
+pub(crate) mod read_within;

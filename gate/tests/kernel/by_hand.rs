@@ -1,8 +1,8 @@
 //! An administrator closes doors with `nft`, and means it.
 
 use sknock_gate::{
-    BootInstant, Changes, FirewallPolicy, FlowKey, Gate, GrantKey, GrantLabel, OnRevoke, Outcome,
-    TableSpec, Transport, Watch,
+    BootInstant, Changes, Firewall, FirewallPolicy, FlowKey, Gate, GrantKey, GrantLabel, OnRevoke,
+    Outcome, TableSpec, Transport, Watch,
 };
 
 use crate::netns::Net;
@@ -191,4 +191,23 @@ fn what_is_chosen_closes_and_the_same_holders_other_grant_stays() {
     assert_eq!(elements(&site.host), []);
     talk.must_be_dead();
     assert_eq!(gate.close_matching(|_, _| true, now), Ok(Vec::new()));
+}
+
+#[test]
+fn one_grant_is_looked_for_without_a_listing() {
+    let net = Net::new();
+    let mut firewall = net.inside(|| Firewall::open().unwrap());
+    let flow = |address: &str, port| FlowKey {
+        address: address.parse().unwrap(),
+        transport: Transport::Tcp,
+        port,
+    };
+    assert!(!firewall.is_open(&flow("192.0.2.7", 22)).unwrap(), "no table");
+    let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
+    open(&mut gate, grant_request(&["192.0.2.7", "2001:db8::7"], &[tcp(22)], 60));
+    for (address, port, expected) in
+        [("192.0.2.7", 22, true), ("2001:db8::7", 22, true), ("192.0.2.7", 23, false)]
+    {
+        assert_eq!(firewall.is_open(&flow(address, port)).unwrap(), expected, "{address} {port}");
+    }
 }

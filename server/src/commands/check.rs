@@ -13,6 +13,8 @@ mod files;
 mod foreign_firewalls;
 mod host;
 mod keys;
+mod nft_listing;
+mod not_tested;
 mod probe;
 mod report;
 mod revocation;
@@ -52,7 +54,7 @@ pub struct Host {
     pub sessions: BTreeSet<Session>,
     /// Whether our table is there already.
     pub protecting: bool,
-    /// TCP ports that knocks have opened, and to whom.
+    /// TCP ports that knocks have opened, and to which of the connected clients.
     pub doors: Vec<(IpAddr, u16)>,
     /// Whether nobody keeps the clock right.
     pub unsynchronised: bool,
@@ -83,6 +85,8 @@ pub struct Host {
     pub unclear: Vec<String>,
     /// What could not be looked at, and why.
     pub unlooked: Vec<String>,
+    /// What could not be found out in time.
+    pub unfinished: Vec<String>,
     /// Why the kernel cannot do what the gate needs.
     pub unsupported: Vec<String>,
     /// The user that the network process cannot become, as this user namespace has none of that number.
@@ -112,7 +116,10 @@ impl Host {
     /// of the processes above.
     #[must_use]
     pub fn with_ssh_connection(mut self, connection: Option<&str>) -> Self {
-        self.login = connection.and_then(sessions::session).or(self.login);
+        if let Some(session) = connection.and_then(sessions::session) {
+            self.login = Some(session);
+            probe::look_for_grants(&[session], &mut self);
+        }
         self
     }
 }

@@ -2,10 +2,11 @@
 //! check` as the process that fetches CRLs, whose answer is read here.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
@@ -18,12 +19,16 @@ use crate::knock::replay::state_in_force::LastInForce;
 use crate::network::handover::{Handover, number};
 use crate::network::readable;
 use crate::sys::log;
+use crate::sys::read_within::read_within;
 
 /// An answer has a few hundred bytes for each address.
 const MAX_LENGTH: u64 = 1 << 20;
 
+/// A fetch takes 130 s at most, and all are made at once; the rest is for signatures of long lists.
+const LIMIT: Duration = Duration::from_secs(300);
+
 /// What a start would find at each `crlUrl`, fetched as the user of the network process. Takes as long as the slowest web
-/// server may. The error says why nothing was fetched.
+/// server may, 300 s at most. The error says why nothing was fetched.
 pub(crate) fn fetch(settings: &Settings, marks: &CrlMarks) -> Result<Vec<Attempt>, String> {
     let account = Account::find(&settings.process.user).map_err(|error| error.to_string())?;
     let unusable = |all: Vec<Unusable>| {
@@ -59,12 +64,12 @@ fn ask(
         [answer.as_fd(), packed.as_fd()].into_iter().chain(files.all()).collect();
     let mut child = passing_on(&passed, || itself("fetch", &packed, account).spawn())?;
     drop(answer);
-    let mut bytes = Vec::new();
-    let read = heard.take(MAX_LENGTH).read_to_end(&mut bytes);
-    let ended = child.wait();
-    read?;
-    ended?;
-    Ok(bytes)
+    let read = read_within(heard, MAX_LENGTH, LIMIT);
+    if read.is_err() {
+        child.kill()?;
+    }
+    child.wait()?;
+    read
 }
 
 /// This program again, with this word and handover, under `account`.

@@ -142,9 +142,17 @@ impl RawSet {
 
     /// Asks for all its elements.
     pub(in crate::nft) fn dump_request(&self) -> Vec<u8> {
+        self.request(libc::NLM_F_DUMP)
+    }
+
+    /// Asks for the elements that were pushed, by their keys.
+    pub(in crate::nft) fn elements_request(&self) -> Vec<u8> {
+        self.request(libc::NLM_F_ACK)
+    }
+
+    fn request(&self, flags: c_int) -> Vec<u8> {
         let mut buffer = vec![0; nftnl::nft_nlmsg_maxsize() as usize];
-        let flags = libc::NLM_F_DUMP;
-        // SAFETY: the buffer has room for the longest message, and this one is two names.
+        // SAFETY: the buffer has room for the longest message; this one is two names and the elements pushed.
         let header = unsafe {
             let header = header(buffer.as_mut_ptr().cast(), libc::NFT_MSG_GETSETELEM, flags, 0);
             sys::nftnl_set_elems_nlmsg_build_payload(header, self.0.as_ptr());

@@ -29,9 +29,6 @@ use evaluator::{Evaluator, Judgement, RulePlace};
 use matching::{Course, ProbePacket};
 use ruleset::{Base, ForeignHook, Ruleset};
 
-/// A ruleset without large sets has a few 100 kB.
-pub(super) const MAX_RULESET: u64 = 32 << 20;
-
 /// Where the kernel copies knocks for NFLOG: who drops them earlier is in the way, later not.
 const HEARS_AT: i64 = sknock_gate::TableSpec::KNOCKS_PRIORITY as i64;
 

@@ -8,7 +8,7 @@ use sknock_protocol::{Service, Transport};
 
 use super::{
     ConfiguredFiles, Finding, Host, Manner, NeighbourPorts, Session, Severity, StateFolder,
-    switches,
+    not_tested, switches,
 };
 use crate::config::{FirewallPolicy, Settings};
 
@@ -31,6 +31,7 @@ pub(super) fn examine(
     findings.extend(shut(settings));
     findings.extend(clock(settings, host));
     around(host, findings);
+    not_tested::examine(host, findings);
 }
 
 /// What is in the way, and what may be.
@@ -83,9 +84,6 @@ fn around(host: &Host, findings: &mut Vec<Finding>) {
             format!("another firewall may block traffic: {place}"),
             "Check the rules yourself: `nft -a list ruleset` shows them with their handles",
         )
-    }));
-    findings.extend(host.unlooked.iter().map(|what| {
-        Finding::note(format!("not tested: {what}"), "Run check as root, with nft installed")
     }));
     findings.extend(host.unsupported.iter().map(|lack| {
         let (what, remedy) = lack.split_once(". ").unwrap_or((lack, KERNEL));

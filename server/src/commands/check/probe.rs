@@ -1,47 +1,32 @@
 //! The edge: asks nft what other firewalls do, and the kernel whether it can do what the gate needs.
 //! Has lists fetched by a process that can do no harm. Changes nothing here: the kernel is tried in an empty network namespace, which ends with its thread.
 
-use std::io::Read;
-use std::net::IpAddr;
-use std::process::{Command, Stdio};
 use std::{fs, io, thread};
 
 use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, unshare};
-use serde_json::Value;
-use sknock_gate::{Firewall, FirewallError};
+use sknock_gate::{Firewall, FirewallError, FlowKey, Transport};
 use sknock_netfilter::nflog::bind_group;
 use sknock_protocol::Service;
 
-use super::foreign_firewalls::MAX_RULESET;
+use super::nft_listing::{self, ListingError};
 use super::time_sync::is_synchronised;
-use super::{Host, Switches, foreign_firewalls, sessions, switches};
+use super::{Host, Session, Switches, foreign_firewalls, sessions, switches};
 use crate::config::{Intake, Settings};
 use crate::supervisor::knock_ports::listening;
 use crate::supervisor::{marks, spawn, table};
 use crate::sys::local_ports;
 
-/// nft is not in everybody's `PATH`.
-const NFT: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
-
 /// Looks around for what stands in the way of these settings.
 pub(super) fn look(settings: &Settings, host: &mut Host) {
-    let listing = listing();
-    host.protecting = listing.as_ref().is_ok_and(|listing| has_table(listing));
     connected(host);
-    host.doors.extend(listing.iter().flat_map(|listing| open_grants(listing)));
-    match listing.and_then(|listing| foreign_firewalls::judge(&listing, settings)) {
-        Ok(others) => {
-            host.denied_elsewhere.extend(others.closed);
-            host.shut.extend(shut(&others.shut, families()));
-            host.unclear.extend(others.unclear);
-            host.beside.extend(others.beside);
-            host.answers_denied.extend(others.answers);
-            host.untracked.extend(others.untracked);
-            host.passed_on.extend(others.passed_on);
-        }
-        Err(error) => host.unlooked.push(format!("other firewalls: {error}")),
+    match own_table() {
+        Ok(protecting) => host.protecting = protecting,
+        Err(error) => host.unlooked.push(format!("the table of sknock: {error}")),
     }
+    let sessions: Vec<Session> = host.sessions.iter().copied().collect();
+    look_for_grants(&sessions, host);
+    other_firewalls(settings, host);
     host.unclear.extend(old_tables());
     switches::look_up_mapping(&settings.process.user, host);
     host.listening = listening();
@@ -59,6 +44,53 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
         Ok(Ok(()) | Err(FirewallError::Rules(_))) => {} // the configuration's problem, already told
         Ok(Err(error)) => host.unsupported.push(error.to_string()),
         Err(error) => host.unlooked.push(format!("support by the kernel: {error}")),
+    }
+}
+
+/// Asks the kernel whether our table is there.
+fn own_table() -> Result<bool, FirewallError> {
+    Firewall::open()?.exists()
+}
+
+/// Notes which of these connected clients have a grant.
+pub(super) fn look_for_grants(sessions: &[Session], host: &mut Host) {
+    if !host.protecting {
+        return;
+    }
+    let mut look = || {
+        let mut firewall = Firewall::open()?;
+        for &Session { port, from } in sessions {
+            if firewall.is_open(&FlowKey { address: from, transport: Transport::Tcp, port })? {
+                host.doors.push((from, port));
+            }
+        }
+        Ok::<_, FirewallError>(())
+    };
+    if let Err(error) = look() {
+        host.unlooked.push(format!("grants of connected clients: {error}"));
+    }
+}
+
+fn other_firewalls(settings: &Settings, host: &mut Host) {
+    let judged = nft_listing::list().and_then(|listing| {
+        let unfinished = listing.unfinished.into_iter();
+        host.unfinished.extend(unfinished.map(|set| format!("the elements of {set}")));
+        foreign_firewalls::judge(&listing.ruleset, settings).map_err(ListingError::Failed)
+    });
+    match judged {
+        Ok(others) => {
+            host.denied_elsewhere.extend(others.closed);
+            host.shut.extend(shut(&others.shut, families()));
+            host.unclear.extend(others.unclear);
+            host.beside.extend(others.beside);
+            host.answers_denied.extend(others.answers);
+            host.untracked.extend(others.untracked);
+            host.passed_on.extend(others.passed_on);
+        }
+        Err(ListingError::Unfinished) => {
+            host.unfinished.push("the rules of other firewalls".into());
+        }
+        Err(ListingError::Failed(error)) => host.unlooked.push(format!("other firewalls: {error}")),
     }
 }
 
@@ -98,33 +130,6 @@ fn connected(host: &mut Host) {
     }
 }
 
-fn listing() -> Result<Vec<u8>, String> {
-    for program in NFT {
-        let mut nft = Command::new(program);
-        nft.args(["-j", "list", "ruleset"]).stdin(Stdio::null());
-        match nft.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("cannot run {program}: {error}")),
-            Ok(mut child) => {
-                let mut listed = Vec::new();
-                let output = child.stdout.take().ok_or("nft printed nothing")?;
-                let read = output.take(MAX_RULESET + 1).read_to_end(&mut listed);
-                let ended = child.wait_with_output().map_err(|error| error.to_string())?;
-                read.map_err(|error| error.to_string())?;
-                if listed.len() as u64 > MAX_RULESET {
-                    return Err("the ruleset is too large".to_owned());
-                }
-                if !ended.status.success() {
-                    let said = String::from_utf8_lossy(&ended.stderr);
-                    return Err(said.lines().next().unwrap_or("nft failed").to_owned());
-                }
-                return Ok(listed);
-            }
-        }
-    }
-    Err("nft, which lists them, is not installed".to_owned())
-}
-
 /// Rules that nft does not show: of the iptables that is older than nftables.
 fn old_tables() -> Option<String> {
     let files = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
@@ -154,39 +159,4 @@ fn try_kernel(settings: &Settings) -> io::Result<Result<(), FirewallError>> {
     };
     let thread = thread::Builder::new().spawn(attempt)?;
     thread.join().unwrap_or_else(|_| Err(io::Error::other("the test failed")))
-}
-
-/// The sets of doors that stay open for a while. Those for a single connection are no way back in.
-const SETS: [&str; 2] = ["grant4", "grant6"];
-
-/// Whether our table is in the kernel at all.
-fn has_table(json: &[u8]) -> bool {
-    let listed: Value = serde_json::from_slice(json).unwrap_or_default();
-    let mut objects = listed["nftables"].as_array().into_iter().flatten();
-    objects.any(|object| {
-        let table = &object["table"];
-        table["family"] == "inet" && table["name"] == "sknock"
-    })
-}
-
-/// The TCP ports that are open to somebody, and to whom.
-fn open_grants(json: &[u8]) -> Vec<(IpAddr, u16)> {
-    let listed: Value = serde_json::from_slice(json).unwrap_or_default();
-    let objects = listed["nftables"].as_array().into_iter().flatten();
-    let sets = objects.map(|object| &object["set"]).filter(|set| {
-        (&set["family"], &set["table"]) == (&"inet".into(), &"sknock".into())
-            && SETS.iter().any(|name| set["name"] == *name)
-    });
-    let elements = sets.filter_map(|set| set["elem"].as_array()).flatten();
-    elements.filter_map(door).collect()
-}
-
-fn door(element: &Value) -> Option<(IpAddr, u16)> {
-    // Bare, or with its timeout and comment around it.
-    let value = element.get("elem").map_or(element, |element| &element["val"]);
-    let [address, transport, port] = value["concat"].as_array()?.as_slice() else { return None };
-    if transport != "tcp" && transport != 6 {
-        return None;
-    }
-    Some((address.as_str()?.parse().ok()?, u16::try_from(port.as_u64()?).ok()?))
 }
