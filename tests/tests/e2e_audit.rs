@@ -1,5 +1,9 @@
 //! Who was let in, to what, from where and for how long, as people and as programs read it.
 
+use std::net::UdpSocket;
+use std::thread;
+use std::time::Duration;
+
 use rcgen::SerialNumber;
 use serde_json::{Value, json};
 use sknock_tests::forge::Forge;
@@ -150,4 +154,36 @@ fn a_name_without_end_is_cut_and_what_is_hidden_in_it_is_escaped() {
             }
         }
     }
+}
+
+/// More refusals in a moment than a thread logs in a second.
+const NOISE: usize = 200;
+
+/// The lines on one certificate's refused knocks do not suppress those on another's.
+#[test]
+fn a_noisy_client_does_not_keep_refusals_of_others_out_of_the_log() {
+    let (world, authority) = (World::new(), Authority::new());
+    // The knocks are made before the first one is sent.
+    let config =
+        Config::new(&authority).set("workers", "1").set("TIMESTAMP_THRESHOLD_IN_SECONDS", "60");
+    let daemon = Daemon::start_settled(&world.gateway, &config);
+    let alice = Client::alice(&world.client, &authority);
+    let made = Forge::with_key_of(&authority).client("carol", |_| ());
+    let carol = Client::alice(&world.client, &authority).posing_as(made.identity());
+    let mut knocks: Vec<_> = (0..NOISE).map(|_| alice.seal(&["tcp/23"])).collect();
+    let others: Vec<_> = (0..8).map(|_| carol.seal(&["tcp/23"])).collect();
+    let mut missing: Vec<String> = others.iter().map(|knock| knock.id.clone()).collect();
+    knocks.extend(others);
+    world.client.inside(|| {
+        let socket = UdpSocket::bind((World::CLIENT[0], 0)).unwrap();
+        for knock in &knocks {
+            socket.send_to(&knock.bytes, (World::GATEWAY[0], 62344)).unwrap();
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    thread::sleep(Duration::from_secs(2));
+    missing.retain(|id| daemon.times_said(id) == 0);
+    assert!(missing.is_empty(), "{} of 8 lines are missing", missing.len());
+    let lines = daemon.times_said("subject=\"alice\"");
+    assert!((1..NOISE / 2).contains(&lines), "{lines} lines on the noisy client");
 }

@@ -1,6 +1,8 @@
 //! The audit log: each grant with client, services, addresses and duration, and each refusal. Names come from
 //! certificates; they are cut, and the log's format escapes them. Secrets never come here.
 
+mod known_limit;
+
 use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
@@ -10,6 +12,7 @@ use sknock_protocol::{KnockId, Refusal, Service, Subject, Timestamp};
 use sknock_types::hex;
 use tracing::{info, trace, warn};
 
+use self::known_limit::KnownLimit;
 use super::gate_client::{ActiveGrant, shortened};
 use super::pipeline::Refused;
 use super::policy::Grant;
@@ -22,12 +25,12 @@ use crate::sys::plain_text::cut;
 pub struct Audit {
     refusals: RateLimit,
     /// Of clients with a proven certificate.
-    known: RateLimit,
+    known: KnownLimit,
     unanswered: RateLimit,
 }
 
 /// Lines a second for refusals of clients with a proven certificate, of each thread: more than many clients cause by
-/// mistake.
+/// mistake. One certificate has a tenth of them.
 const KNOWN: u32 = 100;
 
 /// The same of all threads: one that means it writes 0.4 MB/s at most, and what is passed on of the network
@@ -39,7 +42,7 @@ impl Audit {
     pub fn of(threads: usize) -> Self {
         Self {
             refusals: RateLimit::default(),
-            known: RateLimit::of(known_of(threads)),
+            known: KnownLimit::of(known_of(threads)),
             unanswered: RateLimit::default(),
         }
     }
@@ -65,7 +68,8 @@ impl Audit {
     /// The pipeline granted it, the gate did not open.
     pub fn not_opened(&mut self, grant: &Grant, answer: Response, now: Timestamp) {
         let reason = unopened(answer);
-        let Some(suppressed) = self.known.permit(now.as_secs()) else {
+        let fingerprint = &grant.subject().fingerprint;
+        let Some(suppressed) = self.known.permit(fingerprint, now.as_secs()) else {
             trace!(target: "audit", knock = grant.id().to_string(), reason, "not opened");
             return;
         };
@@ -102,7 +106,7 @@ impl Audit {
     ///
     /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
     /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
-    /// of ours and its key that rate is higher. The same datagram again is told once, within that rate: anyone
+    /// of ours and its key that rate is higher, and each certificate has its share of it. The same datagram again is told once, within that rate: anyone
     /// can have recorded it.
     pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Timestamp) {
         let reason = refused.reason.name();
@@ -113,7 +117,8 @@ impl Audit {
                 info!(target: "audit", reason, %source, suppressed, again = true, "refused");
             }
         } else if let Some(wish) = &refused.wish {
-            let Some(suppressed) = self.known.permit(now.as_secs()) else {
+            let fingerprint = &wish.subject.fingerprint;
+            let Some(suppressed) = self.known.permit(fingerprint, now.as_secs()) else {
                 trace!(target: "audit", knock = wish.id.to_string(), reason, %source, "refused");
                 return;
             };
