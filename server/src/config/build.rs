@@ -1,4 +1,4 @@
-//! From layers to settings, group by group, with the rules that span several keys.
+//! Builds the settings from the layers, group by group, with the rules that span several keys.
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::{
     ProcessSettings, RevocationSettings, Settings, intake,
 };
 
-/// Where fetched lists are saved, in the state folder.
+/// The file in the state directory for fetched CRLs.
 const FETCHED_LIST: &str = "crl.der";
 
-/// Every value, in the order of the table. The result counts only if the reader has no problem.
+/// Every value, in the order of the table. The result is valid only if the reader has no problem.
 pub(super) fn settings(read: &mut SettingsReader<'_>) -> Settings {
     let keys = keys(read);
     let mut revocation = revocation(read);
@@ -24,7 +24,7 @@ pub(super) fn settings(read: &mut SettingsReader<'_>) -> Settings {
     let grants = grants(read);
     let knocks = knocks(read);
     let process = process(read);
-    // Also while nothing is fetched any more: what was once in force is not forgotten.
+    // Also without URLs: CRLs that were once in force are not forgotten.
     if revocation.file.is_some() || !revocation.urls.is_empty() {
         revocation.saved = Some(process.state.join(FETCHED_LIST));
     }
@@ -91,7 +91,7 @@ fn firewall(read: &mut SettingsReader<'_>) -> FirewallSettings {
     FirewallSettings { policy, protected, always_open, on_exit: read.word(&schema::ON_EXIT) }
 }
 
-/// `auto` keeps SSH reachable where all traffic is denied; nothing else needs keeping.
+/// `auto` keeps SSH reachable in deny-all mode.
 fn always_open(
     read: &mut SettingsReader<'_>,
     policy: FirewallPolicy,
@@ -129,7 +129,7 @@ fn grants(read: &mut SettingsReader<'_>) -> GrantSettings {
                 "Raise it, or lower PORT_OPEN_DURATION_IN_SECONDS",
             );
         }
-        // the original has no such key, and its files must load
+        // the original has no such key, and its configuration files must load
         longest = lasts;
     }
     GrantSettings {
@@ -181,8 +181,8 @@ fn process(read: &mut SettingsReader<'_>) -> ProcessSettings {
     }
 }
 
-/// The folder without `.` and a `/` at its end, by which a link would be followed. With `..`, nobody could tell
-/// what lies in it and what beside it.
+/// The path without `.` and a trailing `/`, which would follow a link. `..` is refused: with links, it is not
+/// clear which files are inside the folder.
 fn state(read: &mut SettingsReader<'_>) -> PathBuf {
     let path = read.path(&schema::STATE_DIR);
     let text = read.text(&schema::STATE_DIR);
@@ -194,7 +194,7 @@ fn state(read: &mut SettingsReader<'_>) -> PathBuf {
     path.components().collect()
 }
 
-/// The path without `.` and `..`, as if there were no links.
+/// The path without `.` and `..`, ignoring links.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -206,14 +206,14 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// The network process owns `stateDir`; what rules the server must not be its to change.
+/// The network process owns `stateDir`, so it must not contain files that configure the server.
 fn foreign_files(read: &mut SettingsReader<'_>, keys: &KeySettings, process: &ProcessSettings) {
     if process.state.as_os_str().is_empty() {
         return;
     }
     let password = match &keys.password {
         PasswordSource::File(file) => Some(file.as_path()),
-        // That is systemd's, and not configured here.
+        // systemd manages it; it is not configured here.
         PasswordSource::Credential(_) | PasswordSource::Inline(_) | PasswordSource::None => None,
     };
     let kept_apart = [
@@ -233,7 +233,7 @@ fn foreign_files(read: &mut SettingsReader<'_>, keys: &KeySettings, process: &Pr
     }
 }
 
-/// Offering what is not hidden is no error, but hardly what was meant.
+/// Warns about offered services that are not protected: no error, but probably unintended.
 fn unprotected(read: &mut SettingsReader<'_>, firewall: &FirewallSettings, grants: &GrantSettings) {
     if firewall.protected.is_empty() {
         return;

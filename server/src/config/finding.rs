@@ -1,18 +1,17 @@
-//! One thing that an administrator should know about the settings or the host, with its remedy: `sknockd check`
-//! reports all, the log of a start some.
+//! A finding about the settings or the host, with its remedy: `sknockd check` reports all, a start logs some.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Something in a usable configuration that its administrator should know.
+/// A remark about a usable configuration.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Note {
     /// As in [`Problem::place`](super::Problem::place).
     pub place: String,
-    /// What was noticed.
+    /// The observation.
     pub what: String,
-    /// What to do about it, where anything can be done.
+    /// The remedy, if there is one.
     pub remedy: String,
     /// Whether it weakens security or may lock out the administrator.
     pub warning: bool,
@@ -24,15 +23,15 @@ impl fmt::Display for Note {
     }
 }
 
-/// How bad it is. The worst comes first.
+/// The severity; the worst comes first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The server would not start, or would refuse every knock.
+    /// The server would not start, or would refuse all knocks.
     Error,
-    /// It would work, but less safely than it should or not for long.
+    /// The server would work, but less safely than it should or only for a limited time.
     Warning,
-    /// Worth knowing.
+    /// For information.
     Note,
 }
 
@@ -46,14 +45,14 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing that was found.
+/// One finding.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What it is, beginning with the key or the place.
+    /// The observation, beginning with the key or the place.
     pub what: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
 }
 

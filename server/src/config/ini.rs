@@ -1,11 +1,10 @@
-//! Text to entries: the INI dialect of Python's `configparser`, without what surprises people.
+//! Text to entries: the INI format of Python's `configparser`, without its surprising features.
 //!
-//! A value is what stands between the separator and the end of the line, without the white space
-//! around it: no escapes, no quotes, no inline comments, no `%` interpolation, no continuation.
-//! That is all of the format that the original's files use, and it lets any password without
-//! outer white space stand as it is. INI crates were no help: they keep no line numbers, stop at the
-//! first mistake, and rust-ini joins the next line to a value that ends in a backslash even with
-//! escapes off.
+//! A value is the text between the separator and the end of the line, without surrounding white space: no
+//! escapes, quotes, inline comments, `%` interpolation or continuation lines. The original's files use
+//! nothing else, and passwords need no escaping. INI crates do not fit: they keep no line numbers, stop at
+//! the first error, and rust-ini joins the next line to a value that ends in a backslash even with escapes
+//! disabled.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +14,7 @@ use zeroize::Zeroizing;
 use super::schema::ALL;
 use super::{ConfigKey, Problem, ValueKind};
 
-/// The value of a key, and where it stands.
+/// The value of a key, and its place.
 pub(super) struct ConfigEntry {
     pub(super) key: &'static ConfigKey,
     pub(super) place: String,
@@ -31,7 +30,7 @@ impl fmt::Debug for ConfigEntry {
     }
 }
 
-/// Reads the configuration text; `file` is how problems name it. Each key at most once.
+/// Parses the configuration text; `file` is its name in problems. Each key at most once.
 pub(super) fn read(text: &str, file: &str, problems: &mut Vec<Problem>) -> Vec<ConfigEntry> {
     let mut section = Section::Ours;
     let mut entries: Vec<(usize, ConfigEntry)> = Vec::new();
@@ -41,7 +40,7 @@ pub(super) fn read(text: &str, file: &str, problems: &mut Vec<Problem>) -> Vec<C
         match classify(line) {
             Ok(ConfigLine::Nothing) => {}
             Ok(ConfigLine::Section(name)) => section = Section::enter(name, place, problems),
-            // Refused because of the section; but what follows from keys of ours in it is so.
+            // The section is an error; keys of ours in it are consequences of that.
             Ok(ConfigLine::Pair(name, _))
                 if section == Section::Foreign && ConfigKey::find(name).is_none() => {}
             Ok(ConfigLine::Pair(name, value)) => match entry(name, value, place, &entries) {
@@ -68,8 +67,8 @@ fn entry(
     Ok(ConfigEntry { key, place, value: Zeroizing::new(value.to_owned()) })
 }
 
-/// Reads the variables `SKNOCK_<KEY>`. Others of that prefix belong to other programs, such as
-/// `SKNOCK_PFX_PASSWORD`, and are left alone.
+/// Reads the variables `SKNOCK_<KEY>`. Other variables with that prefix, such as `SKNOCK_PFX_PASSWORD`,
+/// belong to other programs and are ignored.
 pub(super) fn read_environment<'a>(
     variables: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     problems: &mut Vec<Problem>,
@@ -119,7 +118,7 @@ enum ConfigLine<'a> {
     Pair(&'a str, &'a str),
 }
 
-/// What is wrong with a line. Says nothing of its content, which may be part of a password.
+/// An error in a line. Does not contain the line, which may be part of a password.
 struct Defect {
     what: &'static str,
     remedy: &'static str,
@@ -156,7 +155,7 @@ fn classify(line: &str) -> Result<ConfigLine<'_>, Defect> {
     }
 }
 
-/// Does not show the line, not even what stands where a key should: it may be a password, or its beginning.
+/// Does not contain the line, not even the text in the place of a key: it may be part of a password.
 fn unknown_key(name: &str, place: String) -> Problem {
     let first = name.split_whitespace().next().unwrap_or_default();
     let start: String = first.chars().take(LONGEST_SLIP).collect();
@@ -168,12 +167,12 @@ fn unknown_key(name: &str, place: String) -> Problem {
     Problem::new(place, "unknown key", remedy)
 }
 
-/// Characters; no name is as long, so nothing longer is like one.
+/// In characters; no key is as long, so a longer name is not similar to any.
 const LONGEST_SLIP: usize = 60;
 
 impl ConfigKey {
-    /// The key whose name is most like `name`, if any is at all like it: a slip; else a name that has `name`
-    /// in it, or is in `name`; else one that is half the same. Case and underscores do not count.
+    /// The key whose name is most similar to `name`, if any: a typing error; else a key that contains `name`
+    /// or is contained in it; else one with half of its characters. Case and underscores are ignored.
     pub fn nearest(name: &str) -> Option<&'static Self> {
         let name = plain(name);
         let close = |share: usize| {
@@ -191,15 +190,15 @@ impl ConfigKey {
     }
 }
 
-/// The shortest key that has the name in it; of those of one length, the first of the table. Or the longest one
-/// that is in the name.
+/// The shortest key that contains the name; of those of equal length, the first in the table. Else the
+/// longest one that the name contains.
 fn part(name: &str) -> Option<&'static ConfigKey> {
     let having = ALL.iter().copied().filter(|key| name.len() > 1 && plain(key.name).contains(name));
     let within = ALL.iter().copied().filter(|key| name.contains(&plain(key.name)));
     having.min_by_key(|key| key.name.len()).or_else(|| within.max_by_key(|key| key.name.len()))
 }
 
-/// Letters in lower case and digits, and one spelling of what the original abbreviates.
+/// Lower-case letters and digits, with the original's abbreviations expanded.
 fn plain(name: &str) -> String {
     let kept = name.chars().filter(|c| !matches!(c, '_' | '-') && !c.is_whitespace());
     kept.map(|c| c.to_ascii_lowercase()).collect::<String>().replace("password", "passwd")

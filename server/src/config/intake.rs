@@ -1,4 +1,4 @@
-//! How knocks are captured: ports, intake, protocols, and the keys that are for protocol v1 only.
+//! The reception of knocks: ports, intake, protocols, and the keys that apply to protocol v1 only.
 
 use sknock_protocol::{Service, Transport, service, v1};
 
@@ -6,10 +6,10 @@ use super::reader::{SettingsReader, items};
 use super::words::YesNo;
 use super::{AcceptedProtocol, Intake, schema};
 
-/// Each makes a rule that every packet is asked.
+/// Each range adds a rule that every packet traverses.
 const MOST_RANGES: usize = 64;
 
-/// UDP ports, joined and in order; at least one.
+/// UDP ports, joined and sorted; at least one.
 pub(super) fn ports(read: &mut SettingsReader<'_>) -> Vec<Service> {
     let text = read.text(&schema::KNOCK_PORT);
     let mut ports = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn ports(read: &mut SettingsReader<'_>) -> Vec<Service> {
     ports
 }
 
-/// What does not go together with this way of hearing.
+/// Warns about settings that do not fit the intake.
 pub(super) fn warn(
     read: &mut SettingsReader<'_>,
     intake: Intake,
@@ -76,10 +76,10 @@ fn warn_nflog(read: &mut SettingsReader<'_>, ports: &[Service]) {
     }
 }
 
-/// The longest Ethernet frame that a v1 knock comes in: over IPv6, whose header is the longer one.
+/// The longest Ethernet frame of a v1 knock: over IPv6, whose header is longer.
 const LONGEST_FRAME: usize = v1::LONGEST_DATAGRAM + 14 + 40 + 8;
 
-/// At least v2, each once.
+/// v2 and possibly v1, each once.
 pub(super) fn protocols(read: &mut SettingsReader<'_>) -> Vec<AcceptedProtocol> {
     let text = read.text(&schema::PROTOCOLS);
     let mut spoken = Vec::new();
@@ -105,7 +105,7 @@ pub(super) fn protocols(read: &mut SettingsReader<'_>) -> Vec<AcceptedProtocol> 
     spoken
 }
 
-/// What counts as a v1 knock, where any does.
+/// The rules for v1 knocks, if v1 is accepted.
 pub(super) fn original(read: &mut SettingsReader<'_>, spoken: &[AcceptedProtocol]) -> v1::V1Rules {
     let rules = v1::V1Rules {
         shortest_frame: read.number(&schema::KNOCKPACKET_MIN_LENGTH),
@@ -119,7 +119,7 @@ pub(super) fn original(read: &mut SettingsReader<'_>, spoken: &[AcceptedProtocol
     rules
 }
 
-/// What the administrator accepts with v1.
+/// Warns about the weaknesses of v1.
 fn warn_of_v1(read: &mut SettingsReader<'_>, rules: v1::V1Rules) {
     if let Some(place) = read.place(&schema::PROTOCOLS) {
         let what = "protocol v1 is on: v1 knocks do not name a server, so another server of the \

@@ -1,4 +1,4 @@
-//! From the administrator's key files to a verifier. Opening them is the callers' business: the network process gets open
+//! Builds a verifier from the administrator's key files. The callers open them: the network process gets open
 //! descriptors, `check` and `explain` open paths.
 
 mod authorities;
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub use self::authorities::{Authorities, authorities};
 use crate::config::Settings;
 
-/// As large as a key, a password, or a file of certificates may be, in bytes: they take kilobytes.
+/// Maximum size of a key, a password or a file of certificates in bytes: they take kilobytes.
 pub const MAX_KEY_FILE: u64 = 1 << 20;
 
 /// The contents of the key files.
@@ -37,44 +37,44 @@ impl std::fmt::Debug for KeyFiles<'_> {
     }
 }
 
-/// Why the key files do not make a server. Each says which setting to look at.
+/// Reasons why the key files cannot be used. Each names the setting.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyProblem {
-    /// The PKCS#12 file does not open.
+    /// The PKCS#12 file cannot be decrypted.
     #[error("serverPFXFile: {0}")]
     Bundle(#[from] BundleError),
-    /// The key in it is no server's.
+    /// The key in it cannot be a server's.
     #[error("serverPFXFile: {0}")]
     Key(#[from] ServerKeyError),
-    /// `caFile` has a certificate that cannot be read.
+    /// `caFile` contains a damaged certificate.
     #[error("caFile: line {line}: not a PEM certificate ({why}). Replace or remove it")]
     Damaged {
-        /// Where it begins, counted from 1.
+        /// Its first line, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The defect.
         why: String,
     },
     /// `caFile` is in UTF-16.
     #[error("caFile: the encoding is UTF-16. Save the file as UTF-8 or ASCII")]
     Wide,
-    /// `caFile` has nothing in it.
+    /// `caFile` contains nothing.
     #[error(
         "caFile: no certificate found. Use a PEM file with BEGIN CERTIFICATE (convert DER with \
          `openssl x509 -inform DER`)"
     )]
     EmptyPem,
-    /// `caFile` has only something else in it.
+    /// `caFile` contains no certificate, but something else.
     #[error("caFile: no certificate found: line {line}: {why}")]
     NoCertificate {
-        /// Where the first of it begins, counted from 1.
+        /// Its first line, counted from 1.
         line: usize,
-        /// What it is, and what to do.
+        /// The observation and a remedy.
         why: String,
     },
-    /// There is no authority to believe.
+    /// No authority can be used.
     #[error("CA certificates (from serverPFXFile and caFile): {error}")]
     Trust {
-        /// Why not.
+        /// The reason.
         #[source]
         error: TrustError,
         /// As [`Authorities::unused`].
@@ -82,7 +82,7 @@ pub enum KeyProblem {
     },
 }
 
-/// Makes the verifier that `settings` ask for. The log names certificates of authorities that are not used.
+/// Builds the verifier for `settings`. Logs the unused CA certificates.
 pub fn verifier(files: KeyFiles<'_>, settings: &Settings) -> Result<Verifier, KeyProblem> {
     let bundle = Bundle::open(files.bundle, files.password)?;
     let key = ServerKey::from_bundle(&bundle)?;
@@ -104,19 +104,19 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, KeyProblem> {
     Ok(pem::read(pem)?.certificates.into_iter().map(|one| one.der).collect())
 }
 
-/// The password in the content of its file, which is UTF-8. A line end at its end does not belong to it.
+/// The password in the content of its file, which is UTF-8, without a trailing line end.
 pub(crate) fn password_in(content: &[u8]) -> Result<&str, Utf8Error> {
     let text = str::from_utf8(content)?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     Ok(text.strip_suffix('\r').unwrap_or(text))
 }
 
-/// Reads a whole file of at most `limit` bytes, from its beginning, also if an earlier reader of the same descriptor has
-/// read part of it.
+/// Reads a whole file of at most `limit` bytes, from its beginning: an earlier reader of the same descriptor
+/// may have moved its offset.
 pub(crate) fn read_whole(mut file: File, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = file.metadata()?.len().min(limit);
     file.seek(SeekFrom::Start(0))?;
-    // Room for all at once: a vector that grows leaves copies of the secret behind.
+    // The full capacity at once: a vector that grows leaves copies of the secret in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length + 1).unwrap_or(0)));
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
@@ -135,5 +135,5 @@ fn rules(settings: &Settings) -> KnockRules {
     }
 }
 
-/// Certificates whose path is remembered: about 2 kB each.
+/// Maximum number of cached paths, with about 2 kB each.
 const REMEMBERED_PATHS: usize = 10_000;

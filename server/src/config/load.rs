@@ -1,4 +1,4 @@
-//! The edge: reading the configuration file itself.
+//! Reads the configuration file.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,19 +11,19 @@ use zeroize::Zeroizing;
 use super::finding::Note;
 use super::{CREDENTIAL, ConfigKey, PasswordSource, Problem, Problems, Settings, ValueKind, draft};
 
-/// Far beyond any real configuration; whatever is longer is another file.
+/// Far beyond any real configuration; a larger file is another file.
 const MAX_CONFIG_FILE: u64 = 1 << 20;
 
 impl Settings {
-    /// Reads the configuration file, with `environment` (such as [`std::env::vars_os`]) over it.
+    /// Reads the configuration file, overridden by `environment` (such as [`std::env::vars_os`]).
     ///
-    /// A variable `SKNOCK_<KEY>` overrides its key; other variables are not looked at, but for
-    /// `CREDENTIALS_DIRECTORY`: a file [`CREDENTIAL`] there is the password's source if the
-    /// configuration names none.
+    /// A variable `SKNOCK_<KEY>` overrides its key; other variables are ignored, except
+    /// `CREDENTIALS_DIRECTORY`: a file [`CREDENTIAL`] there is the password's source if the configuration
+    /// names none.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, each with its place and a remedy.
+    /// All problems, each with its place and a remedy.
     pub fn load<N: Into<OsString>, V: Into<OsString>>(
         file: &Path,
         environment: impl Iterator<Item = (N, V)>,
@@ -42,7 +42,7 @@ impl Settings {
         if settings.keys.password == PasswordSource::None {
             let folder = variables.clone().find(|(name, _)| *name == "CREDENTIALS_DIRECTORY");
             let credential = folder.map(|(_, folder)| Path::new(folder).join(CREDENTIAL));
-            // What cannot be looked at is reported where it is opened.
+            // Inaccessible files are reported when they are opened.
             let there = |file: &PathBuf| !matches!(file.try_exists(), Ok(false));
             if let Some(credential) = credential.filter(there) {
                 settings.keys.password = PasswordSource::Credential(credential);
@@ -52,7 +52,7 @@ impl Settings {
     }
 }
 
-/// The path does not change its meaning when the server changes its working folder.
+/// The path remains valid when the server changes its working directory.
 fn absolute(file: &Path) -> Result<PathBuf, Problem> {
     let place = file.display().to_string();
     let remedy = "Write an absolute path in UTF-8";
@@ -95,14 +95,14 @@ fn read(file: &Path) -> Result<(Zeroizing<String>, u32), Problem> {
 fn read_bytes(file: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
     let file = File::open(file)?;
     let metadata = file.metadata()?;
-    // room for all of it at once: a growing vector would leave copies behind
+    // full capacity at once: a growing vector would leave copies in memory
     let room = metadata.len().min(MAX_CONFIG_FILE) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(room).unwrap_or(0)));
     file.take(MAX_CONFIG_FILE + 1).read_to_end(&mut bytes)?;
     Ok((bytes, metadata.permissions().mode()))
 }
 
-/// Whether the password stands in the file, not in a variable.
+/// Whether the file contains the password, instead of a variable.
 fn holds_password<'a>(
     settings: &Settings,
     mut variables: impl Iterator<Item = (&'a OsStr, &'a OsStr)>,
@@ -121,7 +121,7 @@ fn permissions(file: &Path, mode: u32, holds_password: bool) -> Vec<Note> {
         warning: true,
     };
     let mut notes = Vec::new();
-    // Its group is that of the unit's user, who must read it.
+    // The file's group may be that of the unit's user, who must read it.
     if holds_password && mode & 0o004 != 0 {
         let chgrp = format!("Run: chgrp sknock {} && chmod 640", file.display());
         notes.push(note("contains a password, and all users can read it", &chgrp));

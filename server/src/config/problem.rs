@@ -1,4 +1,4 @@
-//! What is wrong with a configuration. Never quotes a password.
+//! Errors in a configuration. Never contain a password.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use super::settings::Settings;
 pub struct Problem {
     /// `FILE:LINE`, `FILE`, or `environment variable NAME`.
     pub place: String,
-    /// What is wrong.
+    /// The defect.
     pub what: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
-    /// The key whose value is not known because of it.
+    /// The key whose value is therefore unknown.
     #[serde(skip)]
     key: Option<&'static str>,
 }
@@ -29,7 +29,7 @@ impl Problem {
         Self { place: place.into(), what: what.into(), remedy: remedy.into(), key: None }
     }
 
-    /// The same, about the value of `key`.
+    /// Marks the value of `key` as unknown.
     pub(super) fn about(self, key: &'static str) -> Self {
         Self { key: Some(key), ..self }
     }
@@ -41,8 +41,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every reason why a configuration cannot be used; at least one. Lines that make no sense come
-/// first, then values that cannot be.
+/// Every reason why a configuration cannot be used; at least one. Syntax errors first, then invalid values.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub struct Problems {
     all: Vec<Problem>,
@@ -50,7 +49,7 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// The settings, if there is no problem with them.
+    /// The settings, if there are no problems.
     pub(super) fn or_settings(all: Vec<Problem>, settings: Settings) -> Result<Settings, Self> {
         if all.is_empty() {
             return Ok(settings);
@@ -58,23 +57,23 @@ impl Problems {
         Err(Self { all, draft: Some(Box::new(settings)) })
     }
 
-    /// One after the other.
+    /// All problems, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.all.iter()
     }
 
-    /// Keys whose values cannot be used: the draft has stand-ins for them.
+    /// Keys with invalid values: the draft contains placeholders for them.
     pub(crate) fn unknown_values(&self) -> impl Iterator<Item = &'static str> {
         self.all.iter().filter_map(|problem| problem.key)
     }
 
-    /// What could be understood, so that `check` can find what else is wrong. Not to be run: bad
-    /// values are empty in it. `None` if there was nothing to read.
+    /// The valid settings, so that `check` can find further problems. Must not be used for running: invalid
+    /// values are empty. `None` if the file could not be read.
     pub(crate) fn draft(&self) -> Option<&Settings> {
         self.draft.as_deref()
     }
 
-    /// The same, to be completed.
+    /// The same, mutable.
     pub(crate) fn draft_mut(&mut self) -> Option<&mut Settings> {
         self.draft.as_deref_mut()
     }

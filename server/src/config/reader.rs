@@ -1,7 +1,7 @@
-//! Defaults, file and environment laid over each other, and the typed reading of the result.
+//! Merges defaults, file and environment, and converts the values to types.
 //!
-//! A reader that meets a bad value notes the problem and goes on with a stand-in, so that all
-//! problems are found at once; the stand-ins never get out, because any problem ends in an error.
+//! After an invalid value the reader records the problem and continues with a placeholder, so that all
+//! problems are found at once. Placeholders are never used, because any problem ends in an error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use super::finding::Note;
 use super::ini::ConfigEntry;
 use super::{ConfigKey, Password, Problem, ValueKind, schema};
 
-/// As many revocation lists as anyone will fetch; bounds the work of a refresh.
+/// Maximum number of URLs; limits the work of a refresh.
 const MOST_URLS: usize = 16;
 
-/// One origin of values: a later layer hides an earlier one, key by key.
+/// One source of values: a later layer overrides an earlier one, key by key.
 #[derive(Clone, Debug)]
 struct Layer(Map<String, Value>);
 
@@ -40,7 +40,7 @@ impl Layer {
         Self(schema::ALL.iter().map(|key| (key.name.to_ascii_lowercase(), value(key))).collect())
     }
 
-    /// Leaves secrets out: nothing here would wipe them.
+    /// Without secrets: this map would not overwrite them in memory.
     fn of(entries: &[ConfigEntry]) -> Self {
         let public = entries.iter().filter(|entry| entry.key.kind != ValueKind::Secret);
         let value = |entry: &ConfigEntry| {
@@ -50,7 +50,7 @@ impl Layer {
     }
 }
 
-/// The layers on top of each other.
+/// The merged layers.
 pub(super) struct SettingsReader<'a> {
     values: HashMap<String, Value>,
     secret: Option<ConfigEntry>,
@@ -88,20 +88,20 @@ impl<'a> SettingsReader<'a> {
         }
     }
 
-    /// Where the key was set, or nothing if it has its default.
+    /// The place where the key was set, or `None` for its default.
     pub(super) fn place(&self, key: &ConfigKey) -> Option<String> {
         let value = self.values.get(&key.name.to_ascii_lowercase())?;
         value.origin().map(ToOwned::to_owned)
     }
 
-    /// Where each key was set that was.
+    /// The place of each key that was set.
     pub(super) fn places(&self) -> BTreeMap<&'static str, String> {
         let set = schema::ALL.iter().filter_map(|key| Some((key.name, self.place(key)?)));
         let secret = self.secret.as_ref().map(|entry| (entry.key.name, entry.place.clone()));
         set.chain(secret).collect()
     }
 
-    /// Where the password was set.
+    /// The place where the password was set.
     pub(super) fn secret_place(&self) -> Option<&str> {
         self.secret.as_ref().map(|entry| entry.place.as_str())
     }
@@ -140,7 +140,7 @@ impl<'a> SettingsReader<'a> {
         self.problem(key, format!("{} cannot be {shown:?}", key.name), remedy);
     }
 
-    /// A number within the table's bounds.
+    /// A number within the limits of the table.
     pub(super) fn number<T: TryFrom<u64> + Default>(&mut self, key: &ConfigKey) -> T {
         let text = self.text(key);
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -153,7 +153,7 @@ impl<'a> SettingsReader<'a> {
         })
     }
 
-    /// A number with at most one decimal, within the table's bounds, in tenths.
+    /// A number with at most one decimal, within the limits of the table, in tenths.
     pub(super) fn tenths(&mut self, key: &ConfigKey) -> u64 {
         let text = self.text(key);
         let (whole, tenth) = text.split_once('.').unwrap_or((&text, "0"));
@@ -179,14 +179,14 @@ impl<'a> SettingsReader<'a> {
         })
     }
 
-    /// A path, taken from the configuration file's folder; `None` if it is empty.
+    /// A path, relative to the configuration file's folder; `None` if it is empty.
     pub(super) fn optional_path(&mut self, key: &ConfigKey) -> Option<PathBuf> {
         let text = self.text(key);
         let folder = self.file.parent().unwrap_or(Path::new(""));
         (!text.is_empty()).then(|| folder.join(text))
     }
 
-    /// A path that must be there.
+    /// A path; an empty one is an error.
     pub(super) fn path(&mut self, key: &ConfigKey) -> PathBuf {
         self.optional_path(key).unwrap_or_else(|| {
             self.bad(key, "");
@@ -194,7 +194,7 @@ impl<'a> SettingsReader<'a> {
         })
     }
 
-    /// Services, joined and in order.
+    /// Services, joined and sorted.
     pub(super) fn services(&mut self, key: &ConfigKey) -> Vec<Service> {
         let text = self.text(key);
         let mut services = Vec::new();
@@ -215,7 +215,7 @@ impl<'a> SettingsReader<'a> {
         service::union(services)
     }
 
-    /// Addresses that a list can be fetched from.
+    /// URLs of CRLs.
     pub(super) fn urls(&mut self, key: &ConfigKey) -> Vec<String> {
         let text = self.text(key);
         let mut urls: Vec<String> = Vec::new();
@@ -227,7 +227,7 @@ impl<'a> SettingsReader<'a> {
                     "Publish the CRL without a password; it is signed and not secret",
                 ),
                 Ok(url) if matches!(url.scheme(), "http" | "https") => urls.push(item.to_owned()),
-                // A part of `user:password@host`, as it seems.
+                // Probably a part of `user:password@host`.
                 _ if text.contains('@') => {
                     let remedy = format!("Write {}, without a user and a password", key.values());
                     self.problem(key, format!("{} contains an invalid URL", key.name), remedy);
@@ -242,20 +242,20 @@ impl<'a> SettingsReader<'a> {
         urls
     }
 
-    /// The password that stands in the configuration itself.
+    /// The password in the configuration itself.
     pub(super) fn secret(&mut self) -> Option<Password> {
         let entry = self.secret.as_ref()?;
         Some(Password::new(Zeroizing::clone(&entry.value)))
     }
 }
 
-/// A remedy is a sentence of its own.
+/// Remedies are sentences.
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// The parts of a list, separated by commas or white space.
+/// The items of a list, separated by commas or white space.
 pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c == ',' || c.is_whitespace()).filter(|item| !item.is_empty())
 }

@@ -1,43 +1,43 @@
-//! The table of keys: the only place that knows their names, defaults and bounds. The parser, its
-//! hints and the tests of `config.ini.example` all read it.
+//! The table of keys: the only place with their names, defaults and limits. The parser, its hints and the
+//! tests of `config.ini.example` use it.
 
 /// One key of the configuration file.
 #[derive(Debug)]
 pub struct ConfigKey {
     /// As documented; matched without regard to ASCII case.
     pub name: &'static str,
-    /// What its value looks like.
+    /// The form of its value.
     pub kind: ValueKind,
-    /// What a file that does not name it means.
+    /// The value if the file does not set it.
     pub default: &'static str,
-    /// One line of why.
+    /// One line of explanation.
     pub why: &'static str,
 }
 
-/// What a value looks like.
+/// The form of a value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ValueKind {
     /// A whole number, both bounds included.
     Number {
-        /// The least.
+        /// Minimum.
         min: u64,
-        /// The most.
+        /// Maximum.
         max: u64,
     },
     /// A number with at most one decimal, both bounds included and in tenths.
     Tenths {
-        /// The least.
+        /// Minimum.
         min: u64,
-        /// The most.
+        /// Maximum.
         max: u64,
     },
-    /// Dialects, separated by commas or white space; v2 is one of them.
+    /// Protocol versions, separated by commas or white space; v2 must be one of them.
     Dialects,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// A path; a relative one starts at the configuration file's folder.
+    /// A path, relative to the configuration file's folder.
     Path,
-    /// A path, or nothing.
+    /// A path, or empty.
     OptionalPath,
     /// Services, separated by commas or white space; may be none.
     Services,
@@ -47,16 +47,16 @@ pub enum ValueKind {
     Ports,
     /// Addresses of http or https, separated by commas or white space; may be none.
     Urls,
-    /// A user of the system.
+    /// A system user.
     User,
-    /// A password, taken as it stands.
+    /// A password, taken literally.
     Secret,
-    /// The original's; accepted, and without effect here.
+    /// A key of the original; accepted without effect.
     Ignored,
 }
 
 impl ConfigKey {
-    /// The key of this name, in upper, lower or mixed case.
+    /// The key with this name, ignoring ASCII case.
     pub fn find(name: &str) -> Option<&'static Self> {
         ALL.iter().copied().find(|key| key.name.eq_ignore_ascii_case(name))
     }

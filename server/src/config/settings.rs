@@ -1,5 +1,5 @@
-//! The configuration as values: one group for each part of the server, so that each sees only its
-//! own. Everything in it is within its bounds and every path is absolute.
+//! The configuration as values: one group for each part of the server. All values are within their limits,
+//! and every path is absolute.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,42 +15,41 @@ use super::finding::Note;
 use super::words::{AcceptedProtocol, FirewallPolicy, Intake, OnExit, OnRevoke};
 use crate::sys::log::LogFormat;
 
-/// A configuration without problems. Only [`Settings::load`] and [`parse`](super::parse) make one.
+/// A valid configuration. Only [`Settings::load`] and [`parse`](super::parse) make one.
 ///
-/// It serialises without the password, the notes and the places: that is how the network process
-/// gets it.
+/// It is serialized for the network process without the password, the notes and the places.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Our identity, and the CAs to trust.
+    /// The server's identity, and the trusted CAs.
     pub keys: KeySettings,
     /// Revocation of certificates.
     pub revocation: RevocationSettings,
-    /// What is hidden.
+    /// The protected ports.
     pub firewall: FirewallSettings,
-    /// What a knock may get.
+    /// The limits of grants.
     pub grants: GrantSettings,
-    /// How knocks are captured.
+    /// The reception of knocks.
     pub knocks: KnockSettings,
-    /// How the server runs.
+    /// The server's processes and log.
     pub process: ProcessSettings,
-    /// What the administrator should know. Not serialised.
+    /// Remarks for the administrator. Not serialized.
     #[serde(skip)]
     pub notes: Vec<Note>,
-    /// Where each key was set, by the key's name: `FILE:LINE`, or `environment variable NAME`. Not
-    /// serialised.
+    /// The place where each key was set, by the key's name: `FILE:LINE`, or `environment variable NAME`. Not
+    /// serialized.
     #[serde(skip)]
     pub places: BTreeMap<&'static str, String>,
 }
 
 impl Settings {
-    /// Files that the network process has read at its start and that others replace by themselves, as
-    /// they do with root certificates. After a change of our own keys and lists the administrator reloads.
+    /// Files that the network process reads once at its start and that other programs replace, such as root
+    /// certificates. After changes of its keys and CRLs the administrator reloads.
     pub(crate) fn read_once(&self) -> impl Iterator<Item = &Path> {
         self.revocation.tls_authorities.as_deref().into_iter()
     }
 
-    /// What was said about a key, as `KEY: WHAT`, after the place where the key was set.
+    /// `said`, a message of the form `KEY: TEXT`, with the place where the key was set.
     pub(crate) fn located(&self, said: String) -> String {
         let place = said.split_once(':').and_then(|(key, _)| self.places.get(key));
         match place {
@@ -60,40 +59,40 @@ impl Settings {
     }
 }
 
-/// Our identity, and the CAs to trust.
+/// The server's identity, and the trusted CAs.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct KeySettings {
-    /// PKCS#12 with our key, our certificate and the authorities.
+    /// PKCS#12 with the server's key, its certificate and the authorities.
     pub pfx: PathBuf,
-    /// How to open it. Not serialised; [`PasswordSource::None`] after that.
+    /// The source of its password. Not serialized; [`PasswordSource::None`] afterwards.
     #[serde(skip)]
     pub password: PasswordSource,
-    /// PEM with more authorities and intermediates.
+    /// PEM with further authorities and intermediates.
     pub authorities: Option<PathBuf>,
 }
 
-/// Revocation of certificates. Neither `file` nor `urls`: revocation is off, and nothing is `saved`.
+/// Revocation of certificates. Without `file` and `urls` revocation is off, and `saved` is empty.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RevocationSettings {
-    /// CRLs that the administrator puts there, DER. Only read.
+    /// CRLs that the administrator provides, DER. Read only.
     pub file: Option<PathBuf>,
-    /// Where lists that were fetched are saved, and read at a start beside `file`.
+    /// The path for fetched CRLs, read at a start in addition to `file`.
     pub saved: Option<PathBuf>,
-    /// Where to fetch it, http or https; at most 16.
+    /// URLs of CRLs, http or https; at most 16.
     pub urls: Vec<String>,
-    /// How often: six seconds to one week.
+    /// Interval of fetches: six seconds to one week.
     pub interval: Duration,
     /// How long a CRL is accepted after its nextUpdate: zero to one year.
     pub grace: Duration,
-    /// PEM with the only authorities that an https server may have; `None` = the system's.
+    /// PEM with the only roots for https servers; `None` for the system's.
     pub tls_authorities: Option<PathBuf>,
-    /// What becomes of connections of a certificate that is revoked.
+    /// How connections of a revoked certificate are treated.
     pub ending: OnRevoke,
 }
 
 impl RevocationSettings {
-    /// Whether every list that these settings can bring would also come by `others`: from the same addresses,
-    /// with the same trust in them, the same file, and the same folder.
+    /// Whether every CRL of these settings would also be obtained with `others`: same URLs, same trust, same
+    /// file, and same folder.
     pub(crate) fn come_by(&self, others: &Self) -> bool {
         let same = |ours: &Option<PathBuf>, theirs| ours.is_none() || ours == theirs;
         self.urls.iter().all(|url| others.urls.contains(url))
@@ -103,83 +102,83 @@ impl RevocationSettings {
     }
 }
 
-/// What is hidden.
+/// The protected ports.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct FirewallSettings {
     /// How packets without a grant are treated.
     pub policy: FirewallPolicy,
-    /// The policy is over these only; empty: over all traffic. Empty if the policy is `None`.
+    /// The policy applies to these only; empty: to all traffic. Empty if the policy is `None`.
     #[serde(with = "services")]
     pub protected: Vec<Service>,
-    /// Open to everybody, and none of `protected`.
+    /// Reachable without a grant; disjoint from `protected`.
     #[serde(with = "services")]
     pub always_open: Vec<Service>,
-    /// What a stopped server leaves behind.
+    /// The firewall state after a stop.
     pub on_exit: OnExit,
 }
 
-/// What a knock may get.
+/// The limits of grants.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct GrantSettings {
-    /// The most that certificates can get; empty: what each allows.
+    /// The services that certificates can get; empty: all that they allow.
     #[serde(with = "services")]
     pub services: Vec<Service>,
-    /// How long an opening lasts if the client does not say, in seconds: 1 to `max_lifetime`.
+    /// Duration of a grant if the client requests none, in seconds: 1 to `max_lifetime`.
     pub lasts: u16,
-    /// The longest that a client may ask for, in seconds, at least 1.
+    /// Maximum duration that a client may request, in seconds, at least 1.
     pub longest: u16,
-    /// Openings at one time: 1 to 1,000,000.
+    /// Maximum number of concurrent grants: 1 to 1,000,000.
     pub live: u32,
-    /// New openings per second: 1 to 100,000.
+    /// Maximum number of new grants per second: 1 to 100,000.
     pub per_second: u32,
-    /// The most of both, and of [`KnockSettings::remembered`], for one certificate, in percent: 1 to 100.
+    /// Share of both limits, and of [`KnockSettings::remembered`], for one certificate, in percent: 1 to 100.
     pub certificate_share: u8,
-    /// The most of the same for one IPv4 address or IPv6 /64, in percent: 1 to 100.
+    /// Share of the same limits for one IPv4 address or IPv6 /64, in percent: 1 to 100.
     pub network_share: u8,
 }
 
 impl GrantSettings {
-    /// How much of what is bounded one certificate and one network may have.
+    /// The shares of one certificate and one network.
     pub(crate) fn shares(&self) -> Shares {
         Shares { certificate: self.certificate_share, network: self.network_share }
     }
 }
 
-/// How knocks are captured.
+/// The reception of knocks.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct KnockSettings {
     /// UDP ports, at least one; exactly one if `intake` is [`Intake::Socket`].
     #[serde(with = "services")]
     pub ports: Vec<Service>,
-    /// Dialects, each once; v2 is one of them.
+    /// Protocol versions, each once; v2 is one of them.
     pub protocols: Vec<AcceptedProtocol>,
-    /// Which knocks of the original are accepted, if v1 is one of the protocols.
+    /// The rules for the original's knocks, if v1 is one of the protocols.
     #[serde(with = "V1Settings")]
     pub original: v1::V1Rules,
-    /// How they are received.
+    /// The intake.
     pub intake: Intake,
-    /// The NFLOG group, if that is how.
+    /// The NFLOG group, for [`Intake::Nflog`].
     pub group: u16,
-    /// How many datagrams of one source count per second: up to 1,000,000; 0: all.
+    /// Maximum number of datagrams per source and second: up to 1,000,000; 0: unlimited.
     pub per_source: u32,
-    /// How far a client's clock may be off, either way: one second to one hour.
+    /// Permitted difference of a client's clock, in either direction: one second to one hour.
     pub window: Duration,
-    /// Whether a knock may leave its address to the network.
+    /// Whether a knock may leave its address unsigned.
     pub source_address: bool,
-    /// Whether a knock may also open for a second address.
+    /// Whether a knock may name a second address.
     pub second_address: bool,
-    /// How many are remembered at one time: 1,000 to 10,000,000.
+    /// Capacity of the replay memory: 1,000 to 10,000,000.
     pub remembered: u32,
 }
 
 impl KnockSettings {
-    /// How v1 is to be understood, if it is.
+    /// The rules for v1, if it is accepted.
     pub fn v1(&self) -> Option<v1::V1Rules> {
         self.protocols.contains(&AcceptedProtocol::V1).then_some(self.original)
     }
 }
 
-/// The fields of [`v1::V1Rules`]; the protocol crate knows nothing of serialisation.
+/// The fields of [`v1::V1Rules`]; the protocol crate does not depend on serde.
 #[derive(Deserialize, Serialize)]
 #[serde(remote = "v1::V1Rules")]
 struct V1Settings {
@@ -187,34 +186,34 @@ struct V1Settings {
     any_usage: bool,
 }
 
-/// How the server runs.
+/// The server's processes and log.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ProcessSettings {
     /// The user of the network process; not root.
     pub user: String,
-    /// Where knocks are remembered across restarts.
+    /// The state directory.
     pub state: PathBuf,
-    /// Threads that process knocks, up to 64; 0: one per core.
+    /// Worker threads, up to 64; 0: one per core.
     pub workers: u8,
     /// The format of the log.
     pub log: LogFormat,
 }
 
-/// The name under which systemd hands over the password (`LoadCredential=`), a file in
+/// The name of the systemd credential with the password (`LoadCredential=`), a file in
 /// `$CREDENTIALS_DIRECTORY`.
 pub const CREDENTIAL: &str = "sknock-pfx-password";
 
-/// A password in memory: wiped when dropped, never printed.
+/// A password in memory: overwritten when dropped, never printed.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Takes over what was read elsewhere.
+    /// Takes ownership of a password.
     pub fn new(text: Zeroizing<String>) -> Self {
         Self(text)
     }
 
-    /// What to open the file with.
+    /// The password as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -226,21 +225,21 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Where to get the password.
+/// The source of the password.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum PasswordSource {
-    /// It is in the configuration.
+    /// The configuration itself.
     Inline(Password),
-    /// It is the content of this file, but for one line end at its end.
+    /// The content of this file, without a trailing line end.
     File(PathBuf),
-    /// The same, of the systemd credential [`CREDENTIAL`]: of its copy for the unit, or where systemd takes it from.
+    /// The systemd credential [`CREDENTIAL`]: its copy for the unit, or the file from which systemd takes it.
     Credential(PathBuf),
-    /// None was given: the empty password.
+    /// No source: the empty password.
     #[default]
     None,
 }
 
-/// Services in serialised settings, written as everywhere: `tcp/22`.
+/// Services in serialized settings, in the usual form: `tcp/22`.
 mod services {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -282,7 +281,7 @@ mod tests {
             let other = lists(&format!("crlUrl = http://a/1\n{other}"));
             assert!(!other.come_by(&one), "{other:?}");
         }
-        // What else is said of lists brings no others.
+        // Other settings about CRLs do not add any.
         let more =
             "CRL_UPDATE_INTERVAL_IN_MINUTES = 1\nonRevoke = close\nprotectedPorts = tcp/81\n";
         assert!(lists(&[&urls("http://a/1"), more].concat()).come_by(&one));

@@ -1,4 +1,4 @@
-//! The words that a value of `config.ini` may be, one type for each set of words.
+//! Enumerated values of `config.ini`, one type for each set of words.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,33 +11,33 @@ pub enum FirewallPolicy {
     /// A reset or "port unreachable", as from a closed port.
     #[default]
     Reject,
-    /// Silence.
+    /// No response.
     Drop,
 }
 
-/// What a stopped server leaves behind.
+/// The firewall state after a stop.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnExit {
-    /// Protection stays.
+    /// The rules stay.
     #[default]
     Closed,
-    /// The host is as if the server had never run.
+    /// The rules are removed.
     Open,
 }
 
-/// What becomes of connections of a certificate that is revoked.
+/// How connections of a revoked certificate are treated.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnRevoke {
-    /// They end.
+    /// They are terminated.
     #[default]
     Cut,
     /// They continue.
     Close,
 }
 
-/// A dialect of knocks.
+/// An accepted protocol version.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AcceptedProtocol {
@@ -48,7 +48,7 @@ pub enum AcceptedProtocol {
     V2,
 }
 
-/// How knocks are received.
+/// The intake: how knocks are received.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Intake {
@@ -59,7 +59,7 @@ pub enum Intake {
     Socket,
 }
 
-/// A switch as written in the file.
+/// A boolean as written in the file.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum YesNo {

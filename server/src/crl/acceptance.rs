@@ -1,4 +1,5 @@
-//! Whether a list may come into force: newer than the one of its issuer that is, and than all that ever were.
+//! Whether a CRL may come into force: it must be newer than the CRL of its issuer in force, and than all
+//! earlier ones.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use sknock_protocol::{CrlError, Revocation, RevocationList, Timestamp};
 
 use super::Refresh;
 
-/// Why a list was not taken.
+/// Reasons why a CRL is rejected.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CrlRejected {
     #[error(transparent)]
@@ -18,18 +19,18 @@ pub(super) enum CrlRejected {
     Ended(u64),
 }
 
-/// A list that is good, and may be in force already.
+/// A verified CRL, which may already be in force.
 #[derive(Debug)]
 pub(super) enum Offered {
-    /// It says something else than the one in force.
+    /// Its content differs from the CRL in force.
     News(RevocationList),
-    /// It says the same.
+    /// Its content is that of the CRL in force.
     Known(RevocationList),
 }
 
 impl Refresh {
-    /// A list that is new to us: it must have begun. One that has ended is better than none and than one
-    /// that has ended too, but replaces none that still counts.
+    /// Verifies a new CRL: its thisUpdate must not be in the future. An expired one is better than none and
+    /// than one that has expired too, but does not replace a current one.
     pub(super) fn verify_fetched(
         &self,
         der: &[u8],
@@ -45,8 +46,8 @@ impl Refresh {
             return Err(CrlRejected::Ended(now.since(list.next_update()).as_secs()));
         }
         match current.map(|current| (list.may_replace(current), current.next_update())) {
-            // The authority has moved its list, or there are several, of which the first has ended. Whoever
-            // the new one is not about is refused, so that no revocation is lost.
+            // The authority has changed its distribution point, or has several, of which the first has
+            // expired. Certificates that the new CRL does not cover are refused, so no revocation is lost.
             Some((Err(CrlError::OtherScope { .. }), ended)) if ended < now => {}
             Some((replaces, _)) => replaces?,
             None => {}
@@ -54,8 +55,8 @@ impl Refresh {
         Ok(self.compare(list, current)?)
     }
 
-    /// Whether the list says anything else than the one in force; an error if it is older than one that ever
-    /// was.
+    /// Whether the content differs from that of the CRL in force; an error if it is older than any earlier
+    /// one.
     pub(super) fn compare(
         &self,
         list: RevocationList,

@@ -1,5 +1,5 @@
-//! Asks every web server of lists once and says what a start would make of its answer, for `sknockd
-//! check`. Nothing is saved, reported or put in force for others.
+//! Fetches every `crlUrl` once and reports whether a start would accept its CRL, for `sknockd check`. Nothing
+//! is saved, reported to the gate or put in force.
 
 use std::io;
 
@@ -12,35 +12,35 @@ use super::fetch_set::{FetchResult, FetchSet};
 use super::{Refresh, wait_for};
 use sknock_types::hex;
 
-/// What came of asking at one address.
+/// The result for one address.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Attempt {
     /// One of `crlUrl`.
     pub url: String,
-    /// What came, or why it is not taken.
+    /// The CRL, or the reason why it is rejected.
     pub outcome: Result<Sighted, String>,
 }
 
-/// A list that would be taken.
+/// A CRL that would be accepted.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Sighted {
-    /// Whose it is, as `IssuerId::digest` has it.
+    /// The issuer's id, as in `IssuerId::digest`.
     pub issuer: [u8; 32],
-    /// The same, for people.
+    /// The issuer's name, for messages.
     pub issuer_name: String,
     /// Its number, in hexadecimal digits, if it has one.
     pub number: Option<String>,
-    /// Whether it names the server's own certificate.
+    /// Whether it contains the server's own certificate.
     pub names_server: bool,
     /// `thisUpdate`, in seconds since 1970.
     pub made: u64,
-    /// `nextUpdate`, likewise.
+    /// `nextUpdate`, in seconds since 1970.
     pub ends: u64,
 }
 
 impl Refresh {
-    /// Fetches from all addresses at once and judges what comes as [`Refresh::fetch_now`] does. Takes up to
-    /// the patience of one fetch.
+    /// Fetches from all addresses at once and checks the results as [`Refresh::fetch_now`] does. Takes up to
+    /// the time limit of one fetch.
     pub fn attempt(&mut self, now: Timestamp) -> io::Result<Vec<Attempt>> {
         wait_for(async {
             let mut fetches = FetchSet::begin(&self.sources);
@@ -48,7 +48,7 @@ impl Refresh {
             while let Some(FetchResult { source, fetched, .. }) = fetches.next().await {
                 let outcome = match fetched {
                     Ok(Fetched::List(bytes)) => self.sight(&bytes, now),
-                    // It was asked for no other version than the one that it has.
+                    // Cannot happen: the request named no known version.
                     Ok(Fetched::Unchanged) => {
                         Err("the web server answered 304 (not modified)".to_owned())
                     }
@@ -61,7 +61,7 @@ impl Refresh {
         })
     }
 
-    /// Takes a list if a start would.
+    /// Accepts a CRL if a start would.
     fn sight(&self, bytes: &[u8], now: Timestamp) -> Result<Sighted, String> {
         let told = |list: &RevocationList| Sighted {
             issuer: list.issuer().digest(),

@@ -1,5 +1,5 @@
-//! Closes what certificates have open that are not trusted any more: revoked by a list, issued by an
-//! authority that is revoked itself, or by one that is not configured any more.
+//! Closes grants of certificates that are no longer trusted: revoked by a CRL, issued by a revoked authority,
+//! or by one that is no longer configured.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,22 +12,21 @@ use tracing::warn;
 use super::Refresh;
 use crate::knock::gate_client::{ClosedIssuer, GateClient, GateIssuer, UnknownIssuers, shortened};
 
-/// Until what the firewall would not close is tried again.
+/// Interval after which a failed close is repeated.
 pub(super) const RETRY: Duration = Duration::from_secs(5);
 
-/// What this process has closed.
+/// The grants that this process has closed.
 #[derive(Debug)]
 pub(super) struct ClosedSoFar {
-    /// All that these lists revoke.
+    /// Those of all certificates on these CRLs.
     lists: RevocationLists,
-    /// All below these.
+    /// Those of all certificates below these issuers.
     issuers: BTreeSet<IssuerId>,
-    /// What certificates of authorities have open that are not configured any more.
+    /// Those of certificates whose authorities are no longer configured.
     unknown: bool,
 }
 
 impl ClosedSoFar {
-    /// Nothing yet.
     pub(super) fn nothing() -> Self {
         let lists = RevocationLists::new(Duration::ZERO);
         Self { lists, issuers: BTreeSet::new(), unknown: false }
@@ -35,7 +34,7 @@ impl ClosedSoFar {
 }
 
 impl Refresh {
-    /// Closes what is not trusted at `now` and is not in `closed`. Whether all of it is.
+    /// Closes the grants that are not trusted at `now` and not in `closed`. Returns whether all are closed.
     pub(super) async fn close_untrusted(
         &self,
         closed: &mut ClosedSoFar,
@@ -47,7 +46,7 @@ impl Refresh {
             closed.unknown = close_unknown(trust_store, gate).await?;
         }
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(closed.unknown) };
-        // Asked at each turn, as another path may have ended.
+        // Checked each time, because another path may have expired.
         let lost = lists.issuers_without_path(trust_store, now);
         let done = below_all(lost.difference(&closed.issuers), gate).await?
             & revoked_since(&closed.lists, lists, gate).await?;
@@ -63,8 +62,8 @@ impl Refresh {
     }
 }
 
-/// Closes what certificates have open by issuers that are not configured: by an earlier process that knew
-/// more of them. Whether it could; while rules are on trial, such an issuer may come back.
+/// Closes grants of certificates whose issuers are not configured: made by an earlier process with more
+/// authorities. Returns whether it succeeded; during a trial, such an issuer may return.
 async fn close_unknown(trust_store: &TrustStore, gate: &mut GateClient) -> io::Result<bool> {
     let known = trust_store.issuers().iter().map(Issuer::id);
     let others = match gate.issuers_but(known)? {
@@ -78,7 +77,8 @@ async fn close_unknown(trust_store: &TrustStore, gate: &mut GateClient) -> io::R
     Ok(done)
 }
 
-/// Closes what is open below `issuers`, which are revoked themselves. Whether all could be closed.
+/// Closes grants of certificates below `issuers`, which are revoked themselves. Returns whether all were
+/// closed.
 async fn below_all(
     issuers: impl Iterator<Item = &IssuerId>,
     gate: &mut GateClient,
@@ -90,9 +90,9 @@ async fn below_all(
     Ok(done)
 }
 
-/// Closes what certificates have open that are revoked by `lists` and not by those `before`. Nothing that those
-/// let in is on its way to the gate any more, as `lists` are in force (`in_force.rs`): so once is enough, if all
-/// could be closed. Whether it could; what is closed already may be asked for again.
+/// Closes grants of certificates that are revoked by `lists` and not by those `before`. Once is enough, if
+/// all could be closed: with `lists` in force, no knock with such a certificate is on its way to the gate
+/// (`in_force.rs`). Returns whether all were closed; closing twice is harmless.
 async fn revoked_since(
     before: &RevocationLists,
     lists: &RevocationLists,
@@ -112,14 +112,14 @@ async fn revoked_since(
                 break;
             }
             done &= gate.close(list.issuer(), &some)?;
-            // Somebody may want us to stop.
+            // So that a stop request is noticed.
             tokio::task::yield_now().await;
         }
     }
     Ok(done)
 }
 
-/// Closes what certificates by this issuer have open. Whether all could be closed.
+/// Closes grants of certificates by this issuer. Returns whether all were closed.
 async fn close_below(issuer: GateIssuer, gate: &mut GateClient) -> io::Result<bool> {
     loop {
         match gate.close_issuer(issuer)? {

@@ -1,5 +1,5 @@
-//! Gets a revocation list from a web server that may be broken or hostile: bounded in size, time
-//! and redirects. What comes is bytes; nobody has believed them yet.
+//! Fetches a CRL from a web server that may be broken or hostile: bounded in size, time and redirects. The
+//! result is unverified bytes.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -15,13 +15,13 @@ use tracing::warn;
 use super::redirect::{RedirectRefused, Route};
 use crate::config::keys::pem;
 
-/// The largest list that is read, in bytes: a million entries with reasons take up to 53 MB.
+/// Maximum size of a CRL in bytes: a million entries with reasons take up to 53 MB.
 pub const MAX_LIST: u64 = 64 << 20;
 
-/// http to https, and perhaps a mirror.
+/// Enough for http to https, and a mirror.
 const REDIRECTS: usize = 4;
 
-/// With a `Location`, these lead elsewhere.
+/// Status codes that redirect to their `Location`.
 const REDIRECTING: [StatusCode; 5] = [
     StatusCode::MOVED_PERMANENTLY,
     StatusCode::FOUND,
@@ -30,17 +30,17 @@ const REDIRECTING: [StatusCode; 5] = [
     StatusCode::PERMANENT_REDIRECT,
 ];
 
-/// The wait after a first failure; twice as long after each one more.
+/// The wait after a first failure; doubled after each further one.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// How long a web server may take.
+/// Time limits for a web server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Timeouts {
-    /// To connect; a server that is there answers in well under that.
+    /// To connect; a reachable server is much faster.
     pub connect: Duration,
-    /// Between two pieces of an answer; slower is as good as gone.
+    /// Between two pieces of an answer.
     pub read: Duration,
-    /// From the first byte to the last.
+    /// For the whole answer.
     pub total: Duration,
 }
 
@@ -52,73 +52,73 @@ impl Default for Timeouts {
     }
 }
 
-/// Why nothing was fetched.
+/// Reasons why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The client cannot be made.
+    /// The TLS configuration is invalid.
     #[error(
         "crlTlsCaFile: not usable for https: {0}. Write the CA certificate of the web server \
              into it, as PEM"
     )]
     Client(String),
-    /// No connection, no answer, or a broken one.
+    /// No connection, no answer, or an interrupted one.
     #[error("{0}")]
     Unreachable(String),
-    /// Where it leads we do not go.
+    /// The redirect is not allowed.
     #[error(transparent)]
     Astray(#[from] RedirectRefused),
-    /// The web server says no.
+    /// An HTTP status other than success.
     #[error("the web server answered {0}")]
     Status(StatusCode),
-    /// Nothing came.
+    /// An empty answer.
     #[error("the web server sent nothing")]
     Empty,
-    /// Too much came.
+    /// An answer over the size limit.
     #[error("larger than {MAX_LIST} bytes")]
     TooLarge,
 }
 
-/// What came.
+/// The result of a fetch.
 #[derive(Debug)]
 pub(crate) enum Fetched {
-    /// The same as last time.
+    /// The same version as last time.
     Unchanged,
-    /// This.
+    /// A CRL.
     List(Vec<u8>),
 }
 
-/// One URL, and what is known of its last good answer.
+/// One URL, and its last accepted answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetcher {
     clients: Arc<Clients>,
     url: String,
     offered: Version,
     accepted: Version,
-    /// Whose list that is.
+    /// The issuer of that CRL.
     issuer: String,
-    /// In a row, up to now.
+    /// Consecutive failures.
     failures: u32,
 }
 
-/// How the web server names the version of its answer.
+/// The web server's identifiers for the version of its answer (`ETag`, Last-Modified).
 #[derive(Clone, Debug, Default)]
 struct Version {
     etag: Option<HeaderValue>,
     modified: Option<HeaderValue>,
 }
 
-/// Makes clients: one for each request, as what the system believes may have been replaced since.
+/// Makes HTTP clients: one for each request, because the system's root certificates may have been replaced.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    /// The only ones, or those of the system.
+    /// The only trusted roots; `None` for those of the system.
     authorities: Option<Vec<Certificate>>,
     timeouts: Timeouts,
-    /// Those of all configured addresses.
+    /// The TCP ports of all configured addresses.
     ports: Arc<[u16]>,
 }
 
 impl Clients {
-    /// For `urls`. They believe only `authorities` (PEM), or those of the system.
+    /// For `urls`. TLS trusts `authorities` (PEM) only, or else those of the system.
     pub(crate) fn new(
         authorities: Option<&[u8]>,
         timeouts: Timeouts,
@@ -133,7 +133,7 @@ impl Clients {
         Ok(clients)
     }
 
-    /// For one request on the way of `route`.
+    /// A client for one request of `route`.
     fn client(&self, scheme: &str, route: &Route) -> Result<Client, reqwest::Error> {
         let builder = Client::builder()
             .user_agent(concat!("sknockd/", env!("CARGO_PKG_VERSION")))
@@ -141,10 +141,10 @@ impl Clients {
             .read_timeout(self.timeouts.read)
             .no_proxy()
             .dns_resolver(Arc::new(route.clone()))
-            // Each step is judged here.
+            // Redirects are followed and checked in `follow`.
             .redirect(redirect::Policy::none());
         let builder = match &self.authorities {
-            // A host without any authorities gets its list by http all the same.
+            // Plain http must work on a host without root certificates.
             _ if scheme == "http" => builder.tls_certs_only([]),
             Some(authorities) => builder.tls_certs_only(authorities.iter().cloned()),
             None => builder,
@@ -170,7 +170,7 @@ impl Fetcher {
         &self.url
     }
 
-    /// Gets the list, if it is another one than the last that was accepted.
+    /// Fetches the CRL, unless it is the last accepted version.
     pub(crate) async fn fetch(&mut self) -> Result<Fetched, FetchError> {
         self.failures = self.failures.saturating_add(1);
         let whole = self.clients.timeouts.total;
@@ -180,7 +180,7 @@ impl Fetcher {
         }
     }
 
-    /// Asks, also whoever it is redirected to.
+    /// Sends the request, and follows redirects.
     async fn follow(&mut self) -> Result<Fetched, FetchError> {
         let route = Route::new(&self.clients.ports);
         let mut url = Url::parse(&self.url).map_err(|_| RedirectRefused::NoAddress)?;
@@ -236,30 +236,30 @@ impl Fetcher {
         if bytes.is_empty() { Err(FetchError::Empty) } else { Ok(Fetched::List(bytes)) }
     }
 
-    /// The last answer was a good list of `issuer`: it need not be sent again.
+    /// The last answer was a valid CRL of `issuer`: it need not be sent again.
     pub(crate) fn accept(&mut self, issuer: &str) {
         self.accepted = self.offered.clone();
         issuer.clone_into(&mut self.issuer);
         self.failures = 0;
     }
 
-    /// The last answer was that there is nothing else than what was accepted.
+    /// The server reported that the accepted version is unchanged.
     pub(crate) fn accept_unchanged(&mut self) {
         self.failures = 0;
     }
 
-    /// Whose list was accepted last.
+    /// The issuer of the last accepted CRL.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Whether the answer before the last one was missing, or not accepted.
+    /// Whether the fetch before the last one failed, or its CRL was rejected.
     pub(crate) fn has_failed_before(&self) -> bool {
         self.failures > 1
     }
 
-    /// How long until it is asked again: `interval`, but soon after a failure, or an answer that was not
-    /// accepted. When a host starts its network may not be there yet.
+    /// The wait before the next fetch: `interval`, but shorter after a failure or a rejected CRL. At boot the
+    /// network may not be up yet.
     pub(crate) fn pause(&self, interval: Duration) -> Duration {
         let Some(earlier) = self.failures.checked_sub(1) else { return jittered(interval) };
         jittered(interval.min(RETRY_DELAY * 2u32.pow(earlier.min(12))))
@@ -270,7 +270,7 @@ fn unreachable(error: reqwest::Error) -> FetchError {
     FetchError::Unreachable(causes(&error.without_url()))
 }
 
-/// An error with all its causes: the first alone says no more than "error sending request".
+/// An error with all its causes: the first one alone is only "error sending request".
 fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -281,14 +281,14 @@ fn causes(error: &dyn Error) -> String {
     text
 }
 
-/// `interval`, give or take a tenth, so that a thousand servers do not ask in the same second.
+/// `interval` plus or minus a tenth, so that a thousand servers do not fetch in the same second.
 pub(crate) fn jittered(interval: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     let random = u32::try_from(RandomState::new().hash_one(interval) % 201).unwrap_or(100);
     interval * (900 + random) / 1000
 }
 
-/// The certificates of `crlTlsCaFile`, read as those of `caFile` are.
+/// The certificates of `crlTlsCaFile`, in the same formats as `caFile`.
 fn web_authorities(pem: &[u8]) -> Result<Vec<Certificate>, FetchError> {
     let contained = pem::read(pem).map_err(|error| {
         let text = error.to_string();

@@ -1,5 +1,4 @@
-//! All web servers are asked at the same time, each in its own rhythm: one that is slow, or means to
-//! be, holds up no other.
+//! Fetches from all web servers concurrently, each on its own schedule: a slow one does not delay the others.
 
 use std::time::Duration;
 
@@ -7,21 +6,21 @@ use tokio::task::JoinSet;
 
 use super::fetch::{FetchError, Fetched, Fetcher};
 
-/// Requests that are under way or wait for their time.
+/// Fetches that are running or scheduled.
 #[derive(Debug, Default)]
 pub(super) struct FetchSet(JoinSet<FetchResult>);
 
-/// What came of one.
+/// The result of one fetch.
 #[derive(Debug)]
 pub(super) struct FetchResult {
-    /// Which of the sources it was.
+    /// The index of the source.
     pub(super) place: usize,
     pub(super) source: Fetcher,
     pub(super) fetched: Result<Fetched, FetchError>,
 }
 
 impl FetchSet {
-    /// Asks all at once.
+    /// Starts all fetches at once.
     pub(super) fn begin(sources: &[Fetcher]) -> Self {
         let mut fetches = Self::default();
         for (place, source) in sources.iter().enumerate() {
@@ -30,7 +29,7 @@ impl FetchSet {
         fetches
     }
 
-    /// Asks `source` after a while.
+    /// Schedules a fetch after `wait`.
     pub(super) fn add(&mut self, place: usize, mut source: Fetcher, wait: Duration) {
         self.0.spawn(async move {
             tokio::time::sleep(wait).await;
@@ -39,7 +38,7 @@ impl FetchSet {
         });
     }
 
-    /// The next that comes to its end; `None` if there is none left. A panic is none: it ends the process.
+    /// The next finished fetch; `None` if there is none left. A panic in a task ends the process.
     pub(super) async fn next(&mut self) -> Option<FetchResult> {
         self.0.join_next().await?.ok()
     }

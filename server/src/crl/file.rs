@@ -1,6 +1,6 @@
-//! The saved lists: those in force, one after the other, as they were fetched (DER). One list of one
-//! issuer is a plain CRL file. Nothing of it is believed here, and no whole list of it read into
-//! memory, but where several issuers have one name.
+//! The file of saved CRLs: those in force, concatenated, as they were fetched (DER). With one CRL it is a
+//! plain CRL file. Nothing is verified here, and whole CRLs are read into memory only if several issuers have
+//! one name.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,7 +11,7 @@ use sknock_storage::{Follow, PendingFile, open_regular};
 
 use super::MAX_LIST;
 
-/// What was saved, at most [`MOST`] bytes of it: a regular file, and no link to one.
+/// Reads the file, at most [`MOST`] bytes: a regular file, not a link.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = open_regular(path, Follow::Never)?;
     let length = file.metadata()?.len().min(MOST);
@@ -20,26 +20,26 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Several of the largest.
+/// Several CRLs of maximum size.
 pub(crate) const MOST: u64 = 4 * MAX_LIST;
 
-/// Which lists stay in the file when another comes.
+/// Selects the CRLs that are kept when another is added.
 pub(crate) trait Stays {
-    /// By what a list says of its issuer's name (SHA-256). `None`: that is not enough to know.
+    /// Decides by the issuer's name (SHA-256). `None`: the name is not enough.
     fn by_name(&self, name: &[u8; 32]) -> Option<bool>;
-    /// By the whole list.
+    /// Decides by the whole CRL.
     fn by_signature(&self, list: &[u8]) -> bool;
 }
 
-/// A list that replaces its issuer's former one, and no other: not that of another issuer of the same name.
+/// A CRL that replaces the former one of its issuer only, not that of another issuer with the same name.
 pub(crate) struct Successor<'a> {
-    /// Whose list it is.
+    /// The issuer of the new CRL.
     pub(crate) issuer: &'a IssuerId,
-    /// Whose lists are kept at all.
+    /// The authorities whose CRLs are kept.
     pub(crate) trust_store: &'a TrustStore,
 }
 
-/// What pretends to be by another is not believed by being kept: the next start looks.
+/// Keeping an unverified CRL is harmless: the next start verifies it.
 impl Stays for Successor<'_> {
     fn by_name(&self, name: &[u8; 32]) -> Option<bool> {
         let mut namesakes = self.trust_store.issuers().iter().filter(|one| one.id().name == *name);
@@ -55,11 +55,10 @@ impl Stays for Successor<'_> {
     }
 }
 
-/// Puts `list` into the file, with those lists of it that stay. At every moment the file is the old one
-/// or the new one, whole.
+/// Writes `list` to the file, with the CRLs that are kept. The file is replaced atomically.
 pub(crate) fn replace(path: &Path, list: &[u8], stays: &impl Stays) -> io::Result<()> {
     let mut draft = PendingFile::begin(path, 0o644)?;
-    // What is no regular file holds no lists, and nobody waits for it.
+    // Another kind of file contains no CRLs, and opening it must not block.
     if let Ok(former) = open_regular(path, Follow::Links) {
         copy(&former, &mut draft, stays)?;
     }
@@ -67,7 +66,7 @@ pub(crate) fn replace(path: &Path, list: &[u8], stays: &impl Stays) -> io::Resul
     draft.publish()
 }
 
-/// Copies whole lists that stay, up to whatever is not a whole list.
+/// Copies the kept CRLs, up to the first incomplete one.
 fn copy(mut from: &File, to: &mut impl Write, stays: &impl Stays) -> io::Result<()> {
     let mut left = from.metadata()?.len();
     let mut head = Vec::with_capacity(RevocationList::HEAD);
@@ -99,7 +98,7 @@ fn copy(mut from: &File, to: &mut impl Write, stays: &impl Stays) -> io::Result<
     }
 }
 
-/// Piece by piece: what the standard library does instead asks for calls that are not permitted here.
+/// A loop of reads and writes: `io::copy` uses system calls that the seccomp filter refuses.
 fn pass(from: &mut impl Read, to: &mut impl Write, piece: &mut Vec<u8>) -> io::Result<()> {
     loop {
         piece.clear();
@@ -118,14 +117,14 @@ mod tests {
 
     use super::*;
 
-    /// The least that says whose list it is, and more that does not matter.
+    /// The minimum of a CRL with an issuer, and `size` as filler.
     fn list(issuer: u8, size: u8) -> Vec<u8> {
         let signed =
             [&[0x30, size + 8, 2, 1, 1, 0x30, 0, 0x30, 1, issuer][..], &vec![0; size.into()]];
         [&[0x30, size + 10][..], &signed.concat()].concat()
     }
 
-    /// All but those of this name.
+    /// All except those of this name.
     struct OtherIssuers(Option<[u8; 32]>);
 
     impl Stays for OtherIssuers {
@@ -142,7 +141,7 @@ mod tests {
         OtherIssuers(Some(RevocationList::announced(of).unwrap().issuer_name))
     }
 
-    /// One list of several that have one name.
+    /// One of several CRLs with the same name.
     struct SignedList(Vec<u8>);
 
     impl Stays for SignedList {
@@ -194,7 +193,7 @@ mod tests {
         let wrong = |ignored| {
             (0..=recorder.count()).any(|count| {
                 let done = counts.iter().filter(|done| **done <= count).count();
-                // None before the first, and then that one or the next.
+                // Before the first replacement there is no file, later that CRL or the next.
                 let may_be = [done.checked_sub(1).map(|last| &lists[last]), lists.get(done)];
                 recorder.outages(count, ignored).iter().any(|state| {
                     let found = state.get(OsStr::new("crl.der"));

@@ -1,13 +1,13 @@
-//! The newest lists that were ever in force here, one mark for each issuer: what the network process
-//! reports of them to the privileged one, which keeps the highest, and hands them to the next. Both sides
-//! see entries of fixed size; nothing here is parsed.
+//! CRL high-water marks, one for each issuer: the network process reports them to the privileged process,
+//! which keeps the highest, and passes them to the next network process. Entries have a fixed size, so
+//! neither side parses.
 
 use std::collections::BTreeMap;
 
 use sknock_gate::Request;
 use sknock_protocol::{CrlMark, Timestamp};
 
-/// SHA-256 of an issuer's name and key, as `IssuerId::digest` has it.
+/// SHA-256 of an issuer's name and key, as in `IssuerId::digest`.
 pub type IssuerDigest = [u8; 32];
 
 /// The highest mark of each issuer.
@@ -23,7 +23,7 @@ pub type MarkRecord = [u8; 60];
 /// The first byte of a report. Requests to the gate begin with others.
 const REPORT: u8 = 128;
 
-/// Writes an entry.
+/// Encodes an entry.
 pub fn entry(issuer: &IssuerDigest, mark: &CrlMark) -> MarkRecord {
     let mut entry = [0; 60];
     entry[..32].copy_from_slice(issuer);
@@ -32,18 +32,18 @@ pub fn entry(issuer: &IssuerDigest, mark: &CrlMark) -> MarkRecord {
     entry
 }
 
-/// Reads an entry, whatever it says.
+/// Decodes an entry, without checking its content.
 pub fn read(entry: &[u8]) -> Option<(IssuerDigest, CrlMark)> {
     let (issuer, rest) = entry.split_first_chunk()?;
     let (made, rest) = rest.split_first_chunk()?;
     let number: [u8; CrlMark::NUMBER] = rest.try_into().ok()?;
-    // More seconds than a moment has are as good as the last.
+    // Larger values are limited to the last representable second.
     let made = Timestamp::from_secs(u64::from_be_bytes(*made));
     Some((*issuer, CrlMark::new(made, number)))
 }
 
-/// Says on a link to the gate that a list with this mark is about to be in force. As long as a request to
-/// the gate, and answered as one.
+/// The report, on a link to the gate, that a CRL with this mark is about to come into force. It has the
+/// length of a request to the gate, and gets an answer like one.
 pub fn report(issuer: &IssuerDigest, mark: &CrlMark) -> [u8; Request::LEN] {
     let mut record = [0; Request::LEN];
     record[0] = REPORT;
@@ -51,12 +51,12 @@ pub fn report(issuer: &IssuerDigest, mark: &CrlMark) -> [u8; Request::LEN] {
     record
 }
 
-/// Whether a record is a report at all; a wrong one is still no request to the gate.
+/// Whether a record is a report; an invalid one is still no request to the gate.
 pub fn is_report(record: &[u8]) -> bool {
     record.first() == Some(&REPORT)
 }
 
-/// Reads a report, if it is exactly one.
+/// Decodes a report of exact form.
 pub fn reported(record: &[u8]) -> Option<(IssuerDigest, CrlMark)> {
     let (kind, rest) = record.split_first()?;
     let (entry, rest) = rest.split_at_checked(60)?;

@@ -1,12 +1,12 @@
-//! Which addresses a redirect may lead to, and which of them are this host's own.
+//! Addresses to which a redirect may lead, and the host's own addresses.
 //!
-//! Whoever answers at a `crlUrl`, or on the way there, chooses where a redirect leads; without this they
-//! could have the server ask for something on its own host or in its own network.
+//! The server at a `crlUrl`, or an attacker on the path, chooses the target of a redirect. Without this check
+//! they could make sknockd send requests to its own host or network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-/// Whether anybody on the internet could be asked at `address`: not this host, not its networks, nobody
-/// in particular. An IPv6 address that stands for an IPv4 address is judged as that.
+/// Whether `address` is a public unicast address: not this host, and not in a private network. An IPv6
+/// address that embeds an IPv4 address is checked as that.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_public_v4(address),
@@ -16,8 +16,8 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [first, second, third, _] = address.octets();
-    // "This" network, whose 0.0.0.0 means this host; former class E with the broadcast address; shared by
-    // an operator's clients (CGNAT); protocol assignments; relays to 6to4; benchmarks.
+    // "This" network, whose 0.0.0.0 means this host; former class E with the broadcast address; shared
+    // address space (CGNAT); protocol assignments; 6to4 relays; benchmarking.
     let special = matches!(
         (first, second, third),
         (0 | 240..=255, ..) | (100, 64..=127, _) | (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _)
@@ -32,11 +32,11 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // Translated to IPv4, by the well-known prefix (NAT64), or through a tunnel (6to4).
+    // Embedded IPv4 address of the well-known NAT64 prefix or of 6to4.
     if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] = segments {
         return is_public_v4(embedded(high, low));
     }
-    // The number of an interface that is made of an IPv4 address (ISATAP).
+    // ISATAP: an interface identifier with an IPv4 address.
     if let [.., 0 | 0x200, 0x5efe, high, low] = segments
         && !is_public_v4(embedded(high, low))
     {
@@ -46,8 +46,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         // Teredo, ORCHID and other assignments; documentation, twice.
         [0x2001, second, ..] => second >= 0x200 && second != 0xdb8,
         [0x3fff, second, ..] => second >= 0x1000,
-        // Global unicast. What is outside is loopback, unspecified, link-local, unique local, multicast,
-        // IPv4-compatible, a NAT64 of one's own, or has no meaning yet.
+        // Global unicast. The rest is loopback, unspecified, link-local, unique local, multicast,
+        // IPv4-compatible, a local NAT64 prefix, or unassigned.
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
@@ -57,9 +57,8 @@ fn embedded(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, d)
 }
 
-/// Whether a connection to `address` would stay on this host: from here to there the kernel takes the
-/// same address at both ends. Nothing is sent. It does not know a whole network that somebody has routed
-/// to this host (`ip route add local`).
+/// Whether a connection to `address` would stay on this host: the kernel then chooses the same address for
+/// both ends. Nothing is sent. Does not detect networks that are routed to this host (`ip route add local`).
 pub(super) fn is_own(address: IpAddr) -> bool {
     let any: IpAddr = match address {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -67,7 +66,7 @@ pub(super) fn is_own(address: IpAddr) -> bool {
     };
     let reached_from = || {
         let socket = UdpSocket::bind((any, 0))?;
-        // The port does not matter, as long as there is one.
+        // connect(2) on a UDP socket only selects a route; any port will do.
         socket.connect(SocketAddr::new(address, 9))?;
         socket.local_addr()
     };

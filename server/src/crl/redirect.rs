@@ -1,8 +1,8 @@
-//! Where a fetch may go. The configured address may be anywhere, also in a private network. A redirect
-//! leads from there to public addresses, or to the machine that was asked first, never elsewhere.
+//! Permitted targets of a fetch. The configured address may be anywhere, also in a private network. A
+//! redirect may lead from there to public addresses, or to the first server itself.
 //!
-//! What is judged is the address that is connected to: names are looked up here, once for each
-//! connection, and what may not be connected to is left out of the answer.
+//! The check applies to the address that is connected to: names are resolved here, once for each connection,
+//! and forbidden addresses are removed from the result.
 
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -13,53 +13,53 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::reach::{is_own, is_public};
 
-/// Why a redirect is not followed.
+/// Reasons why a redirect is not followed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RedirectRefused {
-    /// It names no place.
+    /// Its target is not a valid URL.
     #[error("redirected to an address that is neither http nor https")]
     NoAddress,
-    /// What was protected on its way would not be any more.
+    /// From https to http.
     #[error("redirected from https to http")]
     Downgrade,
-    /// A port that the configuration does not name.
+    /// To a port that the configuration does not name.
     #[error("redirected to port {0}, which no crlUrl has. Set crlUrl to the new address")]
     Port(u16),
-    /// This host, or one in a private network.
+    /// To this host, or to one in a private network.
     #[error(
         "redirected to {0}, which is this host or not a public address. To allow that, set \
          crlUrl to it"
     )]
     NotPublic(String),
-    /// More than a list is worth.
+    /// More redirects than are allowed.
     #[error("redirected more than {0} times")]
     Often(usize),
 }
 
-/// One fetch on its way.
+/// One fetch with its redirects.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
-    /// Those of all configured addresses.
+    /// The TCP ports of all configured addresses.
     ports: Arc<[u16]>,
-    /// The machine that was asked first, once it has answered.
+    /// The address of the first server, once it has answered.
     home: Arc<OnceLock<IpAddr>>,
 }
 
 impl Route {
-    /// Nobody has been asked yet.
+    /// A route before the first request.
     pub(super) fn new(ports: &Arc<[u16]>) -> Self {
         Self { ports: Arc::clone(ports), home: Arc::default() }
     }
 
-    /// Somebody at `address` has answered.
+    /// Records the address of the first answer.
     pub(super) fn has_answered(&self, address: Option<SocketAddr>) {
-        // An answer without an address: nowhere else may it lead but to public ones.
+        // An answer without a known address: redirects may only lead to public addresses.
         let nobody = IpAddr::from([0, 0, 0, 0]);
         self.home.get_or_init(|| address.map_or(nobody, |address| address.ip().to_canonical()));
     }
 
-    /// Where `location` leads, said by whoever answered at `from`. A name in it is judged when it is
-    /// looked up.
+    /// The target of `location` in an answer from `from`. The address of a name is checked when it is
+    /// resolved.
     pub(super) fn next(&self, from: &Url, location: &str) -> Result<Url, RedirectRefused> {
         let to = from.join(location).map_err(|_| RedirectRefused::NoAddress)?;
         match (from.scheme(), to.scheme()) {
@@ -85,13 +85,13 @@ impl Route {
         (is_public(address) && !is_own(address)) || self.home.get() == Some(&address)
     }
 
-    /// Those of `found` that may be connected to, for `name`.
+    /// The permitted addresses in `found`, for `name`.
     fn choose(&self, name: &str, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, RedirectRefused> {
         let some = |allowed: &dyn Fn(IpAddr) -> bool| -> Vec<SocketAddr> {
             found.iter().copied().filter(|address| allowed(address.ip())).collect()
         };
         if self.home.get().is_none() {
-            // As configured. A name that is public has no business in a private network.
+            // As configured. If a name has public addresses, its private ones are dropped.
             let public = some(&is_public);
             return Ok(if public.is_empty() { found.to_vec() } else { public });
         }
@@ -110,7 +110,7 @@ impl Resolve for Route {
         let route = self.clone();
         Box::pin(async move {
             let name = name.as_str();
-            // The port is put in by whoever connects.
+            // The connector sets the port.
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
             let chosen =
                 route.choose(name, &found).map_err(Box::<dyn Error + Send + Sync>::from)?;
@@ -123,7 +123,7 @@ impl Resolve for Route {
 mod tests {
     use super::*;
 
-    /// Where an answer from `home` may lead, for addresses at these ports.
+    /// A route after an answer from `home`, for these ports.
     fn route(home: &str, ports: &[u16]) -> Route {
         let route = Route::new(&Arc::from(ports));
         route.has_answered(Some(SocketAddr::new(home.parse().unwrap(), 80)));

@@ -1,5 +1,5 @@
-//! Lists on the disk: those that are saved for the next start, and those that somebody has put into
-//! `crlFile`. Of each issuer the newest counts, unless it is older than one that was in force before.
+//! CRLs on the disk: saved for the next start, or put into `crlFile` by the administrator. Of each issuer the
+//! newest is used, unless it is older than its high-water mark.
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use super::acceptance::Offered;
 use super::file::{self, Successor};
 
 impl Refresh {
-    /// Takes the lists that an earlier run has fetched and saved. They are ours: what is wrong with them
-    /// keeps no start from its work.
+    /// Loads the CRLs that an earlier run has saved. They are the server's own files, so errors in them do
+    /// not prevent a start.
     pub fn load_saved(&self) {
         let Some(path) = &self.saved else { return };
         let bytes = match file::read(path) {
@@ -27,15 +27,14 @@ impl Refresh {
         for der in RevocationList::split(&bytes) {
             match self.verify_saved(der) {
                 Ok(news) => news.into_iter().for_each(|list| self.install(list)),
-                // They were saved; somebody may have put newer ones into crlFile since.
+                // The administrator may have put newer ones into crlFile since.
                 Err(why @ CrlError::BelowMark { .. }) => debug!("saved CRL not used: {why}"),
                 Err(why) => warn!("saved CRL rejected: {why}"),
             }
         }
     }
 
-    /// Takes the lists that `crlFile` has, unless one that was saved is newer. A list may be past its
-    /// end: then it counts for the grace.
+    /// Loads the CRLs in `crlFile`, unless a saved one is newer. An expired CRL is used for the grace period.
     pub fn load(&self, bytes: &[u8], now: Timestamp) {
         for der in RevocationList::split(bytes) {
             match self.verify_saved(der) {
@@ -49,7 +48,8 @@ impl Refresh {
         self.warn_of_age(now);
     }
 
-    /// Saves a list for the next start, beside those of other issuers. Whether nothing is left to save.
+    /// Saves a CRL for the next start, beside those of other issuers. Returns whether nothing is left to
+    /// save.
     pub(super) fn save(&mut self, list: &RevocationList, bytes: &[u8]) -> bool {
         let Some(path) = &self.saved else { return true };
         let others = Successor { issuer: list.issuer(), trust_store: self.verifier.trust_store() };
@@ -68,7 +68,7 @@ impl Refresh {
         written.is_ok()
     }
 
-    /// Whether a list that is in force is saved, or could be now.
+    /// Whether a CRL in force is saved, or could be saved now.
     pub(super) fn is_saved(&mut self, bytes: &[u8]) -> bool {
         if self.unsaved.is_empty() {
             return true;
@@ -79,9 +79,9 @@ impl Refresh {
         }
     }
 
-    /// A list that was in force before, or that somebody has put there: whatever the clock says. Nothing
-    /// if there is a newer one in another place: that is no fault. The date decides which is the newer, as
-    /// with marks: an authority may count anew.
+    /// Verifies a CRL that was in force before or was put in place by the administrator, whatever the clock
+    /// reads. `None` if a newer one is loaded, which is no error. The date decides, as with marks: an
+    /// authority may restart its numbering.
     fn verify_saved(&self, der: &[u8]) -> Result<Option<RevocationList>, CrlError> {
         let list = RevocationList::verify(der, self.verifier.trust_store())?;
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Tells of lists that are missing, and of lists that grow old.
+//! Log lines about missing and expired CRLs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::Refresh;
 
-/// Tells of a list that is not about all certificates of its issuer, and of another that it replaces.
+/// Logs a CRL that does not cover all certificates of its issuer, and the different one that it replaces.
 pub(super) fn tell_of_scope(list: &RevocationList, former: Option<&Arc<RevocationList>>) {
     let (issuer, scope) = (list.issuer_name(), list.scope());
     if scope.is_complete() {
@@ -29,7 +29,7 @@ pub(super) fn tell_of_scope(list: &RevocationList, former: Option<&Arc<Revocatio
 }
 
 impl Refresh {
-    /// For whom there is no list: a name is not enough.
+    /// Logs the issuers without a CRL: their names alone may be ambiguous.
     pub(super) fn warn_of_gaps(&self) {
         let Revocation::Lists(lists) = &**self.current.load() else { return };
         let mut told = BTreeSet::new();
@@ -50,7 +50,8 @@ impl Refresh {
         }
     }
 
-    /// Of a list with the server's own certificate, once. Clients look at no list and knock as before.
+    /// Logs once that a CRL contains the server's own certificate. Clients check no CRL, so knocks still
+    /// work.
     pub(super) fn tell_of_ourselves(&self, list: &RevocationList) {
         if self.verifier.key().is_on(list) && !self.told_of_ourselves.replace(true) {
             warn!(
@@ -62,7 +63,7 @@ impl Refresh {
         }
     }
 
-    /// Of lists that have ended.
+    /// Logs expired CRLs.
     pub(crate) fn warn_of_age(&self, now: Timestamp) {
         let Revocation::Lists(lists) = &**self.current.load() else { return };
         for list in lists.iter() {

@@ -1,5 +1,5 @@
 //! The audit log: each grant with client, services, addresses and duration, and each refusal. Names come from
-//! certificates; they are cut, and the log's format escapes them. Secrets never come here.
+//! certificates; they are truncated, and the log's format escapes them. Secrets are never logged.
 
 mod known_limit;
 
@@ -33,12 +33,12 @@ pub struct Audit {
 /// mistake. One certificate has a tenth of them.
 const KNOWN: u32 = 100;
 
-/// The same of all threads: one that means it writes 0.4 MB/s at most, and what is passed on of the network
-/// process's lines (`log_budget.rs`) has room for those on others.
+/// The same for all threads: a malicious client writes 0.4 MB/s at most, which leaves room for other lines in
+/// the log budget of the network process (`log_budget.rs`).
 const KNOWN_OF_ALL: u32 = 400;
 
 impl Audit {
-    /// One of this many threads.
+    /// The log of one of this many threads.
     pub fn of(threads: usize) -> Self {
         Self {
             refusals: RateLimit::default(),
@@ -47,7 +47,7 @@ impl Audit {
         }
     }
 
-    /// A grant is active.
+    /// Logs an active grant.
     pub fn granted(&self, opened: &ActiveGrant) {
         let grant = opened.grant();
         let KnockText { knock, name, issuer, serial, fingerprint, services, malformed } =
@@ -65,7 +65,7 @@ impl Audit {
         );
     }
 
-    /// The pipeline granted it, the gate did not open.
+    /// Logs that the pipeline granted a knock and the gate did not open it.
     pub fn not_opened(&mut self, grant: &Grant, answer: Response, now: Timestamp) {
         let reason = unopened(answer);
         let fingerprint = &grant.subject().fingerprint;
@@ -85,7 +85,8 @@ impl Audit {
         );
     }
 
-    /// A grant is active, but its answer could not be sent. Five lines a minute are enough to see why.
+    /// Logs that a grant is active, but its answer could not be sent. Five lines a minute are enough to see
+    /// the cause.
     pub fn unanswered(
         &mut self,
         grant: &Grant,
@@ -102,7 +103,7 @@ impl Audit {
         );
     }
 
-    /// A knock is refused.
+    /// Logs a refused knock.
     ///
     /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
     /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
@@ -138,23 +139,23 @@ impl Audit {
     }
 }
 
-/// How many refusals of known clients one of this many threads may log in a second.
+/// Log lines per second for known clients of one of this many threads.
 fn known_of(threads: usize) -> u32 {
     let threads = u32::try_from(threads).unwrap_or(u32::MAX).max(1);
     (KNOWN_OF_ALL / threads).clamp(1, KNOWN)
 }
 
-/// How many lines were left out before this one, where it is any.
+/// The number of lines suppressed before this one, if any.
 fn suppressed_of(suppressed: u64) -> Option<u64> {
     (suppressed > 0).then_some(suppressed)
 }
 
-/// Why the gate did not open.
+/// The reason why the gate did not open.
 fn unopened(answer: Response) -> &'static str {
     match answer {
         Response::Refused(excess) => excess.name(),
         Response::NoCapacity => "no-capacity",
-        // The others answer other questions.
+        // The others do not answer `Open`.
         Response::Failed
         | Response::Activated
         | Response::Opened { .. }
@@ -164,12 +165,12 @@ fn unopened(answer: Response) -> &'static str {
     }
 }
 
-/// How much is told of what a certificate calls its owner, and of entries that name no service: characters as
-/// the log escapes them. Many long lines would have lines about others dropped.
+/// Maximum length of a name or malformed entry in a log line, in escaped characters. Long lines would exhaust
+/// the log budget, and other lines would be dropped.
 const LONGEST_NAME: usize = 128;
 const LONGEST_ENTRIES: usize = 256;
 
-/// What is told of a knock, in words.
+/// A knock as text for the log.
 struct KnockText<'a> {
     knock: String,
     name: Cow<'a, str>,
@@ -204,7 +205,7 @@ fn joined<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// A serial number without leading zeros; that of none is 0.
+/// A serial number without leading zeros; no bytes are the number 0.
 fn serial(bytes: &[u8]) -> String {
     if bytes.is_empty() { hex(&[0]) } else { hex(bytes) }
 }

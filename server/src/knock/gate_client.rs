@@ -1,4 +1,4 @@
-//! Our end of the link to the privileged process. The only place where a [`Request`] is made.
+//! The network process's end of the link to the gate. The only place where a [`Request`] is made.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,13 +11,13 @@ use sknock_protocol::{CertificateId, IssuerId};
 
 use super::policy::Grant;
 
-/// Asks for grants to be made and closed.
+/// Requests that grants be made and closed.
 #[derive(Debug)]
 pub struct GateClient {
     link: OwnedFd,
 }
 
-/// A grant that is in place. Only [`GateClient::open`] makes one, so nothing is confirmed too early.
+/// A grant that is in force. Only [`GateClient::open`] makes one, so no knock is confirmed before its grant.
 #[derive(Debug)]
 #[must_use]
 pub struct ActiveGrant {
@@ -27,78 +27,76 @@ pub struct ActiveGrant {
 }
 
 impl ActiveGrant {
-    /// What was granted.
+    /// The grant in force.
     pub fn grant(&self) -> &Grant {
         &self.grant
     }
 
-    /// How long the grant lasts, in seconds.
+    /// The duration of the grant, in seconds.
     pub fn seconds(&self) -> u16 {
         self.seconds
     }
 
-    /// Whether that is less than was asked for.
+    /// Whether that is shorter than requested.
     pub fn clipped(&self) -> bool {
         self.clipped
     }
 }
 
-/// A grant that the gate would not, or could not, carry out.
+/// A grant that the gate refused, or could not carry out.
 #[derive(Debug)]
 pub struct GateRefusal {
-    /// What was asked for. Boxed, so that the good case is not copied at the bad one's size.
+    /// The grant. Boxed, so that the success case is not as large as this one.
     pub grant: Box<Grant>,
-    /// What the gate said.
+    /// The gate's response.
     pub answer: Response,
 }
 
-/// What came of closing what certificates by one issuer have open.
+/// The result of closing the grants of one issuer's certificates.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ClosedIssuer {
-    /// Nothing was open any more.
+    /// No grant is left.
     All,
-    /// Some; there may be more.
+    /// Some were closed; there may be more.
     Some,
-    /// The firewall would not. It can be asked for again.
+    /// The firewall failed. The request can be repeated.
     Failed,
 }
 
-/// Issuers that the gate knows and that are unknown here.
+/// Issuers that the gate knows and that are not configured here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum UnknownIssuers {
     /// These.
     All(Vec<GateIssuer>),
-    /// Rules are on trial: it may be that the former ones come back, which know them.
+    /// Rules are on trial: a rollback may restore the former authorities.
     OnTrial,
-    /// The gate does not say.
+    /// The gate does not report them.
     Failed,
 }
 
-/// An issuer as the gate knows it, see [`CertId`].
+/// An issuer's id in the gate, see [`CertId`].
 pub type GateIssuer = [u8; CertId::ISSUER];
 
 impl GateClient {
-    /// Certificates that are closed at one time, in 32 requests: they spread the cost of waking the gate
-    /// up, take a tenth of what a socket has room for, and delay no knock by more than a fraction
-    /// of a millisecond.
+    /// Certificates that are closed in one transmission of 32 requests: it spreads the cost of waking the
+    /// gate, takes a tenth of a socket's buffer, and delays knocks by a fraction of a millisecond.
     pub const AT_ONCE: usize = 32 * Request::SERIALS;
 
-    /// Talks over `link`, one record at a time.
+    /// Sends requests over `link`, one record at a time.
     pub fn new(link: OwnedFd) -> Self {
         Self { link }
     }
 
     /// Reports that knocks are processed from now on, so that the rules can be loaded.
     ///
-    /// An error means that the gate is gone.
+    /// An error means that the gate has ended.
     pub fn activate(&mut self) -> io::Result<Response> {
         self.ask(&Request::Activate)
     }
 
-    /// Has `grants` carried out, all in one transaction as far as they can be; each gets its own
-    /// answer, in order.
+    /// Requests `grants`, in one transaction as far as possible; each gets its own response, in order.
     ///
-    /// An error means that the gate is gone, and with it our purpose.
+    /// An error means that the gate has ended, and this process must end too.
     pub fn open(
         &mut self,
         grants: Vec<Grant>,
@@ -124,14 +122,14 @@ impl GateClient {
         asked.into_iter().map(answer).collect()
     }
 
-    /// Closes every grant of certificates by `issuer` with these serial numbers. Whether the
-    /// firewall did it all: what it did not can be asked for again.
+    /// Closes every grant of certificates by `issuer` with these serial numbers. Returns whether the firewall
+    /// closed all; otherwise the request can be repeated.
     ///
-    /// An error means that the gate is gone.
+    /// An error means that the gate has ended.
     pub fn close(&mut self, issuer: &IssuerId, serials: &[&[u8]]) -> io::Result<bool> {
         let mut done = true;
         let issuer = shortened(issuer);
-        // A number that the gate cannot hold has no grant.
+        // The gate cannot store longer serial numbers, so such a certificate has no grant.
         let serials: Vec<Serial> =
             serials.iter().filter_map(|serial| Serial::new(serial)).collect();
         for some in serials.chunks(Self::AT_ONCE) {
@@ -151,9 +149,9 @@ impl GateClient {
         Ok(done)
     }
 
-    /// Closes grants of certificates by `issuer`, as the gate knows it; some of them.
+    /// Closes some grants of certificates by `issuer`, the id in the gate.
     ///
-    /// An error means that the gate is gone.
+    /// An error means that the gate has ended.
     pub fn close_issuer(&mut self, issuer: GateIssuer) -> io::Result<ClosedIssuer> {
         Ok(match self.ask(&Request::CloseIssuer(issuer))? {
             Response::Closed { count: 0 } => ClosedIssuer::All,
@@ -162,9 +160,9 @@ impl GateClient {
         })
     }
 
-    /// The issuers, other than these, whose certificates have, or had, grants.
+    /// The issuers, other than these, whose certificates have or had grants.
     ///
-    /// An error means that the gate is gone.
+    /// An error means that the gate has ended.
     pub fn issuers_but<'a>(
         &mut self,
         known: impl Iterator<Item = &'a IssuerId>,
@@ -186,10 +184,10 @@ impl GateClient {
         }
     }
 
-    /// Sends a report that a list is about to be in force ([`report`](crate::crl::mark_record::report)), so that no
-    /// older one of its issuer ever is again. Returns once that is written down, or cannot be.
+    /// Sends a report that a CRL is about to come into force ([`report`](crate::crl::mark_record::report)),
+    /// so that no older one of its issuer is accepted again. Returns once the mark is stored, or cannot be.
     ///
-    /// An error means that the gate is gone.
+    /// An error means that the gate has ended.
     pub fn report(&mut self, report: &[u8; Request::LEN]) -> io::Result<()> {
         self.send(report)?;
         self.receive().map(drop)
@@ -225,7 +223,7 @@ fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
     }
 }
 
-/// The grant in the gate's own terms; nothing if the gate has none for it.
+/// The grant as a request to the gate; `None` if it cannot be expressed.
 fn grant_request(grant: &Grant) -> Option<GrantRequest> {
     let mut knock = [0; 8];
     knock.copy_from_slice(&grant.id().0[..8]);
@@ -244,7 +242,7 @@ fn cert_id(certificate: &CertificateId) -> Option<CertId> {
     Some(CertId { issuer, serial: Serial::new(&certificate.serial)? })
 }
 
-/// This issuer as the gate knows it.
+/// The id of this issuer in the gate.
 pub fn shortened(issuer: &IssuerId) -> GateIssuer {
     let mut shortened = GateIssuer::default();
     shortened.copy_from_slice(&issuer.digest()[..CertId::ISSUER]);

@@ -13,30 +13,30 @@ use sknock_protocol::Revocation;
 #[derive(Debug)]
 pub struct InForce {
     lists: ArcSwap<Revocation>,
-    /// Read-locked while the gate is asked for grants; it answers within milliseconds.
+    /// Read-locked during requests to the gate, which answers within milliseconds.
     passage: RwLock<()>,
 }
 
 impl InForce {
-    /// These to begin with.
+    /// Begins with these CRLs.
     pub fn new(lists: Revocation) -> Self {
         Self { lists: ArcSwap::from_pointee(lists), passage: RwLock::new(()) }
     }
 
-    /// The CRLs in force at this moment. They may be replaced at any time, so they suffice to refuse a knock or to continue
-    /// with the next step, not to make a grant.
+    /// The CRLs in force at this moment. They may be replaced at any time, so they are enough to refuse a
+    /// knock or to continue with the next step, but not to make a grant.
     pub fn load(&self) -> Guard<Arc<Revocation>> {
         self.lists.load()
     }
 
     /// Makes grants: `work` checks each by the CRLs in force, and asks the gate for those that pass.
     pub fn open<T>(&self, work: impl FnOnce(&Revocation) -> T) -> T {
-        // Nothing is behind the lock that a panic could have left half done.
+        // The lock protects no data, so a poisoned one is harmless.
         let _passage = self.passage.read().unwrap_or_else(PoisonError::into_inner);
         work(&self.lists.load())
     }
 
-    /// Puts others in force. When this returns, no grant is made by the former ones any more.
+    /// Puts other CRLs in force. After it returns, no grant is made by the former ones.
     pub fn replace(&self, lists: Revocation) {
         self.lists.store(Arc::new(lists));
         drop(self.passage.write().unwrap_or_else(PoisonError::into_inner));
@@ -74,12 +74,12 @@ mod tests {
                 in_force.replace(Revocation::Lists(RevocationLists::new(Duration::ZERO)));
                 told.send("replaced").unwrap();
             });
-            // It is in force at once for `load`; but the grant that is on its way was not made yet.
+            // `load` returns the new CRLs at once; but the pending grant was not made yet.
             while matches!(**in_force.load(), Revocation::NotConfigured) {
                 thread::yield_now();
             }
             let early = events.recv_timeout(Duration::from_millis(200));
-            // Before anything fails, or no thread would end.
+            // Sent before the assertions, or the threads would never end.
             go_on.send(()).unwrap();
             assert!(early.is_err(), "{early:?}");
             assert_eq!(events.recv().unwrap(), "opened by the former");

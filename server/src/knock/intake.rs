@@ -1,4 +1,4 @@
-//! How datagrams arrive, by one of two ways; the rest of the server sees no difference.
+//! The two ways in which datagrams arrive; the rest of the server sees no difference.
 //!
 //! ```text
 //! socket: a bound UDP port        \

@@ -1,4 +1,4 @@
-//! The story of one knock.
+//! The three steps of a knock: receive, decide, open.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,34 +13,33 @@ use super::policy::{Grant, Policy};
 use super::refused_knocks::{Before, DatagramId, RefusedKnocks};
 use super::replay::{self, ReplayStore};
 
-/// Decides about knocks; one for all threads. Does no I/O but what the replay store does.
+/// Decides about knocks; one for all threads. Does no I/O except for the replay store.
 #[derive(Debug)]
 pub struct Pipeline<R> {
     /// The trust anchors and the server's key.
     pub verifier: Arc<Verifier>,
     /// The CRLs in force; the CRL thread replaces them.
     pub revocation: Arc<InForce>,
-    /// What has been used up.
+    /// The admitted knocks.
     pub replay: R,
-    /// Which services certificates may have.
+    /// The services that certificates may get.
     pub policy: Policy,
-    /// What was refused, and need not be decrypted again.
+    /// Refused datagrams, which need not be decrypted again.
     pub refused_knocks: RefusedKnocks,
 }
 
 impl<R: ReplayStore> Pipeline<R> {
-    /// First step: takes off the veil of a datagram that arrived at `now`, and refuses junk and
-    /// repetitions. Costs no public-key operation. Between the steps knocks wait in a fair queue.
+    /// First step: removes the veil of a datagram that arrived at `now`, and refuses junk and repetitions.
+    /// Costs no public-key operation. Between the steps knocks wait in a fair queue.
     pub fn receive(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Unveiled, Refused> {
         let unveiled = self.verifier.unveil(datagram)?;
         self.check_repeat(&unveiled, now)?;
         Ok(unveiled)
     }
 
-    /// Second step: verifies the knock that arrived at `now`, uses it up, and says what its client may
-    /// have.
+    /// Second step: verifies and admits the knock that arrived at `now`, and computes its grant.
     pub fn decide(&self, unveiled: Unveiled, now: Timestamp) -> Result<Grant, Refused> {
-        // It may have been admitted or refused while this one waited.
+        // A copy may have been admitted or refused while this knock waited.
         let name = self.check_repeat(&unveiled, now)?;
         let revocation = self.revocation.load();
         let second = self.refused_knocks.second(&revocation, now);
@@ -60,12 +59,12 @@ impl<R: ReplayStore> Pipeline<R> {
                 return Err(refused(reason, before));
             }
         };
-        // It is used up: by its one-time key it is known as a repetition.
+        // It is admitted: its one-time key marks a repetition.
         self.policy.authorize(admitted, now).map_err(|reason| refused(reason, Before::Never))
     }
 
-    /// Third step: opens what was granted, unless CRLs that refuse it have come into force since. `open` is the
-    /// gate; while it is asked, no list comes into force and is acted upon. The refused are given back.
+    /// Third step: requests the grants from the gate (`open`), unless CRLs that refuse them have come into
+    /// force. During the request no other CRL comes into force. Returns the refused grants.
     pub fn open<T>(
         &self,
         grants: Vec<(Grant, Timestamp)>,
@@ -78,7 +77,7 @@ impl<R: ReplayStore> Pipeline<R> {
                     Ok(()) => good.push(grant),
                     Err(reason) => {
                         let wish = Some(Box::new(KnockDetails::of_grant(&grant)));
-                        // It is used up, too.
+                        // It is admitted, too.
                         late.push((grant, Refused { reason, wish, before: Before::Never }));
                     }
                 }
@@ -104,12 +103,12 @@ impl<R: ReplayStore> Pipeline<R> {
     }
 }
 
-/// A knock that opened nothing.
+/// A refused knock.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refused {
-    /// Why.
+    /// The reason.
     pub reason: Refusal,
-    /// The client and its request, if they were proven before the refusal: for the audit log.
+    /// The client and its request, if verified before the refusal: for the audit log.
     pub wish: Option<Box<KnockDetails>>,
     /// How often the same datagram was refused before.
     pub before: Before,
@@ -127,16 +126,16 @@ impl fmt::Display for Refused {
     }
 }
 
-/// What a knock was about whose sender is proven.
+/// A knock with a verified sender.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KnockDetails {
-    /// Which knock.
+    /// The knock id.
     pub id: KnockId,
     /// The client's certificate.
     pub subject: Subject,
-    /// The addresses that the grant is for, if they were verified.
+    /// The addresses of the grant, if they were verified.
     pub claim: Option<AddressClaim>,
-    /// To what; empty means all that the certificate allows.
+    /// The requested services; empty means all that the certificate allows.
     pub services: Vec<Service>,
 }
 

@@ -1,4 +1,4 @@
-//! Which services a certificate may have, and for how long. Pure.
+//! Computes the services and the duration of a grant. Pure.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use sknock_protocol::{
 use super::replay::AdmittedKnock;
 use crate::config::GrantSettings;
 
-/// Ports of one grant at most, ranges counted in full: each port becomes an element of a set in
-/// the kernel, and all of them must fit into one transaction.
+/// Maximum number of ports of one grant, including each port of a range: each is an element of a kernel set,
+/// and all must fit into one transaction.
 pub const MAX_PORTS: u32 = MOST_PORTS;
 
-/// The administrator's word.
+/// The administrator's limits.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Policy {
-    /// A union; `None` for whatever a certificate allows.
+    /// A union; `None` allows all that certificates allow.
     allow_list: Option<Vec<Service>>,
     default_lifetime: Duration,
     max_lifetime: Duration,
 }
 
 impl Policy {
-    /// What may be granted at all, and for how long.
+    /// The services that may be granted, and their duration.
     ///
-    /// `allow_list` (`allowedServices`) narrows what certificates allow; `None` leaves it to them.
-    /// `default_lifetime` (`PORT_OPEN_DURATION_IN_SECONDS`) goes to knocks that name no lifetime, `max_lifetime`
-    /// (`MAX_PORT_OPEN_DURATION_IN_SECONDS`) to those that name a greater one. Both count in whole
-    /// seconds, one at least.
+    /// `allow_list` (`allowedServices`) restricts the services of certificates; `None` does not.
+    /// `default_lifetime` (`PORT_OPEN_DURATION_IN_SECONDS`) applies to knocks without a lifetime,
+    /// `max_lifetime` (`MAX_PORT_OPEN_DURATION_IN_SECONDS`) to those with a greater one. Both are in whole
+    /// seconds, at least one.
     pub fn new(
         offered: Option<Vec<Service>>,
         default_lifetime: Duration,
@@ -39,14 +39,14 @@ impl Policy {
         Self { allow_list: offered.map(union), default_lifetime, max_lifetime }
     }
 
-    /// What the configuration says.
+    /// The policy of a configuration.
     pub fn of(grants: &GrantSettings) -> Self {
         let offered = (!grants.services.is_empty()).then(|| grants.services.clone());
         let seconds = |seconds: u16| Duration::from_secs(seconds.into());
         Self::new(offered, seconds(grants.lasts), seconds(grants.longest))
     }
 
-    /// Grants what an admitted knock asks for, or nothing of it.
+    /// Grants all that an admitted knock requests, or nothing.
     pub fn authorize(&self, admitted: AdmittedKnock, now: Timestamp) -> Result<Grant, Refusal> {
         let knock = admitted.knock();
         let services = self.services(knock.services(), &knock.subject().allowed)?;
@@ -61,7 +61,7 @@ impl Policy {
         Ok(Grant { admitted, services, lasts, clipped })
     }
 
-    /// All of `asked`; if nothing is asked for in particular, all that is `allowed` and offered.
+    /// All of `asked`; if no service is requested, all that is `allowed` and offered.
     fn services(&self, asked: &[Service], allowed: &[Service]) -> Result<Vec<Service>, Refusal> {
         if allowed.is_empty() {
             return Err(Refusal::NothingAllowed);
@@ -87,7 +87,7 @@ impl Policy {
         }
     }
 
-    /// For how long, and whether that is less than what was wanted. `left` is what remains of the
+    /// The duration, and whether it is shorter than requested. `left` is the remaining validity of the
     /// certificate.
     fn lifetime(&self, asked: Option<u16>, left: Duration) -> Result<(Duration, bool), Refusal> {
         let wanted = match asked {
@@ -97,7 +97,7 @@ impl Policy {
         let wanted = wanted.as_secs().max(1);
         let longest = self.max_lifetime.as_secs().max(1);
         let lasts = wanted.min(longest).min(left.as_secs());
-        // Never a grant of no time: the kernel takes a timeout of 0 for "forever".
+        // Never a grant of zero seconds: the kernel treats a timeout of 0 as "no timeout".
         match lasts {
             0 => Err(Refusal::CertificateExpired),
             _ => Ok((Duration::from_secs(lasts), lasts < wanted)),
@@ -105,12 +105,12 @@ impl Policy {
     }
 }
 
-/// "The first new connection" is countable for single TCP ports only.
+/// nftables can only count "the first new connection" for single TCP ports.
 fn fit_single_use(services: &[Service]) -> bool {
     services.iter().all(|service| service.transport() == Transport::Tcp && service.width() == 1)
 }
 
-/// The ports that are in both of two unions, as a union.
+/// The intersection of two unions, as a union.
 fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
     let pairs = allowed.iter().flat_map(|a| offered.iter().map(move |o| (a, o)));
     let common = pairs.filter(|(a, o)| a.transport() == o.transport()).filter_map(|(a, o)| {
@@ -119,7 +119,7 @@ fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
     union(common)
 }
 
-/// Leave to open services to a client. Only [`Policy::authorize`] makes one:
+/// Permission for a client to use services. Only [`Policy::authorize`] makes one:
 ///
 /// ```compile_fail,E0451
 /// use sknock_server::knock::policy::Grant;
@@ -128,7 +128,7 @@ fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
 /// }
 /// ```
 ///
-/// A verified knock is not enough for that:
+/// A verified knock is not enough:
 ///
 /// ```compile_fail,E0308
 /// use sknock_protocol::{Timestamp, VerifiedKnock};
@@ -138,7 +138,7 @@ fn intersection(allowed: &[Service], offered: &[Service]) -> Vec<Service> {
 /// }
 /// ```
 ///
-/// an admitted one is:
+/// an admitted one is required:
 ///
 /// ```
 /// use sknock_protocol::{Timestamp, Refusal};
@@ -158,37 +158,37 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Which knock it is for.
+    /// The knock id.
     pub fn id(&self) -> KnockId {
         self.admitted.knock().id()
     }
 
-    /// Where the knock came from; an answer goes there.
+    /// The source of the knock and destination of the answer.
     pub fn source(&self) -> SocketAddr {
         self.admitted.knock().source()
     }
 
-    /// The addresses that the grant is for.
+    /// The addresses of the grant.
     pub fn claim(&self) -> AddressClaim {
         self.admitted.knock().claim()
     }
 
-    /// To what: ascending, without overlap; 1 to [`MAX_PORTS`] ports in all.
+    /// The services: ascending, without overlap; 1 to [`MAX_PORTS`] ports in all.
     pub fn services(&self) -> &[Service] {
         &self.services
     }
 
-    /// For how long: whole seconds, one at least.
+    /// The duration: whole seconds, at least one.
     pub fn lifetime(&self) -> Duration {
         self.lasts
     }
 
-    /// Whether that is less than what was asked for, or than usual if nothing was.
+    /// Whether it is shorter than requested, or than the default if nothing was requested.
     pub fn clipped(&self) -> bool {
         self.clipped
     }
 
-    /// Whether the first new connection uses it up. Then all services are single TCP ports.
+    /// Whether the first new connection ends it. Then all services are single TCP ports.
     pub fn single_use(&self) -> bool {
         self.admitted.knock().single_use()
     }
@@ -198,8 +198,8 @@ impl Grant {
         self.admitted.knock().subject()
     }
 
-    /// Keeps to what `revocation` leaves of the certificate's paths: a refusal if that is none, and an earlier
-    /// end if what remains ends earlier.
+    /// Checks the certificate's paths by `revocation`: a refusal if none is left, and a shorter duration if
+    /// the remaining paths end earlier.
     pub fn check_revocation(
         &mut self,
         revocation: &Revocation,
@@ -215,7 +215,7 @@ impl Grant {
         Ok(())
     }
 
-    /// The key to answer with, if the client wants an answer.
+    /// The key for the answer, if the client requested one.
     pub fn answer_key(&self) -> Option<&AnswerKey> {
         self.admitted.knock().answer_key()
     }
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(ask("tcp/22", "tcp/22", Some("tcp/80")), Err(Refusal::ServiceNotOffered));
         assert_eq!(ask("tcp/22", "tcp/22", Some("")), Err(Refusal::ServiceNotOffered));
         assert_eq!(ask("tcp/22", "", None), Err(Refusal::NothingAllowed));
-        // Neighbours in the administrator's list make one range.
+        // Adjacent ports in the administrator's list form one range.
         assert_eq!(ask("tcp/22-23", "tcp/22-23", Some("tcp/23 tcp/22")), Ok(parse("tcp/22-23")));
     }
 

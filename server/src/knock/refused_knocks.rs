@@ -1,7 +1,7 @@
-//! Datagrams that were decrypted and refused lately, so that a recorded datagram costs one decryption, not one for each time
-//! it is sent. Bounded: the oldest are forgotten first. No clock, no I/O.
+//! Datagrams that were decrypted and refused recently, so that a recorded datagram costs one decryption, not
+//! one for each repetition. Bounded: the oldest are dropped first. No clock, no I/O.
 //!
-//! What may be concluded from a memo is the protocol crate's to say: `protocol/src/refusal_memo.rs`.
+//! The meaning of a memo is defined in the protocol crate: `protocol/src/refusal_memo.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -13,13 +13,13 @@ use sknock_protocol::{Refusal, RefusalMemo, Revocation, Second, Timestamp, Unvei
 /// with the server's certificate, can cause decryptions; the queue that is fair to networks bounds their effect.
 const MOST: usize = 14_336;
 
-/// Enough that threads rarely meet.
+/// Enough shards that threads rarely contend.
 const SHARDS: usize = 16;
 
-/// Remembers memos by what lies under the veil.
+/// Stores memos by the content under the veil.
 ///
-/// By 64 bits of a hash with a random key, so that collisions cannot be searched for outside. If an honest knock ever
-/// collides (probability 10^-15), its client knocks again, under another one-time key.
+/// By 64 bits of a hash with a random key, so that an attacker cannot search for collisions. If an honest
+/// knock ever collides (probability 10^-15), its client knocks again, with another one-time key.
 #[derive(Debug)]
 pub struct RefusedKnocks {
     hasher: RandomState,
@@ -28,8 +28,8 @@ pub struct RefusedKnocks {
     lists: Mutex<Lists>,
 }
 
-/// The revocation lists that were asked last, and how often there were others before. They are held, so
-/// that no others can be at the same place in memory.
+/// The CRLs of the last check, and the number of changes before. They are kept alive, so that no others can
+/// have the same address in memory.
 #[derive(Debug, Default)]
 struct Lists {
     latest: Option<Arc<Revocation>>,
@@ -48,7 +48,7 @@ struct RefusedEntry {
     repeated: bool,
 }
 
-/// How often a datagram was refused before, as far as that is remembered.
+/// How often a datagram was refused before, as far as known.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Before {
     /// Never.
@@ -60,7 +60,7 @@ pub enum Before {
     Often,
 }
 
-/// Names what lies under the veil of one datagram.
+/// Identifies the content under the veil of one datagram.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DatagramId(u64);
 
@@ -71,7 +71,7 @@ impl Default for RefusedKnocks {
 }
 
 impl RefusedKnocks {
-    /// Remembers about this number.
+    /// Stores about this number of memos.
     pub fn with_room(room: usize) -> Self {
         Self {
             hasher: RandomState::new(),
@@ -85,9 +85,9 @@ impl RefusedKnocks {
         DatagramId(self.hasher.hash_one(unveiled.content()))
     }
 
-    /// This moment, with these lists.
+    /// The current second, with these CRLs.
     pub(crate) fn second(&self, revocation: &Arc<Revocation>, now: Timestamp) -> Second {
-        // A thread that dies here leaves it whole.
+        // A panic while it is locked leaves it consistent.
         let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
         if !lists.latest.as_ref().is_some_and(|latest| Arc::ptr_eq(latest, revocation)) {
             lists.latest = Some(Arc::clone(revocation));
@@ -96,7 +96,7 @@ impl RefusedKnocks {
         Second::new(now, lists.number)
     }
 
-    /// Why this one is refused again, if `judge` finds that of its memo.
+    /// The reason to refuse this datagram again, if `judge` accepts its memo.
     pub(crate) fn again(
         &self,
         DatagramId(name): DatagramId,
@@ -110,7 +110,7 @@ impl RefusedKnocks {
         Some((reason, before))
     }
 
-    /// Remembers why it was refused, and says how often it was before.
+    /// Stores the memo, and returns how often the datagram was refused before.
     pub(crate) fn keep(&self, DatagramId(name): DatagramId, refusal_memo: RefusalMemo) -> Before {
         let Ok(mut shard) = self.shard(name).lock() else { return Before::Never };
         if let Some(entry) = shard.known.get_mut(&name) {

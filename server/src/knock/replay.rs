@@ -1,16 +1,16 @@
-//! Each knock is admitted once, ever. The types that prove it; the replay memory and its journal are in `replay/`.
+//! Admits each knock once. The types that prove it; the replay memory and its journal are in `replay/`.
 //!
 //! ```text
-//! shard           one part of the memory, and when it may forget          pure
+//! shard           one slice of the memory, and its eviction               pure
 //! memory          the sharded memory: enough for `explain` and tests
-//! shares          which certificate and network have how much of it      pure
-//! record          the 64 bytes that a knock takes on disk                 pure
+//! shares          the part of it that certificates and networks use       pure
+//! record          the 64 bytes of a record on disk                        pure
 //! journal_half    one of the two journal files, read                      pure
-//! recovery        how much of what was found on disk can be trusted       pure
-//! state_dir       finds and makes the files, with all the room they need
+//! recovery        how far the files found on disk can be trusted          pure
+//! state_dir       finds and makes the files, with all their disk blocks
 //! journal_writer  writes them in place
-//! journal         memory and files together: what `run` uses
-//! state_in_force  which state directory was in force last
+//! journal         memory and files together, for `run`
+//! state_in_force  the state directory that was last in force
 //! ```
 
 mod journal;
@@ -32,65 +32,65 @@ pub use memory::Memory;
 pub use recovery::History;
 pub use shares::KnockOwner;
 
-/// Remembers which knocks have been used.
+/// Remembers the admitted knocks.
 pub trait ReplayStore: Sync {
     /// Whether a knock with this one-time key was admitted and is still remembered.
     ///
-    /// A lookup and nothing more: it spares the decryption of a recorded datagram. "No" promises
-    /// nothing; only [`ReplayStore::record`] decides.
+    /// Only a lookup: it saves the decryption of a recorded datagram. "No" guarantees nothing; only
+    /// [`ReplayStore::record`] decides.
     fn has_admitted(&self, encapsulation: &Encapsulation) -> bool;
 
-    /// Uses the knock up, if it was not and if that can be remembered.
+    /// Admits the knock, if it is new and can be recorded.
     ///
-    /// One indivisible step: of two racing calls with the same id, at most one sees
-    /// [`Recorded::New`]. Forgetting too early lets an eavesdropper in; refusing a new knock only
-    /// makes a client knock again. A store in doubt therefore refuses.
+    /// Atomic: of two concurrent calls with the same id, at most one returns [`Recorded::New`]. Forgetting
+    /// too early allows replays; refusing a new knock only makes a client knock again. A store in doubt
+    /// therefore refuses.
     fn record(&self, trace: &ReplayEntry, now: Timestamp) -> Recorded;
 
-    /// The same, if this sender may have one more place: for a store that keeps shares.
+    /// Same as `record`, within this sender's share: for a store with shares.
     fn record_of(&self, trace: &ReplayEntry, sender: &KnockOwner<'_>, now: Timestamp) -> Recorded {
         let _ = sender;
         self.record(trace, now)
     }
 }
 
-/// Whether a knock had been used.
+/// Whether a knock was recorded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Recorded {
-    /// It had not, and now it has.
+    /// It is new, and is recorded now.
     New,
-    /// It had.
+    /// It was recorded before.
     Replayed,
-    /// It is stamped before what is remembered: it is unknown.
+    /// Its timestamp is below the floor, so it is unknown.
     TooOld,
-    /// There is no room to remember it.
+    /// The memory is full.
     Full,
-    /// Its certificate has its share of what is remembered.
+    /// The certificate has used up its share.
     ShareOfCertificate,
-    /// Its network has its share of what is remembered.
+    /// The network has used up its share.
     ShareOfNetwork,
-    /// Little room is left, and that is for certificates that have less of it.
+    /// The rest of the memory is reserved for certificates that use less of it.
     Reserved,
-    /// It could not be written down.
+    /// The journal could not be written.
     WriteFailed,
 }
 
-/// What is remembered of a knock.
+/// The remembered part of a knock.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct ReplayEntry {
-    /// When the client says it knocked. Part of what `id` is the hash of, so two traces with the
-    /// same id have the same stamp.
+    /// The client's timestamp. Part of the hash in `id`, so two entries with the same id have the same
+    /// timestamp.
     pub stamp: Timestamp,
-    /// What makes the knock different from every other.
+    /// Identifies the knock.
     pub id: KnockId,
-    /// Its one-time key, shortened.
+    /// Its one-time key, truncated.
     pub key: OneTimeKey,
 }
 
 /// The first half of a one-time key's X coordinate.
 ///
-/// As good as the whole: only signed knocks are remembered, and to find a second key pair with the
-/// same half takes 2^128 attempts. Its success would be a second grant for one knock.
+/// As good as the whole: only signed knocks are remembered, and finding a second key pair with the same half
+/// takes 2^128 attempts. A success would give a second grant for one knock.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct OneTimeKey(pub [u8; 16]);
 
@@ -108,7 +108,7 @@ impl From<&VerifiedKnock> for ReplayEntry {
     }
 }
 
-/// A verified knock seen for the first time, and used up. Only [`admit`] makes one:
+/// A verified knock that was admitted. Only [`admit`] makes one:
 ///
 /// ```compile_fail,E0423
 /// use sknock_protocol::VerifiedKnock;
@@ -118,7 +118,7 @@ impl From<&VerifiedKnock> for ReplayEntry {
 /// }
 /// ```
 ///
-/// and no knock is admitted twice, for `admit` takes it away:
+/// `admit` consumes the knock, so none is admitted twice:
 ///
 /// ```compile_fail,E0382
 /// use sknock_protocol::{Timestamp, VerifiedKnock};
@@ -129,7 +129,7 @@ impl From<&VerifiedKnock> for ReplayEntry {
 /// }
 /// ```
 ///
-/// Once is right:
+/// Correct use:
 ///
 /// ```
 /// use sknock_protocol::{Timestamp, Refusal, VerifiedKnock};
@@ -143,13 +143,13 @@ impl From<&VerifiedKnock> for ReplayEntry {
 pub struct AdmittedKnock(VerifiedKnock);
 
 impl AdmittedKnock {
-    /// What was admitted.
+    /// The admitted knock.
     pub fn knock(&self) -> &VerifiedKnock {
         &self.0
     }
 }
 
-/// Uses `knock` up.
+/// Admits `knock`.
 pub fn admit(
     store: &impl ReplayStore,
     knock: VerifiedKnock,

@@ -1,8 +1,9 @@
-//! One thread, one source of datagrams, one link to the privileged process: takes each datagram all the way.
+//! One thread with one source of datagrams and one link to the privileged process: processes each datagram
+//! completely.
 //!
-//! The cheap part is done at once, for all that has arrived: datagrams of unauthenticated senders are dropped. What
-//! costs a public-key operation waits in a queue that is fair to networks, and the socket is emptied before the next
-//! knock is verified: a flood delays nobody else's knock.
+//! The cheap part is done at once, for all arrived datagrams: those of unauthenticated senders are dropped.
+//! Knocks that need a public-key operation wait in a queue that is fair to networks, and the socket is
+//! emptied before the next knock is verified: a flood does not delay other networks' knocks.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,24 +22,25 @@ use super::pipeline::Pipeline;
 use super::replay::ReplayStore;
 use crate::sys::log::buffered;
 
-/// How many knocks wait at one time: more than a burst from thousands of clients, and a quarter of a
-/// second's work. Takes 7 MB when it was full once.
+/// Capacity of the queue: more than a burst from thousands of clients, and a quarter of a second's work. Uses
+/// 7 MB after it was full once.
 const QUEUE_CAPACITY: usize = 4096;
 
-/// How many batches are received before the next knock is verified: a flood must delay neither.
+/// Batches received before the next knock is verified: a flood must delay neither.
 const MAX_BATCHES_PER_TURN: usize = 8;
 
-/// How many knocks are verified before the gate is asked for all of them: several grants in one transaction cost little
-/// more than one, and no knock waits more than a millisecond for the others.
+/// Knocks verified before one request to the gate: several grants in one transaction cost little more than
+/// one, and no knock waits more than a millisecond for the others.
 const VERIFY_BATCH: usize = 8;
 
-/// After nothing but junk, and no more of it at the moment: to wake for each datagram costs more than to
-/// look at it. A knock right behind junk waits so long, others do not.
+/// The wait after a batch of junk only, when the socket is empty: waking up for each datagram costs more than
+/// checking it. Only a knock directly after junk waits for it.
 const JUNK_BACKOFF: Duration = Duration::from_millis(4);
 
-/// Receives from `source` until `stop` becomes readable, or the gate or the socket fails; marks each turn in `liveness`.
+/// Receives from `source` until `stop` becomes readable, or the gate or the socket fails; marks each turn in
+/// `liveness`.
 ///
-/// Datagrams that wait in the socket then stay there for the next process; those that were received are processed.
+/// Datagrams in the socket then remain for the next process; received ones are processed.
 pub fn work<R: ReplayStore>(
     source: &KnockSource,
     mut worker: Worker<'_, R>,
@@ -65,7 +67,7 @@ pub fn work<R: ReplayStore>(
             }
         }
         if saturated {
-            // A full batch: the socket may have been full.
+            // A full batch: the socket may have overflowed.
             worker.crowd.lose(source.lost());
         }
         worker.crowd.tell(worker.clock);
@@ -84,7 +86,7 @@ fn next_batch(queue: &mut FairQueue<QueuedKnock>) -> Vec<QueuedKnock> {
     std::iter::from_fn(|| queue.pop()).take(VERIFY_BATCH).collect()
 }
 
-/// Takes a datagram all the way.
+/// Processes datagrams completely.
 #[derive(Debug)]
 pub struct Worker<'a, R> {
     /// Decides about knocks.
@@ -93,13 +95,13 @@ pub struct Worker<'a, R> {
     pub gate: GateClient,
     /// Logs the outcome.
     pub audit: Audit,
-    /// Counts what is dropped, for all workers.
+    /// Counts dropped datagrams, for all workers.
     pub crowd: &'a Overload,
-    /// What time it is.
+    /// The clock.
     pub clock: fn() -> Timestamp,
 }
 
-/// A knock that waits to be verified.
+/// A knock that waits for verification.
 struct QueuedKnock {
     unveiled: Unveiled,
     ends: Endpoints,
@@ -107,7 +109,7 @@ struct QueuedKnock {
 }
 
 impl<R: ReplayStore> Worker<'_, R> {
-    /// The first, cheap part of the way.
+    /// The first, cheap part.
     fn triage(&mut self, received: Received<'_>, queue: &mut FairQueue<QueuedKnock>) {
         let Received { ends, payload } = received;
         let now = (self.clock)();
@@ -123,7 +125,7 @@ impl<R: ReplayStore> Worker<'_, R> {
         }
     }
 
-    /// The rest of the way, for a few at once. Only the loss of the gate is an error.
+    /// The remaining part, for several knocks at once. Only the loss of the gate is an error.
     fn process_batch(&mut self, source: &KnockSource, waiting: Vec<QueuedKnock>) -> io::Result<()> {
         let (mut grants, mut asking) = (Vec::new(), Vec::new());
         let ends_of = |asking: &[(KnockId, Endpoints)], id| {
@@ -160,8 +162,8 @@ impl<R: ReplayStore> Worker<'_, R> {
         Ok(())
     }
 
-    /// Tells the client, if it wants to know. A lost answer costs it one retry, so an error is told and
-    /// changes nothing.
+    /// Answers the client, if it requested an answer. A lost answer costs one retry, so an error is only
+    /// logged.
     fn answer(&mut self, opened: &ActiveGrant, source: &KnockSource, ends: Endpoints) {
         let grant = opened.grant();
         if let Some(key) = grant.answer_key() {
@@ -178,7 +180,7 @@ impl<R: ReplayStore> Worker<'_, R> {
     }
 }
 
-/// Nothing there after all, an ICMP error for an answer of ours, an interface that comes and goes.
+/// No datagram after all, an ICMP error for an answer, or an interface that changes.
 fn is_transient(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -194,22 +196,22 @@ fn is_transient(error: &io::Error) -> bool {
     )
 }
 
-/// A mark that a worker sets in every turn. The heartbeat clears it, then waits until it is set.
+/// A mark that a worker sets in every turn. The heartbeat clears it, then waits until it is set again.
 #[derive(Debug, Default)]
 pub struct Liveness(AtomicBool);
 
 impl Liveness {
-    /// Another turn has begun.
+    /// Marks a turn.
     pub(crate) fn beat(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Only turns from here on count.
+    /// Clears the mark.
     pub(crate) fn forget(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// Whether a turn has begun since it was forgotten.
+    /// Whether a turn has begun since it was cleared.
     pub(crate) fn has_beaten(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
-//! What the privileged process hands to the network process when it starts it.
+//! The handover from the privileged process to a new network process.
 //!
-//! Values travel as JSON in a memory file, everything else as open descriptors: the network process
-//! opens no key, no configuration and no socket of its own. The password is never in here.
+//! Values are JSON in a memory file, all else open descriptors: the network process opens no key,
+//! configuration or knock socket itself. The values never contain the password.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -12,41 +12,41 @@ use serde::{Deserialize, Serialize};
 use crate::config::Settings;
 use crate::knock::replay::state_in_force::LastInForce;
 
-/// Everything that the network process is given.
+/// The content of the handover.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Handover {
     /// The checked configuration, without the password.
     pub settings: Settings,
-    /// The process that must be our parent; if it is another, ours has exited already.
+    /// The pid of the privileged process; if our parent is another, it has exited.
     pub parent: i32,
-    /// Which boot of the machine this is.
+    /// The boot id of the machine.
     pub boot: String,
-    /// Which state directory was in force last.
+    /// The state directory that was last in force.
     pub last_state: LastInForce,
-    /// How new each issuer's newest revocation list was: entries of `crl/mark_record.rs`.
+    /// The CRL high-water mark of each issuer: entries of `crl/mark_record.rs`.
     pub marks: Vec<Vec<u8>>,
     /// The open descriptors, by number.
     pub descriptors: Descriptors,
 }
 
-/// Descriptor numbers, each good for one taking.
+/// Descriptor numbers, each taken once.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Descriptors {
-    /// Orders from the privileged process, and what we report to it.
+    /// Orders from the privileged process, and our reports to it.
     pub orders: RawFd,
-    /// Links to the gate, one for each thread that asks for something.
+    /// Links to the gate, one for each thread that sends requests.
     pub links: Vec<RawFd>,
-    /// Where knocks arrive: bound UDP sockets, one for each worker, or the socket of an NFLOG group.
+    /// Sources of knocks: bound UDP sockets, one for each worker, or the socket of an NFLOG group.
     pub knock_sockets: Vec<RawFd>,
     /// The server's PKCS#12 file.
     pub bundle: RawFd,
     /// The password of that file.
     pub password: RawFd,
-    /// Certificates of more authorities (PEM).
+    /// Certificates of further authorities (PEM).
     pub authorities: Option<RawFd>,
-    /// The last good revocation list (DER).
+    /// The saved CRLs (DER).
     pub revocation: Option<RawFd>,
-    /// The authorities of the web server that publishes revocation lists (PEM).
+    /// The trusted roots for the web server of the CRLs (PEM).
     pub web_authorities: Option<RawFd>,
 }
 
@@ -63,14 +63,14 @@ impl Descriptors {
 }
 
 impl Handover {
-    /// Writes the handover into a memory file.
+    /// Writes the handover to a memory file.
     pub fn pack(&self) -> std::io::Result<OwnedFd> {
         let mut file = std::fs::File::from(memory_file(c"sknock handover")?);
         serde_json::to_writer(&mut file, self)?;
         Ok(file.into())
     }
 
-    /// Reads a handover back.
+    /// Reads a handover.
     pub fn unpack(file: OwnedFd) -> std::io::Result<Self> {
         let mut file = std::fs::File::from(file);
         file.seek(SeekFrom::Start(0))?;
@@ -80,7 +80,7 @@ impl Handover {
     }
 }
 
-/// Puts a secret into a memory file that only its holder can read.
+/// Writes a secret to a memory file that only holders of the descriptor can read.
 pub fn secret_file(secret: &[u8]) -> std::io::Result<OwnedFd> {
     let mut file = std::fs::File::from(memory_file(c"sknock password")?);
     file.write_all(secret)?;
@@ -91,10 +91,10 @@ fn memory_file(name: &std::ffi::CStr) -> std::io::Result<OwnedFd> {
     Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
 }
 
-/// The number of a descriptor, to be put into [`Descriptors`].
+/// The number of a descriptor, for [`Descriptors`].
 pub fn number(descriptor: &impl AsRawFd) -> RawFd {
     descriptor.as_raw_fd()
 }
 
-/// Settings are a few kilobytes; a thousand port ranges still fit.
+/// Settings take a few kilobytes, even with a thousand port ranges.
 const MAX_SIZE: u64 = 1 << 20;

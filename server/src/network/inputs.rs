@@ -1,4 +1,4 @@
-//! What the network process holds: its descriptors, and the contents of the files among them.
+//! The inputs of the network process: its descriptors, and the contents of the files among them.
 
 use std::fs::File;
 use std::io;
@@ -17,18 +17,18 @@ use crate::knock::intake::nflog::NflogSocket;
 use crate::knock::intake::socket::KnockSocket;
 use crate::knock::intake::source::KnockSource;
 
-/// Everything that came with the handover.
+/// All inputs from the handover.
 #[derive(Debug)]
 pub(crate) struct ProcessInputs {
     pub(crate) orders: OwnedFd,
     /// One for each worker.
     pub(crate) doors: Vec<(KnockSource, GateClient)>,
-    /// One for everything else.
+    /// For all other threads.
     pub(crate) gate: GateClient,
     pub(crate) contents: FileContents,
 }
 
-/// What the files say. Not parsed.
+/// The contents of the files. Not parsed.
 pub(crate) struct FileContents {
     bundle: Zeroizing<Vec<u8>>,
     password: Zeroizing<String>,
@@ -44,7 +44,7 @@ impl std::fmt::Debug for FileContents {
 }
 
 impl ProcessInputs {
-    /// Takes everything that was handed over.
+    /// Takes all inputs.
     pub(crate) fn take(descriptors: &Descriptors, intake: Intake) -> io::Result<Self> {
         let mut inherited = Inherited::new(descriptors.all());
         let mut links = descriptors.links.iter().map(|number| inherited.take(*number));
@@ -59,7 +59,7 @@ impl ProcessInputs {
     }
 }
 
-/// One for each worker.
+/// One source for each worker.
 fn hear(intake: Intake, sockets: Vec<OwnedFd>, workers: usize) -> io::Result<Vec<KnockSource>> {
     let mut sockets = sockets.into_iter();
     match intake {
@@ -99,7 +99,7 @@ impl FileContents {
         })
     }
 
-    /// The part that makes a server.
+    /// The files for the server's keys and trust.
     pub(crate) fn keys(&self) -> KeyFiles<'_> {
         KeyFiles {
             bundle: &self.bundle,

@@ -1,4 +1,4 @@
-//! The line to the privileged process: reports go out, orders come in, one byte each; its end is noticed.
+//! The link to the privileged process: reports go out, orders come in, one byte each. Its end is detected.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
 
-/// Our end of the line.
+/// Our end of the link.
 #[derive(Debug)]
 pub(crate) struct Orders(pub(crate) OwnedFd);
 
@@ -19,7 +19,7 @@ impl Orders {
         Ok(())
     }
 
-    /// Waits for the next order. An error means that the privileged process is gone.
+    /// Waits for the next order. An error means that the privileged process has ended.
     pub(crate) fn wait(&self) -> io::Result<Order> {
         loop {
             if let Some(order) = self.within(None)? {
@@ -28,7 +28,7 @@ impl Orders {
         }
     }
 
-    /// Waits for the next order, but no longer than `span`.
+    /// Waits for the next order, at most for `span`.
     pub(crate) fn within(&self, span: Option<Duration>) -> io::Result<Option<Order>> {
         let timeout = span.map_or(PollTimeout::NONE, |span| {
             PollTimeout::try_from(span).unwrap_or(PollTimeout::MAX)
@@ -55,11 +55,11 @@ impl Orders {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum Order {
-    /// Take the state directory and begin.
+    /// Lock the state directory and begin.
     Begin = b'b',
-    /// Finish what is under way, put the state in order, release it and end.
+    /// Finish current work, close the journal, unlock the state directory and end.
     Finish = b'f',
-    /// Report [`NetworkReport::Pong`] as soon as every worker has turned once more.
+    /// Report [`NetworkReport::Pong`] after the next turn of every worker.
     Ping = b'a',
 }
 
@@ -70,13 +70,13 @@ impl Order {
     }
 }
 
-/// A report to the privileged process. It decides nothing that the gate would not check itself.
+/// A report to the privileged process. It allows nothing that the gate does not check itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub enum NetworkReport {
-    /// Keys, trust and revocation lists are read, confinement is in place.
+    /// Keys, trust and CRLs are read, and the sandbox is in place.
     Prepared = b'p',
-    /// Since [`Order::Ping`] every worker has looked for knocks.
+    /// Every worker has completed a turn since [`Order::Ping`].
     Pong = b'w',
 }
 

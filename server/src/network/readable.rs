@@ -1,17 +1,17 @@
-//! What the network process may read once it is confined, and whether those names mean other files by
+//! The files that the network process may read in its sandbox, and whether their paths lead to other files by
 //! now.
 //!
-//! Landlock grants files, not names: a file that was replaced, or that was not there at the start, stays
-//! refused for the whole life of the process. So the privileged process compares, and starts another
-//! network process when a name means something else (`supervisor/supervise/reload.rs`).
+//! Landlock grants files, not paths: a file that was replaced, or that did not exist at the start, stays
+//! forbidden for the life of the process. So the privileged process compares, and starts another network
+//! process when a path leads elsewhere (`supervisor/supervise/reload.rs`).
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What the resolver of the C library and the TLS root store read. All of it is public, and any of it
-/// may be replaced while we run.
+/// Files of the C library's resolver and the TLS root store. All are public, and any may be replaced at run
+/// time.
 const NAMES: [&str; 17] = [
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -26,21 +26,21 @@ const NAMES: [&str; 17] = [
     "/etc/ca-certificates",
     "/usr/share/ca-certificates",
     "/usr/local/share/ca-certificates",
-    // Programs that keep resolv.conf here replace it often: with the folder its files are granted.
+    // Programs that keep resolv.conf here replace it often: granting the folder includes new files.
     "/run/systemd/resolve",
     "/run/resolvconf",
     "/usr/lib",
     "/usr/lib64",
 ];
 
-/// What is never replaced while the system runs; or links to what is above.
+/// Paths that are not replaced at run time, or links to paths above.
 const FIXED: [&str; 5] =
     ["/lib", "/lib64", "/proc/sys/vm/overcommit_memory", "/sys/fs/cgroup", "/dev/urandom"];
 
-/// Names the root certificates instead of the system's own place.
+/// The variable with the path of the root certificates.
 pub(crate) const CERTIFICATES: &str = "SSL_CERT_FILE";
 
-/// All that may be read.
+/// All readable paths.
 pub(crate) fn granted() -> impl Iterator<Item = PathBuf> {
     named().chain(FIXED.map(PathBuf::from))
 }
@@ -50,24 +50,23 @@ fn named() -> impl Iterator<Item = PathBuf> {
     NAMES.map(PathBuf::from).into_iter().chain(certificates)
 }
 
-/// What each name means at one time.
+/// The targets of the paths at one time.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct PathMeanings(Vec<Option<Meaning>>);
 
-/// What a name leads to, through all symbolic links.
+/// The target of a path, through all symbolic links.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Meaning {
-    /// A folder: files in it may come and go.
+    /// A folder: files in it may change.
     Folder { device: u64, inode: u64 },
-    /// A file in one of those folders, which are granted with all that is in them.
+    /// A file in one of those folders, which are granted with their content.
     Within(PathBuf),
-    /// Any other file. Some are read once only, so writing to one is a change, too.
+    /// Any other file. Some are read only once, so a write is a change, too.
     File { device: u64, inode: u64, changed: (i64, i64), size: u64 },
 }
 
 impl PathMeanings {
-    /// Looks at all names, and at `more` that are read at the start. What cannot be looked at counts as
-    /// not there.
+    /// Looks up all paths, and `more` that are read at the start. Inaccessible ones are treated as missing.
     pub(crate) fn look<'a>(more: impl IntoIterator<Item = &'a Path>) -> Self {
         let names: Vec<PathBuf> = named().collect();
         let folders: Vec<PathBuf> = names
@@ -76,7 +75,7 @@ impl PathMeanings {
             .filter(|place| place.is_dir())
             .collect();
         let granted = names.iter().map(|name| meaning(name, &folders));
-        // Their content was read before the confinement: that they lie in a granted folder is no help.
+        // Their content was read before the sandbox: being in a granted folder does not make it current.
         let read = more.into_iter().map(|name| meaning(name, &[]));
         Self(granted.chain(read).collect())
     }
@@ -96,7 +95,7 @@ fn meaning(name: &Path, folders: &[PathBuf]) -> Option<Meaning> {
     Some(Meaning::File { device, inode, changed, size: metadata.len() })
 }
 
-/// What of the environment concerns name resolution and TLS.
+/// Whether an environment variable concerns name resolution or TLS.
 pub(crate) fn concerns(name: &OsStr) -> bool {
     name == CERTIFICATES
 }

@@ -1,5 +1,4 @@
-//! Gives up, for good, everything that the network process does not need.
-//! Nothing is parsed before this is done.
+//! Irrevocably drops all rights that the network process does not need. Nothing is parsed before.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,17 +16,17 @@ use tracing::warn;
 use super::{readable, syscalls};
 use crate::sys::capabilities;
 
-/// Binds our life to that of `parent` and takes away what `exec` gave us.
+/// Ties the life of this process to `parent` and drops privileges that `exec` gave.
 ///
-/// An error means that the process must end: it would parse the network with more power than meant.
+/// An error means that the process must end: it would parse network data with too many rights.
 pub(crate) fn drop_privileges(parent: Pid) -> io::Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent {
         return Err(io::Error::other("the privileged process has already exited"));
     }
-    // In process lists we would else be called after /proc/self/exe.
+    // Otherwise process lists would show the name "exe" of /proc/self/exe.
     prctl::set_name(c"sknockd-network")?;
-    // Before the next line, after which its files in /proc are root's.
+    // Must precede the next call, which makes this process's files in /proc owned by root.
     if let Err(error) = killed_first() {
         warn!(%error, "cannot have the network process killed before others where memory is short");
     }
@@ -36,8 +35,8 @@ pub(crate) fn drop_privileges(parent: Pid) -> io::Result<()> {
     capabilities::drop_all()
 }
 
-/// Has the kernel choose us before most others where memory is short: if compromised, it might have taken the memory,
-/// and the privileged process starts another one. To be killed earlier takes no privilege.
+/// Makes the OOM killer prefer this process: if compromised, it might have caused the shortage, and the
+/// privileged process starts another one. Raising one's own `oom_score_adj` needs no privilege.
 fn killed_first() -> io::Result<()> {
     const SCORE: &str = "/proc/self/oom_score_adj";
     let inherited = fs::read_to_string(SCORE)?;
@@ -45,26 +44,26 @@ fn killed_first() -> io::Result<()> {
     fs::write(SCORE, inherited.saturating_add(SOONER).min(1000).to_string())
 }
 
-/// What is added to the privileged process's own, in thousandths of the memory that there is.
+/// Added to the privileged process's `oom_score_adj`, in thousandths of the memory.
 const SOONER: i32 = 500;
 
-/// Allows the file system below `writable`, what name resolution and TLS need, TCP to `ports`, and the
-/// system calls that we make; everything else is refused from here on, for all threads to come.
+/// Allows the file system below `writable`, the files for name resolution and TLS, TCP to `ports`, and the
+/// listed system calls; all else is refused from here on, for all later threads.
 pub(crate) fn enter(writable: &[&Path], ports: &BTreeSet<u16>) -> io::Result<SandboxStatus> {
     let files = restrict_files(writable, ports).map_err(io::Error::other)?;
     syscalls::restrict().map_err(io::Error::other)?;
     Ok(SandboxStatus { files })
 }
 
-/// What could be put up on this kernel.
+/// The parts of the sandbox that this kernel supports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct SandboxStatus {
-    /// Whether the kernel has Landlock. System calls are filtered in any case.
+    /// Whether the kernel supports Landlock. System calls are filtered in any case.
     pub(crate) files: bool,
 }
 
-/// What the network process does below `stateDir`: regular files, and nothing that would be in the way
-/// of a later start, such as a folder, a link, a socket or a FIFO.
+/// The permitted operations below `stateDir`: on regular files only, so that no folder, link, socket or FIFO
+/// can obstruct a later start.
 fn kept() -> BitFlags<AccessFs> {
     AccessFs::ReadFile
         | AccessFs::ReadDir
@@ -74,11 +73,11 @@ fn kept() -> BitFlags<AccessFs> {
         | AccessFs::RemoveFile
 }
 
-/// Refuses every file but those of [`readable`], and writing anywhere but below `writable`.
+/// Forbids all files except those of [`readable`], and writing except below `writable`.
 ///
-/// Also refuses to listen on TCP, to connect to others than these TCP ports (Linux 6.7 or later) and to
-/// signal anyone outside. Returns whether the kernel has
-/// Landlock at all (5.13 and later, unless switched off): without it the other restrictions remain.
+/// Also forbids listening on TCP, connecting to other TCP ports (Linux 6.7 or later) and signals to other
+/// processes. Returns whether the kernel supports Landlock (5.13 and later, unless disabled): without it the
+/// other restrictions remain.
 fn restrict_files(writable: &[&Path], ports: &BTreeSet<u16>) -> Result<bool, RulesetError> {
     let abi = ABI::V6;
     let ports =

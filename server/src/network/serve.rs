@@ -1,5 +1,5 @@
-//! The threads of the network process, from the order to begin to the order to finish; and the log lines that say from when
-//! on knocks are accepted.
+//! The threads of the network process, from the order to begin to the order to finish; and the log lines
+//! about the time from which knocks are accepted.
 
 use std::error::Error;
 use std::os::fd::AsFd;
@@ -27,7 +27,7 @@ use crate::knock::worker::{Liveness, Worker, work};
 use crate::sys::clock;
 use crate::sys::exit::FAILURE;
 
-/// All that was prepared; only the state directory is missing.
+/// The prepared inputs; only the state directory is missing.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) settings: Settings,
@@ -39,7 +39,7 @@ pub(super) struct Ready {
     pub(super) refresh: Refresh,
 }
 
-/// Takes the state directory, has the rules loaded, and processes knocks until the order to finish.
+/// Locks the state directory, has the rules loaded, and processes knocks until the order to finish.
 pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     let Ready { settings, past, orders, doors, mut gate, verifier, refresh } = ready;
     match orders.wait()? {
@@ -56,12 +56,12 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
         policy: Policy::of(&settings.grants),
         refused_knocks: RefusedKnocks::default(),
     };
-    // Dropping one end makes the other readable, for every thread at once.
+    // Dropping one end makes the other readable, for all threads at once.
     let (stop, stopping) = UnixStream::pair()?;
     let crowd = Overload::default();
     let livenesses: Vec<Liveness> = doors.iter().map(|_| Liveness::default()).collect();
     let order = thread::scope(|scope| {
-        // All threads are there before the rules are loaded: from then on knocks must be processed.
+        // All threads exist before the rules are loaded: from then on knocks must be processed.
         let mut starts = Vec::new();
         for ((source, gate), liveness) in doors.into_iter().zip(&livenesses) {
             let (start, started) = mpsc::channel();
@@ -99,7 +99,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// What the state directory remembers.
+/// Opens the replay memory.
 fn open_replay(
     settings: &Settings,
     past: &Past,
@@ -118,7 +118,7 @@ fn activate(gate: &mut GateClient) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Logs when knocks are accepted, and answers heartbeats, until another order comes.
+/// Logs the time from which knocks are accepted, and answers heartbeats, until another order arrives.
 fn command_loop(
     orders: &Orders,
     livenesses: &[Liveness],
@@ -143,25 +143,25 @@ fn command_loop(
     }
 }
 
-/// Between two looks whether all workers have turned.
+/// Interval between checks of the workers' marks.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Without the gate, or without knocks, the process is useless; the privileged process starts another.
+/// Without the gate or the workers the process is useless; the privileged process starts another.
 fn abort(error: &io::Error) {
     error!("network process exits: {error}");
     process::exit(i32::from(FAILURE));
 }
 
-/// What was told, and what there is to tell.
+/// The log state about the time from which knocks are accepted.
 #[derive(Debug)]
 pub(super) struct AcceptanceDelay<'a> {
     replay: &'a Journal,
     opened: RecoveryReport,
-    /// From when on knocks are accepted; it never gets earlier.
+    /// The time from which knocks are accepted; it never decreases.
     from: Timestamp,
-    /// No right clock can cause a longer wait.
+    /// Longest wait with a correct clock.
     longest: Duration,
-    /// At the last look.
+    /// The time of the last check.
     now: Timestamp,
     told: LoggedDelay,
 }
@@ -173,21 +173,21 @@ enum LoggedDelay {
     Accepting,
 }
 
-/// How far the replay memory's horizon is ahead of the knocks: what a power loss costs.
+/// How far the replay memory's horizon is ahead of the knocks: the wait after a power loss.
 const HORIZON: Duration = Duration::from_secs(60);
 
-/// A clock that goes back further was stepped: then what was told is wrong.
+/// A clock that goes back further was stepped: then the logged time is wrong.
 const STEP: Duration = Duration::from_secs(10);
 
 impl<'a> AcceptanceDelay<'a> {
-    /// Has told nothing. `window` is how far stamps may be off.
+    /// Nothing is logged yet. `window` is the timestamp window.
     pub(super) fn new(replay: &'a Journal, opened: RecoveryReport, window: Duration) -> Self {
         let longest = HORIZON + 2 * window;
         let (from, now) = (opened.admits_from, Timestamp::EPOCH);
         Self { replay, opened, from, longest, now, told: LoggedDelay::Nothing }
     }
 
-    /// Tells what is new at `now`; how long until something is, unless the clock is stepped.
+    /// Logs changes at `now`; returns the time until the next one, unless the clock is stepped.
     pub(super) fn tell(&mut self, now: Timestamp) -> Option<Duration> {
         let stepped = now.after(STEP) < self.now;
         self.now = now;
@@ -200,7 +200,7 @@ impl<'a> AcceptanceDelay<'a> {
             self.told = LoggedDelay::Accepting;
             return None;
         }
-        // Whole seconds, not too early.
+        // Whole seconds, rounded up.
         let from = self.from.after(Duration::from_millis(999)).date();
         if self.told == LoggedDelay::Nothing {
             info!(

@@ -1,4 +1,4 @@
-//! Which system calls the network process may make (seccomp).
+//! The seccomp filter of the network process.
 
 mod sockets;
 
@@ -10,23 +10,23 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
-/// Why no filter could be put up.
+/// Reasons why no filter could be installed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FilterError {
     /// The filter does not compile.
     #[error("cannot build the system call filter: {0}")]
     Build(#[from] seccompiler::BackendError),
-    /// The kernel does not take it.
+    /// The kernel rejects it.
     #[error("cannot install the system call filter: {0}. The kernel needs CONFIG_SECCOMP_FILTER")]
     Install(#[from] seccompiler::Error),
 }
 
-/// Refuses, with EPERM, every system call but those listed here.
+/// Refuses, with EPERM, every system call except those listed here.
 ///
-/// An error rather than death: a C library that tries something new must not lock anyone out.
+/// An error instead of a kill: a C library that tries a new call must not lock out the clients.
 pub(crate) fn restrict() -> Result<(), FilterError> {
-    // No filter can see the flags of clone3. On ENOSYS, and on nothing else, the C library falls
-    // back to clone. Of two filters' errors the kernel takes the one that is not "allow".
+    // Filters cannot see the flags of clone3 (they are in memory). Only on ENOSYS does the C library fall
+    // back to clone. If two filters match, the kernel uses the one that does not allow.
     let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     install(clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
 
@@ -36,11 +36,11 @@ pub(crate) fn restrict() -> Result<(), FilterError> {
     rules.insert(libc::SYS_clone, threads()?);
     rules.insert(libc::SYS_ioctl, requests()?);
     rules.insert(libc::SYS_fcntl, commands()?);
-    // Without its flags, one of which leaves a device behind.
+    // Without flags: RENAME_WHITEOUT leaves a device node behind.
     rules.insert(libc::SYS_renameat2, vec![argument(4, SeccompCmpOp::Eq, 0)?]);
-    // Our own limits, nobody else's.
+    // Our own limits only (pid 0).
     rules.insert(libc::SYS_prlimit64, vec![argument(0, SeccompCmpOp::Eq, 0)?]);
-    // A panic may end our own threads, nobody else's.
+    // A panic may end our own threads only.
     rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Eq, std::process::id().into())?]);
     rules.insert(libc::SYS_prctl, vec![argument(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?]);
     install(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
@@ -56,15 +56,15 @@ fn install(
     Ok(seccompiler::apply_filter_all_threads(&BpfProgram::try_from(filter)?)?)
 }
 
-/// What the standard library and the resolver ask of descriptors. Not TIOCSTI: whoever runs the server
-/// by hand shares a terminal with us, and no Landlock rule covers what was open before.
+/// ioctl requests of the standard library and the resolver. Not TIOCSTI: a server started in a terminal
+/// shares it with us, and Landlock does not cover inherited descriptors.
 fn requests() -> Result<Vec<SeccompRule>, FilterError> {
     let known = [libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX, libc::FIONCLEX, libc::TCGETS];
     known.into_iter().map(|known| argument(1, SeccompCmpOp::Eq, known)).collect()
 }
 
-/// What may be done to descriptors: no signals by them, no leases, no other sizes of pipes. Whoever shares an
-/// open file with us would keep those.
+/// fcntl commands: no signals by descriptors, no leases, no resizing of pipes. Those would affect other
+/// processes that share the open file.
 fn commands() -> Result<Vec<SeccompRule>, FilterError> {
     let known = [
         libc::F_DUPFD,
@@ -81,7 +81,7 @@ fn commands() -> Result<Vec<SeccompRule>, FilterError> {
     ];
     let known = known.into_iter().map(|known| argument(1, SeccompCmpOp::Eq, unsigned(known)));
     let mut rules = known.collect::<Result<Vec<_>, _>>()?;
-    // Not to wait, and nothing else: no signal when there is something to read.
+    // Only O_NONBLOCK: O_ASYNC would cause signals.
     let all_else = !unsigned(libc::O_NONBLOCK | libc::O_ACCMODE) & u64::from(u32::MAX);
     rules.push(SeccompRule::new(vec![
         condition(1, SeccompCmpOp::Eq, unsigned(libc::F_SETFL))?,
@@ -90,13 +90,13 @@ fn commands() -> Result<Vec<SeccompRule>, FilterError> {
     Ok(rules)
 }
 
-/// Threads, but no processes.
+/// clone for threads, not for processes.
 fn threads() -> Result<Vec<SeccompRule>, FilterError> {
     let thread = libc::CLONE_THREAD as u64;
     Ok(vec![argument(0, SeccompCmpOp::MaskedEq(thread), thread)?])
 }
 
-/// As the lower half of an argument, which is all that is compared.
+/// The lower half of an argument, which is all that is compared.
 fn unsigned(number: libc::c_int) -> u64 {
     number.cast_unsigned().into()
 }
@@ -113,9 +113,8 @@ fn condition(
     Ok(SeccompCondition::new(index, SeccompCmpArgLen::Dword, compare, value)?)
 }
 
-/// What threads, timers, sockets and the state directory need. No exec, no ptrace, no mount, no
-/// namespace, no module, no key ring, no bpf, no signal to others; no folder, link, device or mode of a
-/// file.
+/// The system calls of threads, timers, sockets and the state directory. No exec, ptrace, mount, namespaces,
+/// modules, keyrings, bpf, or signals to other processes; no folders, links, devices or file modes.
 const CALLS: &[c_long] = &[
     // memory
     libc::SYS_brk,
@@ -163,7 +162,7 @@ const CALLS: &[c_long] = &[
     libc::SYS_recvmmsg,
     libc::SYS_recvmsg,
     libc::SYS_shutdown,
-    // files; Landlock says which
+    // files; Landlock restricts which
     libc::SYS_close,
     libc::SYS_dup,
     libc::SYS_faccessat,
@@ -192,7 +191,7 @@ const CALLS: &[c_long] = &[
     libc::SYS_unlinkat,
     libc::SYS_write,
     libc::SYS_writev,
-    // who am I, and random numbers
+    // own ids, and random numbers
     libc::SYS_getegid,
     libc::SYS_geteuid,
     libc::SYS_getgid,

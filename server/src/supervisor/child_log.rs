@@ -1,9 +1,9 @@
-//! What a network process logs comes through a pipe of its own. Standard error is one open file of all processes that have
-//! it: each of them could end it for all, or empty it.
+//! The log of a network process arrives through a pipe of its own. A shared standard error is one open file:
+//! each process could shut it down or truncate it for all.
 //!
-//! Lines are passed on, as many as the [`Allowance`] grants; the rest is read and dropped, so that
-//! the network process never waits. A compromised one can log lines that look like ours, but it cannot
-//! make ours disappear, and it sends nothing to a terminal but text.
+//! Lines are passed on within the [`Allowance`]; the rest is read and dropped, so that the network process
+//! never blocks. A compromised one can log lines that look like ours, but it cannot suppress ours, and hidden
+//! characters are removed.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,37 +14,37 @@ use sknock_gate::BootInstant;
 use super::log_budget::Allowance;
 use crate::sys::{log, plain_text};
 
-/// So much is read in one round: a process that logs without end keeps us from nothing else.
+/// Maximum number of bytes read in one round, so that an endless log does not delay other work.
 const AT_ONCE: usize = 64 * 1024;
 
-/// The longest line that is held until its end comes.
+/// Maximum length of a line that is buffered until its end arrives.
 const MAX_LENGTH: usize = 16 * 1024;
 
-/// The number of last lines of a process that has ended that are always passed on: they may say why.
+/// The last lines of an ended process that are always passed on: they may contain the cause.
 const LAST: usize = 20;
 
-/// Our end of the pipe.
+/// The reading end of the pipe.
 #[derive(Debug)]
 pub(crate) struct ChildLog {
     pipe: PipeReader,
-    /// Read into in every round, so it is made once.
+    /// The read buffer, reused in every round.
     room: Box<[u8]>,
     rest: Rest,
     errors: FirstErrors,
 }
 
-/// The first errors of a process that does not serve yet: they say why it never will.
+/// The first errors of a process that is not serving yet: they may contain the reason of a failed start.
 #[derive(Debug, Default)]
 struct FirstErrors(Vec<String>);
 
-/// How many are kept, and how many bytes of each.
+/// Maximum number of errors, and maximum length of each in bytes.
 const ERRORS: usize = 5;
 const ERROR_LENGTH: usize = 1000;
 
 impl FirstErrors {
     fn look(&mut self, lines: &[u8]) {
         let room = ERRORS.saturating_sub(self.0.len());
-        // In both formats of the log.
+        // Both log formats contain this word.
         let errors = lines_of(lines).filter(|line| line.windows(5).any(|word| word == b"ERROR"));
         self.0.extend(errors.take(room).map(|line| {
             let text = String::from_utf8_lossy(line.get(..ERROR_LENGTH).unwrap_or(line));
@@ -54,7 +54,7 @@ impl FirstErrors {
 }
 
 impl ChildLog {
-    /// A pipe: our end, and standard error of the network process.
+    /// A pipe: the reading end, and standard error of the network process.
     pub(crate) fn new() -> io::Result<(Self, PipeWriter)> {
         let (pipe, theirs) = io::pipe()?;
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
@@ -63,12 +63,12 @@ impl ChildLog {
         Ok((Self { pipe, room, rest, errors }, theirs))
     }
 
-    /// Readable when there is something to pass on, or its end.
+    /// Readable when there are lines, or at the end of the pipe.
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
     }
 
-    /// Passes on what is there, some of it if it is much. `false` at the end: the other end is closed.
+    /// Passes on available lines, up to a limit. `false` at the end of the pipe.
     pub(crate) fn pass_on(&mut self, allowance: &mut Allowance, now: BootInstant) -> bool {
         let lines = self.read();
         self.errors.look(lines.as_deref().unwrap_or_default());
@@ -78,11 +78,10 @@ impl ChildLog {
         lines.is_some()
     }
 
-    /// Passes on what is left when the process has ended: the last lines, and of those before them what is
-    /// granted.
+    /// Passes on the rest after the process has ended: the last lines, and earlier ones within the allowance.
     pub(crate) fn finish(&mut self, allowance: &mut Allowance, now: BootInstant) {
         let mut left = Vec::new();
-        // As much as a pipe holds, however large it was made.
+        // At least the capacity of a pipe, whatever size it was given.
         for _ in 0..64 {
             let Some(lines) = self.read() else { break };
             left.extend(lines);
@@ -96,12 +95,12 @@ impl ChildLog {
         log::pass_on(granted.map(|(_, line)| line));
     }
 
-    /// The first errors that it has told.
+    /// The first errors in the log.
     pub(crate) fn into_errors(self) -> Vec<String> {
         self.errors.0
     }
 
-    /// The lines that are whole now, one after the other; `None` when nothing comes any more.
+    /// The available complete lines; `None` at the end of the pipe.
     fn read(&mut self) -> Option<Vec<u8>> {
         self.read_raw().map(plain_text::lines)
     }
@@ -119,18 +118,18 @@ impl ChildLog {
     }
 }
 
-/// Each with its end.
+/// Each with its line end.
 fn lines_of(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines.split_inclusive(|byte| *byte == b'\n')
 }
 
-/// The beginning of a line.
+/// The beginning of an incomplete line.
 #[derive(Debug, Default)]
 struct Rest(Vec<u8>);
 
 impl Rest {
-    /// What is whole with `bytes`. A line that is too long is ended here, so that the next of our own
-    /// lines begins a line.
+    /// The lines that `bytes` complete. A line over the limit is split here, so that our next line begins on
+    /// a new one.
     fn add(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.0.extend_from_slice(bytes);
         let end = self.0.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -141,7 +140,7 @@ impl Rest {
         std::mem::replace(&mut self.0, rest)
     }
 
-    /// What is left, as a line; nothing if nothing is.
+    /// The incomplete line with a line end; empty if there is none.
     fn end(&mut self) -> Vec<u8> {
         let mut line = std::mem::take(&mut self.0);
         if !line.is_empty() {
@@ -175,14 +174,14 @@ mod tests {
 
         let (mut log, mut theirs) = ChildLog::new().unwrap();
         let (mut allowance, now) = (Allowance::of(1), BootInstant::default());
-        // More than a pipe holds, many times over.
+        // Many times the capacity of a pipe.
         let line = "x".repeat(1023) + "\n";
         for _ in 0..20_000 {
             theirs.write_all(line.as_bytes()).unwrap();
             assert!(log.pass_on(&mut allowance, now));
         }
         let excess = allowance.excess(now).unwrap();
-        // Ten seconds' worth of bytes.
+        // The byte budget of ten seconds.
         assert_eq!(excess.dropped, 20_000 - 10 * excess.bytes / 1024);
         drop(theirs);
         assert!(!log.pass_on(&mut allowance, now), "the end is told");

@@ -1,5 +1,5 @@
-//! Opens, with privilege, the files that the network process will read. Reads none of them:
-//! whatever parses certificates runs without privilege.
+//! Opens, with privilege, the files that the network process will read. Reads none of them: code that parses
+//! certificates runs without privilege.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -13,7 +13,7 @@ use super::privilege::Account;
 use crate::config::{PasswordSource, Settings};
 use crate::network::handover::{Descriptors, number, secret_file};
 
-/// Open files, not yet read.
+/// Open files, not read here.
 #[derive(Debug)]
 pub(crate) struct Files {
     pub(crate) bundle: OwnedFd,
@@ -23,7 +23,7 @@ pub(crate) struct Files {
     pub(crate) web_authorities: Option<OwnedFd>,
 }
 
-/// A file or folder that is needed and cannot be had.
+/// A required file or folder that cannot be used.
 #[derive(Debug)]
 pub(crate) struct Unusable {
     key: &'static str,
@@ -32,7 +32,7 @@ pub(crate) struct Unusable {
 }
 
 impl Unusable {
-    /// Whether the configuration names it at all; if not, that is another problem.
+    /// Whether the configuration names the path; a missing setting is another problem.
     pub(crate) fn is_named(&self) -> bool {
         !self.path.as_os_str().is_empty()
     }
@@ -52,7 +52,7 @@ impl fmt::Display for Unusable {
 }
 
 impl Files {
-    /// Their numbers, with those of what a process is given besides.
+    /// Their descriptor numbers, with those of the process's other inputs.
     pub(super) fn descriptors(
         &self,
         orders: RawFd,
@@ -71,8 +71,8 @@ impl Files {
         }
     }
 
-    /// Opens everything, or says all that is wrong. `account` is that of the network process; without
-    /// one, no list is opened.
+    /// Opens all files, or returns all errors. `account` is that of the network process; without one, no CRL
+    /// is opened.
     pub(crate) fn open(
         settings: &Settings,
         account: Option<Account>,
@@ -98,7 +98,7 @@ impl Files {
 }
 
 impl Files {
-    /// All of them.
+    /// All descriptors.
     pub(crate) fn all(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let optional = [&self.authorities, &self.revocation, &self.web_authorities];
         let needed = [&self.bundle, &self.password].into_iter();
@@ -106,7 +106,7 @@ impl Files {
     }
 }
 
-/// Makes sure that the folder that the network process writes to is there and its own.
+/// Makes sure that the folder of the network process exists and belongs to it.
 pub(crate) fn prepare_folder(settings: &Settings, account: Account) -> Result<(), Unusable> {
     let state = &settings.process.state;
     own_folder(state, account).map_err(|error| Unusable {
@@ -116,8 +116,8 @@ pub(crate) fn prepare_folder(settings: &Settings, account: Account) -> Result<()
     })
 }
 
-/// Makes the folders above `path` that are not there. Everybody may pass through them, whatever our umask, or the
-/// network process could not.
+/// Makes the missing parent folders of `path`, with mode 0755 whatever the umask: the network process must
+/// traverse them.
 pub(super) fn make_above(path: &Path) -> io::Result<()> {
     let folders: Vec<&Path> = path.ancestors().skip(1).collect();
     for folder in folders.into_iter().rev().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -130,8 +130,8 @@ pub(super) fn make_above(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a folder the network process's own, unless it belongs to another user: `/var/log` given by
-/// mistake stays what it is.
+/// Changes the owner of a folder to the network process's user, unless it contains files of another user:
+/// `/var/log`, configured by mistake, must stay unchanged.
 fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     let (uid, gid) = (account.uid.as_raw(), account.gid.as_raw());
     match path.symlink_metadata() {
@@ -154,7 +154,7 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
         Ok(found) if !found.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
         Ok(_) => {}
     }
-    // Another user's, or of a run under another account.
+    // Files of another user, or of a run with another account.
     let foreign = path.read_dir()?.try_fold(false, |foreign, entry| {
         let name = entry?.file_name();
         io::Result::Ok(foreign || !is_ours(&name.to_string_lossy()))
@@ -168,10 +168,10 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     path.read_dir()?.try_for_each(|entry| lchown(entry?.path(), Some(uid), Some(gid)))
 }
 
-/// What the network process keeps in its folders.
+/// The network process's files in its folders.
 const OURS: [&str; 5] = ["journal.0", "journal.1", "horizon", "crl.der", "crl.der.new"];
 
-/// Also what was in the way of it, and was renamed.
+/// Includes objects that were renamed because they occupied such a path.
 fn is_ours(name: &str) -> bool {
     let begins = |ours: &&str| name.strip_prefix(*ours);
     OURS.iter().filter_map(begins).any(|rest| rest.is_empty() || rest.starts_with(".unusable-"))

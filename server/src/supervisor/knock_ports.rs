@@ -1,10 +1,10 @@
-//! Knock ports that have another use, too: reported at the start and while the server runs. This grants no access: knocks
-//! are refused at their port, and answers leave no conntrack entry. So none of it is an error; clients of the original knock
-//! at random ports of a wide range, in which there may be any service.
+//! Knock ports that have another use, too: reported at the start and at run time. That grants no access:
+//! knocks are refused at their port, and answers leave no conntrack entry. So it is never an error; clients
+//! of the original knock at random ports of a wide range, which may contain any service.
 //!
-//! With `intake = nflog` no socket is bound to a knock port, so that it looks like any closed port; an answer binds it for
-//! the moment in which it leaves. A local user who binds it first suppresses answers. Grants are made all the same, but the
-//! administrator has to know.
+//! With `intake = nflog` no socket is bound to a knock port, so it looks like any closed port; an answer
+//! binds it for microseconds. A local user who binds it first suppresses answers. Grants are still made, but
+//! the administrator must know.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,10 +19,10 @@ use tracing::{info, warn};
 use crate::config::finding::Finding;
 use crate::config::{FirewallPolicy, Intake, Settings};
 
-/// More are not told.
+/// Maximum number of ports in a finding.
 const MAX_LISTED: usize = 5;
 
-/// Adds what is to be told, of ports that are protected and of ports that programs listen at.
+/// Adds findings about protected ports and about ports with listening programs.
 pub(crate) fn examine(settings: &Settings, listening: &BTreeSet<u16>, findings: &mut Vec<Finding>) {
     findings.extend(protected(settings));
     if settings.knocks.intake == Intake::Nflog {
@@ -31,7 +31,7 @@ pub(crate) fn examine(settings: &Settings, listening: &BTreeSet<u16>, findings: 
     }
 }
 
-/// A range, and a protected service in it. A single port is for knocks alone, protected or not.
+/// A range that contains a protected service. A single knock port is for knocks only, protected or not.
 fn protected(settings: &Settings) -> Option<Finding> {
     let ranges = settings.knocks.ports.iter().filter(|ports| ports.width() > 1);
     let overlap = |ports: &Service| {
@@ -56,7 +56,7 @@ fn protected(settings: &Settings) -> Option<Finding> {
     })
 }
 
-/// Single ports: a program that listens there receives knocks, and sknockd its datagrams.
+/// Single ports: a program that listens there receives knocks, and sknockd receives its datagrams.
 fn taken(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     let single = settings.knocks.ports.iter().filter(|ports| ports.width() == 1);
     let taken = told(single, listening)?;
@@ -69,7 +69,7 @@ fn taken(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     ))
 }
 
-/// Ranges: services may be in there.
+/// Ranges, which may contain services.
 fn shared(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     let ranges = settings.knocks.ports.iter().filter(|ports| ports.width() > 1);
     let shared = told(ranges, listening)?;
@@ -92,22 +92,22 @@ fn told<'a>(ports: impl Iterator<Item = &'a Service>, listening: &BTreeSet<u16>)
     (!names.is_empty()).then(|| names.join(", ") + &more)
 }
 
-/// The UDP ports that programs of this network namespace listen at, for other hosts. Where `/proc`
-/// cannot be read: none.
+/// The UDP ports with listening programs in this network namespace, except on loopback. Empty if `/proc`
+/// cannot be read.
 pub(crate) fn listening() -> BTreeSet<u16> {
     let files = ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"];
     let tables = files.map(|file| fs::read_to_string(file).unwrap_or_default());
     tables.iter().flat_map(|table| listed(table)).collect()
 }
 
-/// Of the kernel's list: sockets that have no peer, and are not for loopback only.
+/// Entries of the kernel's list: sockets without a peer that are not bound to loopback.
 fn listed(table: &str) -> impl Iterator<Item = u16> + '_ {
     table.lines().skip(1).filter_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         let (local, remote) = (words.next()?, words.next()?);
         let (address, port) = local.split_once(':')?;
         let (_, remote_port) = remote.split_once(':')?;
-        // Addresses are words of four bytes, the lowest first on most machines.
+        // Addresses are hexadecimal 32-bit words in host byte order.
         let loopback = address.len() == 8 && (address.ends_with("7F") || address.starts_with("7F"))
             || address == "00000000000000000000000001000000"
             || address == "00000000000000000000000000000001";
@@ -116,33 +116,33 @@ fn listed(table: &str) -> impl Iterator<Item = u16> + '_ {
     })
 }
 
-/// How often to look.
+/// Interval of the checks.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How many are named in one look. Where `knockPort` is a range, others' sockets may be many.
+/// Maximum number of ports logged in one check. A range in `knockPort` may contain many sockets.
 const NAMED: usize = 4;
 
-/// Looks for them, and tells of each once.
+/// Checks for such programs, and logs each once.
 #[derive(Debug, Default)]
 pub(crate) struct PortHolders {
     due: BootInstant,
-    /// By their inode.
+    /// By inode number.
     known: BTreeSet<u64>,
 }
 
 impl PortHolders {
-    /// Look at the next opportunity.
+    /// Requests a check at the next opportunity.
     pub(crate) fn look_soon(&mut self) {
         self.due = BootInstant::default();
     }
 
-    /// Looks, if it is time to. Sockets of `own` are answers on their way.
+    /// Checks if it is due. Sockets of `own` are answers being sent.
     pub(crate) fn look(&mut self, settings: &Settings, own: Option<Uid>, now: BootInstant) {
         if now < self.due {
             return;
         }
         self.due = now.after(PAUSE);
-        // A socket of our own is bound: no other program can bind that port.
+        // sknockd's own socket is bound, so no other program can bind that port.
         if settings.knocks.intake == Intake::Socket {
             self.known.clear();
             return;
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(range.severity, Severity::Note);
         assert!(range.what.contains("udp/10001, udp/10002"), "{range:?}");
         assert!(range.what.contains("udp/10005 and 1 more:"), "{range:?}");
-        // A socket is bound by sknockd itself.
+        // sknockd itself binds the socket.
         assert_eq!(judged("knockPort = 62344\nintake = socket", &[62344]), []);
     }
 

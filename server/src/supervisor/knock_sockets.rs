@@ -1,5 +1,5 @@
-//! The sockets where knocks come in, as the privileged process holds them: opened with privilege, and
-//! kept from one network process to the next, with all that waits in them. It never reads them.
+//! The knock sockets in the privileged process: opened with privilege, and kept from one network process to
+//! the next with their queued datagrams. They are never read here.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
@@ -13,7 +13,7 @@ use super::privilege::with_capabilities;
 use crate::config::{Intake, Settings};
 use crate::knock::intake::socket::KnockSocket;
 
-/// A second in all.
+/// One second in total.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -26,17 +26,17 @@ enum SocketUse {
     Group(u16),
 }
 
-/// All that are open. Those of a new configuration are open beside those of the old one, until it is
-/// clear which of the two stays in force.
+/// All open sockets. Those of a new configuration are open beside those of the old one, until one of the two
+/// is in force.
 #[derive(Debug, Default)]
 pub(crate) struct KnockSockets(Vec<(SocketUse, OwnedFd)>);
 
 impl KnockSockets {
-    /// Opens what `settings` need and is not open yet.
+    /// Opens missing sockets for `settings`.
     ///
     /// # Errors
     ///
-    /// What cannot be opened, beginning with the key that is about it.
+    /// The sockets that cannot be opened, beginning with the configuration key.
     pub(crate) fn open(&mut self, settings: &Settings) -> Result<(), String> {
         let way = SocketUse::of(settings);
         self.0.retain(|(way, socket)| {
@@ -56,14 +56,14 @@ impl KnockSockets {
         Ok(())
     }
 
-    /// Those that `settings` need, as far as they are open.
+    /// The open sockets for `settings`.
     pub(crate) fn of(&self, settings: &Settings) -> impl Iterator<Item = BorrowedFd<'_>> {
         let way = SocketUse::of(settings);
         let ours = self.0.iter().filter(move |(open, _)| *open == way);
         ours.take(way.sockets(settings)).map(|(_, socket)| socket.as_fd())
     }
 
-    /// Closes those that `settings` do not need.
+    /// Closes the sockets that `settings` do not need.
     pub(crate) fn close_others(&mut self, settings: &Settings) {
         let way = SocketUse::of(settings);
         self.0.retain(|(open, _)| *open == way);
@@ -75,7 +75,7 @@ impl SocketUse {
     fn of(settings: &Settings) -> Self {
         let knocks = &settings.knocks;
         match knocks.intake {
-            // There is exactly one; port 0 would be one that nobody knows.
+            // There is exactly one; port 0 would bind a random port.
             Intake::Socket => Self::Port(knocks.ports.first().map_or(0, Service::first)),
             Intake::Nflog => Self::Group(knocks.group),
         }
@@ -88,8 +88,8 @@ impl SocketUse {
         }
     }
 
-    /// Whether a socket is as it was when it was opened: its readers may have been compromised, and
-    /// options that they set stay when they have exited.
+    /// Whether a socket is unchanged or could be restored: its readers may have been compromised, and socket
+    /// options outlive them.
     fn restore(self, socket: BorrowedFd<'_>) -> bool {
         match self {
             Self::Port(_) => KnockSocket::restore(socket),
@@ -101,8 +101,8 @@ impl SocketUse {
         }
     }
 
-    /// At our start. If a server before us was killed, its network process may need a moment to end,
-    /// and has the group until then.
+    /// At the server's start. If a previous server was killed, its network process may need a moment to end,
+    /// and holds the NFLOG group until then.
     fn open_patiently(self) -> Result<OwnedFd, String> {
         for _ in 0..ATTEMPTS {
             if let Ok(socket) = self.open() {
@@ -128,7 +128,7 @@ impl SocketUse {
     }
 }
 
-/// How many threads process knocks.
+/// The number of worker threads.
 pub(crate) fn workers(settings: &Settings) -> usize {
     match settings.process.workers {
         0 => thread::available_parallelism().map_or(1, usize::from).min(64),

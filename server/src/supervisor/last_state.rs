@@ -1,8 +1,8 @@
-//! Which state directory was in force last in this boot and network namespace: in memory, and in a file beside
-//! the instance lock for the next start.
+//! The state directory that was last in force in this boot and network namespace: in memory, and in a file
+//! beside the instance lock for the next start.
 //!
-//! A journal that was closed in order is complete only if no other state directory was used for grants since. So it is
-//! written down which one is used before the network process may grant anything by it.
+//! A properly closed journal is complete only if no other state directory was used for grants since. So the
+//! directory is recorded before the network process may make grants with it.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ use sknock_storage::{Slots, Stored, remove};
 
 use crate::knock::replay::state_in_force::{FolderId, LastInForce};
 
-/// Two slots of this number of bytes: a path may have 4096, and each may take six to be written.
+/// Size of each of the two slots: a path may have 4096 bytes, and JSON may use six for each.
 const SLOT: u64 = 32 << 10;
 
 /// The last state directory, and its file.
@@ -30,47 +30,49 @@ pub(crate) struct LastState {
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 struct StateRecord {
-    /// The numbers of network namespaces are used again, and a folder may outlive a boot.
+    /// Boot and namespace: numbers of network namespaces are reused, and a folder may outlive a boot.
     origin: String,
     folder: FolderId,
-    /// By what name it was known.
+    /// Its path at that time.
     path: PathBuf,
-    /// How far ahead the stamps may be that it lets in.
+    /// The timestamp window with which it admits knocks.
     window: Duration,
-    /// Until when stamps are ahead that were let in before that. Milliseconds since the machine's start.
+    /// Upper bound of timestamps admitted earlier, in milliseconds since the machine's start.
     reach: u64,
 }
 
 impl LastState {
-    /// Opens the file `path` and reads what it has. It takes all its room now: later no full disk keeps us
-    /// from writing.
+    /// Opens the file `path` and reads it. All its disk blocks are allocated now, so that later writes cannot
+    /// fail with ENOSPC.
     pub(crate) fn open(path: &Path, origin: Origin) -> io::Result<Self> {
         let file = open_file(path)?;
         file.allocate(2 * SLOT)?;
         let (slots, content) = Slots::read(file, SLOT)?;
         let origin = origin.to_string();
-        // What is cut off was never in force.
+        // An incomplete value was never in force.
         let last = content.latest.and_then(|value| serde_json::from_slice(&value).ok());
         let last = last.filter(|last: &StateRecord| last.origin == origin);
         Ok(Self { slots, origin, last })
     }
 
-    /// By what name the last one was known.
+    /// The path of the last one.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.last.as_ref().map(|last| last.path.as_path())
     }
 
-    /// What to tell the network process that takes a state directory after `now`.
+    /// The information for a network process that locks a state directory after `now`.
     pub(crate) fn before(&self, now: BootInstant) -> LastInForce {
         let Some(last) = &self.last else { return LastInForce::default() };
         let reach = BootInstant::from_millis(last.reach).since(now);
         LastInForce { folder: Some(last.folder), ahead: last.window.max(reach) }
     }
 
-    /// From now on, knocks are let in by this folder, known as `path`, stamped up to `window` ahead.
+    /// Records that from now on knocks are admitted with this folder, at `path`, with timestamps up to
+    /// `window` ahead.
     ///
     /// # Errors
-    /// Those of writing. Then no knock may be let in by it.
+    ///
+    /// Those of writing. Then no knock may be admitted with it.
     pub(crate) fn enter(
         &mut self,
         (path, folder): (&Path, FolderId),
@@ -92,8 +94,8 @@ impl LastState {
     }
 }
 
-/// Opens the file, or makes it. It has the owner of the folder, root or the unit's user, so that
-/// either finds what the other has written; one of anybody else is replaced.
+/// Opens or makes the file. It gets the owner of the folder, root or the unit's user, so that either can read
+/// the other's; a file of another user is replaced.
 fn open_file(path: &Path) -> io::Result<Stored> {
     let folder = fs::metadata(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
     let owners = [0, geteuid().as_raw(), folder.uid()];
@@ -201,7 +203,7 @@ mod tests {
         let [one, two] = ["one", "two"].map(|name| scene.folder(name));
         let (mut state, hour) = (scene.open(), Duration::from_secs(3600));
         state.enter((Path::new("/one"), one), hour, at(0)).unwrap();
-        // The same folder, too: its knocks are not in others.
+        // Also the same folder: its knocks are not in others.
         state.enter((Path::new("/one"), one), WINDOW, at(1000)).unwrap();
         state.enter((Path::new("/two"), two), WINDOW, at(1100)).unwrap();
         let ahead = |now| scene.open().before(at(now)).ahead.as_secs();

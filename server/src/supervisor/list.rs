@@ -1,5 +1,5 @@
-//! Opens the saved revocation list. The network process may write where it is, and may have been compromised:
-//! so nothing that is there prevents a start, and nothing is opened there that its user may not open.
+//! Opens the saved CRLs. A compromised network process may have written to the folder: no content of it may
+//! prevent a start, and nothing is opened that the process's own user may not open.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::privilege::Account;
 
-/// The file at `path`, if there is one that can be used; the log says why not.
+/// Opens the file at `path` if it is usable; otherwise logs the reason.
 pub(crate) fn open(path: &Path, account: Account) -> Option<OwnedFd> {
     let opened = if is_in_reach(path, account) {
         acting_as(account, || open_regular(path, Follow::Never))
@@ -21,7 +21,7 @@ pub(crate) fn open(path: &Path, account: Account) -> Option<OwnedFd> {
     };
     match opened {
         Ok(file) => Some(file.into()),
-        // A list that is not there yet is fetched.
+        // Missing CRLs will be fetched.
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
             let path = path.display();
@@ -31,12 +31,12 @@ pub(crate) fn open(path: &Path, account: Account) -> Option<OwnedFd> {
     }
 }
 
-/// Whether this account could have put something in the place of the file, or of a folder above it.
+/// Whether this account could have replaced the file, or a folder above it.
 fn is_in_reach(path: &Path, account: Account) -> bool {
     let writes = |(place, folder): (usize, &Path)| {
         folder.symlink_metadata().is_ok_and(|found| {
             let group = found.gid() == account.gid.as_raw() && found.mode() & 0o020 != 0;
-            // In a sticky folder such as /tmp only the owner replaces a file.
+            // In a sticky folder such as /tmp only the owner can replace a file.
             let others = found.mode() & 0o002 != 0 && (place == 0 || found.mode() & 0o1000 == 0);
             found.uid() == account.uid.as_raw() || group || others
         })
@@ -44,7 +44,7 @@ fn is_in_reach(path: &Path, account: Account) -> bool {
     path.ancestors().skip(1).enumerate().any(writes)
 }
 
-/// Does `work` with the rights to files that this account has, and no more.
+/// Runs `work` with this account's rights to files only.
 pub(crate) fn acting_as<T>(
     account: Account,
     work: impl FnOnce() -> io::Result<T>,
@@ -52,8 +52,8 @@ pub(crate) fn acting_as<T>(
     if geteuid() == account.uid {
         return work();
     }
-    // The group first: the user's change takes the right to change it. Of both calls nothing is told but
-    // who it was before, so they are asked again.
+    // The group first: changing the user drops the right to change the group. Both calls only return the
+    // previous id, never an error, so they are called again to check.
     let group = setfsgid(account.gid);
     let user = setfsuid(account.uid);
     let changed = setfsuid(account.uid) == account.uid && setfsgid(account.gid) == account.gid;
@@ -101,7 +101,7 @@ mod tests {
             assert!(open(&path, ACCOUNT).is_none(), "a link");
             fs::remove_file(&path).unwrap();
         }
-        // A folder on the way.
+        // A parent folder.
         fs::remove_dir(path.parent().unwrap()).unwrap();
         symlink(folder.path(), path.parent().unwrap()).unwrap();
         std::os::unix::fs::lchown(path.parent().unwrap(), Some(65534), None).unwrap();

@@ -1,4 +1,4 @@
-//! How much of what network processes log is passed on. Pure: time is a parameter.
+//! The log budget of the network processes. Pure: time is a parameter.
 //!
 //! A compromised network process can log without limit, which would fill the disk, and make journald drop the privileged
 //! process's lines, too, which come from the same service.
@@ -7,49 +7,49 @@ use std::time::Duration;
 
 use sknock_gate::BootInstant;
 
-/// Lines a second besides one for each grant: refusals of known clients have 400 a second for all threads
-/// together, others 10 for each (`audit.rs`), lists and errors a few.
+/// Lines per second besides one for each grant: refusals of known clients have 400 for all threads together,
+/// others 10 for each thread (`audit.rs`), CRLs and errors a few.
 const BESIDE_GRANTS: u32 = 1000;
 
-/// Bytes of a line, on average. One of a usual grant has 350 as text, 450 as JSON.
+/// Average bytes of a line. One of a usual grant has 350 as text, 450 as JSON.
 const LINE: u64 = 512;
 
-/// How many seconds' worth may come at once, after a quiet time: as with grants.
+/// The burst in seconds' worth of lines, as with grants.
 const BURST: u64 = 10;
 
-/// Between two lines on what was dropped.
+/// Interval of log lines about dropped lines.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// For all network processes together: or each new one would begin with a burst.
+/// For all network processes together: otherwise each new one would begin with a burst.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     lines: LineBucket,
     bytes: LineBucket,
     dropped: u64,
-    /// When it was last told how many were dropped.
+    /// The time of the last report.
     told: Option<BootInstant>,
 }
 
-/// What was dropped, and why.
+/// The dropped lines and the limits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct DroppedLines {
-    /// Lines since this was last told.
+    /// Lines since the last report.
     pub(crate) dropped: u64,
-    /// Lines a second that are passed on.
+    /// Limit of lines per second.
     pub(crate) lines: u64,
-    /// Bytes a second that are passed on.
+    /// Limit of bytes per second.
     pub(crate) bytes: u64,
 }
 
 impl Allowance {
-    /// For at most this number of grants a second.
+    /// The budget for at most this number of grants per second.
     pub(crate) fn of(grants_per_second: u32) -> Self {
         let lines = u64::from(grants_per_second.saturating_add(BESIDE_GRANTS));
         let (lines, bytes) = (LineBucket::of(lines), LineBucket::of(lines * LINE));
         Self { lines, bytes, dropped: 0, told: None }
     }
 
-    /// From now on for this number of grants a second. What is used up stays used up.
+    /// Changes the number of grants per second. Used budget stays used.
     pub(crate) fn adapt(&mut self, grants_per_second: u32) {
         let Self { lines, bytes, .. } = Self::of(grants_per_second);
         self.lines.per_second = lines.per_second;
@@ -69,13 +69,13 @@ impl Allowance {
         fits
     }
 
-    /// What was dropped since it was last told, once in ten seconds.
+    /// The lines dropped since the last report, once in ten seconds.
     pub(crate) fn excess(&mut self, now: BootInstant) -> Option<DroppedLines> {
         let waits = self.told.is_some_and(|told| now.since(told) < PERIOD);
         if waits { None } else { self.last_excess(now) }
     }
 
-    /// What was dropped since it was last told.
+    /// The lines dropped since the last report.
     pub(crate) fn last_excess(&mut self, now: BootInstant) -> Option<DroppedLines> {
         if self.dropped == 0 {
             return None;
@@ -86,7 +86,7 @@ impl Allowance {
     }
 }
 
-/// Tokens, filled at a steady rate. Begins full, with ten seconds' worth.
+/// A token bucket. Begins full, with ten seconds' worth.
 #[derive(Debug)]
 struct LineBucket {
     per_second: u64,
@@ -142,7 +142,7 @@ mod tests {
         let mut allowance = Allowance::of(1000);
         assert_eq!(passed(&mut allowance, (100_000, 100), at(0)), 20_000);
         assert_eq!(passed(&mut allowance, (100_000, 100), at(0)), 0);
-        // Evenly, not all at the beginning of a second.
+        // Evenly, not only at the beginning of a second.
         assert_eq!(passed(&mut allowance, (100_000, 100), at(1)), 2);
         assert_eq!(passed(&mut allowance, (100_000, 100), at(501)), 1000);
         assert_eq!(passed(&mut allowance, (100_000, 100), at(1_000_000)), 20_000, "no more");

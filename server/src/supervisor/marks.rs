@@ -1,9 +1,9 @@
-//! The newest revocation list that was ever in force, for each issuer: kept here, where the network process
-//! can raise a mark and never lower or drop one, and on disk for the next start.
+//! The CRL high-water mark of each issuer: kept in the privileged process, where the network process can
+//! raise a mark and never lower or drop one, and on disk for the next start.
 //!
-//! What a compromised network process can do is bounded: a mark is never later than now, so that the CA's
-//! next list ends what it has done; the date decides, so that no number keeps lists out; and marks are never
-//! dropped for others, so that very many only keep those of new issuers from being kept.
+//! The damage of a compromised network process is limited: a mark is never later than now, so the CA's next
+//! CRL passes it; the date is compared first, so a high number blocks nothing; and marks are never dropped
+//! for others, so a flood of marks only keeps those of new issuers from being stored.
 
 mod store;
 
@@ -19,26 +19,26 @@ use self::store::MarkStore;
 use crate::crl::mark_record::{self, CrlMarks, MarkRecord};
 use crate::sys::log::RateLimit;
 
-/// The most issuers that are remembered.
+/// Maximum number of issuers.
 const MOST: usize = 256;
 
-/// A compromised network process that reports without end must not cause writes without end: after a burst,
-/// one write in this time.
+/// A compromised network process must not cause endless writes by endless reports: after a burst, one write
+/// in this interval.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Writes at once. A report is answered after its mark is on disk, so more than the lists of all CAs that
-/// arrive within a second may need.
+/// Burst of writes. A report is answered after its mark is on disk, so it exceeds the number of CRLs that may
+/// arrive within a second.
 const BURST: u32 = 32;
 
-/// The marks, and where they are kept.
+/// The marks and their file.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
     marks: CrlMarks,
-    /// Of lists of a configuration on trial that the one before has not. Kept from its confirmation on:
-    /// unconfirmed, what was before must be able to come back, with its lists.
+    /// Marks of CRLs that only the configuration on trial has. Stored from its confirmation on: after a
+    /// rollback, the previous configuration must accept its older CRLs.
     on_trial: CrlMarks,
     store: Option<MarkStore>,
-    /// Since when something is not on the disk.
+    /// Since when marks are not on the disk.
     unsaved: bool,
     pace: WritePace,
     suppressed: RateLimit,
@@ -46,7 +46,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps them beside `state`, or in `instead` if that cannot be; the marks of both are used.
+    /// Stores them beside `state`, or in `instead` if that fails; the marks of both are used.
     pub(crate) fn settle(&mut self, state: &Path, instead: &Path) {
         let place = beside(state);
         if self.store.as_ref().is_some_and(|store| store.path() == place) {
@@ -60,7 +60,7 @@ impl Keeper {
             );
             MarkStore::open(instead)
         });
-        // Marks that were saved elsewhere before are used, too.
+        // Marks that were stored in the other place are used, too.
         let mut kept = store::read(instead).unwrap_or_default();
         if let Ok((store, found)) = opened {
             kept.extend(found);
@@ -74,7 +74,7 @@ impl Keeper {
         self.unsaved = !self.marks.is_empty();
     }
 
-    /// Takes over what is known from elsewhere.
+    /// Adds known marks.
     pub(crate) fn learn(&mut self, marks: CrlMarks) {
         self.unsaved |= !marks.is_empty();
         for (issuer, mark) in marks {
@@ -82,14 +82,14 @@ impl Keeper {
         }
     }
 
-    /// All of them, for a network process.
+    /// All marks, for a network process.
     pub(crate) fn entries(&self) -> Vec<Vec<u8>> {
         let mut all = self.marks.clone();
         self.on_trial.iter().for_each(|(issuer, mark)| raise(&mut all, *issuer, *mark));
         all.iter().map(|(issuer, mark)| mark_record::entry(issuer, mark).to_vec()).collect()
     }
 
-    /// Takes a report; whether it has raised a mark, or why it is rejected.
+    /// Takes a report; returns whether it raised a mark, or why it is rejected.
     pub(crate) fn take(
         &mut self,
         record: &[u8],
@@ -137,12 +137,12 @@ impl Keeper {
         }
     }
 
-    /// What was on trial, or was to be, is not.
+    /// The configuration on trial was rolled back.
     pub(crate) fn roll_back(&mut self) {
         self.on_trial.clear();
     }
 
-    /// Logs why a report is rejected, within a rate.
+    /// Logs why a report is rejected, rate-limited.
     pub(crate) fn tell(&mut self, why: MarkRefusal, now: BootInstant) {
         if let Some(suppressed) =
             self.suppressed.permit(now.since(BootInstant::default()).as_secs())
@@ -151,7 +151,7 @@ impl Keeper {
         }
     }
 
-    /// Writes down what is not yet, unless that was done just now.
+    /// Writes unsaved marks, within the pace.
     pub(crate) fn save(&mut self, now: BootInstant) {
         if !self.unsaved || self.store.is_none() || !self.pace.permit(now) {
             return;
@@ -173,7 +173,7 @@ impl Keeper {
         }
     }
 
-    /// No more issuers than there is room for in the file.
+    /// Limited to the capacity of the file.
     fn highest(&mut self, issuer: mark_record::IssuerDigest, mark: sknock_protocol::CrlMark) {
         if self.marks.len() >= MOST && !self.marks.contains_key(&issuer) {
             return;
@@ -182,7 +182,7 @@ impl Keeper {
     }
 }
 
-/// How many writes are left of a burst.
+/// The remaining writes of a burst.
 #[derive(Debug, Default)]
 struct WritePace {
     /// Writes that are not earned back yet.
@@ -208,32 +208,33 @@ fn raise(marks: &mut CrlMarks, issuer: mark_record::IssuerDigest, mark: sknock_p
     *highest = mark.max(*highest);
 }
 
-/// How long a mark lasts.
+/// How long a mark is valid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MarkLifetime {
-    /// From now on.
+    /// Permanently.
     ForGood,
-    /// In this trial, and from its confirmation on: its configuration has lists that the one before has not.
+    /// In this trial, and permanently from its confirmation on: the previous configuration does not have
+    /// these CRLs.
     Trial,
-    /// Not beyond the process that has it: a trial has ended, and the process is still there.
+    /// While the reporting process lives: a trial has ended, and the process still runs.
     Process,
 }
 
-/// Why a report is rejected.
+/// Reasons why a report is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum MarkRefusal {
-    /// Not as long, or not as a report is.
+    /// A record of wrong length or form.
     #[error("it is not a CRL report")]
     NoReport,
-    /// No list of the future is ever in force by a report.
+    /// Its date is in the future.
     #[error("its date is in the future")]
     FromTheFuture,
-    /// None is dropped for it.
+    /// The table is full, and no mark is dropped.
     #[error("the marks of {MOST} CAs are full, so an older CRL of this CA could be accepted")]
     TooMany,
 }
 
-/// What is kept beside `state`, read only; nothing if it may not be read.
+/// The marks stored beside `state`, read only; empty if they cannot be read.
 pub(crate) fn kept(state: &Path) -> CrlMarks {
     let mut keeper = Keeper::default();
     let kept = store::read(&beside(state)).unwrap_or_default();
@@ -243,7 +244,7 @@ pub(crate) fn kept(state: &Path) -> CrlMarks {
     keeper.marks
 }
 
-/// A folder of its own, as the network process owns `state` itself.
+/// A separate folder, because the network process owns `state` itself.
 fn beside(state: &Path) -> PathBuf {
     let mut name = state.file_name().unwrap_or_default().to_owned();
     name.push("-marks");

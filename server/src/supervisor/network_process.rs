@@ -1,4 +1,4 @@
-//! A network process, seen from the privileged one: its start, its orders, its end.
+//! A network process in the view of the privileged process: its start, its orders, its end.
 
 mod heartbeat;
 
@@ -29,30 +29,30 @@ use crate::network::readable::PathMeanings;
 /// A running network process.
 #[derive(Debug)]
 pub(crate) struct NetworkProcess {
-    /// What it was started with.
+    /// The settings with which it was started.
     pub(crate) settings: Settings,
-    /// Where its requests arrive; those that it has closed, or does not read, are gone.
+    /// The links of its requests; those that it has closed or does not read are `None`.
     pub(crate) links: Vec<Option<OwnedFd>>,
-    /// Where orders go, and reports come from; gone when it has closed it, or said what none says.
+    /// The link for orders and reports; `None` after it was closed or an invalid report arrived.
     orders: Option<OwnedFd>,
-    /// What it logs, until it has closed that.
+    /// Its log, until it closes the pipe.
     log: Option<ChildLog>,
-    /// The first errors that it has told, once it has ended.
+    /// The first errors in its log, once it has ended.
     errors: Vec<String>,
     child: Child,
     stage: Stage,
-    /// Since when a link or the orders are gone.
+    /// Since when a link or the order link is closed.
     disconnected_since: Option<BootInstant>,
-    /// Since when it is listened to: since its start.
+    /// When it was started.
     started_at: Option<BootInstant>,
     heartbeat: Heartbeat,
-    /// What the names of the files that it may read meant at its start.
+    /// The targets of its readable paths at its start.
     pub(crate) granted: PathMeanings,
-    /// Whether another process has taken a newer revocation list since this one was started.
+    /// Whether another process has received a newer CRL since this one was started.
     stale: bool,
 }
 
-/// How far a network process is. It only ever goes forward.
+/// The stage of a network process. It only advances.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Stage {
     Started,
@@ -61,25 +61,25 @@ enum Stage {
     Stopping(BootInstant),
 }
 
-/// What a network process is given, besides its settings and the way to us.
+/// The inputs of a network process, besides its settings and the links.
 #[derive(Debug)]
 pub(crate) struct SpawnInputs<'a> {
-    /// Where knocks come in.
+    /// The knock sockets.
     pub(crate) knock_sockets: &'a [BorrowedFd<'a>],
-    /// How many threads process knocks.
+    /// The number of worker threads.
     pub(crate) workers: usize,
-    /// Keys and lists.
+    /// Keys and CRLs.
     pub(crate) files: &'a Files,
-    /// What the names of the files meant before any of them was opened.
+    /// The targets of the readable paths before any of them was opened.
     pub(crate) granted: &'a PathMeanings,
-    /// How new each issuer's newest revocation list was.
+    /// The CRL high-water marks.
     pub(crate) marks: Vec<Vec<u8>>,
-    /// Which state directory was in force last.
+    /// The state directory that was last in force.
     pub(crate) last_state: LastInForce,
 }
 
 impl NetworkProcess {
-    /// Starts this program again, as the network process, under `account`.
+    /// Starts this program as the network process, under `account`.
     pub(crate) fn start(
         settings: Settings,
         given: SpawnInputs<'_>,
@@ -88,7 +88,7 @@ impl NetworkProcess {
     ) -> io::Result<Self> {
         let SpawnInputs { knock_sockets, workers, files, granted, marks, last_state } = given;
         let (orders, their_orders) = pair()?;
-        // One link for each worker, and one for everything else.
+        // One link for each worker, and one for all other threads.
         let (links, their_links): (Vec<_>, Vec<_>) = (0..=workers)
             .map(|_| pair())
             .collect::<io::Result<Vec<_>>>()?
@@ -138,24 +138,23 @@ impl NetworkProcess {
         })
     }
 
-    /// All by which it may say something.
+    /// All descriptors on which it may send something.
     pub(crate) fn lines(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let log = self.log.iter().map(ChildLog::as_fd);
         self.links.iter().flatten().chain(&self.orders).map(AsFd::as_fd).chain(log)
     }
 
-    /// Listens to what it reports, and notices which lines are gone. Passes on what it logs, as much as is
-    /// granted.
+    /// Reads its reports and detects closed links. Passes on its log, within the allowance.
     ///
-    /// A line that stays readable for ever, closed or full of unexpected bytes, would keep this process busy for ever. So it
-    /// is closed after the first bytes that are no report.
+    /// A descriptor that stays readable, because it is closed or full of unexpected bytes, would keep this
+    /// process in a busy loop. So it is closed after the first bytes that are not a report.
     pub(crate) fn listen(&mut self, allowance: &mut Allowance, now: BootInstant) {
         self.started_at.get_or_insert(now);
         if self.log.as_mut().is_some_and(|log| !log.pass_on(allowance, now)) {
             self.errors = self.log.take().map(ChildLog::into_errors).unwrap_or_default();
         }
         while let Some(orders) = &self.orders {
-            // Room for more than a report, so that a longer record is not taken for one.
+            // More than a report, so that a longer record is recognized.
             let mut bytes = [0; 2];
             match recv(orders.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
                 Err(Errno::EAGAIN) => break,
@@ -169,7 +168,7 @@ impl NetworkProcess {
         }
     }
 
-    /// Takes a report; `false` if it is none, or none that is due.
+    /// Handles a report; `false` if it is invalid or not expected.
     fn handle_report(&mut self, byte: u8) -> bool {
         match NetworkReport::from_byte(byte) {
             Some(NetworkReport::Prepared) if self.stage == Stage::Started => {
@@ -181,19 +180,19 @@ impl NetworkProcess {
         }
     }
 
-    /// Asks it whether its workers turn, if it is time. Only a process that serves can answer.
+    /// Sends a ping if it is due. Only a serving process can answer.
     pub(crate) fn ask(&mut self, now: BootInstant) {
         if self.heartbeat.is_due(now) {
             self.order(Order::Ping);
         }
     }
 
-    /// Whether it has answered since this was called last.
+    /// Whether it has answered since the last call.
     pub(crate) fn has_answered(&mut self) -> bool {
         self.heartbeat.take_answer()
     }
 
-    /// Whether it has not answered for so long that it never will.
+    /// Whether the heartbeat limit has passed without an answer.
     pub(crate) fn is_unresponsive(&self) -> bool {
         self.heartbeat.timed_out()
     }
@@ -203,33 +202,33 @@ impl NetworkProcess {
         self.started_at.is_some_and(|known| now.since(known) > span)
     }
 
-    /// Whether it waits for the state directory.
+    /// Whether it waits for the order to begin.
     pub(crate) fn is_prepared(&self) -> bool {
         self.stage == Stage::Ready
     }
 
-    /// Another process has taken a newer list: what this one was given is older than that, perhaps.
+    /// Another process has received a newer CRL: the files of this one may be older.
     pub(crate) fn outdate(&mut self) {
         self.stale = true;
     }
 
-    /// Whether that has happened.
+    /// Whether `outdate` was called.
     pub(crate) fn is_outdated(&self) -> bool {
         self.stale
     }
 
-    /// Whether it was told to begin: before, it has no business with the protection.
+    /// Whether it got the order to begin: before, it must not request the rules.
     pub(crate) fn has_begun(&self) -> bool {
         self.stage >= Stage::Serving
     }
 
-    /// Has it take the state directory and begin.
+    /// Orders it to lock the state directory and begin.
     pub(crate) fn begin(&mut self) {
         self.stage = Stage::Serving;
         self.order(Order::Begin);
     }
 
-    /// Has it finish, if it was not told before.
+    /// Orders it to finish, once.
     pub(crate) fn finish(&mut self, now: BootInstant) {
         if !self.is_finishing() {
             self.stage = Stage::Stopping(now);
@@ -237,13 +236,13 @@ impl NetworkProcess {
         }
     }
 
-    /// Whether it was told to finish.
+    /// Whether it got the order to finish.
     pub(crate) fn is_finishing(&self) -> bool {
         matches!(self.stage, Stage::Stopping(_))
     }
 
-    /// Whether it should have ended more than `span` ago: it was told to, or a line is gone, and none
-    /// of ours lives without.
+    /// Whether it should have ended more than `span` ago: it got the order, or a link is closed, without
+    /// which no network process continues.
     pub(crate) fn is_overdue(&self, now: BootInstant, span: Duration) -> bool {
         let since = match self.stage {
             Stage::Stopping(since) => Some(since),
@@ -252,7 +251,7 @@ impl NetworkProcess {
         since.is_some_and(|since| now.since(since) > span)
     }
 
-    /// That the process may be gone already is no error: its end is seen.
+    /// The process may have ended already: that is detected elsewhere.
     fn order(&self, order: Order) {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         if let Some(orders) = &self.orders {
@@ -260,14 +259,14 @@ impl NetworkProcess {
         }
     }
 
-    /// How the process ended, if it has.
+    /// The exit status of the process, if it has ended.
     pub(crate) fn ended(
         &mut self,
         allowance: &mut Allowance,
         now: BootInstant,
     ) -> Option<ExitStatus> {
         let status = self.child.try_wait().ok().flatten()?;
-        // Its last words come before what is said of its end.
+        // Its last log lines precede the line about its end.
         if let Some(mut log) = self.log.take() {
             log.finish(allowance, now);
             self.errors = log.into_errors();
@@ -275,18 +274,18 @@ impl NetworkProcess {
         Some(status)
     }
 
-    /// The first errors that it has told, if it has ended.
+    /// The first errors in its log, if it has ended.
     pub(crate) fn errors(self) -> Vec<String> {
         self.errors
     }
 
-    /// Ends the process at once. It keeps no promise that this could break: its state survives.
+    /// Kills the process. Its state survives that.
     pub(crate) fn kill(&mut self) {
         let _ = with_capabilities(&[Capability::CAP_KILL], || self.child.kill());
         let _ = self.child.wait();
     }
 
-    /// The process's number.
+    /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

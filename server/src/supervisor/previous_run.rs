@@ -1,4 +1,4 @@
-//! How a start begins: with the configuration as it is, or in the trial in which an earlier run ended.
+//! The configuration of a start: the current one, or that of a trial in which an earlier run ended.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use super::saved_config::SavedConfigs;
 use super::supervise::TrialDeadline;
 use crate::config::Settings;
 
-/// What to start with.
+/// The configuration to start with.
 #[derive(Debug)]
 pub(crate) struct PreviousRun {
     pub(crate) settings: Settings,
     pub(crate) asked: Option<TrialDeadline>,
-    /// What an earlier run has left in force, for a trial to go back to.
+    /// The settings in force from an earlier run, for a rollback.
     pub(crate) earlier: Option<Settings>,
 }
 
 impl PreviousRun {
-    /// Looks at what an earlier run has left. Nothing: its trial was never confirmed and is over, so
-    /// its table is removed and nothing is to be started. Otherwise a supervisor that restarts
-    /// sknockd would lock out the administrator again and again, or prolong the trial for ever.
+    /// Examines the state of an earlier run. `None`: its trial ended without confirmation, so its table is
+    /// removed and nothing may be started. Otherwise a supervisor that restarts sknockd would lock out the
+    /// administrator repeatedly, or extend the trial without limit.
     ///
-    /// What was on trial over something confirmed is not taken up; a first start that was is, without a
-    /// trial asked for. `unconfirmed` is the end of the earlier run's trial, if it was in one. Neither is
-    /// asked of the table: it may have been flushed, or come from a ruleset that was saved in a trial.
+    /// A trial over a confirmed configuration is not continued; a first start on trial is, without a new
+    /// request. `unconfirmed` is the end of the earlier run's trial, if it was in one. The table itself is
+    /// not used as a source: it may have been flushed, or come from a ruleset that was saved in a trial.
     pub(crate) fn find(
         firewall: &mut Firewall,
         settings: Settings,
@@ -40,7 +40,7 @@ impl PreviousRun {
             );
             return Ok(Some(Self { settings: before, asked: None, earlier: None }));
         }
-        // The table was removed on purpose: nothing of it comes back.
+        // The table was removed on purpose, so it is not restored.
         if !firewall.exists()? {
             saved_configs.confirmed.forget();
         }

@@ -7,10 +7,11 @@ use nix::unistd::{Gid, Uid, User, geteuid};
 
 use crate::sys::capabilities::{clear_inheritable, set};
 
-/// What stays within reach: the firewall always, the others only while they are [`with_capabilities`].
+/// Capabilities that stay in the permitted set: `CAP_NET_ADMIN` is always effective, the others only in
+/// [`with_capabilities`].
 const KEPT: &[Capability] = &[
     Capability::CAP_NET_ADMIN,
-    Capability::CAP_SETUID, // to start the network process as somebody else
+    Capability::CAP_SETUID, // to start the network process as another user
     Capability::CAP_SETGID, // likewise
     Capability::CAP_KILL,   // to end it
     Capability::CAP_DAC_READ_SEARCH, // to read key files that belong to others, on reload
@@ -18,23 +19,23 @@ const KEPT: &[Capability] = &[
     Capability::CAP_NET_BIND_SERVICE, // to bind a low knock port, on reload
 ];
 
-/// Gives up every capability but those above, and all but the firewall's until [`with_capabilities`].
+/// Drops all other capabilities, and makes only `CAP_NET_ADMIN` effective.
 ///
-/// The bounding set is emptied, so no program that is started from here can get any back.
+/// The bounding set is emptied, so a program that is started from here cannot regain any.
 pub(crate) fn drop_capabilities() -> io::Result<()> {
     let held = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
     if held.contains(&Capability::CAP_SETPCAP) {
         caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
     }
     let kept: CapsHashSet = KEPT.iter().copied().filter(|cap| held.contains(cap)).collect();
-    // Or the network process would begin with them.
+    // The network process would inherit ambient capabilities.
     caps::clear(None, CapSet::Ambient).map_err(io::Error::other)?;
     set_effective(&[])?;
     set(CapSet::Permitted, &kept)?;
     clear_inheritable()
 }
 
-/// Does `work` with `wanted` capabilities as well, as far as they were kept.
+/// Runs `work` with `wanted` capabilities effective as well, as far as they were kept.
 pub(crate) fn with_capabilities<T>(
     wanted: &[Capability],
     work: impl FnOnce() -> io::Result<T>,
@@ -56,7 +57,7 @@ fn set_effective(wanted: &[Capability]) -> io::Result<()> {
     set(CapSet::Effective, &effective)
 }
 
-/// The user that the network process runs as.
+/// The user of the network process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Account {
     pub(crate) uid: Uid,
@@ -64,9 +65,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The account called `name`, or with that number.
+    /// The account with this name or number.
     ///
-    /// Where we are not root we cannot become anybody else: then it is our own.
+    /// Without root, the process cannot change its user: then the account is its own.
     pub(crate) fn find(name: &str) -> io::Result<Self> {
         if !geteuid().is_root() {
             return Ok(Self { uid: geteuid(), gid: nix::unistd::getegid() });

@@ -1,6 +1,6 @@
-//! Settings in files beside the instance lock, for the next start: those that a trial rolls back to, as a server that dies
-//! in a trial and is started again must not use a configuration that was not confirmed; and those in force. They are valid
-//! in this boot and this network namespace only.
+//! Settings in files beside the instance lock, for the next start: those to which a trial rolls back, because
+//! a server that ends in a trial and is restarted must not use an unconfirmed configuration; and those in
+//! force. They are valid in this boot and this network namespace only.
 
 use std::cell::RefCell;
 use std::io;
@@ -15,29 +15,29 @@ use tracing::warn;
 
 use crate::config::{PasswordSource, Settings};
 
-/// Both of them.
+/// Both files.
 #[derive(Debug)]
 pub(crate) struct SavedConfigs {
-    /// The last confirmed settings, while what runs, or would be started, is something else.
+    /// The last confirmed settings, while others run or would be started.
     pub(crate) rollback: SavedConfig,
-    /// What the table is for that is in force and not on trial.
+    /// The settings of the table that is in force and not on trial.
     pub(crate) confirmed: SavedConfig,
 }
 
 impl SavedConfigs {
-    /// Opens them beside `claim`.
+    /// Opens them beside the lock `claim`.
     pub(crate) fn open(claim: &NamespaceLock, origin: Origin) -> io::Result<Self> {
         let open = |name| SavedConfig::open(&claim.sibling(name), origin);
         Ok(Self { rollback: open("before")?, confirmed: open("confirmed")? })
     }
 
-    /// There is nothing to go back to.
+    /// No rollback is possible any more.
     pub(crate) fn forget(&self) {
         self.rollback.forget();
         self.confirmed.forget();
     }
 
-    /// These settings are in force from here on, without a confirmation.
+    /// Saves settings that are in force without a confirmation.
     pub(crate) fn save_confirmed(&self, settings: &Settings) {
         if let Err(error) = self.confirmed.save(settings) {
             warn!(
@@ -49,8 +49,8 @@ impl SavedConfigs {
     }
 }
 
-/// Opens a file of ours beside the claim, or makes it. One of another user is replaced: the folder may be a
-/// unit's user's, and root opens and gives away what settings name.
+/// Opens or makes a file beside the lock. A file of another user is replaced: the folder may belong to a
+/// unit's user, and root opens and changes the owner of files that settings name.
 fn open_own(path: &Path) -> io::Result<Stored> {
     let ours =
         |file: &Stored| file.file().metadata().is_ok_and(|found| found.uid() == geteuid().as_raw());
@@ -63,31 +63,31 @@ fn open_own(path: &Path) -> io::Result<Stored> {
     }
 }
 
-/// Settings, or nothing. Open from the start on: later we have no privilege to open it. A process that is
-/// killed while it writes leaves what was there before.
+/// Settings, or none. Open from the start on: later there is no privilege to open it. A process that is
+/// killed during a write leaves the previous content.
 #[derive(Debug)]
 pub(crate) struct SavedConfig {
     slots: RefCell<Slots>,
-    /// What is in them.
+    /// The content.
     content: RefCell<SlotContent>,
     origin: Origin,
 }
 
-/// What is written down. A password is not.
+/// The stored form. Without the password.
 #[derive(Deserialize, Serialize)]
 struct Saved {
-    /// The numbers of network namespaces are used again, and a folder may outlive a boot.
+    /// Boot and namespace: numbers of network namespaces are reused, and a folder may outlive a boot.
     origin: String,
     settings: Settings,
     password: Option<PathBuf>,
     inline: bool,
 }
 
-/// Settings are a few kilobytes; a thousand port ranges still fit.
+/// Settings take a few kilobytes, even with a thousand port ranges.
 const MAX_SIZE: u64 = 1 << 20;
 
 impl SavedConfig {
-    /// In the file `path`.
+    /// Opens the file `path`.
     pub(crate) fn open(path: &Path, origin: Origin) -> io::Result<Self> {
         let (slots, content) = Slots::read(open_own(path)?, MAX_SIZE)?;
         Ok(Self { slots: RefCell::new(slots), content: RefCell::new(content), origin })
@@ -106,8 +106,8 @@ impl SavedConfig {
         self.put(text)
     }
 
-    /// What was kept, in this boot and network namespace, by a server that has not ended in order. A password that was in the
-    /// configuration itself is the one in `loaded`.
+    /// The stored settings, if they are from this boot and network namespace and were not discarded by a
+    /// proper end. An inline password is taken from `loaded`.
     pub(crate) fn load(&self, loaded: &Settings) -> Option<Settings> {
         match self.read() {
             Ok(Some(Saved { origin, .. })) if origin != self.origin.to_string() => None,
@@ -145,7 +145,7 @@ impl SavedConfig {
         }
     }
 
-    /// What runs is what is to run.
+    /// The running settings are those to run.
     pub(crate) fn forget(&self) {
         if let Err(error) = self.put(Vec::new()) {
             warn!(
@@ -189,7 +189,7 @@ mod tests {
             assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains("old"));
             assert_eq!(kept().unwrap().keys, settings(expected).keys, "{set}");
         }
-        // As a start does that finds the files of a network namespace that is gone.
+        // Like a start that finds the files of a former network namespace.
         saved_config.save(&settings("")).unwrap();
         let saved_config = SavedConfig::open(&path, Origin::here(Path::new("/")).unwrap()).unwrap();
         assert!(saved_config.load(&settings("")).is_some());
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(kept(), None);
     }
 
-    /// Killed after any of the changes that it makes: what is kept is what was kept before or after.
+    /// Killed after any of its changes: the stored value is the one before or after.
     #[test]
     fn a_process_that_is_killed_leaves_what_was_kept_before_or_after() {
         let (folder, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -210,7 +210,7 @@ mod tests {
         let mut counts = vec![0];
         recorder.during(|| {
             for number in 1..5 {
-                // The server is started again each time.
+                // The server is restarted each time.
                 let saved_config = SavedConfig::open(&path, here).unwrap();
                 saved_config.save(&settings_for(number)).unwrap();
                 expected.push(Some(settings_for(number).knocks.ports));

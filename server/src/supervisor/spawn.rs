@@ -1,5 +1,5 @@
-//! Starts this program again, as another user and with some of our descriptors: as the network process, or for `sknockd
-//! check` as the process that fetches CRLs, whose answer is read here.
+//! Starts this program again, as another user and with selected descriptors: as the network process, or for
+//! `sknockd check` as a process that fetches CRLs, whose result is read here.
 
 use std::ffi::OsStr;
 use std::io;
@@ -21,7 +21,7 @@ use crate::network::readable;
 use crate::sys::log;
 use crate::sys::read_within::read_within;
 
-/// An answer has a few hundred bytes for each address.
+/// A result has a few hundred bytes for each URL.
 const MAX_LENGTH: u64 = 1 << 20;
 
 /// A fetch takes 130 s at most, and all are made at once; the rest is for signatures of long lists.
@@ -72,7 +72,7 @@ fn ask(
     read
 }
 
-/// This program again, with this word and handover, under `account`.
+/// This program with this argument and handover, under `account`.
 pub(super) fn itself(word: &str, packed: &OwnedFd, account: Account) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("sknockd").arg(word).arg(packed.as_raw_fd().to_string());
@@ -84,9 +84,9 @@ pub(super) fn itself(word: &str, packed: &OwnedFd, account: Account) -> Command 
     command
 }
 
-/// Lets the next program inherit `descriptors` while `start` runs.
+/// Makes `descriptors` inheritable while `start` runs.
 ///
-/// There is no other thread that could start a program in between.
+/// No other thread can start a program in between.
 pub(super) fn passing_on<T>(
     descriptors: &[BorrowedFd<'_>],
     start: impl FnOnce() -> io::Result<T>,
@@ -100,8 +100,8 @@ pub(super) fn passing_on<T>(
     result
 }
 
-/// What of the environment concerns the network process: the log, and root certificates. Not proxies: one
-/// would look up the names of web servers, which we must do to know where a redirect leads.
+/// Environment variables that the network process gets: for the log and for root certificates. Not proxies: a
+/// proxy would resolve the names of web servers, which this process must do to check redirects.
 fn passes(name: &OsStr) -> bool {
     readable::concerns(name) || [log::VARIABLE, "RUST_BACKTRACE"].iter().any(|known| name == *known)
 }

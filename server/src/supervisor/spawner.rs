@@ -1,4 +1,4 @@
-//! What outlives every network process: the sockets, the account, the name of this boot.
+//! State that outlives network processes: sockets, account, boot id.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -20,32 +20,32 @@ use crate::config::Settings;
 use crate::knock::replay::state_in_force::FolderId;
 use crate::network::readable::PathMeanings;
 
-/// How many network processes are remembered by their numbers.
+/// Maximum number of remembered pids.
 const REMEMBERED: usize = 16;
 
-/// Holds what network processes are given, so that nothing is lost between one and the next.
+/// Holds the inputs of network processes from one to the next.
 #[derive(Debug)]
 pub(crate) struct Spawner {
     knock_sockets: KnockSockets,
     boot: String,
     /// The user of network processes, once one was started.
     uid: Option<Uid>,
-    /// The numbers of the newest network processes, running or not, the newest last.
+    /// The pids of the newest network processes, running or not, the newest last.
     started: VecDeque<u32>,
-    /// How new each issuer's newest revocation list was.
+    /// The CRL high-water marks.
     pub(crate) marks: Keeper,
-    /// Which state directory was in force last.
+    /// The state directory that was last in force.
     last_state: LastState,
-    /// Where to keep the marks if it cannot be kept beside the state directory.
+    /// The folder for the marks if they cannot be stored beside the state directory.
     instead: PathBuf,
 }
 
-/// Why no network process was started: at least one reason. All of them have been logged.
+/// Reasons why no network process was started: at least one. All have been logged.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum StartFailed {
-    /// The configuration or a file that it names is wrong: another attempt changes nothing.
+    /// The configuration or a file that it names is wrong: another attempt has the same result.
     Unfit(Vec<String>),
-    /// Another program has what we need, or the machine lacks it: another attempt may succeed.
+    /// Another program uses a resource, or the machine lacks it: another attempt may succeed.
     Unavailable(String),
 }
 
@@ -60,7 +60,7 @@ impl StartFailed {
 }
 
 impl Spawner {
-    /// A world without sockets.
+    /// Without sockets.
     pub(crate) fn new(marks_instead: PathBuf, last_state: LastState) -> io::Result<Self> {
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned();
         let (knock_sockets, marks) = (KnockSockets::default(), Keeper::default());
@@ -75,12 +75,12 @@ impl Spawner {
         })
     }
 
-    /// Keeps marks where these settings want them.
+    /// Stores marks beside the state directory of these settings.
     pub(crate) fn settle_marks(&mut self, settings: &Settings) {
         self.marks.settle(&settings.process.state, &self.instead);
     }
 
-    /// Takes over what is kept beside the state directory that was in force last, if that is another one.
+    /// Reads the marks beside the state directory that was last in force, if that is another one.
     pub(crate) fn learn_marks(&mut self, settings: &Settings) {
         let other = self.last_state.path().filter(|path| *path != settings.process.state);
         if let Some(other) = other {
@@ -94,12 +94,12 @@ impl Spawner {
         settings: &Settings,
         now: BootInstant,
     ) -> Result<NetworkProcess, StartFailed> {
-        // First: what is replaced while we open it differs from what was seen, and is noticed.
+        // Must be first: a file that is replaced during the opening then differs, and is detected.
         let granted = PathMeanings::look(settings.read_once());
         let (account, files) =
             with_capabilities(PRIVILEGES, || Ok(prepare(settings))).map_err(unfit)??;
         self.knock_sockets.open(settings).map_err(|error| unavailable(settings.located(error)))?;
-        // The folder is another one after a reload with another state directory.
+        // A reload may have changed the state directory.
         self.settle_marks(settings);
         let (knock_sockets, marks): (Vec<_>, _) =
             (self.knock_sockets.of(settings).collect(), self.marks.entries());
@@ -127,34 +127,35 @@ impl Spawner {
         Ok(network)
     }
 
-    /// From now on, knocks are let in by the state directory of these settings.
+    /// Records that from now on knocks are admitted with the state directory of these settings.
     ///
     /// # Errors
-    /// If that cannot be written down: then none may be let in by it.
+    ///
+    /// If that cannot be recorded: then no knock may be admitted with it.
     pub(crate) fn enter_state(&mut self, settings: &Settings, now: BootInstant) -> io::Result<()> {
         let state = &settings.process.state;
         let found = with_capabilities(PRIVILEGES, || state.metadata())?;
         self.last_state.enter((state, FolderId::from(&found)), settings.knocks.window, now)
     }
 
-    /// Whom network processes run as, once one was started.
+    /// The user of network processes, once one was started.
     pub(crate) fn uid(&self) -> Option<Uid> {
         self.uid
     }
 
-    /// The numbers of the newest network processes. Some may have ended: what they have sent before may
-    /// still be on its way.
+    /// The pids of the newest network processes. Some may have ended: their netlink messages may still be
+    /// queued.
     pub(crate) fn started(&mut self) -> &[u32] {
         self.started.make_contiguous()
     }
 
-    /// No other network process than one with `settings` is left, or on its way.
+    /// Only network processes with `settings` are left or starting.
     pub(crate) fn settle(&mut self, settings: &Settings) {
         self.knock_sockets.close_others(settings);
     }
 }
 
-/// What helps if no network process can be started.
+/// The remedy if no network process can be started.
 fn remedy(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::WouldBlock {
         "No more processes or threads are available. If the running network process has thousands of threads \
@@ -164,8 +165,8 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// What it takes to read key files, to give away the state directory, and to open what is in it as its
-/// user.
+/// The capabilities for reading key files, changing the owner of the state directory, and opening files in it
+/// as its user.
 const PRIVILEGES: &[Capability] = &[
     Capability::CAP_DAC_READ_SEARCH,
     Capability::CAP_CHOWN,

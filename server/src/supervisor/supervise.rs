@@ -1,7 +1,7 @@
-//! Watches over the gate and the network processes: one loop, one thread, no waiting but in `poll`.
+//! Supervises the gate and the network processes: one loop, one thread, which only blocks in `poll`.
 //!
-//! A network process is `next` from its start until it has the protection put up; then it is
-//! `current`. The old one stays until the new one has all but the state directory.
+//! A network process is `next` from its start until it has the rules loaded; then it is `current`. The old
+//! one stays until the new one only lacks the state directory.
 
 mod asked;
 mod backoff;
@@ -42,19 +42,19 @@ use crate::sys::exit::FAILURE;
 use crate::sys::log::{self, RateLimit};
 use crate::sys::notify::Notify;
 
-/// Everything that the privileged process holds.
+/// The state of the privileged process.
 #[derive(Debug)]
 pub(crate) struct Supervisor {
     /// The configuration file, read again on reload.
     pub(crate) config: PathBuf,
-    /// What the last good network process ran with.
+    /// The settings of the last network process that served.
     pub(crate) settings: Settings,
     pub(crate) spawner: Spawner,
     pub(crate) gate_service: GateService,
     pub(crate) watch: Watch,
     pub(crate) signals: Signals,
     pub(crate) notify: Notify,
-    /// When systemd was told last that all is well.
+    /// The time of the last watchdog message to systemd.
     vouched: BootInstant,
     control: Option<ControlSocket>,
     /// How often the log reports requests: of root, and of others.
@@ -64,32 +64,32 @@ pub(crate) struct Supervisor {
     trial: TrialWatch,
     current: Option<NetworkProcess>,
     next: Option<NetworkProcess>,
-    /// Whether protection has been up since we started.
+    /// Whether the rules have been loaded since the start.
     protected: bool,
-    /// When to restore the table that another program has changed.
+    /// When to restore the table after a change by another program.
     restore_at: Option<BootInstant>,
     again: RestartBackoff,
     names: ResolvedNames,
     holders: PortHolders,
-    /// How much of what network processes log is passed on.
+    /// The log budget of network processes.
     allowance: Allowance,
-    /// Whether the process on its way was started a second time already, as lists have changed.
+    /// Whether the starting process was already restarted because of new CRLs.
     renewed: bool,
-    /// For how long the machine had been suspended when the table was last put up.
+    /// The total suspend time when the table was last loaded.
     suspended: Suspended,
 }
 
 /// How often to check what causes no event: expired grants, a process that does not finish.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long a network process may take to finish: a knock takes less than a millisecond.
+/// Time limit for finishing: a knock takes less than a millisecond.
 const FINISH: Duration = Duration::from_secs(5);
 
-/// How long a start may take: a list may take 130 s to come, a large one some more to be read.
+/// Time limit of a start: fetching a CRL may take 130 s, and parsing a large one some more.
 const START: Duration = Duration::from_secs(180);
 
 impl Supervisor {
-    /// Holds everything; `next` is on its way.
+    /// A supervisor with `next` starting.
     pub(crate) fn new(
         (config, settings): (PathBuf, Settings),
         (gate, watch): (Gate, Watch),
@@ -123,12 +123,12 @@ impl Supervisor {
         }
     }
 
-    /// Does what is asked on this socket, too.
+    /// Also serves requests on this socket.
     pub(crate) fn asked_by(self, control: Option<ControlSocket>) -> Self {
         Self { control, ..self }
     }
 
-    /// Runs until told to stop, or until the first start has failed.
+    /// Runs until a stop signal, or until the first start has failed.
     pub(crate) fn run(mut self) -> ExitCode {
         loop {
             self.wait();
@@ -149,7 +149,8 @@ impl Supervisor {
             self.do_what_is_asked(now);
             self.advance_closing(now);
             self.listen(now);
-            // First processes that have ended, then those that may begin: none waits a round for a free state directory.
+            // Ended processes first, then those that may begin: so none waits a round for a free state
+            // directory.
             if let Some(code) = self.reap(now) {
                 return code;
             }
@@ -178,7 +179,7 @@ impl Supervisor {
             due => due.map_or(TICK, |due| due.since(BootInstant::now()).min(TICK)),
         };
         let timeout = PollTimeout::try_from(idle).unwrap_or(PollTimeout::ZERO);
-        // An error wakes us like anything else; there is always something to look after.
+        // An error is treated as a wake-up: every round checks all state.
         let _ = poll(&mut polled, timeout);
     }
 
@@ -188,7 +189,7 @@ impl Supervisor {
         }
     }
 
-    /// Notices ends, and decides what follows.
+    /// Handles ended processes.
     fn reap(&mut self, now: BootInstant) -> Option<ExitCode> {
         if let Some(status) =
             self.next.as_mut().and_then(|next| next.ended(&mut self.allowance, now))
@@ -204,7 +205,7 @@ impl Supervisor {
             error!(%status, "the new network process failed. The previous configuration stays in \
                              force");
             self.notify.ready("reload failed. The previous configuration stays in force");
-            // After a trial, what is current may not be what should be.
+            // After a trial, the current process may have other settings than those in force.
             if self.current.as_ref().is_none_or(|current| current.settings != self.settings) {
                 self.again.schedule(now);
             }
@@ -254,9 +255,9 @@ impl Supervisor {
         }
     }
 
-    /// Whether knocks are processed, seen from outside: a process that hangs is killed, and systemd's watchdog is
-    /// notified only as long as all is well: of every answer of the network process, and while there is none that
-    /// could answer, as it finishes or starts, of that. Each of these has a limit of its own.
+    /// Checks whether knocks are processed: kills a hung process, and notifies systemd's watchdog only as
+    /// long as all is well. A serving process must answer the heartbeat; one that starts or finishes has a
+    /// time limit instead.
     fn check_liveness(&mut self, now: BootInstant) {
         let asked = self.current.as_mut().filter(|current| !current.is_finishing());
         let well = match asked {
@@ -284,7 +285,7 @@ fn end(network: &mut NetworkProcess, why: &str) {
     network.kill();
 }
 
-/// The network process may be compromised, or configured to log what anyone can cause.
+/// The network process may be compromised, or configured to log events that any sender can cause.
 fn tell_of_excess(DroppedLines { dropped, lines, bytes }: DroppedLines) {
     warn!(
         "{dropped} lines of the network process dropped: more than {lines} or {bytes} bytes a second"

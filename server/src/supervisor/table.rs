@@ -1,5 +1,5 @@
-//! What the settings mean for the gate: its rules and its ceiling. Pure, but for the number of the user
-//! who answers knocks, and the ports that the kernel chooses for others.
+//! Derives the gate's rules and request limits from the settings. Pure, except for the uid of the answering
+//! user and the kernel's ephemeral ports.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::privilege::Account;
 use crate::config::{self, Intake, KnockSettings, Settings};
 use crate::sys::local_ports;
 
-/// What the table looks like.
+/// The content of the table.
 pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
     let firewall = &settings.firewall;
     TableSpec {
@@ -43,30 +43,30 @@ pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
     }
 }
 
-/// The user whose process answers. Where there is no such user, no process is started either.
+/// The user whose process answers knocks. If the user does not exist, no process is started either.
 fn answers(settings: &Settings) -> u32 {
     let account = Account::find(&settings.process.user);
     account.map_or_else(|_| geteuid(), |account| account.uid).as_raw()
 }
 
-/// From where this host's programs send if they do not say.
+/// The ephemeral ports of this host.
 fn ephemeral() -> Vec<PortRange> {
     let range = |(first, last)| PortRange::new(Transport::Udp, first, last);
     local_ports::look().into_iter().filter_map(range).collect()
 }
 
-/// How many knocks of one source count.
+/// The rate limit for knocks of one source.
 pub(crate) fn meter(knocks: &KnockSettings) -> Option<SourceLimit> {
     let per_second = knocks.per_source;
-    // Five seconds' worth at one time: many people may be behind one address.
+    // A burst of five seconds' worth: many users may be behind one address.
     let burst = per_second.saturating_mul(5);
     (per_second > 0).then_some(SourceLimit { per_second, burst, sources: SOURCES })
 }
 
-/// How many sources of each family the kernel remembers for six seconds; takes 13 MB when full.
+/// The number of sources of each family that the kernel remembers for six seconds; 13 MB when full.
 const SOURCES: u32 = 65_536;
 
-/// The most that the gate will ever do.
+/// The request limits of the gate.
 pub(crate) fn ceiling(settings: &Settings) -> Ceiling {
     let grants = &settings.grants;
     let mut services = match grants.services.as_slice() {
@@ -85,7 +85,7 @@ pub(crate) fn ceiling(settings: &Settings) -> Ceiling {
     }
 }
 
-/// What is protected and how, in a few words.
+/// The protected ports and the policy, in a few words.
 pub(crate) fn summary(settings: &Settings) -> String {
     let firewall = &settings.firewall;
     let policy = match firewall.policy {
@@ -111,10 +111,10 @@ fn all_ports() -> impl Iterator<Item = PortRange> {
         .filter_map(|transport| PortRange::new(transport, 1, u16::MAX))
 }
 
-/// The shortest and the longest knock, as the UDP header's length field counts: with its own 8 bytes.
+/// The shortest and the longest knock, as in the UDP header's length field, which includes its own 8 bytes.
 ///
-/// With v1 on, all lengths in between get through, though not all of them are knocks: the kernel has
-/// no cheap way to ask for multiples of 16, and the rest is refused by its length.
+/// With v1, all lengths in between pass the rules, though not all of them are knocks: nftables has no cheap
+/// test for multiples of 16, and the server refuses the rest by length.
 fn knock_lengths(settings: &Settings) -> (u16, u16) {
     let v2 = with_header(v2::DATAGRAM_LENGTH);
     match settings.knocks.v1().map(v1::V1Rules::lengths) {
@@ -123,7 +123,7 @@ fn knock_lengths(settings: &Settings) -> (u16, u16) {
     }
 }
 
-/// What a UDP header says of this payload.
+/// The UDP header's length field for this payload.
 fn with_header(payload: usize) -> u16 {
     u16::try_from(payload + 8).unwrap_or(u16::MAX)
 }

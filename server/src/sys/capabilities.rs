@@ -1,5 +1,5 @@
-//! Capability sets, as both processes give them up. A unit may forbid capset(2), the system call for
-//! it: then nothing is done that is so already, and what cannot be done must be worth nothing.
+//! Drops capability sets, in both processes. A unit may forbid capset(2): then sets that are already right
+//! are left alone, and a failed call is accepted only where it is harmless.
 
 use std::{fmt, io};
 
@@ -13,11 +13,12 @@ pub struct NoNetAdmin {
     is_root: bool,
 }
 
-/// Whether this process may change the firewall. Asked first: what fails later for want of it names other causes.
+/// Whether this process may change the firewall. Checked first, because later failures for this reason name
+/// other causes.
 pub fn require_net_admin() -> Result<(), NoNetAdmin> {
     match caps::has_cap(None, CapSet::Effective, Capability::CAP_NET_ADMIN) {
         Ok(false) => Err(NoNetAdmin { is_root: geteuid().is_root() }),
-        // If that cannot be read, the kernel decides.
+        // If the set cannot be read, the kernel decides later.
         Ok(true) | Err(_) => Ok(()),
     }
 }
@@ -34,7 +35,7 @@ impl fmt::Display for NoNetAdmin {
     }
 }
 
-/// Makes a set what it shall be, unless it is.
+/// Changes a set, unless it is already right.
 pub(crate) fn set(kind: CapSet, wanted: &CapsHashSet) -> io::Result<()> {
     if caps::read(None, kind).map_err(io::Error::other)? == *wanted {
         return Ok(());
@@ -42,8 +43,8 @@ pub(crate) fn set(kind: CapSet, wanted: &CapsHashSet) -> io::Result<()> {
     caps::set(None, kind, wanted).map_err(io::Error::other)
 }
 
-/// Clears what programs with capabilities of their own could inherit. Under `no_new_privs` no program
-/// has such, and it does not matter if this is forbidden.
+/// Clears the inheritable set, which programs with file capabilities could use. With `no_new_privs` file
+/// capabilities have no effect, so a failure is harmless.
 pub(crate) fn clear_inheritable() -> io::Result<()> {
     match caps::clear(None, CapSet::Inheritable) {
         Err(error) if !prctl::get_no_new_privs()? => Err(io::Error::other(error)),
@@ -51,7 +52,7 @@ pub(crate) fn clear_inheritable() -> io::Result<()> {
     }
 }
 
-/// Gives up all. An error means that some are left.
+/// Drops all capabilities. An error means that some are left.
 pub(crate) fn drop_all() -> io::Result<()> {
     caps::clear(None, CapSet::Ambient).map_err(io::Error::other)?;
     let nothing = CapsHashSet::new();

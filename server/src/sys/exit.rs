@@ -1,5 +1,5 @@
-//! How processes end, for scripts and for systemd (sysexits.h), and what a command without a log writes to standard
-//! error before.
+//! Exit codes for scripts and systemd (sysexits.h), and the messages of commands without a log on standard
+//! error.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -7,27 +7,27 @@ use std::io::{self, Write};
 
 use sknock_protocol::plain_text::escaped;
 
-/// Something failed that may work another time.
+/// A failure that may not repeat.
 pub const FAILURE: u8 = 1;
 
-/// Something outside is missing: a revocation list that cannot be fetched, another sknockd's table.
+/// An external resource is unavailable: a CRL that cannot be fetched, another sknockd's table.
 pub const UNAVAILABLE: u8 = 69;
 
-/// What was on trial was not confirmed in time; trying again by itself would only lock out again.
+/// The trial was not confirmed in time; an automatic restart would only lock out again.
 pub const UNCONFIRMED: u8 = 75;
 
-/// The configuration, or a file that it names, is wrong; trying again changes nothing.
+/// The configuration, or a file that it names, is wrong; a restart has the same result.
 pub const CONFIGURATION: u8 = 78;
 
-/// Writes one line, or several, to standard error. A full disk, or a closed pipe, changes no exit code.
+/// Writes lines to standard error. A full disk, or a closed pipe, does not change the exit code.
 pub fn told(what: impl Display) {
     writeln!(io::stderr(), "{}", escaped(&what.to_string(), false)).ok();
 }
 
-/// Prints what clap says of a command line, and ends the program with clap's exit code.
+/// Prints clap's message, and exits with clap's exit code.
 pub fn refuse(answer: &clap::Error) -> ! {
     let text = answer.render().to_string();
-    // Where nothing has to be escaped, clap's own colours stay.
+    // clap's colours remain if nothing has to be escaped.
     match escaped(&text, false) {
         Cow::Borrowed(_) => answer.print().ok(),
         Cow::Owned(text) => write!(io::stderr(), "{text}").ok(),

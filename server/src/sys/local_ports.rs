@@ -1,11 +1,11 @@
-//! Ports that the kernel chooses for sockets that name none, in this network namespace.
+//! The ephemeral ports of this network namespace.
 
 use std::fs;
 
-/// `net.ipv4.ip_local_port_range` where it cannot be read: the kernel's default. It counts for IPv6, too.
+/// The kernel's default for `net.ipv4.ip_local_port_range`, if it cannot be read. It applies to IPv6, too.
 const DEFAULT: (u16, u16) = (32_768, 60_999);
 
-/// Spans of ports, both ends included, in ascending order: the range less what is reserved
+/// Spans of ports, both ends included, in ascending order: the range without reserved ports
 /// (`net.ipv4.ip_local_reserved_ports`).
 pub(crate) fn look() -> Vec<(u16, u16)> {
     let read = |name: &str| fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
@@ -13,7 +13,7 @@ pub(crate) fn look() -> Vec<(u16, u16)> {
     left(&range, &read("ip_local_reserved_ports").unwrap_or_default())
 }
 
-/// Of `range`, such as `32768 60999`, what is not `reserved`, such as `40000,50000-50010`.
+/// The part of `range`, such as `32768 60999`, that is not in `reserved`, such as `40000,50000-50010`.
 fn left(range: &str, reserved: &str) -> Vec<(u16, u16)> {
     let ends: Vec<u16> = range.split_whitespace().filter_map(|end| end.parse().ok()).collect();
     let (mut next, last) = if let [first, last] = *ends { (first, last) } else { DEFAULT };

@@ -1,5 +1,5 @@
-//! Log lines go to standard error, as text or JSON, in both processes. A knock never waits for the reader of the log, and
-//! the lines of many knocks are written with one system call.
+//! Log lines go to standard error, as text or JSON, in both processes. Knocks never wait for a reader of the
+//! log, and the lines of many knocks are written with one system call.
 
 mod lossy_writer;
 
@@ -14,47 +14,47 @@ use tracing_subscriber::fmt::MakeWriter;
 use self::lossy_writer::{LossyWriter, Whose};
 use super::plain_text;
 
-/// Which lines are told, unless the environment says otherwise.
+/// The default filter.
 const USUAL: &str = "info";
 
-/// The environment variable that says otherwise, for example `SKNOCK_LOG=trace`.
+/// The environment variable for another filter, for example `SKNOCK_LOG=trace`.
 pub const VARIABLE: &str = "SKNOCK_LOG";
 
-/// Everybody's, once it has begun.
+/// Shared by all threads, from the first `begin` on.
 static OUT: OnceLock<Mutex<LossyWriter<Stderr>>> = OnceLock::new();
 
 /// The format of the log.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// People.
+    /// For people.
     #[default]
     Text,
-    /// Programs.
+    /// For programs.
     Json,
 }
 
-/// Begins to log. Called once in each process; a second call has no effect.
+/// Starts logging. Called once in each process; a second call has no effect.
 pub fn begin(format: LogFormat) {
     OUT.get_or_init(|| Mutex::new(LossyWriter::new(io::stderr(), format)));
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(USUAL));
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log(format)).with_ansi(false);
-    // No other subscriber is set; if one were, it would do.
+    // Fails only if another subscriber is set; that one is then used.
     let _ = match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
 }
 
-/// Does `work`; what this thread logs in it is written at its end, many lines with one system
-/// call, or earlier if it is more than a page. Also if it panics.
+/// Runs `work`; this thread's log lines are written at its end with one system call, or earlier if they
+/// exceed a page. Also after a panic.
 pub(crate) fn buffered<T>(work: impl FnOnce() -> T) -> T {
     together_by(write_out, work)
 }
 
 fn together_by<T>(write: fn(&Buffer), work: impl FnOnce() -> T) -> T {
-    /// Writes what is buffered, also after a panic.
+    /// Writes the buffer when dropped, also after a panic.
     struct Leaving(fn(&Buffer));
     impl Drop for Leaving {
         fn drop(&mut self) {
@@ -66,16 +66,16 @@ fn together_by<T>(write: fn(&Buffer), work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Writes lines of another process. Without a reader they are lost before ours.
+/// Writes lines of another process. Without a reader they are dropped before ours.
 pub(crate) fn pass_on<'a>(lines: impl Iterator<Item = &'a [u8]>) {
     together_by(write_passed_on, || {
-        // More than a page at a time could keep us waiting for the reader.
+        // A write of more than a page could block.
         let pieces = lines.flat_map(|line| line.chunks(self::PAGE));
         pieces.for_each(|piece| self::add(piece, write_passed_on));
     });
 }
 
-/// Writes what was kept while there was no reader.
+/// Writes lines that were kept while there was no reader.
 pub(crate) fn catch_up() {
     if let Some(mut out) = out() {
         out.catch_up();
@@ -95,12 +95,12 @@ fn write_passed_on(held: &Buffer) {
 }
 
 fn out() -> Option<MutexGuard<'static, LossyWriter<Stderr>>> {
-    // A thread panicked while writing: at worst half a line is there.
+    // A thread panicked during a write: at worst half a line is written.
     OUT.get().map(|out| out.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Each line of each thread comes through here. Most of what others have chosen is escaped before; JSON and errors
-/// leave some of it as it is.
+/// Formats all lines. Text from untrusted sources is mostly escaped before; this escapes the rest, in JSON
+/// and errors.
 #[derive(Clone, Copy)]
 struct Log(LogFormat);
 
@@ -123,7 +123,7 @@ impl Write for Log {
     }
 }
 
-/// At most this number of lines in a second, and the count of those suppressed.
+/// Limits lines per second, and counts the suppressed ones.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     most: u32,
@@ -133,7 +133,7 @@ pub(crate) struct RateLimit {
 }
 
 impl Default for RateLimit {
-    /// Five: enough to see an attack, little enough to live through one, about 1 kB/s.
+    /// Five: enough to see an attack, and only about 1 kB/s.
     fn default() -> Self {
         Self::of(5)
     }
@@ -145,7 +145,7 @@ impl RateLimit {
         Self { most, second: 0, told: 0, suppressed: 0 }
     }
 
-    /// Leave for one line in this second, by any clock, with the number of lines that went untold before it.
+    /// Whether a line may be written in this second, with the number of lines suppressed before it.
     pub(crate) fn permit(&mut self, second: u64) -> Option<u64> {
         if self.second != second {
             self.second = second;
@@ -160,10 +160,10 @@ impl RateLimit {
     }
 }
 
-/// What a pipe that polls as writable has room for, in bytes: `PIPE_BUF` of Linux.
+/// The space that a writable pipe has at least: `PIPE_BUF` of Linux, in bytes.
 pub(super) const PAGE: usize = 4096;
 
-/// Whole lines, together no more than a page, or a single longer one.
+/// Complete lines, together no more than a page, or a single longer one.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     bytes: Vec<u8>,
@@ -196,7 +196,7 @@ impl Buffer {
     }
 }
 
-/// This thread's page, and whether it is held back.
+/// This thread's buffer, and whether lines are held.
 #[derive(Debug, Default)]
 struct Page {
     held: Buffer,
@@ -207,12 +207,12 @@ thread_local! {
     static PAGE_OF_THIS_THREAD: RefCell<Page> = RefCell::default();
 }
 
-/// Lines are held back from now on.
+/// Lines are held from now on.
 pub(super) fn hold() {
     PAGE_OF_THIS_THREAD.with_borrow_mut(|page| page.is_held = true);
 }
 
-/// No line is held back any more; `write` gets those that were.
+/// Ends holding; `write` gets the held lines.
 pub(super) fn release(write: fn(&Buffer)) {
     PAGE_OF_THIS_THREAD.with_borrow_mut(|page| {
         page.is_held = false;
@@ -220,7 +220,7 @@ pub(super) fn release(write: fn(&Buffer)) {
     });
 }
 
-/// One line more. `write` gets it now if none is held back, else with its neighbours.
+/// Adds a line. `write` gets it now if lines are not held, else later with others.
 pub(super) fn add(line: &[u8], write: fn(&Buffer)) {
     PAGE_OF_THIS_THREAD.with_borrow_mut(|page| {
         page.held.add(line, write);

@@ -1,22 +1,22 @@
-//! Tells systemd how the daemon is doing. Without systemd nothing happens.
+//! Notifies systemd of the daemon's state. Without systemd it does nothing.
 
 use sd_notify::NotifyState;
 use tracing::debug;
 
-/// Talks to the service manager.
+/// The connection to the service manager.
 #[derive(Clone, Copy, Debug)]
 pub struct Notify {
-    /// Whether it expects regular messages (`WatchdogSec=`).
+    /// Whether it expects watchdog messages (`WatchdogSec=`).
     watched: bool,
 }
 
 impl Notify {
-    /// As the service manager says in `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
+    /// From `NOTIFY_SOCKET` and `WATCHDOG_USEC`.
     pub fn of_environment() -> Self {
         Self { watched: sd_notify::watchdog_enabled().is_some() }
     }
 
-    /// All works, seen just now.
+    /// The watchdog message.
     pub fn alive(self) {
         if self.watched {
             tell(&[NotifyState::Watchdog]);
@@ -28,12 +28,12 @@ impl Notify {
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// What is to be seen of it now.
+    /// The current status line.
     pub fn status(self, status: &str) {
         tell(&[NotifyState::Status(status)]);
     }
 
-    /// A reload has begun. The end of it is [`Self::ready`], whatever became of it.
+    /// A reload has begun. [`Self::ready`] ends it, whatever its result.
     pub fn reloading(self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -41,7 +41,7 @@ impl Notify {
         }
     }
 
-    /// The end has begun.
+    /// The daemon is stopping.
     pub fn stopping(self) {
         tell(&[NotifyState::Stopping]);
     }

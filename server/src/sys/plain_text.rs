@@ -1,12 +1,12 @@
-//! What others have chosen (names in certificates, bytes of another process), made fit for a log: nothing that a
-//! terminal obeys, that ends a line, or that shows text from right to left.
+//! Escapes untrusted text (names in certificates, output of another process) for the log: no control
+//! sequences, no line ends, no right-to-left overrides.
 
 use std::borrow::Cow;
 
 use sknock_protocol::plain_text;
 pub(crate) use sknock_protocol::plain_text::is_hidden;
 
-/// At most `max` characters of `text` as a log escapes them. What is cut ends with an ellipsis.
+/// At most `max` characters of `text` as the log escapes them. Truncated text ends with an ellipsis.
 pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
     let mut length = 0;
     for (at, c) in text.char_indices() {
@@ -18,14 +18,14 @@ pub(crate) fn cut(text: &str, max: usize) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// How many characters it takes: `\u{202e}` in a log for people, `\u202e` in JSON.
+/// The width of the escaped character: `\u{202e}` in a text log, `\u202e` in JSON.
 fn width(c: char) -> usize {
     let people = c.escape_debug().count();
     if is_hidden(c) { people.max(6) } else { people }
 }
 
-/// Lines of another process: each hidden character but tabs and ends of lines, and each byte that is not UTF-8,
-/// is an underscore.
+/// Lines of another process: each hidden character except tabs and line ends, and each byte that is not
+/// UTF-8, becomes an underscore.
 pub(crate) fn lines(bytes: Vec<u8>) -> Vec<u8> {
     let fine = |byte: &u8| matches!(byte, b'\n' | b'\t' | b' '..=b'~');
     if bytes.iter().all(fine) {
@@ -40,8 +40,8 @@ pub(crate) fn lines(bytes: Vec<u8>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// One of our own lines, with hidden characters but tabs and ends of lines escaped: as JSON has them, or as the
-/// log for people does.
+/// One of our own lines: hidden characters except tabs and line ends are escaped as in JSON or as in the text
+/// log.
 pub(crate) fn escaped(line: &[u8], json: bool) -> Cow<'_, [u8]> {
     let fine = |byte: &u8| matches!(byte, b'\n' | b'\t' | b' '..=b'~');
     if line.iter().all(fine) {

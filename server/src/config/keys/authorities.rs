@@ -1,5 +1,5 @@
-//! The CAs to trust, of the server's PKCS#12 file and of `caFile`: each certificate is one of them, or is
-//! named with its line and why it is not.
+//! The trusted CAs, from the server's PKCS#12 file and from `caFile`: each certificate is used, or is
+//! reported with its line and the reason.
 
 use std::collections::BTreeSet;
 
@@ -10,21 +10,21 @@ use x509_parser::prelude::FromDer;
 use super::pem::{self, Unused};
 use super::{KeyProblem, REMEMBERED_PATHS};
 
-/// The authorities, and what of the files is none of them.
+/// The authorities, and the unused certificates.
 #[derive(Debug)]
 pub struct Authorities {
     /// The CAs to trust.
     pub trust_store: TrustStore,
     /// All certificates given (DER).
     pub certificates: Vec<Vec<u8>>,
-    /// What is not used, beginning with the key of the configuration and, of `caFile`, the line.
+    /// The unused certificates, beginning with the configuration key and, for `caFile`, the line.
     pub unused: Vec<String>,
 }
 
-/// Where a certificate comes from: the line of `caFile`, or else `serverPFXFile`.
+/// The origin of a certificate: the line of `caFile`, or else `serverPFXFile`.
 type SourceLine = Option<usize>;
 
-/// Reads all of them.
+/// Reads all files.
 pub fn authorities(bundle: &Bundle, added: Option<&[u8]>) -> Result<Authorities, KeyProblem> {
     let mut certificates = bundle.authorities().to_vec();
     let mut lines: Vec<SourceLine> = vec![None; certificates.len()];
@@ -62,23 +62,23 @@ fn unreadable(error: TrustError, lines: &[SourceLine]) -> KeyProblem {
     KeyProblem::Trust { error, unused: Vec::new() }
 }
 
-/// Why a certificate is of no effect; after a semicolon, what to do.
+/// Reasons why a certificate is not used; a remedy follows after a semicolon.
 #[derive(Clone)]
 enum CaProblem {
     Used,
-    /// In a PKCS#12 file nobody wonders about that: the server's own may be there twice.
+    /// Not reported for a PKCS#12 file: it may contain the server's own certificate twice.
     NoAuthority,
     Unfit(String),
 }
 
-/// What becomes of each certificate. Without any issuer it is not told which of them lead to one.
+/// The result for each certificate. Without any issuer, paths are not reported.
 fn verdicts(
     certificates: &[Vec<u8>],
     issuers: &[Issuer],
     unfit: &[UnfitAuthority],
 ) -> Vec<CaProblem> {
     let leading = leading(issuers);
-    // Those that are used, in the order of their certificates, each once.
+    // The used ones, in the order of their certificates, each once.
     let mut issuers = issuers.iter();
     let mut verdicts: Vec<CaProblem> = Vec::new();
     for (place, der) in certificates.iter().enumerate() {
@@ -108,7 +108,7 @@ fn leads(issuer: Option<&Issuer>, leading: &BTreeSet<IssuerId>) -> CaProblem {
     }
 }
 
-/// The certificates that are not used, for people.
+/// The unused certificates, for messages.
 fn told(certificates: &[Vec<u8>], lines: &[SourceLine], verdicts: Vec<CaProblem>) -> Vec<String> {
     let mut told = Vec::new();
     for ((der, line), verdict) in certificates.iter().zip(lines).zip(verdicts) {
@@ -130,7 +130,7 @@ fn told(certificates: &[Vec<u8>], lines: &[SourceLine], verdicts: Vec<CaProblem>
     told
 }
 
-/// The anchors, and all that lead to them.
+/// The anchors, and all authorities with a path to them.
 fn leading(issuers: &[Issuer]) -> BTreeSet<IssuerId> {
     let roots = issuers.iter().filter(|issuer| issuer.is_anchor());
     let mut leading: BTreeSet<IssuerId> = roots.map(|root| *root.id()).collect();

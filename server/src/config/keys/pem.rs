@@ -1,36 +1,36 @@
-//! Finds the certificates in a PEM file as people and their tools leave it: with a byte order mark,
-//! indented, glued together without a line end, between other things. Each is found, or named with its
-//! line. What is inside the markers is decoded by the library.
+//! Finds the certificates in a PEM file that was edited by people and tools: with a byte order mark,
+//! indented, joined without a line end, among other text. Each is found, or reported with its line. The
+//! library decodes the base64.
 
 use pki_types::CertificateDer;
 use pki_types::pem::PemObject;
 
 use super::KeyProblem;
 
-/// A certificate, and the line that it begins on, counted from 1.
+/// A certificate and its line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Located {
-    /// The line of its BEGIN.
+    /// The line of its BEGIN, counted from 1.
     pub line: usize,
     /// DER.
     pub der: Vec<u8>,
 }
 
-/// Something that the file has and that is not used.
+/// An unused section of the file.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unused {
-    /// The line that it begins on, counted from 1.
+    /// The line of its BEGIN, counted from 1.
     pub line: usize,
-    /// What it is and why not; after a semicolon, what to do.
+    /// Its type and the reason; a remedy follows after a semicolon.
     pub why: String,
 }
 
-/// All that a file has.
+/// The content of a file.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Contained {
     /// Certificates, at least one, in the file's order.
     pub certificates: Vec<Located>,
-    /// What else is between BEGIN and END.
+    /// The other sections.
     pub others: Vec<Unused>,
 }
 
@@ -61,7 +61,7 @@ pub fn read(pem: &[u8]) -> Result<Contained, KeyProblem> {
     Ok(contained)
 }
 
-/// Takes what begins at `begin`; gives where to look for the next.
+/// Parses the section at `begin`; returns the position after it.
 fn section(text: &str, begin: usize, contained: &mut Contained) -> Result<usize, KeyProblem> {
     let line = 1 + text[..begin].matches('\n').count();
     let damaged = |why: String| KeyProblem::Damaged { line, why };
@@ -93,7 +93,7 @@ fn section(text: &str, begin: usize, contained: &mut Contained) -> Result<usize,
     Ok(end + mark.len())
 }
 
-/// Each line without what is around it.
+/// Decodes the lines without surrounding white space.
 fn decode(body: &str) -> Result<Vec<u8>, pki_types::pem::Error> {
     let lines = body.lines().map(str::trim).filter(|line| !line.is_empty());
     let body = lines.collect::<Vec<_>>().join("\n");

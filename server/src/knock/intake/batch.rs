@@ -1,5 +1,5 @@
-//! Receives many datagrams with one system call, and where each was sent to.
-//! Knows sockets and bytes, nothing of knocks. Counts what was lost because a socket was full, too.
+//! Receives many datagrams with one system call, with their destinations. Handles sockets and bytes, not
+//! knocks. Also counts datagrams that the kernel dropped because a socket was full.
 
 #![expect(unsafe_code, reason = "recvmmsg and getsockopt take pointers")]
 
@@ -15,34 +15,34 @@ use libc::{
 };
 use sknock_protocol::{v1, v2};
 
-/// Datagrams taken at once: enough that a flood costs few system calls, small enough for a cache.
+/// Datagrams per system call: enough that a flood costs few calls, small enough for the CPU cache.
 pub(crate) const SIZE: usize = COUNT as usize;
-/// The same, as the system call takes it.
+/// The same, in the type of the system call.
 const COUNT: libc::c_uint = 32;
 
-/// One byte more than the longest datagram of any dialect, so that a longer one is not taken for it.
+/// One byte more than the longest datagram of any protocol version, so that a longer one is recognized.
 const MAX_DATAGRAM: usize = v1::LONGEST_DATAGRAM + 1;
 const _: () = assert!(MAX_DATAGRAM > v2::DATAGRAM_LENGTH);
 
-/// The longest header of IP, the UDP header, and what the kernel tells beside a copied packet: less
-/// than 200 bytes of netlink attributes.
+/// The longest IP header, the UDP header, and the netlink attributes of a copied packet, which have less than
+/// 200 bytes.
 const AROUND_A_COPY: usize = 60 + 8 + 512;
 
-/// Which of the numbers that `SO_MEMINFO` gives counts datagrams thrown away; it is the last.
+/// The index of the drop counter in the array of `SO_MEMINFO`; it is the last.
 const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
 
 /// Room for an address of any family.
 #[expect(clippy::cast_possible_truncation, reason = "128 bytes")]
 const NAME_LENGTH: libc::socklen_t = size_of::<sockaddr_storage>() as libc::socklen_t;
 
-/// Room for one packet information record of either family, aligned as the kernel wants it.
+/// Space for one packet information record of either family, aligned for the kernel.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct Control([u8; 64]);
 
-/// Room for one batch. Allocated once.
+/// Buffers for one batch. Allocated once.
 pub(crate) struct Batch {
-    /// Of each place for a datagram, in bytes.
+    /// Bytes per datagram.
     length: usize,
     bytes: Box<[u8]>,
     controls: Box<[Control; SIZE]>,
@@ -60,41 +60,41 @@ impl std::fmt::Debug for Batch {
 pub struct Received<'a> {
     /// Its source and destination.
     pub ends: Endpoints,
-    /// The UDP payload; longer ones than any knock has are cut to one byte more.
+    /// The UDP payload; one that is longer than any knock is truncated to one byte more.
     pub payload: &'a [u8],
 }
 
 /// Source and destination of a datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoints {
-    /// The address that it claims to come from.
+    /// The apparent source address.
     pub source: SocketAddr,
-    /// The local address and port it was sent to, if the kernel told.
+    /// The local destination address and port, if the kernel reports it.
     pub destination: Option<SocketAddr>,
 }
 
-/// One received datagram, as the socket gave it.
+/// One received datagram, as read from the socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawDatagram<'a> {
     /// Its sender.
     pub(crate) sender: SocketPeer,
-    /// The local address it was sent to, if the kernel told.
+    /// The local destination address, if the kernel reports it.
     pub(crate) destination: Option<IpAddr>,
-    /// What was in it; cut if it was longer than its place.
+    /// The content; truncated to the buffer.
     pub(crate) bytes: &'a [u8],
 }
 
 /// A peer that writes to a socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SocketPeer {
-    /// It says that it has this address.
+    /// An internet address, possibly forged.
     Internet(SocketAddr),
     /// The kernel itself, by netlink.
     Kernel,
 }
 
 impl Batch {
-    /// For UDP sockets: places for the longest knock, and one byte more.
+    /// For UDP sockets: space for the longest knock, and one byte more.
     pub(crate) fn for_datagrams() -> Self {
         Self::of(MAX_DATAGRAM)
     }
@@ -115,9 +115,9 @@ impl Batch {
         }
     }
 
-    /// Receives what is there, without waiting, and calls `each` for every datagram.
+    /// Receives the available datagrams, without blocking, and calls `each` for every one.
     ///
-    /// Returns how many there were; `WouldBlock` if there was none.
+    /// Returns their number; `WouldBlock` if there was none.
     pub(crate) fn receive(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -163,7 +163,7 @@ impl Batch {
     }
 }
 
-/// How many datagrams the kernel had to throw away since the socket was made.
+/// The number of datagrams that the kernel has dropped since the socket was made.
 pub(crate) fn dropped(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let mut numbers = [0_u32; DROPS + 1];
     let mut length = libc::socklen_t::try_from(size_of_val(&numbers)).unwrap_or_default();
@@ -183,8 +183,8 @@ pub(crate) fn dropped(socket: BorrowedFd<'_>) -> io::Result<u32> {
 fn sender(name: &sockaddr_storage) -> Option<SocketPeer> {
     match c_int::from(name.ss_family) {
         libc::AF_INET => {
-            // SAFETY: the family says that this is a sockaddr_in, and storage is larger and
-            // aligned for every kind of address.
+            // SAFETY: the family states that this is a sockaddr_in, and storage is larger and aligned for
+            // every kind of address.
             let name: sockaddr_in = unsafe { *(&raw const *name).cast() };
             let address = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
             let source = SocketAddrV4::new(address, u16::from_be(name.sin_port));
@@ -231,19 +231,19 @@ fn destination(header: &msghdr) -> Option<IpAddr> {
     None
 }
 
-/// What has been told of a socket's losses.
+/// The drop counter of a socket at the last report.
 #[derive(Debug)]
 pub(super) struct DropCounter(AtomicU32);
 
 impl DropCounter {
-    /// From now on.
+    /// Begins with the current count.
     pub(super) fn of(socket: BorrowedFd<'_>) -> io::Result<Self> {
         Ok(Self(AtomicU32::new(dropped(socket)?)))
     }
 
-    /// How many datagrams were lost since the last call.
+    /// The number of datagrams lost since the last call.
     pub(super) fn since(&self, socket: BorrowedFd<'_>) -> u32 {
-        // A socket that cannot say has lost nothing that we know of.
+        // An error of getsockopt is treated as no loss.
         dropped(socket).map_or(0, |now| now.wrapping_sub(self.0.swap(now, Ordering::Relaxed)))
     }
 }

@@ -1,29 +1,28 @@
-//! A bounded queue that is fair to networks: a flood delays and drops knocks of its own network, and hardly any others.
-//! Pure.
+//! A bounded queue that is fair to networks: a flood delays and drops knocks of its own network, and rarely
+//! those of others. Pure.
 //!
-//! Stochastic fairness: networks fall into buckets by a hash with a secret key, and buckets take
-//! turns. Two networks in one bucket share its turns; without the key an attacker cannot choose a bucket.
+//! Stochastic fair queuing: networks are assigned to buckets by a keyed hash, and buckets take turns. Two
+//! networks in one bucket share its turns; without the key an attacker cannot choose a bucket.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 
-/// How many buckets there are: a flood from one network meets another network's knocks in one of
-/// this many cases.
+/// The number of buckets: the probability that a flood shares another network's bucket is one in this number.
 pub const BUCKETS: usize = 1024;
 
-/// Waits in turn. All memory that it ever needs is bounded by its capacity, and used again.
+/// The queue. Its memory is bounded by its capacity, and reused.
 #[derive(Debug)]
 pub struct FairQueue<T> {
     key: RandomState,
     capacity: usize,
-    /// What waits, in no order.
+    /// The queued items, in no order.
     places: Vec<Option<T>>,
-    /// Which of the places are empty.
+    /// The indexes of the empty places.
     empty: Vec<usize>,
-    /// For each bucket its places, in the order of arrival.
+    /// The places of each bucket, in order of arrival.
     buckets: Vec<VecDeque<usize>>,
-    /// The buckets with anything in them, in turn.
+    /// The non-empty buckets, in turn.
     fetches: VecDeque<usize>,
 }
 
@@ -40,7 +39,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// How many wait.
+    /// The number of queued items.
     pub fn len(&self) -> usize {
         self.places.len() - self.empty.len()
     }
@@ -50,10 +49,10 @@ impl<T> FairQueue<T> {
         self.fetches.is_empty()
     }
 
-    /// Adds what came from `source`.
+    /// Adds an item from `source`.
     ///
-    /// If the queue is full, one item is removed and returned: the first of the fullest bucket,
-    /// because its sender has waited longest, and will give up or try again soonest.
+    /// If the queue is full, one item is removed and returned: the oldest of the fullest bucket, whose client
+    /// will time out or retry first.
     pub fn push(&mut self, source: IpAddr, item: T) -> Option<T> {
         let gone = if self.len() < self.capacity { None } else { self.make_room() };
         let place = self.empty.pop().unwrap_or_else(|| {
@@ -69,7 +68,7 @@ impl<T> FairQueue<T> {
         gone
     }
 
-    /// Takes what is next: the oldest of the bucket whose turn it is.
+    /// Takes the next item: the oldest of the bucket whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
         let bucket = self.fetches.pop_front()?;
         let item = self.take_first(bucket);
@@ -101,8 +100,7 @@ impl<T> FairQueue<T> {
     }
 }
 
-/// The network that an address is in, as far as one attacker may own all of it: 24 bits of IPv4, 48
-/// of IPv6.
+/// The network that one attacker may own as a whole: a /24 of IPv4, a /48 of IPv6.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() & !0 << 8).into()),

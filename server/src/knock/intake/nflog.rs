@@ -1,5 +1,5 @@
-//! Knocks without a bound port: the kernel copies them to an NFLOG group, whose socket the privileged
-//! process has opened. The packets themselves go on to wherever they would go without us.
+//! Receives knocks without a bound port: the kernel copies them to an NFLOG group, whose socket the
+//! privileged process has opened. The packets themselves continue on their way.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub struct NflogSocket {
 }
 
 impl NflogSocket {
-    /// Takes over the socket of a group that somebody [listens](sknock_netfilter::nflog::bind_group) to.
+    /// Takes over the socket of a group that another process [bound](sknock_netfilter::nflog::bind_group).
     pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
         let drops = Arc::new(DropCounter::of(descriptor.as_fd())?);
         Ok(Self { descriptor: Arc::new(descriptor), drops })
@@ -36,7 +36,7 @@ impl NflogSocket {
         mut each: impl FnMut(Received<'_>),
     ) -> io::Result<usize> {
         batch.receive(self.as_fd(), |raw| {
-            // Other programs may write to a netlink socket.
+            // Other local programs may send to a netlink socket.
             let SocketPeer::Kernel = raw.sender else { return };
             let Some(bytes) = packet_payload(raw.bytes) else { return };
             match packet::read(bytes) {
@@ -63,17 +63,16 @@ impl AsFd for NflogSocket {
     }
 }
 
-/// Sends `bytes` to `to` from the very address and port that the knock was for.
+/// Sends `bytes` to `to` from the address and port to which the knock was sent.
 ///
-/// For that the port is bound, for some microseconds, and to this one client: to everybody else it
-/// looks closed as ever, but for the moment between two system calls. Ports below 1024 cannot be
-/// bound without privilege, and a port that another program has cannot be bound at all; then the
-/// client gets no answer.
+/// The port is bound for some microseconds, and connected to this one client: for other senders it remains
+/// closed, except between the two system calls. Ports below 1024 cannot be bound without privilege, nor can a
+/// port of another program; then the client gets no answer.
 pub(super) fn answer(bytes: &[u8], from: SocketAddr, to: SocketAddr) -> io::Result<()> {
     let family = if from.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(family, SockType::Datagram, flags, SockProtocol::Udp)?;
-    // Two threads may answer two clients at the same moment.
+    // Two threads may answer two clients at the same time.
     setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
     connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;

@@ -1,5 +1,5 @@
-//! Logs that more datagrams arrived than can be processed. Anyone can cause that, for any time, so it is one line in ten
-//! seconds for all workers together. Time is a parameter.
+//! Logs that more datagrams arrived than can be processed. Any sender can cause that, so all workers together
+//! write one line in ten seconds. Time is a parameter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -7,32 +7,32 @@ use std::sync::{Mutex, PoisonError};
 use sknock_protocol::Timestamp;
 use tracing::warn;
 
-/// Seconds between two lines, by a clock that may be set.
+/// Seconds between two lines, by the wall clock.
 const PERIOD: u64 = 10;
 
-/// What was lost and is not told yet, of all workers.
+/// Losses of all workers that are not logged yet.
 #[derive(Debug, Default)]
 pub struct Overload {
-    /// By a full socket.
+    /// Lost because a socket was full.
     lost: AtomicU64,
-    /// From a full queue.
+    /// Dropped because a queue was full.
     dropped_knocks: AtomicU64,
-    /// The second of the latest line.
+    /// The second of the latest log line.
     told: Mutex<Option<u64>>,
 }
 
 impl Overload {
-    /// How many a socket has lost.
+    /// Counts datagrams that a socket lost.
     pub(crate) fn lose(&self, count: u32) {
         self.lost.fetch_add(count.into(), Ordering::Relaxed);
     }
 
-    /// One had to leave a queue.
+    /// Counts a knock that was dropped from a queue.
     pub(crate) fn turn_away(&self) {
         self.dropped_knocks.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Tells what was lost since the latest line, if anything was, and that was ten seconds ago.
+    /// Logs the losses since the latest line, at most once in ten seconds.
     pub(crate) fn tell(&self, clock: fn() -> Timestamp) {
         let counts = [&self.lost, &self.dropped_knocks];
         if counts.iter().all(|count| count.load(Ordering::Relaxed) == 0) {

@@ -1,8 +1,7 @@
-//! Reads an IP packet as the kernel hands out a copy of it, before it has looked at UDP itself. Pure;
-//! whatever the bytes are, it takes them or says why not.
+//! Parses an IP packet that the kernel copied before its own UDP checks. Pure; never panics.
 //!
-//! Strict where the kernel's own UDP is lenient: a knock is one plain datagram, and anything else
-//! that gets through would only be a way to look different to us than to others.
+//! Stricter than the kernel's own UDP: a knock is one plain datagram, and other forms would only allow
+//! packets that look different here than to other receivers.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,35 +9,35 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// A UDP datagram with its source and destination.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UdpPacket<'a> {
-    /// The address that it claims to come from.
+    /// The apparent source address.
     pub source: SocketAddr,
     /// Its destination.
     pub destination: SocketAddr,
-    /// What is in it.
+    /// The UDP payload.
     pub payload: &'a [u8],
 }
 
-/// Why a packet is passed over.
+/// Reasons why a packet is ignored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SkippedPacket {
-    /// It ends before its headers do, or before they say.
+    /// It ends before its headers do, or before their length fields state.
     CutShort,
     /// It is neither IPv4 nor IPv6.
     NotIp,
     /// A header is shorter than its fixed part.
     HeaderLength,
-    /// It is a part of a packet. The kernel puts parts together before we see them.
+    /// It is a fragment. The kernel reassembles packets before it copies them.
     Fragment,
-    /// It is not UDP, or not right behind the IP header.
+    /// It is not UDP, or UDP does not directly follow the IP header.
     NotUdp,
-    /// IP and UDP do not agree on where it ends.
+    /// IP and UDP lengths do not match.
     Length,
-    /// It was damaged on its way; or in IPv6 it has no checksum.
+    /// The checksum is wrong; or in IPv6 it is missing.
     Checksum,
-    /// No host can have sent it: the kernel's routing, which comes later, throws it away.
+    /// An invalid source address: the kernel's routing, which comes later, drops it.
     Source,
-    /// It is IPv6, from or to a v4-mapped address. On the wire those are nobody's, but the kernel takes them: it
-    /// would stand for an IPv4 address that no filter of IPv4 has looked at.
+    /// IPv6 from or to a v4-mapped address. Such packets are invalid on the wire, but the kernel accepts
+    /// them: the source would be treated as an IPv4 address that no IPv4 filter has checked.
     Mapped,
 }
 
@@ -60,7 +59,7 @@ impl fmt::Display for SkippedPacket {
 
 impl std::error::Error for SkippedPacket {}
 
-/// Its number among IP's protocols.
+/// The IP protocol number of UDP.
 const UDP: u8 = 17;
 /// Source port, destination port, length, checksum; two bytes each.
 const UDP_HEADER: usize = 8;
@@ -69,11 +68,11 @@ const V6_HEADER: usize = 40;
 /// "More fragments", and the offset.
 const V4_FRAGMENT: u16 = 0x3fff;
 
-/// Reads the packet that begins with the first byte. What follows after its end is ignored.
+/// Parses the packet that begins with the first byte. Bytes after its end are ignored.
 ///
 /// # Errors
 ///
-/// Why it is passed over.
+/// The reason why it is ignored.
 pub fn read(bytes: &[u8]) -> Result<UdpPacket<'_>, SkippedPacket> {
     match bytes.first().ok_or(SkippedPacket::CutShort)? >> 4 {
         4 => read_v4(bytes),
@@ -137,14 +136,14 @@ fn read_udp(
     })
 }
 
-/// In IPv4, zero means none.
+/// In IPv4, zero means that there is no checksum.
 fn checksum_v4(given: u16, pseudo: Sum, all: Sum) -> bool {
     given == 0 || checksum_v6(given, pseudo, all)
 }
 
-/// A sender on this machine (another network namespace, a container, a virtual machine) leaves the
-/// checksum to hardware that there is not. What it leaves in its place is the sum of the pseudo
-/// header alone: so long as the packet has not left the machine, nothing can have damaged it.
+/// A sender on this machine (another network namespace, a container, a virtual machine) leaves the checksum
+/// to offloading hardware, which a virtual link lacks. The field then contains the sum of the pseudo header
+/// alone; a packet that has not left the machine cannot be damaged.
 fn checksum_v6(given: u16, pseudo: Sum, all: Sum) -> bool {
     given != 0 && (all.folded() == 0xffff || given == pseudo.folded())
 }
@@ -154,8 +153,8 @@ fn can_send(source: IpAddr) -> bool {
     !(source.is_unspecified() || source.is_multicast() || everyone)
 }
 
-/// A sum of 16-bit words in one's complement (RFC 1071), not yet folded: it may be taken of 32 bits at
-/// a time. Never overflows: a datagram has at most 16384 of these.
+/// A sum of 16-bit words in ones' complement (RFC 1071), not yet folded, so it may add 32 bits at a time.
+/// Never overflows: a datagram has at most 16384 of these.
 #[derive(Clone, Copy)]
 struct Sum(u64);
 
@@ -190,7 +189,7 @@ fn short(header: &[u8], at: usize) -> u16 {
     u16::from_be_bytes(field(header, at))
 }
 
-/// Some bytes of a header of fixed length, within which they lie.
+/// A field of a header of fixed length; it must lie within.
 fn field<const N: usize>(header: &[u8], at: usize) -> [u8; N] {
     std::array::from_fn(|index| header[at + index])
 }

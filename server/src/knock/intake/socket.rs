@@ -1,5 +1,5 @@
-//! The UDP socket that knocks arrive at, and from which answers leave.
-//! Opened by the privileged process, used by the network process.
+//! The UDP socket that receives knocks and sends answers. Opened by the privileged process, used by the
+//! network process.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,7 +14,7 @@ use nix::sys::socket::{
 
 use super::batch::{Batch, DropCounter, Endpoints, Received, SocketPeer};
 
-/// A bound UDP socket. It receives both families where the machine has IPv6, else IPv4 alone.
+/// A bound UDP socket, dual-stack if the machine has IPv6, else for IPv4 only.
 #[derive(Debug)]
 pub struct KnockSocket {
     descriptor: OwnedFd,
@@ -23,8 +23,8 @@ pub struct KnockSocket {
     drops: DropCounter,
 }
 
-/// Room for 7,000 knocks, a second's worth for a fast machine: one of 1.2 kB takes 2.3 kB, and the
-/// kernel counts twice what is asked for.
+/// Space for 7,000 knocks, a second's work for a fast machine: a knock of 1.2 kB takes 2.3 kB, and the kernel
+/// doubles the requested size.
 const RECEIVE_BUFFER: usize = 8 << 20;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,9 +34,8 @@ enum SocketFamily {
 }
 
 impl KnockSocket {
-    /// Binds `port` on every local address. Several sockets may share a port: the kernel spreads
-    /// sources over them.
-    /// [`Self::inherit`] takes it from there, in another process.
+    /// Binds `port` on every local address. Several sockets may share a port: the kernel distributes sources
+    /// over them. [`Self::inherit`] uses it in another process.
     pub fn bind(port: u16) -> io::Result<OwnedFd> {
         let both = unbound(AddressFamily::Inet6).and_then(|descriptor| {
             setsockopt(&descriptor, sockopt::Ipv6V6Only, &false)?;
@@ -52,16 +51,15 @@ impl KnockSocket {
         Ok(bound(descriptor, (Ipv4Addr::UNSPECIFIED, port).into())?)
     }
 
-    /// Whether a socket that [`Self::bind`] made is still as it was, or could be made so, whatever its
-    /// readers have made of it. Filters they cannot have attached: those are locked. Otherwise another
-    /// must be bound.
+    /// Whether a socket that [`Self::bind`] made is unchanged, or could be restored, whatever its readers did
+    /// to it. They cannot have attached filters: those are locked. If not, another must be bound.
     pub fn restore(socket: BorrowedFd<'_>) -> bool {
-        // A connected socket receives only from its peer, and nothing once it is shut down.
+        // A connected socket receives only from its peer, and nothing after a shutdown.
         let connected = getpeername::<SockaddrStorage>(socket.as_raw_fd());
         let ended = PollFlags::from_bits_retain(libc::POLLRDHUP);
         let mut polled = [PollFd::new(socket, ended)];
         let shut = poll(&mut polled, PollTimeout::ZERO);
-        // One of both, as the family is; the other is an error.
+        // Only the option of the socket's own family succeeds.
         let _ = setsockopt(&socket, sockopt::Ipv4RecvErr, &false);
         let _ = setsockopt(&socket, sockopt::Ipv6RecvErr, &false);
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
@@ -69,7 +67,7 @@ impl KnockSocket {
         connected == Err(Errno::ENOTCONN) && shut == Ok(0)
     }
 
-    /// Takes over a socket that [`Self::bind`] made.
+    /// Takes over a socket from [`Self::bind`].
     pub fn inherit(descriptor: OwnedFd) -> io::Result<Self> {
         let name: SockaddrStorage = getsockname(descriptor.as_raw_fd())?;
         let (family, port) = match (name.as_sockaddr_in(), name.as_sockaddr_in6()) {
@@ -100,7 +98,7 @@ impl KnockSocket {
         self.drops.since(self.as_fd())
     }
 
-    /// Sends `bytes` to `target` from the local address `from`, without waiting.
+    /// Sends `bytes` to `target` from the local address `from`, without blocking.
     pub fn send(&self, bytes: &[u8], target: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
         let target = SockaddrStorage::from(self.to_socket_family(target));
         let (v4, v6);
@@ -130,7 +128,7 @@ impl KnockSocket {
         Ok(())
     }
 
-    /// A socket for both families speaks of IPv4 addresses in their v4-mapped form.
+    /// A dual-stack socket uses the v4-mapped form of IPv4 addresses.
     fn to_socket_family(&self, address: SocketAddr) -> SocketAddr {
         match (self.family, address) {
             (SocketFamily::Both, SocketAddr::V4(v4)) => {
@@ -151,7 +149,8 @@ fn unbound(family: AddressFamily) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let descriptor = socket(family, SockType::Datagram, flags, SockProtocol::Udp)?;
     setsockopt(&descriptor, sockopt::ReusePort, &true)?;
-    // Without privilege over the whole machine, as in a container, the system's limit applies.
+    // SO_RCVBUFFORCE needs CAP_NET_ADMIN in the initial user namespace; in a container the system's limit
+    // applies.
     let _ = setsockopt(&descriptor, sockopt::RcvBufForce, &RECEIVE_BUFFER)
         .or_else(|_| setsockopt(&descriptor, sockopt::RcvBuf, &RECEIVE_BUFFER));
     sknock_netfilter::socket_option::lock_filter(descriptor.as_fd())?;
@@ -163,8 +162,8 @@ fn bound(descriptor: OwnedFd, local: SocketAddr) -> nix::Result<OwnedFd> {
     Ok(descriptor)
 }
 
-/// Whether an IPv6 packet came from a v4-mapped address: of an IPv4 packet, both ends are v4-mapped here.
-/// See [`SkippedPacket::Mapped`](super::packet::SkippedPacket::Mapped).
+/// Whether an IPv6 packet came from a v4-mapped address: of an IPv4 packet, both ends are v4-mapped here. See
+/// [`SkippedPacket::Mapped`](super::packet::SkippedPacket::Mapped).
 fn is_mapped_in_ipv6(source: IpAddr, destination: Option<IpAddr>) -> bool {
     let is_v4 = |address: IpAddr| address.to_canonical().is_ipv4();
     is_v4(source) && destination.is_some_and(|destination| !is_v4(destination))

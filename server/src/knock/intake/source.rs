@@ -1,4 +1,4 @@
-//! Where one worker receives knocks, and how it waits for them: the same from here on, however they come in.
+//! One worker's source of knocks, and its wait for them: the same for both intakes.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,17 +10,17 @@ use super::batch::{Batch, Endpoints, Received};
 use super::nflog::{self, NflogSocket};
 use super::socket::KnockSocket;
 
-/// One way for knocks to arrive.
+/// A source of knocks.
 #[derive(Debug)]
 pub enum KnockSource {
-    /// A bound UDP socket of this worker's own.
+    /// A bound UDP socket of one worker.
     Socket(KnockSocket),
     /// Copies from the kernel; workers share one socket.
     Log(NflogSocket),
 }
 
 impl KnockSource {
-    /// Room for what is received at once.
+    /// A buffer for one batch.
     pub(crate) fn batch(&self) -> Batch {
         match self {
             Self::Socket(_) => Batch::for_datagrams(),
@@ -28,8 +28,8 @@ impl KnockSource {
         }
     }
 
-    /// Receives what is there, without waiting, and calls `each` for every datagram that can be a
-    /// knock. Says how many there were; `WouldBlock` if there was none.
+    /// Receives the available datagrams, without blocking, and calls `each` for every one that may be a
+    /// knock. Returns their number; `WouldBlock` if there was none.
     pub(crate) fn receive(
         &self,
         batch: &mut Batch,
@@ -41,7 +41,7 @@ impl KnockSource {
         }
     }
 
-    /// Sends `bytes` back to the source of a datagram, from its destination, without waiting.
+    /// Sends `bytes` back to the source of a datagram, from its destination, without blocking.
     pub(crate) fn answer(&self, bytes: &[u8], ends: Endpoints) -> io::Result<()> {
         match (self, ends.destination) {
             (Self::Socket(socket), from) => {
@@ -52,7 +52,7 @@ impl KnockSource {
         }
     }
 
-    /// How many datagrams were lost since some worker last asked, because the socket was full.
+    /// The number of datagrams lost since any worker's last call, because the socket was full.
     pub(crate) fn lost(&self) -> u32 {
         match self {
             Self::Socket(socket) => socket.lost(),
@@ -75,23 +75,23 @@ impl AsFd for KnockSource {
     }
 }
 
-/// What there is to do.
+/// A worker's next step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Next {
-    /// Look for knocks.
+    /// Receive.
     Look,
     /// End.
     Stop,
 }
 
-/// One worker's way to sleep.
+/// One worker's epoll instance.
 #[derive(Debug)]
 pub(crate) struct Poller(Epoll);
 
 const KNOCKS: u64 = 0;
 const STOP: u64 = 1;
 
-/// How long a worker sleeps at most, in milliseconds: the answer to a heartbeat takes that long.
+/// Maximum sleep in milliseconds: it delays the answer to a heartbeat.
 const POLL_TIMEOUT: u16 = 500;
 
 impl Poller {
@@ -100,7 +100,7 @@ impl Poller {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut heard = EpollFlags::EPOLLIN;
         if source.is_shared() {
-            // Of the workers that sleep, one is enough for one knock.
+            // Wakes one of the sleeping workers per datagram instead of all.
             heard |= EpollFlags::EPOLLEXCLUSIVE;
         }
         epoll.add(source.as_fd(), EpollEvent::new(heard, KNOCKS))?;
@@ -108,7 +108,7 @@ impl Poller {
         Ok(Self(epoll))
     }
 
-    /// Sleeps if there is nothing else to do.
+    /// Sleeps if the worker is idle.
     pub(crate) fn next(&self, idle: bool) -> io::Result<Next> {
         let timeout = if idle { EpollTimeout::from(POLL_TIMEOUT) } else { EpollTimeout::ZERO };
         let mut events = [EpollEvent::empty(); 2];

@@ -1,4 +1,4 @@
-//! Memory and files together: a knock is accepted once, also after `kill -9` and power loss.
+//! Memory and files together: a knock is admitted once, also after `kill -9` and power loss.
 
 use std::fmt;
 use std::io;
@@ -19,10 +19,10 @@ use super::state_dir::{self, HORIZON, JOURNALS, LockError, StateDir};
 use super::state_in_force::LastInForce;
 use super::{BootId, Memory, Recorded, ReplayEntry, ReplayStore};
 
-/// Remembers used knocks in memory and in `stateDir`. Shared by all threads.
+/// Remembers admitted knocks in memory and in `stateDir`. Shared by all threads.
 ///
-/// Dropped without [`Journal::close`], it is as after `kill -9`: complete in the same boot, in
-/// doubt after another.
+/// Dropped without [`Journal::close`], its state is as after `kill -9`: complete in the same boot, uncertain
+/// after another.
 #[derive(Debug)]
 pub struct Journal {
     memory: Memory,
@@ -30,25 +30,25 @@ pub struct Journal {
     log: Mutex<JournalWriter>,
 }
 
-/// What the process that opens the folder knows of the time before.
+/// The caller's knowledge about earlier processes.
 #[derive(Clone, Copy, Debug)]
 pub struct Past {
     /// The current boot.
     pub boot: BootId,
-    /// Which folder was in force last.
+    /// The folder that was last in force.
     pub last_state: LastInForce,
 }
 
-/// What was found.
+/// The result of a recovery.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RecoveryReport {
-    /// Knocks stamped before this are refused, as they may have been admitted before.
+    /// Knocks with a timestamp before this are refused, as they may have been admitted before.
     ///
-    /// After a first start that is one window ahead, after a power loss up to a minute and a
-    /// window. Much later only if the clock was that late once; then either wait, or, with the
-    /// clock right, stop the server, empty `stateDir` and start it again.
+    /// After a first start it is one window in the future, after a power loss up to a minute and a window. It
+    /// is much later only if the clock was once ahead by that time. Remedy: wait, or correct the clock, stop
+    /// the server, empty `stateDir` and start it again.
     pub admits_from: Timestamp,
-    /// Why.
+    /// The reason.
     pub history: History,
 }
 
@@ -62,11 +62,11 @@ impl fmt::Display for RecoveryReport {
     }
 }
 
-/// Why there is no replay memory.
+/// Reasons why there is no replay memory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// Another process has the lock.
+    /// Another process holds the lock.
     #[error("another sknockd uses {}. Stop it, or set another stateDir for this one", dir.display())]
     Held {
         /// The `stateDir`.
@@ -81,33 +81,33 @@ pub enum JournalError {
     Unusable {
         /// The `stateDir`.
         dir: PathBuf,
-        /// What was attempted.
+        /// The attempted operation.
         doing: &'static str,
-        /// What came of it.
+        /// The error.
         source: io::Error,
     },
 }
 
 impl Journal {
-    /// Renames what is in the way of our files in `dir`, and says so in the log: then a start continues
-    /// without it. To be called before the process gives up the right to rename folders.
+    /// Renames objects in `dir` that occupy the paths of our files, and logs it, so that a start does not
+    /// fail. Must be called before the process drops the right to rename.
     ///
     /// # Errors
-    /// If that is not possible.
+    /// If the renaming fails.
     pub fn clear_the_way(dir: &Path) -> io::Result<()> {
         let mut files = JOURNALS.map(|name| (name, room(LARGEST_CAPACITY))).to_vec();
         files.push((HORIZON, 1 << 20));
         files.into_iter().try_for_each(|(name, largest)| state_dir::clear(&dir.join(name), largest))
     }
 
-    /// Takes the folder `dir`, which must exist, and learns from it what was admitted before.
+    /// Locks the folder `dir`, which must exist, and reads the admitted knocks.
     ///
-    /// The first time, this makes the files, with room for all that they will ever have: nothing after
-    /// that needs more of the disk. With a greater `capacity` they are made longer; if there is no room
-    /// for that, they stay as they are, and hold fewer knocks.
+    /// The first call makes the files, with disk blocks for their maximum size: later operation needs no more
+    /// disk space. With a greater `capacity` they are extended; without space for that, they keep their size
+    /// and hold fewer knocks.
     ///
-    /// `now` and `boot` are the current ones. `window` is how far a stamp may be from the time of
-    /// arrival, in either direction; about `capacity` knocks are remembered at a time.
+    /// `now` and `boot` are the current ones. `window` is the permitted difference between timestamp and
+    /// arrival, in either direction; about `capacity` knocks are remembered.
     pub fn open(
         dir: &Path,
         boot: &BootId,
@@ -119,12 +119,12 @@ impl Journal {
         Self::open_after(dir, &past, now, window, capacity)
     }
 
-    /// The same, if it is known which folder was in force last. If that is another one, knocks may have been
-    /// used since that nobody remembers here: then none is accepted that could be one of those. What this one
-    /// remembers stays known.
+    /// Same as `open`, with the folder that was last in force. If that is another one, knocks may have been
+    /// admitted that are not in this folder: then no knock is accepted that could be one of them. The content
+    /// of this folder is kept.
     ///
     /// # Errors
-    /// As [`Journal::open`].
+    /// Same as [`Journal::open`].
     pub fn open_after(
         dir: &Path,
         past: &Past,
@@ -145,7 +145,7 @@ impl Journal {
         let (slots, content) =
             folder.horizon().map_err(unusable("create the file of the horizon"))?;
         let horizon = recovery::horizon(&content, now, window);
-        // One that is in doubt is written again.
+        // An uncertain horizon is written again.
         let synced = horizon.filter(|_| !content.doubtful).unwrap_or_default();
 
         let [first, second] = journals.map(Option::unzip);
@@ -176,26 +176,25 @@ impl Journal {
         Ok((Self { memory, log: Mutex::new(log) }, opened))
     }
 
-    /// Gives no certificate and no network more than these shares of the capacity.
+    /// Limits certificates and networks to these shares of the capacity.
     #[must_use]
     pub fn sharing(self, shares: Shares) -> Self {
         Self { memory: self.memory.sharing(shares), ..self }
     }
 
-    /// Knocks stamped before this are refused unless they are known, as they may have been admitted
-    /// before. In the future only if the clock was ahead once, or just after
-    /// [`Journal::open`].
+    /// Knocks with a timestamp before this are refused unless they are known, as they may have been admitted
+    /// before. In the future only if the clock was once ahead, or just after [`Journal::open`].
     pub fn admits_from(&self) -> Timestamp {
         self.memory.floor().after(Duration::from_millis(1))
     }
 
-    /// Syncs everything, and marks the journal as complete for the next boot.
+    /// Syncs all data, and marks the journal as complete for the next boot.
     pub fn close(self) -> io::Result<()> {
-        // A poisoned log: a thread died while it wrote. Then there shall be no mark.
+        // A poisoned lock: a thread panicked during a write. Then no mark may be written.
         self.log.into_inner().map_err(|_| io::Error::other("a thread died while writing"))?.close()
     }
 
-    /// Writes `trace` down; whether it could be written, and whether the journal is due for compaction.
+    /// Writes `trace`; returns whether that succeeded, and whether the journal needs compaction.
     fn write(&self, trace: &ReplayEntry) -> (bool, bool) {
         let Ok(mut log) = self.log.lock() else { return (false, false) };
         let written = log.append(trace);
@@ -218,10 +217,10 @@ impl Journal {
     }
 }
 
-/// As many as `replayCapacity` may ever say: no journal is larger than for that.
+/// The maximum of `replayCapacity`, which limits the size of a journal.
 const LARGEST_CAPACITY: usize = 10_000_000;
 
-/// The bytes of a file that may be other than zeros.
+/// The length of the part that may be non-zero.
 fn extent(half: &journal_half::JournalHalf) -> u64 {
     half.extent * LENGTH as u64
 }

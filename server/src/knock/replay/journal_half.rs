@@ -1,43 +1,43 @@
-//! One of the two journal files, read record by record. Pure.
+//! Parses one of the two journal files, record by record. Pure.
 
 use sknock_protocol::Timestamp;
 
 use super::ReplayEntry;
 use super::record::{Head, JournalRecord, LENGTH, NOTHING};
 
-/// What a journal file says, as far as it was fed.
+/// The content of a journal file, as far as it was read.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct JournalHalf {
     pub(super) head: Beginning,
     pub(super) traces: Vec<ReplayEntry>,
-    /// It was closed in order, and everything before that was on the disk.
+    /// It was closed properly, and all earlier records were synced.
     pub(super) closed: bool,
-    /// Something is in it that sknockd did not write.
+    /// It contains something that sknockd did not write.
     pub(super) broken: bool,
-    /// The largest stamp in any record that can be read.
+    /// The largest timestamp in any readable record.
     pub(super) newest: Timestamp,
     /// Records up to the first zeros.
     pub(super) records: u64,
-    /// Records up to the last that is not zeros.
+    /// Records up to the last non-zero one.
     pub(super) extent: u64,
-    /// Records that it was given.
+    /// Records read so far.
     pub(super) fed: u64,
 }
 
 /// The first record of a file.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Beginning {
-    /// Zeros: the file is there, but has never been begun.
+    /// Zeros: the file exists, but was never used.
     #[default]
     Nothing,
-    /// It is not as it was written.
+    /// It is damaged.
     Torn,
-    /// As it was written.
+    /// It is intact.
     Whole(Head),
 }
 
 impl Beginning {
-    /// Of the first record of a file.
+    /// Parses the first record of a file.
     pub(super) fn read(bytes: &[u8; LENGTH]) -> Self {
         match JournalRecord::decode(bytes) {
             Some(JournalRecord::Head(head)) => Self::Whole(head),
@@ -46,7 +46,7 @@ impl Beginning {
         }
     }
 
-    /// Of the journal; 0 if it has not begun.
+    /// The generation of the journal; 0 if it is unused.
     pub(super) fn generation(self) -> Option<u64> {
         match self {
             Self::Nothing => Some(0),
@@ -57,7 +57,7 @@ impl Beginning {
 }
 
 impl JournalHalf {
-    /// Takes the next record.
+    /// Reads the next record.
     pub(super) fn feed(&mut self, bytes: &[u8; LENGTH]) {
         let number = self.fed;
         self.fed += 1;
@@ -67,7 +67,7 @@ impl JournalHalf {
         if *bytes == NOTHING {
             return;
         }
-        // Only zeros may follow on zeros.
+        // Zeros may only be followed by zeros.
         self.broken |= self.records < number;
         self.extent = self.fed;
         if self.records == number {

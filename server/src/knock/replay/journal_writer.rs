@@ -1,5 +1,5 @@
-//! Appends to the journal in use, compacts and closes it, and extends the horizon. Everything is written into blocks that
-//! the files have since the start.
+//! Appends to the journal in use, compacts and closes it, and extends the horizon. All writes go to disk
+//! blocks that were allocated at the start.
 
 use std::io;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use super::record::{Head, JournalRecord, LENGTH};
 use super::state_dir::StateDir;
 use super::{BootId, ReplayEntry};
 
-/// How far the horizon is put ahead: one sync a minute in use, and after a power loss clients wait
-/// a minute at most.
+/// How far the horizon is set ahead: one sync a minute during use, and a minute's wait at most after a power
+/// loss.
 const HORIZON_STEP: Duration = Duration::from_secs(60);
 
-/// Records beyond twice what was worth keeping (1 MiB) before the journal is compacted.
+/// Records beyond twice the compacted size (1 MiB) before the journal is compacted.
 const SLACK: u64 = 16 * 1024;
 
-/// Records that stay free for knocks that arrive during a compaction, and for the closing mark.
+/// Records kept free for knocks during a compaction, and for the closing mark.
 const MARGIN: u64 = 64;
 
-/// Records that are encoded at one time.
+/// Records encoded per write.
 const PIECE: usize = 1024;
 
-/// The length of each journal file, in bytes, for this number of knocks: a quarter more, so that compactions are rare, and
-/// a little. A multiple of the size of a page.
+/// The length of each journal file in bytes for this number of knocks: a quarter more, so that compactions
+/// are rare, and a constant. A multiple of the page size.
 pub(super) fn room(knocks: usize) -> u64 {
     let knocks = knocks as u64;
     ((knocks + knocks / 4 + 4 * MARGIN) * LENGTH as u64).next_multiple_of(4096)
@@ -35,7 +35,7 @@ pub(super) fn room(knocks: usize) -> u64 {
 #[derive(Debug)]
 pub(super) struct JournalFile {
     pub(super) file: Stored,
-    /// The bytes at its beginning that may be other than zeros.
+    /// The length of the part that may be non-zero.
     pub(super) extent: u64,
 }
 
@@ -45,35 +45,36 @@ pub(super) struct JournalWriter {
     folder: StateDir,
     boot: BootId,
     halves: [JournalFile; 2],
-    /// Which of them is in use.
+    /// The index of the file in use.
     place: usize,
     generation: u64,
     /// Bytes of records in it.
     length: u64,
-    /// The bytes it has.
+    /// Its allocated length in bytes.
     room: u64,
-    /// The length at which to compact, in bytes.
+    /// The length in bytes at which it is compacted.
     enough: u64,
-    /// A sync has failed, so it is unknown what is on the disk: nothing is appended before the next compaction.
+    /// A sync has failed, so the content of the disk is unknown: nothing is appended before the next
+    /// compaction.
     doubtful: bool,
     slots: Slots,
-    /// As it is on disk, synced.
+    /// The synced value on disk.
     horizon: Timestamp,
 }
 
-/// What was found at the start.
+/// The files found at the start.
 #[derive(Debug)]
 pub(super) struct PreviousFile {
     pub(super) halves: [JournalFile; 2],
-    /// The file in use and its generation; `None` if neither can be trusted.
+    /// The index and generation of the file in use; `None` if neither can be trusted.
     pub(super) current: Option<(usize, u64)>,
     pub(super) slots: Slots,
-    /// What is in the slots.
+    /// The value in the slots.
     pub(super) horizon: Timestamp,
 }
 
 impl JournalWriter {
-    /// Writes a new journal and syncs it, so that a closing mark in an old one does not count any more.
+    /// Writes a new journal and syncs it, which invalidates a closing mark in an old one.
     pub(super) fn begin(
         folder: StateDir,
         boot: BootId,
@@ -97,7 +98,7 @@ impl JournalWriter {
             slots,
             horizon,
         };
-        // The horizon may be lost, or older than a floor made without one.
+        // The horizon may be lost, or older than a floor computed without one.
         log.extend_horizon(traces.iter().map(|trace| trace.stamp).fold(floor, Timestamp::max))?;
         if current.is_none() {
             log.reset()?;
@@ -108,7 +109,7 @@ impl JournalWriter {
         Ok(log)
     }
 
-    /// Writes a knock down. After an error it may be in the journal, but was not admitted.
+    /// Appends a knock. After an error it may be in the journal, but was not admitted.
     pub(super) fn append(&mut self, trace: &ReplayEntry) -> io::Result<()> {
         if self.doubtful {
             return Err(io::Error::other("an earlier sync failed"));
@@ -117,21 +118,21 @@ impl JournalWriter {
         self.append_record(JournalRecord::Used(*trace))
     }
 
-    /// Whether it is time for [`JournalWriter::compact`].
+    /// Whether [`JournalWriter::compact`] is due.
     pub(super) fn needs_compaction(&self) -> bool {
         self.doubtful || self.length >= self.enough
     }
 
-    /// Writes the journal, with this content, into the other file. After an error the old one stays in use, unless it is
-    /// unknown which one a start would use: then nothing is appended until this succeeds.
+    /// Writes the journal, with this content, into the other file. After an error the old one stays in use,
+    /// unless it is unknown which one a start would use: then nothing is appended until this succeeds.
     pub(super) fn compact(
         &mut self,
         floor: Timestamp,
         traces: impl Iterator<Item = ReplayEntry>,
     ) -> io::Result<()> {
-        // Should this fail: not before as many records more.
+        // After a failure, the next attempt comes after the same number of records.
         self.enough = self.length + SLACK * LENGTH as u64;
-        // The head in the file in use must be on the disk before that in the other one is touched.
+        // The head of the file in use must be synced before that of the other file is changed.
         self.halves[self.place].file.sync()?;
         let target = 1 - self.place;
         let room = self.halves[target].file.length()?;
@@ -148,7 +149,7 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Syncs the journal, then marks it as closed in order.
+    /// Syncs the journal, then marks it as closed properly.
     pub(super) fn close(mut self) -> io::Result<()> {
         if self.doubtful {
             return Err(io::Error::other("an earlier sync failed"));
@@ -158,7 +159,7 @@ impl JournalWriter {
         self.halves[self.place].file.sync()
     }
 
-    /// Has the horizon on disk at `stamp` or later.
+    /// Makes the horizon on disk at least `stamp`.
     fn extend_horizon(&mut self, stamp: Timestamp) -> io::Result<()> {
         if stamp > self.horizon {
             let ahead = stamp.after(HORIZON_STEP);
@@ -168,7 +169,7 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Empties both files. To be written twice then: a file without a head is one that has lost it.
+    /// Clears both files. Both must be written afterwards: a start treats a file without head as damaged.
     fn reset(&mut self) -> io::Result<()> {
         for half in &mut self.halves {
             half.file.clear(0, half.extent)?;
@@ -180,7 +181,7 @@ impl JournalWriter {
 
     fn append_record(&mut self, record: JournalRecord) -> io::Result<()> {
         let end = self.length + LENGTH as u64;
-        // One record stays free, as the end is where the zeros begin.
+        // One record stays free, because zeros mark the end.
         if end + LENGTH as u64 > self.room {
             self.enough = 0;
             return Err(io::Error::new(io::ErrorKind::StorageFull, "the journal file is full"));
@@ -194,7 +195,8 @@ impl JournalWriter {
 }
 
 impl JournalFile {
-    /// Writes all but the head, and zeros behind it, and syncs; how many bytes the whole takes.
+    /// Writes all records except the head, and zeros after them, and syncs; returns the total length in
+    /// bytes.
     fn fill(&mut self, room: u64, traces: impl Iterator<Item = ReplayEntry>) -> io::Result<u64> {
         let mut length = LENGTH as u64;
         let mut traces = traces.map(JournalRecord::Used);
@@ -219,8 +221,8 @@ impl JournalFile {
     }
 }
 
-/// Twice the length and some, if the file has room for that: then writing anew costs, per knock, as much
-/// as writing once.
+/// Twice the length and a constant, limited to the file's size: so compactions cost about as much per knock
+/// as appending.
 fn enough(length: u64, room: u64) -> u64 {
     (2 * length + SLACK * LENGTH as u64).min(room.saturating_sub(MARGIN * LENGTH as u64))
 }

@@ -1,4 +1,4 @@
-//! Used knocks in memory: bounded, sharded, gone with the process. Does no I/O.
+//! Admitted knocks in memory: bounded, sharded, lost with the process. Does no I/O.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard};
@@ -11,51 +11,51 @@ use super::shard::ReplayShard;
 use super::shares::{KnockOwner, Owner, ShareTable};
 use super::{OneTimeKey, Recorded, ReplayEntry, ReplayStore};
 
-/// How many shards there may be; enough that threads rarely meet. Powers of two, so that a byte
-/// spreads evenly over them.
+/// The possible numbers of shards; enough that threads rarely contend. Powers of two, so that a byte is
+/// distributed evenly over them.
 const SHARDS: [usize; 5] = [16, 8, 4, 2, 1];
 
-/// Below this, a shard's share of the knocks would stray too far from the average, and the memory
-/// would be full long before its capacity.
+/// With a smaller capacity, a shard's number of knocks would deviate too far from the average, and a shard
+/// would be full long before the memory.
 const MIN_SHARD_CAPACITY: usize = 1024;
 
-/// How many knocks are remembered for longer than they need to be, 140 bytes each; with a capacity of
-/// less than 16,384, a sixteenth of it. See [`ReplayShard::evict`].
+/// Knocks that are remembered longer than needed, 140 bytes each; with a capacity of less than 16,384, a
+/// sixteenth of it. See [`ReplayShard::evict`].
 const MIN_RETAINED: usize = 1024;
 
-/// Of a memory with this capacity.
+/// For a memory with this capacity.
 pub(super) fn min_retained(capacity: usize) -> usize {
     MIN_RETAINED.min(capacity / 16)
 }
 
 /// Remembers a bounded number of knocks while the process lives.
 ///
-/// On its own it starts with no history: a knock admitted before the start is admitted again. Fit
-/// for `explain` and tests; `run` uses [`Journal`](super::Journal).
+/// It starts empty: a knock admitted before the start is admitted again. For `explain` and tests; `run` uses
+/// [`Journal`](super::Journal).
 #[derive(Debug)]
 pub struct Memory {
     window: Duration,
-    /// Of one shard.
+    /// The capacity of one shard.
     room: usize,
-    /// How many of them are not forgotten for their age.
+    /// The number of them that are kept whatever their age.
     spare: usize,
-    /// A knock's id says which, so a repetition always meets its original.
+    /// A knock's id selects the shard, so a repetition is always found.
     shards: Box<[Mutex<ReplayShard>]>,
-    /// The keys of all that the shards know, apart from them: a lookup never waits for
-    /// a write to disk. Locked after a shard, never before one.
+    /// The keys of all knocks in the shards, stored separately: a lookup never waits for a disk write. Locked
+    /// after a shard, never before one.
     keys: Box<[Mutex<HashSet<OneTimeKey>>]>,
     /// Locked after a shard, never before one.
     sharing: ShareTable,
 }
 
 impl Memory {
-    /// Remembers up to about `capacity` knocks (exactly, up to 1024) and forgets one when
-    /// the clock is more than `window` past its stamp, but for the last few.
+    /// Remembers up to about `capacity` knocks (exactly, up to 1024) and forgets one when the clock is more
+    /// than `window` past its timestamp, except for the last few.
     pub fn new(window: Duration, capacity: usize) -> Self {
         Self::restored(window, capacity, Timestamp::EPOCH, [])
     }
 
-    /// Knows `traces`, even beyond `capacity`, and refuses all that is stamped up to `floor`.
+    /// Contains `traces`, even beyond `capacity`, and refuses all timestamps up to `floor`.
     pub(super) fn restored(
         window: Duration,
         capacity: usize,
@@ -81,14 +81,14 @@ impl Memory {
         }
     }
 
-    /// Gives no certificate and no network more than these shares of the capacity.
+    /// Limits certificates and networks to these shares of the capacity.
     #[must_use]
     pub fn sharing(self, shares: Shares) -> Self {
         Self { sharing: self.sharing.with(shares), ..self }
     }
 
-    /// Records `trace`, of `sender` if that is known, if `write` has written it down; that is called only if nothing else
-    /// prevents the record.
+    /// Records `trace`, of `sender` if known, if `write` succeeds; `write` is called only if no other check
+    /// fails.
     pub(super) fn record_if(
         &self,
         trace: &ReplayEntry,
@@ -96,8 +96,7 @@ impl Memory {
         now: Timestamp,
         write: impl FnOnce() -> bool,
     ) -> Recorded {
-        // A poisoned lock: a thread died while it changed this shard, and it is unknown what is
-        // missing from it.
+        // A poisoned lock: a thread panicked while it changed this shard, so entries may be missing.
         let Ok(mut shard) = self.shard(&trace.id).lock() else {
             return Recorded::WriteFailed;
         };
@@ -119,15 +118,15 @@ impl Memory {
         Recorded::New
     }
 
-    /// Stops every change, and shows the floor and all that is known.
+    /// Locks all shards, and gives access to the floor and all entries.
     ///
-    /// `None` if a thread died while it changed a shard.
+    /// `None` if a thread panicked while it changed a shard.
     pub(super) fn freeze(&self) -> Option<Frozen<'_>> {
         self.shards.iter().map(|shard| shard.lock().ok()).collect::<Option<_>>().map(Frozen)
     }
 
-    /// The largest stamp of anything forgotten, but for shards that are in use just now: this
-    /// waits for no write to disk.
+    /// The largest timestamp of all forgotten knocks, without shards that are locked just now: this never
+    /// waits for a disk write.
     pub(super) fn floor(&self) -> Timestamp {
         let idle = self.shards.iter().filter_map(|shard| shard.try_lock().ok());
         idle.map(|shard| shard.floor()).max().unwrap_or_default()
@@ -175,22 +174,22 @@ impl ReplayStore for Memory {
     }
 }
 
-/// All shards, held still.
+/// All shards, locked.
 pub(super) struct Frozen<'a>(Vec<MutexGuard<'a, ReplayShard>>);
 
 impl Frozen<'_> {
-    /// Every stamp above it belongs to one of the traces, or was never seen.
+    /// Every timestamp above it belongs to one of the entries, or was never seen.
     pub(super) fn floor(&self) -> Timestamp {
         self.0.iter().map(|shard| shard.floor()).max().unwrap_or_default()
     }
 
-    /// Everything remembered.
+    /// All entries.
     pub(super) fn traces(&self) -> impl Iterator<Item = ReplayEntry> {
         self.0.iter().flat_map(|shard| shard.traces())
     }
 }
 
-/// Which of `count` slots a hash or a curve point belongs to: both are spread evenly.
+/// The slot of a hash or a curve point in `count` slots: both are distributed evenly.
 fn slot(bytes: &[u8], count: usize) -> usize {
     bytes.first().map_or(0, |&byte| usize::from(byte) % count)
 }

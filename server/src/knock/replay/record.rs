@@ -1,4 +1,4 @@
-//! The 64 bytes that a fact takes on disk. Pure.
+//! The 64-byte records of the journal. Pure.
 //!
 //! ```text
 //! record[64] = body[56] || tag[4] || CRC-32 of the 60 bytes before, big-endian
@@ -8,8 +8,9 @@
 //! done  body = u64 generation || zeros; last in a journal that was closed, and synced before
 //! ```
 //!
-//! A journal is one `head` and any number of `used`, in a file that is longer: its end is where the
-//! zeros begin. 64 divides every page, block and sector size, so no record lies across two: it is there
+//! A journal is one `head` and any number of `used`, in a file that is longer: its end is where the zeros
+//! begin. 64 divides every page, block and sector size, so no record spans two: it is written as a whole or
+//! not at all.
 //! or it is not.
 
 use std::fmt;
@@ -25,33 +26,32 @@ pub(super) const LENGTH: usize = 64;
 const BODY: usize = 56;
 const JOURNAL: &[u8; 16] = b"sknock journal 2";
 
-/// What has never been written, or was cleared.
+/// An unwritten or cleared record.
 pub(super) const NOTHING: [u8; LENGTH] = [0; LENGTH];
 
-/// One fact.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum JournalRecord {
-    /// The journal begins.
+    /// The beginning of a journal.
     Head(Head),
-    /// This knock is used up.
+    /// This knock was admitted.
     Used(ReplayEntry),
-    /// The journal of this generation was closed in order.
+    /// The journal of this generation was closed properly.
     Done(u64),
 }
 
-/// How a journal begins.
+/// The first record of a journal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Head {
-    /// It was begun in this boot.
+    /// The boot in which it was begun.
     pub(super) boot: BootId,
-    /// Every stamp above it belongs to one of the knocks that follow, or was not admitted before.
+    /// Every timestamp above it belongs to one of the knocks that follow, or was not admitted before.
     pub(super) floor: Timestamp,
-    /// From 1 on; that of the other file is one less.
+    /// Begins with 1; that of the other file is one less.
     pub(super) generation: u64,
 }
 
 impl JournalRecord {
-    /// As it lies on disk.
+    /// The record on disk.
     pub(super) fn encode(&self) -> [u8; LENGTH] {
         let (tag, parts): (&[u8; 4], [&[u8]; 4]) = match self {
             Self::Head(Head { boot, floor, generation }) => {
@@ -69,7 +69,7 @@ impl JournalRecord {
         bytes
     }
 
-    /// What `bytes` say, or nothing if a bit of them is not as it was written.
+    /// Parses a record; `None` if any bit is wrong.
     pub(super) fn decode(bytes: &[u8; LENGTH]) -> Option<Self> {
         let found = match &bytes[BODY..BODY + 4] {
             b"head" => Self::Head(Head {
@@ -85,7 +85,7 @@ impl JournalRecord {
             b"done" => Self::Done(u64::from_be_bytes(part(bytes, 0))),
             _ => return None,
         };
-        // One encoding for each fact, so this compares magic, padding and checksum at once.
+        // Each record has one encoding, so this checks magic, padding and checksum at once.
         (found.encode() == *bytes).then_some(found)
     }
 }
@@ -104,14 +104,14 @@ fn part<const N: usize>(bytes: &[u8; LENGTH], at: usize) -> [u8; N] {
     part
 }
 
-/// The kernel's random name for the time since it started.
+/// The kernel's random identifier of the current boot.
 ///
-/// `/proc/sys/kernel/random/boot_id` has it. As long as it is the same, everything that any process
-/// has written is still there, synced or not.
+/// Read from `/proc/sys/kernel/random/boot_id`. As long as it is the same, all data written by any process is
+/// still there, synced or not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BootId(pub(super) [u8; 16]);
 
-/// A text is no boot id.
+/// The text is not a boot id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a boot id: /proc/sys/kernel/random/boot_id has 32 hexadecimal digits and 4 hyphens")]
 pub struct NotABootId;
@@ -119,10 +119,10 @@ pub struct NotABootId;
 impl FromStr for BootId {
     type Err = NotABootId;
 
-    /// Reads the text as the kernel prints it, with or without the line's end.
+    /// Parses the kernel's text, with or without line end.
     fn from_str(text: &str) -> Result<Self, NotABootId> {
         let digits: String = text.trim_ascii_end().chars().filter(|&c| c != '-').collect();
-        // Twice 16 digits exactly; a sign, which `from_str_radix` would take, is no digit.
+        // Exactly twice 16 digits; `from_str_radix` would also accept a sign.
         if digits.len() != 32 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(NotABootId);
         }

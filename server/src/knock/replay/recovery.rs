@@ -1,8 +1,8 @@
-//! How much of what was found on disk can be trusted. Pure: bytes in, the state of a start out.
+//! How far the files found on disk can be trusted. Pure: bytes in, the state of a start out.
 //!
-//! The journal is not synced while it grows, so it is complete only if nothing but a process ended
-//! since: it was closed in order, or the machine is still in the same boot. In every other case
-//! the horizon, which *was* synced before any later stamp was admitted, becomes the floor.
+//! The journal is not synced while it grows, so it is complete only if the machine did not go down: it was
+//! closed properly, or the boot is still the same. In every other case the horizon, which *was* synced before
+//! any later timestamp was admitted, becomes the floor.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,15 +19,15 @@ use super::{BootId, ReplayEntry};
 pub enum History {
     /// All of it.
     Complete,
-    /// The machine went down without warning; the last records may be missing.
+    /// The machine went down without shutdown; the last records may be missing.
     Unsynced,
-    /// The journal has a record that sknockd did not write.
+    /// The journal contains a record that sknockd did not write.
     Damaged,
-    /// There is no journal any more.
+    /// The journal is missing.
     Missing,
-    /// Another state directory was in force since, and the knocks used then are not in this one.
+    /// Another state directory was in force since, and the knocks admitted then are not in this one.
     Superseded,
-    /// No trace of an earlier start: a fresh folder, or an emptied one.
+    /// No trace of an earlier start: a new folder, or an emptied one.
     None,
 }
 
@@ -50,11 +50,11 @@ impl fmt::Display for History {
 /// The journal files.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum JournalState {
-    /// They are not there, or have never been begun.
+    /// They do not exist, or were never used.
     Missing,
-    /// They cannot be read, or not all of them; `newest` is the largest stamp that can.
+    /// They are damaged or partly unreadable; `newest` is the largest readable timestamp.
     Damaged { newest: Timestamp },
-    /// Every record of the file in use is as it was written.
+    /// Every record of the file in use is intact.
     Whole { place: usize, head: Head, closed: bool, traces: Vec<ReplayEntry> },
 }
 
@@ -68,7 +68,7 @@ impl JournalState {
     }
 }
 
-/// With what to begin.
+/// The initial state.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Recovered {
     pub(super) floor: Timestamp,
@@ -77,7 +77,7 @@ pub(super) struct Recovered {
 }
 
 impl Recovered {
-    /// The same, if another folder was in force since and may have let in what is stamped up to `latest`.
+    /// Same, if another folder was in force since and may have admitted timestamps up to `latest`.
     pub(super) fn superseded(self, latest: Timestamp) -> Self {
         let decides = self.floor < latest || self.history == History::Complete;
         let history = if decides { History::Superseded } else { self.history };
@@ -85,19 +85,19 @@ impl Recovered {
     }
 }
 
-/// Chooses between the two journal files; `None` for one that is not there.
+/// Chooses between the two journal files; `None` for a missing one.
 ///
-/// They are written in turn, so the generations in their heads differ by one, and that with the greater
-/// one is in use. Anything else was not written by sknockd: then nothing is certain about what was in them. A file that is
-/// missing may have been the one in use.
+/// They are written alternately, so the generations in their heads differ by one, and the file with the
+/// greater one is in use. Other files were not written by sknockd: then their former content is unknown. A
+/// missing file may have been the one in use.
 pub(super) fn read(halves: [Option<JournalHalf>; 2]) -> JournalState {
     let newest = halves.iter().flatten().map(|half| half.newest).max().unwrap_or_default();
     let begun = |half: &Option<JournalHalf>| half.as_ref().map(|half| half.head.generation());
-    // A file that has never been begun has nothing behind that, either.
+    // An unused file must be empty after its head, too.
     let broken = halves.iter().flatten().any(|half| half.broken);
     let place = match [begun(&halves[0]), begun(&halves[1])] {
         [None | Some(Some(0)), None | Some(Some(0))] if !broken => return JournalState::Missing,
-        // Both are begun at the first start: one that is empty has been emptied.
+        // Both get a head at the first start: an empty one was cleared.
         [Some(Some(first @ 1..)), Some(Some(second @ 1..))] if first.abs_diff(second) == 1 => {
             usize::from(second > first)
         }
@@ -112,8 +112,8 @@ pub(super) fn read(halves: [Option<JournalHalf>; 2]) -> JournalState {
     }
 }
 
-/// The horizon, of what is in its slots. If one of them is torn or spoilt, it may have been the later
-/// one: then no knock can have been admitted that was stamped after `now` and a window.
+/// The horizon from its slots. If one of them is damaged, it may have been the later one: then no knock can
+/// have been admitted with a timestamp after `now` and a window.
 pub(super) fn horizon(
     content: &SlotContent,
     now: Timestamp,
@@ -124,8 +124,7 @@ pub(super) fn horizon(
     Some(if content.doubtful { horizon.max(now.after(window)) } else { horizon })
 }
 
-/// Decides with what to begin at `now`, in `boot`; as many as `min_retained` knocks stay known whatever their
-/// age.
+/// Computes the initial state at `now`, in `boot`; `min_retained` knocks are kept whatever their age.
 pub(super) fn start(
     found: JournalState,
     horizon: Option<Timestamp>,
@@ -146,12 +145,12 @@ pub(super) fn start(
         JournalState::Missing if horizon.is_some() => (History::Missing, Timestamp::EPOCH),
         JournalState::Missing => (History::None, Timestamp::EPOCH),
     };
-    // Without a horizon all that is known is that no later stamp could be admitted.
+    // Without a horizon the only limit is that later timestamps could not be admitted.
     let floor = horizon.unwrap_or(now.after(window)).max(newest);
     Recovered { floor, traces: Vec::new(), history }
 }
 
-/// Begins where the journal ends, without what the memory would forget at once.
+/// Starts with the journal's content, without the knocks that the memory would forget at once.
 fn complete(
     floor: Timestamp,
     traces: Vec<ReplayEntry>,
@@ -163,7 +162,7 @@ fn complete(
         traces.into_iter().partition(|trace| now > trace.stamp.after(window));
     let forgotten = old.len().saturating_sub(spare.saturating_sub(traces.len()));
     if forgotten < old.len() {
-        // The oldest to the front.
+        // Moves the oldest to the front.
         old.select_nth_unstable(forgotten);
     }
     let floor = old.drain(..forgotten).map(|trace| trace.stamp).fold(floor, Timestamp::max);

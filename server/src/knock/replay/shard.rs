@@ -1,4 +1,4 @@
-//! What one slice of the memory knows, and when it may forget. Pure: no lock, no file, no clock.
+//! One slice of the memory, and its eviction. Pure: no lock, no file, no clock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,31 +8,32 @@ use sknock_protocol::{KnockId, Timestamp};
 use super::shares::Owner;
 use super::{OneTimeKey, Recorded, ReplayEntry};
 
-/// Forgotten in one step at most. More than one, so that forgetting outruns remembering; few, so
-/// that the first knock after a busy hour does not pay for all of it.
+/// Maximum number of knocks forgotten per step. More than one, so that forgetting is faster than recording;
+/// small, so that the first knock after a busy hour does not pay for all.
 const FORGOTTEN_AT_ONCE: usize = 16;
 
-/// Knocks that have been admitted. The invariant that everything rests on:
+/// Knocks that were admitted. The central invariant:
 ///
 /// > every stamp above `floor` belongs to a knock that is in `known` or was never admitted.
 ///
-/// It holds whatever the clock does, because the clock only decides *when* to forget; what was
-/// forgotten raises the floor.
+/// It holds whatever the clock does, because the clock only decides *when* to forget; each forgotten knock
+/// raises the floor.
 #[derive(Debug, Default)]
 pub(super) struct ReplayShard {
     floor: Timestamp,
-    /// By stamp, so that the oldest is first.
+    /// Sorted by timestamp, so that the oldest is first.
     known: BTreeMap<(Timestamp, KnockId), (OneTimeKey, Option<Owner>)>,
 }
 
 impl ReplayShard {
-    /// Knows nothing, and refuses all that is stamped up to `floor`.
+    /// Empty, and refuses all timestamps up to `floor`.
     pub(super) fn new(floor: Timestamp) -> Self {
         Self { floor, known: BTreeMap::new() }
     }
 
-    /// Forgets some knocks that the time check would refuse anyway, and tells their keys and whose they were. The last
-    /// `min_retained` stay: what is forgotten while the clock is ahead keeps everybody out once it is right.
+    /// Forgets some knocks that the time check would refuse anyway, and returns their keys and owners. The
+    /// last `min_retained` are kept: otherwise a clock that was ahead would raise the floor, and all knocks
+    /// would be refused once it is right.
     pub(super) fn evict(
         &mut self,
         now: Timestamp,
@@ -52,7 +53,7 @@ impl ReplayShard {
         forgotten
     }
 
-    /// Whether `trace` may be remembered; changes nothing.
+    /// Whether `trace` may be recorded; changes nothing.
     pub(super) fn check(&self, trace: &ReplayEntry, room: usize) -> Recorded {
         if self.known.contains_key(&(trace.stamp, trace.id)) {
             Recorded::Replayed
@@ -65,17 +66,17 @@ impl ReplayShard {
         }
     }
 
-    /// Remembers `trace`, and its owner if that is known.
+    /// Records `trace`, and its owner if known.
     pub(super) fn insert(&mut self, trace: &ReplayEntry, owner: Option<Owner>) {
         self.known.insert((trace.stamp, trace.id), (trace.key, owner));
     }
 
-    /// The largest stamp of anything forgotten.
+    /// The largest timestamp of all forgotten knocks.
     pub(super) fn floor(&self) -> Timestamp {
         self.floor
     }
 
-    /// Everything remembered.
+    /// All entries.
     pub(super) fn traces(&self) -> impl Iterator<Item = ReplayEntry> {
         self.known.iter().map(|(&(stamp, id), &(key, _))| ReplayEntry { stamp, id, key })
     }
@@ -167,7 +168,7 @@ mod tests {
         let mut shard = shard_with(&many);
         let later = Timestamp::from_secs(1000);
         assert_eq!(shard.evict(later, WINDOW, 0).len(), FORGOTTEN_AT_ONCE);
-        // All have the stamp of those forgotten: refused by either rule.
+        // All have the timestamp of the forgotten ones: refused by either rule.
         for each in many {
             assert_ne!(shard.check(&each, 99), Recorded::New);
         }

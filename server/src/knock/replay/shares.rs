@@ -1,6 +1,6 @@
-//! Which certificate and network the remembered knocks belong to, so that none takes all the room.
+//! The certificates and networks of the remembered knocks, so that none uses the whole memory.
 //!
-//! Knocks that were read from disk after a restart have no owner: they take room, but no share.
+//! Knocks that were read from disk after a restart have no owner: they use memory, but no share.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -14,10 +14,9 @@ use super::Recorded;
 /// Certificate and address of a knock.
 #[derive(Clone, Copy, Debug)]
 pub struct KnockOwner<'a> {
-    /// With this certificate: issuer and serial number. Not its bytes, of which there may be several
-    /// forms that all count.
+    /// Issuer and serial number of the certificate. Not its bytes, because several encodings can be valid.
     pub certificate: &'a CertificateId,
-    /// From this address.
+    /// The source address.
     pub address: IpAddr,
 }
 
@@ -27,17 +26,17 @@ impl<'a> From<&'a VerifiedKnock> for KnockOwner<'a> {
     }
 }
 
-/// A sender in 16 bytes instead of hundreds. Two that have the same hash share their share.
+/// A sender in 16 bytes instead of hundreds. Two senders with the same hash have one share together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     certificate: u64,
     network: u64,
 }
 
-/// How the room is shared.
+/// The numbers of entries by owner.
 #[derive(Debug)]
 pub(super) struct ShareTable {
-    /// With a random key, so that a certificate whose hash collides with another's cannot be searched for.
+    /// With a random key, so that an attacker cannot search for a certificate with a colliding hash.
     hasher: RandomState,
     size: usize,
     least: usize,
@@ -47,17 +46,17 @@ pub(super) struct ShareTable {
 
 #[derive(Debug, Default)]
 struct Taken {
-    /// By known and unknown senders.
+    /// Entries of known and unknown owners.
     places: usize,
     each: Tally<u64>,
 }
 
-/// A share is this number of knocks at least, besides those that stay whatever their age.
+/// The minimum size of a share, besides the knocks that are kept whatever their age.
 const MIN_SHARE: usize = 64;
 
 impl ShareTable {
-    /// Of a room with `size` places, `used` of them without an owner. `spare` knocks are not forgotten for their age, and may
-    /// all be one sender's.
+    /// For a memory of `size` entries, `used` of them without an owner. `spare` knocks are kept whatever
+    /// their age, and may all be one sender's.
     pub(super) fn new(size: usize, used: usize, spare: usize) -> Self {
         let taken = Taken { places: used, each: Tally::default() };
         Self {
@@ -80,7 +79,7 @@ impl ShareTable {
         }
     }
 
-    /// Takes a place, if there is one for this owner.
+    /// Counts an entry for this owner, within its share.
     pub(super) fn take(&self, owner: Option<Owner>) -> Result<(), Recorded> {
         let Ok(mut taken) = self.taken.lock() else { return Err(Recorded::WriteFailed) };
         if let Some(Owner { certificate, network }) = owner {
@@ -95,7 +94,7 @@ impl ShareTable {
         Ok(())
     }
 
-    /// Gives places back.
+    /// Removes entries from the counts.
     pub(super) fn free(&self, owners: impl IntoIterator<Item = Option<Owner>>) {
         let Ok(mut taken) = self.taken.lock() else { return };
         for owner in owners {

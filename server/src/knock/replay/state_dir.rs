@@ -1,7 +1,7 @@
-//! The files of the replay memory: found, made and given their blocks; decides nothing.
+//! The files of the replay memory: finds, makes and allocates them.
 //!
-//! `stateDir/journal.0`, `journal.1` and `horizon`, all 0600. The folder itself is locked, so there is
-//! no lock file that could be deleted.
+//! `stateDir/journal.0`, `journal.1` and `horizon`, all 0600. The folder itself is locked, so there is no
+//! lock file that could be deleted.
 
 use std::fs::File;
 use std::io;
@@ -17,25 +17,25 @@ use super::journal_half::{Beginning, JournalHalf};
 use super::record::LENGTH;
 use super::state_in_force::FolderId;
 
-/// The files of used knocks, which are written in turn.
+/// The journal files, which are written alternately.
 pub(super) const JOURNALS: [&str; 2] = ["journal.0", "journal.1"];
-/// The file of the largest stamp that may have been admitted.
+/// The file of the horizon: the largest timestamp that may have been admitted.
 pub(super) const HORIZON: &str = "horizon";
 
-/// A slot of the horizon: as much as the largest block that a disk writes at one time.
+/// The size of a horizon slot: the largest block that a disk writes atomically.
 const SLOT: u64 = 4096;
 
-/// Read at one time. As many zeros behind the last record are looked at, at least: that shows a hole.
+/// Bytes per read. At least this many bytes after the last record are checked for zeros: that detects a hole.
 const PIECE: usize = 1 << 20;
 
-/// The folder that is ours alone as long as this lives.
+/// The locked folder.
 #[derive(Debug)]
 pub(super) struct StateDir {
     path: PathBuf,
     lock: Flock<File>,
 }
 
-/// Why a folder is not ours.
+/// Reasons why the folder cannot be locked.
 #[derive(Debug)]
 pub(super) enum LockError {
     /// Another process holds it.
@@ -55,12 +55,12 @@ impl StateDir {
         }
     }
 
-    /// Which folder it is.
+    /// The identity of the folder.
     pub(super) fn id(&self) -> io::Result<FolderId> {
         Ok(FolderId::from(&self.lock.metadata()?))
     }
 
-    /// A file that may not be there.
+    /// Opens a file that may not exist.
     fn find(&self, name: &str) -> io::Result<Option<Stored>> {
         match Stored::open(&self.path.join(name)) {
             Ok(file) => Ok(Some(file)),
@@ -69,7 +69,7 @@ impl StateDir {
         }
     }
 
-    /// The journal files as they are found, and what is in them. What cannot be read is torn.
+    /// The journal files and their content. Unreadable parts are treated as damaged.
     pub(super) fn journals(&self) -> io::Result<[Option<(Stored, JournalHalf)>; 2]> {
         let files = [self.find(JOURNALS[0])?, self.find(JOURNALS[1])?];
         let generation = |file: &Option<Stored>| file.as_ref().and_then(generation);
@@ -84,11 +84,10 @@ impl StateDir {
         }))
     }
 
-    /// A file with blocks for `length` bytes at least: the one that was found, or a new one.
+    /// A file with disk blocks for at least `length` bytes: the given one, or a new one.
     ///
     /// # Errors
-    /// If a new one cannot be made so long; then there is none. One that was there is used as long as it
-    /// is.
+    /// If a new one cannot be allocated; then it is removed. An existing one is used with its length.
     pub(super) fn with_room(
         &self,
         name: &str,
@@ -115,7 +114,7 @@ impl StateDir {
         Ok(file)
     }
 
-    /// The slots of the horizon, and what is in them.
+    /// The slots of the horizon, and their content.
     pub(super) fn horizon(&self) -> io::Result<(Slots, SlotContent)> {
         let file = match self.find(HORIZON)? {
             Some(file) => file,
@@ -128,15 +127,15 @@ impl StateDir {
         Slots::read(file, SLOT)
     }
 
-    /// Makes the names in the folder survive a power loss.
+    /// Syncs the folder, so that its names survive a power loss.
     pub(super) fn sync(&self) -> io::Result<()> {
         sync_folder(&self.path)
     }
 }
 
-/// Reads a journal file up to where nothing but zeros is.
+/// Reads a journal file up to the zeros at its end.
 ///
-/// Of a former one only what it takes to recognise and to clear it is kept.
+/// Of the previous file only the data for recognizing and clearing it is kept.
 fn scan(file: &Stored, former: bool) -> io::Result<JournalHalf> {
     let (mut half, mut offset) = (JournalHalf::default(), 0);
     let mut piece = vec![0; PIECE];
@@ -153,7 +152,7 @@ fn scan(file: &Stored, former: bool) -> io::Result<JournalHalf> {
                 half.traces.clear();
             }
         }
-        // Less than a record at the end of the file: it has not got its length from us.
+        // An incomplete record at the end of the file: sknockd did not set this length.
         if rest.iter().any(|&byte| byte != 0) {
             half.broken = true;
             half.extent = half.fed + 1;
@@ -162,25 +161,25 @@ fn scan(file: &Stored, former: bool) -> io::Result<JournalHalf> {
     }
 }
 
-/// The generation that is in the file's head, if that is whole.
+/// The generation in the file's head, if that is intact.
 fn generation(file: &Stored) -> Option<u64> {
     let mut head = [0; LENGTH];
     file.read_at(&mut head, 0).ok()?;
     Beginning::read(&head).generation()
 }
 
-/// A file that cannot be read.
+/// The content of an unreadable file.
 fn spoilt(file: &Stored) -> JournalHalf {
     let extent = file.length().unwrap_or(0) / LENGTH as u64;
     JournalHalf { head: Beginning::Torn, broken: true, extent, ..JournalHalf::default() }
 }
 
-/// Renames what is at `path`, unless it is a regular file of ours of at most `largest` bytes.
+/// Renames the object at `path`, unless it is a regular file of ours of at most `largest` bytes.
 pub(crate) fn clear(path: &Path, largest: u64) -> io::Result<()> {
     set_aside(path, Some(geteuid().as_raw()), largest).map(|found| tell(path, found))
 }
 
-/// The same, but whose file it is does not matter: we put another one in its place.
+/// Same as `clear` for files of any owner: we replace the file by another.
 pub(crate) fn clear_whosoever(path: &Path, largest: u64) -> io::Result<()> {
     set_aside(path, None, largest).map(|found| tell(path, found))
 }

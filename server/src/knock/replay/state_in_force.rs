@@ -1,5 +1,5 @@
-//! Which state directory was in force last, and how far ahead the knocks may be stamped that another one
-//! than this has admitted: what the privileged process remembers and hands to the network process.
+//! The state directory that was last in force, and how far ahead the timestamps are that others may have
+//! admitted: the privileged process keeps this and passes it to the network process.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -7,8 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A folder, whatever its name. When it was made is part of that, where the file system tells: the number of
-/// one that was removed is given to another one.
+/// A folder's identity, independent of its path. It includes the time of creation, if the file system reports
+/// it: inode numbers are reused.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct FolderId {
     device: u64,
@@ -24,18 +24,18 @@ impl From<&Metadata> for FolderId {
     }
 }
 
-/// What was in force before a network process takes its state directory.
+/// The state before a network process locks its state directory.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LastInForce {
-    /// Of this boot and network namespace; nothing if that is unknown.
+    /// In this boot and network namespace; `None` if unknown.
     pub folder: Option<FolderId>,
-    /// From now on, what any state directory has admitted is stamped no later than so far ahead.
+    /// Timestamps that any state directory has admitted are at most this far ahead of now.
     pub ahead: Duration,
 }
 
 impl LastInForce {
-    /// Whether another folder than this was in force after this one, so that knocks were used which are not
-    /// in its journal.
+    /// Whether another folder than this was last in force, so that knocks were admitted which are not in this
+    /// one's journal.
     pub fn is_another(&self, folder: FolderId) -> bool {
         self.folder.is_some_and(|last| last != folder)
     }

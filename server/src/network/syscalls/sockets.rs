@@ -1,7 +1,7 @@
-//! Which sockets the network process may make, and what it may do with them.
+//! The permitted socket types, options and flags of the network process.
 //!
-//! Landlock asks which TCP port is meant in `bind` and in `connect`, and only of sockets of plain TCP. So no
-//! other protocol is let through, and no call that connects in another way.
+//! Landlock checks the TCP port of `bind` and `connect`, and only for sockets of plain TCP. So other
+//! protocols are forbidden, and so are calls that connect in another way.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ fn sockets() -> Result<Vec<SeccompRule>, FilterError> {
     Ok(rules)
 }
 
-/// What threads wake each other by.
+/// Socket pairs, by which threads wake each other.
 fn pairs() -> Result<Vec<SeccompRule>, FilterError> {
     Ok(vec![socket(unsigned(libc::AF_UNIX), unsigned(libc::SOCK_STREAM), 0)?])
 }
@@ -53,15 +53,15 @@ fn socket(family: u64, kind: u64, protocol: u64) -> Result<SeccompRule, FilterEr
     ])?)
 }
 
-/// Sending with these flags, which are argument `index`, and no others: by `MSG_FASTOPEN` a call that sends
-/// connects.
+/// Permitted flags of sending calls; they are argument `index`. `MSG_FASTOPEN` is excluded because with it a
+/// send connects.
 fn flags(index: u8) -> Result<SeccompRule, FilterError> {
     let known = unsigned(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
     argument(index, SeccompCmpOp::MaskedEq(!known & u64::from(u32::MAX)), 0)
 }
 
-/// What answers, web clients and resolvers set. No filter: sockets for knocks are shared with those who read
-/// them next. And not `TCP_FASTOPEN_CONNECT`, by which the next call that sends connects.
+/// Options that answers, web clients and resolvers set. No socket filters: the next process reads the same
+/// knock sockets. Not `TCP_FASTOPEN_CONNECT`, with which a later send connects.
 fn options() -> Result<Vec<SeccompRule>, FilterError> {
     let known = [
         (libc::SOL_SOCKET, libc::SO_REUSEADDR),

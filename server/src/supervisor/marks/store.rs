@@ -1,5 +1,5 @@
-//! A file of marks in two slots, written in turn: whatever is interrupted, one of them is whole. It stays
-//! open, as later there is no privilege to open it.
+//! A file of marks in two slots, written alternately: after an interruption, one of them is complete. It
+//! stays open, because later there is no privilege to open it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -13,12 +13,12 @@ use crate::crl::mark_record::{self, IssuerDigest, MarkRecord};
 use crate::supervisor::files::make_above;
 
 /// ```text
-/// u64 which writing it was | u32 count | count entries | u32 CRC-32 of all that
+/// u64 sequence number | u32 count | count entries | u32 CRC-32 of all these
 /// ```
 /// Numbers are little-endian.
 const SLOT: usize = 16 << 10;
 
-/// The number of the writing and the count.
+/// The sequence number and the count.
 const HEAD: usize = 12;
 
 /// An open file.
@@ -35,7 +35,7 @@ pub(super) struct MarkStore {
 pub(super) type SavedMarks = Vec<(IssuerDigest, CrlMark)>;
 
 impl MarkStore {
-    /// Opens the file and reads what it has; makes it, and its folder, if they are not there.
+    /// Opens and reads the file; makes it, and its folder, if missing.
     pub(super) fn open(path: &Path) -> io::Result<(Self, SavedMarks)> {
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         let (keeper, is_new) = prepare(folder)?;
@@ -62,7 +62,7 @@ impl MarkStore {
         Ok((Self { path: path.to_owned(), file, writing, is_new }, kept))
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -91,12 +91,12 @@ impl MarkStore {
     }
 }
 
-/// Takes the blocks for both slots at the beginning, so that a disk that is full later loses no mark: an
-/// older list would count after a restart.
+/// Allocates the blocks for both slots at the beginning, so that a full disk cannot lose a mark later: an
+/// older CRL would be accepted after a restart.
 fn make_room(file: &File, length: u64) -> io::Result<()> {
     let missing = usize::try_from((2 * SLOT as u64).saturating_sub(length)).unwrap_or(2 * SLOT);
     if missing > 0 {
-        // Zeros are no slot that is whole.
+        // A slot of zeros is invalid.
         file.write_all_at(&vec![0; missing], length)?;
         file.sync_all()?;
     }
@@ -119,20 +119,20 @@ fn prepare(folder: &Path) -> io::Result<(fs::Metadata, bool)> {
     Err(io::Error::other("its directory must be writable only by root or by the user of the unit"))
 }
 
-/// What the file has, which is not changed.
+/// Reads the file without changing it.
 pub(super) fn read(path: &Path) -> io::Result<SavedMarks> {
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     Ok(newest(&file).1)
 }
 
-/// The slot that was written last, if any is whole.
+/// The latest complete slot, if any.
 fn newest(file: &File) -> (u64, SavedMarks) {
     let slots = [0, 1].map(|place| slot(file, place));
     slots.into_iter().flatten().max_by_key(|(writing, _)| *writing).unwrap_or_default()
 }
 
-/// What this slot has, if it is whole.
+/// The content of this slot, if it is complete.
 fn slot(file: &File, place: u64) -> Option<(u64, SavedMarks)> {
     let mut bytes = Vec::with_capacity(SLOT);
     let mut piece = [0; 4096];
@@ -200,7 +200,7 @@ mod tests {
         let after = fs::read(&path).unwrap();
         assert_eq!(kept(&path), entries(4, 200));
         let longest = after.len();
-        // All of the second writing, which went to the first slot.
+        // The second write went to the first slot.
         for cut in 0..=HEAD + 4 * size_of::<MarkRecord>() + 4 {
             let old = |place| before.get(place).copied().unwrap_or(0);
             let torn: Vec<u8> = (0..longest)

@@ -1,4 +1,4 @@
-//! Which marks are raised, kept and found.
+//! Raising, storing and reading of marks.
 
 use sknock_protocol::CrlMark;
 
@@ -131,7 +131,7 @@ fn the_next_start_finds_them_and_one_that_has_to_go_elsewhere_too() {
     let mut next = Keeper::default();
     next.settle(&state, &instead);
     assert_eq!(next.entries(), first.entries());
-    // Where the folder cannot be had, the other place has to do.
+    // Without access to the folder, the other place is used.
     let blocked = folder.path().join("blocked");
     std::fs::write(folder.path().join("blocked-marks"), "").unwrap();
     let mut other = Keeper::default();

@@ -1,30 +1,31 @@
-//! What a network process is asked again and again, whether all its workers turn, and what its
-//! silence means. Pure.
+//! The heartbeat of a network process: pings ask whether all its workers turn, and missing answers are
+//! counted. Pure.
 
 use std::time::Duration;
 
 use sknock_gate::BootInstant;
 
-/// One question at a time: until it is answered no other is sent.
+/// One ping at a time: the next is sent after the answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Heartbeat {
-    /// When it was put last, or put off as it still waits for its answer.
+    /// When the last ping was sent, or postponed because its answer is missing.
     put: BootInstant,
-    /// How often in a row it was put off. Not a time: what stops us too, like a machine that sleeps,
-    /// must not count against the other.
+    /// How often in a row it was postponed. Not a time: a suspend of the machine stops this process too, and
+    /// must not be counted.
     put_off: u32,
     waits: bool,
     answered: bool,
 }
 
-/// How often it is put.
+/// Interval of pings.
 pub(in crate::supervisor) const EVERY: Duration = Duration::from_secs(2);
 
-/// Put off so often, 20 s in all, it will never be answered: a worker takes less than a second.
+/// After this number of postponements, 20 s in total, the process is treated as hung: a worker turns within a
+/// second.
 const TIMEOUT: u32 = 10;
 
 impl Heartbeat {
-    /// Whether to put it now.
+    /// Whether to send a ping now.
     pub(super) fn is_due(&mut self, now: BootInstant) -> bool {
         if now.since(self.put) < EVERY {
             return false;
@@ -38,7 +39,7 @@ impl Heartbeat {
         true
     }
 
-    /// Takes an answer; `false` if none was due.
+    /// Handles an answer; `false` if none was expected.
     pub(super) fn answer(&mut self) -> bool {
         let asked = self.waits;
         if asked {
@@ -47,12 +48,12 @@ impl Heartbeat {
         asked
     }
 
-    /// Whether it was answered since this was called last.
+    /// Whether it was answered since the last call.
     pub(super) fn take_answer(&mut self) -> bool {
         std::mem::take(&mut self.answered)
     }
 
-    /// Whether no answer will come any more.
+    /// Whether the limit is exceeded.
     pub(super) fn timed_out(&self) -> bool {
         self.put_off >= TIMEOUT
     }
@@ -81,7 +82,7 @@ mod tests {
     fn silence_is_hopeless_after_20_s_of_asking_but_not_because_the_machine_slept() {
         let mut heartbeat = Heartbeat::default();
         assert!(heartbeat.is_due(at(10)));
-        // Asleep for a day, with the question just put.
+        // A day of suspend just after a ping.
         assert!(!heartbeat.is_due(at(86_400)) && !heartbeat.timed_out());
         assert!(heartbeat.answer());
         assert!(heartbeat.is_due(at(86_402)));

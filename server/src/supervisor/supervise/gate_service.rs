@@ -1,4 +1,4 @@
-//! Answers what the network processes ask of the gate: one record, one answer, always.
+//! Answers the network processes' requests to the gate: one answer for each record.
 
 use sknock_gate::{BootInstant, Changes, Gate, GrantLabel, Outcome, Response};
 use sknock_netfilter::flow::FlowKey;
@@ -20,11 +20,11 @@ use crate::sys::clock;
 use crate::sys::log::{RateLimit, buffered};
 
 impl Supervisor {
-    /// Serves what waits, one record from each link in turn, so that none keeps the others waiting.
+    /// Serves pending requests, one record from each link in turn, so that no link starves the others.
     pub(super) fn serve(&mut self, now: BootInstant) {
         if let Some(NetworkProcess { links, settings, .. }) = &mut self.current {
             let Gathered { raises, reports, others } = receive_requests(links);
-            // It is up. To build the table again and again would only cost time.
+            // The rules are loaded. Rebuilding the table repeatedly would only cost time.
             reply(links, &raises, |_| Response::Failed);
             let lasts = self.trial.lifetime_in(&self.gate_service, settings, &self.settings);
             if note(&mut self.spawner.marks, links, &reports, lasts, now) {
@@ -65,7 +65,7 @@ impl Supervisor {
         }
     }
 
-    /// The next network process is the current one from here on.
+    /// Makes the next network process the current one.
     fn promote(&mut self, now: BootInstant) {
         if let Some(next) = self.next.take() {
             self.settings = next.settings.clone();
@@ -108,13 +108,12 @@ pub(crate) struct GateService {
 }
 
 impl GateService {
-    /// Serves at `gate`.
     pub(crate) fn new(gate: Gate) -> Self {
         Self { gate, refusals: RateLimit::default() }
     }
 
-    /// Serves records from `links`, each with its answer. The log comes after the answers: a log line takes as long as a
-    /// grant.
+    /// Serves records from `links` and sends the answers. Logging comes afterwards: a log line takes as long
+    /// as a grant.
     fn handle(&mut self, links: &mut [Link], records: &[LinkRecord], now: BootInstant) {
         let bytes: Vec<&[u8]> = records.iter().map(LinkRecord::bytes).collect();
         let outcome = self.gate.handle_batch(&bytes, now);
@@ -171,8 +170,8 @@ impl GateService {
         Some(ControlResponse::Closed(std::mem::take(report)))
     }
 
-    /// Takes over which grants other programs have removed, as far as that is known. Grants whose removal is unknown come
-    /// back with the table.
+    /// Takes over which grants other programs have removed, as far as known. Grants whose removal is unknown
+    /// are restored with the table.
     pub(super) fn on_external_changes(&mut self, changes: &Changes, now: BootInstant) {
         self.heed_closed(changes, now);
         if changes.overrun {
@@ -205,7 +204,7 @@ impl GateService {
         }
     }
 
-    /// Puts up the protection that `settings` ask for, in one transaction.
+    /// Loads the rules for `settings` in one transaction.
     pub(super) fn raise(&mut self, settings: &Settings, up: bool, now: BootInstant) -> Response {
         let changed =
             self.gate.reconfigure(table::table_spec(settings), table::ceiling(settings), now);
@@ -215,8 +214,7 @@ impl GateService {
         outcome.response()
     }
 
-    /// Logs which connections were terminated, which elements were removed that are no grants, and whether grants cannot be
-    /// saved.
+    /// Logs terminated connections, removed elements that are no grants, and whether grants cannot be saved.
     pub(super) fn tell_of_the_rest(&mut self) {
         if let Some(unknown) = self.gate.take_unknown() {
             warn!(target: "gate", "{unknown}");
@@ -231,7 +229,7 @@ impl GateService {
         self.tell_of_cuts();
     }
 
-    /// How many connections were ended.
+    /// Logs and returns the number of terminated connections.
     fn tell_of_cuts(&mut self) -> usize {
         let Some(severed) = self.gate.take_terminated() else { return 0 };
         if severed.failed.is_some() {
@@ -242,14 +240,14 @@ impl GateService {
         severed.connections
     }
 
-    /// Every opening is told here too, whatever the network process says of it.
+    /// Every grant is logged here too, independent of the network process.
     pub(super) fn log_outcome(&mut self, outcome: &Outcome, now: BootInstant) {
         match outcome {
-            // Whole revocation lists are closed entry by entry; most never had a grant.
+            // For a whole CRL, most closed entries never had a grant.
             Outcome::Closed(closed) if closed.is_empty() => {}
             Outcome::ClosedIssuer { certs: 0, .. } | Outcome::Issuer(_) | Outcome::OnTrial => {}
             Outcome::Failed(_) => error!(target: "gate", "{outcome}"),
-            // A compromised network process may ask at any rate, but not fill the disk.
+            // A compromised network process may send requests at any rate, but must not fill the disk.
             Outcome::Refused { .. } | Outcome::NoCapacity(_) => {
                 if let Some(suppressed) =
                     self.refusals.permit(now.since(BootInstant::default()).as_secs())
@@ -262,8 +260,8 @@ impl GateService {
     }
 }
 
-/// Takes what is reported of revocation lists; whether any was newer than all before. It is written down
-/// before it is answered.
+/// Handles reported CRL marks; returns whether any was newer than all before. Marks are stored before the
+/// answer.
 fn note(
     marks: &mut Keeper,
     links: &mut [Link],

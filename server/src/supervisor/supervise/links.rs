@@ -1,4 +1,5 @@
-//! The links to a network process: records of fixed size arrive, each gets its answer. A link that fails is closed.
+//! The links to a network process: records of fixed size arrive, and each gets an answer. A failed link is
+//! closed.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -8,18 +9,18 @@ use sknock_gate::{Request, Response};
 
 use crate::crl::mark_record;
 
-/// How many records are served in one round: enough to spread the cost of a transaction over
-/// many knocks, few enough that a single knock does not wait for long.
+/// Maximum number of records in one round: enough to spread the cost of a transaction over many knocks, and
+/// few enough that a single knock does not wait long.
 const CROWD: usize = 64;
 
-/// Our end of a link, while it holds.
+/// Our end of a link; `None` after it failed.
 pub(super) type Link = Option<OwnedFd>;
 
-/// Bytes from a network process, and by which of its links they came.
+/// A record from a network process, and its link.
 pub(super) struct LinkRecord {
     link: usize,
     length: usize,
-    /// One byte more than a request, so that a longer record is not taken for one.
+    /// One byte more than a request, so that a longer record is recognized.
     bytes: [u8; Request::LEN + 1],
 }
 
@@ -37,7 +38,7 @@ impl LinkRecord {
     }
 }
 
-/// Records by what they ask for: the protection, nothing but to be remembered, anything else.
+/// Records by type: raising the rules, reports of marks, other requests.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) raises: Vec<LinkRecord>,
@@ -45,7 +46,7 @@ pub(super) struct Gathered {
     pub(super) others: Vec<LinkRecord>,
 }
 
-/// Takes records from the links in turn, until none has any more or there are enough.
+/// Receives records from the links in turn, until all are empty or the limit is reached.
 pub(super) fn receive_requests(links: &mut [Link]) -> Gathered {
     let mut all = Gathered::default();
     let mut count = 0;
@@ -65,7 +66,7 @@ pub(super) fn receive_requests(links: &mut [Link]) -> Gathered {
     all
 }
 
-/// The next record of one link; a link that has failed is gone.
+/// The next record of one link; a failed link is closed.
 fn take(links: &mut [Link], link: usize) -> Option<LinkRecord> {
     let slot = links.get_mut(link)?;
     let mut record = LinkRecord { link, length: 0, bytes: [0; Request::LEN + 1] };
@@ -79,7 +80,7 @@ fn take(links: &mut [Link], link: usize) -> Option<LinkRecord> {
     }
 }
 
-/// Sends every record its answer.
+/// Sends each record's answer.
 pub(super) fn reply(
     links: &mut [Link],
     records: &[LinkRecord],

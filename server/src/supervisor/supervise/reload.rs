@@ -1,6 +1,6 @@
-//! When one network process follows another: on SIGHUP and `sknockd reload` with the configuration as it is now, and
-//! with the settings in force when a file was replaced that name resolution or TLS reads. Landlock grants files, not
-//! names, so the running process cannot read the new file.
+//! Replaces the network process: on SIGHUP and `sknockd reload` with the current configuration, and with the
+//! settings in force when a file for name resolution or TLS was replaced. Landlock grants files, not paths,
+//! so the running process cannot read the new file.
 
 use std::time::Duration;
 
@@ -13,28 +13,28 @@ use crate::config::Settings;
 use crate::network::readable::PathMeanings;
 use crate::supervisor::spawner::StartFailed;
 
-/// What was seen of the names.
+/// The observed targets of the paths.
 #[derive(Debug, Default)]
 pub(super) struct ResolvedNames {
-    /// When to look next.
+    /// The time of the next check.
     due: BootInstant,
-    /// What differs from what the current process was granted, at the last look.
+    /// The targets at the last check, if they differ from those that the current process was granted.
     seen: Option<PathMeanings>,
-    /// How many looks in a row have each seen something else.
+    /// Consecutive checks with another result each.
     unsettled: u32,
-    /// How often another process was started in vain, one after the other.
+    /// Consecutive failed starts.
     failures: u32,
 }
 
-/// Between two looks.
+/// Interval of the checks.
 const EVERY: Duration = Duration::from_millis(700);
 
-/// After so many looks that differ, another process is started all the same: files that change all the
-/// time must not hide one that was replaced for good.
+/// After this number of different results, another process is started anyway: files that change constantly
+/// must not hide one that was replaced.
 const UNSETTLED: u32 = 10;
 
-/// After a start, so that names that change all the time keep us from nothing else. Twice as long each
-/// time while the new process does not get ready.
+/// The pause after a start, so that constant changes do not block other work. Doubled while the new process
+/// does not become ready.
 const AFTER: Duration = Duration::from_secs(5);
 
 impl ResolvedNames {
@@ -100,19 +100,19 @@ impl Supervisor {
         }
     }
 
-    /// A prepared process begins as soon as the state directory is free, and if it knows of the newest
-    /// revocation lists: the one before it may have received a newer one since.
+    /// Orders a prepared process to begin when the state directory is free and its CRLs are the newest: the
+    /// process before it may have received newer ones.
     pub(super) fn advance_reload(&mut self, now: BootInstant) {
         let Some(next) = self.next.as_mut().filter(|next| next.is_prepared()) else { return };
         match &mut self.current {
-            // Only once: a process that receives lists without end must not stay in force by that.
+            // Only once: a process that reports CRLs endlessly must not stay in force by that.
             Some(current) if !next.is_outdated() || self.renewed => current.finish(now),
             None if !next.is_outdated() => next.begin(),
             _ => self.renew(now),
         }
     }
 
-    /// Starts the process on its way once more, with the newest marks, and files that are opened now.
+    /// Restarts the starting process, with the newest marks and newly opened files.
     fn renew(&mut self, now: BootInstant) {
         let Some(mut next) = self.next.take() else { return };
         next.kill();
@@ -135,7 +135,7 @@ impl Supervisor {
         }
     }
 
-    /// Starts another process if a name means another file than for the current one.
+    /// Starts another process if a path has another target than for the current one.
     pub(super) fn follow_names(&mut self, now: BootInstant) {
         if self.next.is_some() || now < self.names.due {
             return;
@@ -150,7 +150,7 @@ impl Supervisor {
             self.names.unsettled = 0;
             return;
         }
-        // Twice the same: an update of several files gets the time to finish.
+        // Two equal results: an update of several files gets the time to finish.
         if self.names.seen.as_ref() != Some(&means) && self.names.unsettled < UNSETTLED {
             self.names.seen = Some(means);
             self.names.unsettled += 1;
@@ -164,7 +164,7 @@ impl Supervisor {
              reads them"
         );
         self.renewed = false;
-        // What is wrong was told, and the current process stays.
+        // Errors are logged, and the current process stays.
         self.next = self.spawner.start(&self.settings, now).ok();
     }
 }

@@ -1,5 +1,6 @@
-//! The table is loaded again: after another program has removed it, and after the machine was suspended. The kernel's
-//! timeouts stand still during a suspend, deadlines of grants do not, so each element gets the time that it has left.
+//! Loads the table again: after another program has removed it, and after a suspend of the machine. The
+//! kernel's timeouts do not run during a suspend, deadlines of grants do, so each element gets its remaining
+//! time.
 
 use std::time::Duration;
 
@@ -8,15 +9,15 @@ use tracing::{error, info, warn};
 
 use super::{Supervisor, TICK};
 
-/// Both clocks are not read at the very same moment.
+/// The two clocks are not read at exactly the same moment.
 const INEXACT: Duration = Duration::from_millis(200);
 
-/// For how long the machine had been suspended when the table was last put up.
+/// The total suspend time when the table was last loaded.
 #[derive(Debug)]
 pub(super) struct Suspended(Duration);
 
 impl Suspended {
-    /// As it is at the start.
+    /// The value at the start.
     pub(super) fn begin(suspended: Duration) -> Self {
         Self(suspended)
     }
@@ -27,9 +28,9 @@ impl Suspended {
 }
 
 impl Supervisor {
-    /// Restores everything that another program has removed; if that fails, again in the next round.
+    /// Restores all objects that another program has removed; after a failure, again in the next round.
     pub(super) fn restore_if_changed(&mut self, now: BootInstant) {
-        // Always read: or it stays readable, and we never sleep.
+        // Always read: otherwise the socket stays readable, and the loop never sleeps.
         let changes = self.watch.read();
         self.gate_service.on_external_changes(&changes, now);
         if (changes.structure_changed || changes.overrun) && self.protected {
@@ -48,7 +49,7 @@ impl Supervisor {
         }
     }
 
-    /// Puts the table up once more after the machine was suspended; if that fails, again in the next round.
+    /// Loads the table again after a suspend; after a failure, again in the next round.
     pub(super) fn resume(&mut self, now: BootInstant, suspended: Duration) {
         if !self.protected || !self.suspended.has_grown(suspended) {
             return;

@@ -1,4 +1,4 @@
-//! How the server stops: network processes first, then the table, as `onExit` and a trial have it.
+//! Stops the server: network processes first, then the table, depending on `onExit` and a trial.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::control::messages::ControlResponse;
 use crate::sys::exit::FAILURE;
 
 impl Supervisor {
-    /// Ends in order: knocks first, then, if the administrator wants that, the protection.
+    /// Stops properly: knocks first, then, with `onExit = open`, the rules.
     pub(super) fn stop(mut self) -> ExitCode {
         info!("stopping");
         self.notify.stopping();
@@ -27,7 +27,7 @@ impl Supervisor {
         ExitCode::SUCCESS
     }
 
-    /// Ends the network processes in order.
+    /// Stops the network processes properly.
     pub(super) fn finish(&mut self) {
         if let Some(mut next) = self.next.take() {
             next.kill();
@@ -36,7 +36,7 @@ impl Supervisor {
         if let Some(current) = &mut self.current {
             current.finish(BootInstant::now());
         }
-        // What it has granted by now still wants to be opened.
+        // Requests for knocks that it has already admitted are still served.
         loop {
             let (now, allowance) = (BootInstant::now(), &mut self.allowance);
             let current = self.current.as_mut();
@@ -68,7 +68,7 @@ impl Supervisor {
         }
     }
 
-    /// An order to stop is no confirmation. What to do about the table; whether it was about a trial.
+    /// A stop signal is no confirmation. Handles the table of a trial; `None` if there was none.
     fn stop_trial(&mut self, now: BootInstant) -> Option<ExitCode> {
         let trial = self.gate_service.gate.trial().map(sknock_gate::TrialState::is_first);
         self.trial.saved_configs.rollback.forget();

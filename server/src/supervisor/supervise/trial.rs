@@ -1,5 +1,5 @@
-//! Rules on trial: confirmation, and how a trial ends without one. The kernel goes by the previous rules at that moment
-//! (`gate/src/gate/trial.rs`); here everything else follows.
+//! Rules on trial: confirmation and rollback. The kernel itself returns to the previous rules at the deadline
+//! (`gate/src/gate/trial.rs`); here the rest follows.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use crate::control::requester::Requester;
 use crate::supervisor::table;
 use crate::sys::exit::UNCONFIRMED;
 
-/// What the end of a trial means for what was asked at that moment.
+/// The response to a request that arrives at the end of a trial.
 fn too_late(request: &ControlRequest) -> ControlResponse {
     match request {
         ControlRequest::Confirm => ControlResponse::TooLate,
@@ -28,7 +28,7 @@ fn seconds_left(trial: &sknock_gate::TrialState, now: BootInstant) -> u128 {
 }
 
 impl Supervisor {
-    /// When a trial wants us back at the latest.
+    /// The next time at which a trial needs attention.
     pub(super) fn trial_due(&self) -> Option<BootInstant> {
         let inherited = match self.trial.asked {
             Some(TrialDeadline::At(until)) => Some(until),
@@ -39,7 +39,7 @@ impl Supervisor {
         due.max(due.and(self.trial.retry_at))
     }
 
-    /// What was to come on trial does not.
+    /// The requested trial does not take place.
     pub(super) fn no_trial(&mut self) {
         self.trial.asked = None;
         if self.gate_service.gate.trial().is_none() {
@@ -47,7 +47,7 @@ impl Supervisor {
         }
     }
 
-    /// What the service manager shows.
+    /// The status line for systemd.
     pub(super) fn status(&self, now: BootInstant) -> String {
         match self.gate_service.gate.trial() {
             None => "protecting: rules loaded, knocks are processed".to_owned(),
@@ -90,7 +90,8 @@ impl Supervisor {
             Some(trial) if trial.is_over(now) => return ControlResponse::TooLate,
             Some(_) => {}
         }
-        // First: a supervisor that sees the confirmation in the kernel may kill and restart this process at once.
+        // Must be first: a supervisor that sees the confirmation in the kernel may kill and restart this
+        // process at once.
         self.trial.saved_configs.rollback.forget();
         let outcome = self.gate_service.gate.confirm(now);
         self.gate_service.log_outcome(&outcome, now);
@@ -153,12 +154,12 @@ impl Supervisor {
         ExitCode::from(UNCONFIRMED)
     }
 
-    /// As a reload to the settings from before, but for the table, which comes first.
+    /// Like a reload with the previous settings, except that the table comes first.
     fn roll_back(&mut self, before: Settings, now: BootInstant) {
         let outcome = self.gate_service.gate.roll_back(now);
         self.gate_service.log_outcome(&outcome, now);
         if outcome.response() != Response::Activated {
-            // The kernel goes by the rules from before already.
+            // The kernel already uses the previous rules.
             self.trial.retry_at = Some(now.after(TICK));
             return;
         }

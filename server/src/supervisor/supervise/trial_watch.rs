@@ -1,5 +1,5 @@
-//! What the supervisor knows of trials: which one was requested, which configuration a rollback returns to, how a trial
-//! begins, and how long marks of CRLs last that were reported in one.
+//! The supervisor's state of trials: the requested one, the configuration for a rollback, the begin of a
+//! trial, and how long CRL marks last that were reported in one.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::supervisor::saved_config::SavedConfigs;
 use crate::supervisor::table;
 use crate::sys::log::RateLimit;
 
-/// A trial that has not begun yet: it does with the table, not before the server is ready.
+/// A trial that has not begun yet: it begins when the table is loaded, after the server is ready.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TrialDeadline {
-    /// For so long from then on.
+    /// For this time from then on.
     After(Duration),
-    /// An earlier run has begun it: not longer than that.
+    /// An earlier run has begun it: until this time.
     At(BootInstant),
 }
 
-/// What the supervisor knows of trials. Whether there is one, the gate knows.
+/// The supervisor's state of trials. The gate knows whether one runs.
 #[derive(Debug)]
 pub(crate) struct TrialWatch {
-    /// For the network process that is on its way.
+    /// The request for the starting network process.
     pub(super) asked: Option<TrialDeadline>,
     /// Who requested that one; nothing: the start of the server.
     asked_by: Option<Requester>,
@@ -36,13 +36,13 @@ pub(crate) struct TrialWatch {
     pub(super) joined: u32,
     /// What ran before what is on trial; nothing at a first start.
     pub(super) before: Option<Settings>,
-    /// What an earlier run has left in force, until something is put up.
+    /// The settings in force from an earlier run, until rules are loaded.
     earlier: Option<Settings>,
     /// Whether the latest trial has ended unconfirmed, and no reload has begun since.
     pub(super) unconfirmed: bool,
-    /// When to try again to go back.
+    /// When to repeat a failed rollback.
     pub(super) retry_at: Option<BootInstant>,
-    /// The seconds that were told last.
+    /// The last reported seconds.
     pub(super) last_status: u128,
     pub(super) saved_configs: SavedConfigs,
     /// How often the log reports confirmations of nothing.
@@ -50,7 +50,7 @@ pub(crate) struct TrialWatch {
 }
 
 impl TrialWatch {
-    /// With a trial for the first network process, or without.
+    /// With or without a trial for the first network process.
     pub(crate) fn new(
         asked: Option<TrialDeadline>,
         earlier: Option<Settings>,
@@ -78,13 +78,13 @@ impl TrialWatch {
         self.unconfirmed = false;
     }
 
-    /// Nothing is in force, and there is nothing to go back to.
+    /// Nothing is in force, so no rollback is possible.
     pub(super) fn forget(&self) {
         self.saved_configs.forget();
     }
 
-    /// Loads the rules of `new`, on trial if that was requested. A trial that runs continues with its own deadline.
-    /// `running` are the settings of the rules that are loaded now, if any.
+    /// Loads the rules of `new`, on trial if that was requested. A running trial continues with its own
+    /// deadline. `running` are the settings of the loaded rules, if any.
     pub(super) fn raise(
         &mut self,
         gate_service: &mut GateService,
@@ -133,9 +133,9 @@ impl TrialWatch {
     }
 }
 
-/// How long the CRL high-water marks last that a network process reports.
+/// How long the CRL high-water marks of a network process last.
 impl TrialWatch {
-    /// For a process with `settings` that processes knocks; `running` are the settings of the rules that are loaded.
+    /// For a serving process with `settings`; `running` are the settings of the loaded rules.
     pub(super) fn lifetime_in(
         &self,
         gate_service: &GateService,
@@ -147,12 +147,12 @@ impl TrialWatch {
         } else if settings.revocation.come_by(&running.revocation) {
             MarkLifetime::ForGood
         } else {
-            // It was on trial until now, and another one is on its way.
+            // It was on trial until now, and another process is starting.
             MarkLifetime::Process
         }
     }
 
-    /// For a process with `settings` that is starting.
+    /// For a starting process with `settings`.
     pub(super) fn lifetime_before(
         &self,
         gate_service: &GateService,
@@ -169,8 +169,8 @@ impl TrialWatch {
     }
 }
 
-/// Of what a process on trial takes. Only a configuration that would not have those lists could be kept from
-/// coming back by their marks; at a first start there is none.
+/// For marks of a process on trial. They could only block a rollback to a configuration without these CRLs;
+/// at a first start there is none.
 fn lifetime(settings: &Settings, before: Option<&Settings>) -> MarkLifetime {
     let counts = before.is_none_or(|before| settings.revocation.come_by(&before.revocation));
     if counts { MarkLifetime::ForGood } else { MarkLifetime::Trial }

@@ -1,5 +1,5 @@
-//! Never waits for a reader. Our own lines are kept, up to a limit, until they are read; what is over, and
-//! what is passed on of another process, is lost and counted.
+//! A writer that never blocks. Our own lines are kept, up to a limit, until they are written; further ones,
+//! and lines of another process, are dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -9,34 +9,34 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::LogFormat;
 
-/// The most that is kept, in bytes: about 7,000 lines of grants.
+/// Maximum size of kept lines, in bytes: about 7,000 lines of grants.
 const ROOM: usize = 1 << 20;
 
-/// Whose lines they are.
+/// The origin of lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Whose {
     Ours,
     PassedOn,
 }
 
-/// Never waits for a reader.
+/// Never blocks.
 pub(super) struct LossyWriter<W> {
     out: W,
     format: LogFormat,
-    /// Lines of ours that were not read yet, in the pieces that they came in.
+    /// Our own lines that are not written yet, in the pieces in which they arrived.
     kept: VecDeque<Vec<u8>>,
     kept_bytes: usize,
     lost: u64,
 }
 
 impl<W: AsFd + Write> LossyWriter<W> {
-    /// Nothing is lost yet.
+    /// A writer without losses.
     pub(super) fn new(out: W, format: LogFormat) -> Self {
         Self { out, format, kept: VecDeque::new(), kept_bytes: 0, lost: 0 }
     }
 
-    /// Writes these lines, all or none. They should be no more than a page: that much is taken by a pipe
-    /// or socket that polls as writable.
+    /// Writes these lines, all or none. They should not exceed a page: a pipe or socket that polls as
+    /// writable accepts that much.
     pub(super) fn take(&mut self, bytes: &[u8], lines: u64, whose: Whose) {
         if self.catch_up() && self.write(bytes) {
             return;
@@ -49,7 +49,7 @@ impl<W: AsFd + Write> LossyWriter<W> {
         }
     }
 
-    /// Writes what was kept, as far as the reader takes it; whether nothing is left of it.
+    /// Writes kept lines, as far as the reader accepts them; returns whether none is left.
     pub(super) fn catch_up(&mut self) -> bool {
         while let Some(bytes) = self.kept.pop_front() {
             if !self.write(&bytes) {
@@ -64,7 +64,7 @@ impl<W: AsFd + Write> LossyWriter<W> {
         true
     }
 
-    /// An error is a loss like any other: a log that is gone must not end the daemon.
+    /// An error is treated as a loss: a failing log must not end the daemon.
     fn write(&mut self, bytes: &[u8]) -> bool {
         let mut polled = [PollFd::new(self.out.as_fd(), PollFlags::POLLOUT)];
         matches!(poll(&mut polled, PollTimeout::ZERO), Ok(1)) && self.out.write_all(bytes).is_ok()

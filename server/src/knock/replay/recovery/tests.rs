@@ -1,4 +1,4 @@
-//! What a journal tells after each kind of end.
+//! The result of a recovery after each kind of end.
 
 use sknock_protocol::KnockId;
 
@@ -28,7 +28,7 @@ fn half(bytes: &[u8]) -> JournalHalf {
     half
 }
 
-/// Of the generation before.
+/// The file of the previous generation.
 fn former() -> JournalHalf {
     half(&JournalRecord::Head(Head { boot: ELSEWHERE, floor: at(1), generation: 1 }).encode())
 }
@@ -64,7 +64,7 @@ fn after_another_folder_nothing_is_accepted_that_it_may_have_let_in() {
     let after = begin(&closed, None).superseded(at(140));
     assert_eq!((after.floor, after.history), (at(140), History::Superseded));
     assert_eq!(after.traces, [trace(100)], "what is known stays known");
-    // What is later already stays so, and the reason is told that decides.
+    // A later floor is kept, and the reason that determines it is reported.
     assert_eq!(begin(&closed, None).superseded(at(6)).floor, at(7));
     let torn = file(&[head(ELSEWHERE, 7), used]);
     let after = begin(&torn, Some(at(160))).superseded(at(140));
