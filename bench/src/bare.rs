@@ -1,6 +1,6 @@
-//! The least that could open a door: one thread that makes the cryptographic calls of a knock for each
-//! datagram it gets, whatever is in it, and has the kernel add one element. It believes everybody, remembers
-//! and logs nothing, and has all privileges: what is here is no server, but a floor under every server.
+//! The minimal opener: one thread that makes the cryptographic calls of a knock for each datagram, whatever
+//! its content, and has the kernel add one element. It verifies, remembers and logs nothing, and has all
+//! privileges: not a server, but a lower bound for servers.
 
 use std::net::{IpAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +15,10 @@ use crate::lone_gate::LoneGate;
 use crate::opening::{Family, Opened, knock_and_connect};
 use crate::world::{GATEWAY, Site};
 
-/// How soon the thread notices that nobody knocks any more.
+/// How soon the thread notices the end of the knocks.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// From a knock to a connection, for so many knocks: as daemons are measured, and on the same core.
+/// The time from a knock to a connection, for this number of knocks: measured like daemons, on the same core.
 pub(crate) fn opening(site: &Site, knocks: usize) -> Opened {
     let mut gate = LoneGate::of(&site.world.gateway);
     let bind = || UdpSocket::bind((GATEWAY, DEFAULT_KNOCK_PORT));

@@ -1,4 +1,4 @@
-//! On what machine the figures were measured.
+//! The machine on which the figures were measured.
 
 use std::fs;
 use std::thread;

@@ -1,5 +1,4 @@
-//! Whoever opens doors for knocks: what a measurement needs to know of them. Ours is here; the others
-//! are in `peers`.
+//! The interface between measurements and the measured daemons. sKnock is here; the others are in `peers`.
 
 use std::time::Duration;
 
@@ -9,19 +8,18 @@ use crate::cpu::Spent;
 use crate::events::Events;
 use crate::world::Site;
 
-/// The datagrams that make a knock, each with the UDP port that it is for.
+/// The datagrams of one knock, each with its UDP port.
 pub(crate) type Knock = Vec<(u16, Vec<u8>)>;
 
-/// A daemon that runs.
+/// A running daemon.
 pub(crate) trait Contender: Sync {
-    /// What tables and plots call it.
+    /// Its name in tables and plots.
     fn name(&self) -> &'static str;
-    /// Where it guards the gateway.
+    /// The network with the gateway on which it runs.
     fn world(&self) -> &World;
-    /// A knock that opens ssh for the `number`th address of the crowd. Takes its time: it is made
-    /// before anything is measured.
+    /// A knock for ssh from the `number`th client address. Slow: it is made before a measurement.
     fn knock(&self, number: usize) -> Knock;
-    /// What the kernel tells of its grants, from now on.
+    /// The kernel's events about its grants, from now on.
     fn events(&self, patience: Duration) -> Events;
     /// CPU time of all its processes.
     fn spent(&self) -> Spent;
@@ -32,7 +30,7 @@ pub(crate) struct Ours<'a> {
     pub(crate) name: &'static str,
     pub(crate) site: &'a Site,
     pub(crate) daemon: &'a Daemon<'a>,
-    /// Whether the clients want an answer.
+    /// Whether the clients request an answer.
     pub(crate) answer: bool,
 }
 

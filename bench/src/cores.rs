@@ -1,5 +1,5 @@
-//! What a second core is worth. On a machine with two there is none left for whoever sends: so the
-//! knocks wait in the daemon's socket before the time begins.
+//! The gain of a second core. On a machine with two cores none is left for the sender, so the knocks are
+//! queued in the daemon's socket before the measurement.
 
 use std::thread;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::stopwatch::Stopwatch;
 use crate::table::{Table, number};
 use crate::world::{Site, source};
 
-/// All of them fit into the socket.
+/// They all fit into the socket buffer.
 const KNOCKS: usize = 3000;
 const ROUNDS: usize = 5;
 
-/// Between two looks, so that looking takes no core from anybody.
+/// Between two checks, so that checking uses little CPU.
 const REST: Duration = Duration::from_millis(1);
 
 /// Measures a daemon with one worker on one core, and one with two on two.

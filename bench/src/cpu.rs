@@ -1,4 +1,4 @@
-//! Who runs where, and the kernel's threads that work for all.
+//! CPU affinity, and the kernel threads that work for all processes.
 
 use std::fs;
 use std::time::Duration;
@@ -9,31 +9,31 @@ use sknock_tests::Daemon;
 
 use crate::stopwatch::cpu_of;
 
-/// Where the bench itself runs while it sends, and with it the receiving half of every packet: a
-/// cable between namespaces delivers on the sender's core.
+/// The core of the bench during sending, and so of the receiving half of every packet: a veth pair delivers
+/// on the sender's core.
 pub(crate) const SENDER: usize = 0;
 
-/// Where the daemon runs when it is to have one core, and what is compared with it.
+/// The core of a daemon that gets one core, and of the code compared with it.
 pub(crate) const DAEMON: usize = 1;
 
-/// Keeps the calling thread, and those that it starts, on one core.
+/// Pins the calling thread, and its later threads, to one core.
 pub(crate) fn stay_on(core: usize) {
     pin(Pid::from_raw(0), &[core]);
 }
 
-/// Lets the calling thread, and those that it starts, run on both cores again.
+/// Lets the calling thread, and its later threads, run on both cores again.
 pub(crate) fn go_anywhere() {
     pin(Pid::from_raw(0), &[SENDER, DAEMON]);
 }
 
-/// Keeps every thread of both processes on these cores.
+/// Pins every thread of both processes to these cores.
 pub(crate) fn keep_on(daemon: &Daemon<'_>, cores: &[usize]) {
     for process in [daemon.parent(), daemon.network()] {
         keep_process_on(process, cores);
     }
 }
 
-/// Keeps every thread of a process, and what it starts from now on, on these cores.
+/// Pins every thread of a process, and its later children, to these cores.
 pub(crate) fn keep_process_on(process: Pid, cores: &[usize]) {
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("the process runs");
     let numbers = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -52,9 +52,9 @@ fn pin(thread: Pid, cores: &[usize]) {
 /// CPU time of a daemon's two processes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spent {
-    /// The one that parses.
+    /// The network process.
     pub(crate) network: Duration,
-    /// The one that holds the firewall.
+    /// The privileged process.
     pub(crate) privileged: Duration,
 }
 
@@ -72,13 +72,13 @@ impl Spent {
         }
     }
 
-    /// Of both.
+    /// Both processes.
     pub(crate) fn both(self) -> Duration {
         self.network + self.privileged
     }
 }
 
-/// The kernel's threads that take softirqs over when those are too many for whoever they interrupt.
+/// The ksoftirqd threads, which take over softirqs under load.
 #[derive(Debug)]
 pub(crate) struct Softirqs(Vec<Pid>);
 

@@ -1,8 +1,8 @@
-//! What the kernel itself says about changes to its firewall: the moment when a grant counts.
+//! nftables events of the kernel: the moment when a grant is in force.
 //!
-//! A grant's element carries the id of its knock in its comment, so grants are counted by what is in
-//! force, whether they came alone or many in one transaction. Others who open doors give a rule or an
-//! element to each knock: there the kernel's messages are counted.
+//! A grant's element contains its knock id in the comment, so grants are counted individually, also when many
+//! are in one transaction. Other daemons add a rule or an element for each knock: there the kernel's messages
+//! are counted.
 
 use std::collections::HashSet;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -17,7 +17,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 use sknock_tests::Namespace;
 
-/// A subscription to the changes of one namespace's firewall.
+/// A subscription to the nftables events of one namespace.
 #[derive(Debug)]
 pub(crate) struct Events {
     socket: OwnedFd,
@@ -25,33 +25,33 @@ pub(crate) struct Events {
     counted: Counted,
 }
 
-/// What is counted as a grant.
+/// The unit of counting.
 #[derive(Debug)]
 enum Counted {
-    /// Different knocks that have been told of.
+    /// Distinct knock ids.
     Knocks(HashSet<Id>),
     /// Messages of this type.
     Messages(c_int),
 }
 
-/// `k=` and sixteen hexadecimal digits, as a comment has it.
+/// `k=` and sixteen hexadecimal digits, as in a comment.
 type Id = [u8; 18];
 
 /// `NFNLGRP_NFTABLES` as a bit.
 const GROUP: u32 = 1 << (libc::NFNLGRP_NFTABLES - 1);
 
 impl Events {
-    /// Listens to sKnock from now on; [`Self::grants`] waits for `patience` at most.
+    /// Subscribes to sKnock's grants; [`Self::grants`] waits for `patience` at most.
     pub(crate) fn of(namespace: &Namespace, patience: Duration) -> Self {
         Self::counting(Counted::Knocks(HashSet::new()), namespace, patience)
     }
 
-    /// Listens to somebody who adds a rule for each knock.
+    /// Subscribes to a daemon that adds a rule for each knock.
     pub(crate) fn of_rules(namespace: &Namespace, patience: Duration) -> Self {
         Self::counting(Counted::Messages(libc::NFT_MSG_NEWRULE), namespace, patience)
     }
 
-    /// Listens to somebody who adds an element for each knock.
+    /// Subscribes to a daemon that adds an element for each knock.
     pub(crate) fn of_elements(namespace: &Namespace, patience: Duration) -> Self {
         Self::counting(Counted::Messages(libc::NFT_MSG_NEWSETELEM), namespace, patience)
     }
@@ -62,7 +62,7 @@ impl Events {
             socket(family, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkNetFilter)
         });
         let socket = socket.expect("the kernel has nf_tables");
-        // Room for every event of a run: none may be lost while the bench sends.
+        // Space for every event of a run: none may be lost while the bench sends.
         setsockopt(&socket, sockopt::RcvBufForce, &(64 << 20)).expect("we are root");
         let patience = i64::try_from(patience.as_micros()).expect("a patience of seconds");
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::microseconds(patience))
@@ -71,13 +71,13 @@ impl Events {
         Self { socket, buffer: vec![0; 1 << 16], counted }
     }
 
-    /// Waits for grants that have come into force, and says how many; none if there were none in time.
-    /// The kernel tells of them when they already count.
+    /// Waits for grants that have come into force, and returns their number; 0 after the time limit. The
+    /// kernel sends the events after the commit.
     pub(crate) fn grants(&mut self) -> usize {
         self.read(MsgFlags::empty())
     }
 
-    /// The same without waiting: whoever waits has to be woken, at the cost of who grants.
+    /// The same without waiting: waking a waiting thread would cost the granting process time.
     pub(crate) fn grants_so_far(&mut self) -> usize {
         std::iter::repeat_with(|| self.read(MsgFlags::MSG_DONTWAIT))
             .take_while(|&new| new > 0)
@@ -101,7 +101,7 @@ impl Events {
     fn learn(&mut self, length: usize) -> usize {
         let found = messages(&self.buffer[..length]);
         match &mut self.counted {
-            // A grant that takes the place of another: the event of the other's end names it as well.
+            // When a grant replaces another, the removal event contains its id as well.
             Counted::Knocks(known) => found
                 .filter(|(kind, _)| *kind == libc::NFT_MSG_NEWSETELEM)
                 .flat_map(|(_, body)| ids(body))
@@ -112,7 +112,7 @@ impl Events {
     }
 }
 
-/// The ids in comments: type 0, a length, and the text.
+/// The knock ids in comments: type 0, a length, and the text.
 fn ids(mut rest: &[u8]) -> impl Iterator<Item = Id> {
     let next = move || {
         let at = rest.windows(4).position(|bytes| matches!(bytes, [0, _, b'k', b'=']))?;
@@ -122,8 +122,8 @@ fn ids(mut rest: &[u8]) -> impl Iterator<Item = Id> {
     std::iter::from_fn(next).filter(|id| id[2..].iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Each message: its type, without the part that says that it is of nftables, and all of it. It begins
-/// with its length and its type, and is padded to four bytes.
+/// The messages: type without the subsystem, and whole content. Each begins with length and type, and is
+/// padded to four bytes.
 fn messages(mut rest: &[u8]) -> impl Iterator<Item = (c_int, &[u8])> {
     std::iter::from_fn(move || {
         let &[a, b, c, d, low, high, ..] = rest else { return None };

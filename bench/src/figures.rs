@@ -1,4 +1,4 @@
-//! The few figures of a run that plots and targets are made of. Everything else is in tables.
+//! The figures of a run for plots and targets. All others are only in tables.
 
 use crate::series::Series;
 
@@ -6,72 +6,72 @@ use crate::series::Series;
 pub(crate) const OURS: &str = "sKnock";
 /// The same, over IPv6.
 pub(crate) const OURS_V6: &str = "sKnock, IPv6";
-/// The least that could open.
+/// The minimal opener.
 pub(crate) const FLOOR: &str = "floor";
-/// fwknopd's UDP server with its defaults.
+/// fwknopd's UDP server with default settings.
 pub(crate) const FWKNOP: &str = "fwknopd";
-/// The fastest that we could make it.
+/// The fastest configuration that we found.
 pub(crate) const TUNED: &str = "fwknopd, tuned";
 /// knockd with three UDP ports.
 pub(crate) const KNOCKD: &str = "knockd";
 
-/// What has been measured in this run.
+/// The figures measured in this run.
 #[derive(Debug)]
 pub(crate) struct Figures {
-    /// From knock to TCP connection, in microseconds, by who opened.
+    /// From knock to TCP connection, in microseconds, by daemon.
     pub(crate) opening: Vec<(&'static str, Series)>,
-    /// What junk costs.
+    /// The costs of junk.
     pub(crate) junk: Vec<JunkCost>,
-    /// What a knock costs with so many grants open, by who opened.
+    /// The cost of a knock by the number of grants, by daemon.
     pub(crate) growth: Vec<(&'static str, Vec<Growth>)>,
     /// Valid knocks during floods.
     pub(crate) flooded: Vec<Flooded>,
-    /// Valid knocks/s of one core, as a share of what bare library calls allow.
+    /// Valid knocks/s of one core, relative to bare library calls.
     pub(crate) of_floor: f64,
-    /// Valid knocks/s of two cores, by those of one.
+    /// Valid knocks/s of two cores, relative to one.
     pub(crate) two_cores: f64,
-    /// A datagram of the wrong length, by the cost of an nft `drop`.
+    /// The cost of a datagram of the wrong length, relative to an nft `drop`.
     pub(crate) wrong_length: f64,
-    /// Median time to open one of the last grants before 1,000,000, by that of the first ones.
+    /// Median time of the last grants before 1,000,000, relative to that of the first ones.
     pub(crate) millionth: f64,
-    /// The kernel's cost of a packet that a grant lets in with 1,000,000 open, by that with one.
+    /// The kernel's cost of a granted packet with 1,000,000 grants, relative to one.
     pub(crate) matching: f64,
     /// RSS of both processes before any knock, in MiB.
     pub(crate) idle_memory: f64,
 }
 
-/// CPU time for one datagram that opens nothing, in microseconds.
+/// CPU time for one datagram without a grant, in microseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct JunkCost {
     pub(crate) who: &'static str,
     pub(crate) kind: String,
-    /// Bursts or full rate, as its table says.
+    /// Bursts or full rate, as in its table.
     pub(crate) load: &'static str,
-    /// Of the daemon and all that it started, for one datagram that reached it.
+    /// Of the daemon and its children, per datagram that reached it.
     pub(crate) processes: f64,
-    /// Of the kernel, which receives, filters and copies, for one that was sent.
+    /// Of the kernel, which receives, filters and copies, per datagram sent.
     pub(crate) kernel: f64,
 }
 
-/// A look at a daemon with many grants open.
+/// A measurement of a daemon with many grants.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Growth {
-    /// Open when it was looked at.
+    /// The number of grants.
     pub(crate) open: f64,
     /// CPU time for one more, in microseconds.
     pub(crate) cpu: f64,
-    /// Until the kernel had one more, in microseconds; median.
+    /// Median time until one more is in force, in microseconds.
     pub(crate) time: f64,
 }
 
-/// Valid knocks in the middle of junk.
+/// Valid knocks during junk.
 #[derive(Clone, Debug)]
 pub(crate) struct Flooded {
     pub(crate) who: &'static str,
     pub(crate) kind: &'static str,
     pub(crate) sent: usize,
     pub(crate) opened: usize,
-    /// Datagrams a second.
+    /// Datagrams per second.
     pub(crate) junk: f64,
 }
 
@@ -94,26 +94,26 @@ impl Default for Figures {
 }
 
 impl Figures {
-    /// How long it took to open; empty if it was not measured.
+    /// The opening times; empty if not measured.
     pub(crate) fn opening(&self, who: &str) -> Series {
         let found = self.opening.iter().find(|(name, _)| *name == who);
         found.map(|(_, series)| series.clone()).unwrap_or_default()
     }
 
-    /// What junk of this kind costs under this load, if it was measured.
+    /// The cost of junk of this kind under this load, if measured.
     pub(crate) fn junk(&self, who: &str, kind: &str, load: &str) -> Option<&JunkCost> {
         let mut costs = self.junk.iter().filter(|cost| cost.load == load);
         costs.find(|cost| cost.who == who && cost.kind == kind)
     }
 
-    /// How many got through a flood, if it was measured.
+    /// The valid knocks during a flood, if measured.
     pub(crate) fn flooded(&self, who: &str, kind: &str) -> Option<&Flooded> {
         self.flooded.iter().find(|flood| flood.who == who && flood.kind == kind)
     }
 }
 
 impl JunkCost {
-    /// All of it.
+    /// The sum.
     pub(crate) fn all(&self) -> f64 {
         self.processes + self.kernel
     }

@@ -1,4 +1,4 @@
-//! Valid knocks in the middle of junk, sent as fast as one core can.
+//! Valid knocks during junk, sent at the full rate of one core.
 
 use std::net::Ipv4Addr;
 use std::thread;
@@ -24,44 +24,44 @@ const TRIES: usize = 20;
 /// Between two of them.
 const GAP: Duration = Duration::from_millis(100);
 
-/// Different datagrams of ours, sent in turn.
+/// Distinct datagrams without the veil, sent in turn.
 const DIFFERENT: usize = 256;
 
-/// The same, under the right veil: more than are remembered once they were refused, so that each costs an
-/// ECDH each time.
+/// Distinct datagrams under the right veil: more than the server remembers after refusing them, so that each
+/// costs an ECDH each time.
 const DIFFERENT_VEILED: usize = 20_000;
 
-/// Junk that is sent between two looks at the clock.
+/// Number of junk datagrams between two clock reads.
 const BLOCK: usize = 64;
 
-/// Junk of somebody who does not have the server's certificate, from [`MANY`] addresses.
+/// Junk of a sender without the server's certificate, from [`MANY`] addresses.
 pub(crate) const STRANGERS: &str = "without the certificate, many addresses";
-/// Junk of somebody who has it, from the 254 addresses of one network.
+/// Junk of a sender with the certificate, from the 254 addresses of one network.
 pub(crate) const INSIDERS: &str = "with the right veil, one network (/24)";
 /// The same from one address.
 pub(crate) const INSIDER: &str = "with the right veil, one address";
 
-/// Junk that looks better: letters of the alphabet that fwknop writes in.
+/// Junk that is harder to refuse: base64 letters, as in fwknop's packets.
 pub(crate) const LETTERS: &str = "a valid packet, one letter changed";
 
-/// Addresses of a crowd.
+/// The number of addresses.
 pub(crate) const MANY: usize = 4096;
 
-/// Where junk comes from, and what it is.
+/// Junk and its source addresses.
 pub(crate) struct Junk<'a> {
     pub(crate) kind: &'static str,
     /// Sent in turn.
     pub(crate) datagrams: &'a [Vec<u8>],
     pub(crate) port: u16,
-    /// This many addresses, in turn.
+    /// The number of source addresses, used in turn.
     pub(crate) addresses: usize,
 }
 
-/// The first address that junk comes from; honest clients are elsewhere.
+/// The first source address of junk; honest clients use others.
 const JUNK: usize = 20_480;
 const HONEST: usize = 50_000;
 
-/// Floods a daemon of ours that has its default limits.
+/// Floods a sKnock daemon with default limits.
 pub(crate) fn ours(site: &Site, daemon: &Daemon<'_>) -> Vec<Flooded> {
     let strange: Vec<_> = (0..DIFFERENT).map(|_| noise(DATAGRAM_LENGTH)).collect();
     let veiled: Vec<_> = (0..DIFFERENT_VEILED).map(|_| veiled_noise(&site.server)).collect();
@@ -73,7 +73,7 @@ pub(crate) fn ours(site: &Site, daemon: &Daemon<'_>) -> Vec<Flooded> {
     floods.to_vec()
 }
 
-/// Floods for some seconds; none of the valid knocks is sent twice.
+/// Floods for some seconds; no valid knock is sent twice.
 pub(crate) fn flood(contender: &dyn Contender, junk: &Junk<'_>) -> Flooded {
     // Each from a network of its own.
     let honest = |number: usize| source(HONEST + number * 256);
@@ -98,7 +98,7 @@ pub(crate) fn flood(contender: &dyn Contender, junk: &Junk<'_>) -> Flooded {
         }
     }
     let rate = per_second(sent, watch.elapsed());
-    // What waits in queues may still open.
+    // Queued knocks may still be granted.
     thread::sleep(PATIENCE);
     let opened = events.grants_so_far();
     Flooded { who: contender.name(), kind: junk.kind, sent: TRIES, opened, junk: rate }

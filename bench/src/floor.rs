@@ -1,5 +1,5 @@
-//! What a knock's cryptography costs with nothing around it: the same calls of the same library, on
-//! inputs of the same length, on one core. Nobody who uses this library can be faster.
+//! The cost of a knock's cryptography alone: the same calls of the same library, on inputs of the same
+//! length, on one core: a lower bound for users of this library.
 
 use std::hint::black_box;
 
@@ -23,15 +23,15 @@ const FRAME: usize = 1172;
 const MESSAGE: usize = 1091;
 const ANSWER: usize = 80;
 const TAG: usize = 16;
-/// What a client signs of a knock with one service and a certificate of about 460 bytes.
+/// The signed bytes of a knock with one service and a certificate of about 460 bytes.
 const SIGNED: usize = 640;
 
-/// What one knock costs at least, in microseconds: medians.
+/// The minimum cost of one knock, in microseconds: medians.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Floor {
     /// Without an answer.
     pub(crate) knock: f64,
-    /// With the key and the seal of an answer.
+    /// With key derivation and encryption of an answer.
     pub(crate) answered: f64,
 }
 
@@ -91,7 +91,6 @@ const KEY: [u8; 16] = [7; 16];
 const NONCE: [u8; 12] = [9; 12];
 
 impl Work {
-    /// Makes them.
     pub(crate) fn new() -> Self {
         let random = SystemRandom::new();
         let fresh = || PrivateKey::generate(&ECDH_P256).expect("there is randomness");
@@ -142,7 +141,7 @@ impl Work {
         self.signer.verify_sig(&self.signed, signature).expect("we signed it");
     }
 
-    /// All that a knock without an answer needs; the inputs are the `run`th.
+    /// All calls of a knock without an answer, on the `run`th inputs.
     pub(crate) fn knock(&self, run: usize) {
         self.lift();
         self.agree(run);
@@ -152,7 +151,7 @@ impl Work {
     }
 }
 
-/// The inputs of RFC 9180's labeled calls have these lengths.
+/// The inputs have the lengths of RFC 9180's labeled calls.
 fn schedule() {
     let shared = extract(&[], &[0x11; 7 + 5 + 7 + 32]);
     let shared: [u8; 32] = expand(&shared, &[0x22; 2 + 7 + 5 + 13 + 130]);

@@ -1,4 +1,4 @@
-//! Datagrams that open nothing, each made to get as far as its kind can.
+//! Datagrams that are refused, each at the last check that its kind can reach.
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey};
@@ -17,8 +17,8 @@ pub(crate) fn noise(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Under the right veil, as whoever has the server's certificate can draw it, a real point and noise:
-/// the server has to do the ECDH to find out.
+/// Under the right veil, which any holder of the server's certificate can compute, a valid point and noise:
+/// the server must do the ECDH to refuse it.
 pub(crate) fn veiled_noise(server: &ServerCertificate) -> Vec<u8> {
     let mut frame = noise(DATAGRAM_LENGTH - NONCE - TAG);
     let one_time = PrivateKey::generate(&ECDH_P256).expect("there is randomness");

@@ -1,4 +1,4 @@
-//! What one more grant costs when many are open.
+//! The cost of one more grant when there are many.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::stopwatch::Stopwatch;
 use crate::table::{Table, number};
 use crate::world::source;
 
-/// Open at the end.
+/// Number of grants at the end.
 const OPEN: usize = 1000;
 
-/// One look for so many knocks.
+/// Number of knocks per measurement.
 const BLOCK: usize = 50;
 
 /// Beyond any latency.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Knocks from one address after another, each when its predecessor is open, and looks every now and
-/// then. All stay open.
+/// Knocks from one address after another, each after the previous grant, with measurements in between. All
+/// grants remain.
 pub(crate) fn grow(contender: &dyn Contender) -> Vec<Growth> {
     (0..OPEN / BLOCK).map(|block| step(contender, block * BLOCK)).collect()
 }
@@ -42,7 +42,7 @@ fn step(contender: &dyn Contender, open: usize) -> Growth {
     Growth { open: real(open + BLOCK / 2), cpu, time: times.median() }
 }
 
-/// The first look and the last, for each.
+/// The first and the last measurement, for each.
 pub(crate) fn table(grown: &[(&'static str, Vec<Growth>)]) -> Table {
     let columns = ["daemon", "open", "CPU us", "median us to open", "x the first"];
     let mut table = Table::new("One more grant when many are open", &columns);

@@ -1,4 +1,4 @@
-//! What a datagram costs that opens nothing: CPU time by kind.
+//! The CPU time of refused datagrams, by kind.
 
 mod flood;
 
@@ -18,7 +18,7 @@ use crate::sender::Sender;
 use crate::table::{Table, number};
 use crate::world::{routed, source};
 
-/// More than the server remembers once they were refused, so that each costs an ECDH each time.
+/// More than the server remembers after refusing them, so that each costs an ECDH each time.
 const VEILED: usize = 20_000;
 
 /// Different datagrams, sent in turn.
@@ -28,9 +28,9 @@ const DIFFERENT: usize = 256;
 pub(crate) struct Junk {
     softirqs: Softirqs,
     table: Table,
-    /// What the sender needs for a packet that nobody looks at, for each load; by length.
+    /// The sender's cost of a packet that is dropped unprocessed, for each load; by length.
     bare: Vec<(usize, [f64; 2])>,
-    /// The kernel's part of a packet that nft drops, for each load.
+    /// The kernel's cost of a packet that nft drops, for each load.
     dropped: [f64; 2],
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Kind<'a> {
 }
 
 impl Junk {
-    /// Measures what junk costs where there is no daemon.
+    /// Measures the cost of junk without a daemon.
     pub(crate) fn new() -> Self {
         let mut table = Table::new("CPU time for one datagram that opens nothing", COLUMNS);
         notes(&mut table);
@@ -63,7 +63,7 @@ impl Junk {
         junk
     }
 
-    /// All kinds, at a daemon of ours that protects single ports.
+    /// All kinds, at a sKnock daemon that protects single ports.
     pub(crate) fn of(&mut self, ours: &Ours<'_>) -> Vec<JunkCost> {
         let site = ours.site;
         let noises = |length| (0..DIFFERENT).map(|_| noise(length)).collect::<Vec<_>>();
@@ -90,8 +90,7 @@ impl Junk {
         costs
     }
 
-    /// The wrong length, at a daemon that drops all traffic; by the cost of an nft `drop`, at the full
-    /// rate.
+    /// The wrong length, at a daemon in deny-all mode; relative to an nft `drop`, at the full rate.
     pub(crate) fn of_closed(&mut self, ours: &Ours<'_>) -> f64 {
         let packets: Vec<_> = (0..DIFFERENT).map(|_| noise(DATAGRAM_LENGTH - 1)).collect();
         let name = "wrong length, policy drop for all traffic";
@@ -127,7 +126,7 @@ impl Junk {
     }
 
     fn bare(&mut self, packets: &[Vec<u8>]) -> [f64; 2] {
-        // A byte more or less makes no difference.
+        // A few bytes make no difference.
         let length = packets.first().map_or(0, |packet| packet.len() / 64);
         if let Some((_, known)) = self.bare.iter().find(|(known, _)| *known == length) {
             return *known;
@@ -155,7 +154,7 @@ impl Junk {
     }
 }
 
-/// Somebody who knows where knocks go and how long they are.
+/// A sender that knows the knock port and the length of knocks.
 pub(crate) const NO_VEIL: &str = "right length, no veil";
 
 const COLUMNS: &[&str] = &[
@@ -170,12 +169,12 @@ const COLUMNS: &[&str] = &[
     "x nft drop",
 ];
 
-/// Drops everything before anybody looks at it: what is left is the cost of sending.
+/// Drops everything at ingress: the rest is the cost of sending.
 const UNSEEN: &str = "table netdev bench {
     chain unseen { type filter hook ingress device cl priority 0; meta protocol ip drop; }
 }";
 
-/// Where and behind what the daemon's own chain would drop it.
+/// In the hook and after the rules where the daemon's own chain would drop it.
 const DROP: &str = "table inet bench {
     chain deny {
         type filter hook prerouting priority mangle; policy accept;

@@ -1,4 +1,4 @@
-//! How long it takes from a knock to an open door, on an idle machine.
+//! The time from a knock to its grant, on an idle machine.
 
 use std::thread;
 
@@ -21,7 +21,7 @@ const KNOCKS: usize = 300;
 pub(crate) struct Latency<'a> {
     site: &'a Site,
     table: Table,
-    /// So that no address knocks twice.
+    /// So that each address knocks once.
     used: usize,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Latency<'a> {
         Self { site, table, used: 0 }
     }
 
-    /// Measures the least that could open, while no daemon runs.
+    /// Measures the minimal opener, while no daemon runs.
     pub(crate) fn floor(&mut self, figures: &mut Figures) {
         let Opened { connected, .. } = bare::opening(self.site, KNOCKS);
         self.used += KNOCKS;
@@ -59,7 +59,7 @@ impl<'a> Latency<'a> {
         figures.opening.push((FLOOR, connected));
     }
 
-    /// Measures the daemon that runs; what the default intake came to is kept for plots.
+    /// Measures the running daemon; the result of the default intake is kept for plots.
     pub(crate) fn of(&mut self, intake: &str, daemon: &Daemon<'_>, figures: &mut Figures) {
         let mut told = Told::default();
         let events = &mut Events::of(&self.site.world.gateway, PATIENCE);

@@ -1,4 +1,4 @@
-//! The gate without anything around it: called in this process, by one who needs no believing.
+//! The gate alone: called in this process, without verification.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(crate) struct LoneGate {
 }
 
 impl LoneGate {
-    /// Puts the protection up, with nothing open.
+    /// Loads the rules, without grants.
     pub(crate) fn of(namespace: &Namespace) -> Self {
         let ssh = PortRange::one(Transport::Tcp, PORT).expect("a port");
         let rules = TableSpec {
@@ -49,7 +49,7 @@ impl LoneGate {
         lone
     }
 
-    /// Opens the port for this address; how long that took.
+    /// Grants the port to this address; returns the time.
     pub(crate) fn open(&mut self, address: Ipv4Addr) -> Duration {
         let label = GrantLabel {
             knock: *b"knock-id",
@@ -81,7 +81,7 @@ impl LoneGate {
     }
 }
 
-/// Serves one record, as the privileged process does with all that it has received.
+/// Serves one record, as the privileged process does.
 pub(crate) fn handle(gate: &mut Gate, record: &[u8]) -> Outcome {
     let outcome = gate.handle_batch(&[record], BootInstant::now()).pop();
     gate.flush_conntrack();

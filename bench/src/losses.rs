@@ -1,11 +1,11 @@
-//! What the kernel had no room for, by its own count.
+//! Datagrams dropped for lack of buffer space, by the kernel's counters.
 
 use std::fs;
 
 use sknock_tests::Namespace;
 
-/// Datagrams that were lost since the namespace was made: at full UDP sockets, and at full netlink
-/// sockets, by which the kernel hands out copies.
+/// Datagrams lost since the namespace was made: at full UDP sockets, and at full netlink sockets, which
+/// deliver copies.
 pub(crate) fn lost(namespace: &Namespace) -> usize {
     let read = |name: &str| {
         let path = format!("/proc/thread-self/net/{name}");
@@ -17,8 +17,7 @@ pub(crate) fn lost(namespace: &Namespace) -> usize {
     udp + netlink
 }
 
-/// What stands under `name` in each of the lines that begin with `prefix`, of which the first has the
-/// names.
+/// The values in column `name` of the lines that begin with `prefix`, of which the first contains the names.
 fn column<'t>(text: &'t str, prefix: &str, name: &str) -> impl Iterator<Item = &'t str> {
     let mut lines = text.lines().filter(move |line| line.starts_with(prefix));
     let heads = lines.next().unwrap_or_default().split_whitespace();

@@ -1,10 +1,10 @@
 //! `sknock-bench`: measures real daemons in network namespaces that it makes, and prints tables.
 //!
-//! Run it as root after building all programs (`make bench`, `make bench-peers`). It asserts nothing: every figure was
-//! measured in this run, and what could not be measured is a dash. The machine's own network and
-//! firewall are not touched, and everything is removed at its end, also after a panic. Arguments name
-//! the tables wanted: latency, floor, steps, throughput, cores, junk, flood, growth, memory, scale. With
-//! `--peers` others are measured as well; with `--into FOLDER` plots and all tables are written there.
+//! Run it as root after building all programs (`make bench`, `make bench-peers`). It asserts nothing: every
+//! figure was measured in this run, and a dash means not measured. The machine's own network and firewall are
+//! not changed, and everything is removed at the end, also after a panic. Arguments name the tables: latency,
+//! floor, steps, throughput, cores, junk, flood, growth, memory, scale. With `--peers` other programs are
+//! measured as well; with `--into FOLDER` plots and all tables are written there.
 
 mod bare;
 mod conditions;
@@ -51,7 +51,7 @@ use crate::throughput::Throughput;
 use crate::wanted::Wanted;
 use crate::world::Site;
 
-/// As a daemon logs in use.
+/// The default log filter.
 const USUAL: &str = "info";
 /// Without a line for each knock.
 const QUIET: &str = "info,audit=warn,gate=warn";
@@ -69,7 +69,7 @@ fn main() {
     if wanted.any(&["latency", "memory"]) {
         idle(&site, &wanted, &mut memory, &mut figures, &mut report);
     }
-    // From here on, one core for the daemon and what it is compared with, one for the rest.
+    // From here on, one core for the daemon and the code compared with it, one for the rest.
     cpu::stay_on(cpu::DAEMON);
     let (floor, table) = floor::measure();
     if wanted.any(&["floor", "throughput"]) {
@@ -119,7 +119,7 @@ fn main() {
     report.finish(&figures);
 }
 
-/// The daemon as it is by default, and with the other way of hearing.
+/// The daemon with each intake.
 fn idle(
     site: &Site,
     wanted: &Wanted,
@@ -151,7 +151,7 @@ fn idle(
     }
 }
 
-/// Valid knocks, with and without a line in the log for each; the default's share of the floor.
+/// Valid knocks, with and without a log line for each; the default's share of the floor.
 fn throughput(site: &Site, config: &Config, floor: Floor, memory: &mut Memory) -> (Table, f64) {
     let mut throughput = Throughput::new(site, floor);
     let share = {
@@ -166,7 +166,7 @@ fn throughput(site: &Site, config: &Config, floor: Floor, memory: &mut Memory) -
     (throughput.table(), share)
 }
 
-/// Junk at daemons that protect single ports, for each way of hearing, and at one that closes all.
+/// Junk at daemons that protect single ports, for each intake, and at one in deny-all mode.
 fn junk(site: &Site, config: &Config, figures: &mut Figures) -> Junk {
     let mut junk = Junk::new();
     let nflog = on_one_core(site, config, USUAL);
@@ -181,7 +181,7 @@ fn junk(site: &Site, config: &Config, figures: &mut Figures) -> Junk {
     junk
 }
 
-/// A daemon that knows all clients, with both processes on one core.
+/// A daemon that has verified all clients before, with both processes on one core.
 fn on_one_core<'s>(site: &'s Site, config: &Config, log: &str) -> Daemon<'s> {
     let daemon = site.start(config, log);
     cpu::keep_on(&daemon, &[cpu::DAEMON]);

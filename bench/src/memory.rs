@@ -1,4 +1,4 @@
-//! What both processes hold in memory.
+//! The memory of both processes.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use sknock_tests::Daemon;
 
 use crate::table::{Table, number};
 
-/// One look at one process, in KiB, as `/proc/PID/smaps_rollup` has it.
+/// One measurement of one process, in KiB, from `/proc/PID/smaps_rollup`.
 struct Held {
     rss: f64,
     shared_out: f64,
@@ -17,11 +17,11 @@ struct Held {
     anonymous: f64,
 }
 
-/// The table; looks are added as the bench goes on.
+/// The table; measurements are added during the run.
 pub(crate) struct Memory(Table);
 
 impl Memory {
-    /// No looks yet.
+    /// Without measurements.
     pub(crate) fn new() -> Self {
         let columns = ["when", "process", "RSS MiB", "PSS MiB", "private MiB", "anonymous MiB"];
         let mut table = Table::new("Memory of both processes", &columns);
@@ -33,7 +33,7 @@ impl Memory {
         Self(table)
     }
 
-    /// Looks at both processes; the sum of their RSS in MiB.
+    /// Measures both processes; returns the sum of their RSS in MiB.
     pub(crate) fn look(&mut self, when: &str, daemon: &Daemon<'_>) -> f64 {
         let held = [daemon.parent(), daemon.network()].map(Held::by);
         let [privileged, network] = &held;
@@ -47,7 +47,7 @@ impl Memory {
         both.rss / 1024.0
     }
 
-    /// All looks.
+    /// All measurements.
     pub(crate) fn table(self) -> Table {
         self.0
     }
@@ -80,7 +80,7 @@ impl Held {
     }
 }
 
-/// Resident pages that one of the processes has, or several, in KiB.
+/// Resident pages in any of the processes, in KiB.
 fn in_either<const N: usize>(processes: [Pid; N]) -> f64 {
     let frames: BTreeSet<u64> = processes.into_iter().flat_map(frames).collect();
     #[expect(clippy::cast_precision_loss, reason = "a machine has fewer than 2^52 pages")]
@@ -91,13 +91,13 @@ fn in_either<const N: usize>(processes: [Pid; N]) -> f64 {
 /// Bytes in a page of the machines that this runs on.
 const PAGE: usize = 4096;
 
-/// The page frames of a process's resident pages. `/proc/PID/pagemap` has 8 bytes for each page: bit
-/// 63 says that it is resident, bits 0 to 54 where.
+/// The page frames of a process's resident pages. `/proc/PID/pagemap` has 8 bytes for each page: bit 63 is
+/// set if it is resident, bits 0 to 54 are the frame.
 fn frames(process: Pid) -> Vec<u64> {
     let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("root may read it");
     let pagemap = File::open(format!("/proc/{process}/pagemap")).expect("root may read it");
     let mut frames = Vec::new();
-    // The kernel's own page of system calls is beyond what a signed offset reaches.
+    // The address of the vsyscall page exceeds a signed file offset.
     for line in maps.lines().filter(|line| !line.ends_with("[vsyscall]")) {
         let span = line.split_once(' ').and_then(|(span, _)| span.split_once('-'));
         let (first, end) = span.expect("a range");

@@ -1,4 +1,4 @@
-//! From a knock to the first TCP connection that gets through, on an idle machine, whoever opens.
+//! The time from a knock to the first successful TCP connection, on an idle machine, for any daemon.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::ops::Range;
@@ -15,30 +15,30 @@ use crate::series::Series;
 use crate::stopwatch::Stopwatch;
 use crate::world::{GATEWAY, GATEWAY_V6, PORT, source, source_v6};
 
-/// Between two knocks everybody has gone to sleep.
+/// Between two knocks, so that all threads sleep.
 pub(crate) const REST: Duration = Duration::from_millis(8);
 
-/// Beyond any latency: what takes longer is lost.
+/// Beyond any latency: slower knocks are treated as lost.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What many knocks came to, in microseconds.
+/// The result of many knocks, in microseconds.
 #[derive(Default)]
 pub(crate) struct Opened {
     /// From the first datagram to the connection.
     pub(crate) connected: Series,
-    /// How long a `connect()` took that was refused: no time here is more exact.
+    /// How long a refused `connect()` took: the resolution of the measurement.
     pub(crate) refused: Series,
 }
 
 impl Opened {
-    /// Takes what others came to.
+    /// Adds the results of another.
     pub(crate) fn add(&mut self, other: &Self) {
         other.connected.values().iter().for_each(|&time| self.connected.push(time));
         other.refused.values().iter().for_each(|&time| self.refused.push(time));
     }
 }
 
-/// Which addresses knock and connect.
+/// The address family.
 #[derive(Clone, Copy)]
 pub(crate) enum Family {
     V4,
@@ -68,7 +68,7 @@ impl Family {
     }
 }
 
-/// Has each of these addresses of the crowd send its knock and then connect until it gets through.
+/// Sends a knock from each of these client addresses and then connects until it succeeds.
 pub(crate) fn knock_and_connect(
     world: &World,
     family: Family,

@@ -1,4 +1,4 @@
-//! Others who open doors, by the same measurements in namespaces like ours: Debian's fwknopd and knockd.
+//! Other programs, with the same measurements in the same namespaces: Debian's fwknopd and knockd.
 
 mod fwknop;
 mod knockd;
@@ -22,25 +22,25 @@ use crate::table::{Table, number};
 use crate::wanted::Wanted;
 use crate::world::source;
 
-/// Knocks to one that was started for them: with grants they become slower, which is another table.
+/// Number of knocks for a new daemon: these programs become slower with grants, which is another table.
 const KNOCKS: usize = 50;
 const STARTS: usize = 6;
 
-/// Knocks as fast as they can be taken, to one that was started for them.
+/// Number of knocks at the maximum rate, for a new daemon.
 const CROWD: usize = 100;
 const ROUNDS: usize = 3;
 
-/// Knocks on their way at a time: they fit into the socket that fwknopd has by default, and knockd gets
-/// whole sequences.
+/// Maximum number of pending knocks: they fit into fwknopd's default socket buffer, and knockd gets complete
+/// sequences.
 const UNDER_WAY: usize = 32;
 
 /// Different datagrams, sent in turn.
 const DIFFERENT: usize = 64;
 
-/// Junk that has the length of a packet and nothing else of it.
+/// Junk with only the length of a packet.
 pub(crate) const NOISE: &str = "random bytes, a packet's length";
 
-/// What they are, as a line of the conditions; fails with what to do if they are not there.
+/// Their versions, for the conditions; panics with a remedy if they are not installed.
 pub(crate) fn versions() -> String {
     for program in ["fwknopd", "fwknop", "knockd", fwknop::IPTABLES] {
         let quiet = || Stdio::null();
@@ -55,7 +55,7 @@ pub(crate) fn versions() -> String {
     format!("Peers: {}.\n", text.unwrap_or_default().trim_end_matches(", "))
 }
 
-/// Measures all of them by the tables that are wanted; rows of junk go to the table that has ours.
+/// Measures all of them for the requested tables; rows of junk go to sKnock's table.
 pub(crate) fn measure(
     wanted: &Wanted,
     figures: &mut Figures,
@@ -66,7 +66,7 @@ pub(crate) fn measure(
         if wanted.any(&["latency"]) {
             idle(|| pinned(tuning), figures, &mut opening);
         }
-        // A file of all knocks so far makes the next dearer: each measurement has a new one.
+        // Each daemon slows down with its file of earlier knocks: each measurement starts a new one.
         if wanted.any(&["throughput"]) {
             busy(|| pinned(tuning), &mut rate);
         }
@@ -184,7 +184,7 @@ fn trash(fwknop: &Fwknop, figures: &mut Figures, junk: &mut Junk) {
     }
 }
 
-/// Valid knocks among the same.
+/// Valid knocks during the same junk.
 fn flooded(tuning: Tuning, figures: &mut Figures) {
     for (kind, junk) in [(STRANGERS, noises as fn(&Fwknop) -> _), (LETTERS, mutated)] {
         let fwknop = pinned(tuning);
@@ -199,7 +199,7 @@ fn noises(fwknop: &Fwknop) -> Vec<Vec<u8>> {
     (0..DIFFERENT).map(|_| noise(length)).collect()
 }
 
-/// Still base64, so that nothing but its HMAC is wrong.
+/// Still base64, so that only the HMAC is wrong.
 fn mutated(fwknop: &Fwknop) -> Vec<Vec<u8>> {
     let valid = fwknop.packet(0);
     let mutated = (0..DIFFERENT).map(|number| {

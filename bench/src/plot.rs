@@ -1,5 +1,5 @@
-//! Plots as SVG: how they look, and which there are. On a light ground of their own, so that they can be
-//! read on a dark page too.
+//! Plots as SVG: their style, and the list of them. On a light background of their own, so that they are
+//! readable on a dark page too.
 
 mod bars;
 mod curves;
@@ -15,7 +15,7 @@ use crate::figures::{FWKNOP, Figures, KNOCKD, OURS, OURS_V6, TUNED};
 /// A title, the file's name, and the picture.
 pub(crate) type Plot = (&'static str, &'static str, String);
 
-/// Those that there are figures for.
+/// The plots with figures.
 pub(crate) fn all(figures: &Figures) -> Vec<Plot> {
     let mut plots = Vec::new();
     if !figures.opening.is_empty() {
@@ -32,7 +32,7 @@ pub(crate) fn all(figures: &Figures) -> Vec<Plot> {
 
 type Ground<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// What drawing into a text can fail with.
+/// The error type of drawing.
 type Failed = DrawingAreaErrorKind<std::io::Error>;
 
 /// A picture of this height, in pixels, drawn by `draw`.

@@ -1,4 +1,4 @@
-//! What a run leaves behind: tables on the terminal, and if wanted a folder with all of it and plots.
+//! The output of a run: tables on the terminal, and optionally a folder with all tables and plots.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use crate::plot;
 use crate::table::Table;
 use crate::targets;
 
-/// What readers have to know first.
+/// Introduction for readers.
 const INTRODUCTION: &str = "Written by the bench (`make bench-peers`), all in one run. Machines differ: \
     trust ratios, not figures. What is measured how stands below each table.";
 
-/// Grows as the bench goes on.
+/// Tables are added during the run.
 pub(crate) struct Report {
     folder: Option<PathBuf>,
     conditions: String,
@@ -26,7 +26,7 @@ impl Report {
         Self { folder, conditions, tables: String::new() }
     }
 
-    /// Prints a table, unless nothing is in it.
+    /// Prints a table, unless it is empty.
     pub(crate) fn tell(&mut self, table: &Table) {
         if table.is_empty() {
             return;
@@ -36,7 +36,7 @@ impl Report {
         self.tables.push('\n');
     }
 
-    /// Prints what came of the targets, and writes `README.md` and the plots that can be drawn.
+    /// Prints the results of the targets, and writes `README.md` and the plots.
     pub(crate) fn finish(self, figures: &Figures) {
         let targets = targets::table(figures);
         println!("{targets}");

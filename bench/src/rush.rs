@@ -1,4 +1,4 @@
-//! As many valid knocks as somebody can take, one after another.
+//! Valid knocks at the maximum rate of a daemon.
 
 use std::net::Ipv4Addr;
 use std::thread;
@@ -9,13 +9,13 @@ use crate::cpu::Spent;
 use crate::sender::Sender;
 use crate::stopwatch::Stopwatch;
 
-/// Between two looks at what was granted: far less than it takes to grant what is under way.
+/// Between two reads of the events: far less than granting all pending knocks takes.
 const REST: Duration = Duration::from_micros(500);
 
-/// Nothing more comes.
+/// After this time without events no more grants are expected.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What a round came to.
+/// The result of a round.
 pub(crate) struct Round {
     pub(crate) granted: usize,
     /// From the first knock to the last grant.
@@ -23,14 +23,13 @@ pub(crate) struct Round {
     pub(crate) spent: Spent,
 }
 
-/// Sends these knocks so that no more than `most` are under way at a time, and waits for what comes
-/// of them.
+/// Sends these knocks with at most `most` pending at a time, and waits for their grants.
 pub(crate) fn rush(contender: &dyn Contender, knocks: &[(Knock, Ipv4Addr)], most: usize) -> Round {
     let sender = Sender::of(contender.world(), PATIENCE);
     let mut events = contender.events(PATIENCE);
     let (before, watch) = (contender.spent(), Stopwatch::start());
     let (mut granted, mut took) = (0, Duration::ZERO);
-    // What does not come in time is given up.
+    // Knocks without a grant after the time limit are counted as lost.
     let (mut lost, mut heard) = (0, Duration::ZERO);
     let mut wait = |under_way: usize| {
         thread::sleep(REST);

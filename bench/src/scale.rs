@@ -1,5 +1,4 @@
-//! What becomes of the figures when there is very much of everything: grants, revoked certificates,
-//! clients, knocks to remember.
+//! Measurements at large scale: grants, revoked certificates, clients, admitted knocks.
 
 mod clients;
 mod doors;
@@ -13,7 +12,7 @@ use crate::figures::Figures;
 use crate::report::Report;
 use crate::world::Site;
 
-/// Measures and tells what is `wanted`: scale-grants, scale-lists, scale-clients, scale-replay.
+/// Measures and prints the requested tables: scale-grants, scale-lists, scale-clients, scale-replay.
 pub(crate) fn measure(
     site: &Site,
     wanted: impl Fn(&str) -> bool,

@@ -1,4 +1,4 @@
-//! Sends datagrams from any address of the crowd, and hears what comes back.
+//! Sends datagrams from any client address, and receives answers.
 
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -12,7 +12,7 @@ use sknock_tests::World;
 
 use crate::world::GATEWAY;
 
-/// One socket for the whole crowd, of one IP family.
+/// One socket for all client addresses of one IP family.
 #[derive(Debug)]
 pub(crate) struct Sender {
     socket: UdpSocket,
@@ -21,7 +21,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// In the client's namespace, to the port of knocks; [`Self::hears`] waits for `timeouts` at most.
+    /// In the client's namespace, to the knock port; [`Self::hears`] waits for `patience` at most.
     pub(crate) fn of(world: &World, patience: Duration) -> Self {
         Self::to(world, GATEWAY, patience)
     }
@@ -43,7 +43,7 @@ impl Sender {
         self
     }
 
-    /// Sends `bytes` from `source`; says whether the kernel took it.
+    /// Sends `bytes` from `source`; returns whether the kernel accepted it.
     pub(crate) fn send(&self, bytes: &[u8], source: impl Into<IpAddr>) -> bool {
         self.post(bytes, source.into(), &self.to)
     }
@@ -74,7 +74,7 @@ impl Sender {
         }
     }
 
-    /// Whether anything came back in time.
+    /// Whether an answer arrived in time.
     pub(crate) fn hears(&self) -> bool {
         self.socket.recv(&mut [0; 128]).is_ok()
     }

@@ -1,19 +1,19 @@
-//! Many measurements of one thing, and what to say of them.
+//! Many measurements of one quantity, and their statistics.
 
 use std::time::Duration;
 
-/// Measurements, in microseconds or whatever their table says.
+/// Measurements, in microseconds or the unit of their table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series(Vec<f64>);
 
 impl Series {
-    /// Takes one more.
+    /// Adds a value.
     pub(crate) fn push(&mut self, value: f64) {
         let place = self.0.partition_point(|other| other.total_cmp(&value).is_lt());
         self.0.insert(place, value);
     }
 
-    /// Takes one more, in microseconds.
+    /// Adds a time, in microseconds.
     pub(crate) fn push_time(&mut self, time: Duration) {
         self.push(micros(time));
     }

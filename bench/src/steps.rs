@@ -1,4 +1,4 @@
-//! Where a knock's time goes inside: the pipeline's steps and the gate, called in this process.
+//! The time of each step of a knock: the pipeline's steps and the gate, called in this process.
 
 use std::net::SocketAddr;
 use std::path::Path;

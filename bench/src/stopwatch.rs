@@ -1,5 +1,4 @@
-//! The bench's clocks: elapsed time, and CPU time of threads and processes. Measuring is what this
-//! program is for, so it is an edge.
+//! The bench's clocks: elapsed time, and CPU time of threads and processes.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +22,8 @@ impl Stopwatch {
     }
 }
 
-/// CPU time of the calling thread: its own and the kernel's for it, with the softirqs that ran on
-/// top of it (the kernel does not tell those apart without `CONFIG_IRQ_TIME_ACCOUNTING`).
+/// CPU time of the calling thread: its own and the kernel's for it, including softirqs that interrupted it
+/// (without `CONFIG_IRQ_TIME_ACCOUNTING` the kernel does not separate those).
 pub(crate) fn own_cpu() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux has this clock").into()
 }

@@ -1,4 +1,4 @@
-//! Tables in Markdown, aligned so that they can be read as they are.
+//! Markdown tables with aligned columns.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl Table {
         self.rows.len() < 2
     }
 
-    /// What to know about it.
+    /// Adds a note below the table.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
@@ -48,7 +48,7 @@ impl fmt::Display for Table {
         writeln!(f, "## {}\n", self.title)?;
         for (number, row) in self.rows.iter().enumerate() {
             for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-                // The first column says what, the others how much.
+                // The first column is text, the others are numbers.
                 if column == 0 {
                     write!(f, "| {cell:<width$} ")?;
                 } else {
@@ -69,7 +69,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// With as many digits as are worth reading, or a dash for nothing.
+/// With the significant digits, or a dash for no value.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         "-".to_owned()

@@ -1,4 +1,4 @@
-//! What sKnock wants to reach, and whether it did in this run: ratios, as machines differ.
+//! The targets of sKnock, and the results in this run: ratios, because machines differ.
 
 use crate::figures::{FLOOR, FWKNOP, Figures, JunkCost, OURS, TUNED};
 use crate::flooded::{INSIDERS, STRANGERS};
@@ -14,10 +14,10 @@ struct Target {
     met: fn(f64) -> bool,
 }
 
-/// Told beside the others, for comparison.
+/// Not a target, but reported for comparison.
 const NONE: &str = "";
 
-/// All of them; what was not measured is a dash.
+/// All targets; a dash means not measured.
 pub(crate) fn table(figures: &Figures) -> Table {
     let mut table = Table::new("Targets", &["figure", "target", "measured", "met"]);
     let all = speed(figures).into_iter().chain(junk(figures)).chain(floods(figures));
@@ -123,7 +123,7 @@ fn junk(figures: &Figures) -> Vec<Target> {
     targets
 }
 
-/// Junk of the right length under one load, by that of both ways of running fwknopd.
+/// Junk of the right length under one load, relative to both configurations of fwknopd.
 fn strangers(
     figures: &Figures,
     load: &str,

@@ -1,4 +1,4 @@
-//! How many valid knocks one core opens in a second.
+//! How many valid knocks one core processes per second.
 
 use sknock_tests::Daemon;
 
@@ -10,14 +10,14 @@ use crate::series::{Series, micros_each, per_second};
 use crate::table::{Table, number, percent};
 use crate::world::{Site, source};
 
-/// Knocks in a round; sealed before, so that they are still young when they arrive.
+/// Knocks in a round; encrypted before, few enough that their timestamps are recent on arrival.
 const KNOCKS: usize = 6000;
 const ROUNDS: usize = 3;
 
-/// Knocks on their way at a time: enough that the daemon never waits, few enough that none is lost.
+/// Pending knocks: enough that the daemon never waits, few enough that none is lost.
 const UNDER_WAY: usize = 128;
 
-/// Who knocks, and how.
+/// The clients of a round.
 #[derive(Clone, Copy)]
 struct Crowd {
     name: &'static str,
@@ -25,7 +25,7 @@ struct Crowd {
     answer: bool,
 }
 
-/// As clients do by default.
+/// The default of clients.
 const MANY: Crowd =
     Crowd { name: "40 certificates, an address each knock", many: true, answer: true };
 
@@ -70,8 +70,7 @@ impl<'a> Throughput<'a> {
         Self { site, floor, table, used: 0 }
     }
 
-    /// Measures a daemon that is kept on one core; what share of the floor it is for clients as they
-    /// are by default.
+    /// Measures a daemon that is pinned to one core; returns its share of the floor for default clients.
     pub(crate) fn of(&mut self, daemon: &Daemon<'_>) -> f64 {
         self.used = 0;
         let share = self.crowd(daemon, MANY);
@@ -80,7 +79,7 @@ impl<'a> Throughput<'a> {
         share
     }
 
-    /// Measures the first of those crowds only.
+    /// Measures the first kind of clients only.
     pub(crate) fn briefly(&mut self, daemon: &Daemon<'_>, name: &'static str) {
         self.used = 0;
         self.crowd(daemon, Crowd { name, ..MANY });

@@ -1,20 +1,20 @@
-//! What the command line asks for.
+//! The command line.
 
 use std::path::PathBuf;
 
-/// Tables, peers, and where to write.
+/// Tables, peers, and the output folder.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
-    /// None named: all.
+    /// Empty: all.
     tables: Vec<String>,
-    /// Whether others are measured as well.
+    /// Whether other programs are measured as well.
     pub(crate) peers: bool,
-    /// Where plots and all tables go.
+    /// The folder for plots and tables.
     pub(crate) folder: Option<PathBuf>,
 }
 
 impl Wanted {
-    /// From the words after the program's name.
+    /// Parses the arguments after the program's name.
     pub(crate) fn from_arguments(mut words: impl Iterator<Item = String>) -> Self {
         let mut wanted = Self::default();
         while let Some(word) = words.next() {
@@ -29,7 +29,7 @@ impl Wanted {
         wanted
     }
 
-    /// Whether one of these tables is wanted.
+    /// Whether one of these tables is requested.
     pub(crate) fn any(&self, names: &[&str]) -> bool {
         self.tables.is_empty() || self.tables.iter().any(|name| names.contains(&name.as_str()))
     }

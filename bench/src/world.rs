@@ -1,4 +1,4 @@
-//! What is measured: a gateway with a daemon, a client with a crowd of addresses, an authority.
+//! The measured network: a gateway with a daemon, a client with many addresses, an authority.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,13 +13,13 @@ use sknock_tests::{Authority, Config, Daemon, World};
 use crate::contender::Ours;
 use crate::sender::Sender;
 
-/// A knock, or something like it.
+/// A knock, or a datagram of the same length.
 pub(crate) type Packet = [u8; DATAGRAM_LENGTH];
 
 /// Certificates that knock in turn.
 pub(crate) const CLIENTS: usize = 40;
 
-/// Everything but the daemons.
+/// The network and the certificates, without daemons.
 pub(crate) struct Site {
     pub(crate) world: World,
     pub(crate) authority: Authority,
@@ -27,7 +27,7 @@ pub(crate) struct Site {
     clients: Vec<Identity>,
 }
 
-/// The service behind the door.
+/// The protected service.
 pub(crate) const PORT: u16 = 22;
 
 /// Where the gateway is.
@@ -50,7 +50,7 @@ impl Site {
         Self { world, authority, server, clients }
     }
 
-    /// A configuration like a real one, with bounds that no measurement meets.
+    /// A realistic configuration, with limits that no measurement reaches.
     pub(crate) fn config(&self) -> Config {
         let list = self.authority.ca().crl_file();
         Config::new(&self.authority)
@@ -65,7 +65,7 @@ impl Site {
     /// Starts a daemon with this configuration and these lines in its log, and waits until it accepts
     /// knocks.
     pub(crate) fn start(&self, config: &Config, log: &str) -> Daemon<'_> {
-        // Grants outlive their daemon; the next one is to begin without.
+        // Grants outlive their daemon; the next one must begin without.
         self.world.gateway.nft("table inet sknock\ndelete table inet sknock");
         let mut daemon = Daemon::stopped(&self.world.gateway, config);
         daemon.export("SKNOCK_LOG", log);
@@ -74,7 +74,7 @@ impl Site {
         daemon
     }
 
-    /// Has every client knock once, so that the daemon knows all their certificates.
+    /// Sends a knock of every client, so that the daemon has cached all their certificates.
     pub(crate) fn introduce(&self) {
         let sender = Sender::of(&self.world, Duration::from_secs(1));
         for number in 0..CLIENTS {
@@ -83,18 +83,17 @@ impl Site {
         }
     }
 
-    /// A daemon that runs here, as others are measured; its clients want no answer.
+    /// A running daemon as a contender; its clients request no answer.
     pub(crate) fn ours<'s>(&'s self, name: &'static str, daemon: &'s Daemon<'s>) -> Ours<'s> {
         Ours { name, site: self, daemon, answer: false }
     }
 
-    /// A knock of client `number` for ssh from wherever it is sent, with a key, a secret and a stamp
-    /// of its own.
+    /// A knock of client `number` for ssh with unsigned address, with a new key, secret and timestamp.
     pub(crate) fn knock(&self, number: usize, answer: bool) -> Packet {
         self.knock_of(&self.clients[number % self.clients.len()], answer)
     }
 
-    /// The same of somebody else.
+    /// The same for another client.
     pub(crate) fn knock_of(&self, client: &Identity, answer: bool) -> Packet {
         let wish = KnockRequest {
             stamp: now(),
@@ -109,13 +108,13 @@ impl Site {
     }
 }
 
-/// Two namespaces, with routes for a crowd of clients.
+/// Two namespaces, with routes for many client addresses.
 pub(crate) fn routed() -> World {
     let world = World::new();
     world.client.run("ip", &["route", "add", "local", "10.78.0.0/16", "dev", "lo"]);
     let via = World::CLIENT[0].to_string();
     world.gateway.run("ip", &["route", "add", "10.78.0.0/16", "via", &via]);
-    // The same for IPv6, where addresses that only a route makes ours must be allowed as sources.
+    // The same for IPv6, where sources that only a route makes local must be allowed.
     let allow = || fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1");
     world.client.inside(allow).expect("root may");
     world.client.run("ip", &["route", "add", "local", "fd78::/96", "dev", "lo"]);
@@ -124,7 +123,7 @@ pub(crate) fn routed() -> World {
     world
 }
 
-/// The `number`th address of the crowd.
+/// The `number`th client address.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the crowd has 65536 addresses, then the first again"

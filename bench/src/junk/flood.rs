@@ -1,4 +1,4 @@
-//! A flood of datagrams, and what it costs everybody.
+//! A flood of datagrams, and its cost for all processes.
 
 use std::thread;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use crate::world::source;
 /// Rounds of each flood.
 pub(super) const ROUNDS: usize = 3;
 
-/// Senders of a flood: each is a flow of its own to the kernel's connection tracking.
+/// Senders of a flood: each is a flow of its own for conntrack.
 pub(super) const FLOWS: usize = 4096;
 
-/// Between two looks whether a daemon is still busy.
+/// Between two checks whether a daemon is still busy.
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Then it is busy with something else.
+/// After this number of checks it is assumed to be busy with other work.
 const LOOKS: usize = 300;
 
-/// How fast junk comes.
+/// The rate of junk.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Load {
-    /// Ten, then a millisecond of sleep: somewhat less than 10,000/s.
+    /// Ten, then a millisecond of sleep: slightly less than 10,000/s.
     Bursts,
     /// As fast as one core can send.
     Full,
@@ -52,20 +52,20 @@ impl Load {
     }
 }
 
-/// Medians of some rounds, in microseconds for one packet.
+/// Medians over the rounds, in microseconds per packet.
 pub(super) struct Cost {
     /// Of all rounds.
     pub(super) lost: usize,
     pub(super) per_second: f64,
     pub(super) sender: f64,
-    /// For one packet that was not lost.
+    /// Per packet that was not lost.
     pub(super) network: f64,
     pub(super) privileged: f64,
-    /// Of both processes, for one packet that was sent.
+    /// Of both processes, per packet sent.
     pub(super) processes: f64,
 }
 
-/// Who pays.
+/// A flood and the processes that it loads.
 pub(super) struct Flood<'a> {
     pub(super) softirqs: &'a Softirqs,
     pub(super) to: &'a World,
@@ -74,7 +74,7 @@ pub(super) struct Flood<'a> {
 }
 
 impl Flood<'_> {
-    /// Medians of some rounds.
+    /// Medians over the rounds.
     pub(super) fn cost(&self, packets: &[Vec<u8>], load: Load) -> Cost {
         let rounds: Vec<Cost> = (0..ROUNDS).map(|_| self.round(packets, load)).collect();
         let median = |of: fn(&Cost) -> f64| rounds.iter().map(of).collect::<Series>().median();
@@ -112,7 +112,7 @@ impl Flood<'_> {
         self.daemon.map(Contender::spent).unwrap_or_default()
     }
 
-    /// When there is nothing left to do for the daemon.
+    /// Waits until the daemon is idle.
     fn settled(&self) -> Spent {
         let mut last = self.spent();
         for _ in 0..LOOKS {
@@ -127,7 +127,7 @@ impl Flood<'_> {
     }
 }
 
-/// Sends from all flows in turn; how many the kernel took.
+/// Sends from all flows in turn; returns the number that the kernel accepted.
 fn send(sender: &Sender, packets: &[Vec<u8>], load: Load) -> usize {
     let mut taken = 0;
     for (number, packet) in packets.iter().cycle().take(load.count()).enumerate() {

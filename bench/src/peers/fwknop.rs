@@ -17,23 +17,23 @@ use crate::events::Events;
 use crate::figures::{FWKNOP, TUNED};
 use crate::world::{GATEWAY, routed, source};
 
-/// Its default.
+/// The default port.
 pub(super) const PORT: u16 = 62201;
 
-/// Keys as `fwknop --key-gen` makes them, 32 and 64 bytes, but not random: they open nothing.
+/// Keys as `fwknop --key-gen` makes them, 32 and 64 bytes, but not random: for tests only.
 const KEY: &str = "c2tub2NrIGJlbmNoOiB0aGUga2V5IG9mIGEgcGVlci4=";
 const HMAC_KEY: &str = "c2tub2NrIGJlbmNoOiB0aGUgSE1BQyBrZXkgb2YgYSBwZWVyLCA2NCBieXRlcyBsb25nLCBhcyBmd2tub3AgLS1rZXktZ2VuIA==";
 
-/// How it opens.
+/// Its configuration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Tuning {
-    /// As it comes: `iptables` for each grant, and every 20 packets to look whether its chain is there.
+    /// The default: `iptables` for each grant, and a check of its chain every 20 packets.
     Default,
-    /// Without those looks, and with one `nft add element` for each grant.
+    /// Without those checks, and with one `nft add element` for each grant.
     Best,
 }
 
-/// A server that runs in a world of its own.
+/// A server in a network of its own.
 #[derive(Debug)]
 pub(super) struct Fwknop {
     // In this order: the program ends before its namespace and its files do.
@@ -62,12 +62,12 @@ impl Fwknop {
         Self { running, world, folder, tuning }
     }
 
-    /// It and what it starts from now on.
+    /// Pins it and its later children to a core.
     pub(super) fn keep_on(&self, core: usize) {
         keep_process_on(self.running.pid(), &[core]);
     }
 
-    /// One of its own client's knocks.
+    /// A knock of its own client.
     pub(super) fn packet(&self, number: usize) -> Vec<u8> {
         let path = |name: &str| self.folder.path().join(name);
         let made = Command::new("fwknop")
@@ -115,7 +115,7 @@ impl Contender for Fwknop {
     }
 }
 
-/// What is not open is reset at once, so that the next attempt can follow.
+/// Refuses other connections at once, so that the next attempt can follow.
 pub(super) fn close_by_iptables(world: &World) {
     let established = "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT";
     let closed = "-A INPUT -p tcp --dport 22 -j REJECT --reject-with tcp-reset";
@@ -124,7 +124,7 @@ pub(super) fn close_by_iptables(world: &World) {
     }
 }
 
-/// The same by nft, with a set of those who may.
+/// The same with nft, with a set of permitted addresses.
 const CLOSED: &str = "table inet bench {
     set open { type ipv4_addr; flags timeout; }
     chain input {
@@ -135,7 +135,7 @@ const CLOSED: &str = "table inet bench {
     }
 }";
 
-/// The one that works on the kernel's `nf_tables`, whichever is the machine's default.
+/// The nf_tables variant, whichever is the machine's default.
 pub(super) const IPTABLES: &str = "/usr/sbin/iptables-nft";
 
 fn settings(folder: &Path, tuning: Tuning) -> String {
@@ -151,7 +151,7 @@ fn settings(folder: &Path, tuning: Tuning) -> String {
     )
 }
 
-/// All grants of a measurement stay open.
+/// All grants of a measurement remain.
 fn stanza(tuning: Tuning) -> String {
     let open = match tuning {
         Tuning::Default => "FW_ACCESS_TIMEOUT 600\n",
@@ -163,7 +163,7 @@ fn stanza(tuning: Tuning) -> String {
     format!("SOURCE ANY\nOPEN_PORTS tcp/22\nKEY_BASE64 {KEY}\nHMAC_KEY_BASE64 {HMAC_KEY}\n{open}")
 }
 
-/// It reads no file that others could read.
+/// fwknopd refuses files that other users can read.
 fn write(path: &Path, text: &str) {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).expect("our folder");

@@ -15,10 +15,10 @@ use crate::events::Events;
 use crate::figures::KNOCKD;
 use crate::world::routed;
 
-/// In this order.
+/// The ports of the sequence.
 const PORTS: [u16; 3] = [7001, 8001, 9001];
 
-/// A server that runs in a world of its own.
+/// A server in a network of its own.
 #[derive(Debug)]
 pub(super) struct Knockd {
     // In this order: the program ends before its namespace and its files do.
@@ -43,13 +43,13 @@ impl Knockd {
         );
         fs::write(path("knockd.conf"), settings).expect("our folder");
         let mut command = Command::new("knockd");
-        // Verbose, or it does not say when it listens.
+        // Without -v it does not print when it is ready.
         command.args(["-v", "-i", "cl", "-c"]).arg(path("knockd.conf"));
         let running = Running::start(&world.gateway, &mut command, &path("said"), "listening on");
         Self { running, world, _folder: folder }
     }
 
-    /// It and what it starts from now on.
+    /// Pins it and its later children to a core.
     pub(super) fn keep_on(&self, core: usize) {
         keep_process_on(self.running.pid(), &[core]);
     }

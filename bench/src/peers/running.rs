@@ -1,4 +1,4 @@
-//! A program that runs in a namespace, with all that it starts: what they cost, and their end.
+//! A program in a namespace, with its children: their CPU time and their end.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::stopwatch::cpu_while_it_runs;
 pub(super) struct Running(Child);
 
 impl Running {
-    /// Starts it, and waits until it has said `ready` into the file `said`.
+    /// Starts it, and waits until it has written `ready` to the file `said`.
     pub(super) fn start(
         namespace: &Namespace,
         command: &mut Command,
@@ -35,17 +35,17 @@ impl Running {
         running
     }
 
-    /// Its own number.
+    /// Its process id.
     pub(super) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.0.id()).expect("Linux counts to 2^22"))
     }
 
-    /// CPU time of itself, of its descendants, and of those that have ended and that somebody has
-    /// waited for, which Linux tells in ticks of 10 ms.
+    /// CPU time of the process, of its descendants, and of those that have ended and were waited for, which
+    /// Linux counts in ticks of 10 ms.
     pub(super) fn spent(&self) -> Duration {
         let mut all = vec![self.pid()];
         all.extend(descendants(self.pid()));
-        // Who has ended meanwhile is counted with its parent the next time.
+        // A process that ends during the reading is counted with its parent the next time.
         let spent = |&pid: &Pid| Some(cpu_while_it_runs(pid)? + buried(pid));
         all.iter().filter_map(spent).sum()
     }
@@ -54,7 +54,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let descendants = descendants(self.pid());
-        // ESRCH: it has ended by itself.
+        // ESRCH: it has already ended.
         let _ = self.0.kill();
         for pid in descendants {
             let _ = kill(pid, Signal::SIGKILL);
@@ -69,8 +69,8 @@ fn descendants(pid: Pid) -> Vec<Pid> {
     children.into_iter().chain(below).collect()
 }
 
-/// Fields 16 and 17 of /proc/PID/stat, which follow a name that may hold anything but its last
-/// parenthesis.
+/// Fields 16 and 17 of /proc/PID/stat, which follow a name that may contain any character; the last
+/// parenthesis ends it.
 fn buried(pid: Pid) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();

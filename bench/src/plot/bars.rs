@@ -1,4 +1,4 @@
-//! What one datagram of junk costs, by kind.
+//! The cost of one datagram of junk, by kind.
 
 use plotters::prelude::*;
 
@@ -6,7 +6,7 @@ use super::{Failed, GRID, Ground, INK, colour, decades, font, picture, tick};
 use crate::figures::JunkCost;
 use crate::junk::Load;
 
-/// One bar for each kind, under the load at which hardly anything is lost.
+/// One bar for each kind, under the load with few losses.
 pub(super) fn junk(all: &[JunkCost]) -> String {
     let load = Load::Bursts.name();
     let bars: Vec<&JunkCost> = all.iter().filter(|cost| cost.load == load).collect();
@@ -14,7 +14,7 @@ pub(super) fn junk(all: &[JunkCost]) -> String {
     picture(height, |ground| draw(ground, &bars))
 }
 
-/// Microseconds at the left edge: less is next to nothing.
+/// Microseconds at the left edge: lower costs are negligible.
 const LEAST: f64 = 0.1;
 
 fn draw(ground: &Ground<'_>, bars: &[&JunkCost]) -> Result<(), Failed> {

@@ -1,4 +1,4 @@
-//! How long it takes to open, as the share of knocks that took no longer.
+//! Opening times, as the cumulative share of knocks.
 
 use plotters::prelude::*;
 
@@ -31,7 +31,7 @@ fn draw(ground: &Ground<'_>, all: &[(&'static str, Series)]) -> Result<(), Faile
     for (who, series) in all {
         let style = colour(who).stroke_width(2);
         let share = |index: usize| real(index) * 100.0 / real(series.len().max(1));
-        // A stair: nothing is known between two knocks.
+        // A step function: between two knocks there is no measurement.
         let stairs = series.values().iter().enumerate();
         let stairs = stairs.flat_map(|(index, &x)| [(x, share(index)), (x, share(index + 1))]);
         let sample = move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style);

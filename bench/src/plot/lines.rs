@@ -1,4 +1,4 @@
-//! What one more grant costs, by how many are open.
+//! The cost of one more grant, by the number of grants.
 
 use plotters::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Many more client certificates than the daemon remembers: 10,000.
+//! Many more client certificates than the daemon caches (10,000).
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::world::{Site, source};
 
 const CLIENTS: usize = 100_000;
 
-/// Knocks that are sealed and sent before the next: they must be young when they arrive.
+/// Knocks that are encrypted and sent before the next ones: their timestamps must be recent on arrival.
 const AT_ONCE: usize = 5_000;
 
-/// Knocks on their way at a time: enough that the daemon never waits, few enough that none is lost.
+/// Pending knocks: enough that the daemon never waits, few enough that none is lost.
 const UNDER_WAY: usize = 128;
 
 /// Measures a daemon.

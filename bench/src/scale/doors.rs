@@ -1,5 +1,4 @@
-//! A gate in this process, and any number of doors that it has open: one for each address, each held
-//! by a certificate of its own.
+//! A gate in this process with any number of grants: one for each address, each of another certificate.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -15,37 +14,37 @@ use sknock_tests::Namespace;
 use crate::lone_gate::handle;
 use crate::stopwatch::{Stopwatch, own_cpu};
 
-/// As many as `maxGrants` may be.
+/// The maximum of `maxGrants`.
 pub(super) const MOST: u32 = 1_000_000;
 
-/// As many records as the daemon takes to its gate at once.
+/// The maximum number of records that the daemon passes to its gate at once.
 const CROWD: u32 = 64;
 
-/// Longer than the bench.
+/// Longer than the run.
 const LIFETIME: u32 = 3600;
 
-/// What something took: elapsed, and of this thread's CPU, the kernel's work for it included.
+/// The cost of an operation: elapsed time, and CPU time of this thread, including the kernel's work for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Took {
     pub(super) elapsed: Duration,
     pub(super) cpu: Duration,
 }
 
-/// Does `work` and says what it took.
+/// Runs `work` and returns its cost.
 pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Took) {
     let (watch, cpu) = (Stopwatch::start(), own_cpu());
     let done = work();
     (done, Took { elapsed: watch.elapsed(), cpu: own_cpu().saturating_sub(cpu) })
 }
 
-/// A gate whose doors are the first of all addresses of [`address`].
+/// A gate with grants for the first addresses of [`address`].
 pub(super) struct Doors {
     gate: Gate,
     open: u32,
 }
 
 impl Doors {
-    /// None is open, but for what is in the kernel.
+    /// Without grants, except those in the kernel.
     pub(super) fn of(namespace: &Namespace, gc_interval: Duration) -> Self {
         let firewall = namespace.inside(|| Firewall::open().expect("we are root"));
         let mut gate = Gate::new(rules(gc_interval), ceiling(), firewall);
@@ -54,7 +53,7 @@ impl Doors {
         Self { gate, open }
     }
 
-    /// Opens one more, as an idle daemon does.
+    /// Makes one more grant, as an idle daemon does.
     pub(super) fn open_one(&mut self) -> Took {
         let record = record(self.open);
         self.open += 1;
@@ -63,7 +62,7 @@ impl Doors {
         took
     }
 
-    /// Opens more until there are `count`, as a daemon does that has much to do.
+    /// Makes grants until there are `count`, as a busy daemon does.
     pub(super) fn open_until(&mut self, count: u32) {
         while self.open < count {
             let end = count.min(self.open + CROWD);
@@ -74,14 +73,14 @@ impl Doors {
         }
     }
 
-    /// Puts all of it back.
+    /// Restores the whole table.
     pub(super) fn reassert(&mut self) -> Took {
         let (happened, took) = timed(|| self.gate.reinstall(BootInstant::now()));
         must_not_fail(&happened);
         took
     }
 
-    /// Takes another interval over, as at a reload.
+    /// Changes the interval, as a reload does.
     pub(super) fn reload(&mut self, gc_interval: Duration) -> Took {
         let (rules, now) = (rules(gc_interval), BootInstant::now());
         let (happened, took) = timed(|| self.gate.reconfigure(rules, ceiling(), now));
@@ -95,7 +94,7 @@ pub(super) fn address(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(Ipv4Addr::new(10, 128, 0, 0).to_bits() + number)
 }
 
-/// What [`address`] draws from.
+/// The range of [`address`].
 pub(super) const ADDRESSES: &str = "10.128.0.0/9";
 
 fn record(number: u32) -> [u8; Request::LEN] {
@@ -115,12 +114,12 @@ fn record(number: u32) -> [u8; Request::LEN] {
     Request::Open(wish).encode().expect("one address, one service")
 }
 
-/// The port that [`crate::sender::Sender`] sends to.
+/// The destination port of [`crate::sender::Sender`].
 fn door() -> PortRange {
     PortRange::one(Transport::Udp, DEFAULT_KNOCK_PORT).expect("not zero")
 }
 
-/// Protects one port, and hears no knocks.
+/// Protects one port, without a knock port.
 fn rules(gc_interval: Duration) -> TableSpec {
     TableSpec {
         policy: FirewallPolicy::Drop,
@@ -143,7 +142,7 @@ fn ceiling() -> Ceiling {
         services: vec![door()],
         longest: Duration::from_secs(LIFETIME.into()),
         live: usize::try_from(MOST).expect("64 bits"),
-        // More than one thread can ask for.
+        // More than one thread can request.
         per_second: MOST,
         shares: Shares::WHOLE,
     }

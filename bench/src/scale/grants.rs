@@ -1,4 +1,4 @@
-//! A million open grants: opening, matching, holding, collecting, and putting back.
+//! A million grants: making, matching, memory, expiry, and restoring.
 
 use std::thread;
 use std::time::Duration;
@@ -14,19 +14,19 @@ use crate::report::Report;
 use crate::series::{Series, micros};
 use crate::table::{Table, number, percent};
 
-/// Openings that are measured one by one.
+/// Grants that are measured one by one.
 const ONE_BY_ONE: u32 = 4000;
 
-/// At how many open doors.
+/// The numbers of grants at the measurements.
 const STEPS: [u32; 4] = [0, 10_000, 100_000, MOST - ONE_BY_ONE];
 
-/// How often the kernel looks for what has expired.
+/// Intervals of the kernel's garbage collection.
 const INTERVALS: [u64; 3] = [1, 2, 5];
 
-/// For how long its work is watched.
+/// How long its work is measured.
 const WATCHED: Duration = Duration::from_secs(10);
 
-/// As the daemon has it.
+/// The daemon's interval.
 const USUAL: Duration = Duration::from_secs(2);
 
 /// Measures a gate in this process.
@@ -49,7 +49,7 @@ pub(super) fn measure(figures: &mut Figures, report: &mut Report) {
     });
     let [first, .., last] = looks;
     figures.millionth = last[0] / first[0];
-    // From addresses in no order: nothing of a grant is in the CPU's caches.
+    // From addresses in random order: no data of a grant is in the CPU's caches.
     figures.matching = last[5] / first[4];
     report.tell(&grown);
     Held::now().row(&mut memory, before, MOST);
@@ -102,7 +102,7 @@ fn row(table: &mut Table, open: u32, doors: &mut Doors, packets: &Packets<'_>) -
     costs
 }
 
-/// Memory of gate and kernel.
+/// The memory of gate and kernel.
 #[derive(Clone, Copy)]
 struct Held {
     gate: f64,
@@ -134,7 +134,7 @@ impl Held {
     }
 }
 
-/// What is done to all of it: how long it takes, and how many MiB more than before at most.
+/// An operation on the whole table: its cost, and its peak memory in additional MiB.
 type Whole = (&'static str, Took, f64);
 
 fn whole_table(world: &World, mut whole: Vec<Whole>, doors: &mut Doors) -> Table {
@@ -169,7 +169,7 @@ fn collecting_table(doors: &mut Doors) -> Table {
     let mut table = Table::new("Grants: collecting what has expired, 1,000,000 open", &columns);
     for seconds in INTERVALS {
         doors.reload(Duration::from_secs(seconds));
-        // The old table is taken apart behind our back.
+        // The kernel frees the old table asynchronously.
         thread::sleep(Duration::from_secs(1));
         let before = kernel::workers();
         thread::sleep(WATCHED);

@@ -1,4 +1,4 @@
-//! What the kernel and this process hold and do, by the kernel's own count.
+//! Memory and CPU time of the kernel and this process, by the kernel's counters.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 pub(super) struct Resident {
     /// Resident now.
     pub(super) now: f64,
-    /// The most that was since [`forget_peak`].
+    /// The peak since [`forget_peak`].
     pub(super) peak: f64,
 }
 
@@ -24,7 +24,7 @@ impl Resident {
     }
 }
 
-/// The peak of a process counts from now on.
+/// Resets the peak of a process.
 pub(super) fn forget_peak(process: Pid) {
     fs::write(format!("/proc/{process}/clear_refs"), "5").expect("we are root");
 }
@@ -32,9 +32,9 @@ pub(super) fn forget_peak(process: Pid) {
 /// Memory of the whole kernel, in MiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
-    /// Objects of its allocator that are charged to somebody, as elements of sets are.
+    /// Slab objects that are charged to a memory cgroup, such as elements of sets.
     pub(super) objects: f64,
-    /// What it has mapped page by page, as tables of hashes are.
+    /// vmalloc memory, such as hash tables.
     pub(super) mapped: f64,
 }
 
@@ -64,8 +64,7 @@ fn objects() -> f64 {
     read("/proc/slabinfo").lines().filter_map(size).sum::<f64>() / f64::from(1 << 20)
 }
 
-/// CPU time of all threads that work for the kernel itself: among other things they collect what has
-/// expired.
+/// CPU time of the kernel's worker threads, which among other work collect expired elements.
 pub(super) fn workers() -> Duration {
     let processes = fs::read_dir("/proc").into_iter().flatten();
     let numbers = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -73,7 +72,7 @@ pub(super) fn workers() -> Duration {
         fs::read_to_string(format!("/proc/{number}/comm"))
             .is_ok_and(|name| name.starts_with("kworker/"))
     };
-    // They come and go.
+    // Worker threads end at any time.
     let spent = |number| clock_gettime(clock_getcpuclockid(Pid::from_raw(number)).ok()?).ok();
     numbers.filter(is_one).filter_map(spent).map(Duration::from).sum()
 }

@@ -1,4 +1,4 @@
-//! Revocation lists with a million entries: what loading one costs, and what knocks notice of it.
+//! CRLs with a million entries: the cost of loading one, and its effect on knocks.
 
 use std::thread;
 use std::time::Duration;
@@ -18,20 +18,19 @@ use crate::world::{Site, source};
 
 const ENTRIES: u32 = 1_000_000;
 
-/// How many of them are not in the next list, which has as many others.
+/// How many entries the next CRL replaces by others.
 const DIFFERENT: u32 = 10_000;
 
-/// Where the lists are published.
+/// The port of the web server.
 const WEB: u16 = 8080;
 
 /// Between two knocks.
 const REST: Duration = Duration::from_millis(1);
 
-/// How long knocks are watched before, and when a list is in force: until then all that it revokes is
-/// closed.
+/// How long knocks are measured before a CRL is in force, and afterwards: until then its grants are closed.
 const WATCHED: Duration = Duration::from_secs(6);
 
-/// Nothing more comes.
+/// After this time no answer is expected.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Measures a daemon.
@@ -58,10 +57,10 @@ pub(super) fn measure(site: &Site) -> Table {
     watch.table
 }
 
-/// A list of so many from `first` on.
+/// A CRL with `number` entries from `first` on.
 fn list(forge: &Forge, number: u32, first: u32) -> Vec<u8> {
     let serial = |number: u32| {
-        // Anything that looks like chance, and never the same twice.
+        // An odd multiplier: serial numbers look random and never repeat.
         let odd = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
         (u128::from(number) + 1).wrapping_mul(odd).to_be_bytes()
     };
@@ -71,14 +70,14 @@ fn list(forge: &Forge, number: u32, first: u32) -> Vec<u8> {
     forge.list(&List { number: number.into(), made, due, revoked: &revoked })
 }
 
-/// Knocks all the time.
+/// Continuous knocks.
 struct Watched<'a> {
     site: &'a Site,
     web: &'a Web,
     daemon: &'a Daemon<'a>,
     sender: Sender,
     used: usize,
-    /// CPU of each process for a knock, in microseconds, when there is nothing else to do.
+    /// CPU time of each process per knock on an otherwise idle daemon, in microseconds.
     usual: Option<[f64; 2]>,
     resident: f64,
     table: Table,
@@ -113,12 +112,12 @@ impl<'a> Watched<'a> {
         Self { site, web, daemon, sender, used: 0, usual: None, resident, table }
     }
 
-    /// How many lists have come into force until now.
+    /// The number of CRLs that have come into force.
     fn in_force(&self) -> usize {
         self.daemon.times_said("new CRL in force")
     }
 
-    /// Waits until the list is asked for.
+    /// Waits until the daemon fetches the CRL.
     fn next_fetch(&self) {
         let before = self.web.requests().len();
         while self.web.requests().len() == before {
@@ -126,7 +125,7 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Knocks until it is enough.
+    /// Knocks until `enough` is true.
     fn row(&mut self, what: &str, enough: impl Fn(&Self, Duration) -> bool) {
         kernel::forget_peak(self.daemon.network());
         let (before, watch) = (Spent::by(self.daemon), Stopwatch::start());
@@ -155,7 +154,7 @@ impl<'a> Watched<'a> {
         self.table.row(cells.chain(times.map(number)).chain(costs.map(number)));
     }
 
-    /// Until the answer, if one comes.
+    /// The time until the answer, if one arrives.
     fn knock(&mut self) -> Option<Duration> {
         let packet = self.site.knock(self.used, true);
         self.used += 1;

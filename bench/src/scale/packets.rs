@@ -1,4 +1,4 @@
-//! What a packet costs the kernel that a grant lets through.
+//! The kernel's cost of a packet with a grant.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use crate::stopwatch::own_cpu;
 const ROUNDS: usize = 5;
 const PACKETS: u32 = 40_000;
 
-/// Drops packets before anybody looks at them: what is left is the cost of sending.
+/// Drops packets at ingress: the rest is the cost of sending.
 const UNSEEN: &str = "table netdev bench {
     chain unseen { type filter hook ingress device cl priority 0; meta protocol ip drop; }
 }";
 
-/// Drops what the gate's chain lets through, right behind it.
+/// Drops accepted packets directly after the gate's chain.
 const BEHIND: &str = "table inet bench {
     chain behind { type filter hook input priority -149; udp dport 62344 drop; }
 }";
 
-/// Who sends.
+/// The source addresses.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum From {
-    /// The first address, over and over: all that is looked at stays in the CPU's caches.
+    /// The first address only: all data stays in the CPU's caches.
     One,
-    /// All addresses, in no order.
+    /// All addresses, in random order.
     Any,
 }
 
-/// A client that may have any address, and a gateway that tells it nothing.
+/// A client with any source address, and a gateway that does not answer.
 pub(super) struct Packets<'w> {
     world: &'w World,
     softirqs: Softirqs,
@@ -54,7 +54,7 @@ impl<'w> Packets<'w> {
         packets
     }
 
-    /// For one packet, without the cost of sending, in microseconds: the median of some rounds.
+    /// Cost per packet, without the cost of sending, in microseconds: the median of the rounds.
     pub(super) fn kernel(&self, from: From) -> f64 {
         self.cost(from) - self.bare[from as usize]
     }
@@ -76,7 +76,7 @@ impl<'w> Packets<'w> {
     }
 }
 
-/// Far from the one before; 982,451,653 is prime.
+/// Far from the previous one; 982,451,653 is prime.
 fn anywhere(number: u32) -> Ipv4Addr {
     let place = u64::from(number) * 982_451_653 % u64::from(MOST);
     address(u32::try_from(place).unwrap_or_default())

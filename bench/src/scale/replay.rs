@@ -1,4 +1,4 @@
-//! The memory of used knocks, from empty to full: what it takes, and what one more costs.
+//! The replay memory, from empty to full: its size, and the cost of one more knock.
 
 use std::fs;
 use std::path::Path;
@@ -24,10 +24,10 @@ const CAPACITY: u32 = 1_000_000;
 /// Admissions that are measured for a row.
 const MEASURED: u32 = 4_000;
 
-/// Longer than the bench: nothing is forgotten meanwhile.
+/// Longer than the run: no knock is forgotten.
 const WINDOW: Duration = Duration::from_secs(3600);
 
-/// Measures a journal of its own.
+/// Measures a journal in a folder of its own.
 pub(super) fn measure() -> Table {
     let columns = ["remembered before", "admit us", "p99", "max", "memory MiB", "journal MiB"];
     let mut table = Table::new("Replay memory: cost of one more", &columns);
@@ -67,7 +67,7 @@ pub(super) fn measure() -> Table {
     table
 }
 
-/// What one took, in microseconds.
+/// The time of one admission, in microseconds.
 fn admit(journal: &Journal, number: u32, start: Timestamp) -> f64 {
     let trace = trace(number, start);
     let (used, took) = timed(|| journal.record(&trace, start));
@@ -75,7 +75,7 @@ fn admit(journal: &Journal, number: u32, start: Timestamp) -> f64 {
     micros(took.elapsed)
 }
 
-/// Stamped one after the other, a hundred in a millisecond. Ids and keys are spread like hashes.
+/// A hundred timestamps per millisecond, ascending. Ids and keys are distributed like hashes.
 fn trace(number: u32, start: Timestamp) -> ReplayEntry {
     let stamp = start.after(Duration::from_millis((number / 100).into()));
     let mixed = (u128::from(number) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
@@ -88,7 +88,7 @@ fn trace(number: u32, start: Timestamp) -> ReplayEntry {
 
 fn open(folder: &Path, start: Timestamp) -> Journal {
     let boot: BootId = "00000000-0000-0000-0000-000000000001".parse().expect("a boot id");
-    // On its first start, it refuses what is stamped before that and a window.
+    // A new journal refuses timestamps before its start plus a window.
     let begun = start.before(3 * WINDOW);
     let capacity = usize::try_from(CAPACITY).expect("64 bits");
     Journal::open(folder, &boot, begun, WINDOW, capacity).expect("our folder").0
