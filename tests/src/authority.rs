@@ -14,7 +14,7 @@ use crate::wait::now;
 /// The password of every file, with all that has ever broken a parser.
 pub const PASSWORD: &str = "p\\w\"o'r;d%ü€#";
 
-/// The authority, the server `gate`, and the client `alice`, who may open [`Self::ALLOWED`].
+/// The authority, the server `gate`, and the client `alice`, with the services [`Self::ALLOWED`].
 pub struct Authority {
     folder: TempDir,
     ca: sknock_certs::Authority,
@@ -51,7 +51,7 @@ impl Authority {
         self.ca.client(name, &allowed, DAYS, PASSWORD, now()).expect("a new name");
     }
 
-    /// Revokes a certificate and publishes the list that says so.
+    /// Revokes a certificate and publishes the CRL.
     pub fn revoke(&self, name: &str) {
         self.ca.revoke(name, Reason::KeyCompromise, now()).expect("it is known");
     }
@@ -66,7 +66,7 @@ impl Authority {
         fs::read(self.ca.crl_file()).expect("there always is one")
     }
 
-    /// The authority itself, for what is not above.
+    /// The authority itself, for other operations.
     pub fn ca(&self) -> &sknock_certs::Authority {
         &self.ca
     }
@@ -100,7 +100,7 @@ impl Default for Authority {
     }
 }
 
-/// A new folder that everybody may pass through, as the network process must.
+/// A new folder that all users may traverse, as the network process must.
 pub(crate) fn traversable_folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a place for temporary files");
     open_to_pass(folder.path());

@@ -19,7 +19,7 @@ pub fn path(program: &str) -> PathBuf {
     });
     let path = folder.join(program);
     assert!(path.exists(), "cargo built everything, but {} is not there", path.display());
-    // The network process, which is nobody, must be able to run it, whatever the umask of who built it.
+    // The unprivileged network process must be able to run it, whatever the umask of the build.
     let all = Permissions::from_mode(0o755);
     fs::set_permissions(&path, all).expect("who built it may run these tests");
     path

@@ -1,4 +1,4 @@
-//! Another boot of the machine, as far as a daemon can tell.
+//! Simulates another boot of the machine for a daemon.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::{Daemon, Mounts};
 /// Where a server's claim lies, and what goes with it.
 const CLAIMS: &str = "/run/sknock";
 
-/// Gives `daemon`, before its start, a folder for its claim that outlives a boot, as in a container whose
+/// Gives `daemon`, before its start, a folder for its lock that outlives a boot, as in a container whose
 /// `/run` is on a disk.
 pub fn on_a_disk(daemon: &mut Daemon<'_>) -> TempDir {
     let folder = tempfile::tempdir_in(crate::binaries::folder()).expect("cargo writes there, too");
@@ -21,7 +21,7 @@ pub fn on_a_disk(daemon: &mut Daemon<'_>) -> TempDir {
     folder
 }
 
-/// The machine comes up again, under another boot id; what is in memory is gone, or the folder was on a disk.
+/// Simulates a boot with another boot id; the folder is lost, or it was on a disk.
 pub fn boot_again(daemon: &Daemon<'_>, in_memory: bool) {
     let another = daemon.file("boot_id");
     fs::write(&another, "11111111-2222-3333-4444-555555555555\n").expect("our folder");

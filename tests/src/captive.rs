@@ -1,4 +1,4 @@
-//! A network process that somebody has captured: it stands still, and others speak in its name.
+//! A compromised network process: it is stopped, and the test sends in its name.
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -21,7 +21,7 @@ const NEXT_QUESTION: u16 = 6000;
 /// In which it answers: it looks every 0.1 s whether its workers have turned.
 const TO_ANSWER: Duration = Duration::from_secs(1);
 
-/// All its lines to the privileged process, in somebody else's hands.
+/// All its links to the privileged process, held by the test.
 #[derive(Debug)]
 pub struct Captive {
     pid: Pid,
@@ -53,8 +53,8 @@ impl Captive {
         pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).expect("it is open")
     }
 
-    /// The same of one that judges knocks, at a moment when it owes no answer: what it was asked and has
-    /// not answered, nobody could answer in its name.
+    /// The same for a serving process, at a moment without a pending answer: an answer that it owes could not
+    /// be given in its name.
     pub fn take_in_peace(pid: Pid) -> Self {
         loop {
             let captive = Self::take(pid);
@@ -84,7 +84,7 @@ impl Captive {
         }
     }
 
-    /// Lets it go on by itself.
+    /// Lets it continue.
     pub fn release(self) {
         kill(self.pid, Signal::SIGCONT).expect("it is still there");
     }
@@ -94,7 +94,7 @@ impl Captive {
         shutdown(line.as_raw_fd(), Shutdown::Both).expect("it is open");
     }
 
-    /// Says something without waiting. `EAGAIN`: nobody has room for it now.
+    /// Sends a record without blocking. `EAGAIN`: the buffer is full.
     pub fn say(line: &OwnedFd, record: &[u8]) -> Result<(), Errno> {
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         send(line.as_raw_fd(), record, flags).map(drop)

@@ -1,4 +1,4 @@
-//! Random moments and bytes. The seed is told, though no seed brings the same moment back.
+//! Random moments and bytes. The seed is printed, but does not reproduce timing.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 pub struct Chance(u64);
 
 impl Chance {
-    /// Another one each time; tells its seed for `what`.
+    /// A new seed each time; prints it for `what`.
     pub fn new(what: &str) -> Self {
         let seed = RandomState::new().hash_one(what) | 1;
         println!("{what}: seed {seed:#018x}");

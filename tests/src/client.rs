@@ -1,4 +1,4 @@
-//! Somebody who knocks: with the real program, or with datagrams that can be sent again.
+//! A client: with the real program, or with datagrams that can be sent again.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::NonZeroU16;
@@ -14,7 +14,7 @@ use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, DEFAULT_KNOCK_PORT, Serv
 use crate::wait::{LIMIT, Limit, now, uninterrupted};
 use crate::{Authority, Namespace, binaries, reach};
 
-/// Who knocks, from where, on which authority's server `gate`.
+/// A client's name, namespace and authority; it knocks at the server `gate`.
 pub struct Client<'w> {
     namespace: &'w Namespace,
     authority: &'w Authority,
@@ -30,7 +30,7 @@ pub struct Ran {
     pub code: i32,
     /// What `--json` printed.
     pub report: Value,
-    /// What it said on standard error.
+    /// Its standard error.
     pub errors: String,
 }
 
@@ -58,7 +58,7 @@ impl<'w> Client<'w> {
         Self::named("alice", namespace, authority)
     }
 
-    /// Somebody else with a certificate of `authority`.
+    /// Another client with a certificate of `authority`.
     pub fn named(name: &'w str, namespace: &'w Namespace, authority: &'w Authority) -> Self {
         let (identity, server) = (authority.identity(name), authority.server_certificate("gate"));
         Self { namespace, authority, name, identity, server }
@@ -178,8 +178,7 @@ impl Sent {
         self.socket.local_addr().expect("it is bound")
     }
 
-    /// Where it came from: what is sent there goes from the knock's own address and port to where the
-    /// knock went.
+    /// The socket of the knock: later datagrams have the knock's own source and destination.
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
     }

@@ -22,7 +22,7 @@ const LIBRARY: &str = "step.so";
 const OFFSET: &str = "offset";
 
 impl WallClock {
-    /// Compiles what stands between a program and its clock.
+    /// Compiles the library that intercepts a program's clock calls.
     pub fn new() -> Self {
         let folder = traversable_folder();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("clock/step.c");
@@ -53,9 +53,9 @@ impl WallClock {
         }
     }
 
-    /// From now on it is ahead of the true time by so many seconds, or behind it if negative.
+    /// Sets the clock ahead of the true time by this number of seconds, or behind if negative.
     pub fn step_to(&self, seconds: i64) {
-        // Eight aligned bytes of one page: nobody sees half of them.
+        // Eight aligned bytes of one page: readers never see a partial write.
         self.offset.write_all_at(&seconds.to_ne_bytes(), 0).expect("our file");
     }
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use crate::Authority;
 
-/// Keys and values; what is not set has sknockd's own default.
+/// Keys and values; other keys have sknockd's defaults.
 #[derive(Clone, Debug)]
 pub struct Config(BTreeMap<String, String>);
 
 impl Config {
-    /// All that a server of `authority` needs. Protects tcp/22 and udp/53, opens doors for a minute,
-    /// and listens soon after its first start: that takes as long as a clock may be off.
+    /// The settings of a server of `authority`. Protects tcp/22 and udp/53, grants last a minute, and a small
+    /// timestamp window: a first start accepts knocks after that time.
     pub fn new(authority: &Authority) -> Self {
         let path =
             |path: &Path| path.to_str().expect("temporary files have plain names").to_owned();

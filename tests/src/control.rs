@@ -1,4 +1,4 @@
-//! The control socket of a server, used by hand: any bytes, right or wrong.
+//! The control socket of a server, with arbitrary bytes, valid or not.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -57,7 +57,7 @@ impl ControlLine {
         self.answer().unwrap_or_else(|| panic!("{line}: no answer"))
     }
 
-    /// The connection, for somebody else.
+    /// The connection, for another process.
     pub fn stolen(&self) -> OwnedFd {
         self.0.get_ref().as_fd().try_clone_to_owned().expect("a descriptor is free")
     }

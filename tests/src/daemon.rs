@@ -33,7 +33,7 @@ pub struct Daemon<'w> {
     starter: Vec<String>,
     running: Option<Running>,
     log: Log,
-    /// How many lines it had said before the latest start.
+    /// The number of log lines before the latest start.
     begun: usize,
 }
 
@@ -48,7 +48,7 @@ pub struct Asked {
     pub errors: String,
 }
 
-/// A running daemon, and who reads what it says.
+/// A running daemon, and the reader of its log.
 #[derive(Debug)]
 struct Running {
     child: Child,
@@ -60,7 +60,7 @@ struct Running {
 pub struct Ended {
     /// Exit code; `None` if by a signal.
     pub code: Option<i32>,
-    /// All that it said since its start.
+    /// Its log since the start.
     pub said: String,
 }
 
@@ -84,7 +84,7 @@ impl<'w> Daemon<'w> {
         daemon
     }
 
-    /// What it says when knocks are accepted; a first start tells before for how long it will not.
+    /// The log line when knocks are accepted; a first start logs before how long it refuses them.
     pub const ACCEPTING: &'static str = ": accepting knocks\n";
 
     /// The same in the format of its log.
@@ -112,8 +112,8 @@ impl<'w> Daemon<'w> {
         daemon
     }
 
-    /// Which `stateDir` was in force last in this namespace: another daemon's, whose clients are others. It
-    /// would make this one wait.
+    /// Removes the record of the `stateDir` that was last in force in this namespace: it is another daemon's
+    /// with other clients, and would make this one wait.
     fn forget_others(&self) {
         let namespace = Path::new("/proc/thread-self/ns/net");
         let number = self.namespace.inside(|| fs::metadata(namespace).map(|found| found.ino()));
@@ -152,7 +152,7 @@ impl<'w> Daemon<'w> {
         for name in ours.filter(|name| name.to_string_lossy().starts_with("SKNOCK_")) {
             command.env_remove(name);
         }
-        // Refusals that anyone can cause are told at this level only.
+        // Refusals that any sender can cause are logged at this level only.
         command.env("SKNOCK_LOG", "info,audit=trace");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg(word).current_dir(self.folder.path());
@@ -266,19 +266,19 @@ impl<'w> Daemon<'w> {
         self.file("config.ini")
     }
 
-    /// Waits until it has said `text` since its start; the whole line. Lines end with `\n`.
+    /// Waits for `text` in the log since the start; returns the whole line. Lines end with `\n`.
     #[track_caller]
     pub fn wait_for(&self, text: &str) -> String {
         self.log.wait_for(text, self.begun)
     }
 
-    /// Waits until it has said `text` since `mark`; the whole line.
+    /// Waits for `text` in the log since `mark`; returns the whole line.
     #[track_caller]
     pub fn wait_since(&self, mark: usize, text: &str) -> String {
         self.log.wait_for(text, mark)
     }
 
-    /// Waits for what its log, in JSON, says of a knock.
+    /// Waits for the log line, in JSON, about a knock.
     #[track_caller]
     pub fn verdict(&self, knock: &Sent) -> Value {
         self.verdict_on(knock.source())
@@ -296,12 +296,12 @@ impl<'w> Daemon<'w> {
         self.log.lines().len()
     }
 
-    /// All that it has said since `mark`, over all its starts.
+    /// All log lines since `mark`, over all its starts.
     pub fn said_since(&self, mark: usize) -> Vec<String> {
         self.log.lines().iter().skip(mark).cloned().collect()
     }
 
-    /// How many lines with `text` it has said since its start.
+    /// The number of log lines with `text` since the start.
     pub fn times_said(&self, text: &str) -> usize {
         self.log.lines().iter().skip(self.begun).filter(|line| line.contains(text)).count()
     }
@@ -323,7 +323,7 @@ impl<'w> Daemon<'w> {
         kill(self.parent(), signal).expect("it runs");
     }
 
-    /// Has it read everything anew, and waits until it has.
+    /// Makes it reload, and waits for the end of that.
     #[track_caller]
     pub fn reload(&self) {
         let mark = self.mark();

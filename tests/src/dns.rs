@@ -1,4 +1,4 @@
-//! A name server for one machine of a test: knows what it is told, and nothing else.
+//! A name server for one machine of a test, with configured names only.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -41,7 +41,7 @@ impl Dns {
         let threads = vec![
             thread::spawn(move || {
                 while is_readable(socket.as_fd(), stopped.as_fd()) {
-                    // Whoever has gone since is not missed.
+                    // The client may have ended.
                     let _ = by_udp.datagram(&socket);
                 }
             }),
@@ -49,7 +49,7 @@ impl Dns {
                 while is_readable(listener.as_fd(), too.as_fd()) {
                     let Ok((stream, _)) = listener.accept() else { continue };
                     let known = Arc::clone(&by_tcp);
-                    // It ends with whoever asks.
+                    // It ends when the client closes the connection.
                     thread::spawn(move || while known.stream(&stream).is_ok() {});
                 }
             }),
@@ -63,7 +63,7 @@ impl Dns {
         known.insert(name.to_owned(), addresses.to_vec());
     }
 
-    /// Over UDP it says from now on that the answer is too long for that.
+    /// Makes UDP answers truncated, so that clients use TCP.
     pub fn answer_by_tcp(&self) {
         self.known.only_tcp.store(true, Ordering::SeqCst);
     }

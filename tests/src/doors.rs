@@ -1,4 +1,4 @@
-//! What is open, as the kernel tells it.
+//! The grants in force, from the kernel.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::Namespace;
 /// An element of one of sknockd's sets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Door {
-    /// For whom, to what: `10.77.1.2 tcp 22`.
+    /// Address and service: `10.77.1.2 tcp 22`.
     pub what: String,
     /// The port.
     pub port: u64,
@@ -18,7 +18,7 @@ pub struct Door {
 }
 
 impl Namespace {
-    /// Every open door; none if there is no table.
+    /// Every grant; none if there is no table.
     pub fn doors(&self) -> Vec<Door> {
         let Ok(listing) = self.try_run("nft", &["-j", "list", "table", "inet", "sknock"]) else {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Services that say back what they hear, in both families. They stand for SSH, a name server, ...
+//! Echo services in both families, in place of SSH, a name server, ...
 
 use std::io;
 use std::net::{Ipv6Addr, TcpListener, UdpSocket};
@@ -40,7 +40,7 @@ impl Echo {
             let mut buffer = [0; 2048];
             while is_readable(socket.as_fd(), stopped) {
                 let Ok((length, source)) = socket.recv_from(&mut buffer) else { continue };
-                // Whoever asked may be gone.
+                // The client may have ended.
                 let _ = socket.send_to(&buffer[..length], source);
             }
         })
@@ -57,7 +57,7 @@ impl Drop for Echo {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It has nothing to say that the test has not noticed.
+            // A panic of the thread is ignored: the test notices missing answers.
             let _ = thread.join();
         }
     }

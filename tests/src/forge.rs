@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use crate::Authority;
 use crate::wait::now;
 
-/// Somebody who signs.
+/// An authority for arbitrary signed data.
 #[derive(Debug)]
 pub struct Forge {
     issuer: Issuer<'static, KeyPair>,
@@ -32,7 +32,7 @@ pub struct Made {
     pub certificate: rcgen::Certificate,
 }
 
-/// What a revocation list says.
+/// The content of a CRL.
 #[derive(Clone, Copy, Debug)]
 pub struct List<'a> {
     /// Its number.

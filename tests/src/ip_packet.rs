@@ -1,4 +1,4 @@
-//! IP packets that no honest program sends: written by hand, and read.
+//! Builds and parses IP packets that no normal program sends.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,9 +10,9 @@ pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 /// Has data that should be read.
 pub const PSH: u8 = 8;
-/// The acknowledged number counts.
+/// The acknowledgment number is valid.
 pub const ACK: u8 = 16;
-/// The urgent pointer counts.
+/// The urgent pointer is valid.
 pub const URG: u8 = 32;
 /// ECN echo (RFC 3168).
 pub const ECE: u8 = 64;
@@ -30,7 +30,7 @@ pub const UDP: u8 = 17;
 /// ICMP for IPv6.
 pub const ICMPV6: u8 = 58;
 
-/// What a TCP packet says.
+/// The content of a TCP packet.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Segment<'d> {
     /// One bit each.
@@ -154,7 +154,7 @@ impl Packet {
         self.protocol == TCP && self.flags & (SYN | ACK | RST) == SYN | ACK
     }
 
-    /// Whether a port is closed, as far as it says: a reset, or "port unreachable" of either ICMP.
+    /// Whether it reports a closed port: a reset, or "port unreachable" of either ICMP.
     pub fn is_refusal(&self) -> bool {
         match self.protocol {
             TCP => self.flags & RST != 0,

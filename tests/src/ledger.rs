@@ -1,5 +1,5 @@
-//! Keeps the books of knocks while things go wrong: which are used up, that none is used twice, that
-//! nothing is open for longer than granted, and that strangers stay outside.
+//! Records knocks during fault tests: which were admitted, that none is admitted twice, that no grant lasts
+//! longer than permitted, and that unauthenticated senders get no access.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::reach::Found::Refused;
 use crate::wait::{some, until};
 use crate::{Authority, Client, Config, Daemon, Datagram, Sent, World};
 
-/// A client who knocks for another port each time, and remembers every knock.
+/// A client that knocks for another port each time, and records every knock.
 pub struct Ledger<'w> {
     world: &'w World,
     client: Client<'w>,
@@ -38,11 +38,11 @@ const PORTS: std::ops::Range<usize> = 20_000..30_000;
 /// How many datagrams are sent again before their refusals are awaited.
 const AT_ONCE: usize = 16;
 
-/// After so many looks without a verdict, half a second, a repetition is sent again.
+/// After this number of checks without a log line, half a second, a repetition is sent again.
 const LOOKS: u32 = 25;
 
 impl<'w> Ledger<'w> {
-    /// Doors are opened for so many seconds. Makes the client `driver`.
+    /// Grants last this number of seconds. Makes the client `driver`.
     pub fn new(world: &'w World, authority: &'w Authority, seconds: u16) -> Self {
         authority.client("driver", &["tcp/22", "tcp/20000-29999"]);
         let client = Client::named("driver", &world.client, authority);
@@ -56,7 +56,7 @@ impl<'w> Ledger<'w> {
         Self { age, ..self }
     }
 
-    /// A server that finds knocks recent for ten minutes: what is refused then is not for its age.
+    /// A server with a timestamp window of ten minutes: later refusals are not because of age.
     pub fn config(authority: &Authority) -> Config {
         Config::new(authority)
             .set("protectedPorts", "tcp/22, tcp/20000-29999")
@@ -73,7 +73,7 @@ impl<'w> Ledger<'w> {
         self.knock_stamped(|now| now.before(age))
     }
 
-    /// Sends a new knock of somebody whose clock is so far ahead.
+    /// Sends a new knock with a clock that is ahead by this time.
     pub fn knock_ahead(&self, by: Duration) -> Sent {
         self.knock_stamped(|now| now.after(by))
     }
@@ -97,7 +97,7 @@ impl<'w> Ledger<'w> {
         (books.sent.len(), books.used.len())
     }
 
-    /// Books what the privileged process has told. No knock may be told twice.
+    /// Records the grants in the privileged process's log. No knock may be logged twice.
     #[track_caller]
     pub fn read(&self, daemon: &Daemon<'_>) {
         let mut books = self.books();
@@ -112,8 +112,8 @@ impl<'w> Ledger<'w> {
         }
     }
 
-    /// Books what the kernel has open, too. Only while no process runs: what was opened last may
-    /// never have been told.
+    /// Also records the grants in the kernel. Only while no process runs: the latest grants may not be
+    /// logged.
     #[track_caller]
     pub fn read_after_death(&self, daemon: &Daemon<'_>) {
         self.read(daemon);
@@ -148,8 +148,8 @@ impl<'w> Ledger<'w> {
         self.read(daemon);
     }
 
-    /// What must hold whenever the server runs, whatever has happened to it: strangers are refused,
-    /// nothing is open for too long, nothing is used twice, and a new knock opens.
+    /// The invariants while the server runs: unauthenticated senders are refused, no grant lasts too long, no
+    /// knock is admitted twice, and a new knock is granted.
     #[track_caller]
     pub fn must_hold(&self, daemon: &Daemon<'_>) {
         self.read(daemon);
@@ -169,7 +169,7 @@ impl<'w> Ledger<'w> {
         }
     }
 
-    /// At last: all doors close, and no knock that was used opens one again.
+    /// At the end: all grants expire, and no admitted knock is granted again.
     #[track_caller]
     pub fn close(&self, daemon: &Daemon<'_>) {
         until("all doors close", || self.world.gateway.doors().is_empty());
@@ -182,8 +182,8 @@ impl<'w> Ledger<'w> {
     }
 }
 
-/// What is said since `mark` of a datagram. It goes out again now and then: some refusals are told at a
-/// rate, and not every time.
+/// The log line about a datagram since `mark`. It is sent again from time to time, because some refusals are
+/// rate-limited in the log.
 #[track_caller]
 fn verdict(daemon: &Daemon<'_>, mark: usize, first: Sent, again: impl Fn() -> Sent) -> String {
     let (mut sent, mut looks) = (vec![first], 0_u32);
@@ -198,7 +198,7 @@ fn verdict(daemon: &Daemon<'_>, mark: usize, first: Sent, again: impl Fn() -> Se
     })
 }
 
-/// The knock that this line says has opened something.
+/// The knock that this line reports as granted.
 fn opened(line: &str) -> Option<&str> {
     line.split_once("gate: opened ")?.1.split_once("knock=")?.1.split(' ').next()
 }

@@ -1,14 +1,14 @@
-//! What the tests of the whole stand on: real network namespaces, real programs, real certificates.
+//! The base of the end-to-end tests: real network namespaces, real programs, real certificates.
 //!
 //! ```text
 //!   client 10.77.1.2 ---- 10.77.1.1 gateway 10.77.2.1 ---- 10.77.2.2 stranger
 //!   fd77:1::2             (sknockd)         10.77.3.1 ---- 10.77.3.2 inner (as a container)
 //! ```
 //!
-//! Start with [`World`], give it an [`Authority`] and a [`Daemon`], and knock as a [`Client`].
-//! Nothing here touches the machine's own network or firewall. Nothing is skipped: who is not root,
-//! or lacks a tool, is told so. All waits are for something, with a limit, and everything is undone
-//! when dropped, also on panic.
+//! Start with [`World`], give it an [`Authority`] and a [`Daemon`], and knock as a [`Client`]. Nothing here
+//! changes the machine's own network or firewall. Nothing is skipped: without root or a tool, a test fails
+//! with that message. All waits are for a condition, with a limit, and everything is undone when dropped,
+//! also on panic.
 
 #![expect(clippy::missing_panics_doc, reason = "whatever fails here fails the test that uses it")]
 

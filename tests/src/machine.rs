@@ -1,5 +1,5 @@
-//! A machine that has just been started: systemd is its first process, its disk is a copy of this one's
-//! that nobody keeps, and its network is a namespace of the test.
+//! A booted machine: systemd is its first process, its disk is a temporary overlay of this one's, and its
+//! network is a namespace of the test.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

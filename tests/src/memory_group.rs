@@ -1,5 +1,5 @@
-//! A control group whose memory is limited, as by systemd's `MemoryMax=`; version 1 or 2, whichever
-//! the machine has its memory in.
+//! A control group with limited memory, as with systemd's `MemoryMax=`; version 1 or 2, whichever has the
+//! machine's memory controller.
 
 use std::fs::{self, File};
 use std::io;
@@ -98,7 +98,7 @@ impl MemoryGroup {
     /// would do that first, before it kills.
     pub fn reclaim(&self) {
         let (file, value) = self.files.reclaim;
-        // It says so if there was less.
+        // The write fails if the kernel reclaims less than requested.
         let _ = fs::write(self.folder().join(file), value);
     }
 
@@ -133,7 +133,7 @@ impl MemoryGroup {
     }
 }
 
-/// The hierarchy, seen by nobody else.
+/// The hierarchy, mounted only in this namespace.
 fn mounted(files: &'static Files) -> File {
     let folder = TempDir::new().expect("a place for temporary files");
     let (nothing, at) = (None::<&str>, folder.path());

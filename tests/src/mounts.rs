@@ -1,4 +1,4 @@
-//! A mount namespace: full disks, disks that vanish, and files that say something else.
+//! A mount namespace: full disks, disks that disappear, and files with other content.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use std::thread;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// Mounts that only those who are inside see. Gone when dropped and nobody is inside any more.
+/// Mounts that only processes inside see. Removed when dropped and no process is inside.
 #[derive(Debug)]
 pub struct Mounts(File);
 
@@ -39,7 +39,7 @@ impl Mounts {
         result.unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     }
 
-    /// Puts an empty disk of so many bytes at this folder, which is made if it is not there.
+    /// Mounts an empty disk of this size at the folder, which is made if missing.
     pub fn disk(&self, at: &Path, bytes: u64) {
         fs::create_dir_all(at).expect("our folder");
         let options = format!("mode=700,size={bytes}");
@@ -47,7 +47,7 @@ impl Mounts {
         self.change(|| mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), options));
     }
 
-    /// Puts an empty folder here that everybody may look into.
+    /// Mounts an empty folder that all users may list.
     pub fn empty(&self, at: &Path) {
         self.change(|| mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some("mode=755")));
     }
@@ -62,11 +62,11 @@ impl Mounts {
         self.change(|| mount(Some(place), at, NOTHING, MsFlags::MS_MOVE, NOTHING));
     }
 
-    /// A folder that every machine has and nobody needs.
+    /// A folder that every machine has and no program needs.
     const PLACE: &str = "/mnt";
 
-    /// Puts an empty ext4 of so many bytes at this folder, made in the file `image`. Root has no reserve
-    /// on it.
+    /// Mounts an empty ext4 of this size at the folder, made in the file `image`. Without reserved blocks for
+    /// root.
     pub fn ext4(&self, at: &Path, image: &Path, bytes: u64) {
         fs::create_dir_all(at).expect("our folder");
         File::create_new(image).and_then(|file| file.set_len(bytes)).expect("our folder");
@@ -81,15 +81,15 @@ impl Mounts {
         );
     }
 
-    /// Puts a copy of this machine's disk at the folder `root`, without what is mounted further in. Up to
-    /// at most this many bytes of changes are kept, in the folder `changes`.
+    /// Mounts an overlay of this machine's disk at the folder `root`, without further mounts. Changes are
+    /// kept in the folder `changes`, up to this number of bytes.
     pub fn whole_disk(&self, root: &Path, changes: &Path, bytes: u64) {
         fs::create_dir_all(root).expect("our folder");
         self.disk(changes, bytes);
         self.change(|| overlay(changes, root));
     }
 
-    /// Has this file say the same as another one.
+    /// Gives this file the content of another one.
     pub fn replace(&self, at: &Path, by: &Path) {
         self.change(|| mount(Some(by), at, NOTHING, MsFlags::MS_BIND, NOTHING));
     }
@@ -100,7 +100,7 @@ impl Mounts {
         self.change(|| mount(NOTHING, at, NOTHING, flags, NOTHING));
     }
 
-    /// Pulls a disk out, whoever uses it.
+    /// Unmounts a disk, even if it is in use.
     pub fn pull(&self, at: &Path) {
         self.change(|| umount2(at, MntFlags::MNT_DETACH));
     }

@@ -41,7 +41,7 @@ impl Namespace {
         // A router that still checks its link-local address, for a second, asks for no neighbour.
         namespace.set("ipv6/conf/default/accept_dad", "0");
         namespace.ip("link set lo up");
-        // Every refusal is told: the tests probe more often than the usual rate allows.
+        // No rate limit for ICMP errors: the tests probe more often than the default allows.
         namespace.set("ipv4/icmp_ratelimit", "0");
         namespace.set("ipv6/icmp/ratelimit", "0");
         namespace
@@ -80,7 +80,7 @@ impl Namespace {
             .unwrap_or_else(|error| panic!("{program} {arguments:?}: {error}"))
     }
 
-    /// The same for a program that may fail; what it said then.
+    /// The same for a program that may fail; returns its output then.
     pub fn try_run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
         self.inside(|| finished(Command::new(program).args(arguments)))
     }
@@ -92,7 +92,7 @@ impl Namespace {
         fed.unwrap_or_else(|error| panic!("nft: {error}\n{script}"))
     }
 
-    /// The table of sknockd as nft lists it, if there is one, but for who has knocked lately.
+    /// The table of sknockd as nft lists it, if it exists, without the sets of recent sources.
     pub fn table(&self) -> Option<String> {
         let mut nft = Command::new("nft");
         let listed =

@@ -13,7 +13,7 @@ pub use flushes::flushes;
 pub use kills::kills;
 pub use reloads::reloads;
 
-/// Ends what goes on beside a test when the test ends, also by a panic.
+/// Ends background work of a test when the test ends, also by a panic.
 struct Enough<'a>(&'a AtomicBool);
 
 impl Drop for Enough<'_> {

@@ -36,11 +36,11 @@ pub struct Packet {
     pub extension: u8,
     /// What it carries.
     pub segment: Segment,
-    /// What is wrong with that.
+    /// The defect of that.
     pub fault: Fault,
 }
 
-/// What is wrong with a segment.
+/// A defect of a segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// Nothing.
@@ -49,7 +49,7 @@ pub enum Fault {
     Checksum,
     /// It has no checksum, which UDP over IPv4 may do without.
     Unsummed,
-    /// TCP: its header is said to have this many words of four bytes.
+    /// TCP: the data offset has this number of 4-byte words.
     HeaderWords(u8),
 }
 

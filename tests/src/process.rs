@@ -1,4 +1,4 @@
-//! What the kernel says of a process.
+//! A process's state in the kernel.
 
 use std::fs;
 use std::process::Command;
@@ -23,13 +23,13 @@ pub fn status(pid: Pid, line: &str) -> Option<String> {
     Some(value.unwrap_or_else(|| panic!("no {line} in /proc/{pid}/status")).trim().to_owned())
 }
 
-/// Whether it still runs; a process that nobody has buried yet does not.
+/// Whether it still runs; a zombie does not.
 pub fn runs(pid: Pid) -> bool {
     status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
-/// Has it stand still, and waits until all its threads do: one that was just woken up still takes what
-/// it was woken for.
+/// Stops it, and waits until all its threads are stopped: one that was just woken up still completes its
+/// system call.
 pub fn stop(pid: Pid) {
     kill(pid, Signal::SIGSTOP).expect("it runs");
     let stands = |thread: fs::DirEntry| {

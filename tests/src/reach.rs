@@ -1,4 +1,4 @@
-//! Who reaches what, with real packets to the services of [`Echo`](crate::Echo).
+//! Reachability, with real packets to the services of [`Echo`](crate::Echo).
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::Namespace;
 use crate::wait::{LIMIT, uninterrupted};
 
-/// What somebody finds at a port.
+/// The state of a port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Found {
     /// The service answered.
@@ -18,7 +18,7 @@ pub enum Found {
     Silent,
 }
 
-/// What client and stranger find, each over IPv4 and over IPv6.
+/// The results of client and stranger, each over IPv4 and over IPv6.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Seen {
     /// By the client.
@@ -60,8 +60,8 @@ fn converse_within(mut stream: &TcpStream, patience: Duration) -> io::Result<()>
 /// An echo takes microseconds, on a busy machine more.
 const CUT: Duration = Duration::from_secs(5);
 
-/// What `from` finds at a TCP port. Where a door closes just then, and what went through it ends, it is
-/// looked for once more.
+/// The state of a TCP port as seen by `from`. Tried again if a grant ends during the test, which terminates
+/// the connection.
 #[track_caller]
 pub fn tcp(from: &Namespace, to: SocketAddr) -> Found {
     match connect(from, to) {
@@ -100,7 +100,7 @@ pub fn udp(from: &Namespace, to: SocketAddr) -> Found {
     converse_udp(&socket)
 }
 
-/// A UDP socket of `from` that speaks with `to` only.
+/// A UDP socket of `from`, connected to `to`.
 pub fn udp_socket(from: &Namespace, to: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match to {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -111,7 +111,7 @@ pub fn udp_socket(from: &Namespace, to: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Sends something to an echo, and says what comes back.
+/// Sends a datagram to an echo service, and returns the result.
 pub fn converse_udp(socket: &UdpSocket) -> Found {
     let words = b"is anybody there?";
     let mut heard = [0; 32];

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::Namespace;
 
-/// Makes the kernel track connections in a namespace whose other tables do not ask for it.
+/// Enables connection tracking in a namespace whose other tables do not need it.
 const TRACKING: &str = "table inet tracking {
     chain input { type filter hook input priority 100; ct state established accept; }
 }";
@@ -23,7 +23,7 @@ impl Namespace {
         listed.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
     }
 
-    /// Those of UDP from or to this port, at either end, but for what a namespace says to itself.
+    /// The UDP entries with this port at either end, without loopback.
     #[track_caller]
     pub fn tracked_udp(&self, port: u16) -> Vec<String> {
         let ours = [format!("sport={port}"), format!("dport={port}")];

@@ -1,4 +1,4 @@
-//! What the kernel says is left of a trial.
+//! The kernel's state of a trial.
 
 use serde_json::Value;
 

@@ -41,8 +41,8 @@ pub fn once_free<T>(bind: impl Fn() -> io::Result<T>) -> T {
     })
 }
 
-/// Calls once more what was interrupted: the system does that with a wait that has a limit when the whole
-/// machine, or this process, has stood still for a moment.
+/// Repeats an interrupted call: the kernel returns EINTR from a wait with a timeout when the machine, or this
+/// process, was stopped for a moment.
 pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -63,7 +63,7 @@ impl Limit {
         Self(Instant::now() + span)
     }
 
-    /// What is left; nothing when over.
+    /// The remaining time; zero when over.
     #[expect(clippy::disallowed_methods, reason = "the harness's clock")]
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
@@ -82,7 +82,7 @@ pub fn now() -> Timestamp {
     Timestamp::EPOCH.after(since.expect("it is after 1970"))
 }
 
-/// Measures a span, to be told; never to be asserted.
+/// Measures a time for output; must not be asserted.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 

@@ -16,14 +16,14 @@ use crate::Namespace;
 use crate::echo::is_readable;
 use crate::wait::{once_free, some};
 
-/// Bytes to serve, and what tells this version from another.
+/// Bytes to serve, and the validators of this version.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The body.
     pub bytes: Vec<u8>,
-    /// With quotes, as in the header. Who has it already gets 304.
+    /// With quotes, as in the header. A request with the same value gets 304.
     pub etag: Option<String>,
-    /// As in the header. Who names just that date gets 304, if there is no etag.
+    /// As in the header. A request with the same date gets 304, if there is no etag.
     pub last_modified: Option<String>,
 }
 
@@ -127,7 +127,7 @@ impl Drop for Web {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It has nothing to say that the test has not noticed.
+            // A panic of the thread is ignored: the test notices missing answers.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! A cable's end in somebody's hands: any frame goes in, and every frame that comes out is seen.
+//! One end of a veth pair, used by the test: it injects any frame, and sees every frame that arrives.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,7 +18,7 @@ pub type Mac = [u8; 6];
 /// To all on the cable.
 pub const EVERYBODY: Mac = [0xff; 6];
 
-/// Ports from which the kernel says nothing by itself: what arrives there would be reset else.
+/// Ports for which the kernel sends nothing by itself: packets to them would otherwise be reset.
 pub const QUIET: std::ops::RangeInclusive<u16> = 20_000..=31_999;
 
 /// The length of Ethernet's header.
@@ -68,7 +68,7 @@ impl Wire {
         // A flood of answers fits.
         setsockopt(&socket, sockopt::RcvBufForce, &(8 << 20)).expect("root may");
         let udp = reach::udp_socket(from, SocketAddr::new(to, 9)).expect("it is a neighbour");
-        // The frame tells what no safe call does: the interface, and both hardware addresses.
+        // The frame shows the interface and both hardware addresses, which no safe call returns.
         udp.send(b"where are you?").expect("it is a neighbour");
         let (link, frame) = some("our own frame", || {
             let (link, frame) = receive(&socket)?;

@@ -1,4 +1,4 @@
-//! A small network: a gateway, a client, a stranger, and if wanted a machine behind the gateway.
+//! A small network: a gateway, a client, a stranger, and optionally a machine behind the gateway.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::id;
@@ -18,7 +18,7 @@ pub struct World {
     pub gateway: Namespace,
     /// Knocks.
     pub client: Namespace,
-    /// Must never get in.
+    /// Must never get access.
     pub stranger: Namespace,
     inner: Option<Namespace>,
 }
@@ -71,7 +71,7 @@ impl World {
         self.inner.as_ref().expect("made by with_inner()")
     }
 
-    /// What client and stranger find at a TCP port of the gateway, in both families.
+    /// The state of a TCP port of the gateway, as seen by client and stranger, in both families.
     pub fn tcp(&self, port: u16) -> Seen {
         self.seen(|from, to| reach::tcp(from, (to, port).into()))
     }

@@ -1,4 +1,4 @@
-//! What a daemon says on standard error, line by line.
+//! A daemon's standard error, line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

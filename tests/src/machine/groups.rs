@@ -47,7 +47,7 @@ impl Groups {
     }
 }
 
-/// Where a hierarchy of this kind is mounted whose options end like this.
+/// The mount point of a hierarchy of this kind whose options end with `option`.
 fn mounted<'a>(mounts: &'a str, kind: &str, option: &str) -> Option<&'a str> {
     let is_it = |line: &&str| line.contains(kind) && line.ends_with(option);
     mounts.lines().find(is_it)?.split(' ').nth(4)
@@ -59,7 +59,7 @@ impl Drop for Groups {
     }
 }
 
-/// With all below it; what is not empty stays.
+/// With its subgroups; non-empty ones remain.
 fn remove(group: &Path) {
     for entry in fs::read_dir(group).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

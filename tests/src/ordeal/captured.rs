@@ -1,4 +1,4 @@
-//! A captured network process asks the gate for everything, and for nothing that makes sense.
+//! A compromised network process sends all kinds of requests to the gate, valid and invalid.
 
 use sknock_gate::{
     CertId, GrantLabel, GrantRequest, OwnerName, PortRange, Request, Response, Serial, Transport,
@@ -13,8 +13,8 @@ const LIVE: usize = 40;
 /// The longest, in seconds.
 const LONGEST: u64 = 8;
 
-/// Sends so many records of every kind over all links. Whatever is open afterwards is within the
-/// ceiling; the privileged process lives, has leaked nothing, and a reload is rid of the captive.
+/// Sends this number of records of every kind over all links. Afterwards all grants are within the request
+/// limits, the privileged process runs without leaks, and a reload replaces the compromised process.
 pub fn requests(records: u32) {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);

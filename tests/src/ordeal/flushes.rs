@@ -1,13 +1,13 @@
-//! Somebody flushes the whole ruleset, again and again, while clients knock.
+//! Another program flushes the whole ruleset repeatedly, while clients knock.
 
 use std::collections::BTreeSet;
 
 use crate::wait::{Stopwatch, until};
 use crate::{Authority, Daemon, Echo, Ledger, World};
 
-/// Flushes so many times, with a knock before and one right behind. Each time the table comes back with
-/// every grant; the knock behind is judged or, as the kernel copies nothing without a table, lost. Tells
-/// how long it took, as nft sees it.
+/// Flushes this number of times, with a knock before and one directly after. Each time the table is restored
+/// with every grant; the knock after the flush is processed or, because the kernel copies nothing without a
+/// table, lost. Prints the duration as seen with nft.
 pub fn flushes(rounds: u32) {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
@@ -28,7 +28,7 @@ pub fn flushes(rounds: u32) {
         });
         spans.push(watch.span());
         ledger.knock().must_be_granted();
-        // What came before that one has been judged by now, if it has come at all.
+        // Earlier knocks have been processed by now, if they arrived.
         granted = open(&world).collect();
         lost += u32::from(!granted.contains(behind.id()));
     }

@@ -14,8 +14,8 @@ use crate::{Authority, Chance, Daemon, Echo, Ledger, World, process, reach};
 /// Between two knocks.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Kills so many times. Each time the server must be back by itself, or by being started again, with
-/// everything that [`Ledger::must_hold`] asks for; strangers try the door all the time.
+/// Kills this number of times. Each time the server must recover by itself, or by a new start, with
+/// everything that [`Ledger::must_hold`] requires; unauthenticated senders try to connect all the time.
 pub fn kills(rounds: u32) {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
@@ -65,7 +65,7 @@ struct Tally {
     again: u32,
 }
 
-/// Kills one of them, one time in four again before it is back, and looks at what is left.
+/// Kills one process, one time in four again before recovery, and checks the state.
 fn strike(daemon: &mut Daemon<'_>, ledger: &Ledger<'_>, chance: &mut Chance, tally: &mut Tally) {
     let mut mark = kill_one(daemon, ledger, chance, tally);
     while chance.once_in(4) {

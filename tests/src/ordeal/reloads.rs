@@ -1,4 +1,4 @@
-//! Reloads while somebody else changes the firewall all the time, and clients knock.
+//! Reloads while another program changes the firewall continuously, and clients knock.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::Enough;
 use crate::{Authority, Daemon, Echo, Ledger, World};
 
-/// Adds, fills and removes a table of somebody else's: listings are interrupted by that (EINTR).
+/// Adds, fills and removes a table of another program: that interrupts listings (EINTR).
 const CHURN: &str = "table inet other { set s { type ipv4_addr; }; }\n\
     add element inet other s { 192.0.2.1, 192.0.2.2, 192.0.2.3 }\n\
     delete table inet other\n";
 
-/// Reloads so many times; no knock is lost, and nothing of what [`Ledger::must_hold`] asks for.
+/// Reloads this number of times; no knock is lost, and [`Ledger::must_hold`] is true.
 pub fn reloads(rounds: u32) {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);

@@ -18,7 +18,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Of a packet that is at least as long as its headers say. Extension headers are skipped.
+    /// Parses a packet that is at least as long as its headers state. Extension headers are skipped.
     fn of(bytes: &[u8]) -> Option<Self> {
         match bytes.first()? >> 4 {
             4 => {

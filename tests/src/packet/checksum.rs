@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Of these bytes, whose own field for it is 0.
+/// The checksum of these bytes, whose own checksum field is 0.
 pub(super) fn plain(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| {
         u32::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or_default()]))
