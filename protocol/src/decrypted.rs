@@ -74,7 +74,7 @@ pub(crate) const SECRET_LENGTH: usize = 32;
 
 /// The content of a knock. Nothing in it is verified.
 pub(crate) struct DecryptedKnock<'a> {
-    pub(crate) wish: KnockRequest,
+    pub(crate) request: KnockRequest,
     /// Input of the answer's key, if an answer is requested.
     pub(crate) secret: Option<&'a [u8; SECRET_LENGTH]>,
     /// One DER object, presumably an X.509 certificate.
@@ -111,7 +111,7 @@ impl DecryptedKnock<'_> {
         ProvenSender {
             id: self.signed.id(),
             subject: sender.subject.clone(),
-            services: self.wish.services.clone(),
+            services: self.request.services.clone(),
         }
     }
 

@@ -45,7 +45,7 @@ pub use decrypted::{Datagram, Encapsulation, KnockId, ProvenSender};
 pub use identity::{Identity, IdentityError};
 pub use knock::{AddressClaim, VerifiedKnock};
 pub use refusal::Refusal;
-pub use refusal_memo::{Disbelieved, RefusalMemo, Second, Unfounded};
+pub use refusal_memo::{RefusalMemo, RefusedDatagram, Second, Unfounded};
 pub use server_certificate::{ServerCertificate, ServerCertificateError};
 pub use server_key::{ServerKey, ServerKeyError};
 pub use sknock_types::{Misspelt, NotAService, PortRange as Service, Transport};

@@ -69,8 +69,8 @@ impl Second {
 }
 
 impl RefusalMemo {
-    /// For a refusal at or after the decryption; `wish` is the decrypted request, if any.
-    pub(crate) fn new(reason: Refusal, wish: Option<&KnockRequest>, second: Second) -> Self {
+    /// For a refusal at or after the decryption; `request` is its content, if it was decrypted.
+    pub(crate) fn new(reason: Refusal, request: Option<&KnockRequest>, second: Second) -> Self {
         let besides = match reason {
             Refusal::StampTooOld | Refusal::StampInFuture => Some(Besides::Nothing),
             Refusal::AddressMismatch | Refusal::AddressUnusable => Some(Besides::Source),
@@ -83,8 +83,8 @@ impl RefusalMemo {
             | Refusal::Revoked => Some(Besides::Second(second)),
             _ => None,
         };
-        let ground = besides.zip(wish).map_or(Ground::Content, |(besides, wish)| {
-            Ground::Stamped(without_services(wish), besides)
+        let ground = besides.zip(request).map_or(Ground::Content, |(besides, request)| {
+            Ground::Stamped(without_services(request), besides)
         });
         Self { reason, ground }
     }
@@ -120,8 +120,8 @@ impl Unfounded {
 }
 
 /// The fields that the checks of time and address need.
-fn without_services(wish: &KnockRequest) -> KnockRequest {
-    KnockRequest { address: wish.address, second: wish.second, ..stamped(wish.stamp) }
+fn without_services(request: &KnockRequest) -> KnockRequest {
+    KnockRequest { address: request.address, second: request.second, ..stamped(request.stamp) }
 }
 
 fn stamped(stamp: Timestamp) -> KnockRequest {
@@ -138,7 +138,7 @@ fn stamped(stamp: Timestamp) -> KnockRequest {
 
 /// A refused datagram.
 #[derive(Clone, Debug)]
-pub struct Disbelieved {
+pub struct RefusedDatagram {
     /// The reason.
     pub reason: Refusal,
     /// Saves the decryption of the next copy.

@@ -13,7 +13,7 @@ use crate::crl::Revocation;
 use crate::decrypted::{Datagram, DecryptedKnock, Encapsulation};
 use crate::knock::{AddressClaim, VerifiedKnock};
 use crate::refusal::Refusal;
-use crate::refusal_memo::{Besides, Disbelieved, Ground, RefusalMemo, Second};
+use crate::refusal_memo::{Besides, Ground, RefusalMemo, RefusedDatagram, Second};
 use crate::server_key::ServerKey;
 use crate::timestamp::Timestamp;
 use crate::trust::{TrustStore, VerifiedCertificate};
@@ -115,12 +115,12 @@ impl Frame {
 }
 
 /// The reason for a refusal, and the sender, if verified.
-struct Unbelieved {
+struct RefusedKnock {
     reason: Refusal,
     sender: Option<Arc<VerifiedCertificate>>,
 }
 
-impl From<Refusal> for Unbelieved {
+impl From<Refusal> for RefusedKnock {
     fn from(reason: Refusal) -> Self {
         Self { reason, sender: None }
     }
@@ -174,15 +174,15 @@ impl Verifier {
         second: Second,
         now: Timestamp,
     ) -> Option<Refusal> {
-        let Ground::Stamped(wish, besides) = &refusal_memo.ground else {
+        let Ground::Stamped(request, besides) = &refusal_memo.ground else {
             return Some(refusal_memo.reason);
         };
-        if let Err(reason) = self.check_time(wish.stamp, now) {
+        if let Err(reason) = self.check_time(request.stamp, now) {
             return Some(reason);
         }
         match besides {
             Besides::Nothing => None,
-            Besides::Source => address::claim(wish, source, &self.rules).err(),
+            Besides::Source => address::claim(request, source, &self.rules).err(),
             Besides::Second(then) => (*then == second).then_some(refusal_memo.reason),
         }
     }
@@ -206,73 +206,80 @@ impl Verifier {
         revocation: &Revocation,
         second: Second,
         now: Timestamp,
-    ) -> Result<VerifiedKnock, Disbelieved> {
+    ) -> Result<VerifiedKnock, RefusedDatagram> {
         let Unveiled { source, mut frame } = unveiled;
         let encapsulation = *frame.encapsulation();
         self.decrypted.fetch_add(1, Ordering::Relaxed);
-        let letter = frame.open(&self.key).map_err(|reason| Disbelieved {
+        let decrypted_knock = frame.open(&self.key).map_err(|reason| RefusedDatagram {
             reason,
             refusal_memo: RefusalMemo::new(reason, None, second),
             sender: None,
         })?;
-        let verified = self.believe(&letter, revocation, source, now);
-        let (verified, not_after, claim) = verified.map_err(|Unbelieved { reason, sender }| {
-            let refusal_memo = RefusalMemo::new(reason, Some(&letter.wish), second);
-            let sender = sender.map(|sender| Box::new(letter.sent_by(&sender)));
-            Disbelieved { reason, refusal_memo, sender }
-        })?;
+        let verified = self.verify_decrypted(&decrypted_knock, revocation, source, now);
+        let (verified, not_after, claim) =
+            verified.map_err(|RefusedKnock { reason, sender }| {
+                let refusal_memo = RefusalMemo::new(reason, Some(&decrypted_knock.request), second);
+                let sender = sender.map(|sender| Box::new(decrypted_knock.sent_by(&sender)));
+                RefusedDatagram { reason, refusal_memo, sender }
+            })?;
 
-        let id = letter.signed.id();
+        let id = decrypted_knock.signed.id();
         // Without a key the client gets no answer, but it gets the grant.
-        let answer = letter.secret.and_then(|secret| AnswerKey::new(secret, &id).ok());
+        let answer = decrypted_knock.secret.and_then(|secret| AnswerKey::new(secret, &id).ok());
         Ok(VerifiedKnock {
             id,
             encapsulation,
-            timestamp: letter.wish.stamp,
+            timestamp: decrypted_knock.request.stamp,
             source,
             claim,
-            services: letter.wish.services,
-            lifetime: letter.wish.lifetime.map(u16::from),
-            single_use: letter.wish.single_use,
+            services: decrypted_knock.request.services,
+            lifetime: decrypted_knock.request.lifetime.map(u16::from),
+            single_use: decrypted_knock.request.single_use,
             verified,
             not_after,
             answer,
         })
     }
 
-    fn believe(
+    fn verify_decrypted(
         &self,
-        letter: &DecryptedKnock<'_>,
+        decrypted_knock: &DecryptedKnock<'_>,
         revocation: &Revocation,
         source: SocketAddr,
         now: Timestamp,
-    ) -> Result<(Arc<VerifiedCertificate>, Timestamp, AddressClaim), Unbelieved> {
-        self.check_time(letter.wish.stamp, now)?;
-        let verified = self.trust_store.verify_client(letter.certificate, letter.usage, now);
-        let verified = verified.map_err(|reason| self.dated(letter, reason, now))?;
+    ) -> Result<(Arc<VerifiedCertificate>, Timestamp, AddressClaim), RefusedKnock> {
+        self.check_time(decrypted_knock.request.stamp, now)?;
+        let verified =
+            self.trust_store.verify_client(decrypted_knock.certificate, decrypted_knock.usage, now);
+        let verified = verified.map_err(|reason| self.dated(decrypted_knock, reason, now))?;
         let not_after = revocation.check(&verified.paths, now).map_err(|reason| {
-            let is_genuine = letter.check_signature(&verified).is_ok();
-            Unbelieved { reason, sender: is_genuine.then(|| Arc::clone(&verified)) }
+            let is_genuine = decrypted_knock.check_signature(&verified).is_ok();
+            RefusedKnock { reason, sender: is_genuine.then(|| Arc::clone(&verified)) }
         })?;
-        letter.check_signature(&verified)?;
-        match address::claim(&letter.wish, source, &self.rules) {
+        decrypted_knock.check_signature(&verified)?;
+        match address::claim(&decrypted_knock.request, source, &self.rules) {
             Ok(claim) => Ok((verified, not_after, claim)),
-            Err(reason) => Err(Unbelieved { reason, sender: Some(verified) }),
+            Err(reason) => Err(RefusedKnock { reason, sender: Some(verified) }),
         }
     }
 
     /// A refusal of the certificate. A certificate that was valid at another time still identifies the
     /// sender.
-    fn dated(&self, letter: &DecryptedKnock<'_>, reason: Refusal, now: Timestamp) -> Unbelieved {
+    fn dated(
+        &self,
+        decrypted_knock: &DecryptedKnock<'_>,
+        reason: Refusal,
+        now: Timestamp,
+    ) -> RefusedKnock {
         let is_dated =
             matches!(reason, Refusal::CertificateExpired | Refusal::CertificateNotYetValid);
         let proven = || {
-            let (certificate, usage) = (letter.certificate, letter.usage);
+            let (certificate, usage) = (decrypted_knock.certificate, decrypted_knock.usage);
             let sender = self.trust_store.verify_while_valid(certificate, usage, now).ok()?;
-            letter.check_signature(&sender).ok()?;
+            decrypted_knock.check_signature(&sender).ok()?;
             Some(Arc::new(sender))
         };
-        Unbelieved { reason, sender: is_dated.then(proven).flatten() }
+        RefusedKnock { reason, sender: is_dated.then(proven).flatten() }
     }
 
     fn check_time(&self, stamp: Timestamp, now: Timestamp) -> Result<(), Refusal> {

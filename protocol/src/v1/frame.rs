@@ -60,7 +60,7 @@ impl V1Frame {
     pub(crate) fn open(&mut self, key: &PrivateKey) -> Result<DecryptedKnock<'_>, Refusal> {
         let decrypted = cipher::decrypt(key, &self.point, &mut self.blocks);
         decrypted.map_err(|_| Refusal::NotForThisServer)?;
-        Ok(V1Message::read(&self.blocks, self.is_ipv4)?.letter(self.usage))
+        Ok(V1Message::read(&self.blocks, self.is_ipv4)?.into_decrypted(self.usage))
     }
 }
 

@@ -50,9 +50,9 @@ impl<'a> V1Message<'a> {
     }
 
     /// In the terms of all dialects.
-    pub(super) fn letter(self, usage: Usage) -> DecryptedKnock<'a> {
+    pub(super) fn into_decrypted(self, usage: Usage) -> DecryptedKnock<'a> {
         DecryptedKnock {
-            wish: KnockRequest {
+            request: KnockRequest {
                 stamp: self.stamp,
                 lifetime: None,
                 single_use: false,

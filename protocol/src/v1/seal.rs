@@ -80,12 +80,12 @@ impl From<Unspecified> for V1SealError {
 pub fn seal(
     identity: &Identity,
     server: &ServerCertificate,
-    wish: &V1KnockRequest,
+    request: &V1KnockRequest,
 ) -> Result<Vec<u8>, V1SealError> {
     if !identity.is_p256() {
         return Err(V1SealError::NotP256);
     }
-    let draft = UnsignedV1Message::new(wish, identity.certificate())?;
+    let draft = UnsignedV1Message::new(request, identity.certificate())?;
     let signature = identity.sign(&draft.0)?;
     let message = draft.finish(&signature).ok_or(V1SealError::Library)?;
     encrypt(server, message, &PrivateKey::generate(&ECDH_P256)?)
@@ -104,12 +104,12 @@ pub fn draw_knock_port() -> Result<u16, V1SealError> {
 struct UnsignedV1Message(Vec<u8>);
 
 impl UnsignedV1Message {
-    fn new(wish: &V1KnockRequest, certificate: &[u8]) -> Result<Self, V1SealError> {
-        if wish.service.width() != 1 {
-            return Err(V1SealError::SeveralPorts(wish.service));
+    fn new(request: &V1KnockRequest, certificate: &[u8]) -> Result<Self, V1SealError> {
+        if request.service.width() != 1 {
+            return Err(V1SealError::SeveralPorts(request.service));
         }
-        let seconds = u32::try_from(wish.stamp.as_secs()).map_err(|_| V1SealError::Stamp)?;
-        let address = wish.address.to_canonical();
+        let seconds = u32::try_from(request.stamp.as_secs()).map_err(|_| V1SealError::Stamp)?;
+        let address = request.address.to_canonical();
         let room = PaddingRoom::of(headers(address.is_ipv4()));
         let size = certificate.len();
         if size > room.most {
@@ -117,8 +117,8 @@ impl UnsignedV1Message {
         }
         // capacity for signature and padding: it is never reallocated
         let mut draft = Vec::with_capacity(FIELDS + room.most + TRAILER + BLOCK);
-        draft.extend([0, u8::from(wish.service.transport() == Transport::Tcp)]);
-        draft.extend(wish.service.first().to_be_bytes());
+        draft.extend([0, u8::from(request.service.transport() == Transport::Tcp)]);
+        draft.extend(request.service.first().to_be_bytes());
         draft.extend(octets(address));
         draft.extend(seconds.to_be_bytes());
         draft.extend(certificate);

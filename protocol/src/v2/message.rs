@@ -22,7 +22,7 @@ use crate::{Service, Transport, der};
 
 /// A message as the client wrote it. Only its form is checked.
 pub(crate) struct V2Message<'a> {
-    pub(crate) wish: KnockRequest,
+    pub(crate) request: KnockRequest,
     /// Input of the answer's key.
     pub(crate) secret: &'a [u8; SECRET_LENGTH],
     /// One DER object, presumably an X.509 certificate.
@@ -66,8 +66,8 @@ fn read(message: &[u8]) -> Option<V2Message<'_>> {
     }
     let single_use = flags & flag::SINGLE_USE != 0;
     let answer = flags & flag::ANSWER != 0;
-    let wish = KnockRequest { stamp, lifetime, single_use, answer, address, second, services };
-    Some(V2Message { wish, secret, certificate, unsigned, signature })
+    let request = KnockRequest { stamp, lifetime, single_use, answer, address, second, services };
+    Some(V2Message { request, secret, certificate, unsigned, signature })
 }
 
 fn read_addresses(rest: &mut Bytes<'_>) -> Option<(ClaimedAddress, Option<IpAddr>)> {

@@ -66,13 +66,13 @@ impl From<rustls::Error> for SealError {
 pub fn seal(
     identity: &Identity,
     server: &ServerCertificate,
-    wish: &KnockRequest,
+    request: &KnockRequest,
 ) -> Result<Sealed, SealError> {
-    let wish = tidy(wish)?;
+    let request = tidy(request)?;
     let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
     rand::fill(secret.as_mut())?;
     let draft =
-        UnsignedMessage::new(&wish, &secret, identity.certificate(), identity.max_signature())?;
+        UnsignedMessage::new(&request, &secret, identity.certificate(), identity.max_signature())?;
 
     let (encapsulation, mut sealer) = encapsulate(server)?;
     let signed = signed_bytes(server.sid(), &encapsulation, draft.unsigned());
@@ -100,23 +100,23 @@ fn encapsulate(
 }
 
 /// The request in canonical form, or the reason why it has none.
-fn tidy(wish: &KnockRequest) -> Result<KnockRequest, SealError> {
-    let unfit = wish.services.iter().find(|service| !fits_single_use(**service));
-    if let (true, Some(service)) = (wish.single_use, unfit) {
+fn tidy(request: &KnockRequest) -> Result<KnockRequest, SealError> {
+    let unfit = request.services.iter().find(|service| !fits_single_use(**service));
+    if let (true, Some(service)) = (request.single_use, unfit) {
         return Err(SealError::SingleUseUnfit(*service));
     }
-    let services = in_order(&wish.services);
-    let address = match wish.address {
+    let services = in_order(&request.services);
+    let address = match request.address {
         ClaimedAddress::Ip(address) => ClaimedAddress::Ip(address.to_canonical()),
         ClaimedAddress::Source => ClaimedAddress::Source,
     };
-    let second = wish.second.as_ref().map(IpAddr::to_canonical);
+    let second = request.second.as_ref().map(IpAddr::to_canonical);
     if let (ClaimedAddress::Ip(first), Some(second)) = (address, second)
         && first.is_ipv4() == second.is_ipv4()
     {
         return Err(SealError::SecondAddress);
     }
-    Ok(KnockRequest { address, second, services, ..wish.clone() })
+    Ok(KnockRequest { address, second, services, ..request.clone() })
 }
 
 fn fits_single_use(service: Service) -> bool {
@@ -140,16 +140,16 @@ const FIXED: usize = 1 + 1 + 8 + SECRET_LENGTH + 2 + 2 + 1;
 pub(super) struct UnsignedMessage(Zeroizing<Vec<u8>>);
 
 impl UnsignedMessage {
-    /// Encodes `wish`, whose services must be ascending and without overlap, for a key whose longest
+    /// Encodes `request`, whose services must be ascending and without overlap, for a key whose longest
     /// signature has `max_signature` bytes.
     pub(super) fn new(
-        wish: &KnockRequest,
+        request: &KnockRequest,
         secret: &[u8; SECRET_LENGTH],
         certificate: &[u8],
         max_signature: usize,
     ) -> Result<Self, SealError> {
-        let addresses = write_addresses(wish);
-        let services = write_services(&wish.services)?;
+        let addresses = write_addresses(request);
+        let services = write_services(&request.services)?;
         let size = certificate.len();
         let limit = certificate_limit(addresses.len(), services.len(), max_signature);
         let length = u16::try_from(size).ok().filter(|_| size <= limit);
@@ -157,10 +157,10 @@ impl UnsignedMessage {
 
         // never reallocated, so no copy of the secret remains in memory
         let mut draft = Zeroizing::new(Vec::with_capacity(MESSAGE_LENGTH));
-        draft.extend([VERSION, flags(wish)]);
-        draft.extend(wish.stamp.as_millis().to_be_bytes());
+        draft.extend([VERSION, flags(request)]);
+        draft.extend(request.stamp.as_millis().to_be_bytes());
         draft.extend(secret);
-        draft.extend(wish.lifetime.map_or(0, u16::from).to_be_bytes());
+        draft.extend(request.lifetime.map_or(0, u16::from).to_be_bytes());
         draft.extend(addresses);
         draft.extend(services);
         draft.extend(length.to_be_bytes());
@@ -191,19 +191,19 @@ fn certificate_limit(addresses: usize, services: usize, signature: usize) -> usi
     MESSAGE_LENGTH - FIXED - addresses - services - signature
 }
 
-fn flags(wish: &KnockRequest) -> u8 {
-    let single_use = if wish.single_use { flag::SINGLE_USE } else { 0 };
-    let answer = if wish.answer { flag::ANSWER } else { 0 };
+fn flags(request: &KnockRequest) -> u8 {
+    let single_use = if request.single_use { flag::SINGLE_USE } else { 0 };
+    let answer = if request.answer { flag::ANSWER } else { 0 };
     single_use | answer
 }
 
-fn write_addresses(wish: &KnockRequest) -> Vec<u8> {
-    let mut out = vec![1 + u8::from(wish.second.is_some())];
-    match wish.address {
+fn write_addresses(request: &KnockRequest) -> Vec<u8> {
+    let mut out = vec![1 + u8::from(request.second.is_some())];
+    match request.address {
         ClaimedAddress::Source => out.push(kind::SOURCE),
         ClaimedAddress::Ip(address) => write_address(&mut out, address),
     }
-    if let Some(second) = wish.second {
+    if let Some(second) = request.second {
         write_address(&mut out, second);
     }
     out

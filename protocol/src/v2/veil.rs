@@ -88,8 +88,8 @@ impl V2Frame {
         let plain = key.open(&self.encapsulation, b"", self.sealed.as_mut());
         let message = V2Message::read(plain.map_err(|_| Refusal::NotForThisServer)?)?;
         Ok(DecryptedKnock {
-            secret: message.wish.answer.then_some(message.secret),
-            wish: message.wish,
+            secret: message.request.answer.then_some(message.secret),
+            request: message.request,
             certificate: message.certificate,
             usage: Usage::ClientAuthentication,
             signed: signed_bytes(sid, &self.encapsulation, message.unsigned),

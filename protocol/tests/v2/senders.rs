@@ -4,14 +4,14 @@ use core::time::Duration;
 
 use rcgen::{CertificateParams, PKCS_ECDSA_P256_SHA256, SigningKey, date_time_ymd};
 use sknock_protocol::{
-    Datagram, Disbelieved, Refusal, Revocation, RevocationList, RevocationLists, Second,
+    Datagram, Refusal, RefusedDatagram, Revocation, RevocationList, RevocationLists, Second,
 };
 
 use crate::house::{Authority, House, NOW, Pair, SOURCE, client_params};
 use crate::wire::{self, Envelope, FROM_SOURCE};
 
 /// The refusal of a knock with the certificate of `client` that `key` has signed.
-fn refusal(house: &House, client: &Pair, key: &Pair, revocation: &Revocation) -> Disbelieved {
+fn refusal(house: &House, client: &Pair, key: &Pair, revocation: &Revocation) -> RefusedDatagram {
     let envelope = Envelope::new(&house.server);
     let unsigned = wire::unsigned(&FROM_SOURCE, &client.certificate);
     let signature = key.key.sign(&envelope.signed(&unsigned)).unwrap();
@@ -20,7 +20,7 @@ fn refusal(house: &House, client: &Pair, key: &Pair, revocation: &Revocation) ->
     house.verifier.examine(unveiled.unwrap(), revocation, Second::new(NOW, 0), NOW).unwrap_err()
 }
 
-fn named(refused: &Disbelieved) -> Option<&str> {
+fn named(refused: &RefusedDatagram) -> Option<&str> {
     refused.sender.as_ref().map(|sender| sender.subject.name.as_str())
 }
 

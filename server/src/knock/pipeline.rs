@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sknock_protocol::{
-    AddressClaim, Datagram, Disbelieved, KnockId, ProvenSender, Refusal, RefusalMemo, Service,
+    AddressClaim, Datagram, KnockId, ProvenSender, Refusal, RefusalMemo, RefusedDatagram, Service,
     Subject, Timestamp, Unveiled, VerifiedKnock, Verifier,
 };
 
@@ -44,7 +44,7 @@ impl<R: ReplayStore> Pipeline<R> {
         let revocation = self.revocation.load();
         let second = self.refused_knocks.second(&revocation, now);
         let examined = self.verifier.examine(unveiled, &revocation, second, now);
-        let verified = examined.map_err(|Disbelieved { reason, refusal_memo, sender }| {
+        let verified = examined.map_err(|RefusedDatagram { reason, refusal_memo, sender }| {
             let before = self.refused_knocks.keep(name, refusal_memo);
             let wish = sender.map(|sender| Box::new(KnockDetails::of_sender(*sender)));
             Refused { reason, wish, before }

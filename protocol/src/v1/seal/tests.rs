@@ -37,17 +37,17 @@ fn encrypted() -> impl Iterator<Item = (String, Value)> {
 }
 
 /// The vectors that the original's client made from a request.
-fn wished() -> impl Iterator<Item = (String, Value, V1KnockRequest)> {
+fn requested() -> impl Iterator<Item = (String, Value, V1KnockRequest)> {
     encrypted().filter(|(_, vector)| vector["request"].is_object()).map(|(id, vector)| {
         let request = &vector["request"];
         let port = u16::try_from(request["port"].as_u64().unwrap()).unwrap();
         let service = if request["protocol"] == 1 { Service::tcp } else { Service::udp };
-        let wish = V1KnockRequest {
+        let request = V1KnockRequest {
             stamp: Timestamp::from_secs(request["timestamp"].as_u64().unwrap()),
             service: service(port).unwrap(),
             address: request["client_ip"].as_str().unwrap().parse().unwrap(),
         };
-        (id, vector, wish)
+        (id, vector, request)
     })
 }
 
@@ -72,10 +72,10 @@ fn the_same_message_and_one_time_key_give_the_same_datagram() {
 #[test]
 fn the_same_wish_gives_the_same_message() {
     let mut count = 0;
-    for (id, vector, wish) in wished() {
+    for (id, vector, request) in requested() {
         let message = hex(&vector["plaintext_hex"]);
         let (signed, certificate) = parts(&message);
-        let draft = UnsignedV1Message::new(&wish, certificate).unwrap();
+        let draft = UnsignedV1Message::new(&request, certificate).unwrap();
         assert_eq!(draft.0, signed, "{id}");
         count += 1;
     }
@@ -84,10 +84,10 @@ fn the_same_wish_gives_the_same_message() {
 
 #[test]
 fn the_originals_signature_is_over_what_we_would_sign() {
-    for (id, vector, wish) in wished() {
+    for (id, vector, request) in requested() {
         let message = hex(&vector["plaintext_hex"]);
         let (_, certificate) = parts(&message);
-        let draft = UnsignedV1Message::new(&wish, certificate).unwrap();
+        let draft = UnsignedV1Message::new(&request, certificate).unwrap();
         let (_, parsed) = X509Certificate::from_der(certificate).unwrap();
         let key = &parsed.public_key().subject_public_key.data;
         let length = usize::from(message[message.len() - TRAILER]);
@@ -101,13 +101,13 @@ fn the_originals_signature_is_over_what_we_would_sign() {
 fn small_certificates_are_padded_to_the_originals_least_length_and_large_ones_refused() {
     // the figures of the original's server, by family
     for (address, least, most) in [("192.0.2.10", 591, 1294), ("2001:db8::10", 559, 1278)] {
-        let wish = V1KnockRequest {
+        let request = V1KnockRequest {
             stamp: Timestamp::from_secs(1_750_000_000),
             service: Service::tcp(22).unwrap(),
             address: address.parse().unwrap(),
         };
         let room =
-            |size: usize| UnsignedV1Message::new(&wish, &vec![0x30; size]).map(|draft| draft.0);
+            |size: usize| UnsignedV1Message::new(&request, &vec![0x30; size]).map(|draft| draft.0);
         let behind = |size: usize| room(size).unwrap()[FIELDS..].to_vec();
         assert_eq!(behind(1), [&[0x30][..], &vec![0; least - 1]].concat());
         assert_eq!(behind(least).len(), least);
@@ -120,7 +120,7 @@ fn small_certificates_are_padded_to_the_originals_least_length_and_large_ones_re
             let message = vec![0; FIELDS + size + TRAILER];
             let once = PrivateKey::generate(&ECDH_P256).unwrap();
             let datagram = encrypt(&server(), message, &once).unwrap();
-            datagram.len() + headers(wish.address.is_ipv4())
+            datagram.len() + headers(request.address.is_ipv4())
         };
         assert!(frame(least) >= 800 && frame(least - 1) < 800, "{least}");
         assert!(frame(most) <= 1514 && frame(most + 1) > 1514, "{most}");
@@ -148,18 +148,18 @@ fn a_signature_is_right_aligned_in_72_bytes() {
 
 #[test]
 fn what_this_dialect_cannot_say_is_refused() {
-    let wish = V1KnockRequest {
+    let request = V1KnockRequest {
         stamp: Timestamp::from_secs(u32::MAX.into()),
         service: Service::tcp(22).unwrap(),
         address: [192, 0, 2, 10].into(),
     };
-    let error = |wish: &V1KnockRequest| UnsignedV1Message::new(wish, &[0x30; 700]).err();
-    assert_eq!(error(&wish), None);
+    let error = |request: &V1KnockRequest| UnsignedV1Message::new(request, &[0x30; 700]).err();
+    assert_eq!(error(&request), None);
     let later = Timestamp::from_secs(u64::from(u32::MAX) + 1);
-    assert_eq!(error(&V1KnockRequest { stamp: later, ..wish }), Some(V1SealError::Stamp));
+    assert_eq!(error(&V1KnockRequest { stamp: later, ..request }), Some(V1SealError::Stamp));
     let range: Service = "tcp/22-23".parse().unwrap();
     assert_eq!(
-        error(&V1KnockRequest { service: range, ..wish }),
+        error(&V1KnockRequest { service: range, ..request }),
         Some(V1SealError::SeveralPorts(range))
     );
 }

@@ -26,22 +26,22 @@ fn der(content: usize) -> Vec<u8> {
 }
 
 /// Encodes independently of `draft`, so that the two check each other.
-fn written(wish: &KnockRequest, certificate: &[u8], signature: &[u8]) -> Vec<u8> {
-    let mut out = vec![2, u8::from(wish.single_use) | u8::from(wish.answer) << 1];
-    out.extend(wish.stamp.as_millis().to_be_bytes());
+fn written(request: &KnockRequest, certificate: &[u8], signature: &[u8]) -> Vec<u8> {
+    let mut out = vec![2, u8::from(request.single_use) | u8::from(request.answer) << 1];
+    out.extend(request.stamp.as_millis().to_be_bytes());
     out.extend(SECRET);
-    out.extend(wish.lifetime.map_or(0, NonZeroU16::get).to_be_bytes());
-    let second = wish.second.map(ClaimedAddress::Ip);
+    out.extend(request.lifetime.map_or(0, NonZeroU16::get).to_be_bytes());
+    let second = request.second.map(ClaimedAddress::Ip);
     out.push(1 + u8::from(second.is_some()));
-    for address in [Some(wish.address), second].into_iter().flatten() {
+    for address in [Some(request.address), second].into_iter().flatten() {
         match address {
             ClaimedAddress::Source => out.push(0),
             ClaimedAddress::Ip(IpAddr::V4(v4)) => out.extend([&[4], &v4.octets()[..]].concat()),
             ClaimedAddress::Ip(IpAddr::V6(v6)) => out.extend([&[6], &v6.octets()[..]].concat()),
         }
     }
-    out.push(u8::try_from(wish.services.len()).unwrap());
-    for service in &wish.services {
+    out.push(u8::try_from(request.services.len()).unwrap());
+    for service in &request.services {
         out.push(if service.transport() == Transport::Tcp { 6 } else { 17 });
         out.extend(service.first().to_be_bytes());
         out.extend(service.last().to_be_bytes());
@@ -55,7 +55,7 @@ fn written(wish: &KnockRequest, certificate: &[u8], signature: &[u8]) -> Vec<u8>
     out
 }
 
-fn sample_wish() -> KnockRequest {
+fn sample_request() -> KnockRequest {
     KnockRequest {
         stamp: Timestamp::from_millis(0x0102_0304_0506_0708),
         lifetime: NonZeroU16::new(300),
@@ -68,7 +68,7 @@ fn sample_wish() -> KnockRequest {
 }
 
 fn sample() -> Vec<u8> {
-    written(&sample_wish(), &der(2), &[7; 64])
+    written(&sample_request(), &der(2), &[7; 64])
 }
 
 fn is_refused(message: &[u8]) -> bool {
@@ -79,7 +79,7 @@ fn is_refused(message: &[u8]) -> bool {
 fn what_is_written_is_read() {
     let bytes = sample();
     let message = V2Message::read(&bytes).unwrap();
-    assert_eq!(message.wish, sample_wish());
+    assert_eq!(message.request, sample_request());
     assert_eq!(*message.secret, SECRET);
     assert_eq!(message.certificate, der(2));
     assert_eq!(message.signature, [7; 64]);
@@ -117,14 +117,14 @@ fn each_field_out_of_its_range_is_refused() {
     longer.push(0);
     assert!(is_refused(&longer));
     assert!(is_refused(&longer[..MESSAGE_LENGTH - 1]));
-    assert!(is_refused(&written(&sample_wish(), &der(2), &[])), "no signature");
+    assert!(is_refused(&written(&sample_request(), &der(2), &[])), "no signature");
 }
 
 #[test]
 fn services_ascend_and_do_not_overlap() {
     let refused = |services: &str| {
         let services = services.split(' ').map(|text| text.parse().unwrap()).collect();
-        is_refused(&written(&KnockRequest { services, ..sample_wish() }, &der(2), &[7; 64]))
+        is_refused(&written(&KnockRequest { services, ..sample_request() }, &der(2), &[7; 64]))
     };
     assert!(!refused("tcp/22 tcp/23 tcp/24-30 udp/1"));
     for services in ["tcp/22 tcp/22", "tcp/23 tcp/22", "udp/1 tcp/22", "tcp/20-30 tcp/30-31"] {
@@ -135,7 +135,7 @@ fn services_ascend_and_do_not_overlap() {
 #[test]
 fn the_second_address_is_a_real_one() {
     let second = Some(IpAddr::from([192, 0, 2, 7]));
-    let message = written(&KnockRequest { second, ..sample_wish() }, &der(2), &[7; 64]);
+    let message = written(&KnockRequest { second, ..sample_request() }, &der(2), &[7; 64]);
     assert!(!is_refused(&message));
     let mut source_twice = message.clone();
     source_twice[N_ADDR + 2] = 0; // and the rest moves up by four bytes
@@ -146,7 +146,7 @@ fn the_second_address_is_a_real_one() {
 
 #[test]
 fn a_certificate_has_one_length_encoding() {
-    let with = |certificate: &[u8]| written(&sample_wish(), certificate, &[7; 64]);
+    let with = |certificate: &[u8]| written(&sample_request(), certificate, &[7; 64]);
     for content in [0, 1, 0x7f, 0x80, 0xff, 0x100, 900] {
         assert!(!is_refused(&with(&der(content))), "{content}");
     }
@@ -188,7 +188,7 @@ fn ip() -> impl Strategy<Value = IpAddr> {
     prop_oneof![any::<Ipv4Addr>().prop_map(IpAddr::V4), any::<Ipv6Addr>().prop_map(IpAddr::V6),]
 }
 
-fn wish() -> impl Strategy<Value = KnockRequest> {
+fn request() -> impl Strategy<Value = KnockRequest> {
     let address = prop_oneof![Just(ClaimedAddress::Source), ip().prop_map(ClaimedAddress::Ip)];
     let first = (any::<u64>(), any::<u16>(), any::<[bool; 2]>());
     let rest = (address, proptest::option::of(ip()), services());
@@ -203,23 +203,23 @@ fn wish() -> impl Strategy<Value = KnockRequest> {
 proptest! {
     #[test]
     fn every_message_is_read_as_it_was_written(
-        wish in wish(), content in 0..820_usize, signature in vec(any::<u8>(), 1..=104),
+        request in request(), content in 0..820_usize, signature in vec(any::<u8>(), 1..=104),
     ) {
         let certificate = der(content);
-        let bytes = written(&wish, &certificate, &signature);
+        let bytes = written(&request, &certificate, &signature);
         let message = V2Message::read(&bytes).unwrap();
-        prop_assert_eq!(&message.wish, &wish);
+        prop_assert_eq!(&message.request, &request);
         prop_assert_eq!(message.certificate, &certificate);
         prop_assert_eq!(message.signature, &signature);
         // the fixed point: the message is encoded again to the same bytes
-        prop_assert_eq!(written(&message.wish, message.certificate, message.signature), bytes);
+        prop_assert_eq!(written(&message.request, message.certificate, message.signature), bytes);
     }
 
     #[test]
-    fn the_client_writes_what_the_server_reads(wish in wish(), content in 0..820_usize) {
+    fn the_client_writes_what_the_server_reads(request in request(), content in 0..820_usize) {
         let certificate = der(content);
-        let draft = UnsignedMessage::new(&wish, &SECRET, &certificate, 104).unwrap();
-        let bytes = written(&wish, &certificate, &[1]);
+        let draft = UnsignedMessage::new(&request, &SECRET, &certificate, 104).unwrap();
+        let bytes = written(&request, &certificate, &[1]);
         let message = V2Message::read(&bytes).unwrap();
         prop_assert_eq!(draft.unsigned(), message.unsigned);
     }
@@ -228,22 +228,22 @@ proptest! {
     /// the same.
     #[test]
     fn what_is_read_of_an_altered_message_is_written_as_the_same_bytes(
-        wish in wish(), at in 0..MESSAGE_LENGTH, byte in any::<u8>(),
+        request in request(), at in 0..MESSAGE_LENGTH, byte in any::<u8>(),
     ) {
-        let mut bytes = written(&wish, &der(300), &[7; 64]);
+        let mut bytes = written(&request, &der(300), &[7; 64]);
         bytes[at] = byte;
         bytes[10..42].copy_from_slice(&SECRET);
         if let Ok(message) = V2Message::read(&bytes) {
-            prop_assert_eq!(written(&message.wish, message.certificate, message.signature), bytes);
+            prop_assert_eq!(written(&message.request, message.certificate, message.signature), bytes);
         }
     }
 
     /// A message with an error somewhere: truncated and continued with arbitrary bytes.
     #[test]
     fn junk_never_panics(
-        wish in wish(), at in 0..MESSAGE_LENGTH, junk in vec(any::<u8>(), MESSAGE_LENGTH),
+        request in request(), at in 0..MESSAGE_LENGTH, junk in vec(any::<u8>(), MESSAGE_LENGTH),
     ) {
-        let mut bytes = written(&wish, &der(300), &[7; 64]);
+        let mut bytes = written(&request, &der(300), &[7; 64]);
         bytes[at..].copy_from_slice(&junk[at..]);
         if let Ok(message) = V2Message::read(&bytes) {
             prop_assert!(message.unsigned.len() + 1 + message.signature.len() <= MESSAGE_LENGTH);
