@@ -248,8 +248,8 @@ impl Refresh {
     fn install(&self, list: RevocationList) {
         let with = match &**self.current.load() {
             Revocation::Lists(lists) => {
-                warnings::tell_of_scope(&list, lists.list(list.issuer()));
-                self.tell_of_ourselves(&list);
+                warnings::warn_of_scope(&list, lists.list(list.issuer()));
+                self.warn_of_own_certificate(&list);
                 lists.with(list)
             }
             Revocation::NotConfigured => return,

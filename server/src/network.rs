@@ -79,7 +79,7 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
     log::begin(settings.process.log);
     end_on_panic();
     sandbox::drop_privileges(Pid::from_raw(parent))?;
-    let ProcessInputs { orders, doors, mut gate, contents } =
+    let ProcessInputs { orders, worker_links, mut gate, contents } =
         ProcessInputs::take(&descriptors, settings.knocks.intake)?;
     clear_the_way(&settings)?;
     enter_sandbox(&settings)?;
@@ -110,7 +110,7 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
     orders.report(NetworkReport::Prepared)?;
     let boot = boot.parse().map_err(|error: crate::knock::replay::NotABootId| error.to_string())?;
     let past = Past { boot, last_state };
-    Ok(Ready { settings, past, orders, doors, gate, verifier, refresh })
+    Ok(Ready { settings, past, orders, worker_links, gate, verifier, refresh })
 }
 
 /// Renames what an earlier network process may have put in the way of our files: in the sandbox that is

@@ -63,7 +63,7 @@ impl Refresh {
 
     /// Accepts a CRL if a start would.
     fn sight(&self, bytes: &[u8], now: Timestamp) -> Result<Sighted, String> {
-        let told = |list: &RevocationList| Sighted {
+        let sighted_of = |list: &RevocationList| Sighted {
             issuer: list.issuer().digest(),
             issuer_name: list.issuer_name().to_owned(),
             number: list.number().map(hex),
@@ -73,11 +73,11 @@ impl Refresh {
         };
         match self.verify_fetched(bytes, now) {
             Ok(Offered::News(list)) => {
-                let sighted = told(&list);
+                let sighted = sighted_of(&list);
                 self.install(list);
                 Ok(sighted)
             }
-            Ok(Offered::Known(list)) => Ok(told(&list)),
+            Ok(Offered::Known(list)) => Ok(sighted_of(&list)),
             Err(why) => Err(why.to_string()),
         }
     }

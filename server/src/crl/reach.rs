@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn judged(addresses: &str, public: bool) {
+    fn check_public(addresses: &str, public: bool) {
         for address in addresses.split_whitespace() {
             assert_eq!(is_public(address.parse().unwrap()), public, "{address}");
         }
@@ -86,14 +86,14 @@ mod tests {
 
     #[test]
     fn addresses_of_this_host_its_networks_and_of_nobody_are_not_public() {
-        judged(
+        check_public(
             "0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.255.0.9 \
              169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.8 192.0.2.1 192.88.99.1 192.168.1.1 \
              198.18.0.1 198.19.255.255 198.51.100.7 203.0.113.9 224.0.0.1 239.255.255.255 240.0.0.1 \
              255.255.255.255",
             false,
         );
-        judged(
+        check_public(
             ":: ::1 ::7f00:1 ::10.0.0.1 fe80::1 fe80::1 febf::1 fec0::1 fc00::1 fd77:2::2 ff02::1 ff0e::1 100::1 \
              2001::1 2001:0:7f00:1::1 2001:10::1 2001:20::1 2001:db8::1 3fff::1 5f00::1 4000::1",
             false,
@@ -102,18 +102,21 @@ mod tests {
 
     #[test]
     fn an_ipv4_address_in_an_ipv6_address_is_judged_as_such() {
-        judged(
+        check_public(
             "::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 64:ff9b::127.0.0.1 64:ff9b::10.1.2.3 \
              64:ff9b:1::8.8.8.8 2002:7f00:1::1 2002:a00:1::1 2002:c0a8:101::1 2a00:1450::5efe:10.0.0.1 \
              2a00:1450::200:5efe:127.0.0.1 fe80::5efe:8.8.8.8 fd77::5efe:8.8.8.8",
             false,
         );
-        judged("::ffff:8.8.8.8 64:ff9b::8.8.8.8 2002:808:808::1 2a00:1450::5efe:8.8.8.8", true);
+        check_public(
+            "::ffff:8.8.8.8 64:ff9b::8.8.8.8 2002:808:808::1 2a00:1450::5efe:8.8.8.8",
+            true,
+        );
     }
 
     #[test]
     fn the_rest_is_public() {
-        judged(
+        check_public(
             "1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.1 \
              169.253.255.255 172.15.255.255 172.32.0.0 192.167.255.255 198.17.255.255 198.20.0.0 \
              223.255.255.255 2a00:1450:4001::1 2001:200::1 2001:4860:4860::8888 2600::1 3ffe::1",

@@ -54,8 +54,9 @@ impl Route {
     /// Records the address of the first answer.
     pub(super) fn has_answered(&self, address: Option<SocketAddr>) {
         // An answer without a known address: redirects may only lead to public addresses.
-        let nobody = IpAddr::from([0, 0, 0, 0]);
-        self.home.get_or_init(|| address.map_or(nobody, |address| address.ip().to_canonical()));
+        let unspecified = IpAddr::from([0, 0, 0, 0]);
+        self.home
+            .get_or_init(|| address.map_or(unspecified, |address| address.ip().to_canonical()));
     }
 
     /// The target of `location` in an answer from `from`. The address of a name is checked when it is

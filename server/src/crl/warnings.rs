@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::Refresh;
 
 /// Logs a CRL that does not cover all certificates of its issuer, and the different one that it replaces.
-pub(super) fn tell_of_scope(list: &RevocationList, former: Option<&Arc<RevocationList>>) {
+pub(super) fn warn_of_scope(list: &RevocationList, former: Option<&Arc<RevocationList>>) {
     let (issuer, scope) = (list.issuer_name(), list.scope());
     if scope.is_complete() {
         return;
@@ -32,9 +32,9 @@ impl Refresh {
     /// Logs the issuers without a CRL: their names alone may be ambiguous.
     pub(super) fn warn_of_gaps(&self) {
         let Revocation::Lists(lists) = &**self.current.load() else { return };
-        let mut told = BTreeSet::new();
+        let mut reported = BTreeSet::new();
         for issuer in self.verifier.trust_store().issuers() {
-            if lists.list(issuer.id()).is_none() && told.insert(issuer.id()) {
+            if lists.list(issuer.id()).is_none() && reported.insert(issuer.id()) {
                 warn!(
                     issuer = issuer.name(),
                     "no CRL of this CA is available: all knocks with its certificates are refused"
@@ -52,7 +52,7 @@ impl Refresh {
 
     /// Logs once that a CRL contains the server's own certificate. Clients check no CRL, so knocks still
     /// work.
-    pub(super) fn tell_of_ourselves(&self, list: &RevocationList) {
+    pub(super) fn warn_of_own_certificate(&self, list: &RevocationList) {
         if self.verifier.key().is_on(list) && !self.told_of_ourselves.replace(true) {
             warn!(
                 issuer = list.issuer_name(),

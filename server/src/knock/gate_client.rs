@@ -103,7 +103,7 @@ impl GateClient {
     ) -> io::Result<Vec<Result<ActiveGrant, GateRefusal>>> {
         let mut asked = Vec::with_capacity(grants.len());
         for grant in grants {
-            let record = grant_request(&grant).and_then(|wish| Request::Open(wish).encode());
+            let record = grant_request(&grant).and_then(|request| Request::Open(request).encode());
             if let Some(record) = &record {
                 self.send(record)?;
             }

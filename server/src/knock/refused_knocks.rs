@@ -96,15 +96,15 @@ impl RefusedKnocks {
         Second::new(now, lists.number)
     }
 
-    /// The reason to refuse this datagram again, if `judge` accepts its memo.
+    /// The reason to refuse this datagram again, if `check` accepts its memo.
     pub(crate) fn again(
         &self,
         DatagramId(name): DatagramId,
-        judge: impl FnOnce(&RefusalMemo) -> Option<Refusal>,
+        check: impl FnOnce(&RefusalMemo) -> Option<Refusal>,
     ) -> Option<(Refusal, Before)> {
         let mut shard = self.shard(name).lock().ok()?;
         let entry = shard.known.get_mut(&name)?;
-        let reason = judge(&entry.refusal_memo)?;
+        let reason = check(&entry.refusal_memo)?;
         let before = if entry.repeated { Before::Often } else { Before::Once };
         entry.repeated = true;
         Some((reason, before))

@@ -68,9 +68,9 @@ pub fn work<R: ReplayStore>(
         }
         if saturated {
             // A full batch: the socket may have overflowed.
-            worker.crowd.lose(source.lost());
+            worker.overload.count_lost(source.lost());
         }
-        worker.crowd.tell(worker.clock);
+        worker.overload.log(worker.clock);
         if queue.is_empty() && (1..SIZE).contains(&last) {
             thread::sleep(JUNK_BACKOFF);
         }
@@ -96,7 +96,7 @@ pub struct Worker<'a, R> {
     /// Logs the outcome.
     pub audit: Audit,
     /// Counts dropped datagrams, for all workers.
-    pub crowd: &'a Overload,
+    pub overload: &'a Overload,
     /// The clock.
     pub clock: fn() -> Timestamp,
 }
@@ -118,7 +118,7 @@ impl<R: ReplayStore> Worker<'_, R> {
             Ok(unveiled) => {
                 let waiting = QueuedKnock { unveiled, ends, received: now };
                 if queue.push(ends.source.ip(), waiting).is_some() {
-                    self.crowd.turn_away();
+                    self.overload.count_dropped();
                 }
             }
             Err(refused) => self.audit.refused(&refused, datagram.source(), now),

@@ -22,7 +22,7 @@ use crate::knock::intake::source::KnockSource;
 pub(crate) struct ProcessInputs {
     pub(crate) orders: OwnedFd,
     /// One for each worker.
-    pub(crate) doors: Vec<(KnockSource, GateClient)>,
+    pub(crate) worker_links: Vec<(KnockSource, GateClient)>,
     /// For all other threads.
     pub(crate) gate: GateClient,
     pub(crate) contents: FileContents,
@@ -51,16 +51,22 @@ impl ProcessInputs {
         let gate = GateClient::new(links.next().ok_or(io::ErrorKind::InvalidInput)??);
         let links: Vec<OwnedFd> = links.collect::<io::Result<_>>()?;
         let knock_sockets = descriptors.knock_sockets.iter().map(|number| inherited.take(*number));
-        let knock_sockets = hear(intake, knock_sockets.collect::<io::Result<_>>()?, links.len())?;
-        let doors = knock_sockets.into_iter().zip(links.into_iter().map(GateClient::new)).collect();
+        let knock_sockets =
+            knock_sources(intake, knock_sockets.collect::<io::Result<_>>()?, links.len())?;
+        let worker_links =
+            knock_sockets.into_iter().zip(links.into_iter().map(GateClient::new)).collect();
         let contents = FileContents::read(descriptors, &mut inherited)?;
         let orders = inherited.take(descriptors.orders)?;
-        Ok(Self { orders, doors, gate, contents })
+        Ok(Self { orders, worker_links, gate, contents })
     }
 }
 
 /// One source for each worker.
-fn hear(intake: Intake, sockets: Vec<OwnedFd>, workers: usize) -> io::Result<Vec<KnockSource>> {
+fn knock_sources(
+    intake: Intake,
+    sockets: Vec<OwnedFd>,
+    workers: usize,
+) -> io::Result<Vec<KnockSource>> {
     let mut sockets = sockets.into_iter();
     match intake {
         Intake::Socket => {

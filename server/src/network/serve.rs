@@ -33,7 +33,7 @@ pub(super) struct Ready {
     pub(super) settings: Settings,
     pub(super) past: Past,
     pub(super) orders: Orders,
-    pub(super) doors: Vec<(KnockSource, GateClient)>,
+    pub(super) worker_links: Vec<(KnockSource, GateClient)>,
     pub(super) gate: GateClient,
     pub(super) verifier: Arc<Verifier>,
     pub(super) refresh: Refresh,
@@ -41,7 +41,7 @@ pub(super) struct Ready {
 
 /// Locks the state directory, has the rules loaded, and processes knocks until the order to finish.
 pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
-    let Ready { settings, past, orders, doors, mut gate, verifier, refresh } = ready;
+    let Ready { settings, past, orders, worker_links, mut gate, verifier, refresh } = ready;
     match orders.wait()? {
         Order::Begin => {}
         Order::Finish => return Ok(()),
@@ -58,17 +58,17 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     };
     // Dropping one end makes the other readable, for all threads at once.
     let (stop, stopping) = UnixStream::pair()?;
-    let crowd = Overload::default();
-    let livenesses: Vec<Liveness> = doors.iter().map(|_| Liveness::default()).collect();
+    let overload = Overload::default();
+    let livenesses: Vec<Liveness> = worker_links.iter().map(|_| Liveness::default()).collect();
     let order = thread::scope(|scope| {
         // All threads exist before the rules are loaded: from then on knocks must be processed.
         let mut starts = Vec::new();
-        for ((source, gate), liveness) in doors.into_iter().zip(&livenesses) {
+        for ((source, gate), liveness) in worker_links.into_iter().zip(&livenesses) {
             let (start, started) = mpsc::channel();
             starts.push(start);
             let audit = Audit::of(livenesses.len());
-            let (pipeline, crowd) = (&pipeline, &crowd);
-            let worker = Worker { pipeline, gate, audit, crowd, clock: clock::now };
+            let (pipeline, overload) = (&pipeline, &overload);
+            let worker = Worker { pipeline, gate, audit, overload, clock: clock::now };
             let stopping = stopping.as_fd();
             thread::Builder::new().spawn_scoped(scope, move || {
                 if started.recv().is_ok() {
@@ -126,7 +126,7 @@ fn command_loop(
 ) -> io::Result<Order> {
     let mut asked = false;
     loop {
-        let wait = acceptance_delay.tell(clock::now());
+        let wait = acceptance_delay.log_changes(clock::now());
         if asked && livenesses.iter().all(Liveness::has_beaten) {
             orders.report(NetworkReport::Pong)?;
             asked = false;
@@ -163,7 +163,7 @@ pub(super) struct AcceptanceDelay<'a> {
     longest: Duration,
     /// The time of the last check.
     now: Timestamp,
-    told: LoggedDelay,
+    logged: LoggedDelay,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -184,43 +184,43 @@ impl<'a> AcceptanceDelay<'a> {
     pub(super) fn new(replay: &'a Journal, opened: RecoveryReport, window: Duration) -> Self {
         let longest = HORIZON + 2 * window;
         let (from, now) = (opened.admits_from, Timestamp::EPOCH);
-        Self { replay, opened, from, longest, now, told: LoggedDelay::Nothing }
+        Self { replay, opened, from, longest, now, logged: LoggedDelay::Nothing }
     }
 
     /// Logs changes at `now`; returns the time until the next one, unless the clock is stepped.
-    pub(super) fn tell(&mut self, now: Timestamp) -> Option<Duration> {
+    pub(super) fn log_changes(&mut self, now: Timestamp) -> Option<Duration> {
         let stepped = now.after(STEP) < self.now;
         self.now = now;
         self.from = self.from.max(self.replay.admits_from());
         let wait = self.from.since(now);
         if wait.is_zero() {
-            if self.told != LoggedDelay::Accepting {
+            if self.logged != LoggedDelay::Accepting {
                 info!("accepting knocks");
             }
-            self.told = LoggedDelay::Accepting;
+            self.logged = LoggedDelay::Accepting;
             return None;
         }
         // Whole seconds, rounded up.
         let from = self.from.after(Duration::from_millis(999)).date();
-        if self.told == LoggedDelay::Nothing {
+        if self.logged == LoggedDelay::Nothing {
             info!(
                 "{}: knocks are accepted in {} s (timestamp {from} or later)",
                 self.opened.history,
                 wait.as_secs() + 1,
             );
-        } else if self.told == LoggedDelay::Accepting || stepped {
+        } else if self.logged == LoggedDelay::Accepting || stepped {
             warn!(
                 "the clock was set back: knocks are accepted in {} s (timestamp {from} or later)",
                 wait.as_secs() + 1,
             );
         }
-        if wait > self.longest && (self.told != LoggedDelay::Waiting || stepped) {
+        if wait > self.longest && (self.logged != LoggedDelay::Waiting || stepped) {
             warn!(
                 "the wait is long because the clock was ahead earlier. If the clock is correct \
                  now: stop sknockd, empty stateDir, start sknockd"
             );
         }
-        self.told = LoggedDelay::Waiting;
+        self.logged = LoggedDelay::Waiting;
         Some(wait)
     }
 }

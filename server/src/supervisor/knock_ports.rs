@@ -59,7 +59,7 @@ fn protected(settings: &Settings) -> Option<Finding> {
 /// Single ports: a program that listens there receives knocks, and sknockd receives its datagrams.
 fn taken(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     let single = settings.knocks.ports.iter().filter(|ports| ports.width() == 1);
-    let taken = told(single, listening)?;
+    let taken = taken_ports(single, listening)?;
     Some(Finding::warning(
         format!(
             "knockPort: a program listens at {taken}: it may receive knocks, and sknockd may \
@@ -72,7 +72,7 @@ fn taken(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
 /// Ranges, which may contain services.
 fn shared(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     let ranges = settings.knocks.ports.iter().filter(|ports| ports.width() > 1);
-    let shared = told(ranges, listening)?;
+    let shared = taken_ports(ranges, listening)?;
     Some(Finding::note(
         format!(
             "knockPort: programs listen at {shared}: datagrams to them with the length of a \
@@ -82,7 +82,10 @@ fn shared(settings: &Settings, listening: &BTreeSet<u16>) -> Option<Finding> {
     ))
 }
 
-fn told<'a>(ports: impl Iterator<Item = &'a Service>, listening: &BTreeSet<u16>) -> Option<String> {
+fn taken_ports<'a>(
+    ports: impl Iterator<Item = &'a Service>,
+    listening: &BTreeSet<u16>,
+) -> Option<String> {
     let taken = ports.flat_map(|ports| listening.range(ports.first()..=ports.last()));
     let taken: BTreeSet<u16> = taken.copied().collect();
     let more = taken.len().saturating_sub(MAX_LISTED);
@@ -153,14 +156,14 @@ impl PortHolders {
         match Bound::list(is_ours) {
             Ok(mut found) => {
                 found.retain(|one| own.is_none_or(|own| own.as_raw() != one.uid));
-                self.tell(&found);
+                self.log_new(&found);
             }
             Err(error) => warn!(%error, "cannot determine whether other programs hold the knock \
                                          port"),
         }
     }
 
-    fn tell(&mut self, found: &[Bound]) {
+    fn log_new(&mut self, found: &[Bound]) {
         let new: Vec<&Bound> =
             found.iter().filter(|one| !self.known.contains(&one.inode)).collect();
         for Bound { local, uid, inode } in new.iter().take(NAMED) {
@@ -189,7 +192,7 @@ mod tests {
     use crate::config;
     use crate::config::finding::{Finding, Severity};
 
-    fn judged(lines: &str, listening: &[u16]) -> Vec<Finding> {
+    fn findings_of(lines: &str, listening: &[u16]) -> Vec<Finding> {
         let none = std::iter::empty();
         let text = format!("[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n{lines}\n");
         let settings = config::parse(&text, Path::new("/x.ini"), none).unwrap();
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     fn a_range_with_a_protected_port_in_it_is_a_warning_and_a_single_port_is_none() {
         let range = "knockPort = 10000-60000\nprotectedPorts = tcp/22, udp/51820";
-        let [found] = &*judged(range, &[]) else { panic!() };
+        let [found] = &*findings_of(range, &[]) else { panic!() };
         assert_eq!(found.severity, Severity::Warning);
         assert!(found.what.contains("contains protected ports (udp/51820):"), "{found:?}");
         for fine in [
@@ -209,22 +212,22 @@ mod tests {
             "knockPort = 10000-60000\nprotectedPorts = tcp/51820, udp/53",
             "knockPort = 10000-60000",
         ] {
-            assert_eq!(judged(fine, &[]), [], "{fine}");
+            assert_eq!(findings_of(fine, &[]), [], "{fine}");
         }
     }
 
     #[test]
     fn who_listens_at_a_knock_port_is_told() {
-        let [single] = &*judged("knockPort = 62344", &[53, 62344]) else { panic!() };
+        let [single] = &*findings_of("knockPort = 62344", &[53, 62344]) else { panic!() };
         assert_eq!(single.severity, Severity::Warning);
         assert!(single.what.contains("listens at udp/62344:"), "{single:?}");
         let many = [53, 10_001, 10_002, 10_003, 10_004, 10_005, 10_006];
-        let [range] = &*judged("knockPort = 10000-60000", &many) else { panic!() };
+        let [range] = &*findings_of("knockPort = 10000-60000", &many) else { panic!() };
         assert_eq!(range.severity, Severity::Note);
         assert!(range.what.contains("udp/10001, udp/10002"), "{range:?}");
         assert!(range.what.contains("udp/10005 and 1 more:"), "{range:?}");
         // sknockd itself binds the socket.
-        assert_eq!(judged("knockPort = 62344\nintake = socket", &[62344]), []);
+        assert_eq!(findings_of("knockPort = 62344\nintake = socket", &[62344]), []);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) struct Allowance {
     bytes: LineBucket,
     dropped: u64,
     /// The time of the last report.
-    told: Option<BootInstant>,
+    reported: Option<BootInstant>,
 }
 
 /// The dropped lines and the limits.
@@ -46,7 +46,7 @@ impl Allowance {
     pub(crate) fn of(grants_per_second: u32) -> Self {
         let lines = u64::from(grants_per_second.saturating_add(BESIDE_GRANTS));
         let (lines, bytes) = (LineBucket::of(lines), LineBucket::of(lines * LINE));
-        Self { lines, bytes, dropped: 0, told: None }
+        Self { lines, bytes, dropped: 0, reported: None }
     }
 
     /// Changes the number of grants per second. Used budget stays used.
@@ -71,7 +71,7 @@ impl Allowance {
 
     /// The lines dropped since the last report, once in ten seconds.
     pub(crate) fn excess(&mut self, now: BootInstant) -> Option<DroppedLines> {
-        let waits = self.told.is_some_and(|told| now.since(told) < PERIOD);
+        let waits = self.reported.is_some_and(|reported| now.since(reported) < PERIOD);
         if waits { None } else { self.last_excess(now) }
     }
 
@@ -80,7 +80,7 @@ impl Allowance {
         if self.dropped == 0 {
             return None;
         }
-        self.told = Some(now);
+        self.reported = Some(now);
         let dropped = std::mem::take(&mut self.dropped);
         Some(DroppedLines { dropped, lines: self.lines.per_second, bytes: self.bytes.per_second })
     }

@@ -143,7 +143,7 @@ impl Keeper {
     }
 
     /// Logs why a report is rejected, rate-limited.
-    pub(crate) fn tell(&mut self, why: MarkRefusal, now: BootInstant) {
+    pub(crate) fn log_rejected(&mut self, why: MarkRefusal, now: BootInstant) {
         if let Some(suppressed) =
             self.suppressed.permit(now.since(BootInstant::default()).as_secs())
         {

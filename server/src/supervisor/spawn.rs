@@ -47,7 +47,7 @@ fn ask(
     marks: &CrlMarks,
     (files, account): (&Files, Account),
 ) -> io::Result<Vec<u8>> {
-    let (heard, answer) = io::pipe()?;
+    let (reader, answer) = io::pipe()?;
     let handover = Handover {
         settings: settings.clone(),
         parent: std::process::id().cast_signed(),
@@ -64,7 +64,7 @@ fn ask(
         [answer.as_fd(), packed.as_fd()].into_iter().chain(files.all()).collect();
     let mut child = passing_on(&passed, || itself("fetch", &packed, account).spawn())?;
     drop(answer);
-    let read = read_within(heard, MAX_LENGTH, LIMIT);
+    let read = read_within(reader, MAX_LENGTH, LIMIT);
     if read.is_err() {
         child.kill()?;
     }

@@ -55,7 +55,7 @@ pub(crate) struct Supervisor {
     pub(crate) signals: Signals,
     pub(crate) notify: Notify,
     /// The time of the last watchdog message to systemd.
-    vouched: BootInstant,
+    notified_at: BootInstant,
     control: Option<ControlSocket>,
     /// How often the log reports requests: of root, and of others.
     requests: [RateLimit; 2],
@@ -105,7 +105,7 @@ impl Supervisor {
             watch,
             signals,
             notify: Notify::of_environment(),
-            vouched: BootInstant::default(),
+            notified_at: BootInstant::default(),
             control: None,
             requests: [RateLimit::of(20), RateLimit::default()],
             reloads: ReloadQueue::default(),
@@ -231,7 +231,7 @@ impl Supervisor {
         self.gate_service.gate.expire(now);
         self.gate_service.gate.save(now);
         self.report_trial(now);
-        self.allowance.excess(now).into_iter().for_each(tell_of_excess);
+        self.allowance.excess(now).into_iter().for_each(log_dropped_lines);
         log::catch_up();
         self.holders.look(&self.settings, self.spawner.uid(), now);
         for network in self.current.iter_mut().chain(&mut self.next) {
@@ -265,10 +265,10 @@ impl Supervisor {
                 current.ask(now);
                 current.has_answered()
             }
-            None => self.protected && now.since(self.vouched) >= QUESTION,
+            None => self.protected && now.since(self.notified_at) >= QUESTION,
         };
         if well {
-            self.vouched = now;
+            self.notified_at = now;
             self.notify.alive();
         }
         if let Some(current) = self.current.as_mut().filter(|current| current.is_unresponsive()) {
@@ -286,7 +286,7 @@ fn end(network: &mut NetworkProcess, why: &str) {
 }
 
 /// The network process may be compromised, or configured to log events that any sender can cause.
-fn tell_of_excess(DroppedLines { dropped, lines, bytes }: DroppedLines) {
+fn log_dropped_lines(DroppedLines { dropped, lines, bytes }: DroppedLines) {
     warn!(
         "{dropped} lines of the network process dropped: more than {lines} or {bytes} bytes a second"
     );

@@ -128,7 +128,7 @@ impl Write for Log {
 pub(crate) struct RateLimit {
     most: u32,
     second: u64,
-    told: u32,
+    logged: u32,
     suppressed: u64,
 }
 
@@ -142,20 +142,20 @@ impl Default for RateLimit {
 impl RateLimit {
     /// At most this number.
     pub(crate) fn of(most: u32) -> Self {
-        Self { most, second: 0, told: 0, suppressed: 0 }
+        Self { most, second: 0, logged: 0, suppressed: 0 }
     }
 
     /// Whether a line may be written in this second, with the number of lines suppressed before it.
     pub(crate) fn permit(&mut self, second: u64) -> Option<u64> {
         if self.second != second {
             self.second = second;
-            self.told = 0;
+            self.logged = 0;
         }
-        if self.told == self.most {
+        if self.logged == self.most {
             self.suppressed += 1;
             return None;
         }
-        self.told += 1;
+        self.logged += 1;
         Some(std::mem::take(&mut self.suppressed))
     }
 }
@@ -244,10 +244,10 @@ mod tests {
     #[test]
     fn an_attack_is_told_within_a_rate_and_counted() {
         let mut rate = RateLimit::default();
-        let told = |rate: &mut RateLimit, second| {
+        let logged = |rate: &mut RateLimit, second| {
             (0..100).filter(|_| rate.permit(second).is_some()).count()
         };
-        assert_eq!(told(&mut rate, 1), 5);
+        assert_eq!(logged(&mut rate, 1), 5);
         assert_eq!(rate.permit(2), Some(95));
         assert_eq!(rate.permit(2), Some(0));
     }

@@ -79,8 +79,8 @@ fn a_knock_that_a_slow_disk_holds_up_opens_nothing_once_its_certificate_is_revok
     thread::scope(|scope| {
         let (pipeline, source) = (&world.pipeline, &source);
         let worker = scope.spawn(move || {
-            let (audit, crowd) = (Audit::of(1), &Overload::default());
-            let worker = Worker { pipeline, gate, audit, crowd, clock: || NOW };
+            let (audit, overload) = (Audit::of(1), &Overload::default());
+            let worker = Worker { pipeline, gate, audit, overload, clock: || NOW };
             work(source, worker, &Liveness::default(), stopping.as_fd())
         });
         // As long as nobody is revoked, it takes a while and opens.

@@ -31,8 +31,8 @@ pub fn authorities(bundle: &Bundle, added: Option<&[u8]>) -> Result<Authorities,
     let mut unused = Vec::new();
     if let Some(pem) = added {
         let contained = pem::read(pem)?;
-        let told = |Unused { line, why }: Unused| format!("caFile: line {line}: {why}");
-        unused.extend(contained.others.into_iter().map(told));
+        let described = |Unused { line, why }: Unused| format!("caFile: line {line}: {why}");
+        unused.extend(contained.others.into_iter().map(described));
         for pem::Located { line, der } in contained.certificates {
             lines.push(Some(line));
             certificates.push(der);
@@ -41,11 +41,11 @@ pub fn authorities(bundle: &Bundle, added: Option<&[u8]>) -> Result<Authorities,
     match TrustStore::new(&certificates, REMEMBERED_PATHS) {
         Ok(trust_store) => {
             let verdicts = verdicts(&certificates, trust_store.issuers(), trust_store.unfit());
-            unused.extend(told(&certificates, &lines, verdicts));
+            unused.extend(described(&certificates, &lines, verdicts));
             Ok(Authorities { trust_store, certificates, unused })
         }
         Err(TrustError::NoAnchor { certificates: number, unfit }) => {
-            unused.extend(told(&certificates, &lines, verdicts(&certificates, &[], &unfit)));
+            unused.extend(described(&certificates, &lines, verdicts(&certificates, &[], &unfit)));
             let error = TrustError::NoAnchor { certificates: number, unfit };
             Err(KeyProblem::Trust { error, unused })
         }
@@ -109,8 +109,12 @@ fn leads(issuer: Option<&Issuer>, leading: &BTreeSet<IssuerId>) -> CaProblem {
 }
 
 /// The unused certificates, for messages.
-fn told(certificates: &[Vec<u8>], lines: &[SourceLine], verdicts: Vec<CaProblem>) -> Vec<String> {
-    let mut told = Vec::new();
+fn described(
+    certificates: &[Vec<u8>],
+    lines: &[SourceLine],
+    verdicts: Vec<CaProblem>,
+) -> Vec<String> {
+    let mut described = Vec::new();
     for ((der, line), verdict) in certificates.iter().zip(lines).zip(verdicts) {
         let why = match (verdict, line) {
             (CaProblem::Used, _) | (CaProblem::NoAuthority, None) => continue,
@@ -125,9 +129,9 @@ fn told(certificates: &[Vec<u8>], lines: &[SourceLine], verdicts: Vec<CaProblem>
         let place =
             line.map_or_else(|| "serverPFXFile".to_owned(), |line| format!("caFile: line {line}"));
         let name = parsed.subject();
-        told.push(format!("{place}: the certificate of {name} is not used: {why}"));
+        described.push(format!("{place}: the certificate of {name} is not used: {why}"));
     }
-    told
+    described
 }
 
 /// The anchors, and all authorities with a path to them.

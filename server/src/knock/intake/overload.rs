@@ -18,22 +18,22 @@ pub struct Overload {
     /// Dropped because a queue was full.
     dropped_knocks: AtomicU64,
     /// The second of the latest log line.
-    told: Mutex<Option<u64>>,
+    logged: Mutex<Option<u64>>,
 }
 
 impl Overload {
     /// Counts datagrams that a socket lost.
-    pub(crate) fn lose(&self, count: u32) {
+    pub(crate) fn count_lost(&self, count: u32) {
         self.lost.fetch_add(count.into(), Ordering::Relaxed);
     }
 
     /// Counts a knock that was dropped from a queue.
-    pub(crate) fn turn_away(&self) {
+    pub(crate) fn count_dropped(&self) {
         self.dropped_knocks.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Logs the losses since the latest line, at most once in ten seconds.
-    pub(crate) fn tell(&self, clock: fn() -> Timestamp) {
+    pub(crate) fn log(&self, clock: fn() -> Timestamp) {
         let counts = [&self.lost, &self.dropped_knocks];
         if counts.iter().all(|count| count.load(Ordering::Relaxed) == 0) {
             return;
@@ -44,12 +44,12 @@ impl Overload {
     }
 
     fn due(&self, second: u64) -> Option<(u64, u64)> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         // The clock may have been set back.
-        if told.is_some_and(|told| told.abs_diff(second) < PERIOD) {
+        if logged.is_some_and(|logged| logged.abs_diff(second) < PERIOD) {
             return None;
         }
-        *told = Some(second);
+        *logged = Some(second);
         let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
         Some((take(&self.lost), take(&self.dropped_knocks)))
     }
@@ -61,16 +61,16 @@ mod tests {
 
     #[test]
     fn all_workers_together_tell_once_in_ten_seconds_and_nothing_is_left_out() {
-        let crowd = Overload::default();
-        crowd.lose(3);
-        assert_eq!(crowd.due(1000), Some((3, 0)), "the first at once");
-        crowd.lose(4);
-        crowd.turn_away();
-        assert_eq!((crowd.due(1000), crowd.due(1009)), (None, None));
-        crowd.lose(5);
-        assert_eq!(crowd.due(1010), Some((9, 1)));
-        crowd.turn_away();
-        assert_eq!(crowd.due(1011), None);
-        assert_eq!(crowd.due(500), Some((0, 1)), "the clock was set back");
+        let overload = Overload::default();
+        overload.count_lost(3);
+        assert_eq!(overload.due(1000), Some((3, 0)), "the first at once");
+        overload.count_lost(4);
+        overload.count_dropped();
+        assert_eq!((overload.due(1000), overload.due(1009)), (None, None));
+        overload.count_lost(5);
+        assert_eq!(overload.due(1010), Some((9, 1)));
+        overload.count_dropped();
+        assert_eq!(overload.due(1011), None);
+        assert_eq!(overload.due(500), Some((0, 1)), "the clock was set back");
     }
 }

@@ -98,12 +98,12 @@ impl Poller {
     /// Waits for datagrams at `source`, or until `stop` becomes readable.
     pub(crate) fn new(source: &KnockSource, stop: BorrowedFd<'_>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let mut heard = EpollFlags::EPOLLIN;
+        let mut interest = EpollFlags::EPOLLIN;
         if source.is_shared() {
             // Wakes one of the sleeping workers per datagram instead of all.
-            heard |= EpollFlags::EPOLLEXCLUSIVE;
+            interest |= EpollFlags::EPOLLEXCLUSIVE;
         }
-        epoll.add(source.as_fd(), EpollEvent::new(heard, KNOCKS))?;
+        epoll.add(source.as_fd(), EpollEvent::new(interest, KNOCKS))?;
         epoll.add(stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
         Ok(Self(epoll))
     }

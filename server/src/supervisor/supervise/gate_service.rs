@@ -122,7 +122,7 @@ impl GateService {
         });
         buffered(|| outcome.iter().for_each(|one| self.log_outcome(one, now)));
         self.gate.flush_conntrack();
-        self.tell_of_the_rest();
+        self.log_other_changes();
     }
 
     /// Closes the next grants of a request. The answer, if these were the last.
@@ -145,7 +145,7 @@ impl GateService {
         match self.gate.close_next(rest, is_meant, now) {
             Ok(closed) => {
                 self.gate.flush_conntrack();
-                report.add(Closed::of(&closed, self.tell_of_cuts()));
+                report.add(Closed::of(&closed, self.log_terminated()));
             }
             Err(error) => {
                 error!(target: "gate", "cannot close grants on request: {error}");
@@ -182,7 +182,7 @@ impl GateService {
         {
             error!(target: "gate", "cannot close elements that others added: {error}");
         }
-        self.tell_of_the_rest();
+        self.log_other_changes();
     }
 
     fn heed_closed(&mut self, changes: &Changes, now: BootInstant) {
@@ -210,12 +210,12 @@ impl GateService {
             self.gate.reconfigure(table::table_spec(settings), table::ceiling(settings), now);
         let outcome = if up { changed } else { self.gate.install(now) };
         self.log_outcome(&outcome, now);
-        self.tell_of_the_rest();
+        self.log_other_changes();
         outcome.response()
     }
 
     /// Logs terminated connections, removed elements that are no grants, and whether grants cannot be saved.
-    pub(super) fn tell_of_the_rest(&mut self) {
+    pub(super) fn log_other_changes(&mut self) {
         if let Some(unknown) = self.gate.take_unknown() {
             warn!(target: "gate", "{unknown}");
         }
@@ -226,11 +226,11 @@ impl GateService {
                  grants, and a revocation cannot end their connections"
             );
         }
-        self.tell_of_cuts();
+        self.log_terminated();
     }
 
     /// Logs and returns the number of terminated connections.
-    fn tell_of_cuts(&mut self) -> usize {
+    fn log_terminated(&mut self) -> usize {
         let Some(severed) = self.gate.take_terminated() else { return 0 };
         if severed.failed.is_some() {
             warn!(target: "gate", "{severed}");
@@ -281,7 +281,7 @@ fn note(
         _ => Response::Failed,
     });
     for why in taken.iter().filter_map(|one| one.err()) {
-        marks.tell(why, now);
+        marks.log_rejected(why, now);
     }
     taken.contains(&Ok(true))
 }

@@ -11,7 +11,7 @@ use crate::crl::mark_record;
 
 /// Maximum number of records in one round: enough to spread the cost of a transaction over many knocks, and
 /// few enough that a single knock does not wait long.
-const CROWD: usize = 64;
+const MAX_RECORDS: usize = 64;
 
 /// Our end of a link; `None` after it failed.
 pub(super) type Link = Option<OwnedFd>;
@@ -51,7 +51,7 @@ pub(super) fn receive_requests(links: &mut [Link]) -> Gathered {
     let mut all = Gathered::default();
     let mut count = 0;
     let mut full: Vec<usize> = (0..links.len()).collect();
-    while !full.is_empty() && count < CROWD {
+    while !full.is_empty() && count < MAX_RECORDS {
         full.retain(|&place| {
             let Some(record) = take(links, place) else { return false };
             count += 1;

@@ -44,7 +44,7 @@ impl Supervisor {
             self.restore_at = Some(now.after(TICK));
         } else {
             warn!("another program removed table inet sknock. Restored it with all grants");
-            self.gate_service.tell_of_the_rest();
+            self.gate_service.log_other_changes();
             self.restore_at = None;
         }
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use sknock_gate::BootInstant;
 use tracing::{error, info, warn};
 
-use super::{FINISH, Supervisor, tell_of_excess};
+use super::{FINISH, Supervisor, log_dropped_lines};
 use crate::config::OnExit;
 use crate::control::messages::ControlResponse;
 use crate::sys::exit::FAILURE;
@@ -51,7 +51,7 @@ impl Supervisor {
         if let Some(mut current) = self.current.take() {
             current.kill();
         }
-        self.allowance.last_excess(BootInstant::now()).into_iter().for_each(tell_of_excess);
+        self.allowance.last_excess(BootInstant::now()).into_iter().for_each(log_dropped_lines);
     }
 
     fn remove_table(&mut self) -> ExitCode {
