@@ -42,8 +42,8 @@ pub(crate) fn misread(error: clap::Error) -> clap::Error {
     if error.kind() != ErrorKind::UnknownArgument || Service::spelt(wrong).is_err() {
         return error;
     }
-    let told = format!("each service needs its own option. Write --allow {wrong}\n");
-    clap::Error::raw(ErrorKind::UnknownArgument, told)
+    let message = format!("each service needs its own option. Write --allow {wrong}\n");
+    clap::Error::raw(ErrorKind::UnknownArgument, message)
 }
 
 /// Runs the command and prints its result: 0 for success, 1 for failure, 2 for a usage error.

@@ -26,15 +26,15 @@ pub(crate) fn without_command(words: &[OsString], error: clap::Error) -> clap::E
     }
     let first = words.get(1).map(|word| word.to_string_lossy()).unwrap_or_default();
     if first.starts_with('-') {
-        let told = "the command comes first: sknock knock [OPTIONS] HOST tcp/PORT\n";
-        return clap::Error::raw(ErrorKind::InvalidSubcommand, told);
+        let message = "the command comes first: sknock knock [OPTIONS] HOST tcp/PORT\n";
+        return clap::Error::raw(ErrorKind::InvalidSubcommand, message);
     }
     let host = if first.contains(['.', ':']) { &first } else { "HOST" };
-    let told = format!(
+    let message = format!(
         "{first:?} is not a command. Write: sknock knock {host} tcp/PORT, or: sknock connect \
          {host} PORT, or: sknock -p PORT {host}\n"
     );
-    clap::Error::raw(ErrorKind::InvalidSubcommand, told)
+    clap::Error::raw(ErrorKind::InvalidSubcommand, message)
 }
 
 /// `-p 22` and `-u` after a command; only the short form has them.
@@ -49,11 +49,11 @@ pub(crate) fn with_short_options(words: &[OsString], error: clap::Error) -> clap
     }
     let is_port = |word: &&OsString| word.to_str().is_some_and(|word| word.parse::<u16>().is_ok());
     let port = words.iter().find(is_port).map_or("PORT".into(), |word| word.to_string_lossy());
-    let told = format!(
+    let message = format!(
         "{wrong} is valid only without a command. With a command, write the service: sknock \
          knock HOST tcp/{port}\n"
     );
-    clap::Error::raw(ErrorKind::UnknownArgument, told)
+    clap::Error::raw(ErrorKind::UnknownArgument, message)
 }
 
 fn is_short(word: &str) -> bool {

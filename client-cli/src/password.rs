@@ -48,8 +48,8 @@ fn from_file(path: &Path) -> Result<NamedPassword, Failure> {
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if metadata.is_dir() {
-        let told = format!("{} is a directory. Use the file with the password", path.display());
-        return Err(Failure::Password(told));
+        let message = format!("{} is a directory. Use the file with the password", path.display());
+        return Err(Failure::Password(message));
     }
     permissions::note(path, &metadata, FileSecrecy::Secret("your password"));
     let text = read(file).map_err(failed)?;

@@ -18,8 +18,8 @@ pub(crate) fn with_stdio(stream: &TcpStream) -> Result<(), Failure> {
     let server_has_ended = || {
         if io::stdin().is_terminal() {
             // Otherwise an interactive user would not notice.
-            let told = "the server closed the connection. Press Ctrl-D";
-            writeln!(io::stderr(), "{told}").ok(); // ignored if stderr is closed
+            let message = "the server closed the connection. Press Ctrl-D";
+            writeln!(io::stderr(), "{message}").ok(); // ignored if stderr is closed
         }
         close_stdout()
     };

@@ -248,18 +248,18 @@ mod tests {
         ];
         let doubts = vec![Doubt::NothingAllowed];
         let host = "gateway".into();
-        let said = KnockError::NotConfirmed { host, port: 62344, tried, doubts }.to_string();
+        let text = KnockError::NotConfirmed { host, port: 62344, tried, doubts }.to_string();
         assert!(
-            said.contains(". Found in your files: your certificate allows no service. "),
-            "{said}"
+            text.contains(". Found in your files: your certificate allows no service. "),
+            "{text}"
         );
-        assert!(said.contains(
+        assert!(text.contains(
             "192.0.2.1 (client address 192.0.2.7), 2001:db8::1 (client address: source of the packet)"
         ));
         for hint in
             ["62344", "clock", "server certificate", "your certificate", "answers were lost"]
         {
-            assert!(said.contains(hint), "{hint}: {said}");
+            assert!(text.contains(hint), "{hint}: {text}");
         }
     }
 }

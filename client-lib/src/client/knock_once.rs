@@ -93,8 +93,8 @@ impl Client {
             ClaimedAddress::Source => socket.local_addr()?.ip(),
         };
         for &service in services {
-            let wish = v1::V1KnockRequest { stamp: clock::now(), service, address };
-            send(socket, &v1::seal(&self.identity, &self.server, &wish)?)?;
+            let request = v1::V1KnockRequest { stamp: clock::now(), service, address };
+            send(socket, &v1::seal(&self.identity, &self.server, &request)?)?;
         }
         Ok(Sent { claimed: Some(address), granted: None })
     }
@@ -106,7 +106,7 @@ impl Client {
         services: &[Service],
         answer: bool,
     ) -> Result<Sealed, SealError> {
-        let wish = KnockRequest {
+        let request = KnockRequest {
             stamp,
             lifetime: self.options.lifetime,
             single_use: self.options.single_use,
@@ -115,7 +115,7 @@ impl Client {
             second: None,
             services: services.to_vec(),
         };
-        v2::seal(&self.identity, &self.server, &wish)
+        v2::seal(&self.identity, &self.server, &request)
     }
 
     fn claim(&self, local: IpAddr, destination: IpAddr) -> ClaimedAddress {
