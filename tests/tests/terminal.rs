@@ -22,7 +22,7 @@ fn interrupted(mut program: Command, keys: &[u8]) -> (ExitStatus, bool) {
     assert!(echoes(), "a new terminal does");
     let end = || File::from(pty.slave.try_clone().expect("a descriptor"));
     program.stdin(end()).stdout(end()).stderr(end());
-    let mut child = program.spawn().expect("setsid: util-linux");
+    let mut child = program.spawn().expect("env, setsid: coreutils, util-linux");
     let mut keyboard = File::from(pty.master.try_clone().expect("a descriptor"));
     let mut screen = File::from(pty.master.try_clone().expect("a descriptor"));
     let (asks, asked) = mpsc::channel();
@@ -42,8 +42,10 @@ fn interrupted(mut program: Command, keys: &[u8]) -> (ExitStatus, bool) {
 }
 
 fn at_a_terminal(program: &str) -> Command {
-    let mut command = Command::new("setsid");
-    command.arg("--ctty").arg(binaries::path(program)).env_clear();
+    // A shell that starts the tests in its background has them ignore SIGINT, and so their children.
+    let mut command = Command::new("env");
+    command.args(["--ignore-environment", "--default-signal=INT", "setsid", "--ctty"]);
+    command.arg(binaries::path(program));
     command
 }
 
