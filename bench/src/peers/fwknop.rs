@@ -135,7 +135,7 @@ const CLOSED: &str = "table inet bench {
     }
 }";
 
-/// The nf_tables variant, whichever is the machine's default.
+/// The `nf_tables` variant, whichever is the machine's default.
 pub(super) const IPTABLES: &str = "/usr/sbin/iptables-nft";
 
 fn settings(folder: &Path, tuning: Tuning) -> String {
