@@ -6,6 +6,7 @@
 
 pub(crate) mod block;
 pub(crate) mod capture;
+mod flow_labels;
 mod forged;
 mod forward;
 mod incoming;
@@ -158,7 +159,7 @@ impl TableSpec {
             Part::TranslatedJudge.chain(Self::judge(Port::Dialled)),
             Part::TranslatedGranted.chain(Self::granted(Port::Dialled)),
             Part::TranslatedBack.chain(Self::translated_back()),
-            Part::Forward.chain(self.forward()),
+            Part::Forward.chain(Self::forward()),
             Part::DialledBack.chain(self.dialled_back()),
         ]
     }
@@ -169,7 +170,7 @@ impl TableSpec {
             Part::BlockIn.chain(self.block_in()),
             Part::BlockOut.chain(Self::block_out()),
             Part::Output.chain(self.output()),
-            Part::IntoLoopback.chain(self.leaving_by_loopback()),
+            Part::IntoLoopback.chain(Self::leaving_by_loopback()),
             Part::Masqueraded.chain(Self::masqueraded()),
             Part::Postrouting.chain(Self::postrouting()),
         ];

@@ -28,11 +28,12 @@ const NEW: libc::c_int = 0;
 const GET: libc::c_int = 1;
 const DELETE: libc::c_int = 2;
 
-/// `CTA_TUPLE_ORIG`, `CTA_STATUS`, `CTA_ID` and `CTA_ZONE`.
+/// `CTA_TUPLE_ORIG`, `CTA_STATUS`, `CTA_ID`, `CTA_ZONE` and `CTA_LABELS`.
 const ORIGINAL: u16 = 1;
 const STATUS: u16 = 3;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
+const LABELS: u16 = 22;
 /// `CTA_FILTER`, in which 1 is `CTA_FILTER_ORIG_FLAGS`, and its flags `CTA_FILTER_F_CTA_PROTO_NUM` and
 /// `CTA_FILTER_F_CTA_PROTO_DST_PORT`.
 const FILTER: u16 = 25;
@@ -43,13 +44,21 @@ const PORTS: u16 = 2;
 const OWN_ZONE: u16 = 3;
 /// `IPS_EXPECTED`: a conntrack helper has announced it, on behalf of a connection that was admitted.
 const EXPECTED: u32 = 1;
+/// `IPS_DST_NAT`.
+const TRANSLATED: u32 = 1 << 5;
 
 /// A connection, as its first packet was.
 pub struct ConntrackEntry<'a> {
     /// From which address, to which port.
     pub flow: FlowKey,
+    /// From which port.
+    pub from_port: u16,
     /// To which address.
     pub to: IpAddr,
+    /// Whether its destination was translated.
+    pub translated: bool,
+    /// Whether it has room for a label. It has if a rule that sets labels was there when it was made.
+    pub can_be_labelled: bool,
     family: u8,
     tuple: &'a [u8],
     id: &'a [u8],
@@ -97,11 +106,20 @@ pub fn delete(
         let FlowKey { address, transport, port } = *flow;
         DumpFilter::To { v6: address.is_ipv6(), transport, port }
     };
+    let is_of = |one: &ConntrackEntry<'_>| flows.contains(&one.flow) && own.contains(&one.to);
+    delete_where(netlink, DumpFilter::few(flows.iter().map(to)), is_of)
+}
+
+/// Deletes the connections of these listings that are `wanted`, at most 10,000; how many those were.
+pub fn delete_where(
+    netlink: &mut Netlink,
+    listings: BTreeSet<DumpFilter>,
+    wanted: impl Fn(&ConntrackEntry<'_>) -> bool,
+) -> Result<usize, NetfilterError> {
     let mut requests = Vec::new();
-    for only in DumpFilter::few(flows.iter().map(to)) {
+    for only in listings {
         list(netlink, only, |one| {
-            let room = requests.len() < MAX_DELETED;
-            if room && flows.contains(&one.flow) && own.contains(&one.to) {
+            if requests.len() < MAX_DELETED && wanted(one) {
                 requests.push(one.deletion());
             }
         })?;
@@ -160,22 +178,22 @@ impl<'a> ConntrackEntry<'a> {
         if message.of_subsystem(SUBSYSTEM) != Some(NEW) {
             return None;
         }
-        let (mut tuple, mut id, mut expected) = (None, None, false);
+        let (mut tuple, mut id, mut status, mut can_be_labelled) = (None, None, 0, false);
         for (kind, content) in attributes(body) {
             match kind {
                 ORIGINAL => tuple = Some(content),
                 ID => id = Some(content),
-                STATUS => {
-                    let status = u32::from_be_bytes(content.try_into().ok()?);
-                    expected = status & EXPECTED != 0;
-                }
+                STATUS => status = u32::from_be_bytes(content.try_into().ok()?),
+                LABELS => can_be_labelled = true,
                 ZONE => return None,
                 _ => {}
             }
         }
         let (tuple, id) = (tuple?, id?);
-        let (flow, to) = ends(tuple)?;
-        (!expected).then_some(Self { flow, to, family: header[0], tuple, id })
+        let (flow, from_port, to) = ends(tuple)?;
+        let (translated, family) = (status & TRANSLATED != 0, header[0]);
+        let entry = Self { flow, from_port, to, translated, can_be_labelled, family, tuple, id };
+        (status & EXPECTED == 0).then_some(entry)
     }
 
     /// The request that deletes this one and no other: a younger one of the same ends has another id.
@@ -187,8 +205,9 @@ impl<'a> ConntrackEntry<'a> {
     }
 }
 
-fn ends(tuple: &[u8]) -> Option<(FlowKey, IpAddr)> {
+fn ends(tuple: &[u8]) -> Option<(FlowKey, u16, IpAddr)> {
     let (mut from, mut to, mut transport, mut port) = (None, None, None, None);
+    let mut from_port = 0;
     for (kind, content) in attributes(tuple) {
         match kind {
             ADDRESSES => {
@@ -203,9 +222,10 @@ fn ends(tuple: &[u8]) -> Option<(FlowKey, IpAddr)> {
             }
             PORTS => {
                 for (kind, bytes) in attributes(content) {
-                    // `CTA_PROTO_NUM` and `CTA_PROTO_DST_PORT`.
+                    // `CTA_PROTO_NUM`, `CTA_PROTO_SRC_PORT` and `CTA_PROTO_DST_PORT`.
                     match kind {
                         1 => transport = Some(Transport::from_number(*bytes.first()?)?),
+                        2 => from_port = u16::from_be_bytes(bytes.try_into().ok()?),
                         3 => port = Some(u16::from_be_bytes(bytes.try_into().ok()?)),
                         _ => {}
                     }
@@ -215,5 +235,6 @@ fn ends(tuple: &[u8]) -> Option<(FlowKey, IpAddr)> {
             _ => {}
         }
     }
-    Some((FlowKey { address: from?, transport: transport?, port: port? }, to?))
+    let flow = FlowKey { address: from?, transport: transport?, port: port? };
+    Some((flow, from_port, to?))
 }

@@ -65,7 +65,7 @@ fn remedy(errno: Errno) -> &'static str {
         Errno::EOPNOTSUPP | Errno::ENOENT => {
             "The table was removed, or the kernel lacks a part of nf_tables: try `modprobe -a \
              nft_ct nft_fib_inet nft_reject_inet nft_limit nft_log nfnetlink_log`, Linux 5.10 or \
-             later"
+             later with CONFIG_NF_CONNTRACK_LABELS"
         }
         Errno::ENFILE => "The set is full: wait until grants expire, or raise maxGrants",
         Errno::EMSGSIZE | Errno::ENOBUFS => {

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use nix::errno::Errno;
-use sknock_netfilter::conntrack::{self, DumpFilter};
+use sknock_netfilter::conntrack::{self, ConntrackEntry, DumpFilter};
 use sknock_netfilter::flow::FlowKey;
 use sknock_netfilter::host::local_addresses;
 use sknock_netfilter::nft;
+use sknock_types::Transport;
 
 use super::Firewall;
 use crate::error::FirewallError;
-use crate::table_spec::TableSpec;
 use crate::table_spec::sets::BLOCKED;
+use crate::table_spec::{FirewallPolicy, TableSpec};
 
 /// The listings that have all connections to ports that `rules` close.
 fn to_protected(rules: &TableSpec) -> BTreeSet<DumpFilter> {
@@ -80,6 +81,27 @@ impl Firewall {
     ) -> Result<usize, FirewallError> {
         let own = self.own()?;
         Ok(conntrack::delete(&mut self.netlink, flows, &own)?)
+    }
+
+    /// Deletes the entries of UDP between this host and others at ports that `rules` close, if they have no room for
+    /// the label of admitted flows: they are older than the table. The next packet makes an entry that has.
+    ///
+    /// Kept, such an entry would refuse its flow for as long as packets came.
+    pub(crate) fn delete_unlabellable(&mut self, rules: &TableSpec) -> Result<(), FirewallError> {
+        if rules.policy == FirewallPolicy::None {
+            return Ok(());
+        }
+        let own = self.own()?;
+        let closes = |port| rules.requires_grant(Transport::Udp, port);
+        let wanted = |one: &ConntrackEntry<'_>| {
+            let arrives = one.translated || own.contains(&one.to);
+            let ours = arrives && closes(one.flow.port)
+                || own.contains(&one.flow.address) && closes(one.from_port);
+            one.flow.transport == Transport::Udp && !one.can_be_labelled && ours
+        };
+        let all = BTreeSet::from([DumpFilter::Any]);
+        conntrack::delete_where(&mut self.netlink, all, wanted)?;
+        Ok(())
     }
 
     /// What others send to these addresses is for this host.

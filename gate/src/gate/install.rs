@@ -48,6 +48,7 @@ impl Gate {
             self.block_unauthorised_after_flush();
             self.save(now);
             self.flush_conntrack();
+            self.delete_unlabellable();
         }
         outcome
     }
@@ -86,8 +87,16 @@ impl Gate {
         if let Outcome::Activated { .. } = outcome {
             self.flush_conntrack();
             self.snapshot_baseline();
+            self.delete_unlabellable();
         }
         outcome
+    }
+
+    /// Last: until then, conntrack also says which flows began while the table was gone.
+    fn delete_unlabellable(&mut self) {
+        if let Err(error) = self.firewall.delete_unlabellable(&self.rules) {
+            self.terminated.fail(error);
+        }
     }
 
     fn try_install(&mut self, now: BootInstant) -> Outcome {

@@ -8,6 +8,8 @@ use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::capture::DNS;
+use super::flow_labels::{ADMIT, IS_ADMITTED};
+use super::incoming::icmp;
 use super::judge::Port;
 use super::part::Part;
 use super::sets::BLOCKED;
@@ -56,11 +58,12 @@ impl TableSpec {
     /// The base chain `output`: what must not begin a flow, and what leaves for a blocked one.
     pub(super) fn output(&self) -> Vec<Rule> {
         let mut chain = vec![
-            Rule::goto([Match::IntoLoopback], Part::IntoLoopback),
+            Rule::goto([Match::IntoLoopback, Match::FromLinkLocal], Part::IntoLoopback),
             Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack),
         ];
-        chain.extend(self.begun_here());
+        chain.extend(self.forbidden_to_begin());
         chain.extend(Self::to_blocked(Port::Own));
+        chain.extend(self.begun_here());
         chain
     }
 
@@ -92,15 +95,39 @@ impl TableSpec {
         vec![Rule::new([Match::TcpReset], Verdict::Return), Rule::new([], Verdict::Drop)]
     }
 
-    /// Flows of UDP that this host begins at a protected port: their peer belongs to them, and needs no grant.
-    /// Services may have to begin such flows; the network process never has.
+    /// Flows that this host begins at a protected port: their peer belongs to them, and needs no grant. Services may
+    /// have to begin such flows.
+    ///
+    /// Only here it is certain that the host has begun one: a packet from the wire may name any source. And only
+    /// with a source of its own: a local user may send in a stranger's name. An error message of ICMP belongs to the
+    /// flow that it is about, whoever began that.
+    fn begun_here(&self) -> Vec<Rule> {
+        let begun = [Match::Forth, Match::FromLocal, ADMIT];
+        if !self.protected.is_empty() {
+            let line = |udp| {
+                let [forth, own, admit] = begun;
+                Rule::accept([Match::FromPorts(udp), forth, own, admit])
+            };
+            return self.span(Transport::Udp).map(line).into_iter().collect();
+        }
+        let tcp = Match::Protocol(Transport::Tcp.number());
+        vec![
+            Rule::accept([tcp]),
+            Rule::accept([IS_ADMITTED]),
+            icmp(false),
+            icmp(true),
+            Rule::accept(begun),
+        ]
+    }
+
+    /// The network process never has to begin a flow of UDP at a protected port.
     ///
     /// The rules of `output` that keep the network process's user from it: the packets of a flow that do not
     /// answer anybody. Answers to knocks are not tracked, so they are none of these.
     ///
     /// Where the kernel may choose the port for its resolver, questions for names pass. Where all traffic
     /// is closed, every port is protected, and its questions must leave from one.
-    fn begun_here(&self) -> Vec<Rule> {
+    fn forbidden_to_begin(&self) -> Vec<Rule> {
         let udp = self.protected.iter().filter(|ports| ports.transport() == Transport::Udp);
         let user = Match::SentBy { user: self.answers.user };
         let line = |&ports: &PortRange| {

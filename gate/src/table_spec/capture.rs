@@ -31,7 +31,7 @@ pub enum KnockCapture {
 /// How many knocks one source may send: an IPv4 address, or an IPv6 network of 64 bits.
 ///
 /// Sources are not proven here, so an attacker who forges a client's address must send this much to
-/// silence it. When so many sources are remembered that no more fit in, the others are not limited:
+/// silence it. When the set has no room for another source, further ones are not limited:
 /// forged sources cannot displace honest ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SourceLimit {
@@ -100,13 +100,14 @@ impl TableSpec {
 
     /// The chain `knock_meter`: a source that has sent too many is treated as if it did not knock.
     ///
-    /// So is one whose source no client by the wire has: an address of this host, loopback, or broadcast. The
-    /// answer would go to a service of this host, or to many hosts.
+    /// So is one whose source no client by the wire has: an address of this host, loopback, broadcast, or anycast.
+    /// The answer would go to a service of this host, or to many hosts.
     pub(super) fn knock_meter(&self) -> Vec<Rule> {
         let by_wire = Match::NotFromLoopback;
         let mut chain = vec![
             Rule::new([by_wire, Match::FromLocal], Verdict::Return),
             Rule::new([by_wire, Match::Family(false), Match::FromBroadcast], Verdict::Return),
+            Rule::new([by_wire, Match::Family(true), Match::FromAnycast], Verdict::Return),
         ];
         if let Some(SourceLimit { per_second, burst, .. }) = self.source_limit {
             // A program of this host may send from any address: it must not use up a client's rate.

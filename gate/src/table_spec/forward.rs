@@ -4,30 +4,29 @@
 //! nobody: they have no port as dialled. Who forges a packet from that machine's address makes such an entry, and
 //! comes back by it.
 
-use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
+use sknock_netfilter::nft::rule::{Match, Rule};
 use sknock_types::{PortRange, Transport};
 
 use super::TableSpec;
+use super::flow_labels::{CALL_FORGED, IS_FORGED};
 use super::part::Part;
 
 impl TableSpec {
     /// The base chain `forward`.
     ///
-    /// A first packet of UDP from a protected port is dropped if that machine is not behind the interface by which
-    /// it came, and its destination is: nobody sends such, but who forges it. Where all traffic is closed, every
-    /// port is protected, and transit is left alone.
-    pub(super) fn forward(&self) -> Vec<Rule> {
-        let back = [Match::SourceTranslated, Match::Reply, Match::Syn];
-        let mut chain = vec![
+    /// A first packet of UDP is called forged if its source is not behind the interface by which it came, and its
+    /// destination is: nobody sends such, but who forges it. Answers to it are refused where they would be
+    /// translated back. Packets of which nothing is translated are left alone: bridged ones may look so.
+    pub(super) fn forward() -> Vec<Rule> {
+        let back = [Match::SourceTranslated, Match::Reply];
+        let udp = Match::Protocol(Transport::Udp.number());
+        vec![
             Rule::goto([Match::Translated], Part::Translated),
-            Rule::goto(back, Part::DialledBack),
-        ];
-        if let Some(udp) = self.span(Transport::Udp) {
-            let from = Match::FromPorts(udp);
-            chain.push(Rule::accept([Match::Confirmed]));
-            chain.push(Rule::new([from, Match::NoWayBack, Match::TurnsBack], Verdict::Drop));
-        }
-        chain
+            Rule::goto([back[0], back[1], Match::Syn], Part::DialledBack),
+            Rule::goto([back[0], back[1], IS_FORGED], Part::Refuse),
+            Rule::accept([Match::Confirmed]),
+            Rule::accept([udp, Match::NoWayBack, Match::TurnsBack, CALL_FORGED]),
+        ]
     }
 
     /// The chain `dialled_back`: both sides dial at once. That is refused at protected ports, as it is in `input`.

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
+use super::flow_labels::IS_ADMITTED;
 use super::judge::Port;
 use super::part::Part;
 use super::{FirewallPolicy, TableSpec};
@@ -43,7 +44,8 @@ impl TableSpec {
         chain.extend(Self::blocked(Port::Own));
         chain.push(Rule::goto([Match::Syn], Part::TcpSyn));
         chain.extend(self.own_datagrams());
-        chain.extend([Rule::accept([Match::Established]), Rule::goto([tcp()], Part::TcpMidstream)]);
+        chain.extend(Self::admitted());
+        chain.push(Rule::goto([tcp()], Part::TcpMidstream));
         if self.protected.is_empty() {
             chain.extend(other_than_tcp());
         } else {
@@ -51,6 +53,13 @@ impl TableSpec {
             chain.push(Rule::goto([], Part::Udp));
         }
         chain
+    }
+
+    /// The lines for packets of flows that were admitted. That both sides of a flow have been seen proves nothing: a
+    /// stranger can forge both, with addresses that this host has, or will have. TCP that no socket has agreed
+    /// to gets a reset at most.
+    fn admitted() -> [Rule; 2] {
+        [Rule::accept([IS_ADMITTED]), Rule::accept([tcp(), Match::Established])]
     }
 
     /// The chain `tcp_syn`.
@@ -69,7 +78,7 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `datagrams`: what belongs to no flow, or has a source that is no sender's. Where all traffic is closed,
+    /// The chain `datagrams`: what belongs to no admitted flow, or has a source that is no sender's. Where all traffic is closed,
     /// DHCP and mDNS are exceptions: answers that belong to no flow, and questions to everybody on the link.
     pub(super) fn udp(&self) -> Vec<Rule> {
         let needs_grant = self.needs_grant(Port::Own, Transport::Udp, Part::Granted);
@@ -104,11 +113,9 @@ impl TableSpec {
             Rule::goto([Match::Syn], Part::TranslatedSyn),
             // This host's own datagrams come here only by `lo`, which is not judged.
             Rule::goto([udp(), Match::FromLocal], Part::Refuse),
-            Rule::accept([Match::Established]),
-            icmp(false),
-            icmp(true),
-            Rule::accept([tcp(), Match::OfOpenSocket]),
         ]);
+        chain.extend(Self::admitted());
+        chain.extend([icmp(false), icmp(true), Rule::accept([tcp(), Match::OfOpenSocket])]);
         let dialled = |transport, part| self.needs_grant(Port::Dialled, transport, part);
         chain.extend(dialled(Transport::Tcp, Part::TranslatedGranted));
         chain.extend(dialled(Transport::Udp, Part::TranslatedGranted));
@@ -149,7 +156,7 @@ fn tcp() -> Match {
 }
 
 /// Each family has an ICMP of its own. The number of the other's is one that this host does not speak.
-fn icmp(v6: bool) -> Rule {
+pub(super) fn icmp(v6: bool) -> Rule {
     Rule::accept([Match::Protocol(if v6 { ICMPV6 } else { ICMP }), Match::Family(v6)])
 }
 

@@ -8,6 +8,7 @@
 use sknock_netfilter::nft::rule::{AddressSet, Field, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
+use super::flow_labels::ADMIT;
 use super::part::Part;
 use super::sets::{BEGUN, USED};
 use super::{FirewallPolicy, TableSpec};
@@ -89,12 +90,12 @@ impl TableSpec {
         chain
     }
 
-    /// Asks for a grant that is not for single use.
+    /// Asks for a grant that is not for single use. What has one admits its flow.
     pub(super) fn granted(port: Port) -> Vec<Rule> {
         let mut chain: Vec<Rule> = [GrantSet::Grant4, GrantSet::Grant6]
             .into_iter()
             .flat_map(|set| port.each().into_iter().map(move |port| Match::In(set.into(), port)))
-            .map(|item| Rule::accept([item]))
+            .map(|item| Rule::accept([item, ADMIT]))
             .collect();
         chain.push(Rule::goto([], Part::Refuse));
         chain

@@ -90,6 +90,8 @@ fn a_host_that_closes_everything_keeps_its_own_connections_through_gaps() {
         (out, Flow::begin(&site.host, &site.client, "10.1.0.2", 53))
     });
     out.must_pass();
+    // Forged packets might have made the same entry.
+    flow.must_begin_again();
     flow.must_pass();
     ssh.must_pass();
     let inside = Talk::begin(&site.host, &site.host, "10.1.0.1", 99);

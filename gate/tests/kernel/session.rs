@@ -105,6 +105,18 @@ impl Flow {
         }
     }
 
+    /// What the server says is lost, until the client says something.
+    pub(crate) fn must_begin_again(&self) {
+        let mut heard = [0; 64];
+        self.far.send_to(b"lost", self.client).unwrap();
+        self.near.set_read_timeout(Some(SILENCE)).unwrap();
+        let lost = uninterrupted(|| self.near.recv(&mut heard));
+        assert_eq!(lost.unwrap_err().kind(), ErrorKind::WouldBlock);
+        self.near.send(b"up").unwrap();
+        self.far.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(uninterrupted(|| self.far.recv(&mut heard)).unwrap(), 2);
+    }
+
     /// Fed from both ends, server first, it passes nothing.
     pub(crate) fn must_be_dead(&self) {
         for _ in 0..10 {

@@ -9,6 +9,10 @@ use sknock_gate::{
 
 use crate::{tcp, udp};
 
+/// Labels of flows that were admitted.
+const IS_ADMITTED: Match = Match::HasLabel(101);
+const ADMIT: Match = Match::SetLabel(101);
+
 const LOG: KnockCapture = KnockCapture::Log { group: 7 };
 
 fn rules(policy: FirewallPolicy) -> TableSpec {
@@ -53,7 +57,7 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
         for part in [Part::Input, Part::Translated] {
             let lines = chain(&rules, part);
             let place = |item: Match| lines.iter().position(|line| line.matches == [item]);
-            let established = place(Match::Established).unwrap();
+            let established = place(IS_ADMITTED).unwrap();
             let syn = place(Match::Syn).unwrap();
             let is_block = |line: &Rule| matches!(line.matches[..], [Match::In(..)]);
             let last_block = lines.iter().rposition(is_block).unwrap();
@@ -76,8 +80,42 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
         assert_eq!(first.matches, [Match::Syn, Match::Reply]);
         assert_eq!(first.verdict, Verdict::Goto(Part::TcpSyn.into()));
         for part in [Part::TcpSyn, Part::TranslatedSyn, Part::Judge, Part::TranslatedJudge] {
-            let asks = |line: &Rule| line.matches.contains(&Match::Established);
+            let by_flow = [IS_ADMITTED, Match::Established];
+            let asks = |line: &Rule| by_flow.iter().any(|one| line.matches.contains(one));
             assert!(!chain(&rules, part).iter().any(asks), "{part:?}");
+        }
+    }
+}
+
+/// A stranger can forge both sides of a flow of UDP. A connection of TCP needs a socket that agrees.
+#[test]
+fn what_conntrack_calls_established_is_accepted_of_tcp_only() {
+    let tcp = Match::Protocol(Transport::Tcp.number());
+    let accepts = |line: &Rule| line.verdict == Verdict::Accept;
+    let by_state = |line: &Rule| line.matches.contains(&Match::Established) && accepts(line);
+    for rules in all_tables() {
+        let chains = rules.chains();
+        let lines: Vec<&Rule> = chains.iter().flat_map(|chain| &chain.lines).collect();
+        let by_state: Vec<&&Rule> = lines.iter().filter(|line| by_state(line)).collect();
+        assert_eq!(by_state.len(), 2, "in `input` and in `translated`");
+        assert!(by_state.iter().all(|line| line.matches == [tcp, Match::Established]));
+        assert!(lines.iter().any(|line| line.matches == [IS_ADMITTED] && accepts(line)));
+    }
+}
+
+/// A label is for who has a grant, and for who was called from here.
+#[test]
+fn only_a_grant_and_this_hosts_own_packets_admit_a_flow() {
+    for rules in all_tables() {
+        for chain in rules.chains() {
+            let admits = |line: &&Rule| line.matches.contains(&ADMIT);
+            for line in chain.lines.iter().filter(admits) {
+                let granted = matches!(line.matches[..], [Match::In(..), ADMIT]);
+                let own = [Match::Forth, Match::FromLocal];
+                let begun = own.iter().all(|one| line.matches.contains(one));
+                let here = begun && chain.name == Part::Output.into();
+                assert!(granted || here, "{}: {line}", chain.name);
+            }
         }
     }
 }

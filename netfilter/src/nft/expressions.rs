@@ -7,11 +7,11 @@ mod sets;
 
 use nftnl::expr::{Bitwise, Cmp, CmpOp, Conntrack, IcmpCode, Meta, RejectionType, ct};
 
-use super::ffi::Expr;
+use super::ffi::{Attribute, Expr};
 use super::rule::{Match, Rule, Verdict};
 
 use packet::{address, clear, family, ports, protocol, tcp_flags};
-use raw::{conntrack, fib, log, lookup, meta, route, to_network_order};
+use raw::{conntrack, fib, immediate, log, lookup, meta, route, set_label, to_network_order};
 use sets::member;
 
 /// `lo` has this index in every network namespace (`LOOPBACK_IFINDEX`).
@@ -68,6 +68,8 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::IntoLoopback => interface(rule, &Meta::Oif, CmpOp::Eq),
         Match::Established
         | Match::Confirmed
+        | Match::HasLabel(_)
+        | Match::SetLabel(_)
         | Match::Untracked
         | Match::Translated
         | Match::SourceTranslated
@@ -80,24 +82,22 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         }
         Match::Protocol(number) => protocol(rule, number),
         Match::OfOpenSocket => {
-            rule.add_expr(&meta(libc::NFT_META_SKUID, 1));
+            owner(rule);
             rule.add_expr(&to_network_order());
             rule.add_expr(&Cmp::new(CmpOp::Gte, 0_u32));
         }
         Match::SentBy { user } => {
-            rule.add_expr(&meta(libc::NFT_META_SKUID, 1));
+            owner(rule);
             rule.add_expr(&Cmp::new(CmpOp::Eq, user));
         }
         Match::ToLocal => is_of_type(rule, OF_DESTINATION, LOCAL),
         Match::ToAnycast => is_of_type(rule, OF_DESTINATION, ANYCAST),
         Match::FromBroadcast => is_of_type(rule, OF_SOURCE, BROADCAST),
+        Match::FromAnycast => is_of_type(rule, OF_SOURCE, ANYCAST),
         Match::FromLocal => is_of_type(rule, OF_SOURCE, LOCAL),
         Match::NoWayBack => by_its_interface(rule, OF_SOURCE, false),
         Match::TurnsBack => by_its_interface(rule, OF_DESTINATION, true),
-        Match::NotToHost => {
-            rule.add_expr(&meta(libc::NFT_META_PKTTYPE, 1));
-            rule.add_expr(&Cmp::new(CmpOp::Neq, TO_HOST));
-        }
+        Match::NotToHost => to_many(rule),
         Match::ToV4(_) | Match::ToV6(_) | Match::ToMulticast { .. } | Match::FromLinkLocal => {
             address(rule, item);
         }
@@ -128,6 +128,15 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
 fn tracked(rule: &mut nftnl::Rule<'_>, item: Match) {
     match item {
         Match::Established => state(rule, ct::States::ESTABLISHED.bits()),
+        Match::HasLabel(bit) => {
+            rule.add_expr(&conntrack(libc::NFT_CT_LABELS, 1, None));
+            rule.add_expr(&Bitwise::new(&label(bit)[..], &[0_u8; 16][..]));
+            rule.add_expr(&Cmp::new(CmpOp::Neq, &[0_u8; 16][..]));
+        }
+        Match::SetLabel(bit) => {
+            rule.add_expr(&immediate(Attribute::Bytes(label(bit))));
+            rule.add_expr(&set_label());
+        }
         Match::Untracked => state(rule, UNTRACKED),
         Match::Confirmed => status(rule, ct::ConntrackStatus::CONFIRMED),
         Match::Translated => status(rule, ct::ConntrackStatus::DST_NAT),
@@ -138,6 +147,11 @@ fn tracked(rule: &mut nftnl::Rule<'_>, item: Match) {
     }
 }
 
+/// This bit as the kernel has labels: words of the machine, least significant bit first.
+fn label(bit: u32) -> [u8; 16] {
+    (1_u128 << bit).to_ne_bytes()
+}
+
 fn direction(rule: &mut nftnl::Rule<'_>, which: u8) {
     rule.add_expr(&conntrack(libc::NFT_CT_DIRECTION, 1, None));
     rule.add_expr(&Cmp::new(CmpOp::Eq, which));
@@ -146,6 +160,16 @@ fn direction(rule: &mut nftnl::Rule<'_>, which: u8) {
 fn status(rule: &mut nftnl::Rule<'_>, bit: ct::ConntrackStatus) {
     rule.add_expr(&Conntrack::Status);
     masked(rule, bit.bits());
+}
+
+fn to_many(rule: &mut nftnl::Rule<'_>) {
+    rule.add_expr(&meta(libc::NFT_META_PKTTYPE, 1));
+    rule.add_expr(&Cmp::new(CmpOp::Neq, TO_HOST));
+}
+
+/// Loads the user of the packet's socket; ends the rule if it has no socket.
+fn owner(rule: &mut nftnl::Rule<'_>) {
+    rule.add_expr(&meta(libc::NFT_META_SKUID, 1));
 }
 
 fn is_of_type(rule: &mut nftnl::Rule<'_>, of: u32, kind: u32) {

@@ -34,6 +34,7 @@ pub(super) enum Attribute {
     Number(u32),
     Short(u16),
     Long(u64),
+    Bytes([u8; 16]),
     Name(&'static CStr),
     /// Another expression, which this one applies.
     Inner(Expr),
@@ -73,6 +74,11 @@ impl Expr {
                 // SAFETY: as above.
                 Attribute::Long(number) => unsafe {
                     sys::nftnl_expr_set_u64(expr.as_ptr(), attribute, *number);
+                },
+                // SAFETY: as above, and the bytes are copied.
+                Attribute::Bytes(bytes) => unsafe {
+                    let data = bytes.as_ptr().cast();
+                    sys::nftnl_expr_set(expr.as_ptr(), attribute, data, length(bytes));
                 },
                 // SAFETY: as above, and the name is a C string, which is copied.
                 Attribute::Name(name) => unsafe {

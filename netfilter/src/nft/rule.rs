@@ -88,6 +88,10 @@ pub enum Match {
     /// Its conntrack entry is in the table: another packet of its flow has passed before, in either direction, or
     /// this one itself as it left.
     Confirmed,
+    /// Its conntrack entry has this bit in its label; below 128.
+    HasLabel(u32),
+    /// Always so; its conntrack entry gets this bit, if it was made when a rule that sets labels was there.
+    SetLabel(u32),
     /// Conntrack does not track it.
     Untracked,
     /// The destination of its flow was translated.
@@ -149,6 +153,8 @@ pub enum Match {
     /// The routing table calls its source a broadcast address of IPv4: of a network of this host, 0.0.0.0/8, or of
     /// the link.
     FromBroadcast,
+    /// The routing table calls its source an IPv6 anycast address of this host.
+    FromAnycast,
     /// Its source is a link-local address of IPv6. As it arrives through `lo`, the routing table knows none of them.
     FromLinkLocal,
     /// The routing table knows no way to its source by the interface through which it came.

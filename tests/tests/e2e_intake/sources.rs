@@ -83,13 +83,15 @@ fn an_ipv6_packet_of_the_first_dialect_from_a_mapped_address_is_no_knock() {
     }
 }
 
-/// Sources that no client by the wire has: this host's own, loopback, broadcast, reserved. An answer would go to
+/// Sources that no client by the wire has: this host's own, loopback, broadcast, anycast, reserved. An answer would go to
 /// a service of this host, or to many hosts, and what was granted would be closed for the host itself later.
 #[test]
 fn a_source_that_no_client_by_the_wire_has_is_granted_and_answered_nothing() {
     for (intake, policy) in [("nflog", "reject"), ("socket", "drop"), ("nflog", "none")] {
         let (world, authority) = (World::new(), Authority::new());
         credulous(&world);
+        // A router has the anycast address of each network.
+        world.gateway.set("ipv6/conf/all/forwarding", "1");
         let rules = (policy, policy == "none");
         let config = config(&authority, intake, rules).set("sourceAddress", "allow");
         let daemon = Daemon::start_settled(&world.gateway, &config);
@@ -109,6 +111,7 @@ fn a_source_that_no_client_by_the_wire_has_is_granted_and_answered_nothing() {
             "127.0.0.2",
             "::1",
             "10.77.1.255",
+            "fd77:1::",
             "0.1.2.3",
             "240.1.2.3",
             "255.255.255.255",

@@ -75,9 +75,9 @@ fn a_local_user_lets_no_stranger_in_by_sending_in_its_name() {
             let heard = wire.heard();
             let agreed = heard.iter().find(|packet| packet.is_syn_ack());
             assert!(agreed.is_none(), "{rules:?}: {agreed:?}");
-            // No entry of UDP either: an answer of anybody's would make it one of two directions.
-            let entries = world.gateway.tracked_udp(theirs.port());
-            assert!(entries.is_empty(), "{rules:?}: {entries:?}");
+            // Conntrack then knows both sides of the flow of UDP.
+            wire.send(&udp((own, DNS).into(), theirs, b"answers"));
+            settle();
             wire.send(&udp(theirs, (own, DNS).into(), b"by the stranger"));
             let hand = Hand::new((stranger, theirs.port()), (own, SSH), 100);
             wire.send(&hand.packet(PSH | ACK, b"by the stranger"));

@@ -12,6 +12,9 @@ use crate::stage::{Dns, accepted, listener, settle};
 /// As dialled, and where the service is.
 const TCP: u16 = 8080;
 const UDP: u16 = 60_000;
+/// As dialled, and where it leads.
+const LEADS: u16 = 60_001;
+const ELSEWHERE: u16 = 8000;
 /// The stranger's.
 const THEIRS: u16 = 20_001;
 
@@ -25,6 +28,8 @@ fn publish(world: &World) {
                 ip daddr != {v4} udp dport {UDP} dnat ip to {v4}
                 ip6 daddr != {v6} tcp dport {TCP} dnat ip6 to {v6}
                 ip6 daddr != {v6} udp dport {UDP} dnat ip6 to {v6}
+                ip daddr != {v4} udp dport {LEADS} dnat ip to {v4}:{ELSEWHERE}
+                ip6 daddr != {v6} udp dport {LEADS} dnat ip6 to [{v6}]:{ELSEWHERE}
             }}
             chain postrouting {{
                 type nat hook postrouting priority srcnat
@@ -40,7 +45,7 @@ fn publish(world: &World) {
 
 fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
     let config = Config::new(authority).set("firewallPolicy", policy).set("alwaysOpenPorts", "");
-    let some = format!("tcp/{TCP}, udp/{UDP}");
+    let some = format!("tcp/{TCP}, udp/{UDP}, udp/{LEADS}");
     if all { config.without("protectedPorts") } else { config.set("protectedPorts", &some) }
 }
 
@@ -80,19 +85,21 @@ fn no_syn_is_let_in_by_an_entry_of_the_published_machine() {
 
 #[test]
 fn no_datagram_is_let_in_by_an_entry_that_the_published_machine_cannot_have_begun() {
-    for policy in ["drop", "reject"] {
+    for rules in [("drop", false), ("reject", false), ("drop", true), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
-        let dns = Dns::on(world.inner(), "in", UDP);
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
-        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, (policy, false)));
-        for family in 0..2 {
-            let [inner, own, stranger] = ends(family, UDP);
-            wire.send(&udp(inner, stranger, b"begins"));
-            settle();
-            wire.send(&udp(stranger, own, b"answers"));
-            settle();
-            assert!(dns.heard().is_empty(), "{policy}, {own}");
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for port in [UDP, ELSEWHERE] {
+            let dns = Dns::on(world.inner(), "in", port);
+            for family in 0..2 {
+                let [inner, own, stranger] = ends(family, port);
+                wire.send(&udp(inner, stranger, b"begins"));
+                settle();
+                wire.send(&udp(stranger, own, b"answers"));
+                settle();
+                assert!(dns.heard().is_empty(), "{rules:?}, {own}");
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use nftnl::expr::{Bitwise, Cmp, CmpOp, Meta, Payload, TransportHeaderField, UdpH
 
 use super::raw::{conntrack, immediate, payload, write};
 use super::{ORIGINAL, REPLY};
+use crate::nft::ffi::Attribute;
 use crate::nft::rule::{Field, Match};
 use crate::nft::set::{NFPROTO_IPV4, NFPROTO_IPV6};
 use sknock_types::{PortRange, Transport};
@@ -103,7 +104,7 @@ pub(super) fn clear(rule: &mut Rule<'_>, field: Field) {
         Field::V4Ecn => [0xff, 0xfc],
         Field::V6Class => {
             // Version 6, and nothing else in the first four bytes. There is no checksum.
-            rule.add_expr(&immediate(u32::from_ne_bytes([0x60, 0, 0, 0])));
+            rule.add_expr(&immediate(Attribute::Number(u32::from_ne_bytes([0x60, 0, 0, 0]))));
             return rule.add_expr(&write(4, None));
         }
     };

@@ -127,6 +127,17 @@ pub(super) fn conntrack(what: libc::c_int, register: u32, direction: Option<u8>)
     Expr { name: c"ct", attributes }
 }
 
+/// Sets these bits in the label of the conntrack entry, and leaves the others.
+pub(super) fn set_label() -> Expr {
+    Expr {
+        name: c"ct",
+        attributes: vec![
+            (sys::NFTNL_EXPR_CT_KEY, number(libc::NFT_CT_LABELS)),
+            (sys::NFTNL_EXPR_CT_SREG, Attribute::Number(1)),
+        ],
+    }
+}
+
 /// The number that is loaded, so that it can be compared by size.
 pub(super) fn to_network_order() -> Expr {
     Expr {
@@ -141,12 +152,12 @@ pub(super) fn to_network_order() -> Expr {
     }
 }
 
-pub(super) fn immediate(value: u32) -> Expr {
+pub(super) fn immediate(value: Attribute) -> Expr {
     Expr {
         name: c"immediate",
         attributes: vec![
             (sys::NFTNL_EXPR_IMM_DREG, Attribute::Number(1)),
-            (sys::NFTNL_EXPR_IMM_DATA, Attribute::Number(value)),
+            (sys::NFTNL_EXPR_IMM_DATA, value),
         ],
     }
 }
