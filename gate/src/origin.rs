@@ -31,7 +31,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// So many bytes.
+    /// This number of bytes.
     pub(crate) const LEN: usize = 32;
 
     /// This boot and the calling thread's network namespace, for files in `folder`. An error if `/proc` does

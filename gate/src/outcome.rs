@@ -20,7 +20,7 @@ pub enum Outcome {
     Activated {
         /// How many grants are open in it.
         open: usize,
-        /// So many were open before and are not any more: today's ceiling forbids them, or they were
+        /// How many were open before and are not any more: today's ceiling forbids them, or they were
         /// for single use and cannot be known to be unused.
         dropped: usize,
     },
@@ -28,13 +28,13 @@ pub enum Outcome {
     Opened(ApprovedGrant),
     /// Grants of certificates are closed; how many of each. Certificates without a grant are left out.
     Closed(Vec<(CertId, usize)>),
-    /// The grants of certificates by one issuer are closed, of so many at once as bear it.
+    /// The grants of certificates by one issuer are closed, of some certificates at a time.
     ClosedIssuer {
         /// The beginning of a hash of the issuer, as in [`CertId`].
         issuer: [u8; CertId::ISSUER],
-        /// Of so many certificates. None: that was all.
+        /// Of how many certificates. None: that was all.
         certs: usize,
-        /// So many doors.
+        /// How many grants.
         count: usize,
     },
     /// The next issuer of any certificate that was granted something; nothing after the last.

@@ -62,7 +62,7 @@ pub struct Capacity {
     pub size: usize,
     /// How many of them are taken.
     pub used: usize,
-    /// A share is so many places at least, if the room has them: as many as one knock may need.
+    /// A share has this number of places at least, if the room has them: as many as one knock may need.
     pub least: usize,
     /// The shares in it.
     pub shares: Shares,

@@ -27,12 +27,12 @@ impl BootInstant {
         Self::now().since(Self::default().after(Duration::from(awake)))
     }
 
-    /// So many milliseconds after boot.
+    /// This number of milliseconds after boot.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))
     }
 
-    /// So many nanoseconds after boot, as [`BootInstant::nanos`] has them.
+    /// This number of nanoseconds after boot, as [`BootInstant::nanos`] has them.
     pub(crate) const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }

@@ -33,7 +33,7 @@ impl<'a> WireReader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// A length byte and so many bytes.
+    /// A length byte and that number of bytes.
     pub(crate) fn counted(&mut self) -> Option<&'a [u8]> {
         let length = usize::from(self.byte()?);
         let (field, rest) = self.rest.split_at_checked(length)?;

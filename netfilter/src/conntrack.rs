@@ -18,7 +18,7 @@ use sknock_types::Transport;
 /// its flow is in the blocklist of the table.
 const MAX_DELETED: usize = 10_000;
 
-/// So often the kernel looks through its connections for some of them, rather than once for all. Of
+/// How often the kernel looks through its connections for some of them, rather than once for all. Of
 /// 250,000, all take it some 0.7 s on a busy machine, few of them 0.1 s.
 const MAX_LISTINGS: usize = 6;
 

@@ -70,7 +70,7 @@ fn connect_passes_input_on_that_comes_long_after_the_servers_end() {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut said = String::new();
-    // Its end is passed on at once: whoever reads may go by it.
+    // Its end is passed on at once: a reader may depend on it.
     output.read_to_string(&mut said).unwrap();
     assert_eq!(said, "bye");
     thread::sleep(LATE);

@@ -5,7 +5,7 @@ use std::process::Command;
 use nix::sched::{CloneFlags, unshare};
 
 /// Puts this thread, and all threads and programs that it starts from now on, into a network namespace
-/// with nothing but loopback. That takes root, as `make test` has; whoever tests without it shares the
+/// with nothing but loopback. That takes root, as `make test` has; a test without it shares the
 /// host's loopback with everybody else.
 pub(crate) fn of_its_own() {
     if !nix::unistd::geteuid().is_root() {

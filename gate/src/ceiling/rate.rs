@@ -18,7 +18,7 @@ pub struct TokenBucket {
 const BURST: u64 = 10;
 const TOKEN: u64 = 1_000_000_000;
 
-/// A share is so many tokens in ten seconds at least: a user who knocks by hand is never too fast.
+/// The least tokens of a share in ten seconds: a user who knocks by hand is never too fast.
 const MIN_RATE: usize = 10;
 
 /// How fast the bucket is filled, and the shares in it.
@@ -86,7 +86,7 @@ struct CountedParty {
 
 const SPAN: u64 = BURST * 1000;
 
-/// So many are kept without a look whether they are needed: some 50 kB.
+/// This number is kept without a look whether they are needed: some 50 kB.
 const FEW: usize = 512;
 
 impl CountedParty {

@@ -68,8 +68,8 @@ impl Audit {
     /// Logs that the pipeline granted a knock and the gate did not open it.
     pub fn not_opened(&mut self, grant: &Grant, answer: Response, now: Timestamp) {
         let reason = unopened(answer);
-        let fingerprint = &grant.subject().fingerprint;
-        let Some(suppressed) = self.known.permit(fingerprint, now.as_secs()) else {
+        let certificate = &grant.subject().certificate;
+        let Some(suppressed) = self.known.permit(certificate, now.as_secs()) else {
             trace!(target: "audit", knock = grant.id().to_string(), reason, "not opened");
             return;
         };
@@ -107,8 +107,8 @@ impl Audit {
     ///
     /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
     /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
-    /// of ours and its key that rate is higher, and each certificate has its share of it. The same datagram again is told once, within that rate: anyone
-    /// can have recorded it.
+    /// of ours and its key that rate is higher, and each certificate has its share of it. The same datagram again is
+    /// told once, within that rate: anyone can have recorded it.
     pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Timestamp) {
         let reason = refused.reason.name();
         if refused.before == Before::Often {
@@ -118,8 +118,8 @@ impl Audit {
                 info!(target: "audit", reason, %source, suppressed, again = true, "refused");
             }
         } else if let Some(wish) = &refused.wish {
-            let fingerprint = &wish.subject.fingerprint;
-            let Some(suppressed) = self.known.permit(fingerprint, now.as_secs()) else {
+            let certificate = &wish.subject.certificate;
+            let Some(suppressed) = self.known.permit(certificate, now.as_secs()) else {
                 trace!(target: "audit", knock = wish.id.to_string(), reason, %source, "refused");
                 return;
             };

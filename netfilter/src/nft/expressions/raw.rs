@@ -85,7 +85,7 @@ pub(super) fn over(set: &'static CStr, per_second: u32, burst: u32) -> Expr {
     dynset(UPDATE, set, Some(limit((per_second.into(), 1), burst, OVER)))
 }
 
-/// So many packets in so many seconds, and in the beginning a burst.
+/// This number of packets in this number of seconds, and in the beginning a burst.
 fn limit((packets, seconds): (u64, u64), burst: u32, flags: u32) -> Expr {
     Expr {
         name: c"limit",

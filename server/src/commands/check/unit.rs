@@ -100,7 +100,7 @@ impl Unit {
         HIDDEN.iter().find_map(hides)
     }
 
-    /// Whether the unit cannot write to this folder, whoever owns it.
+    /// Whether the unit cannot write to this folder, regardless of its owner.
     pub(super) fn write_protects(&self, folder: &Path) -> bool {
         let state = self.values("StateDirectory").flat_map(str::split_whitespace);
         let state = state.map(|name| Path::new("/var/lib").join(name));

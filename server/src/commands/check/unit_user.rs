@@ -34,7 +34,7 @@ pub enum Obstacle {
     Folder(PathBuf),
     /// The unit does not see it, because of this key of the unit.
     Unseen(&'static str),
-    /// The unit may not write to it, whoever owns it.
+    /// The unit may not write to it, regardless of its owner.
     WriteProtected,
 }
 
@@ -98,7 +98,7 @@ fn named(settings: Option<&Settings>, config: &Path) -> Vec<(&'static str, PathB
     files
 }
 
-/// What keeps whoever we act as from reading this file. What is not there is no obstacle.
+/// What keeps the user that we act as from reading this file. What is not there is no obstacle.
 fn obstacle(path: &Path) -> Option<Obstacle> {
     let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
     open_regular(path, Follow::Links).err().filter(denied)?;

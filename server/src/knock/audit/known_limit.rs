@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-/// SHA-256 of a certificate.
-type CertificateHash = [u8; 32];
+use sknock_protocol::CertificateId;
 
 /// One certificate has this part of all lines, in percent: ten clients must be noisy at once to use up the limit.
 const SHARE: u32 = 10;
@@ -16,8 +15,10 @@ pub(super) struct KnownLimit {
     share: u32,
     second: u64,
     told: u32,
+    /// By issuer and serial number: the holder of a certificate can change its bytes, not these.
+    ///
     /// Of each certificate that has had a line in this second: no more certificates than lines.
-    of_each: HashMap<CertificateHash, u32>,
+    of_each: HashMap<CertificateId, u32>,
     suppressed: u64,
 }
 
@@ -30,7 +31,7 @@ impl KnownLimit {
 
     /// Leave for one line about this certificate in this second, by any clock, with the number of lines about any
     /// certificate that were suppressed since the last leave.
-    pub(super) fn permit(&mut self, certificate: &CertificateHash, second: u64) -> Option<u64> {
+    pub(super) fn permit(&mut self, certificate: &CertificateId, second: u64) -> Option<u64> {
         if self.second != second {
             self.second = second;
             self.told = 0;
@@ -42,27 +43,34 @@ impl KnownLimit {
             return None;
         }
         self.told += 1;
-        self.of_each.insert(*certificate, own + 1);
+        self.of_each.insert(certificate.clone(), own + 1);
         Some(std::mem::take(&mut self.suppressed))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sknock_protocol::IssuerId;
+
     use super::*;
 
+    fn number(serial: u8) -> CertificateId {
+        let issuer = IssuerId { name: [1; 32], key: [2; 32] };
+        CertificateId { issuer, serial: vec![serial] }
+    }
+
     fn told(limit: &mut KnownLimit, certificate: u8, count: usize, second: u64) -> usize {
-        (0..count).filter(|_| limit.permit(&[certificate; 32], second).is_some()).count()
+        (0..count).filter(|_| limit.permit(&number(certificate), second).is_some()).count()
     }
 
     #[test]
     fn one_certificate_leaves_room_for_others_and_what_is_left_out_is_counted() {
         let mut limit = KnownLimit::of(100);
         assert_eq!(told(&mut limit, 1, 600, 7), 10);
-        assert_eq!(limit.permit(&[2; 32], 7), Some(590), "the count is of all certificates");
-        assert_eq!(limit.permit(&[2; 32], 7), Some(0));
+        assert_eq!(limit.permit(&number(2), 7), Some(590), "the count is of all certificates");
+        assert_eq!(limit.permit(&number(2), 7), Some(0));
         assert_eq!(told(&mut limit, 1, 600, 8), 10, "a second later");
-        assert_eq!(limit.permit(&[3; 32], 9), Some(590));
+        assert_eq!(limit.permit(&number(3), 9), Some(590));
     }
 
     #[test]
@@ -71,7 +79,7 @@ mod tests {
         let all: usize = (0..=255).map(|certificate| told(&mut limit, certificate, 3, 7)).sum();
         assert_eq!(all, 100);
         assert!(limit.of_each.len() <= 100);
-        assert_eq!(limit.permit(&[0; 32], 8), Some(3 * 256 - 100));
+        assert_eq!(limit.permit(&number(0), 8), Some(3 * 256 - 100));
         assert_eq!(told(&mut KnownLimit::of(1), 1, 5, 7), 1, "of many threads, each has a line");
     }
 }

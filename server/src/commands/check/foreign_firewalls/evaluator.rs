@@ -200,7 +200,7 @@ enum NextRule {
     Stays,
     /// Decided.
     Gone,
-    /// Back to whoever jumped here.
+    /// Back to the chain that jumped here.
     Back,
 }
 
