@@ -8,7 +8,7 @@ use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::capture::DNS;
-use super::flow_labels::{ADMIT, IS_ADMITTED};
+use super::flow_labels::{ADMIT, CALL_FORGED, IS_ADMITTED};
 use super::incoming::icmp;
 use super::judge::Port;
 use super::part::Part;
@@ -64,6 +64,10 @@ impl TableSpec {
         chain.extend(self.forbidden_to_begin());
         chain.extend(Self::to_blocked(Port::Own));
         chain.extend(self.begun_here());
+        chain.push(Rule::accept([Match::Confirmed]));
+        let udp = Match::Protocol(Transport::Udp.number());
+        // A local user may send in the name of a machine whose port is published (`forward`).
+        chain.push(Rule::accept([udp, Match::NotFromLocal, CALL_FORGED]));
         chain
     }
 

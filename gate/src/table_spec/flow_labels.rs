@@ -9,7 +9,7 @@ use sknock_netfilter::nft::rule::Match;
 /// The flow was admitted by a grant, or this host began it.
 const ADMITTED: u32 = 101;
 
-/// The flow's first packet did not come from where its source is.
+/// The flow's first packet did not come from where its source is: by another interface, or from this host.
 const FORGED: u32 = 102;
 
 pub(super) const IS_ADMITTED: Match = Match::HasLabel(ADMITTED);

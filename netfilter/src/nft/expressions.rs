@@ -5,6 +5,8 @@ mod packet;
 mod raw;
 mod sets;
 
+use std::ffi::CStr;
+
 use nftnl::expr::{Bitwise, Cmp, CmpOp, Conntrack, IcmpCode, Meta, RejectionType, ct};
 
 use super::ffi::{Attribute, Expr};
@@ -76,10 +78,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         | Match::Reply
         | Match::Forth => tracked(rule, item),
         Match::Family(v6) => family(rule, v6),
-        Match::FamilyIn(set) => {
-            rule.add_expr(&Meta::NfProto);
-            rule.add_expr(&lookup(set));
-        }
+        Match::FamilyIn(set) => family_in(rule, set),
         Match::Protocol(number) => protocol(rule, number),
         Match::OfOpenSocket => {
             owner(rule);
@@ -90,11 +89,12 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
             owner(rule);
             rule.add_expr(&Cmp::new(CmpOp::Eq, user));
         }
-        Match::ToLocal => is_of_type(rule, OF_DESTINATION, LOCAL),
-        Match::ToAnycast => is_of_type(rule, OF_DESTINATION, ANYCAST),
-        Match::FromBroadcast => is_of_type(rule, OF_SOURCE, BROADCAST),
-        Match::FromAnycast => is_of_type(rule, OF_SOURCE, ANYCAST),
-        Match::FromLocal => is_of_type(rule, OF_SOURCE, LOCAL),
+        Match::ToLocal => address_type(rule, OF_DESTINATION, CmpOp::Eq, LOCAL),
+        Match::ToAnycast => address_type(rule, OF_DESTINATION, CmpOp::Eq, ANYCAST),
+        Match::FromBroadcast => address_type(rule, OF_SOURCE, CmpOp::Eq, BROADCAST),
+        Match::FromAnycast => address_type(rule, OF_SOURCE, CmpOp::Eq, ANYCAST),
+        Match::FromLocal => address_type(rule, OF_SOURCE, CmpOp::Eq, LOCAL),
+        Match::NotFromLocal => address_type(rule, OF_SOURCE, CmpOp::Neq, LOCAL),
         Match::NoWayBack => by_its_interface(rule, OF_SOURCE, false),
         Match::TurnsBack => by_its_interface(rule, OF_DESTINATION, true),
         Match::NotToHost => to_many(rule),
@@ -162,6 +162,11 @@ fn status(rule: &mut nftnl::Rule<'_>, bit: ct::ConntrackStatus) {
     masked(rule, bit.bits());
 }
 
+fn family_in(rule: &mut nftnl::Rule<'_>, set: &'static CStr) {
+    rule.add_expr(&Meta::NfProto);
+    rule.add_expr(&lookup(set));
+}
+
 fn to_many(rule: &mut nftnl::Rule<'_>) {
     rule.add_expr(&meta(libc::NFT_META_PKTTYPE, 1));
     rule.add_expr(&Cmp::new(CmpOp::Neq, TO_HOST));
@@ -172,9 +177,9 @@ fn owner(rule: &mut nftnl::Rule<'_>) {
     rule.add_expr(&meta(libc::NFT_META_SKUID, 1));
 }
 
-fn is_of_type(rule: &mut nftnl::Rule<'_>, of: u32, kind: u32) {
+fn address_type(rule: &mut nftnl::Rule<'_>, of: u32, how: CmpOp, kind: u32) {
     rule.add_expr(&fib(of));
-    rule.add_expr(&Cmp::new(CmpOp::Eq, kind));
+    rule.add_expr(&Cmp::new(how, kind));
 }
 
 /// Whether there is a route by the interface through which it came.

@@ -150,6 +150,8 @@ pub enum Match {
     ToAnycast,
     /// The routing table calls its source an address of this host.
     FromLocal,
+    /// The routing table does not call its source an address of this host.
+    NotFromLocal,
     /// The routing table calls its source a broadcast address of IPv4: of a network of this host, 0.0.0.0/8, or of
     /// the link.
     FromBroadcast,

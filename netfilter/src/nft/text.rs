@@ -58,6 +58,7 @@ impl fmt::Display for Match {
             Self::ToLocal => f.write_str("fib daddr type local"),
             Self::ToAnycast => f.write_str("fib daddr type anycast"),
             Self::FromLocal => f.write_str("fib saddr type local"),
+            Self::NotFromLocal => f.write_str("fib saddr type != local"),
             Self::FromBroadcast => f.write_str("fib saddr type broadcast"),
             Self::FromAnycast => f.write_str("fib saddr type anycast"),
             Self::FromLinkLocal => f.write_str("ip6 saddr fe80::/10"),

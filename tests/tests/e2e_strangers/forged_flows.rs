@@ -1,19 +1,15 @@
 //! A stranger forges both sides of a flow: conntrack calls it established, and nobody has been asked for a
 //! grant. Each case says how the entry is made, and what then must not arrive.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn6, bind, setsockopt, socket, sockopt,
-};
-use nix::unistd::{Uid, setfsuid};
+use nix::sys::socket::{setsockopt, sockopt};
 use sknock_tests::ip_packet::udp;
 use sknock_tests::wire::Mac;
 use sknock_tests::{Authority, Config, Daemon, Namespace, Wire, World};
 
-use crate::stage::{DNS, Dns, settle};
+use crate::stage::{DNS, Dns, anyone, settle};
 
 /// The stranger's port; nobody protects it.
 const THEIRS: u16 = 20_001;
@@ -206,7 +202,11 @@ fn a_local_user_lets_no_stranger_in_by_sending_out_of_another_interface() {
         let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
         // Of the client's cable; the packet leaves by the stranger's.
         let (own, theirs) = (World::GATEWAY[1], SocketAddr::new(World::STRANGER[1], THEIRS));
-        send_by(&world, theirs, SocketAddr::new(own, DNS));
+        world.gateway.inside(|| {
+            let mallory = anyone(theirs);
+            setsockopt(&mallory, sockopt::BindToDevice, &"st".into()).unwrap();
+            let _ = mallory.send_to(b"by mallory", (own, DNS));
+        });
         settle();
         let heard = wire.heard();
         let left = heard.iter().any(|packet| packet.payload.ends_with(b"by mallory"));
@@ -220,23 +220,4 @@ fn a_local_user_lets_no_stranger_in_by_sending_out_of_another_interface() {
             assert!(dns.heard().is_empty(), "{rules:?}: {own}");
         }
     }
-}
-
-/// Somebody without privileges sends from `from` to `to`, out of the stranger's cable.
-fn send_by(world: &World, from: SocketAddr, to: SocketAddr) {
-    let (SocketAddr::V6(from), IpAddr::V6(to), port) = (from, to.ip(), to.port()) else {
-        panic!("IPv6 permits any source")
-    };
-    world.gateway.inside(|| {
-        let before = setfsuid(Uid::from_raw(1234));
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let one = socket(AddressFamily::Inet6, SockType::Datagram, flags, None).unwrap();
-        setsockopt(&one, sockopt::IpFreebind, &true).unwrap();
-        setsockopt(&one, sockopt::BindToDevice, &"st".into()).unwrap();
-        bind(one.as_raw_fd(), &SockaddrIn6::from(from)).unwrap();
-        let sent = UdpSocket::from(one).send_to(b"by mallory", SocketAddrV6::new(to, port, 0, 0));
-        setfsuid(before);
-        // A rule may refuse it at once.
-        drop(sent);
-    });
 }

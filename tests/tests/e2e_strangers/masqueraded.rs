@@ -7,7 +7,7 @@ use sknock_tests::ip_packet::{ACK, Packet, SYN, Segment, tcp, udp};
 use sknock_tests::wait::some;
 use sknock_tests::{Authority, Client, Config, Daemon, Wire, World};
 
-use crate::stage::{Dns, accepted, listener, settle};
+use crate::stage::{Dns, accepted, anyone, listener, settle};
 
 /// As dialled, and where the service is.
 const TCP: u16 = 8080;
@@ -101,6 +101,27 @@ fn no_datagram_is_let_in_by_an_entry_that_the_published_machine_cannot_have_begu
                 assert!(dns.heard().is_empty(), "{rules:?}, {own}");
             }
         }
+    }
+}
+
+/// In the machine's name, out of the gateway.
+#[test]
+fn no_datagram_is_let_in_by_an_entry_that_a_local_user_began() {
+    for rules in [("drop", false), ("reject", true)] {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        let dns = Dns::on(world.inner(), "in", UDP);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        let [inner, own, stranger] = ends(1, UDP);
+        wire.heard();
+        let mallory = world.gateway.inside(|| anyone(inner));
+        mallory.send_to(b"begins", stranger).unwrap();
+        let left = |packet: &Packet| packet.from == own && packet.to == stranger;
+        wire.wait_for("the local user's datagram", left);
+        wire.send(&udp(stranger, own, b"answers"));
+        settle();
+        assert!(dns.heard().is_empty(), "{rules:?}");
     }
 }
 

@@ -13,6 +13,7 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn6, bind, setsockopt, socket, sockopt,
 };
+use nix::unistd::{Uid, setfsuid};
 use sknock_tests::ip_packet::{ACK, FIN, SYN, Segment, tcp};
 use sknock_tests::wait::once_free;
 use sknock_tests::{Namespace, Wire};
@@ -183,4 +184,16 @@ impl Hand {
         let heard = wire.heard();
         heard.iter().any(|packet| packet.is_syn_ack() && packet.to == self.from)
     }
+}
+
+/// A socket of somebody without privileges, at an address of anybody's: IPv6 permits any. Call it in a namespace.
+pub(crate) fn anyone(from: SocketAddr) -> UdpSocket {
+    let SocketAddr::V6(from) = from else { panic!("IPv6 permits any source") };
+    let before = setfsuid(Uid::from_raw(1234));
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let one = socket(AddressFamily::Inet6, SockType::Datagram, flags, None).unwrap();
+    setsockopt(&one, sockopt::IpFreebind, &true).unwrap();
+    bind(one.as_raw_fd(), &SockaddrIn6::from(from)).unwrap();
+    setfsuid(before);
+    one.into()
 }
