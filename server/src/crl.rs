@@ -31,7 +31,7 @@ use self::acceptance::Offered;
 pub use self::attempt::{Attempt, Sighted};
 use self::close_revoked::ClosedSoFar;
 pub(crate) use self::fetch::ports;
-use self::fetch::{Clients, Fetched, Fetcher};
+use self::fetch::{Clients, Fetcher};
 pub use self::fetch::{FetchError, MAX_LIST, Timeouts};
 use self::fetch_set::{FetchResult, FetchSet};
 pub(crate) use self::file::MOST as MAX_SAVED;
@@ -193,13 +193,7 @@ impl Refresh {
     fn on_fetch(&mut self, turn: FetchResult, gate: Option<&mut GateClient>) -> io::Result<()> {
         let FetchResult { place, mut source, fetched } = turn;
         match fetched {
-            Ok(Fetched::Unchanged) => {
-                tell_if_recovered(&source, source.issuer());
-                source.accept_unchanged();
-            }
-            Ok(Fetched::List(bytes)) => {
-                self.install_if_valid(&mut source, &bytes, clock::now(), gate)?;
-            }
+            Ok(bytes) => self.install_if_valid(&mut source, &bytes, clock::now(), gate)?,
             Err(error) => {
                 let left = self.status();
                 warn!(url = source.url(), "CRL fetch failed: {error}. {left}");
@@ -221,9 +215,9 @@ impl Refresh {
         match self.verify_fetched(bytes, now) {
             Ok(Offered::Known(list)) if self.is_saved(bytes) => {
                 tell_if_recovered(source, list.issuer_name());
-                source.accept(list.issuer_name());
+                source.accept();
             }
-            // It is sent, and saved, again soon.
+            // It is fetched, and saved, again soon.
             Ok(Offered::Known(_)) => {}
             Ok(Offered::News(list)) => {
                 // First onto the disk: no crash can undo what has once been in force.
@@ -236,7 +230,7 @@ impl Refresh {
                 self.install(list);
                 info!(url, issuer, number, revoked, "new CRL in force");
                 if is_saved {
-                    source.accept(&issuer);
+                    source.accept();
                 }
             }
             Err(why) => warn!(url, "CRL rejected: {why}. {}", self.status()),

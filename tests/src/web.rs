@@ -21,7 +21,7 @@ use crate::wait::{once_free, some};
 pub struct Page {
     /// The body.
     pub bytes: Vec<u8>,
-    /// With quotes, as in the header. A request with the same value gets 304.
+    /// With quotes, as in the header. A request with the same value gets 304, and one with `*`.
     pub etag: Option<String>,
     /// As in the header. A request with the same date gets 304, if there is no etag.
     pub last_modified: Option<String>,
@@ -31,11 +31,6 @@ impl Page {
     /// Without a validator: served in full every time.
     pub fn plain(bytes: impl Into<Vec<u8>>) -> Self {
         Self { bytes: bytes.into(), ..Self::default() }
-    }
-
-    /// With this etag; the quotes are added.
-    pub fn tagged(bytes: impl Into<Vec<u8>>, etag: &str) -> Self {
-        Self { etag: Some(format!("\"{etag}\"")), ..Self::plain(bytes) }
     }
 }
 
@@ -179,7 +174,7 @@ fn answer(mut stream: &TcpStream, request: &Request, reply: Reply) -> io::Result
 
 fn is_known(page: &Page, request: &Request) -> bool {
     match (&page.etag, request.header("if-none-match"), &page.last_modified) {
-        (Some(etag), Some(known), _) => known == etag,
+        (Some(etag), Some(known), _) => known == etag || known == "*",
         (None, _, Some(date)) => request.header("if-modified-since") == Some(date),
         _ => false,
     }

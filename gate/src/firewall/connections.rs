@@ -100,7 +100,7 @@ impl Firewall {
             one.flow.transport == Transport::Udp && !one.can_be_labelled && ours
         };
         let all = BTreeSet::from([DumpFilter::Any]);
-        conntrack::delete_where(&mut self.netlink, all, wanted)?;
+        conntrack::delete_where(&mut self.netlink, &all, wanted)?;
         Ok(())
     }
 

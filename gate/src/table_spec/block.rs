@@ -61,9 +61,11 @@ impl TableSpec {
             Rule::goto([Match::IntoLoopback, Match::FromLinkLocal], Part::IntoLoopback),
             Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack),
         ];
-        chain.extend(self.forbidden_to_begin());
+        chain.extend(self.forbidden(Match::Forth));
         chain.extend(Self::to_blocked(Port::Own));
-        chain.extend(self.begun_here());
+        chain.push(Rule::accept([IS_ADMITTED]));
+        chain.extend(self.forbidden(Match::Reply));
+        chain.extend(self.admitted_by_sending());
         chain.push(Rule::accept([Match::Confirmed]));
         let udp = Match::Protocol(Transport::Udp.number());
         // A local user may send in the name of a machine whose port is published (`forward`).
@@ -99,47 +101,39 @@ impl TableSpec {
         vec![Rule::new([Match::TcpReset], Verdict::Return), Rule::new([], Verdict::Drop)]
     }
 
-    /// Flows that this host begins at a protected port: their peer belongs to them, and needs no grant. Services may
-    /// have to begin such flows.
+    /// What this host sends from a protected port admits its flow: the peer needs no grant. Services may have to begin
+    /// such flows. So does an answer, for the flow may have an entry already, which somebody has forged.
     ///
-    /// Only here it is certain that the host has begun one: a packet from the wire may name any source. And only
+    /// Only here it is certain that the host has sent it: a packet from the wire may name any source. And only
     /// with a source of its own: a local user may send in a stranger's name. An error message of ICMP belongs to the
-    /// flow that it is about, whoever began that.
-    fn begun_here(&self) -> Vec<Rule> {
-        let begun = [Match::Forth, Match::FromLocal, ADMIT];
+    /// flow that it is about, and no program of the host may want that.
+    fn admitted_by_sending(&self) -> Vec<Rule> {
         if !self.protected.is_empty() {
-            let line = |udp| {
-                let [forth, own, admit] = begun;
-                Rule::accept([Match::FromPorts(udp), forth, own, admit])
-            };
+            let line = |udp| Rule::accept([Match::FromPorts(udp), Match::FromLocal, ADMIT]);
             return self.span(Transport::Udp).map(line).into_iter().collect();
         }
         let tcp = Match::Protocol(Transport::Tcp.number());
-        vec![
-            Rule::accept([tcp]),
-            Rule::accept([IS_ADMITTED]),
-            icmp(false),
-            icmp(true),
-            Rule::accept(begun),
-        ]
+        let own = Rule::accept([Match::FromLocal, ADMIT]);
+        vec![Rule::accept([tcp]), icmp(false), icmp(true), own]
     }
 
-    /// The network process never has to begin a flow of UDP at a protected port.
+    /// The network process never has to begin a flow of UDP at a protected port, nor to answer in one that was not
+    /// admitted.
     ///
-    /// The rules of `output` that keep the network process's user from it: the packets of a flow that do not
-    /// answer anybody. Answers to knocks are not tracked, so they are none of these.
+    /// The rules of `output` that keep its user from it, in this direction. Answers to knocks are not tracked, so they
+    /// have none.
     ///
     /// Where the kernel may choose the port for its resolver, questions for names pass. Where all traffic
     /// is closed, every port is protected, and its questions must leave from one.
-    fn forbidden_to_begin(&self) -> Vec<Rule> {
+    fn forbidden(&self, direction: Match) -> Vec<Rule> {
         let udp = self.protected.iter().filter(|ports| ports.transport() == Transport::Udp);
         let user = Match::SentBy { user: self.answers.user };
         let line = |&ports: &PortRange| {
             let from = Match::FromPorts(ports);
             if self.ephemeral.iter().any(|chosen| chosen.overlaps(&ports)) {
-                Rule::new([from, Match::UdpNotTo(DNS), user, Match::Forth], Verdict::Drop)
+                Rule::new([from, Match::UdpNotTo(DNS), user, direction], Verdict::Drop)
             } else {
-                Rule::new([from, user, Match::Forth], Verdict::Drop)
+                Rule::new([from, user, direction], Verdict::Drop)
             }
         };
         udp.map(line).collect()

@@ -8,7 +8,7 @@ use sknock_netfilter::nft::rule::{Match, Rule};
 use sknock_types::{PortRange, Transport};
 
 use super::TableSpec;
-use super::flow_labels::{CALL_FORGED, IS_FORGED};
+use super::flow_labels::{CALL_FORGED, CALL_GENUINE, IS_FORGED, IS_GENUINE};
 use super::part::Part;
 
 impl TableSpec {
@@ -16,14 +16,16 @@ impl TableSpec {
     ///
     /// A first packet of UDP is called forged if its source is not behind the interface by which it came, and its
     /// destination is: nobody sends such, but who forges it. Answers to it are refused where they would be
-    /// translated back. Packets of which nothing is translated are left alone: bridged ones may look so.
+    /// translated back, until a packet of the flow comes from where its source is. Packets of which nothing is translated are left alone: bridged ones may look so.
     pub(super) fn forward() -> Vec<Rule> {
         let back = [Match::SourceTranslated, Match::Reply];
         let udp = Match::Protocol(Transport::Udp.number());
         vec![
             Rule::goto([Match::Translated], Part::Translated),
             Rule::goto([back[0], back[1], Match::Syn], Part::DialledBack),
+            Rule::accept([back[0], back[1], IS_GENUINE]),
             Rule::goto([back[0], back[1], IS_FORGED], Part::Refuse),
+            Rule::accept([IS_FORGED, Match::Forth, Match::WayBack, CALL_GENUINE]),
             Rule::accept([Match::Confirmed]),
             Rule::accept([udp, Match::NoWayBack, Match::TurnsBack, CALL_FORGED]),
         ]

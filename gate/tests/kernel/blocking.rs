@@ -1,5 +1,7 @@
 //! Connections end with the grant that let them in, in both directions and for good.
 
+use std::net::UdpSocket;
+
 use sknock_gate::{BootInstant, Ceiling, FirewallPolicy, OnRevoke, Request, Response, TableSpec};
 
 use crate::netns::{Net, until};
@@ -49,6 +51,25 @@ fn a_connection_ends_whose_grant_has_ended_by_itself_before() {
     let outcome = handle(&mut gate, &Request::close(cert(1)).encode().unwrap(), later);
     assert_eq!(outcome.response(), Response::Closed { count: 0 });
     talks.iter().for_each(Talk::must_be_dead);
+}
+
+/// More than are deleted at once. Those that were left would pass again as soon as anybody has a grant there.
+#[test]
+fn all_connections_of_a_closed_grant_end_however_many_there_are() {
+    const FLOWS: u16 = 12_000;
+    let site = Site::new();
+    let mut gate = raised(&site.host, rules(FirewallPolicy::Drop), ceiling());
+    open(&mut gate, grant_request(&Site::CLIENT, &[udp(53)], 600));
+    let _service = site.host.inside(|| UdpSocket::bind(("10.1.0.1", 53)).unwrap());
+    site.client.inside(|| {
+        for port in 20_000..20_000 + FLOWS {
+            let client = UdpSocket::bind(("10.1.0.2", port)).unwrap();
+            client.send_to(b"hi", ("10.1.0.1", 53)).unwrap();
+        }
+    });
+    close(&mut gate, 1);
+    let terminated = gate.take_terminated().expect("something was cut");
+    assert_eq!(terminated.connections, usize::from(FLOWS), "{terminated}");
 }
 
 #[test]

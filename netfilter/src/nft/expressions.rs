@@ -96,6 +96,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::FromLocal => address_type(rule, OF_SOURCE, CmpOp::Eq, LOCAL),
         Match::NotFromLocal => address_type(rule, OF_SOURCE, CmpOp::Neq, LOCAL),
         Match::NoWayBack => by_its_interface(rule, OF_SOURCE, false),
+        Match::WayBack => by_its_interface(rule, OF_SOURCE, true),
         Match::TurnsBack => by_its_interface(rule, OF_DESTINATION, true),
         Match::NotToHost => to_many(rule),
         Match::ToV4(_) | Match::ToV6(_) | Match::ToMulticast { .. } | Match::FromLinkLocal => {

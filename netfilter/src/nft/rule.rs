@@ -161,6 +161,8 @@ pub enum Match {
     FromLinkLocal,
     /// The routing table knows no way to its source by the interface through which it came.
     NoWayBack,
+    /// The routing table knows a way to its source by the interface through which it came.
+    WayBack,
     /// The routing table leads to its destination by the interface through which it came.
     TurnsBack,
     /// It was sent to more hosts than this one, by link or by address.

@@ -63,6 +63,7 @@ impl fmt::Display for Match {
             Self::FromAnycast => f.write_str("fib saddr type anycast"),
             Self::FromLinkLocal => f.write_str("ip6 saddr fe80::/10"),
             Self::NoWayBack => f.write_str("fib saddr . iif oif missing"),
+            Self::WayBack => f.write_str("fib saddr . iif oif exists"),
             Self::TurnsBack => f.write_str("fib daddr . iif oif exists"),
             Self::NotToHost => f.write_str("meta pkttype != host"),
             Self::ToV4(address) => write!(f, "ip daddr {address}"),

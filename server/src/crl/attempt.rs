@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use sknock_protocol::{RevocationList, Timestamp};
 
 use super::acceptance::Offered;
-use super::fetch::Fetched;
 use super::fetch_set::{FetchResult, FetchSet};
 use super::{Refresh, wait_for};
 use sknock_types::hex;
@@ -47,11 +46,7 @@ impl Refresh {
             let mut attempts = Vec::new();
             while let Some(FetchResult { source, fetched, .. }) = fetches.next().await {
                 let outcome = match fetched {
-                    Ok(Fetched::List(bytes)) => self.sight(&bytes, now),
-                    // Cannot happen: the request named no known version.
-                    Ok(Fetched::Unchanged) => {
-                        Err("the web server answered 304 (not modified)".to_owned())
-                    }
+                    Ok(bytes) => self.sight(&bytes, now),
                     Err(error) => Err(error.to_string()),
                 };
                 attempts.push(Attempt { url: source.url().to_owned(), outcome });

@@ -6,9 +6,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{
-    ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
-};
+use reqwest::header::LOCATION;
 use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
 use tracing::warn;
 
@@ -78,33 +76,14 @@ pub enum FetchError {
     TooLarge,
 }
 
-/// The result of a fetch.
-#[derive(Debug)]
-pub(crate) enum Fetched {
-    /// The same version as last time.
-    Unchanged,
-    /// A CRL.
-    List(Vec<u8>),
-}
-
-/// One URL, and its last accepted answer.
+/// One URL. It is fetched in full each time: a condition (`ETag`, Last-Modified) is what the web server said earlier, and
+/// one false answer could have the right server answer "not modified" from then on.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetcher {
     clients: Arc<Clients>,
     url: String,
-    offered: Version,
-    accepted: Version,
-    /// The issuer of that CRL.
-    issuer: String,
     /// Consecutive failures.
     failures: u32,
-}
-
-/// The web server's identifiers for the version of its answer (`ETag`, Last-Modified).
-#[derive(Clone, Debug, Default)]
-struct Version {
-    etag: Option<HeaderValue>,
-    modified: Option<HeaderValue>,
 }
 
 /// Makes HTTP clients: one for each request, because the system's root certificates may have been replaced.
@@ -161,17 +140,15 @@ pub(crate) fn ports(urls: &[String]) -> BTreeSet<u16> {
 
 impl Fetcher {
     pub(crate) fn new(clients: &Arc<Clients>, url: &str) -> Self {
-        let (offered, accepted) = (Version::default(), Version::default());
-        let (url, issuer) = (url.to_owned(), String::new());
-        Self { clients: Arc::clone(clients), url, offered, accepted, issuer, failures: 0 }
+        Self { clients: Arc::clone(clients), url: url.to_owned(), failures: 0 }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Fetches the CRL, unless it is the last accepted version.
-    pub(crate) async fn fetch(&mut self) -> Result<Fetched, FetchError> {
+    /// Fetches the CRL.
+    pub(crate) async fn fetch(&mut self) -> Result<Vec<u8>, FetchError> {
         self.failures = self.failures.saturating_add(1);
         let whole = self.clients.timeouts.total;
         match tokio::time::timeout(whole, self.follow()).await {
@@ -181,7 +158,7 @@ impl Fetcher {
     }
 
     /// Sends the request, and follows redirects.
-    async fn follow(&mut self) -> Result<Fetched, FetchError> {
+    async fn follow(&self) -> Result<Vec<u8>, FetchError> {
         let route = Route::new(&self.clients.ports);
         let mut url = Url::parse(&self.url).map_err(|_| RedirectRefused::NoAddress)?;
         for _ in 0..=REDIRECTS {
@@ -189,7 +166,7 @@ impl Fetcher {
             route.has_answered(response.remote_addr());
             let location = response.headers().get(LOCATION);
             match location.filter(|_| REDIRECTING.contains(&response.status())) {
-                None => return self.receive(response).await,
+                None => return receive(response).await,
                 Some(location) => {
                     let location = location.to_str().map_err(|_| RedirectRefused::NoAddress)?;
                     url = route.next(&url, location)?;
@@ -201,56 +178,12 @@ impl Fetcher {
 
     async fn ask(&self, url: &Url, route: &Route) -> Result<Response, FetchError> {
         let client = self.clients.client(url.scheme(), route).map_err(unreachable)?;
-        let mut request = client.get(url.clone());
-        if let Some(etag) = &self.accepted.etag {
-            request = request.header(IF_NONE_MATCH, etag);
-        }
-        if let Some(modified) = &self.accepted.modified {
-            request = request.header(IF_MODIFIED_SINCE, modified);
-        }
-        request.send().await.map_err(unreachable)
+        client.get(url.clone()).send().await.map_err(unreachable)
     }
 
-    async fn receive(&mut self, mut response: Response) -> Result<Fetched, FetchError> {
-        match response.status() {
-            StatusCode::NOT_MODIFIED => return Ok(Fetched::Unchanged),
-            StatusCode::OK => {}
-            other => return Err(FetchError::Status(other)),
-        }
-        let headers = response.headers();
-        self.offered = Version {
-            etag: headers.get(ETAG).cloned(),
-            modified: headers.get(LAST_MODIFIED).cloned(),
-        };
-        let announced = response.content_length().unwrap_or(0);
-        if announced > MAX_LIST {
-            return Err(FetchError::TooLarge);
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > MAX_LIST {
-                return Err(FetchError::TooLarge);
-            }
-        }
-        if bytes.is_empty() { Err(FetchError::Empty) } else { Ok(Fetched::List(bytes)) }
-    }
-
-    /// The last answer was a valid CRL of `issuer`: it need not be sent again.
-    pub(crate) fn accept(&mut self, issuer: &str) {
-        self.accepted = self.offered.clone();
-        issuer.clone_into(&mut self.issuer);
+    /// The last answer was a valid CRL.
+    pub(crate) fn accept(&mut self) {
         self.failures = 0;
-    }
-
-    /// The server reported that the accepted version is unchanged.
-    pub(crate) fn accept_unchanged(&mut self) {
-        self.failures = 0;
-    }
-
-    /// The issuer of the last accepted CRL.
-    pub(crate) fn issuer(&self) -> &str {
-        &self.issuer
     }
 
     /// Whether the fetch before the last one failed, or its CRL was rejected.
@@ -264,6 +197,24 @@ impl Fetcher {
         let Some(earlier) = self.failures.checked_sub(1) else { return jittered(interval) };
         jittered(interval.min(RETRY_DELAY * 2u32.pow(earlier.min(12))))
     }
+}
+
+async fn receive(mut response: Response) -> Result<Vec<u8>, FetchError> {
+    if response.status() != StatusCode::OK {
+        return Err(FetchError::Status(response.status()));
+    }
+    let announced = response.content_length().unwrap_or(0);
+    if announced > MAX_LIST {
+        return Err(FetchError::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > MAX_LIST {
+            return Err(FetchError::TooLarge);
+        }
+    }
+    if bytes.is_empty() { Err(FetchError::Empty) } else { Ok(bytes) }
 }
 
 fn unreachable(error: reqwest::Error) -> FetchError {
@@ -321,7 +272,7 @@ mod tests {
             fetcher.failures = failures;
             near(&fetcher, seconds);
         }
-        fetcher.accept("CN=ca");
+        fetcher.accept();
         near(&fetcher, 1800);
     }
 }

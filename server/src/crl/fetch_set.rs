@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::fetch::{FetchError, Fetched, Fetcher};
+use super::fetch::{FetchError, Fetcher};
 
 /// Fetches that are running or scheduled.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct FetchResult {
     /// The index of the source.
     pub(super) place: usize,
     pub(super) source: Fetcher,
-    pub(super) fetched: Result<Fetched, FetchError>,
+    pub(super) fetched: Result<Vec<u8>, FetchError>,
 }
 
 impl FetchSet {

@@ -47,14 +47,16 @@ fn on_sighup_what_is_revoked_closes_at_once_and_is_refused_from_then_on() {
     assert_eq!(world.tcp(22).client, [Open, Refused], "she knocked over IPv4");
 }
 
+/// Also after an answer whose validators match every later version, as somebody on the way may send once.
 #[test]
-fn the_server_notices_by_itself_and_asks_only_for_what_is_new() {
+fn the_server_notices_by_itself_whatever_the_web_server_said_before() {
     let scene = Scene::new();
     let world = &scene.world;
     let _ssh = Echo::tcp(&world.gateway, 22);
     scene.web.reply(Reply::Page(Page {
-        last_modified: Some("Wed, 01 Jul 2026 00:00:00 GMT".into()),
-        ..Page::tagged(scene.authority.crl(), "first")
+        bytes: scene.authority.crl(),
+        etag: Some("*".into()),
+        last_modified: Some("Thu, 01 Jan 2099 00:00:00 GMT".into()),
     }));
     let config = scene.config().set("CRL_UPDATE_INTERVAL_IN_MINUTES", "0.1");
     let daemon = Daemon::start(&world.gateway, &config);
@@ -64,15 +66,18 @@ fn the_server_notices_by_itself_and_asks_only_for_what_is_new() {
     }
 
     // The first for the start, the second as soon as all runs, the others an interval later.
-    assert_eq!(scene.web.request(0).header("if-none-match"), None);
-    let conditional = scene.web.request(1);
-    assert_eq!(conditional.header("if-none-match"), Some("\"first\""));
-    let since = conditional.header("if-modified-since");
-    assert_eq!(since, Some("Wed, 01 Jul 2026 00:00:00 GMT"));
+    for request in [scene.web.request(0), scene.web.request(1)] {
+        for condition in ["if-none-match", "if-modified-since"] {
+            assert_eq!(request.header(condition), None);
+        }
+    }
     assert_eq!(world.tcp(22), CLIENT_ONLY, "what is unchanged changes nothing");
 
     revoke(&scene, "mallory");
-    scene.web.reply(Reply::Page(Page::tagged(scene.authority.crl(), "second")));
+    scene.web.reply(Reply::Page(Page {
+        etag: Some("\"second\"".into()),
+        ..Page::plain(scene.authority.crl())
+    }));
     until("the revoked client's door closes", || world.tcp(22) == CLOSED);
     assert_eq!(scene.verdict(&daemon, &mallory), "revoked");
     assert_eq!(daemon.times_said("\"new CRL in force\""), 2);

@@ -104,6 +104,29 @@ fn no_datagram_is_let_in_by_an_entry_that_the_published_machine_cannot_have_begu
     }
 }
 
+/// The machine dials out after somebody has forged its first datagram.
+#[test]
+fn who_forges_the_first_datagram_of_a_flow_does_not_end_it() {
+    for rules in [("drop", false), ("reject", true)] {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        let dns = Dns::on(world.inner(), "in", UDP);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for family in 0..2 {
+            let [inner, own, stranger] = ends(family, UDP);
+            wire.send(&udp(inner, stranger, b"forged"));
+            settle();
+            wire.heard();
+            dns.say(family, b"begins", stranger);
+            let began = |packet: &Packet| packet.from == own && packet.to == stranger;
+            wire.wait_for("the machine's own datagram", began);
+            wire.send(&udp(stranger, own, b"answers"));
+            some("the answer", || dns.heard().contains("answers").then_some(()));
+        }
+    }
+}
+
 /// In the machine's name, out of the gateway.
 #[test]
 fn no_datagram_is_let_in_by_an_entry_that_a_local_user_began() {

@@ -8,7 +8,7 @@ use nix::net::if_::if_nametoindex;
 use sknock_tests::ip_packet::udp;
 use sknock_tests::{Authority, Config, Daemon, Namespace, Wire, World};
 
-use crate::stage::settle;
+use crate::stage::{anyone, settle};
 
 /// Protected, where only some ports are.
 const OURS: u16 = 53;
@@ -94,6 +94,26 @@ fn a_flow_from_before_the_start_continues_once_the_host_has_sent() {
             wire.send(&udp(peer, own, b"again"));
             assert!(hears(&socket, b"again"), "{rules:?}");
         }
+    }
+}
+
+/// The entry of the flow is another's: somebody without privileges has sent in the peer's name (IPv6).
+#[test]
+fn who_is_called_may_answer_although_a_local_user_has_made_the_entry() {
+    for rules in RULES {
+        let (world, authority) = (World::new(), Authority::new());
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        let own = SocketAddr::new(World::GATEWAY_TO_STRANGER[1], OURS);
+        let peer = SocketAddr::new(World::STRANGER[1], THEIRS);
+        let mallory = world.gateway.inside(|| anyone(peer));
+        let _ = mallory.send_to(b"before", own);
+        settle();
+        let socket = bound(&world.gateway, own);
+        socket.send_to(b"calls", peer).unwrap();
+        settle();
+        wire.send(&udp(peer, own, b"answers"));
+        assert!(hears(&socket, b"answers"), "{rules:?}");
     }
 }
 
