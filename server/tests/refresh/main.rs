@@ -124,20 +124,22 @@ fn a_slow_web_server_is_given_up_and_changes_nothing() {
     }
 }
 
+/// The server names its answers; somebody on the way may have named one to match all later ones.
 #[test]
-fn what_is_known_is_not_sent_again() {
+fn each_fetch_asks_for_all_and_what_was_refused_is_refused_again() {
     let world = World::new();
     let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
     let mut refresh = world.refresh(&[&web.url]);
     refresh.fetch_now().unwrap();
     refresh.fetch_now().unwrap();
-    let [first, second] = &web.requests()[..] else { panic!("two requests") };
-    assert!(!first.contains("if-none-match") && !first.contains("if-modified-since"));
-    assert!(second.contains("if-none-match: \""), "{second}");
-    assert!(second.contains("if-modified-since: wed, 01 jul 2026 00:00:00 gmt"), "{second}");
+    let requests = web.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        assert!(!request.contains("if-none-match"), "{request}");
+        assert!(!request.contains("if-modified-since"), "{request}");
+    }
     assert!(world.is_revoked(&refresh, 5));
 
-    // a list that was refused is asked for again, and not taken for known
     web.now_says(Reply::List(good(&authority("authority"), 2, 6)));
     refresh.fetch_now().unwrap();
     refresh.fetch_now().unwrap();
