@@ -55,6 +55,8 @@ pub struct Gate {
     /// What has ended by itself.
     expired: ExpiredGrants,
     blocked: BlockedFlows,
+    /// Flows of closed grants that needed none at that time: they are blocked once they need one.
+    spared: BlockedFlows,
     baseline: ConnectionBaseline,
     /// Flows that were just blocked, and whose connections conntrack still has.
     pending_flush: BTreeSet<FlowKey>,
@@ -86,6 +88,7 @@ impl Gate {
             forbidden_on_trial: BTreeSet::new(),
             expired: ExpiredGrants::default(),
             blocked: BlockedFlows::default(),
+            spared: BlockedFlows::default(),
             baseline: ConnectionBaseline::default(),
             pending_flush: BTreeSet::new(),
             terminated: Terminated::default(),

@@ -84,10 +84,15 @@ impl Firewall {
     }
 
     /// Deletes the entries of UDP between this host and others at ports that `rules` close, if they have no room for
-    /// the label of admitted flows: they are older than the table. The next packet makes an entry that has.
+    /// the label of admitted flows: they are older than the table. The next packet makes an entry that has. `labelled`
+    /// deletes the others, too.
     ///
     /// Kept, such an entry would refuse its flow for as long as packets came.
-    pub(crate) fn delete_unlabellable(&mut self, rules: &TableSpec) -> Result<(), FirewallError> {
+    pub(crate) fn delete_old_udp(
+        &mut self,
+        rules: &TableSpec,
+        labelled: bool,
+    ) -> Result<(), FirewallError> {
         if rules.policy == FirewallPolicy::None {
             return Ok(());
         }
@@ -97,7 +102,8 @@ impl Firewall {
             let arrives = one.translated || own.contains(&one.to);
             let ours = arrives && closes(one.flow.port)
                 || own.contains(&one.flow.address) && closes(one.from_port);
-            one.flow.transport == Transport::Udp && !one.can_be_labelled && ours
+            let old = labelled || !one.can_be_labelled;
+            one.flow.transport == Transport::Udp && old && ours
         };
         let all = BTreeSet::from([DumpFilter::Any]);
         conntrack::delete_where(&mut self.netlink, &all, wanted)?;

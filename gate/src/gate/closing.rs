@@ -136,8 +136,8 @@ impl Gate {
                 .iter()
                 .any(|grant_key| self.grants.longest_of(grant_key, stays).is_some())
         };
-        let ends = |flow: &&FlowKey| self.is_blocked_on_close(flow) && !held(flow);
-        let cut: Vec<FlowKey> = flows.iter().filter(ends).copied().collect();
+        let free: Vec<FlowKey> = flows.iter().filter(|flow| !held(flow)).copied().collect();
+        let cut = self.block_now_or_later(free);
         self.only_unused(&mut put, &mut remove);
         self.block_or_close(&cut, Change { add: &put, remove: &remove, ..Change::default() })?;
         for (flow, label, _) in some {
@@ -206,7 +206,8 @@ impl Gate {
         }
         let (mut stay, mut close) = self.grants.plan_close(&cert, now);
         self.only_unused(&mut stay, &mut close);
-        let flows = self.flows_to_block(&cert, &close);
+        let flows = self.flows_of(&cert, &close);
+        let flows = self.block_now_or_later(flows);
         self.block_or_close(&flows, Change { add: &stay, remove: &close, ..Change::default() })?;
         self.note(&SavedEvent::Closed(cert));
         self.expired.remove(&cert);

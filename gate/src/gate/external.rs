@@ -47,10 +47,9 @@ impl Gate {
                 *closed.entry(label.cert).or_default() += 1;
             }
         }
-        let ends =
-            |flow: &FlowKey| self.is_blocked_on_close(flow) && !self.grants.is_held(flow, None);
-        let flows: BTreeSet<FlowKey> = held.iter().map(GrantKey::flow).filter(ends).collect();
-        let flows: Vec<FlowKey> = flows.into_iter().collect();
+        let free = |flow: &FlowKey| !self.grants.is_held(flow, None);
+        let flows: BTreeSet<FlowKey> = held.iter().map(GrantKey::flow).filter(free).collect();
+        let flows = self.block_now_or_later(flows);
         // Deleted once more: the same may have been granted again before the event was read.
         let grant_keys = Change { remove: &held, ..Change::default() };
         if let Err(error) = self.block_or_close(&flows, grant_keys) {

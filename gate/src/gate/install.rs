@@ -48,7 +48,7 @@ impl Gate {
             self.block_unauthorised_after_flush();
             self.save(now);
             self.flush_conntrack();
-            self.delete_unlabellable();
+            self.delete_old_udp(false);
         }
         outcome
     }
@@ -75,7 +75,8 @@ impl Gate {
         self.firewall.remove()?;
         (self.grants, self.installed, self.trial) = (GrantTable::default(), false, None);
         self.previous = None;
-        (self.expired, self.blocked) = (ExpiredGrants::default(), BlockedFlows::default());
+        self.expired = ExpiredGrants::default();
+        (self.blocked, self.spared) = (BlockedFlows::default(), BlockedFlows::default());
         self.baseline.begin(None);
         self.save_nothing();
         Ok(())
@@ -83,18 +84,20 @@ impl Gate {
 
     /// Loads the table, with every grant that is open, in one transaction.
     pub fn install(&mut self, now: BootInstant) -> Outcome {
+        // Who was admitted before nothing was protected may have been revoked since.
+        let was_open = !self.installed && !self.firewall.exists().unwrap_or(true);
         let outcome = self.try_install(now);
         if let Outcome::Activated { .. } = outcome {
             self.flush_conntrack();
             self.snapshot_baseline();
-            self.delete_unlabellable();
+            self.delete_old_udp(was_open);
         }
         outcome
     }
 
     /// Last: until then, conntrack also says which flows began while the table was gone.
-    fn delete_unlabellable(&mut self) {
-        if let Err(error) = self.firewall.delete_unlabellable(&self.rules) {
+    fn delete_old_udp(&mut self, labelled: bool) {
+        if let Err(error) = self.firewall.delete_old_udp(&self.rules, labelled) {
             self.terminated.fail(error);
         }
     }
@@ -126,8 +129,8 @@ impl Gate {
         let left =
             if self.installed { BlockedFlows::default() } else { self.blocked_before().clone() };
         let Restored { live, expired, forbidden, dropped, unknown } = adopted;
-        let blocked = self.next_blocklist(&live, &left, &forbidden);
-        let (elements, flows) = (live.elements(now), blocked.all().collect::<Vec<FlowKey>>());
+        let next = self.next_blocklist(&live, &left, &forbidden);
+        let (elements, flows) = (live.elements(now), next.0.all().collect::<Vec<FlowKey>>());
         match &self.trial {
             None => self.firewall.install(&self.rules, &elements, &flows)?,
             Some(trial) => {
@@ -135,7 +138,7 @@ impl Gate {
                 self.firewall.install_on_trial(&self.rules, rollback, &elements, &flows)?;
             }
         }
-        self.commit_blocked(blocked, &left);
+        self.commit_blocked(next, &left);
         self.note_forbidden(&forbidden);
         (self.grants, self.expired, self.installed) = (live, expired, true);
         self.store.saved = SavedGrants::default();

@@ -74,7 +74,7 @@ impl Gate {
 
     /// Writes down all that there is.
     pub(super) fn save_all(&mut self, now: BootInstant) {
-        let Self { store, grants: live, expired, blocked, trial, .. } = self;
+        let Self { store, grants: live, expired, blocked, spared, trial, .. } = self;
         let Some(file) = &mut store.file else { return };
         let trial = trial.as_ref().map(|trial| SavedEvent::Trial(trial.until()));
         let expired = expired.all().map(|(label, flow)| SavedEvent::Ended(*label, *flow));
@@ -83,7 +83,7 @@ impl Gate {
             .into_iter()
             .chain(expired)
             .chain(live)
-            .chain(blocked.all().map(SavedEvent::Blocked));
+            .chain(blocked.all().chain(spared.all()).map(SavedEvent::Blocked));
         match file.compact(all) {
             Ok(()) => store.again = None,
             Err(error) => {

@@ -68,20 +68,33 @@ impl Gate {
         closes(&self.rules) && still
     }
 
-    /// Whether this flow is blocked when its grants are closed, unless another certificate has one.
-    pub(super) fn is_blocked_on_close(&self, flow: &FlowKey) -> bool {
-        self.rules.on_revoke == OnRevoke::Terminate && self.is_blockable(flow)
+    /// Of flows whose grants are closed, those that are blocked now. Others need no grant at present, or would need none
+    /// after a rollback: they are remembered.
+    pub(super) fn block_now_or_later(
+        &mut self,
+        flows: impl IntoIterator<Item = FlowKey>,
+    ) -> Vec<FlowKey> {
+        if self.rules.on_revoke == OnRevoke::KeepExisting {
+            return Vec::new();
+        }
+        let (now, later): (Vec<_>, Vec<_>) =
+            flows.into_iter().partition(|flow| self.is_blockable(flow));
+        let new: Vec<_> = later.into_iter().filter(|flow| !self.spared.contains(flow)).collect();
+        let oldest = self.spared.add(&new, self.ceiling.live);
+        for flow in new {
+            self.note(&SavedEvent::Blocked(flow));
+        }
+        for flow in oldest {
+            self.note(&SavedEvent::Unblocked(flow));
+        }
+        now
     }
 
-    /// The flows of what `cert` has open, or had. Not those on which another certificate has a grant, or that
-    /// need none.
-    pub(super) fn flows_to_block(&self, cert: &CertId, closing: &[GrantKey]) -> Vec<FlowKey> {
+    /// The flows of what `cert` has open, or had. Not those on which another certificate has a grant.
+    pub(super) fn flows_of(&self, cert: &CertId, closing: &[GrantKey]) -> Vec<FlowKey> {
         let mut flows = self.expired.flows_of(cert);
         flows.extend(closing.iter().map(GrantKey::flow));
-        let ends = |flow: &FlowKey| {
-            self.is_blocked_on_close(flow) && !self.grants.is_held(flow, Some(cert))
-        };
-        flows.into_iter().filter(ends).collect()
+        flows.into_iter().filter(|flow| !self.grants.is_held(flow, Some(cert))).collect()
     }
 
     /// Blocks `flows` in one transaction with `grant_keys`; changes only the grants if the blocklist is full.
@@ -141,20 +154,27 @@ impl Gate {
     /// Remembers that the kernel has this grant, and that its flows are not blocked any more.
     pub(super) fn mark_opened(&mut self, grant: &ApprovedGrant, freed: &[FlowKey]) {
         self.blocked.remove(freed);
-        grant.grant_keys().for_each(|grant_key| self.baseline.grant(grant_key.flow()));
+        for flow in grant.grant_keys().map(|grant_key| grant_key.flow()) {
+            self.baseline.grant(flow);
+            if self.spared.contains(&flow) {
+                self.spared.remove(&[flow]);
+                self.note(&SavedEvent::Unblocked(flow));
+            }
+        }
     }
 
     /// The blocklist once the table is loaded again with `live` in it: what is in it, what an earlier run has
-    /// `left`, and the flows of grants that are `forbidden` from now on. Without flows that have a grant, or
-    /// that need none.
+    /// `left`, what was spared, and the flows of grants that are `forbidden` from now on. Without flows that have a
+    /// grant. And, apart, those that need none.
     pub(super) fn next_blocklist(
         &self,
         live: &GrantTable,
         left: &BlockedFlows,
         forbidden: &[GrantKey],
-    ) -> BlockedFlows {
+    ) -> (BlockedFlows, BlockedFlows) {
         let mut blocked = self.blocked.clone();
-        blocked.add(&left.all().collect::<Vec<FlowKey>>(), self.ceiling.live);
+        let others: Vec<FlowKey> = left.all().chain(self.spared.all()).collect();
+        blocked.add(&others, self.ceiling.live);
         // Rules on trial may be rolled back; a terminated connection would not come back.
         if self.rules.on_revoke == OnRevoke::Terminate && self.trial.is_none() {
             let on_trial = self.forbidden_on_trial.iter().copied();
@@ -163,8 +183,11 @@ impl Gate {
                 forbidden.iter().map(GrantKey::flow).chain(on_trial).collect();
             blocked.add(&flows, self.ceiling.live);
         }
-        blocked.retain(|flow| self.is_blockable(flow) && !live.is_held(flow, None));
-        blocked
+        blocked.retain(|flow| !live.is_held(flow, None));
+        let mut spared = blocked.clone();
+        spared.retain(|flow| !self.is_blockable(flow));
+        blocked.retain(|flow| self.is_blockable(flow));
+        (blocked, spared)
     }
 
     /// Remembers what the rules on trial forbid: once they are confirmed it is blocked.
@@ -176,13 +199,18 @@ impl Gate {
         }
     }
 
-    /// Remembers the blocklist that the kernel has now; what an earlier run has `left` is not reported again.
-    pub(super) fn commit_blocked(&mut self, blocked: BlockedFlows, left: &BlockedFlows) {
+    /// Remembers the blocklist that the kernel has now, and what it spares; what an earlier run has `left` is not
+    /// reported again.
+    pub(super) fn commit_blocked(
+        &mut self,
+        (blocked, spared): (BlockedFlows, BlockedFlows),
+        left: &BlockedFlows,
+    ) {
         let new: Vec<FlowKey> = blocked.all().filter(|flow| !self.blocked.contains(flow)).collect();
         let news: Vec<FlowKey> = new.iter().filter(|flow| !left.contains(flow)).copied().collect();
         self.terminated.note(&news);
         self.pending_flush.extend(new);
-        self.blocked = blocked;
+        (self.blocked, self.spared) = (blocked, spared);
     }
 
     /// Deletes the conntrack entries of flows that were blocked; lists conntrack only if there are any.

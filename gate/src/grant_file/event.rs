@@ -25,7 +25,7 @@ pub(crate) enum SavedEvent {
     ClosedFlow(CertId, FlowKey),
     /// No certificate has this grant any more.
     ClosedKey(GrantKey),
-    /// This flow is blocked.
+    /// This flow is blocked, or will be once it needs a grant.
     Blocked(FlowKey),
     /// This flow is not blocked any more.
     Unblocked(FlowKey),

@@ -1,8 +1,11 @@
 //! Connections end with the grant that let them in, in both directions and for good.
 
 use std::net::UdpSocket;
+use std::time::Duration;
 
-use sknock_gate::{BootInstant, Ceiling, FirewallPolicy, OnRevoke, Request, Response, TableSpec};
+use sknock_gate::{
+    BootInstant, Ceiling, FirewallPolicy, OnRevoke, Outcome, Request, Response, TableSpec,
+};
 
 use crate::netns::{Net, until};
 use crate::reach::Found::{Closed, Open, Silent};
@@ -51,6 +54,49 @@ fn a_connection_ends_whose_grant_has_ended_by_itself_before() {
     let outcome = handle(&mut gate, &Request::close(cert(1)).encode().unwrap(), later);
     assert_eq!(outcome.response(), Response::Closed { count: 0 });
     talks.iter().for_each(Talk::must_be_dead);
+}
+
+/// A revocation while the port needs no grant: the session goes on until it needs one again.
+#[test]
+fn what_is_closed_while_its_port_is_open_to_all_ends_once_it_needs_a_grant() {
+    let some = |ports| TableSpec { protected: ports, ..rules(FirewallPolicy::Drop) };
+    let (hidden, other) = (some(vec![tcp(22), udp(53)]), some(vec![tcp(23)]));
+    let site = Site::new();
+    let mut gate = raised(&site.host, hidden.clone(), ceiling());
+    open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22), udp(53)], 600));
+    let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
+    let flow = Flow::begin(&site.client, &site.host, "10.1.0.1", 53);
+    let now = BootInstant::now;
+    assert!(matches!(gate.reconfigure(other, ceiling(), now()), Outcome::Activated { .. }));
+    close(&mut gate, 1);
+    talk.must_pass();
+    assert!(matches!(gate.reconfigure(hidden, ceiling(), now()), Outcome::Activated { .. }));
+    talk.must_be_dead();
+    flow.must_be_dead();
+}
+
+/// In a trial whose rollback would leave the port open to all, nothing is ended that would not come back.
+#[test]
+fn what_is_closed_in_a_trial_that_adds_its_port_ends_once_that_is_confirmed() {
+    let some = |ports| TableSpec { protected: ports, ..rules(FirewallPolicy::Drop) };
+    let (hidden, other) = (some(vec![tcp(22), udp(53)]), some(vec![tcp(23)]));
+    let site = Site::new();
+    let mut gate = raised(&site.host, other, ceiling());
+    let now = BootInstant::now;
+    let until = now().after(Duration::from_secs(600));
+    assert!(matches!(
+        gate.apply_on_trial(hidden, ceiling(), until, now()),
+        Outcome::Activated { .. }
+    ));
+    open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22), udp(53)], 600));
+    let talk = Talk::begin(&site.client, &site.host, "10.1.0.1", 22);
+    let flow = Flow::begin(&site.client, &site.host, "10.1.0.1", 53);
+    close(&mut gate, 1);
+    talk.must_pass();
+    flow.must_pass();
+    assert!(matches!(gate.confirm(now()), Outcome::Activated { .. }));
+    talk.must_be_dead();
+    flow.must_be_dead();
 }
 
 /// More than are deleted at once. Those that were left would pass again as soon as anybody has a grant there.
@@ -174,7 +220,12 @@ fn what_a_reload_forbids_ends_and_what_it_opens_to_all_is_not_cut() {
     // A cut must not outlive its reason.
     let everything = TableSpec { always_open: vec![tcp(22)], ..wider };
     let _ = gate.reconfigure(everything, narrower, BootInstant::now());
-    assert_eq!(cut(&site.host), 2, "both families of tcp/443");
+    assert_eq!(
+        cut(&site.host),
+        4,
+        "both families of tcp/443, and of tcp/80, which needs a grant again"
+    );
+    web.must_be_dead();
 }
 
 #[test]

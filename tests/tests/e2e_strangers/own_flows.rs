@@ -137,6 +137,25 @@ fn a_flow_that_the_host_began_outlives_a_restart() {
     }
 }
 
+/// Its certificate may have been revoked in between, and nobody would know.
+#[test]
+fn after_the_rules_were_removed_no_flow_is_admitted_any_more() {
+    let (world, authority) = (World::new(), Authority::new());
+    let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+    let config = config(&authority, RULES[0]);
+    let daemon = Daemon::start_settled(&world.gateway, &config);
+    let own = SocketAddr::new(World::GATEWAY_TO_STRANGER[0], OURS);
+    let peer = SocketAddr::new(World::STRANGER[0], THEIRS);
+    let socket = bound(&world.gateway, own);
+    socket.send_to(b"calls", peer).unwrap();
+    settle();
+    drop(daemon);
+    world.gateway.nft("delete table inet sknock");
+    let _daemon = Daemon::start_settled(&world.gateway, &config);
+    wire.send(&udp(peer, own, b"answers"));
+    assert!(!hears(&socket, b"answers"));
+}
+
 /// To a port of its own that leads to another machine.
 #[test]
 fn the_host_reaches_what_it_publishes() {
