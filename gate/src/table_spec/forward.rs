@@ -16,7 +16,8 @@ impl TableSpec {
     ///
     /// A first packet of UDP is called forged if its source is not behind the interface by which it came, and its
     /// destination is: nobody sends such, but who forges it. Answers to it are refused where they would be
-    /// translated back, until a packet of the flow comes from where its source is. Packets of which nothing is translated are left alone: bridged ones may look so.
+    /// translated back, until a packet of the flow comes from where its source is. Packets of which nothing is
+    /// translated are left alone: bridged ones may look so.
     pub(super) fn forward() -> Vec<Rule> {
         let back = [Match::SourceTranslated, Match::Reply];
         let udp = Match::Protocol(Transport::Udp.number());

@@ -56,7 +56,7 @@ fn a_connection_ends_whose_grant_has_ended_by_itself_before() {
     talks.iter().for_each(Talk::must_be_dead);
 }
 
-/// A revocation while the port needs no grant: the session goes on until it needs one again.
+/// A revocation while the port needs no grant: the session continues until it needs one again.
 #[test]
 fn what_is_closed_while_its_port_is_open_to_all_ends_once_it_needs_a_grant() {
     let some = |ports| TableSpec { protected: ports, ..rules(FirewallPolicy::Drop) };
