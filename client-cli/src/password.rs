@@ -71,7 +71,7 @@ fn read(file: impl Read) -> io::Result<Zeroizing<String>> {
 }
 
 fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<NamedPassword, Failure> {
-    let text = prompt(&format!("Password for {}: ", identity.display()));
+    let text = sknock_prompt::password(&format!("Password for {}: ", identity.display()));
     let text = text.map_err(|error| {
         let place = place.map(|path| format!(" or {}", path.display())).unwrap_or_default();
         Failure::Password(format!(
@@ -81,22 +81,6 @@ fn from_terminal(identity: &Path, place: Option<PathBuf>) -> Result<NamedPasswor
         ))
     })?;
     Ok(NamedPassword { text: Zeroizing::new(text), from: "the terminal".into() })
-}
-
-/// Asks at the terminal. On Ctrl-C, rpassword sends SIGINT to this thread before it restores the echo of the
-/// terminal: the signal is blocked until then, and ends the program afterwards.
-#[cfg(unix)]
-fn prompt(prompt: &str) -> io::Result<String> {
-    use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-    let before = SigSet::from(Signal::SIGINT).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let answer = rpassword::prompt_password(prompt);
-    before.thread_set_mask()?;
-    answer
-}
-
-#[cfg(not(unix))]
-fn prompt(prompt: &str) -> io::Result<String> {
-    rpassword::prompt_password(prompt)
 }
 
 #[cfg(test)]

@@ -2,18 +2,29 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
 use sknock_tests::{Authority, binaries};
 
-/// Runs a program at a terminal of its own, and types `keys` as soon as it asks for a password. How it ended,
-/// and whether what is typed is shown again afterwards.
-fn interrupted(mut program: Command, keys: &[u8]) -> (ExitStatus, bool) {
+/// What ends a prompt.
+enum Ended<'a> {
+    /// These keys.
+    Typed(&'a [u8]),
+    /// This signal, to the program.
+    Sent(Signal),
+}
+
+/// Runs a program at a terminal of its own, and ends it as soon as it asks for a password. Its exit status,
+/// and whether the terminal echoes again afterwards.
+fn interrupted(mut program: Command, by: &Ended<'_>) -> (ExitStatus, bool) {
     let pty = openpty(None, None).expect("a terminal");
     let echoes = || {
         let flags = tcgetattr(&pty.slave).expect("a terminal").local_flags;
@@ -36,7 +47,12 @@ fn interrupted(mut program: Command, keys: &[u8]) -> (ExitStatus, bool) {
     let patience = Duration::from_secs(60);
     while !asked.recv_timeout(patience).expect("a prompt").contains("Password for ") {}
     sknock_tests::wait::until("it reads without showing", || !echoes());
-    keyboard.write_all(keys).expect("a terminal");
+    match *by {
+        Ended::Typed(keys) => keyboard.write_all(keys).expect("a terminal"),
+        Ended::Sent(signal) => {
+            kill(Pid::from_raw(child.id().cast_signed()), signal).expect("our child")
+        }
+    }
     let status = child.wait().expect("our child");
     (status, echoes())
 }
@@ -44,7 +60,7 @@ fn interrupted(mut program: Command, keys: &[u8]) -> (ExitStatus, bool) {
 fn at_a_terminal(program: &str) -> Command {
     // A shell that starts the tests in its background has them ignore SIGINT, and so their children.
     let mut command = Command::new("env");
-    command.args(["--ignore-environment", "--default-signal=INT", "setsid", "--ctty"]);
+    command.args(["--ignore-environment", "--default-signal", "setsid", "--ctty"]);
     command.arg(binaries::path(program));
     command
 }
@@ -64,21 +80,28 @@ fn an_interrupted_prompt_leaves_a_terminal_that_shows_what_is_typed() {
         command.arg("--dir").arg(folder).args(["client", "carol", "--allow", "tcp/22"]);
         command
     };
-    for (what, program) in [("sknock", &ask_sknock as &dyn Fn() -> Command), ("sknock-ca", &ask_ca)]
-    {
-        let (status, echoes) = interrupted(program(), b"secret\x03");
-        assert!(echoes, "{what}: Ctrl-C");
-        let interrupted = std::os::unix::process::ExitStatusExt::signal(&status);
-        assert_eq!(interrupted, Some(2), "{what} ends by SIGINT, as a shell expects: {status}");
-        let (status, echoes) = interrupted_by_end(program);
+    let programs: [(&str, &dyn Fn() -> Command); 2] =
+        [("sknock", &ask_sknock), ("sknock-ca", &ask_ca)];
+    for (what, program) in programs {
+        for (by, signal) in [
+            (Ended::Typed(b"secret\x03"), Signal::SIGINT),
+            (Ended::Sent(Signal::SIGINT), Signal::SIGINT),
+            (Ended::Sent(Signal::SIGTERM), Signal::SIGTERM),
+            (Ended::Sent(Signal::SIGHUP), Signal::SIGHUP),
+            (Ended::Sent(Signal::SIGQUIT), Signal::SIGQUIT),
+        ] {
+            let (status, echoes) = interrupted(program(), &by);
+            assert!(echoes, "{what}: {signal}");
+            assert_eq!(
+                status.signal(),
+                Some(signal as i32),
+                "{what}: as a shell expects: {status}"
+            );
+        }
+        let (status, echoes) = interrupted(program(), &Ended::Typed(b"\x04"));
         assert!(echoes && !status.success(), "{what}: Ctrl-D");
     }
     assert!(!authority.file("carol.pfx").exists());
-}
-
-/// The user gives up.
-fn interrupted_by_end(program: &dyn Fn() -> Command) -> (ExitStatus, bool) {
-    interrupted(program(), b"\x04")
 }
 
 /// What a terminal would act on, or show in another order.

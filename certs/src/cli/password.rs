@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use zeroize::Zeroizing;
 
 const VARIABLE: &str = "SKNOCK_PFX_PASSWORD";
@@ -69,16 +68,9 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>, PasswordError> {
 }
 
 fn from_terminal(what_for: &str) -> Result<Zeroizing<String>, PasswordError> {
-    let ask = |prompt: String| hidden(&prompt).map(Zeroizing::new).map_err(PasswordError::Prompt);
+    let ask = |prompt: String| {
+        sknock_prompt::password(&prompt).map(Zeroizing::new).map_err(PasswordError::Prompt)
+    };
     let password = ask(format!("Password for {what_for}: "))?;
     if *password == *ask("Again: ".to_owned())? { Ok(password) } else { Err(PasswordError::Differ) }
-}
-
-/// Asks at the terminal. On Ctrl-C, rpassword sends SIGINT to this thread before it restores the echo of the
-/// terminal: the signal is blocked until then, and ends the program afterwards.
-fn hidden(prompt: &str) -> io::Result<String> {
-    let before = SigSet::from(Signal::SIGINT).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-    let answer = rpassword::prompt_password(prompt);
-    before.thread_set_mask()?;
-    answer
 }

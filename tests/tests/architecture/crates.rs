@@ -15,6 +15,7 @@ const LICENCES: &[(&str, &str)] = &[
     ("sknock-cli", "MIT OR Apache-2.0"),
     ("sknock-gate", "GPL-3.0-or-later"),
     ("sknock-netfilter", "GPL-3.0-or-later"),
+    ("sknock-prompt", "MIT OR Apache-2.0"),
     ("sknock-protocol", "MIT OR Apache-2.0"),
     ("sknock-server", "GPL-3.0-or-later"),
     ("sknock-storage", "MIT OR Apache-2.0"),

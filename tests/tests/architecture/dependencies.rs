@@ -78,10 +78,11 @@ const DIRECT: &[(&str, &[&str])] = &[
             "zeroize",
         ],
     ),
+    ("sknock-prompt", &["nix", "rpassword"]),
     ("sknock-c", &["sknock"]),
     (
         "sknock-cli",
-        &["clap", "nix", "rpassword", "serde", "serde_json", "sknock", "thiserror", "zeroize"],
+        &["clap", "nix", "serde", "serde_json", "sknock", "sknock-prompt", "thiserror", "zeroize"],
     ),
     (
         "sknock-certs",
@@ -91,9 +92,9 @@ const DIRECT: &[(&str, &[&str])] = &[
             "nix",
             "p12-keystore",
             "rcgen",
-            "rpassword",
             "serde",
             "serde_json",
+            "sknock-prompt",
             "sknock-protocol",
             "sknock-storage",
             "sknock-types",

@@ -8,12 +8,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every folder with Rust code of ours; `fuzz` is a workspace of its own.
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     "types",
     "protocol",
     "netfilter",
     "gate",
     "storage",
+    "prompt",
     "server",
     "client-lib",
     "client-cli",
@@ -51,6 +52,7 @@ impl Source {
             "netfilter/",
             "gate/",
             "storage/",
+            "prompt/",
             "server/",
             "client-lib/",
             "client-cli/",
