@@ -71,6 +71,21 @@ fn a_file_of_tcpdump_is_named_as_such_and_not_judged_as_a_knock() {
 }
 
 #[test]
+fn a_file_without_an_end_is_no_datagram() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    let longest = daemon.file("longest");
+    fs::write(&longest, vec![7; 65_527]).unwrap();
+    for (file, expected) in [(longest.as_path(), 0), ("/dev/zero".as_ref(), 1)] {
+        let mut command = program("sknockd");
+        command.args(["explain", "--from", "192.0.2.7", "--config"]).arg(daemon.file("config.ini"));
+        let (code, out, err) = outcome(command.arg(file));
+        assert_eq!(code, Some(expected), "{out} {err}");
+        assert_eq!(err.contains("more than 65527 bytes"), expected == 1, "{err}");
+    }
+}
+
+#[test]
 fn a_configuration_whose_name_is_not_utf_8_is_refused_with_what_to_do() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));

@@ -50,7 +50,7 @@ fn interrupted(mut program: Command, by: &Ended<'_>) -> (ExitStatus, bool) {
     match *by {
         Ended::Typed(keys) => keyboard.write_all(keys).expect("a terminal"),
         Ended::Sent(signal) => {
-            kill(Pid::from_raw(child.id().cast_signed()), signal).expect("our child")
+            kill(Pid::from_raw(child.id().cast_signed()), signal).expect("our child");
         }
     }
     let status = child.wait().expect("our child");

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::config::keys::{self, KeyFiles, MAX_KEY_FILE, password_in, read_whole};
 use crate::config::{PasswordSource, Settings};
+use crate::crl;
 use crate::knock::in_force::InForce;
 use crate::knock::pipeline::{Pipeline, Refused};
 use crate::knock::policy::{Grant, Policy};
@@ -64,6 +65,12 @@ pub enum Unexplained {
          file: `xxd -r -p`", .0.display()
     )]
     Capture(PathBuf),
+    /// More than a datagram carries; perhaps a device without an end.
+    #[error(
+        "{}: has more than {MAX_PAYLOAD} bytes, the most that a UDP datagram carries. `explain` needs the \
+         payload of one datagram in each file", .0.display()
+    )]
+    TooLong(PathBuf),
     /// The lines cannot be written.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -73,7 +80,10 @@ impl Unexplained {
     /// How the program ends.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreadable { key: DATAGRAM, .. } | Self::Capture(_) | Self::Output(_) => FAILURE,
+            Self::Unreadable { key: DATAGRAM, .. }
+            | Self::Capture(_)
+            | Self::TooLong(_)
+            | Self::Output(_) => FAILURE,
             Self::Unreadable { .. } | Self::Password | Self::Keys(_) => CONFIGURATION,
         }
     }
@@ -87,6 +97,9 @@ const CAPTURES: [[u8; 4]; 5] = [
     [0x4d, 0x3c, 0xb2, 0xa1],
     [0x0a, 0x0d, 0x0d, 0x0a],
 ];
+
+/// The most bytes that UDP carries: its length field, 16 bits, counts the header (RFC 768).
+const MAX_PAYLOAD: u64 = 65_535 - 8;
 
 /// How an argument is named among the settings.
 const DATAGRAM: &str = "FILE";
@@ -102,10 +115,7 @@ pub fn explain(
     let mut pipeline = pipeline(settings)?;
     let mut memories = BTreeMap::new();
     for file in files {
-        let payload = read(DATAGRAM, file)?;
-        if CAPTURES.iter().any(|magic| payload.starts_with(magic)) {
-            return Err(Unexplained::Capture(file.clone()));
-        }
+        let payload = datagram(file)?;
         pipeline.replay = memories.remove(&payload).unwrap_or_else(|| memory(settings));
         let received = pipeline.receive(Datagram::new(from, &payload), at);
         let outcome = received.and_then(|knock| pipeline.decide(knock, at));
@@ -162,7 +172,8 @@ fn revocation(settings: &Settings, trust_store: &TrustStore) -> Revocation {
     let mut lists = RevocationLists::new(settings.grace);
     for path in [&settings.saved, &settings.file].into_iter().flatten() {
         // As in the server: a list that is not there yet, or is not taken, lets nobody in.
-        let Ok(file) = fs::read(path) else { continue };
+        let file = File::open(path).and_then(|file| read_whole(file, crl::MAX_SAVED));
+        let Ok(file) = file else { continue };
         for list in RevocationList::split(&file) {
             let list = RevocationList::verify(list, trust_store).and_then(|list| {
                 let newest = marks.get(&list.issuer().digest());
@@ -218,8 +229,19 @@ fn words(services: &[Service]) -> Vec<String> {
     services.iter().map(ToString::to_string).collect()
 }
 
-fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, Unexplained> {
-    fs::read(path).map_err(|error| Unexplained::Unreadable { key, path: path.to_owned(), error })
+/// The content of `path`, which is one datagram.
+fn datagram(path: &Path) -> Result<Vec<u8>, Unexplained> {
+    let mut payload = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(MAX_PAYLOAD + 1).read_to_end(&mut payload));
+    read.map_err(|error| Unexplained::Unreadable { key: DATAGRAM, path: path.to_owned(), error })?;
+    if CAPTURES.iter().any(|magic| payload.starts_with(magic)) {
+        return Err(Unexplained::Capture(path.to_owned()));
+    }
+    if payload.len() as u64 > MAX_PAYLOAD {
+        return Err(Unexplained::TooLong(path.to_owned()));
+    }
+    Ok(payload)
 }
 
 fn read_key_file(key: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Unexplained> {
