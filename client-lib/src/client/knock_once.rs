@@ -258,7 +258,7 @@ mod tests {
         let server_time = clock::now();
         let answer = Answer { clipped: false, seconds: 15, server_time, observed };
         let late = UdpSocket::bind(gate).unwrap();
-        late.send_to(&sealed.answer_key.seal(&answer), observed).unwrap();
+        late.send_to(&sealed.answer_key.seal(&answer).unwrap(), observed).unwrap();
         let received = wait_for_answer(&socket, &sealed.answer_key, &Timer::of(LONG));
         assert_eq!(received, Some(answer));
     }

@@ -25,6 +25,7 @@ pub(crate) struct Case {
     pub(crate) expected: Option<Expected>,
     pub(crate) grant: Option<Grant>,
     pub(crate) answer: Option<Answer>,
+    pub(crate) refused_answer: Option<RefusedAnswer>,
 }
 
 impl Case {
@@ -102,6 +103,12 @@ pub(crate) struct Answer {
     pub(crate) seconds: u16,
     pub(crate) server_ms: u64,
     pub(crate) observed: SocketAddr,
+    pub(crate) sealed: Hex,
+}
+
+/// Bytes that are no answer to the knock.
+#[derive(Deserialize)]
+pub(crate) struct RefusedAnswer {
     pub(crate) sealed: Hex,
 }
 

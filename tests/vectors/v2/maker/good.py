@@ -130,6 +130,13 @@ def what() -> list[Case]:
             answer=(False, 1, times.NOW_MS),
         ),
         Case(
+            "answer-with-successor",
+            "The reserved field has a value, as a later server may send it: the client ignores it.",
+            fields={"flags": ANSWER_WANTED},
+            answer=(False, 15, times.NOW_MS),
+            successor=keys.seeded("successor", 16),
+        ),
+        Case(
             "answer-clipped",
             "The grant is shorter than asked for. Both flags are set.",
             fields={"flags": SINGLE_USE | ANSWER_WANTED, "lifetime": 65535},
