@@ -51,8 +51,8 @@ fn assert_gives_the_rfc_values(exporter: &Exporter) {
     assert_eq!(exporter.exporter_secret().unwrap().to_vec(), rfc("/exporter_secret"));
     for number in 0..3 {
         let context = rfc(&format!("/exports/{number}/exporter_context"));
-        let exported = exporter.export::<32>(&[&context]).unwrap();
-        assert_eq!(exported.to_vec(), rfc(&format!("/exports/{number}/exported_value")));
+        let value = exporter.export::<32>(&[&context]).unwrap();
+        assert_eq!(value.to_vec(), rfc(&format!("/exports/{number}/exported_value")));
     }
 }
 
@@ -62,9 +62,9 @@ fn parts_of_an_exporter_context_are_joined() {
     let context = rfc("/exports/2/exporter_context");
     let exporter = rfc_sealer().exporter;
     let (head, tail) = context.split_at(4);
-    let exported = exporter.export::<32>(&[head, tail]).unwrap();
-    assert_eq!(exported.to_vec(), rfc("/exports/2/exported_value"));
-    assert_ne!(exporter.export::<16>(&[&context]).unwrap()[..], exported[..16]);
+    let value = exporter.export::<32>(&[head, tail]).unwrap();
+    assert_eq!(value.to_vec(), rfc("/exports/2/exported_value"));
+    assert_ne!(exporter.export::<16>(&[&context]).unwrap()[..], value[..16]);
 }
 
 /// A sender with the RFC's one-time key.
@@ -88,19 +88,19 @@ fn a_sender_gives_the_rfc_values() {
 fn both_sides_export_the_same_and_no_other_context_does() {
     let key = PrivateKey::generate(&ECDH_P256).unwrap();
     let public = key.compute_public_key().unwrap().as_ref().try_into().unwrap();
-    let opener = opener(key, b"info");
+    let recipient = opener(key, b"info");
     let knock = || {
-        let sealer = Sealer::new(&public, b"info").unwrap();
-        let enc = *sealer.encapsulation();
+        let sender = Sealer::new(&public, b"info").unwrap();
+        let enc = *sender.encapsulation();
         let mut sealed = b"message".to_vec();
-        let (tag, exporter) = sealer.seal(b"", &mut sealed).unwrap();
+        let (tag, exporter) = sender.seal(b"", &mut sealed).unwrap();
         sealed.extend(tag);
-        let (plain, theirs) = opener.open(&enc, b"", &mut sealed).unwrap();
+        let (plain, theirs) = recipient.open(&enc, b"", &mut sealed).unwrap();
         assert_eq!(plain, b"message");
-        let exported = exporter.export::<16>(&[b"a"]).unwrap();
-        assert_eq!(theirs.export::<16>(&[b"a"]).unwrap(), exported);
-        assert_ne!(theirs.export::<16>(&[b"b"]).unwrap(), exported);
-        exported
+        let value = exporter.export::<16>(&[b"a"]).unwrap();
+        assert_eq!(theirs.export::<16>(&[b"a"]).unwrap(), value);
+        assert_ne!(theirs.export::<16>(&[b"b"]).unwrap(), value);
+        value
     };
     assert_ne!(knock(), knock());
 }
@@ -144,10 +144,10 @@ fn what_is_sealed_here_opens_in_rustls() {
     let theirs = HpkePrivateKey::from(raw.as_ref().to_vec());
     let public = key.compute_public_key().unwrap().as_ref().try_into().unwrap();
 
-    let sealer = Sealer::new(&public, b"info").unwrap();
-    let enc = sealer.encapsulation().to_vec();
+    let sender = Sealer::new(&public, b"info").unwrap();
+    let enc = sender.encapsulation().to_vec();
     let mut sealed = b"message".to_vec();
-    let (tag, _) = sealer.seal(b"", &mut sealed).unwrap();
+    let (tag, _) = sender.seal(b"", &mut sealed).unwrap();
     sealed.extend(tag);
 
     let enc = EncapsulatedSecret(enc);

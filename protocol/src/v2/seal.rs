@@ -67,15 +67,15 @@ pub fn seal(
     let encapsulation = *sealer.encapsulation();
     let signed = signed_bytes(server.sid(), &encapsulation, draft.unsigned());
     let signature = identity.sign(signed.bytes())?;
-    let mut sealed = draft.finish(&signature).ok_or(SealError::Library)?;
-    let (tag, exporter) = sealer.seal(b"", &mut sealed)?;
-    sealed.extend(tag);
-    let sealed: &[u8; SEALED_LENGTH] =
-        sealed.as_slice().try_into().map_err(|_| SealError::Library)?;
+    let mut message = draft.finish(&signature).ok_or(SealError::Library)?;
+    let (tag, exporter) = sealer.seal(b"", &mut message)?;
+    message.extend(tag);
+    let ciphertext: &[u8; SEALED_LENGTH] =
+        message.as_slice().try_into().map_err(|_| SealError::Library)?;
 
     let id = signed.id();
     Ok(Sealed {
-        datagram: Veil::new(server.sid())?.seal(&encapsulation, sealed)?,
+        datagram: Veil::new(server.sid())?.seal(&encapsulation, ciphertext)?,
         id,
         answer_key: AnswerKey::new(&exporter, &id)?,
     })
