@@ -13,6 +13,9 @@ pub(crate) struct Case {
     pub(crate) authorities: Vec<String>,
     /// `None`: revocation is not configured. Empty: it is, but no list has come.
     pub(crate) crls: Option<Vec<String>>,
+    /// They come, but are not accepted.
+    #[serde(default)]
+    pub(crate) refused_crls: Vec<String>,
     pub(crate) rules: Rules,
     pub(crate) policy: Option<Policy>,
     #[serde(default)]

@@ -32,6 +32,7 @@ class Case:
     server: str = "server-a"
     authorities: tuple = ("ca",)
     crls: tuple | None = None
+    refused_crls: tuple = ()  # come, but are not accepted
     source_address: bool = True
     second_address: bool = False
     received_at_ms: int = times.NOW_MS
@@ -125,6 +126,8 @@ def document(case: Case, pki: dict[str, Entity], good: bool) -> dict:
     out: dict = {"description": case.description}
     out |= {"server": case.server, "authorities": list(case.authorities)}
     out["crls"] = None if case.crls is None else list(case.crls)
+    if case.refused_crls:
+        out["refused_crls"] = list(case.refused_crls)
     out["rules"] = {
         "window_ms": times.WINDOW_MS,
         "source_address": word(case.source_address),
