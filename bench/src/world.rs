@@ -88,7 +88,7 @@ impl Site {
         Ours { name, site: self, daemon, answer: false }
     }
 
-    /// A knock of client `number` for ssh with unsigned address, with a new key, secret and timestamp.
+    /// A knock of client `number` for ssh with unsigned address, with a new key and timestamp.
     pub(crate) fn knock(&self, number: usize, answer: bool) -> Packet {
         self.knock_of(&self.clients[number % self.clients.len()], answer)
     }

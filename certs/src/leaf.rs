@@ -20,7 +20,7 @@ use crate::validity::calendar;
 ///
 /// A knock of protocol v2 has 1044 bytes for addresses (35 at worst: their number, and two of 17),
 /// services (81: their number, and sixteen of 5), certificate and signature (72, P-256).
-pub const MAX_CLIENT_CERTIFICATE: usize = 1044 - 35 - 81 - 72;
+pub const MAX_CLIENT_CERTIFICATE: usize = 1076 - 35 - 81 - 72;
 
 /// The certificate (DER) for the holder of `key` with the data of `entry`.
 pub(crate) fn certify(

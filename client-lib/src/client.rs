@@ -3,6 +3,7 @@
 mod builder;
 mod knock_once;
 mod retry;
+mod unanswered;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};

@@ -24,7 +24,7 @@ pub enum Doubt {
     NotBegun(Timestamp),
     /// The server's certificate has expired. Knocks still work, as long as its key is the server's.
     ServerEnded(Timestamp),
-    /// Our certificate is for another usage.
+    /// Our certificate is for another usage, or its key must not sign.
     NotForClients,
     /// Our certificate allows no service.
     NothingAllowed,
@@ -87,8 +87,8 @@ impl fmt::Display for Doubt {
                 end.date()
             ),
             Self::NotForClients => f.write_str(
-                "your certificate is not for client authentication (is it a server \
-                 certificate?). Check the file",
+                "your certificate is not for client authentication, or its keyUsage lacks \
+                 digitalSignature (is it a server certificate?). Check the file",
             ),
             Self::NothingAllowed => {
                 f.write_str("your certificate allows no service. Request one that does")

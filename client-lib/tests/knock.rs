@@ -57,6 +57,22 @@ fn an_answer_tells_all_it_knows() {
 }
 
 #[test]
+fn a_late_answer_to_an_earlier_attempt_is_one() {
+    let world = World::new();
+    let wait = Duration::from_millis(300);
+    let server = Server::start(&world, V4, move |number, heard| {
+        thread::sleep(wait / 2 * 3); // the second attempt waits until 3 * wait
+        if number == 1 { vec![grant(heard)] } else { Vec::new() }
+    });
+    let client = world.client(&server).attempt_timeout(wait).attempts(2).build();
+    let opened = client.knock("127.0.0.1", &udp()).unwrap();
+    assert_eq!(opened.verified, Verified::Answer);
+    let granted = opened.granted.unwrap();
+    assert!(granted.took >= wait, "since the first attempt");
+    assert_eq!(granted.observed, server.heard()[0].knock.source());
+}
+
+#[test]
 fn ipv6_is_knocked_on_as_well() {
     let world = World::new();
     let server = Server::granting(&world, "[::1]:0");

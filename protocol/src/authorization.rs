@@ -24,7 +24,7 @@ pub const URI_SCHEME: &str = "sknock:";
 
 /// Maximum number of items read from one certificate; further ones are ignored.
 ///
-/// Far more than a knock can carry (a certificate of 969 bytes holds about 230), and it keeps the
+/// Far more than a knock can carry (a certificate of 1001 bytes holds about 240), and it keeps the
 /// work bounded for certificates that come from elsewhere.
 pub const MAX_ITEMS: usize = 1024;
 

@@ -45,10 +45,11 @@ impl AeadKey {
     pub(crate) fn seal(
         &self,
         nonce: [u8; NONCE_LENGTH],
+        aad: &[u8],
         plain: &mut [u8],
     ) -> Result<[u8; TAG_LENGTH], Unspecified> {
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::empty(), plain)?;
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(aad), plain)?;
         tag.as_ref().try_into().map_err(|_| Unspecified)
     }
 

@@ -9,6 +9,7 @@ use sknock_types::hex;
 use zeroize::Zeroizing;
 
 use crate::crypto::{Point, sha256};
+use crate::hpke::Exporter;
 use crate::trust::{Usage, VerifiedCertificate};
 use crate::{Refusal, Service, Subject, Timestamp};
 
@@ -69,14 +70,11 @@ pub struct KnockRequest {
 /// A one-time public key on P-256, uncompressed: 04, X, Y.
 pub type Encapsulation = Point;
 
-/// Length of the secret from which the answer's key is derived.
-pub(crate) const SECRET_LENGTH: usize = 32;
-
 /// The content of a knock. Nothing in it is verified.
 pub(crate) struct DecryptedKnock<'a> {
     pub(crate) request: KnockRequest,
-    /// Input of the answer's key, if an answer is requested.
-    pub(crate) secret: Option<&'a [u8; SECRET_LENGTH]>,
+    /// Source of the answer's key, if an answer is requested.
+    pub(crate) exporter: Option<Exporter>,
     /// One DER object, presumably an X.509 certificate.
     pub(crate) certificate: &'a [u8],
     /// The required usage of the certificate.
@@ -127,7 +125,7 @@ impl DecryptedKnock<'_> {
     }
 }
 
-/// The bytes under a knock's signature. Overwritten when dropped: in v2 they hold its secret.
+/// The bytes under a knock's signature. Overwritten when dropped: they were encrypted.
 pub(crate) struct SignedBytes(Zeroizing<Vec<u8>>);
 
 impl SignedBytes {

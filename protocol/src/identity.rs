@@ -13,6 +13,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::bundle::Bundle;
 use crate::crypto::PrivateKey;
 use crate::timestamp::Validity;
+use crate::trust::is_for_clients;
 
 /// A client's signing key and its certificate.
 pub struct Identity {
@@ -51,8 +52,7 @@ impl Identity {
         if *parsed.public_key().subject_public_key.data != *key.public() {
             return Err(IdentityError::NotAPair);
         }
-        let usage = parsed.extended_key_usage().ok().flatten();
-        let for_clients = usage.is_some_and(|usage| usage.value.client_auth);
+        let for_clients = is_for_clients(&parsed).unwrap_or(false);
         let validity = Validity::of(&parsed);
         Ok(Self { key, certificate: certificate.to_vec(), validity, for_clients })
     }
@@ -72,7 +72,7 @@ impl Identity {
         self.validity
     }
 
-    /// Whether the certificate permits client authentication, which v2 requires.
+    /// Whether the certificate permits client authentication and signatures, which v2 requires.
     pub fn is_for_clients(&self) -> bool {
         self.for_clients
     }

@@ -35,7 +35,7 @@ pub enum Refusal {
     CertificateExpired,
     /// The certificate, or one above it, is not valid yet.
     CertificateNotYetValid,
-    /// The certificate is not for client authentication.
+    /// The certificate is not for client authentication, or not for signatures.
     NotAClientCertificate,
     /// CRLs are configured, but no current one covers this certificate.
     RevocationUnknown,

@@ -26,7 +26,7 @@ pub(crate) use points::{
 };
 pub(crate) use signature::{IssuerSignature, NotSigned};
 pub use unusable::{UnfitAuthority, UnusableCa};
-pub(crate) use verify_client::{Usage, VerifiedCertificate};
+pub(crate) use verify_client::{Usage, VerifiedCertificate, is_for_clients};
 
 use crate::crypto::sha256;
 use crate::refusal::Refusal;

@@ -77,10 +77,9 @@ pub mod fuzzing {
     ///
     /// If the message cannot be encoded.
     pub fn rewrite(message: &[u8]) -> Option<Vec<u8>> {
-        let V2Message { request, secret, certificate, signature, .. } =
-            V2Message::read(message).ok()?;
-        let draft = UnsignedMessage::new(&request, secret, certificate, signature.len())
-            .expect("it was read");
+        let V2Message { request, certificate, signature, .. } = V2Message::read(message).ok()?;
+        let draft =
+            UnsignedMessage::new(&request, certificate, signature.len()).expect("it was read");
         let length = u8::try_from(signature.len()).expect("it was read from a byte");
         let mut again = [draft.unsigned(), &[length], signature].concat();
         again.resize(MESSAGE_LENGTH, 0);

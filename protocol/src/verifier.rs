@@ -225,7 +225,8 @@ impl Verifier {
 
         let id = decrypted_knock.signed.id();
         // Without a key the client gets no answer, but it gets the grant.
-        let answer = decrypted_knock.secret.and_then(|secret| AnswerKey::new(secret, &id).ok());
+        let exporter = decrypted_knock.exporter.as_ref();
+        let answer = exporter.and_then(|exporter| AnswerKey::new(exporter, &id).ok());
         Ok(VerifiedKnock {
             id,
             encapsulation,

@@ -31,6 +31,7 @@ const WITHOUT_VECTORS: [Refusal; 6] = [
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/v2");
     let mut trials = good(&root.join("good"));
+    trials.extend(good(&root.join("refused-answers")));
     for folder in entries(&root.join("refused")) {
         trials.extend(refused(&folder));
     }
@@ -43,9 +44,11 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
+/// Believed knocks, also those with an answer that is to be refused.
 fn good(folder: &Path) -> Vec<Trial> {
     let trial = |path: PathBuf| {
-        Trial::test(format!("good/{}", name(&path)), move || believed(&Case::read(&path)))
+        let title = format!("{}/{}", name(folder), name(&path));
+        Trial::test(title, move || believed(&Case::read(&path)))
     };
     entries(folder).into_iter().map(trial).collect()
 }
@@ -132,6 +135,10 @@ fn same_answer(knock: &VerifiedKnock, case: &Case) {
         server_time: Timestamp::from_millis(expected.server_ms),
         observed: expected.observed,
     };
-    assert_eq!(key.seal(&answer)[..], expected.sealed.0[..]);
     assert_eq!(key.open(&expected.sealed.0), Some(answer));
+    assert_eq!(key.open(&key.seal(&answer).expect("random bytes")), Some(answer));
+    if let Some(refused) = &case.refused_answer {
+        assert_ne!(refused.sealed.0[..], expected.sealed.0[..]);
+        assert_eq!(key.open(&refused.sealed.0), None);
+    }
 }

@@ -166,7 +166,7 @@ fn a_server_s_cer_is_the_certificate_of_its_pfx() {
 
 #[test]
 fn a_client_certificate_always_fits_into_a_knock() {
-    assert_eq!(MAX_CLIENT_CERTIFICATE, 856);
+    assert_eq!(MAX_CLIENT_CERTIFICATE, 888);
     let house = House::named(Some(&"n".repeat(64)));
     let name = |count: u16| format!("{}-{count}", "x".repeat(60));
     let ports =

@@ -1,22 +1,19 @@
-//! One knock to one address: a new key, secret and timestamp, one datagram, perhaps an answer.
+//! One knock to one address: a new key and timestamp, one datagram, perhaps an answer.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest, SealError, Sealed};
-use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, Service, Timestamp, v1};
+use sknock_protocol::{Answer, Service, Timestamp, v1};
 
 use super::Client;
+use super::unanswered::{Unanswered, UnansweredKnock};
 use crate::address;
 use crate::clock::{self, Timer};
 use crate::error::KnockError;
 use crate::open_port::Granted;
 use crate::options::{Address, Protocol};
-
-/// ICMP errors that are ignored while waiting; after more, waiting is pointless. Any host can send a few ICMP
-/// messages, and a server with the `reject` policy does.
-const MOST_ERRORS: u32 = 64;
 
 /// A knock that was sent.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +48,14 @@ impl From<io::Error> for NotSent {
 }
 
 impl Client {
-    /// Sends one knock, and waits up to `wait` for the answer if the protocol has one.
+    /// Sends one knock, and waits up to `wait` for the answer if the protocol has one. The answer may also be to
+    /// one of the `unanswered` knocks of earlier attempts.
     pub(super) fn knock_once(
         &self,
         destination: SocketAddr,
         services: &[Service],
         wait: Option<Duration>,
+        unanswered: &mut Unanswered,
     ) -> Result<Sent, NotSent> {
         let socket = socket_to(destination)?;
         let local = socket.local_addr()?.ip();
@@ -69,8 +68,10 @@ impl Client {
         let sent = clock::now();
         let timer = Timer::of(wait.unwrap_or_default());
         send(&socket, &sealed.datagram)?;
-        let answer = wait.and_then(|_| wait_for_answer(&socket, &sealed.answer_key, &timer));
-        let granted = answer.map(|answer| match_answer(answer, sent, timer.elapsed()));
+        let (key, since) = (sealed.answer_key, timer);
+        unanswered.push(UnansweredKnock { destination, socket, key, sent, since })?;
+        let answered = wait.and_then(|_| unanswered.wait(&timer));
+        let granted = answered.map(|(answer, sent, took)| match_answer(answer, sent, took));
         if let Some(granted) = &granted {
             self.learn(local, destination.ip(), granted);
         }
@@ -137,34 +138,6 @@ impl Client {
             self.learnt.remember(local, destination, granted.observed.ip(), clock::now());
         }
     }
-}
-
-/// The first datagram that is the answer, until the timer ends. All else is ignored: other datagrams are
-/// noise or forged, and socket errors come from ICMP messages. A signal that the program handles is no error.
-fn wait_for_answer(socket: &UdpSocket, key: &AnswerKey, timer: &Timer) -> Option<Answer> {
-    // One byte more, so that a longer datagram is not truncated to the right length.
-    let mut bytes = [0; ANSWER_LENGTH + 1];
-    let mut errors = 0;
-    while !timer.is_over() && errors < MOST_ERRORS {
-        // std refuses a timeout of zero
-        socket.set_read_timeout(Some(timer.left().max(Duration::from_millis(1)))).ok()?;
-        match socket.recv(&mut bytes) {
-            Ok(length) => {
-                if let Some(answer) = bytes.get(..length).and_then(|bytes| key.open(bytes)) {
-                    return Some(answer);
-                }
-            }
-            Err(error) if is_no_error(&error) => {}
-            Err(_) => errors += 1,
-        }
-    }
-    None
-}
-
-/// The wait has ended, or a signal was handled.
-fn is_no_error(error: &io::Error) -> bool {
-    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
 /// Assumes that the server read its clock halfway between sending and receiving.
@@ -253,13 +226,18 @@ mod tests {
         // Below the range of ephemeral ports.
         let gate: SocketAddr = ([127, 66, 1, 1], 2222).into();
         let socket = socket_to(gate).unwrap();
-        socket.send(&sealed.datagram).unwrap(); // port unreachable
         let observed = socket.local_addr().unwrap();
         let server_time = clock::now();
         let answer = Answer { clipped: false, seconds: 15, server_time, observed };
+        let bytes = sealed.answer_key.seal(&answer).unwrap();
+        socket.send(&sealed.datagram).unwrap(); // port unreachable
+        let (key, sent, since) = (sealed.answer_key, server_time, Timer::of(LONG));
+        let mut unanswered = Unanswered::default();
+        let knock = UnansweredKnock { destination: gate, socket, key, sent, since };
+        unanswered.push(knock).unwrap();
         let late = UdpSocket::bind(gate).unwrap();
-        late.send_to(&sealed.answer_key.seal(&answer), observed).unwrap();
-        let received = wait_for_answer(&socket, &sealed.answer_key, &Timer::of(LONG));
+        late.send_to(&bytes, observed).unwrap();
+        let received = unanswered.wait(&Timer::of(LONG)).map(|(answer, ..)| answer);
         assert_eq!(received, Some(answer));
     }
 

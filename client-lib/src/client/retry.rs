@@ -10,6 +10,7 @@ use sknock_types::is_claimable;
 
 use super::Client;
 use super::knock_once::{NotSent, Sent};
+use super::unanswered::Unanswered;
 use crate::clock::Timer;
 use crate::error::KnockError;
 use crate::open_port::{Granted, Tried};
@@ -31,6 +32,7 @@ pub(crate) struct Retry<'a> {
     at: usize,
     timer: Timer,
     tried: Vec<Tried>,
+    unanswered: Unanswered,
     last_error: Option<io::Error>,
 }
 
@@ -75,7 +77,7 @@ impl<'a> Retry<'a> {
         rounds: u8,
         timer: Timer,
     ) -> Self {
-        let (tried, last_error) = (Vec::new(), None);
+        let (tried, unanswered, last_error) = (Vec::new(), Unanswered::default(), None);
         let port = destinations.first().map_or(0, SocketAddr::port);
         Self {
             client,
@@ -88,6 +90,7 @@ impl<'a> Retry<'a> {
             at: 0,
             timer,
             tried,
+            unanswered,
             last_error,
         }
     }
@@ -109,7 +112,8 @@ impl<'a> Retry<'a> {
                 return Ok(None);
             }
             let wait = self.client.options.verify.then(|| self.wait());
-            let sent = self.client.knock_once(destination, self.services, wait);
+            let unanswered = &mut self.unanswered;
+            let sent = self.client.knock_once(destination, self.services, wait, unanswered);
             match sent {
                 Ok(sent) => return Ok(Some(self.note(destination, sent))),
                 Err(NotSent::Seal(error)) => return Err(error),

@@ -172,5 +172,5 @@ pub(crate) fn answer(heard: &Heard, edit: impl FnOnce(&mut Answer)) -> Vec<u8> {
     let observed = heard.knock.source();
     let mut answer = Answer { clipped: false, seconds: 15, server_time: now(), observed };
     edit(&mut answer);
-    heard.knock.answer_key().expect("an answer is wanted").seal(&answer).to_vec()
+    heard.knock.answer_key().expect("an answer is wanted").seal(&answer).unwrap().to_vec()
 }

@@ -2,7 +2,7 @@
 //! key.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, ParsedPublicKey, VerificationAlgorithm,
 };
 use pki_types::{SignatureVerificationAlgorithm, alg_id};
 use webpki::aws_lc_rs as algorithm;
@@ -27,8 +27,19 @@ pub(super) static SIGNATURES: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
 ];
 
-/// The one algorithm of a client's key, and what reads such a key of an authority: by the content of the
-/// key's algorithm identifier. None for RSA.
+/// Reads the key of a client, or of an authority other than RSA. `kind` is the content of its algorithm
+/// identifier. Points are uncompressed or compressed (RFC 5480, 2.2), Ed25519 keys are raw (RFC 8410, 4): the
+/// library also takes hybrid points, and a whole `SubjectPublicKeyInfo` in place of a key.
+pub(super) fn read_key(kind: &[u8], key: &[u8]) -> Option<ParsedPublicKey> {
+    let has_form = match kind {
+        kind if kind == alg_id::ED25519.as_ref() => key.len() == 32,
+        _ => matches!(key.first(), Some(2..=4)),
+    };
+    let algorithm = of_key(kind).filter(|_| has_form)?;
+    ParsedPublicKey::new(algorithm, key).ok()
+}
+
+/// The one algorithm of a key. None for RSA.
 pub(super) fn of_key(kind: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
     match kind {
         kind if kind == alg_id::ECDSA_P256.as_ref() => Some(&ECDSA_P256_SHA256_ASN1),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, SanType, SerialNumber, SignatureAlgorithm, SigningKey, date_time_ymd,
+    KeyPair, KeyUsagePurpose, SanType, SerialNumber, SignatureAlgorithm, SigningKey, date_time_ymd,
 };
 
 use super::Usage::{self, ClientAuthentication as CLIENT};
@@ -128,6 +128,30 @@ fn each_refusal_has_its_reason() {
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     for params in [server, any, none, authority] {
         assert_eq!(refusal(&trust_store, &signed(&params, &root)), Refusal::NotAClientCertificate);
+    }
+}
+
+/// RFC 5280, 4.2.1.3: a knock is signed.
+#[test]
+fn a_certificate_whose_key_must_not_sign_is_no_clients() {
+    use KeyUsagePurpose::{ContentCommitment, DigitalSignature, KeyAgreement, KeyEncipherment};
+    let root = root("root");
+    let trust_store = trust_store(&[&root]);
+    for (usages, may) in [
+        (&[][..], true),
+        (&[DigitalSignature], true),
+        (&[DigitalSignature, KeyAgreement], true),
+        (&[KeyAgreement], false),
+        (&[ContentCommitment, KeyEncipherment], false),
+    ] {
+        let mut params = client_params((2024, 2030));
+        params.key_usages = usages.to_vec();
+        let certificate = signed(&params, &root);
+        let verified = trust_store.verify_client(&certificate, CLIENT, NOW).map(drop);
+        let expected = if may { Ok(()) } else { Err(Refusal::NotAClientCertificate) };
+        assert_eq!(verified, expected, "{usages:?}");
+        let lax = trust_store.verify_client(&certificate, Usage::Any, NOW);
+        assert!(lax.is_ok(), "{usages:?}, for any usage");
     }
 }
 

@@ -1,7 +1,6 @@
 //! CA certificates that are configured but not used, each with its reason.
 
 use aws_lc_rs::rsa::PublicEncryptingKey;
-use aws_lc_rs::signature::ParsedPublicKey;
 use pki_types::alg_id;
 use webpki::Error;
 use x509_parser::asn1_rs::FromDer;
@@ -131,10 +130,7 @@ pub(super) fn is_supported(info: &[u8]) -> bool {
         // It is the one that looks at the size without a signature, and has the same limits.
         return PublicEncryptingKey::from_der(info).is_ok();
     }
-    // RFC 5480, 2.2; rustls-webpki asks for it before the library, which takes hybrid points, too.
-    let is_point = kind == alg_id::ED25519.as_ref() || matches!(key.first(), Some(2..=4));
-    let reader = signature::of_key(kind).filter(|_| is_point);
-    reader.is_some_and(|reader| ParsedPublicKey::new(reader, key).is_ok())
+    signature::read_key(kind, key).is_some()
 }
 
 /// What `rustls-webpki` understands: keyUsage, subjectAltName, basicConstraints, nameConstraints,

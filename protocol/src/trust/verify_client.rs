@@ -7,6 +7,7 @@ use pki_types::alg_id;
 use sknock_types::Serial;
 use webpki::{Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage};
 use x509_parser::asn1_rs::FromDer;
+use x509_parser::error::X509Error;
 use x509_parser::oid_registry::OID_X509_EXT_CRL_DISTRIBUTION_POINTS;
 use x509_parser::prelude::X509Certificate;
 
@@ -20,7 +21,7 @@ use crate::{authorization, der};
 /// What a client's certificate must be for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Usage {
-    /// Client authentication, spelled out in the certificate itself.
+    /// Client authentication, spelled out in the certificate itself, by a key that may sign.
     ClientAuthentication,
     /// Whatever it is for: as the original sKnock has it.
     Any,
@@ -34,13 +35,23 @@ impl Usage {
 
     /// The certificate itself must state its usage; CA certificates mostly state none.
     pub(super) fn check_leaf(self, leaf: &X509Certificate<'_>) -> Result<(), Refusal> {
-        if self == Self::Any {
-            return Ok(());
+        match self {
+            Self::Any => Ok(()),
+            Self::ClientAuthentication => match is_for_clients(leaf) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Refusal::NotAClientCertificate),
+                Err(_) => Err(Refusal::BadCertificate),
+            },
         }
-        let usage = leaf.extended_key_usage().map_err(|_| Refusal::BadCertificate)?;
-        let fits = usage.is_some_and(|usage| usage.value.client_auth);
-        if fits { Ok(()) } else { Err(Refusal::NotAClientCertificate) }
     }
+}
+
+/// Whether a certificate's extKeyUsage has clientAuth, and its keyUsage, if it has one, digitalSignature (RFC 5280,
+/// 4.2.1.3 and 4.2.1.12): a knock is signed.
+pub(crate) fn is_for_clients(certificate: &X509Certificate<'_>) -> Result<bool, X509Error> {
+    let purposes = certificate.extended_key_usage()?;
+    let signs = certificate.key_usage()?.is_none_or(|usage| usage.value.digital_signature());
+    Ok(signs && purposes.is_some_and(|purposes| purposes.value.client_auth))
 }
 
 /// For every certificate of a path.
@@ -191,7 +202,6 @@ fn name(leaf: &X509Certificate<'_>) -> String {
 /// The key of a `SubjectPublicKeyInfo`.
 fn key(info: &[u8]) -> Result<VerificationKey, Refusal> {
     let (kind, bytes) = der::public_key(info).map_err(|_| Refusal::BadCertificate)?;
-    let algorithm = signature::of_key(kind).ok_or(Refusal::BadCertificate)?;
-    let parsed = ParsedPublicKey::new(algorithm, bytes).map_err(|_| Refusal::BadCertificate)?;
+    let parsed = signature::read_key(kind, bytes).ok_or(Refusal::BadCertificate)?;
     Ok(VerificationKey { parsed, is_p256: kind == alg_id::ECDSA_P256.as_ref() })
 }

@@ -61,7 +61,7 @@ impl<'a> V1Message<'a> {
                 second: None,
                 services: vec![self.service],
             },
-            secret: None,
+            exporter: None,
             certificate: self.certificate,
             usage,
             signed: SignedBytes::new(&[self.unsigned]),

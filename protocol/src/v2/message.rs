@@ -1,7 +1,7 @@
 //! Reading a decrypted message. Every message has one encoding; anything else is refused.
 //!
 //! ```text
-//! version 1 | flags 1 | stamp 8 | secret 32 | lifetime 2
+//! version 1 | flags 1 | stamp 8 | lifetime 2
 //! n 1, each: kind 1, address 0/4/16
 //! n 1, each: protocol 1, first port 2, last port 2
 //! length 2, certificate | length 1, signature | zeros
@@ -15,7 +15,7 @@ use core::num::NonZeroU16;
 
 use super::{MAX_SERVICES, MESSAGE_LENGTH, VERSION, flag, kind};
 use crate::bytes::Bytes;
-use crate::decrypted::{ClaimedAddress, KnockRequest, SECRET_LENGTH};
+use crate::decrypted::{ClaimedAddress, KnockRequest};
 use crate::refusal::Refusal;
 use crate::timestamp::Timestamp;
 use crate::{Service, Transport, der};
@@ -23,8 +23,6 @@ use crate::{Service, Transport, der};
 /// A message as the client wrote it. Only its form is checked.
 pub(crate) struct V2Message<'a> {
     pub(crate) request: KnockRequest,
-    /// Input of the answer's key.
-    pub(crate) secret: &'a [u8; SECRET_LENGTH],
     /// One DER object, presumably an X.509 certificate.
     pub(crate) certificate: &'a [u8],
     /// The signed part: all bytes before the signature's length byte.
@@ -52,7 +50,6 @@ fn read(message: &[u8]) -> Option<V2Message<'_>> {
         return None;
     }
     let stamp = Timestamp::from_millis(rest.u64()?);
-    let secret = rest.array()?;
     let lifetime = NonZeroU16::new(rest.u16()?);
     let (address, second) = read_addresses(&mut rest)?;
     let services = read_services(&mut rest)?;
@@ -67,7 +64,7 @@ fn read(message: &[u8]) -> Option<V2Message<'_>> {
     let single_use = flags & flag::SINGLE_USE != 0;
     let answer = flags & flag::ANSWER != 0;
     let request = KnockRequest { stamp, lifetime, single_use, answer, address, second, services };
-    Some(V2Message { request, secret, certificate, unsigned, signature })
+    Some(V2Message { request, certificate, unsigned, signature })
 }
 
 fn read_addresses(rest: &mut Bytes<'_>) -> Option<(ClaimedAddress, Option<IpAddr>)> {

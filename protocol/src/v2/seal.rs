@@ -3,10 +3,7 @@
 use core::net::IpAddr;
 
 use aws_lc_rs::error::Unspecified;
-use aws_lc_rs::rand;
 use aws_lc_rs::signature::Signature;
-use rustls::crypto::aws_lc_rs::hpke::DH_KEM_P256_HKDF_SHA256_AES_128;
-use rustls::crypto::hpke::{Hpke, HpkePublicKey, HpkeSealer};
 use zeroize::Zeroizing;
 
 use super::veil::Veil;
@@ -14,7 +11,8 @@ use super::{
     MAX_SERVICES, MESSAGE_LENGTH, SEALED_LENGTH, Sealed, VERSION, flag, kind, signed_bytes,
 };
 use crate::answer::AnswerKey;
-use crate::decrypted::{ClaimedAddress, Encapsulation, KnockRequest, SECRET_LENGTH};
+use crate::decrypted::{ClaimedAddress, KnockRequest};
+use crate::hpke::Sealer;
 use crate::identity::Identity;
 use crate::server_certificate::ServerCertificate;
 use crate::service::union;
@@ -54,13 +52,7 @@ impl From<Unspecified> for SealError {
     }
 }
 
-impl From<rustls::Error> for SealError {
-    fn from(_: rustls::Error) -> Self {
-        Self::Library
-    }
-}
-
-/// Makes a knock for a request with a new one-time key, secret and nonce, so a retry is another knock.
+/// Makes a knock for a request with a new one-time key and nonce, so a retry is another knock.
 ///
 /// Services are sorted, and joined where they overlap. IPv4-mapped addresses become IPv4.
 pub fn seal(
@@ -69,34 +61,24 @@ pub fn seal(
     request: &KnockRequest,
 ) -> Result<Sealed, SealError> {
     let request = tidy(request)?;
-    let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
-    rand::fill(secret.as_mut())?;
-    let draft =
-        UnsignedMessage::new(&request, &secret, identity.certificate(), identity.max_signature())?;
+    let draft = UnsignedMessage::new(&request, identity.certificate(), identity.max_signature())?;
 
-    let (encapsulation, mut sealer) = encapsulate(server)?;
+    let sealer = Sealer::new(&server.point, &server.hpke_info())?;
+    let encapsulation = *sealer.encapsulation();
     let signed = signed_bytes(server.sid(), &encapsulation, draft.unsigned());
     let signature = identity.sign(signed.bytes())?;
-    let message = draft.finish(&signature).ok_or(SealError::Library)?;
-    let ciphertext: [u8; SEALED_LENGTH] =
-        sealer.seal(b"", &message)?.try_into().map_err(|_| SealError::Library)?;
+    let mut message = draft.finish(&signature).ok_or(SealError::Library)?;
+    let (tag, exporter) = sealer.seal(b"", &mut message)?;
+    message.extend(tag);
+    let ciphertext: &[u8; SEALED_LENGTH] =
+        message.as_slice().try_into().map_err(|_| SealError::Library)?;
 
     let id = signed.id();
     Ok(Sealed {
-        datagram: Veil::new(server.sid())?.seal(&encapsulation, &ciphertext)?,
+        datagram: Veil::new(server.sid())?.seal(&encapsulation, ciphertext)?,
         id,
-        answer_key: AnswerKey::new(&secret, &id)?,
+        answer_key: AnswerKey::new(&exporter, &id)?,
     })
-}
-
-fn encapsulate(
-    server: &ServerCertificate,
-) -> Result<(Encapsulation, Box<dyn HpkeSealer>), SealError> {
-    let public = HpkePublicKey(server.point.to_vec());
-    let (encapsulation, sealer) =
-        DH_KEM_P256_HKDF_SHA256_AES_128.setup_sealer(&server.hpke_info(), &public)?;
-    let encapsulation = encapsulation.0.try_into().map_err(|_| SealError::Library)?;
-    Ok((encapsulation, sealer))
 }
 
 /// The request in canonical form, or the reason why it has none.
@@ -132,11 +114,11 @@ fn in_order(services: &[Service]) -> Vec<Service> {
     if overlap { union(sorted) } else { sorted }
 }
 
-/// All of a message except addresses, services, certificate and signature: version, flags, stamp, secret,
-/// lifetime, and the lengths of the last two.
-const FIXED: usize = 1 + 1 + 8 + SECRET_LENGTH + 2 + 2 + 1;
+/// All of a message except addresses, services, certificate and signature: version, flags, stamp, lifetime,
+/// and the lengths of the last two.
+const FIXED: usize = 1 + 1 + 8 + 2 + 2 + 1;
 
-/// The part of a message that is signed. It holds the knock's secret.
+/// The part of a message that is signed. Overwritten when dropped: it will be encrypted.
 pub(super) struct UnsignedMessage(Zeroizing<Vec<u8>>);
 
 impl UnsignedMessage {
@@ -144,7 +126,6 @@ impl UnsignedMessage {
     /// signature has `max_signature` bytes.
     pub(super) fn new(
         request: &KnockRequest,
-        secret: &[u8; SECRET_LENGTH],
         certificate: &[u8],
         max_signature: usize,
     ) -> Result<Self, SealError> {
@@ -155,11 +136,10 @@ impl UnsignedMessage {
         let length = u16::try_from(size).ok().filter(|_| size <= limit);
         let length = length.ok_or(SealError::CertificateTooLarge { size, limit })?;
 
-        // never reallocated, so no copy of the secret remains in memory
-        let mut draft = Zeroizing::new(Vec::with_capacity(MESSAGE_LENGTH));
+        // never reallocated, also for the tag, so no copy remains in memory
+        let mut draft = Zeroizing::new(Vec::with_capacity(SEALED_LENGTH));
         draft.extend([VERSION, flags(request)]);
         draft.extend(request.stamp.as_millis().to_be_bytes());
-        draft.extend(secret);
         draft.extend(request.lifetime.map_or(0, u16::from).to_be_bytes());
         draft.extend(addresses);
         draft.extend(services);
@@ -186,7 +166,7 @@ impl UnsignedMessage {
     }
 }
 
-/// The bytes that remain for the certificate: at least 824, with at most two addresses and [`MAX_SERVICES`].
+/// The bytes that remain for the certificate: at least 856, with at most two addresses and [`MAX_SERVICES`].
 fn certificate_limit(addresses: usize, services: usize, signature: usize) -> usize {
     MESSAGE_LENGTH - FIXED - addresses - services - signature
 }
@@ -244,8 +224,8 @@ mod tests {
         const P384: usize = 104;
         let (one, two) = (1 + 1, 1 + 2 * (1 + 16)); // count; kind, address
         let (none, sixteen) = (1, 1 + 16 * 5);
-        assert_eq!(certificate_limit(one, none, P256), 969);
-        assert_eq!(certificate_limit(two, sixteen, P256), 856);
-        assert_eq!(certificate_limit(two, sixteen, P384), 824);
+        assert_eq!(certificate_limit(one, none, P256), 1001);
+        assert_eq!(certificate_limit(two, sixteen, P256), 888);
+        assert_eq!(certificate_limit(two, sixteen, P384), 856);
     }
 }

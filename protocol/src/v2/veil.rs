@@ -45,7 +45,7 @@ impl Veil {
         let (head, tail) = frame.split_at_mut(encapsulation.len());
         head.copy_from_slice(encapsulation);
         tail.copy_from_slice(sealed);
-        let tag = self.0.seal(nonce, &mut frame)?;
+        let tag = self.0.seal(nonce, b"", &mut frame)?;
 
         let mut datagram = [0; DATAGRAM_LENGTH];
         let (head, tail) = datagram.split_at_mut(NONCE_LENGTH);
@@ -85,10 +85,11 @@ impl V2Frame {
         key: &Opener,
         sid: &[u8; 32],
     ) -> Result<DecryptedKnock<'_>, Refusal> {
-        let plain = key.open(&self.encapsulation, b"", self.sealed.as_mut());
-        let message = V2Message::read(plain.map_err(|_| Refusal::NotForThisServer)?)?;
+        let opened = key.open(&self.encapsulation, b"", self.sealed.as_mut());
+        let (plain, exporter) = opened.map_err(|_| Refusal::NotForThisServer)?;
+        let message = V2Message::read(plain)?;
         Ok(DecryptedKnock {
-            secret: message.request.answer.then_some(message.secret),
+            exporter: message.request.answer.then_some(exporter),
             request: message.request,
             certificate: message.certificate,
             usage: Usage::ClientAuthentication,

@@ -76,7 +76,7 @@ fn the_answer_reaches_its_client_only() {
     let observed = SOURCE.parse().unwrap();
     let answer = Answer { clipped: false, seconds: 15, server_time: NOW, observed };
     let knock = house.judge(&sealed.datagram).unwrap();
-    let bytes = knock.answer_key().unwrap().seal(&answer);
+    let bytes = knock.answer_key().unwrap().seal(&answer).unwrap();
     assert_eq!(sealed.answer_key.open(&bytes), Some(answer));
     assert_eq!(other.answer_key.open(&bytes), None);
 

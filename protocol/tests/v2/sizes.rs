@@ -40,7 +40,7 @@ fn the_largest_certificate_arrives_and_one_byte_more_is_told_before_sending() {
     let house = House::new();
     // of P-256, P-384 and Ed25519 keys
     for (wish, limits) in
-        [(wish_without_services(), [969, 937, 977]), (largest_wish(), [868, 836, 876])]
+        [(wish_without_services(), [1001, 969, 1009]), (largest_wish(), [900, 868, 908])]
     {
         for (kind, limit) in KINDS.into_iter().zip(limits) {
             let fits = client_of(&house, kind, limit);
@@ -55,12 +55,12 @@ fn the_largest_certificate_arrives_and_one_byte_more_is_told_before_sending() {
     }
 }
 
-/// 1044 less two addresses of 17 bytes, 16 services and the longest signature: an authority that
+/// 1076 less two addresses of 17 bytes, 16 services and the longest signature: an authority that
 /// keeps to these sizes never meets the limit.
 #[test]
 fn certificates_of_the_promised_sizes_always_fit() {
     let house = House::new();
-    for (kind, size) in KINDS.into_iter().zip([856, 824, 864]) {
+    for (kind, size) in KINDS.into_iter().zip([888, 856, 896]) {
         let client = client_of(&house, kind, size);
         let sealed = seal(&client.identity(), &house.server.as_server(), &largest_wish()).unwrap();
         assert!(house.judge(&sealed.datagram).is_ok());

@@ -99,7 +99,6 @@ pub(crate) fn with_signature(unsigned: &[u8], signature: &[u8]) -> Vec<u8> {
 pub(crate) fn unsigned(addresses: &[u8], certificate: &[u8]) -> Vec<u8> {
     let mut out = vec![2, 0];
     out.extend(NOW.as_millis().to_be_bytes());
-    out.extend([0x5e; 32]);
     out.extend([0, 0]);
     out.extend(addresses);
     out.extend([1, 6, 0, 22, 0, 22]);

@@ -108,7 +108,7 @@ impl Audit {
     /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
     /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
     /// of ours and its key that rate is higher, and each certificate has its share of it. The same datagram again is
-    /// told once, within that rate: anyone can have recorded it.
+    /// told once, within that rate: anyone can have recorded it. What exceeds a rate is told at TRACE.
     pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Timestamp) {
         let reason = refused.reason.name();
         if refused.before == Before::Often {
@@ -116,6 +116,8 @@ impl Audit {
         } else if refused.before == Before::Once {
             if let Some(suppressed) = self.refusals.permit(now.as_secs()) {
                 info!(target: "audit", reason, %source, suppressed, again = true, "refused");
+            } else {
+                trace!(target: "audit", reason, %source, again = true, "refused");
             }
         } else if let Some(wish) = &refused.wish {
             let certificate = &wish.subject.certificate;
@@ -135,6 +137,8 @@ impl Audit {
             trace!(target: "audit", reason, %source, "refused");
         } else if let Some(suppressed) = self.refusals.permit(now.as_secs()) {
             info!(target: "audit", reason, %source, suppressed, "refused");
+        } else {
+            trace!(target: "audit", reason, %source, "refused");
         }
     }
 }
@@ -212,7 +216,39 @@ fn serial(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Seek};
+    use std::sync::Arc;
+
     use super::*;
+
+    /// The lines that 20 refusals in one second write at TRACE.
+    fn lines(reason: Refusal, before: Before) -> usize {
+        let log = Arc::new(tempfile::tempfile().unwrap());
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(Arc::clone(&log))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let mut audit = Audit::of(1);
+            for _ in 0..20 {
+                let refused = Refused { reason, wish: None, before };
+                audit.refused(&refused, "192.0.2.7:40000".parse().unwrap(), Timestamp::EPOCH);
+            }
+        });
+        let (mut log, mut text) = (&*log, String::new());
+        log.rewind().unwrap();
+        log.read_to_string(&mut text).unwrap();
+        text.lines().filter(|line| line.contains("refused")).count()
+    }
+
+    #[test]
+    fn at_trace_every_refusal_is_logged() {
+        for reason in [Refusal::NotVeiled, Refusal::Malformed, Refusal::BadSignature] {
+            for before in [Before::Never, Before::Once, Before::Often] {
+                assert_eq!(lines(reason, before), 20, "{reason}, {before:?}");
+            }
+        }
+    }
 
     #[test]
     fn one_client_cannot_use_up_what_the_log_of_all_threads_may_take() {

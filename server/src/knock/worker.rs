@@ -173,7 +173,8 @@ impl<R: ReplayStore> Worker<'_, R> {
                 server_time: (self.clock)(),
                 observed: grant.source(),
             });
-            if let Err(error) = source.answer(&bytes, ends) {
+            let bytes = bytes.ok_or_else(|| io::Error::other("no random bytes for its nonce"));
+            if let Err(error) = bytes.and_then(|bytes| source.answer(&bytes, ends)) {
                 self.audit.unanswered(grant, ends.destination, &error, (self.clock)());
             }
         }

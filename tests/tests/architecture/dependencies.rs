@@ -18,7 +18,6 @@ const DIRECT: &[(&str, &[&str])] = &[
             "p12-keystore",
             "pkcs12",
             "pkcs5",
-            "rustls",
             "rustls-pki-types",
             "rustls-webpki",
             "sha1",

@@ -33,7 +33,7 @@ fn unsigned(certificate: &[u8]) -> Vec<u8> {
     let length = u16::try_from(certificate.len()).unwrap().to_be_bytes();
     let stamp = now().as_millis().to_be_bytes();
     let wish = [&[0, 0][..], &[1, 0], &[1, 6, 0, 22, 0, 22]].concat();
-    [&[2, 0][..], &stamp, &[0x5e; 32], &wish, &length, certificate].concat()
+    [&[2, 0][..], &stamp, &wish, &length, certificate].concat()
 }
 
 fn veil(sid: &[u8], mut frame: Vec<u8>) -> [u8; DATAGRAM_LENGTH] {

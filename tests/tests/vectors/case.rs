@@ -13,6 +13,9 @@ pub(crate) struct Case {
     pub(crate) authorities: Vec<String>,
     /// `None`: revocation is not configured. Empty: it is, but no list has come.
     pub(crate) crls: Option<Vec<String>>,
+    /// They come, but are not accepted.
+    #[serde(default)]
+    pub(crate) refused_crls: Vec<String>,
     pub(crate) rules: Rules,
     pub(crate) policy: Option<Policy>,
     #[serde(default)]
@@ -25,6 +28,7 @@ pub(crate) struct Case {
     pub(crate) expected: Option<Expected>,
     pub(crate) grant: Option<Grant>,
     pub(crate) answer: Option<Answer>,
+    pub(crate) refused_answer: Option<RefusedAnswer>,
 }
 
 impl Case {
@@ -102,6 +106,12 @@ pub(crate) struct Answer {
     pub(crate) seconds: u16,
     pub(crate) server_ms: u64,
     pub(crate) observed: SocketAddr,
+    pub(crate) sealed: Hex,
+}
+
+/// Bytes that are no answer to the knock.
+#[derive(Deserialize)]
+pub(crate) struct RefusedAnswer {
     pub(crate) sealed: Hex,
 }
 

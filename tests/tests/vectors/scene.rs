@@ -106,6 +106,10 @@ fn now(knock: &Received) -> Timestamp {
 
 fn revocation(case: &Case, anchors: &TrustStore) -> Revocation {
     let Some(names) = &case.crls else { return Revocation::NotConfigured };
+    for name in &case.refused_crls {
+        let verified = RevocationList::verify(&pki(&format!("{name}.crl")), anchors);
+        assert!(verified.is_err(), "{name} is accepted");
+    }
     let empty = RevocationLists::new(Duration::from_secs(case.rules.crl_grace_s));
     Revocation::Lists(names.iter().fold(empty, |lists, name| {
         lists.with(RevocationList::verify(&pki(&format!("{name}.crl")), anchors).unwrap())

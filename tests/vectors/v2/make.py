@@ -9,10 +9,11 @@ import json
 import sys
 from pathlib import Path
 
-from maker import good, keys, pki, refused, rfc9180
-from maker.case import document
+from maker import good, keys, pki, refused, refused_answers, rfc9180
+from maker.case import document, refused_answer
 
 HERE = Path(__file__).resolve().parent
+FOLDERS = ("pki", "good", "refused", "refused-answers")
 
 
 def main() -> int:
@@ -42,7 +43,7 @@ def check(wanted: dict[Path, bytes]) -> int:
 def present() -> set[Path]:
     """Every file that is ours to write or remove."""
     return {
-        path for folder in ("pki", "good", "refused") for path in (HERE / folder).rglob("*") if path.is_file()
+        path for folder in FOLDERS for path in (HERE / folder).rglob("*") if path.is_file()
     }
 
 
@@ -63,6 +64,8 @@ def files() -> dict[Path, bytes]:
         for case in cases:
             path = HERE / "refused" / reason / f"{case.name}.json"
             put(out, path, text(document(case, entities, good=False)))
+    for case in refused_answers.cases():
+        put(out, HERE / "refused-answers" / f"{case.name}.json", text(refused_answer(case, entities)))
     return out
 
 

@@ -1,10 +1,14 @@
 """What a certificate allows, read from its subject alternative names."""
 
+import re
+
 from cryptography import x509
 
 from .x509 import OTHER_NAME, Entity
 
-TRANSPORTS = {"1": "tcp", "0": "udp"}
+TRANSPORTS = {1: "tcp", 0: "udp"}
+# ASCII only: `int` and `\d` know other digits and spaces, too
+INTEGER = re.compile(r"[ \t\n\v\f\r]*([+-]?[0-9]+)[ \t\n\v\f\r]*")
 
 
 def allowed(entity: Entity) -> list[str]:
@@ -32,11 +36,12 @@ def listed(items: str) -> list[tuple]:
     """`1.2000,0.8000`; the first malformed item ends the list."""
     ranges = []
     for item in items.split(","):
-        transport, dot, port = item.partition(".")
-        if not (dot and transport.isdigit() and port.isdigit()):
+        numbers = [INTEGER.fullmatch(number) for number in item.split(".")]
+        if not all(numbers):
             break
-        if transport in TRANSPORTS and 1 <= int(port) <= 65535:
-            ranges.append((TRANSPORTS[transport], int(port), int(port)))
+        numbers = [-1 if number[1].startswith("-") else int(number[1]) for number in numbers]
+        if len(numbers) == 2 and numbers[0] in TRANSPORTS and 1 <= numbers[1] <= 65535:
+            ranges.append((TRANSPORTS[numbers[0]], numbers[1], numbers[1]))
     return ranges
 
 

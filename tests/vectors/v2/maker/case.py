@@ -32,18 +32,22 @@ class Case:
     server: str = "server-a"
     authorities: tuple = ("ca",)
     crls: tuple | None = None
+    refused_crls: tuple = ()  # come, but are not accepted
     source_address: bool = True
     second_address: bool = False
     received_at_ms: int = times.NOW_MS
     source: str = FROM_V4
     fields: dict = field(default_factory=dict)
     answer: tuple | None = None  # clipped, seconds, server's clock
+    successor: bytes = bytes(16)
+    answer_plain: Tamper = bytes  # these two: a copy of the answer that must be refused
+    answer_datagram: Tamper = bytes
     policy: Policy | None = None
     grant: tuple | None = None  # services, seconds, clipped
     before: tuple = ()
     race: bool = False  # all of `before` is proven before any of it is admitted
-    signature_length: int | None = None  # tries secrets until the signature is so long
-    randomness: str | None = None  # shares another case's secret and ephemeral key
+    signature_length: int | None = None  # tries one-time keys until the signature is so long
+    randomness: str | None = None  # shares another case's one-time key
     certificate: Tamper = bytes
     signing_key: str | None = None
     signature_hash: object = None
@@ -82,10 +86,10 @@ def attempt_to_make(case: Case, pki: dict[str, Entity], attempt: int) -> Made | 
     seed = case.randomness or case.name
     encrypted_to = pki[case.encrypted_to or case.server].key.public_key()
     info = knock.hpke_info(server_id(case.info_for))
-    context = hpke.setup_sender(encrypted_to, info, keys.scalar(f"{seed}, ephemeral"))
-    secret = keys.seeded(f"{seed}, secret {attempt}", 32)
+    again = f" {attempt}" if attempt else ""
+    context = hpke.setup_sender(encrypted_to, info, keys.scalar(f"{seed}, ephemeral{again}"))
     certificate = case.certificate(pki[case.client].der)
-    fields = knock.Fields(certificate, secret, **case.fields)
+    fields = knock.Fields(certificate, **case.fields)
     head = fields.encode()
     signed = knock.signed_bytes(server_id(case.signed_for), case.signed_enc(context.enc), head)
     signature = knock.sign(pki[case.signing_key or case.client].key, signed, case.signature_hash)
@@ -106,12 +110,12 @@ def attempt_to_make(case: Case, pki: dict[str, Entity], attempt: int) -> Made | 
         "shared_secret": context.shared_secret,
         "hpke_key": context.key,
         "hpke_base_nonce": context.base_nonce,
-        "secret": secret,
+        "hpke_exporter_secret": context.exporter_secret,
         "message": message.rstrip(b"\0"),
         "signed": signed,
         "signature": signature,
         "knock_id": identifier,
-        "answer_key": knock.answer_key(secret, identifier),
+        "answer_key": knock.answer_key(context, identifier),
     }
     return Made(values, fields, datagram)
 
@@ -122,6 +126,8 @@ def document(case: Case, pki: dict[str, Entity], good: bool) -> dict:
     out: dict = {"description": case.description}
     out |= {"server": case.server, "authorities": list(case.authorities)}
     out["crls"] = None if case.crls is None else list(case.crls)
+    if case.refused_crls:
+        out["refused_crls"] = list(case.refused_crls)
     out["rules"] = {
         "window_ms": times.WINDOW_MS,
         "source_address": word(case.source_address),
@@ -194,15 +200,29 @@ def answer(case: Case, made: Made) -> dict | None:
     clipped, seconds, server_ms = case.answer
     port = int(case.source.rpartition(":")[2])
     identifier = made.values["knock_id"]
-    plain = knock.answer_plain(clipped, seconds, server_ms, host(case.source), port, identifier)
+    plain = knock.answer_plain(
+        clipped, seconds, server_ms, host(case.source), port, identifier, case.successor
+    )
+    nonce = keys.seeded(f"{case.name}, nonce of the answer", 12)
     return {
         "clipped": clipped,
         "seconds": seconds,
         "server_ms": server_ms,
         "observed": f"{bracketed(host(case.source))}:{port}",
+        "nonce": nonce.hex(),
         "plaintext": plain.hex(),
-        "sealed": knock.seal_answer(made.values["answer_key"], plain).hex(),
+        "sealed": knock.seal_answer(made.values["answer_key"], nonce, plain).hex(),
     }
+
+
+def refused_answer(case: Case, pki: dict[str, Entity]) -> dict:
+    """A knock with its genuine answer, and bytes that are no answer to it."""
+    out = document(case, pki, good=True)
+    plain = case.answer_plain(bytes.fromhex(out["answer"]["plaintext"]))
+    nonce = keys.seeded(f"{case.name}, nonce of the refused answer", 12)
+    sealed = knock.seal_answer(bytes.fromhex(out["values"]["answer_key"]), nonce, plain)
+    out["refused_answer"] = {"plaintext": plain.hex(), "sealed": case.answer_datagram(sealed).hex()}
+    return out
 
 
 def host(source: str) -> str:

@@ -3,7 +3,7 @@
 from . import keys, knock, times
 from .case import FROM_V4, FROM_V6, V4, V6, Case
 from .knock import ANSWER_WANTED, SINGLE_USE, SOURCE, address, service
-from .policy import granted
+from .policy import LIBERAL, granted
 
 SIXTEEN = [service(f"tcp/{1000 + 10 * n}-{1005 + 10 * n}") for n in range(8)]
 SIXTEEN += [service(f"udp/{1000 + 10 * n}") for n in range(8)]
@@ -68,7 +68,23 @@ def where() -> list[Case]:
             source="10.1.2.3:1",
             fields=signed("10.1.2.3"),
         ),
-        Case("loopback-source", "A host may knock at itself, unsigned.", source="127.0.0.1:40000"),
+        *loopback(),
+    ]
+
+
+def loopback() -> list[Case]:
+    one = {"policy": LIBERAL, "grant": (["tcp/22"], 15, False)}
+    return [
+        Case("loopback-source", "A host may knock at itself, unsigned.", source="127.0.0.1:40000", **one),
+        Case("loopback-source-v6", "A host may knock at itself, unsigned.", source="[::1]:40000", **one),
+        Case(
+            "loopback-source-with-second",
+            "The second address is one that a client can have: the grant is for both.",
+            source="127.0.0.1:40000",
+            fields={"addresses": [SOURCE, address(V6)]},
+            second_address=True,
+            **one,
+        ),
     ]
 
 
@@ -128,6 +144,13 @@ def what() -> list[Case]:
             source=f"[::ffff:{V4}]:65535",
             fields={"flags": ANSWER_WANTED},
             answer=(False, 1, times.NOW_MS),
+        ),
+        Case(
+            "answer-with-successor",
+            "The reserved field has a value, as a later server may send it: the client ignores it.",
+            fields={"flags": ANSWER_WANTED},
+            answer=(False, 15, times.NOW_MS),
+            successor=keys.seeded("successor", 16),
         ),
         Case(
             "answer-clipped",
@@ -266,7 +289,73 @@ def certificates() -> list[Case]:
         Case("first-second", "The certificate begins in this second.", client="first-second"),
         Case("last-second", "The certificate ends in this second.", client="last-second"),
         Case("client-and-server", "For server and client authentication.", client="client-and-server"),
+        *key_usages(),
+        *intermediates(),
+        *keys_and_signatures(),
+        *lists_of_ports(),
     ]
+
+
+def key_usages() -> list[Case]:
+    return [
+        Case("without-key-usage", "Without keyUsage, a key may sign.", client="without-key-usage"),
+        Case("signs-and-agrees", "digitalSignature beside keyAgreement.", client="signs-and-agrees"),
+        Case(
+            "authority-without-key-usage",
+            "Without keyUsage, an authority may sign certificates and lists.",
+            client="by-ca-without-key-usage",
+            authorities=("ca-without-key-usage",),
+            crls=("ca-without-key-usage-empty",),
+        ),
+        Case(
+            "authority-signs-no-lists",
+            "No lists are configured, so cRLSign does not matter.",
+            client="by-ca-signs-no-lists",
+            authorities=("ca-signs-no-lists",),
+        ),
+    ]
+
+
+def intermediates() -> list[Case]:
+    return [
+        Case(
+            "intermediate-for-clients",
+            "The intermediate's extKeyUsage has clientAuth.",
+            client="by-intermediate-for-clients",
+            authorities=("ca", "intermediate-for-clients"),
+        ),
+        Case(
+            "path-length-0",
+            "No authority is below the intermediate: its pathLenConstraint is kept.",
+            client="by-intermediate-path-0",
+            authorities=("ca", "intermediate-path-0"),
+        ),
+        Case(
+            "limits-of-an-anchor",
+            "An anchor's dates, pathLenConstraint, extKeyUsage and unknown extensions do not count.",
+            client="by-intermediate-of-limited",
+            authorities=("ca-limited", "intermediate-of-limited"),
+        ),
+    ]
+
+
+def keys_and_signatures() -> list[Case]:
+    return [
+        Case("compressed-point", "The client's key is a compressed point.", client="compressed-point"),
+        Case("signed-with-sha384", "A P-256 authority signs with SHA-384.", client="signed-with-sha384"),
+        Case("signed-with-sha512", "A P-256 authority signs with SHA-512.", client="signed-with-sha512"),
+    ]
+
+
+def lists_of_ports() -> list[Case]:
+    cases = [
+        ("loose-items", "White space, signs and leading zeros, as the original allows them."),
+        ("items-that-are-no-ports", "Well-formed items that permit nothing, and one that does."),
+        ("malformed-number", "Digits outside ASCII end the list."),
+        ("malformed-empty-item", "An empty item ends the list."),
+        ("malformed-range", "A range is no item of this form."),
+    ]
+    return [Case(name, text, client=name, fields=NONE) for name, text in cases]
 
 
 def revocation() -> list[Case]:

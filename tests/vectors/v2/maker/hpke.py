@@ -26,10 +26,14 @@ class Context:
     shared_secret: bytes
     key: bytes
     base_nonce: bytes
+    exporter_secret: bytes
 
     def seal(self, plain: bytes, aad: bytes = b"", sequence: int = 0) -> bytes:
         nonce = int.from_bytes(self.base_nonce) ^ sequence
         return AESGCM(self.key).encrypt(nonce.to_bytes(12), plain, aad)
+
+    def export(self, exporter_context: bytes, length: int) -> bytes:
+        return labeled_expand(HPKE_SUITE, self.exporter_secret, b"sec", exporter_context, length)
 
 
 def setup_sender(receiver: ec.EllipticCurvePublicKey, info: bytes, ephemeral: int) -> Context:
@@ -38,8 +42,7 @@ def setup_sender(receiver: ec.EllipticCurvePublicKey, info: bytes, ephemeral: in
     enc = point(private.public_key())
     dh = private.exchange(ec.ECDH(), receiver)
     shared_secret = extract_and_expand(dh, enc + point(receiver))
-    key, base_nonce = key_schedule(shared_secret, info)
-    return Context(enc, ephemeral.to_bytes(32), shared_secret, key, base_nonce)
+    return Context(enc, ephemeral.to_bytes(32), shared_secret, *key_schedule(shared_secret, info))
 
 
 def extract_and_expand(dh: bytes, kem_context: bytes) -> bytes:
@@ -47,14 +50,16 @@ def extract_and_expand(dh: bytes, kem_context: bytes) -> bytes:
     return labeled_expand(KEM_SUITE, eae_prk, b"shared_secret", kem_context, 32)
 
 
-def key_schedule(shared_secret: bytes, info: bytes) -> tuple[bytes, bytes]:
+def key_schedule(shared_secret: bytes, info: bytes) -> tuple[bytes, bytes, bytes]:
+    """Key, base nonce, exporter secret."""
     psk_id_hash = labeled_extract(HPKE_SUITE, b"", b"psk_id_hash", b"")
     info_hash = labeled_extract(HPKE_SUITE, b"", b"info_hash", info)
     context = MODE_BASE + psk_id_hash + info_hash
     secret = labeled_extract(HPKE_SUITE, shared_secret, b"secret", b"")
     key = labeled_expand(HPKE_SUITE, secret, b"key", context, 16)
     base_nonce = labeled_expand(HPKE_SUITE, secret, b"base_nonce", context, 12)
-    return key, base_nonce
+    exporter_secret = labeled_expand(HPKE_SUITE, secret, b"exp", context, 32)
+    return key, base_nonce, exporter_secret
 
 
 def derive_key_pair(ikm: bytes) -> int:

@@ -43,7 +43,6 @@ class Fields:
     """A message before it is signed. `n_addr`, `n_serv` and `certificate_length` lie when given."""
 
     certificate: bytes
-    secret: bytes
     stamp: int = times.NOW_MS
     version: int = 2
     flags: int = 0
@@ -63,7 +62,6 @@ class Fields:
             [
                 bytes([self.version, self.flags]),
                 self.stamp.to_bytes(8),
-                self.secret,
                 self.lifetime.to_bytes(2),
                 bytes([count]) + b"".join(self.addresses),
                 bytes([wanted]) + b"".join(self.services),
@@ -119,12 +117,18 @@ def knock_id(signed: bytes) -> bytes:
     return hashlib.sha256(signed).digest()
 
 
-def answer_key(secret: bytes, identifier: bytes) -> bytes:
-    return hpke.expand(hpke.extract(identifier, secret), b"sknock v2 answer", 16)
+def answer_key(context: hpke.Context, identifier: bytes) -> bytes:
+    return context.export(b"sknock v2 answer" + identifier, 16)
 
 
 def answer_plain(
-    clipped: bool, seconds: int, server_ms: int, host: str, port: int, identifier: bytes
+    clipped: bool,
+    seconds: int,
+    server_ms: int,
+    host: str,
+    port: int,
+    identifier: bytes,
+    successor: bytes,
 ) -> bytes:
     observed = ip_address(host)
     plain = b"".join(
@@ -135,12 +139,13 @@ def answer_plain(
             observed.packed.ljust(16, b"\0"),
             port.to_bytes(2),
             identifier[:16],
-            bytes(34),
+            successor,
+            bytes(6),
         ]
     )
-    assert len(plain) == ANSWER - 16
+    assert len(plain) == ANSWER - 12 - 16
     return plain
 
 
-def seal_answer(key: bytes, plain: bytes) -> bytes:
-    return AESGCM(key).encrypt(bytes(12), plain, b"")
+def seal_answer(key: bytes, nonce: bytes, plain: bytes) -> bytes:
+    return nonce + AESGCM(key).encrypt(nonce, plain, b"")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import DNSName, ObjectIdentifier, OtherName, ReasonFlags
 
 from . import times
@@ -11,6 +12,21 @@ from .x509 import revocation_list, uri
 PRINCIPAL_NAME = OtherName(ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x05alice")
 USUAL = (other_name("1.22,1.443,0.8000"), uri("sknock:udp/60000-60010"))
 EVERYTHING = (uri("sknock:tcp/1-65535"), uri("sknock:udp/1-65535"))
+P256_INFO = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
+
+
+def compressed(point: bytes) -> bytes:
+    return bytes([2 | point[64] & 1]) + point[1:33]
+
+
+def hybrid(point: bytes) -> bytes:
+    return bytes([6 | point[64] & 1]) + point[1:]
+
+
+def within_info(point: bytes) -> bytes:
+    """The whole SubjectPublicKeyInfo, where the point belongs."""
+    return P256_INFO + point
+
 
 AUTHORITY = Spec("", authority=True, not_before=times.AUTHORITY_FROM, not_after=times.AUTHORITY_UNTIL)
 AUTHORITIES = [
@@ -24,8 +40,34 @@ AUTHORITIES = [
     replace(AUTHORITY, name="other-ca", common_name="sKnock Vectors CA"),
     replace(AUTHORITY, name="intermediate", issuer="ca"),
     replace(AUTHORITY, name="intermediate-expired", issuer="ca", not_after=times.NOW - times.SECOND),
+    # what counts of an intermediate, and not of an anchor
+    replace(
+        AUTHORITY,
+        name="ca-limited",
+        not_after=times.NOW - times.SECOND,
+        path_length=0,
+        authority_usages=(SERVER_AUTH,),
+        unknown_critical=True,
+    ),
+    replace(AUTHORITY, name="intermediate-of-limited", issuer="ca-limited"),
+    replace(AUTHORITY, name="intermediate-path-0", issuer="ca", path_length=0),
+    replace(AUTHORITY, name="intermediate-below-path-0", issuer="intermediate-path-0"),
+    replace(
+        AUTHORITY, name="intermediate-for-clients", issuer="ca", authority_usages=(SERVER_AUTH, CLIENT_AUTH)
+    ),
+    replace(AUTHORITY, name="intermediate-for-servers", issuer="ca", authority_usages=(SERVER_AUTH,)),
+    replace(AUTHORITY, name="intermediate-for-any", issuer="ca", authority_usages=(ANY_USAGE,)),
+    replace(AUTHORITY, name="intermediate-unknown-critical", issuer="ca", unknown_critical=True),
+    # keyUsage of authorities
+    replace(AUTHORITY, name="ca-without-key-usage", key_usage=None),
+    replace(AUTHORITY, name="ca-signs-lists-only", key_usage=("crl_sign",)),
+    replace(AUTHORITY, name="ca-signs-no-lists", key_usage=("key_cert_sign",)),
+    replace(AUTHORITY, name="intermediate-signs-lists-only", issuer="ca", key_usage=("crl_sign",)),
 ]
 SELF_ISSUED = {spec.name for spec in AUTHORITIES if spec.issuer == "ca" and "intermediate" not in spec.name}
+# each has one client, `by-NAME`
+NAMES = [spec.name for spec in AUTHORITIES]
+WITH_A_CLIENT = NAMES[NAMES.index("ca-limited") :]
 
 SERVERS = [
     Spec("server-a", usages=(SERVER_AUTH,), common_name="a.example"),
@@ -75,17 +117,37 @@ CLIENTS = [
     Spec("p521", kind="p521", allowed=USUAL),
     Spec("rsa-client", kind="rsa2048", allowed=USUAL),
     Spec("unknown-critical", unknown_critical=True, allowed=USUAL),
+    Spec("hybrid-point", form=hybrid, allowed=USUAL),
+    Spec("point-in-its-info", form=within_info, allowed=USUAL),
+    # rare ones that can
+    Spec("compressed-point", form=compressed, allowed=USUAL),
+    Spec("signed-with-sha384", signed_with=hashes.SHA384(), allowed=USUAL),
+    Spec("signed-with-sha512", signed_with=hashes.SHA512(), allowed=USUAL),
+    # keyUsage
+    Spec("without-key-usage", key_usage=None, allowed=USUAL),
+    Spec("signs-and-agrees", key_usage=("digital_signature", "key_agreement"), allowed=USUAL),
+    Spec("agrees-only", key_usage=("key_agreement",), allowed=USUAL),
+    Spec("commits-only", key_usage=("content_commitment",), allowed=USUAL),
+    # lists of ports
+    Spec("tcp-apart", allowed=(other_name("1.22,1.443"),)),
+    Spec("tcp-neighbours", allowed=(other_name("1.23,1.22"),)),
+    Spec("loose-items", allowed=(other_name(" 1.22,1 . 443\n,01.080,+1.+81,\t0.\v53\f\r"),)),
+    Spec("items-that-are-no-ports", allowed=(other_name("2.22,1,1.2.3,1.0,1.65536,1.-5,1.22"),)),
+    Spec("malformed-number", allowed=(other_name("1.22,1.\u0664\u0664,1.443"),)),
+    Spec("malformed-empty-item", allowed=(other_name("1.22,,1.443"),)),
+    Spec("malformed-range", allowed=(other_name("1.22,1.23-25,1.443"),)),
 ]
+CLIENTS += [Spec(f"by-{name}", issuer=name, allowed=USUAL) for name in WITH_A_CLIENT]
 
 # name, kind of key, bytes: the largest that fit beside what the name says
 SIZED = [
-    ("largest-p256", "p256", 969),
-    ("largest-p256-full", "p256", 868),
-    ("largest-p384", "p384", 937),
-    ("largest-p384-full", "p384", 836),
-    ("largest-ed25519", "ed25519", 977),
-    ("largest-ed25519-full", "ed25519", 876),
-    ("past-the-client-limit", "p256", 971),
+    ("largest-p256", "p256", 1001),
+    ("largest-p256-full", "p256", 900),
+    ("largest-p384", "p384", 969),
+    ("largest-p384-full", "p384", 868),
+    ("largest-ed25519", "ed25519", 1009),
+    ("largest-ed25519-full", "ed25519", 908),
+    ("past-the-client-limit", "p256", 1003),
 ]
 
 
@@ -121,6 +183,9 @@ def revocation_lists(entities: dict[str, Entity]) -> dict[str, bytes]:
         "ca-in-grace-alice": revocation_list(ca, 9, alice, in_grace - times.DAY, in_grace),
         "ca-past-grace": revocation_list(ca, 10, {}, past_grace - times.DAY, past_grace),
         "ca-past-grace-alice": revocation_list(ca, 11, alice, past_grace - times.DAY, past_grace),
+        "ca-removed": revocation_list(ca, 12, serials("alice", reason=ReasonFlags.remove_from_crl)),
+        "ca-signs-no-lists-empty": revocation_list(entities["ca-signs-no-lists"], 1, {}),
+        "ca-without-key-usage-empty": revocation_list(entities["ca-without-key-usage"], 1, {}),
         "intermediate-empty": revocation_list(intermediate, 1, {}),
         "intermediate-leaf": revocation_list(intermediate, 2, by_intermediate),
         # alice's serial number, but another authority's

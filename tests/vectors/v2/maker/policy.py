@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from . import keys, knock
-from .case import Case, Policy
-from .knock import SINGLE_USE, service
+from .case import V4, V6, Case, Policy, altered
+from .knock import SINGLE_USE, address, service
 
 LIBERAL = Policy()
+P256_FIELD = 2**256 - 2**224 + 2**192 + 2**96 - 1
 
 
 def granted() -> list[Case]:
@@ -63,6 +64,30 @@ def granted() -> list[Case]:
             fields=asked("tcp/22", "tcp/443", flags=SINGLE_USE),
             policy=LIBERAL,
             grant=(["tcp/22", "tcp/443"], 15, False),
+        ),
+        Case(
+            "granted-single-use-of-all",
+            "No service is named; those allowed are single TCP ports that do not touch.",
+            client="tcp-apart",
+            fields=asked(flags=SINGLE_USE),
+            policy=LIBERAL,
+            grant=(["tcp/22", "tcp/443"], 15, False),
+        ),
+        Case(
+            "granted-single-use-of-neighbours",
+            "Ports that touch, named one by one: they are not joined.",
+            client="tcp-neighbours",
+            fields=asked("tcp/22", "tcp/23", flags=SINGLE_USE),
+            policy=LIBERAL,
+            grant=(["tcp/22", "tcp/23"], 15, False),
+        ),
+        Case(
+            "granted-single-use-of-two-addresses",
+            "Each of both addresses may begin one connection.",
+            fields={"addresses": [address(V4), address(V6)], "flags": SINGLE_USE},
+            second_address=True,
+            policy=LIBERAL,
+            grant=(["tcp/22"], 15, False),
         ),
         Case(
             "granted-beside-another",
@@ -125,6 +150,27 @@ def repeated() -> list[Case]:
             "junk-inside",
             "The one-time key of an admitted knock, and nothing that decrypts: refused before it is tried.",
             frame=lambda made: made[:65] + bytes(len(made) - 65),
+        ),
+        copied("negative-y", "X with -Y: another point, but the same X.", frame=negative),
+        copied(
+            "half-of-x",
+            "Only the first 16 bytes of X are compared: this is not even a point.",
+            frame=altered(17),
+        ),
+    ]
+
+
+def negative(frame: bytes) -> bytes:
+    """The frame with the other point of the same X."""
+    return frame[:33] + (P256_FIELD - int.from_bytes(frame[33:65])).to_bytes(32) + frame[65:]
+
+
+def not_repeated() -> list[Case]:
+    return [
+        copied(
+            "byte-16-of-x",
+            "The last byte that is compared is another: this is no repetition, and no point.",
+            frame=altered(16),
         ),
     ]
 
@@ -270,6 +316,13 @@ def single_use_unfit() -> list[Case]:
         Case(
             "asks-for-all",
             "Asks for all that is allowed, which includes UDP.",
+            fields=asked(**once),
+            policy=LIBERAL,
+        ),
+        Case(
+            "asks-for-all-neighbours",
+            "Asks for all that is allowed: two items of TCP ports that touch, which are one range.",
+            client="tcp-neighbours",
             fields=asked(**once),
             policy=LIBERAL,
         ),

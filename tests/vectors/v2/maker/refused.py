@@ -2,14 +2,14 @@
 
 from . import refused_claim, refused_form, refused_trust
 from .case import Case
-from .policy import policy
+from .policy import not_repeated, policy
 
 
 def cases() -> dict[str, list[Case]]:
     return {
         "wrong-length": refused_form.wrong_length(),
         "not-veiled": refused_form.not_veiled(),
-        "not-for-this-server": refused_form.not_for_this_server(),
+        "not-for-this-server": refused_form.not_for_this_server() + not_repeated(),
         "malformed": refused_form.malformed(),
         "stamp-too-old": refused_form.stamp_too_old(),
         "stamp-in-future": refused_form.stamp_in_future(),

@@ -93,7 +93,7 @@ def head() -> list[Case]:
         Case("version-0", "Version 0.", fields={"version": 0}),
         Case("version-1", "Version 1.", fields={"version": 1}),
         Case("version-3", "Version 3.", fields={"version": 3}),
-        Case("unknown-flag-04", "A flag that means nothing.", fields={"flags": 0x04}),
+        Case("unknown-flag-04", "A flag that is reserved: close.", fields={"flags": 0x04}),
         Case("unknown-flag-80", "A flag that means nothing, beside one that does.", fields={"flags": 0x82}),
         Case("all-zero", "A message of zeros.", message=lambda made: bytes(len(made))),
         Case("all-ff", "A message of ff.", message=lambda made: b"\xff" * len(made)),

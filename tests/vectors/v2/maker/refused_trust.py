@@ -22,6 +22,12 @@ def bad_certificate() -> list[Case]:
             client="rsa-client",
             signature=lambda made: made[:72],
         ),
+        Case("hybrid-point", "The client's key is a point in the hybrid form.", client="hybrid-point"),
+        Case(
+            "point-in-its-info",
+            "The key's bit string holds a whole SubjectPublicKeyInfo.",
+            client="point-in-its-info",
+        ),
         Case(
             "unknown-critical-extension", "A critical extension that nobody knows.", client="unknown-critical"
         ),
@@ -48,6 +54,30 @@ def unknown_authority() -> list[Case]:
             "The authority's RSA key is too short.",
             client="by-ca-rsa1024",
             authorities=("ca", "ca-rsa1024"),
+        ),
+        Case(
+            "authority-signs-lists-only",
+            "The anchor's keyUsage lacks keyCertSign.",
+            client="by-ca-signs-lists-only",
+            authorities=("ca", "ca-signs-lists-only"),
+        ),
+        Case(
+            "intermediate-signs-lists-only",
+            "The intermediate's keyUsage lacks keyCertSign.",
+            client="by-intermediate-signs-lists-only",
+            authorities=("ca", "intermediate-signs-lists-only"),
+        ),
+        Case(
+            "intermediate-with-unknown-critical-extension",
+            "A critical extension of the intermediate that nobody knows.",
+            client="by-intermediate-unknown-critical",
+            authorities=("ca", "intermediate-unknown-critical"),
+        ),
+        Case(
+            "path-too-long",
+            "An authority below an intermediate whose pathLenConstraint is 0.",
+            client="by-intermediate-below-path-0",
+            authorities=("ca", "intermediate-path-0", "intermediate-below-path-0"),
         ),
         Case("altered-certificate", "One byte of the certificate's own signature.", certificate=altered(-1)),
         Case(
@@ -89,6 +119,25 @@ def not_a_client_certificate() -> list[Case]:
         Case("any-usage", "anyExtendedKeyUsage does not name clients.", client="any-usage"),
         Case("a-server", "The server's own certificate.", client="server-b"),
         Case("an-authority", "The authority's own certificate.", client="ca"),
+        Case(
+            "an-unknown-authority",
+            "The certificate of an authority that this server does not trust: no path is looked for.",
+            client="ca-p384",
+        ),
+        Case("agrees-only", "keyUsage is keyAgreement: the key must not sign.", client="agrees-only"),
+        Case("commits-only", "keyUsage is contentCommitment alone.", client="commits-only"),
+        Case(
+            "intermediate-for-servers",
+            "The intermediate's extKeyUsage lacks clientAuth.",
+            client="by-intermediate-for-servers",
+            authorities=("ca", "intermediate-for-servers"),
+        ),
+        Case(
+            "intermediate-for-any",
+            "The intermediate's extKeyUsage has only anyExtendedKeyUsage.",
+            client="by-intermediate-for-any",
+            authorities=("ca", "intermediate-for-any"),
+        ),
     ]
 
 
@@ -112,6 +161,20 @@ def revocation_unknown() -> list[Case]:
             "The intermediate's list alone does not cover the intermediate.",
             crls=("intermediate-empty",),
             **PATH,
+        ),
+        Case(
+            "list-of-an-issuer-without-crl-sign",
+            "The list is signed rightly, but its issuer's keyUsage lacks cRLSign: it is not accepted.",
+            client="by-ca-signs-no-lists",
+            authorities=("ca-signs-no-lists",),
+            crls=(),
+            refused_crls=("ca-signs-no-lists-empty",),
+        ),
+        Case(
+            "list-with-remove-from-crl",
+            "A complete list with an entry removeFromCRL is not accepted.",
+            crls=(),
+            refused_crls=("ca-removed",),
         ),
         Case("list-past-grace", "One second after the list's grace ended.", crls=("ca-past-grace",)),
         Case("order-before-signature", "Also the signature is wrong.", crls=(), signature=BAD_SIGNATURE),

@@ -27,6 +27,7 @@ VECTOR = {
     "shared_secret": "c0d26aeab536609a572b07695d933b589dcf363ff9d93c93adea537aeabb8cb8",
     "key": "868c066ef58aae6dc589b6cfdd18f97e",
     "base_nonce": "4e0bc5018beba4bf004cca59",
+    "exporter_secret": "14ad94af484a7ad3ef40e9f3be99ecc6fa9036df9d4920548424df127ee0d99f",
     "encryptions": [
         {
             "sequence": 0,
@@ -41,6 +42,23 @@ VECTOR = {
             "aad": "436f756e742d31",
             "nonce": "4e0bc5018beba4bf004cca58",
             "ct": "fa6f037b47fc21826b610172ca9637e82d6e5801eb31cbd3748271affd4ecb06646e0329cbdf3c3cd655b28e82",
+        },
+    ],
+    "exports": [
+        {
+            "exporter_context": "",
+            "L": 32,
+            "exported_value": "5e9bc3d236e1911d95e65b576a8a86d478fb827e8bdfe77b741b289890490d4d",
+        },
+        {
+            "exporter_context": "00",
+            "L": 32,
+            "exported_value": "6cff87658931bda83dc857e6353efe4987a201b849658d9b047aab4cf216e796",
+        },
+        {
+            "exporter_context": "54657374436f6e74657874",
+            "L": 32,
+            "exported_value": "d8f1ea7942adbba7412c6d431c62d01371ea476b823eb697e1f6e6cae1dab85a",
         },
     ],
 }
@@ -61,6 +79,10 @@ def check() -> None:
     for case in VECTOR["encryptions"]:
         sealed = context.seal(bytes.fromhex(case["pt"]), bytes.fromhex(case["aad"]), case["sequence"])
         assert sealed.hex() == case["ct"], f"sequence {case['sequence']}"
+    expect("exporter_secret", context.exporter_secret)
+    for case in VECTOR["exports"]:
+        exported = context.export(bytes.fromhex(case["exporter_context"]), case["L"])
+        assert exported.hex() == case["exported_value"], f"export {case['exporter_context']}"
     check_against_library(receiver)
 
 

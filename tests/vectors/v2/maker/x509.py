@@ -2,6 +2,7 @@
 signature is deterministic."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -34,8 +35,13 @@ class Spec:
     usages: tuple = (CLIENT_AUTH,)
     allowed: tuple = ()
     authority: bool = False
+    path_length: int | None = None  # of an authority
+    authority_usages: tuple = ()
+    key_usage: tuple | None = ()  # empty: the usual ones; None: without the extension
     unknown_critical: bool = False
     key: str | None = None  # the key of another entity
+    signed_with: hashes.HashAlgorithm | None = None  # instead of the usual hash
+    form: Callable[[bytes], bytes] | None = None  # changes the content of the key's bit string
 
 
 @dataclass
@@ -72,8 +78,22 @@ def certify(spec: Spec, issuer: Entity | None) -> Entity:
     )
     for extension, critical in extensions(spec, signer):
         builder = builder.add_extension(extension, critical)
-    parsed = sign(builder, signer)
+    parsed = sign(builder, signer, spec.signed_with)
+    if spec.form:
+        parsed = with_form(parsed, key, spec.form, signer)
     return Entity(spec, key, parsed.public_bytes(Encoding.DER), parsed)
+
+
+def with_form(parsed: x509.Certificate, key, form: Callable[[bytes], bytes], signer) -> x509.Certificate:
+    """The same certificate with its key's bit string in another form, signed by a P-256 key."""
+    info = keys.spki(key)
+    other = sequence(info[2:23] + der(0x03, b"\0" + form(info[26:])))
+    tbs = parsed.tbs_certificate_bytes
+    assert tbs[1] == 0x82 and tbs.count(info) == 1
+    tbs = sequence(tbs[4:].replace(info, other))
+    algorithm = sequence(bytes.fromhex("06082a8648ce3d040302"))
+    signature = signer.sign(tbs, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+    return x509.load_der_x509_certificate(sequence(tbs + algorithm + der(0x03, b"\0" + signature)))
 
 
 def certify_sized(spec: Spec, issuer: Entity, size: int) -> Entity:
@@ -115,12 +135,14 @@ def extensions(spec: Spec, signer) -> list:
     issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
     listed = []
     if spec.authority:
-        listed.append((x509.BasicConstraints(ca=True, path_length=None), True))
+        listed.append((x509.BasicConstraints(ca=True, path_length=spec.path_length), True))
         listed.append((x509.SubjectKeyIdentifier.from_public_key(public), False))
-    listed.append((key_usage(spec.authority), True))
+    if spec.key_usage is not None:
+        listed.append((key_usage(spec.key_usage or usual(spec.authority)), True))
     listed.append((issuer_id, False))
-    if spec.usages and not spec.authority:
-        listed.append((x509.ExtendedKeyUsage(spec.usages), False))
+    usages = spec.authority_usages if spec.authority else spec.usages
+    if usages:
+        listed.append((x509.ExtendedKeyUsage(usages), False))
     if spec.allowed:
         listed.append((x509.SubjectAlternativeName(spec.allowed), False))
     if spec.unknown_critical:
@@ -128,26 +150,31 @@ def extensions(spec: Spec, signer) -> list:
     return listed
 
 
-def key_usage(authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
+def usual(authority: bool) -> tuple:
+    return ("key_cert_sign", "crl_sign") if authority else ("digital_signature",)
+
+
+def key_usage(names: tuple) -> x509.KeyUsage:
+    known = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
     )
+    return x509.KeyUsage(**{name: name in names for name in known})
 
 
-def sign(builder, key):
+def sign(builder, key, sha=None):
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return builder.sign(key, None)
     if isinstance(key, rsa.RSAPrivateKey):
         return builder.sign(key, hashes.SHA256())
-    sha = hashes.SHA384() if key.curve.name == "secp384r1" else hashes.SHA256()
+    sha = sha or (hashes.SHA384() if key.curve.name == "secp384r1" else hashes.SHA256())
     return builder.sign(key, sha, ecdsa_deterministic=isinstance(key, ec.EllipticCurvePrivateKey))
 
 
@@ -163,7 +190,7 @@ def default_serial(name: str) -> int:
 def other_name(text: str) -> x509.OtherName:
     """otherName 1.3.6.1.4.1.19518 with a UTF8String: `1.2000,0.8000`, 1 is TCP and 0 is UDP."""
     raw = text.encode()
-    return x509.OtherName(OTHER_NAME, b"\x0c" + der_length(len(raw)) + raw)
+    return x509.OtherName(OTHER_NAME, der(0x0C, raw))
 
 
 def uri(text: str) -> x509.UniformResourceIdentifier:
@@ -176,6 +203,14 @@ def port_list(length: int) -> str:
     long = (length + 1 - 7 * short) // 8
     items = [f"1.{1000 + n}" for n in range(short)] + [f"1.{10000 + n}" for n in range(long)]
     return ",".join(items)
+
+
+def sequence(content: bytes) -> bytes:
+    return der(0x30, content)
+
+
+def der(tag: int, content: bytes) -> bytes:
+    return bytes([tag]) + der_length(len(content)) + content
 
 
 def der_length(length: int) -> bytes:
