@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,6 +24,25 @@ pub fn path(program: &str) -> PathBuf {
     let all = Permissions::from_mode(0o755);
     fs::set_permissions(&path, all).expect("who built it may run these tests");
     path
+}
+
+/// Makes a file that all users may execute.
+///
+/// Another process writes it. If this one did, a child that another thread starts at that moment would have the
+/// descriptor until it executes its own program, and the kernel would refuse to execute the file (ETXTBSY).
+pub fn executable(path: &Path, content: &[u8]) {
+    let mut command = Command::new("install");
+    command.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut child = command.spawn().expect("install: coreutils");
+    let mut pipe = child.stdin.take().expect("it is piped");
+    pipe.write_all(content).expect("install reads");
+    drop(pipe);
+    assert!(child.wait().expect("our child").success(), "cannot write {}", path.display());
+}
+
+/// Makes an executable copy of this program.
+pub fn copy(program: &Path, to: &Path) {
+    executable(to, &fs::read(program).expect("it was just built"));
 }
 
 /// Where cargo puts programs: `target/PROFILE`, where we are, or above a test's own `deps`.

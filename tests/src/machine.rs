@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::binaries;
 use crate::wait::{some, until};
 use crate::{Mounts, Namespace, process};
 
@@ -68,7 +69,11 @@ impl Machine {
         let path = self.root.join(path.trim_start_matches('/'));
         self.mounts.inside(|| {
             fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("our disk");
-            fs::write(&path, content).expect("our disk has room");
+            if mode & 0o111 == 0 {
+                fs::write(&path, content).expect("our disk has room");
+            } else {
+                binaries::executable(&path, content);
+            }
             fs::set_permissions(&path, Permissions::from_mode(mode)).expect("our disk");
         });
     }

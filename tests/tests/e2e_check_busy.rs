@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -82,8 +81,7 @@ fn a_listing_without_end_is_ended_and_reported() {
     let folder = daemon.file("bin");
     fs::create_dir(&folder).unwrap();
     let nft = folder.join("nft");
-    fs::write(&nft, "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+    sknock_tests::binaries::executable(&nft, b"#!/bin/sh\nexec sleep 1000\n");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let asked = check_through(&daemon, &format!("env PATH={path} timeout 60"));
     assert_eq!(asked.code, Some(0), "{asked:?}");

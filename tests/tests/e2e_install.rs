@@ -1,8 +1,7 @@
 //! What `make install` puts where, and `make uninstall` takes away: nothing else, and never while ports
 //! would stay closed for good. Whole machines are in `tests/bare.sh`.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -102,7 +101,7 @@ impl Machine {
         let machine = Self { folder: tempfile::tempdir().unwrap(), mounts: Mounts::new() };
         machine.mounts.copy(Path::new("/etc"));
         fs::create_dir(machine.path("sbin")).unwrap();
-        fs::copy(binaries::path("sknockd"), machine.path("sbin/sknockd")).unwrap();
+        binaries::copy(&binaries::path("sknockd"), &machine.path("sbin/sknockd"));
         fs::create_dir(machine.path("tools")).unwrap();
         machine.tool("ldconfig", "true");
         machine.tool("systemctl", "exit 1");
@@ -116,8 +115,7 @@ impl Machine {
     /// A program that would look at, or change, the machine that the test runs on.
     fn tool(&self, name: &str, script: &str) {
         let path = self.path("tools").join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        binaries::executable(&path, format!("#!/bin/sh\n{script}\n").as_bytes());
     }
 
     fn uninstall(&self, world: &World) -> (bool, String) {
@@ -152,7 +150,7 @@ fn uninstall_refuses_as_long_as_ports_would_stay_closed_for_good() {
     machine.must_refuse(&world, &format!("sknockd runs (process {}", daemon.parent()));
     // An upgrade has replaced the program.
     fs::remove_file(&program).unwrap();
-    fs::copy(binaries::path("sknockd"), &program).unwrap();
+    binaries::copy(&binaries::path("sknockd"), &program);
     machine.must_refuse(&world, &format!("sknockd runs (process {}", daemon.parent()));
     daemon.stop();
     let open = format!("{} open", program.display());
@@ -199,8 +197,7 @@ fn what_the_documents_give_to_cron_runs_in_crons_environment() {
         // The other machine is this one.
         let scp = root.join("usr/bin/scp");
         let _ = fs::remove_file(&scp);
-        fs::write(&scp, "#!/bin/sh\n[ \"$1\" = -q ] && cp \"$2\" \"${3#*:}\"\n").unwrap();
-        fs::set_permissions(&scp, Permissions::from_mode(0o755)).unwrap();
+        binaries::executable(&scp, b"#!/bin/sh\n[ \"$1\" = -q ] && cp \"$2\" \"${3#*:}\"\n");
         fs::create_dir_all(root.join("var/www/html")).unwrap();
         let _ = fs::remove_dir_all(root.join("root/authority"));
     });

@@ -158,7 +158,7 @@ fn a_folder_that_is_closed_is_not_said_to_be_missing() {
     ] {
         // What was built may be in a home folder that is closed to others.
         let copy = open.path().join(name);
-        fs::copy(binaries::path(name), &copy).unwrap();
+        binaries::copy(&binaries::path(name), &copy);
         let mut command = program_at(&copy);
         command.args(paths(words)).uid(65534).gid(65534);
         command.env("XDG_CONFIG_HOME", closed.path()).current_dir("/");

@@ -240,7 +240,7 @@ fn a_certificate_that_no_knock_can_carry_is_an_identity_error() {
     let rsa = String::from_utf8(openssl::run(&rsa, b"")).unwrap();
     for (pem, meaning) in [
         (rsa, "not P-256, P-384 or Ed25519"),
-        (large.pem(), "bytes, and this knock has room for 960"),
+        (large.pem(), "bytes, and this knock has room for 992"),
     ] {
         let ran = files.knock(&openssl::pkcs12(&pem, PASSWORD, &[]), PASSWORD, "");
         assert_eq!((ran.code, ran.report["error"].as_str()), (3, Some("identity")), "{ran:?}");

@@ -1,8 +1,8 @@
 //! `packaging/setup.sh` on machines that lack this and that: what it asks Debian for, and what it says.
 //! Whole machines are in `tests/bare.sh`.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -33,8 +33,10 @@ impl Machine {
     }
 
     fn program(&self, name: &str, script: &str) {
-        fs::write(self.path(name), format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(self.path(name), Permissions::from_mode(0o755)).unwrap();
+        sknock_tests::binaries::executable(
+            &self.path(name),
+            format!("#!/bin/sh\n{script}\n").as_bytes(),
+        );
     }
 
     fn rust(&self, version: &str) {

@@ -1,11 +1,10 @@
 //! Which library the loader gives to a program that was linked with the original's, on machines where
 //! `ldconfig` has run and no variable says where to look.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sknock_tests::{Mounts, World};
+use sknock_tests::{Mounts, World, binaries};
 use tempfile::TempDir;
 
 use crate::installed::{self, compile, finished};
@@ -77,7 +76,7 @@ impl Disk {
         let flags = format!("-I{} -L{} -lknock", include.display(), self.folder.path().display());
         compile("tests/c/original.c", &program, &flags);
         let there = self.root().join("app");
-        self.mounts.inside(|| fs::copy(&program, &there)).unwrap();
+        self.mounts.inside(|| binaries::copy(&program, &there));
         "/app".into()
     }
 
