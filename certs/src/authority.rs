@@ -13,8 +13,7 @@ use crate::clock;
 use crate::crl::{self, Crl};
 use crate::entry::{Reason, RegisterEntry, RegisteredRevocation};
 use crate::error::AuthorityError;
-use crate::folder::{Access, OutputFolder};
-use crate::ownership::Guarded;
+use crate::folder::{Access, Guarded, OutputFolder};
 use crate::register::{self, Register};
 use crate::validity::{DAY, ValidityPeriod, whole_second};
 

@@ -9,10 +9,10 @@ use x509_parser::prelude::{ASN1Time, FromDer, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::error::AuthorityError;
+use crate::folder::Guarded;
 use crate::folder::OutputFolder;
 use crate::key::P256KeyPair;
 use crate::name::MAX_LENGTH;
-use crate::ownership::Guarded;
 use crate::serial::RandomSerial;
 use crate::validity::{ValidityPeriod, calendar};
 

@@ -8,9 +8,8 @@ use crate::clock;
 use crate::crl::{self, Crl, Published};
 use crate::entry::RegisterEntry;
 use crate::error::AuthorityError;
-use crate::folder::Access;
+use crate::folder::{Access, Guarded};
 use crate::name::CertificateName;
-use crate::ownership::Guarded;
 use crate::register::Register;
 use crate::validity::whole_second;
 

@@ -1,4 +1,6 @@
 //! The authority's folder: one writer at a time, and atomically replaced files.
+//!
+//! Owner and mode of the folder and its files. Errors contain the command that corrects them, as in ssh.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Read, Write};
@@ -6,12 +8,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Uid, User, geteuid};
 use sknock_storage::{
     Follow, PASSING, PendingFile, open_regular, publish_left, remove, sync_folder,
 };
 
 use crate::error::AuthorityError;
-use crate::ownership::{self, Guarded};
 
 /// Other users, such as a web server, may open a published file by name (`crl.der`), but cannot list the
 /// folder with the holders' names.
@@ -44,7 +46,7 @@ impl OutputFolder {
             io::ErrorKind::NotFound => AuthorityError::NoAuthority { path: path.join(wanted) },
             _ => failed("access", path, source),
         })?;
-        ownership::check_folder(path, &found)?;
+        check_folder(path, &found)?;
         Ok(Self(path.to_owned()))
     }
 
@@ -93,7 +95,7 @@ impl OutputFolder {
             let (locked, there) = look().map_err(|source| failed("access", path, source))?;
             // The path may have been replaced by another folder during the wait.
             if identity(&locked) == identity(&there) {
-                ownership::check_folder(path, &there)?;
+                check_folder(path, &there)?;
                 return Ok(Lock { _held: held });
             }
         }
@@ -114,7 +116,7 @@ impl OutputFolder {
     ) -> Result<Option<Vec<u8>>, AuthorityError> {
         let path = self.file(name);
         let Some(found) = self.look(name)? else { return Ok(None) };
-        ownership::check_file(&path, &found, guarded)?;
+        check_file(&path, &found, guarded)?;
         let read = || {
             let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
             open_regular(&path, Follow::Never)?.read_to_end(&mut content)?;
@@ -142,7 +144,7 @@ impl OutputFolder {
         let path = self.file(name);
         let before = self.look(name)?;
         if let Some(before) = &before {
-            ownership::check_file(&path, before, Guarded::Writing)?;
+            check_file(&path, before, Guarded::Writing)?;
         }
         let write = || {
             // made with mode 0600, which is then extended regardless of the umask
@@ -238,4 +240,75 @@ impl PreparedFile {
 
 fn failed(doing: &'static str, path: &Path, source: io::Error) -> AuthorityError {
     AuthorityError::File { doing, path: path.to_owned(), source }
+}
+
+/// Mode bits: write access for others.
+const WRITE: u32 = 0o022;
+
+/// Mode bits: any access for others.
+const ANY: u32 = 0o077;
+
+/// Access that other users must not have to a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Guarded {
+    /// Writing.
+    Writing,
+    /// Reading and writing.
+    Reading,
+}
+
+/// The folder must be ours: its owner could no longer replace files that root writes in it. Other users must
+/// not have write access.
+///
+/// # Errors
+/// [`AuthorityError::FolderOfOther`], [`AuthorityError::OpenToOthers`].
+pub(crate) fn check_folder(path: &Path, found: &Metadata) -> Result<(), AuthorityError> {
+    if found.uid() != geteuid().as_raw() {
+        return Err(AuthorityError::FolderOfOther {
+            path: path.to_owned(),
+            owner: name(found.uid()),
+        });
+    }
+    check_mode(path, found, Guarded::Writing)
+}
+
+/// A file must also be ours, and regular.
+///
+/// # Errors
+/// [`AuthorityError::Link`], [`AuthorityError::NoFile`], [`AuthorityError::FileOfOther`], [`AuthorityError::OpenToOthers`].
+pub(crate) fn check_file(
+    path: &Path,
+    found: &Metadata,
+    guarded: Guarded,
+) -> Result<(), AuthorityError> {
+    let path_buf = || path.to_owned();
+    let ours = geteuid().as_raw();
+    if found.is_symlink() {
+        Err(AuthorityError::Link { path: path_buf() })
+    } else if !found.is_file() {
+        Err(AuthorityError::NoFile { path: path_buf() })
+    } else if found.uid() != ours {
+        let (owner, ours) = (found.uid(), name(ours));
+        Err(AuthorityError::FileOfOther { path: path_buf(), owner: name(owner), ours })
+    } else {
+        check_mode(path, found, guarded)
+    }
+}
+
+fn check_mode(path: &Path, found: &Metadata, guarded: Guarded) -> Result<(), AuthorityError> {
+    let (bits, what, remedy) = match guarded {
+        Guarded::Writing => (WRITE, "write to it", "go-w"),
+        Guarded::Reading => (ANY, "read it or write to it", "go-rwx"),
+    };
+    if found.mode() & bits == 0 {
+        return Ok(());
+    }
+    let mode = found.mode() & 0o7777;
+    Err(AuthorityError::OpenToOthers { path: path.to_owned(), mode, what, remedy })
+}
+
+/// A user's name, or `#` and the number; sudo accepts both.
+fn name(uid: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(|| format!("'#{uid}'"), |user| user.name)
 }

@@ -50,7 +50,6 @@ mod issue;
 mod key;
 mod leaf;
 mod name;
-mod ownership;
 mod register;
 mod serial;
 mod validity;

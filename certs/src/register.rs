@@ -7,9 +7,8 @@ use sknock_protocol::Timestamp;
 use crate::crl::Crl;
 use crate::entry::{CertificateKind, RegisterEntry, RegisteredRevocation};
 use crate::error::AuthorityError;
-use crate::folder::{Access, OutputFolder, PreparedFile};
+use crate::folder::{Access, Guarded, OutputFolder, PreparedFile};
 use crate::name::CertificateName;
-use crate::ownership::Guarded;
 use crate::serial::RandomSerial;
 
 /// The register's file.

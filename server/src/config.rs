@@ -19,7 +19,6 @@ mod problem;
 mod reader;
 pub mod schema;
 mod settings;
-mod words;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -28,11 +27,11 @@ pub use self::settings::{CREDENTIAL, Password, PasswordSource};
 pub use finding::Note;
 pub use problem::{Problem, Problems};
 pub use schema::{ConfigKey, ValueKind};
+pub use settings::{AcceptedProtocol, FirewallPolicy, Intake, OnExit, OnRevoke};
 pub use settings::{
     FirewallSettings, GrantSettings, KeySettings, KnockSettings, ProcessSettings,
     RevocationSettings, Settings,
 };
-pub use words::{AcceptedProtocol, FirewallPolicy, Intake, OnExit, OnRevoke};
 
 /// Understands the text of a configuration file named `file` under these environment variables.
 ///

@@ -11,8 +11,7 @@ pub mod handover;
 mod inherited;
 mod inputs;
 pub mod link;
-pub(crate) mod readable;
-mod sandbox;
+pub(crate) mod sandbox;
 mod serve;
 mod syscalls;
 

@@ -11,7 +11,6 @@ mod files;
 pub(crate) mod knock_ports;
 mod knock_sockets;
 mod last_state;
-mod list;
 mod log_budget;
 pub(crate) mod marks;
 mod network_process;
@@ -48,7 +47,7 @@ use crate::sys::capabilities::require_net_admin;
 use crate::sys::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED, told};
 use crate::sys::log;
 
-pub(crate) use self::list::acting_as;
+pub(crate) use self::files::acting_as;
 pub(crate) use self::privilege::Account;
 
 /// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.

@@ -8,18 +8,15 @@
 //! so that one run of `check` tells everything.
 
 mod begun_flows;
-mod credential;
 mod files;
 mod foreign_firewalls;
 mod host;
 mod keys;
 mod nft_listing;
-mod not_tested;
 mod probe;
 mod report;
 mod revocation;
 mod sessions;
-mod summary;
 mod switches;
 mod time_sync;
 mod unit;
@@ -31,15 +28,15 @@ use std::path::Path;
 
 use sknock_protocol::Timestamp;
 
-pub use credential::with_unit_credential;
 pub use files::{ConfiguredFiles, FileContent, StateFolder};
 pub use foreign_firewalls::{Manner, NeighbourPorts};
 pub use report::CheckReport;
 pub use sessions::Session;
 pub use switches::Switches;
+pub use unit::with_unit_credential;
 pub use unit_user::{Obstacle, UnusablePath};
 
-use self::summary::UnknownKeys;
+use self::report::UnknownKeys;
 pub use crate::config::finding::{Finding, Severity};
 use crate::config::{Problems, Settings};
 use crate::crl::Attempt;
@@ -141,7 +138,7 @@ pub fn check(loaded: &Result<Settings, Problems>, host: &Host, now: Timestamp) -
         findings.extend(
             found.map(|finding| Finding { what: settings.located(finding.what), ..finding }),
         );
-        facts = summary::gather(settings, &unknown);
+        facts = report::facts(settings, &unknown);
         facts.extend(lists);
     }
     unit_user::examine(host, &mut findings);

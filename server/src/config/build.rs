@@ -7,7 +7,7 @@ use sknock_protocol::{Service, service};
 
 use super::reader::SettingsReader;
 use super::schema;
-use super::words::AllowDeny;
+use super::settings::AllowDeny;
 use super::{
     FirewallPolicy, FirewallSettings, GrantSettings, KeySettings, KnockSettings, PasswordSource,
     ProcessSettings, RevocationSettings, Settings, intake,

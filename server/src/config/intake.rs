@@ -3,7 +3,7 @@
 use sknock_protocol::{Service, Transport, service, v1};
 
 use super::reader::{SettingsReader, items};
-use super::words::YesNo;
+use super::settings::YesNo;
 use super::{AcceptedProtocol, Intake, schema};
 
 /// Each range adds a rule that every packet traverses.

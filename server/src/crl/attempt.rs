@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sknock_protocol::{RevocationList, Timestamp};
 
 use super::acceptance::Offered;
-use super::fetch_set::{FetchResult, FetchSet};
+use super::fetch::{FetchResult, FetchSet};
 use super::{Refresh, wait_for};
 use sknock_types::hex;
 

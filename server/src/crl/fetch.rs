@@ -1,5 +1,7 @@
 //! Fetches a CRL from a web server that may be broken or hostile: bounded in size, time and redirects. The
 //! result is unverified bytes.
+//!
+//! Fetches from all web servers concurrently, each on its own schedule: a slow one does not delay the others.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use reqwest::header::LOCATION;
 use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect};
+use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::redirect::{RedirectRefused, Route};
@@ -250,6 +253,44 @@ fn web_authorities(pem: &[u8]) -> Result<Vec<Certificate>, FetchError> {
     }
     let read = contained.certificates.iter().map(|one| Certificate::from_der(&one.der));
     read.collect::<Result<_, _>>().map_err(|error| FetchError::Client(causes(&error)))
+}
+
+/// Fetches that are running or scheduled.
+#[derive(Debug, Default)]
+pub(super) struct FetchSet(JoinSet<FetchResult>);
+
+/// The result of one fetch.
+#[derive(Debug)]
+pub(super) struct FetchResult {
+    /// The index of the source.
+    pub(super) place: usize,
+    pub(super) source: Fetcher,
+    pub(super) fetched: Result<Vec<u8>, FetchError>,
+}
+
+impl FetchSet {
+    /// Starts all fetches at once.
+    pub(super) fn begin(sources: &[Fetcher]) -> Self {
+        let mut fetches = Self::default();
+        for (place, source) in sources.iter().enumerate() {
+            fetches.add(place, source.clone(), Duration::ZERO);
+        }
+        fetches
+    }
+
+    /// Schedules a fetch after `wait`.
+    pub(super) fn add(&mut self, place: usize, mut source: Fetcher, wait: Duration) {
+        self.0.spawn(async move {
+            tokio::time::sleep(wait).await;
+            let fetched = source.fetch().await;
+            FetchResult { place, source, fetched }
+        });
+    }
+
+    /// The next finished fetch; `None` if there is none left. A panic in a task ends the process.
+    pub(super) async fn next(&mut self) -> Option<FetchResult> {
+        self.0.join_next().await?.ok()
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@
 pub mod batch;
 pub mod fair;
 pub(crate) mod nflog;
-pub mod overload;
 pub mod packet;
 pub mod socket;
 pub mod source;

@@ -1,28 +1,22 @@
 //! Admits each knock once. The types that prove it; the replay memory and its journal are in `replay/`.
 //!
 //! ```text
-//! shard           one slice of the memory, and its eviction               pure
-//! memory          the sharded memory: enough for `explain` and tests
+//! memory          bounded, sharded, lost with the process: enough for `explain` and tests
 //! shares          the part of it that certificates and networks use       pure
-//! record          the 64 bytes of a record on disk                        pure
-//! journal_half    one of the two journal files, read                      pure
+//! record          a record on disk, and a file of them                      pure
 //! recovery        how far the files found on disk can be trusted          pure
-//! state_dir       finds and makes the files, with all their disk blocks
+//! state_dir       finds and makes the files, with all their disk blocks; which folder was in force
 //! journal_writer  writes them in place
 //! journal         memory and files together, for `run`
-//! state_in_force  the state directory that was last in force
 //! ```
 
 mod journal;
-mod journal_half;
 mod journal_writer;
 mod memory;
 mod record;
 mod recovery;
-mod shard;
 mod shares;
 pub(crate) mod state_dir;
-pub mod state_in_force;
 
 use sknock_protocol::{Encapsulation, KnockId, Refusal, Timestamp, VerifiedKnock};
 

@@ -16,7 +16,7 @@ use super::audit::Audit;
 use super::gate_client::{ActiveGrant, GateClient, GateRefusal};
 use super::intake::batch::{Endpoints, Received, SIZE};
 use super::intake::fair::FairQueue;
-use super::intake::overload::Overload;
+use super::intake::fair::Overload;
 use super::intake::source::{KnockSource, Next, Poller};
 use super::pipeline::Pipeline;
 use super::replay::ReplayStore;

@@ -10,7 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Settings;
-use crate::knock::replay::state_in_force::LastInForce;
+use crate::knock::replay::state_dir::LastInForce;
 
 /// The content of the handover.
 #[derive(Debug, Deserialize, Serialize)]

@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::crl::Refresh;
 use crate::knock::audit::Audit;
 use crate::knock::gate_client::GateClient;
-use crate::knock::intake::overload::Overload;
+use crate::knock::intake::fair::Overload;
 use crate::knock::intake::source::KnockSource;
 use crate::knock::pipeline::Pipeline;
 use crate::knock::policy::Policy;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sknock_gate::{BootInstant, Origin};
 use sknock_storage::{Slots, Stored, remove};
 
-use crate::knock::replay::state_in_force::{FolderId, LastInForce};
+use crate::knock::replay::state_dir::{FolderId, LastInForce};
 
 /// Size of each of the two slots: a path may have 4096 bytes, and JSON may use six for each.
 const SLOT: u64 = 32 << 10;

@@ -21,10 +21,10 @@ use super::log_budget::Allowance;
 use super::privilege::{Account, with_capabilities};
 pub(super) use super::spawn::{itself, passing_on};
 use crate::config::Settings;
-use crate::knock::replay::state_in_force::LastInForce;
+use crate::knock::replay::state_dir::LastInForce;
 use crate::network::handover::{Handover, number};
 use crate::network::link::{NetworkReport, Order};
-use crate::network::readable::PathMeanings;
+use crate::network::sandbox::PathMeanings;
 
 /// A running network process.
 #[derive(Debug)]

@@ -15,9 +15,9 @@ use super::privilege::Account;
 use crate::config::Settings;
 use crate::crl::mark_record::CrlMarks;
 use crate::crl::{Attempt, mark_record};
-use crate::knock::replay::state_in_force::LastInForce;
+use crate::knock::replay::state_dir::LastInForce;
 use crate::network::handover::{Handover, number};
-use crate::network::readable;
+use crate::network::sandbox;
 use crate::sys::log;
 use crate::sys::read_within::read_within;
 
@@ -103,5 +103,5 @@ pub(super) fn passing_on<T>(
 /// Environment variables that the network process gets: for the log and for root certificates. Not proxies: a
 /// proxy would resolve the names of web servers, which this process must do to check redirects.
 fn passes(name: &OsStr) -> bool {
-    readable::concerns(name) || [log::VARIABLE, "RUST_BACKTRACE"].iter().any(|known| name == *known)
+    sandbox::concerns(name) || [log::VARIABLE, "RUST_BACKTRACE"].iter().any(|known| name == *known)
 }

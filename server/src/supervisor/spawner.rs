@@ -17,8 +17,8 @@ use super::marks::{self, Keeper};
 use super::network_process::{NetworkProcess, SpawnInputs};
 use super::privilege::{Account, with_capabilities};
 use crate::config::Settings;
-use crate::knock::replay::state_in_force::FolderId;
-use crate::network::readable::PathMeanings;
+use crate::knock::replay::state_dir::FolderId;
+use crate::network::sandbox::PathMeanings;
 
 /// Maximum number of remembered pids.
 const REMEMBERED: usize = 16;

@@ -4,12 +4,9 @@
 //! one stays until the new one only lacks the state directory.
 
 mod asked;
-mod backoff;
-mod closings;
 mod gate_service;
 mod links;
 mod reload;
-mod reload_queue;
 mod restore;
 mod stop;
 mod trial;
@@ -24,11 +21,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sknock_gate::{BootInstant, Gate, Watch};
 use tracing::{error, warn};
 
-use self::backoff::RestartBackoff;
-use self::closings::Closings;
+use self::asked::Closings;
 use self::gate_service::GateService;
 use self::reload::ResolvedNames;
-use self::reload_queue::{ReloadQueue, ReloadRequest};
+use self::reload::RestartBackoff;
+use self::reload::{ReloadQueue, ReloadRequest};
 use self::restore::Suspended;
 pub(crate) use self::trial_watch::{TrialDeadline, TrialWatch};
 use super::knock_ports::PortHolders;

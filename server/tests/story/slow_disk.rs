@@ -12,7 +12,7 @@ use sknock_protocol::v2::{ClaimedAddress, KnockRequest};
 use sknock_protocol::{Encapsulation, Revocation, RevocationLists, Timestamp};
 use sknock_server::knock::audit::Audit;
 use sknock_server::knock::gate_client::GateClient;
-use sknock_server::knock::intake::overload::Overload;
+use sknock_server::knock::intake::fair::Overload;
 use sknock_server::knock::intake::socket::KnockSocket;
 use sknock_server::knock::intake::source::KnockSource;
 use sknock_server::knock::replay::{Recorded, ReplayEntry, ReplayStore};

@@ -7,8 +7,8 @@ use sknock_protocol::service::all_covered;
 use sknock_protocol::{Service, Transport};
 
 use super::{
-    ConfiguredFiles, Finding, Host, Manner, NeighbourPorts, Session, Severity, StateFolder,
-    not_tested, switches,
+    ConfiguredFiles, Finding, Host, Manner, NeighbourPorts, Session, Severity, StateFolder, report,
+    switches,
 };
 use crate::config::{FirewallPolicy, Settings};
 
@@ -31,7 +31,7 @@ pub(super) fn examine(
     findings.extend(shut(settings));
     findings.extend(clock(settings, host));
     around(host, findings);
-    not_tested::examine(host, findings);
+    report::untested(host, findings);
 }
 
 /// What is in the way, and what may be.

@@ -8,7 +8,7 @@ use nix::unistd::{Gid, Uid, geteuid, getgroups, setgroups};
 use sknock_storage::{Follow, open_regular};
 
 use super::unit::{FileReader, Unit};
-use super::{Finding, Host, credential};
+use super::{Finding, Host, unit};
 use crate::config::{PasswordSource, Settings};
 use crate::supervisor::{Account, acting_as};
 
@@ -42,7 +42,7 @@ pub enum Obstacle {
 /// could not be looked at.
 pub(super) fn look(settings: Option<&Settings>, config: &Path, host: &mut Host) {
     let Some(unit) = Unit::installed_for(config) else { return };
-    host.sealed_password = credential::unreadable(&unit);
+    host.sealed_password = unit::unreadable(&unit);
     let Some(reader) = unit.reader() else { return };
     let files = named(settings, config);
     let tried = acting_as_reader(&reader, || {

@@ -9,14 +9,14 @@ use std::time::Duration;
 use sknock_gate::Shares;
 use sknock_protocol::{Encapsulation, Timestamp};
 
-use super::journal_half;
 use super::journal_writer::{JournalFile, JournalWriter, PreviousFile, room};
 use super::memory::min_retained;
+use super::record;
 use super::record::LENGTH;
 use super::recovery::{self, History};
 use super::shares::KnockOwner;
+use super::state_dir::LastInForce;
 use super::state_dir::{self, HORIZON, JOURNALS, LockError, StateDir};
-use super::state_in_force::LastInForce;
 use super::{BootId, Memory, Recorded, ReplayEntry, ReplayStore};
 
 /// Remembers admitted knocks in memory and in `stateDir`. Shared by all threads.
@@ -221,7 +221,7 @@ impl Journal {
 const LARGEST_CAPACITY: usize = 10_000_000;
 
 /// The length of the part that may be non-zero.
-fn extent(half: &journal_half::JournalHalf) -> u64 {
+fn extent(half: &record::JournalHalf) -> u64 {
     half.extent * LENGTH as u64
 }
 

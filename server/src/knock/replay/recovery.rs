@@ -10,8 +10,8 @@ use std::time::Duration;
 use sknock_protocol::Timestamp;
 use sknock_storage::SlotContent;
 
-use super::journal_half::{Beginning, JournalHalf};
 use super::record::Head;
+use super::record::{Beginning, JournalHalf};
 use super::{BootId, ReplayEntry};
 
 /// How much of the past is known.

@@ -6,9 +6,9 @@ use sknock_types::hex;
 use tracing::{error, info, warn};
 
 use super::Supervisor;
-use super::backoff::RestartBackoff;
-use super::closings::Closing;
+use super::asked::Closing;
 use super::links::{Gathered, Link, LinkRecord, receive_requests, reply};
+use super::reload::RestartBackoff;
 use crate::config::Settings;
 use crate::control::grants::Closed;
 use crate::control::messages::ControlResponse;
