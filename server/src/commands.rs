@@ -29,6 +29,7 @@ use crate::{network, supervisor};
 
 /// Runs the command that the command line names, to its exit code.
 pub fn main() -> ExitCode {
+    // First: a thread inherits the signal mask of the one that starts it (pthread_sigmask(3)).
     block_file_size_signal();
     let arguments = Arguments::try_parse();
     match arguments.unwrap_or_else(|error| refuse(&corrected(error))).command {

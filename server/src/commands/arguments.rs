@@ -162,6 +162,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 fn digits(text: &str) -> Result<String, String> {
+    // `openssl x509 -text` prints serial numbers with colons.
     let is_digit = |c: char| c.is_ascii_hexdigit() || c == ':';
     let all = !text.is_empty() && text.chars().all(is_digit);
     all.then(|| text.to_owned()).ok_or_else(|| "write hexadecimal digits".to_owned())
@@ -173,6 +174,7 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 fn timestamp(text: &str) -> Result<Timestamp, String> {
+    // `date --rfc-3339` writes a space in the place of the T.
     let date = text.replacen(' ', "T", 1);
     if let Some(timestamp) = Timestamp::of_date(&date) {
         return Ok(timestamp);
@@ -208,6 +210,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// What to write instead, or clap's own words.
 pub(crate) fn corrected(error: clap::Error) -> clap::Error {
     let words: Vec<String> =
+        // `args` would panic on an argument that is not UTF-8.
         std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),

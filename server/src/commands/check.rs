@@ -102,6 +102,8 @@ impl Host {
     #[must_use]
     pub fn look(loaded: &Result<Settings, Problems>, config: &Path) -> Self {
         let mut host = Self::default();
+        // First: `probe::look` may leave threads behind (`read_within`), and setgroups(2) changes the groups
+        // of all threads (nptl(7)).
         unit_user::look(settled(loaded), config, &mut host);
         if let Some(settings) = settled(loaded) {
             probe::look(settings, &mut host);

@@ -235,6 +235,7 @@ fn datagram(path: &Path) -> Result<Vec<u8>, Unexplained> {
     let read =
         File::open(path).and_then(|file| file.take(MAX_PAYLOAD + 1).read_to_end(&mut payload));
     read.map_err(|error| Unexplained::Unreadable { key: DATAGRAM, path: path.to_owned(), error })?;
+    // Before the length: a capture is usually longer than a datagram, and needs the other remedy.
     if CAPTURES.iter().any(|magic| payload.starts_with(magic)) {
         return Err(Unexplained::Capture(path.to_owned()));
     }

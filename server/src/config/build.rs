@@ -119,6 +119,7 @@ fn grants(read: &mut SettingsReader<'_>) -> GrantSettings {
     let lasts = read.number(&schema::PORT_OPEN_DURATION);
     let mut longest: u16 = read.number(&schema::MAX_PORT_OPEN_DURATION);
     if longest < lasts {
+        // 0 is the placeholder of an invalid value, which is reported already.
         if read.place(&schema::MAX_PORT_OPEN_DURATION).is_some() && longest > 0 {
             read.problem(
                 &schema::MAX_PORT_OPEN_DURATION,
@@ -216,6 +217,8 @@ fn foreign_files(read: &mut SettingsReader<'_>, keys: &KeySettings, process: &Pr
         // systemd manages it; it is not configured here.
         PasswordSource::Credential(_) | PasswordSource::Inline(_) | PasswordSource::None => None,
     };
+    // crlFile may be there: a CRL is signed, and a start opens it with the rights of the network process
+    // (`supervisor/files.rs`).
     let kept_apart = [
         ("this configuration", Some(read.file)),
         ("serverPFXFile", Some(keys.pfx.as_path())),

@@ -147,6 +147,7 @@ fn classify(line: &str) -> Result<ConfigLine<'_>, Defect> {
             remedy: "Write [DEFAULT]. A comment needs a line of its own",
         });
     }
+    // Both separate a key from its value in Python's configparser, which the original used.
     match trimmed.split_once(['=', ':']) {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok(ConfigLine::Pair(name.trim_end(), value.trim_start()))

@@ -77,6 +77,7 @@ impl<'a> SettingsReader<'a> {
         let secret = file
             .into_iter()
             .chain(environment)
+            // The environment is behind the file and overrides it, also with an empty value.
             .rfind(|entry| entry.key.kind == ValueKind::Secret)
             .filter(|entry| !entry.value.is_empty());
         Self {
@@ -143,6 +144,7 @@ impl<'a> SettingsReader<'a> {
     /// A number within the limits of the table.
     pub(super) fn number<T: TryFrom<u64> + Default>(&mut self, key: &ConfigKey) -> T {
         let text = self.text(key);
+        // `u64::from_str` also accepts a leading `+`.
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.then(|| text.parse::<u64>().ok()).flatten().filter(
             |number| matches!(key.kind, ValueKind::Number { min, max } if (min..=max).contains(number)),

@@ -159,6 +159,7 @@ keys! {
     ALLOWED_SERVICES = "allowedServices", ValueKind::Services, "",
         "services that grants may be for, whatever certificates allow; empty = no further limit.\n\
          This also limits what a compromised network process can open";
+    // 65,535: the lifetime in a knock has 16 bits.
     PORT_OPEN_DURATION = "PORT_OPEN_DURATION_IN_SECONDS", number(1, 65_535), "15",
         "default duration of a grant, in seconds: how long a client can open new connections.\n\
          Existing connections continue afterwards";
@@ -187,6 +188,7 @@ keys! {
     INTAKE = "intake", ValueKind::Word(&["nflog", "socket"]), "nflog",
         "how knocks are received: nflog = the kernel copies them, and no port is bound;\n\
          socket = a bound UDP port, which a scanner can detect";
+    // The kernel has 16 bits for a group (nfgenmsg.res_id).
     NFLOG_GROUP = "nflogGroup", number(0, 65_535), "5344",
         "NFLOG group of the copies (intake = nflog). No other program may use it";
     KNOCKS_PER_SOURCE = "knocksPerSource", number(0, 1_000_000), "1000",

@@ -112,6 +112,7 @@ fn uid(user: &str) -> io::Result<Option<u32>> {
 }
 
 fn folder(path: &Path) -> StateFolder {
+    // As `own_folder` of a start looks at it, which refuses a link to a folder.
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             StateFolder::Present { owner: metadata.uid(), mode: metadata.mode() }

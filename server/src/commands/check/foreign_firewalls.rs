@@ -213,12 +213,15 @@ fn ask(ruleset: &Ruleset, need: Need, v6: bool, heard: &mut Heard) {
     let sees = |base: &Base| match (need.reaches, base.hook) {
         (Reaches::Network, hook) => hook == ForeignHook::Output,
         (_, ForeignHook::Output) | (Reaches::Copy, ForeignHook::Input) => false,
+        // At an equal priority the order depends on which chain was made first, which the listing does not
+        // tell.
         (Reaches::Copy, ForeignHook::Prerouting) => base.priority <= HEARS_AT,
         (Reaches::Service | Reaches::Socket, _) => true,
     };
     let leaves = need.reaches == Reaches::Network;
     let course = if leaves { Course::Leaving } else { Course::Arriving };
     let packet = ProbePacket { service: need.service, v6, course, ruleset };
+    // All base chains: `accept` in one of them does not keep a later one from dropping the packet (nft(8)).
     // Who looks at the packet first comes first: what is passed on is not what later chains see.
     for (chain, base) in ruleset.bases(v6).filter(|(_, base)| sees(base)) {
         let (judgement, untracked) = Evaluator::judge(packet, chain, base);
@@ -245,6 +248,8 @@ fn foreign(ruleset: &Ruleset, settings: &Settings) -> Vec<String> {
     for service in [Transport::Tcp, Transport::Udp].into_iter().filter_map(whole) {
         for v6 in [false, true] {
             let packet = ProbePacket { service, v6, course: Course::Foreign, ruleset };
+            // The nat type permits `dnat` in prerouting and output only (nft(8)), and output sees own packets
+            // only.
             let bases = ruleset.bases(v6).filter(|(_, base)| base.hook == ForeignHook::Prerouting);
             found.extend(bases.filter_map(|(chain, base)| {
                 match Evaluator::judge(packet, chain, base).0 {

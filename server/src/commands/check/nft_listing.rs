@@ -107,6 +107,7 @@ fn needed(object: &Value) -> Option<NamedSet> {
         }
         one => !SOME_PACKETS.iter().any(|some| one == some),
     };
+    // A map is needed whatever its keys are: its data may be verdicts.
     let wanted = kind == "map" || (of_ports && !changes);
     wanted.then_some(NamedSet { kind, family, table, name: text("name")? })
 }

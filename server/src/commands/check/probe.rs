@@ -110,6 +110,8 @@ fn families() -> [bool; 2] {
         has[0] |= address.as_sockaddr_in().is_some_and(|v4| !v4.ip().is_loopback());
         has[1] |= address.as_sockaddr_in6().is_some_and(|v6| {
             let ip = v6.ip();
+            // The kernel gives each interface a link-local address, also where nobody uses IPv6 (RFC 4862,
+            // 5.3).
             !ip.is_loopback() && !ip.is_unicast_link_local()
         });
     }
@@ -135,6 +137,7 @@ fn old_tables() -> Option<String> {
     let files = ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"];
     let mut names: Vec<String> = Vec::new();
     for file in files {
+        // Without the kernel's module ip_tables there is no such file, and there are no such rules.
         let listed = fs::read_to_string(file).unwrap_or_default();
         names.extend(listed.lines().map(str::to_owned));
     }
@@ -150,6 +153,7 @@ fn try_kernel(settings: &Settings) -> io::Result<Result<(), FirewallError>> {
     let rules = table::table_spec(settings);
     let group = (settings.knocks.intake == Intake::Nflog).then_some(settings.knocks.group);
     let attempt = move || {
+        // Moves the calling thread only (unshare(2)): the process stays in its namespace.
         unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
         let raise = || {
             Firewall::open()?.install(&rules, &[], &[])?;

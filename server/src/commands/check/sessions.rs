@@ -18,6 +18,8 @@ pub struct Session {
 /// All of this network namespace.
 pub(super) fn established() -> io::Result<BTreeSet<Session>> {
     let mut tables = String::new();
+    // Not /proc/net, a link to self/net (proc(5)): that is the network namespace of the main thread, and
+    // tests have threads in namespaces of their own.
     for file in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
         match fs::read_to_string(file) {
             Ok(table) => tables.push_str(&table),
@@ -36,6 +38,7 @@ struct TcpLine {
     state: u8,
 }
 
+// TCP_ESTABLISHED and TCP_LISTEN in include/net/tcp_states.h.
 const ESTABLISHED: u8 = 1;
 const LISTEN: u8 = 10;
 
@@ -70,6 +73,7 @@ fn address(digits: &str) -> Option<IpAddr> {
     }
     let words = [word(0)?, word(1)?, word(2)?, word(3)?];
     let address = Ipv6Addr::from(<[u8; 16]>::try_from(words.concat()).ok()?);
+    // A dual-stack listener has its IPv4 connections in tcp6, with v4-mapped addresses.
     Some(IpAddr::from(address).to_canonical())
 }
 
@@ -103,6 +107,7 @@ pub(super) fn session(connection: &str) -> Option<Session> {
 fn parent(process: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim();
+    // 0: the parent is in another PID namespace, or this is the first process.
     (parent != "0").then(|| parent.to_owned())
 }
 

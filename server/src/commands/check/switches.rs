@@ -32,12 +32,15 @@ impl Switches {
         Self {
             early_demux: ["ipv4/ip_early_demux", "ipv4/tcp_early_demux"].map(switch),
             forwards: switch("ipv4/ip_forward"),
+            // The kernel takes the maximum of `all` and the interface's own value, which begins as `default`
+            // (ip-sysctl.rst).
             rp_filter: switch("ipv4/conf/all/rp_filter").max(switch("ipv4/conf/default/rp_filter")),
             established: switch("netfilter/nf_conntrack_tcp_timeout_established"),
         }
     }
 
     pub(super) fn examine(self, findings: &mut Vec<Finding>) {
+        // In `input`, `meta skuid` reads the socket that early demux has attached to the packet.
         for (name, _) in ["net.ipv4.ip_early_demux", "net.ipv4.tcp_early_demux"]
             .into_iter()
             .zip(self.early_demux)

@@ -50,6 +50,7 @@ impl Unit {
         let changes = fs::read_dir(CHANGES).into_iter().flatten().flatten();
         let mut changes: Vec<PathBuf> = changes.map(|entry| entry.path()).collect();
         changes.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+        // systemd merges drop-in files in the order of their names (systemd.unit(5)).
         changes.sort();
         for path in changes {
             text.push('\n');
@@ -110,6 +111,7 @@ impl Unit {
         let state = self.values("StateDirectory").flat_map(str::split_whitespace);
         let state = state.map(|name| Path::new("/var/lib").join(name));
         let others = self.values("ReadWritePaths").flat_map(str::split_whitespace);
+        // `-`: it may be missing; `+`: it is relative to RootDirectory= (systemd.exec(5)).
         let others = others.map(|path| PathBuf::from(path.trim_start_matches(['-', '+'])));
         let mut writable = state.chain(others);
         self.value("ProtectSystem") == Some("strict")
@@ -162,6 +164,7 @@ pub fn with_unit_credential(
 pub(super) fn unreadable(unit: &Unit) -> Option<&'static str> {
     let is_ours = |value: &str| {
         let name = value.split(':').next().unwrap_or_default();
+        // ImportCredential= takes patterns, such as `sknock-*` (systemd.exec(5)).
         name == CREDENTIAL || name.strip_suffix('*').is_some_and(|own| CREDENTIAL.starts_with(own))
     };
     UNREADABLE.into_iter().find(|key| unit.values(key).any(is_ours))

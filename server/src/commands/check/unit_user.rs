@@ -122,6 +122,8 @@ fn acting_as_reader<T>(reader: &FileReader, work: impl FnOnce() -> io::Result<T>
     }
     let gid = reader.groups.first().copied().unwrap_or(Gid::from_raw(reader.uid));
     let ours = getgroups()?;
+    // `acting_as` changes only the user and the group for file access: with its own supplementary groups root
+    // could still read what the unit's user cannot.
     setgroups(&reader.groups)?;
     let done = acting_as(Account { uid, gid }, work);
     setgroups(&ours)?;

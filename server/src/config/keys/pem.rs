@@ -97,6 +97,7 @@ fn section(text: &str, begin: usize, contained: &mut Contained) -> Result<usize,
 fn decode(body: &str) -> Result<Vec<u8>, pki_types::pem::Error> {
     let lines = body.lines().map(str::trim).filter(|line| !line.is_empty());
     let body = lines.collect::<Vec<_>>().join("\n");
+    // The library knows only the first label.
     let [label, _] = CERTIFICATE;
     let whole = format!("{BEGIN}{label}{DASHES}\n{body}\n{END}{label}{DASHES}\n");
     CertificateDer::from_pem_slice(whole.as_bytes()).map(|der| der.to_vec())

@@ -9,6 +9,7 @@ use super::rule::{ProbeVerdict, decisions};
 use super::ruleset::{Base, ForeignChain, ForeignRule};
 
 /// The kernel's own limit of jumps within jumps.
+// NFT_JUMP_STACK_SIZE in include/net/netfilter/nf_tables.h.
 const MAX_DEPTH: u8 = 16;
 
 /// Rules looked at for one question: a large ruleset has some thousands.
@@ -145,6 +146,8 @@ impl<'a> Evaluator<'a> {
         let (target, stays) = match verdict {
             ProbeVerdict::Return => return NextRule::Back,
             ProbeVerdict::Jump(target) => (target, NextRule::Stays),
+            // `goto` pushes no return address: behind the target, the chain that jumped here continues
+            // (nft(8)).
             ProbeVerdict::Goto(target) => (target, NextRule::Back),
             _ => {
                 self.end(verdict, way, place);

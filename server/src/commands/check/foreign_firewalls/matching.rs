@@ -140,6 +140,8 @@ impl ProbePacket<'_> {
             "ct" => match field("key") {
                 "state" if self.course == Course::Leaving => Matches::when(right == "untracked"),
                 "state" => Matches::when(right == "new"),
+                // The first packet of a flow that is not translated has no status bit that nft names
+                // (assured, snat, ...).
                 "status" => Matches::Never,
                 "direction" => Matches::when(right == "original" && self.course != Course::Leaving),
                 _ => Matches::Conditionally,

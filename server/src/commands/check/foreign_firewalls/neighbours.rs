@@ -98,6 +98,7 @@ fn manner(ruleset: &Ruleset, service: Service, v6: bool) -> Option<Manner> {
 
 /// What is sent back where a packet is dropped.
 fn by(ruleset: &Ruleset, base: &ForeignChain, place: &RulePlace, transport: Transport) -> Manner {
+    // The policy of a chain is `accept` or `drop`; there is no policy `reject` (nft(8)).
     let RulePlace::Rule { chain, handle } = place else { return Manner::Silent };
     let rules = ruleset.beside(base, chain).map(|chain| chain.rules.iter());
     let rule = rules.into_iter().flatten().find(|rule| rule.handle == *handle);

@@ -91,6 +91,7 @@ impl Ruleset {
             "chain" => self.chain(name, &value),
             "rule" => {
                 if let (Some(chain), Value::Array(statements)) =
+                    // nft lists all chains of a table before its rules.
                     (self.chains.get_mut(&name), part("expr"))
                 {
                     chain.rules.push(ForeignRule { handle, statements });
