@@ -166,6 +166,7 @@ impl Refresh {
         let mut done = self.close_untrusted(&mut closed, gate, clock::now()).await?;
         let mut fetches = FetchSet::begin(&self.sources);
         let mut age = tokio::time::interval(self.interval);
+        // The first tick is due at once (tokio), and the start has logged the age.
         age.tick().await;
         loop {
             tokio::select! {
@@ -220,6 +221,7 @@ impl Refresh {
             Ok(Offered::News(list)) => {
                 // First onto the disk: no crash can undo what has once been in force.
                 let is_saved = self.save(&list, bytes);
+                // Before it is in force: an older CRL must be rejected also after `kill -9` right after that.
                 if let Some(gate) = gate {
                     self.report_one(&list, gate, now)?;
                 }

@@ -37,6 +37,7 @@ pub fn ask(request: ControlRequest) -> Result<ControlResponse, ControlError> {
     let path = NamespaceLock::path(folder, SOCKET)?;
     let server = match connected(&path, patience) {
         Ok(server) => server,
+        // ECONNREFUSED: the socket file of a server that was killed (connect(2)).
         Err(Errno::ENOENT | Errno::ECONNREFUSED) => return Err(no_listener(folder)),
         Err(Errno::EACCES | Errno::EPERM) => return Err(ControlError::NotAllowed),
         Err(errno) => return Err(ControlError::Silent(errno.into())),
@@ -76,6 +77,7 @@ fn connected(path: &Path, patience: Duration) -> nix::Result<UnixStream> {
     let socket: OwnedFd =
         socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let patience = TimeVal::seconds(i64::try_from(patience.as_secs()).unwrap_or(i64::MAX));
+    // Also for connect(2): unix_stream_connect waits up to SO_SNDTIMEO for a place in a full backlog.
     setsockopt(&socket, sockopt::SendTimeout, &patience)?;
     setsockopt(&socket, sockopt::ReceiveTimeout, &patience)?;
     connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;

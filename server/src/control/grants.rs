@@ -156,6 +156,7 @@ impl ListedKey {
     pub fn cert(&self) -> Option<CertId> {
         let issuer = from_hex(&self.issuer)?.try_into().ok()?;
         let serial = match self.serial.as_str() {
+            // `Serial` has the number 0 without bytes; `Serial::new(&[0])` would be another value.
             "00" => Serial::ZERO,
             digits => Serial::new(&from_hex(digits)?)?,
         };

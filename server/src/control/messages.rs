@@ -104,6 +104,7 @@ pub struct ConfigInForce {
 }
 
 /// The most reasons in one answer.
+// Of 500 characters (`short`) with at most 6 bytes each in JSON: far below the client's `MAX_ANSWER`, 1 MiB.
 const MAX_REASONS: usize = 50;
 
 /// A whole line of a client.

@@ -35,6 +35,7 @@ impl Peer {
     pub(super) fn of(connection: impl AsFd) -> nix::Result<Self> {
         let known = getsockopt(&connection, sockopt::PeerCredentials)?;
         let mut groups = supplementary(connection.as_fd())?;
+        // SO_PEERGROUPS has the supplementary groups only.
         groups.push(Gid::from_raw(known.gid()));
         Ok(Self { pid: Pid::from_raw(known.pid()), uid: Uid::from_raw(known.uid()), groups })
     }

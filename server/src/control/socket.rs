@@ -76,6 +76,8 @@ impl ControlSocket {
         let group = Group::from_name(GROUP).ok().flatten().map(|group| group.gid);
         let group = group.filter(|group| give_to(&path, *group));
         let mode = if group.is_some() { 0o660 } else { 0o600 };
+        // Between bind(2) and here the umask decides which users can connect; `admit` refuses those without
+        // permission.
         fs::set_permissions(&path, Permissions::from_mode(mode))?;
         let access = ControlAccess { owner: geteuid(), group };
         let refusals = RateLimit::of(1);
@@ -100,6 +102,8 @@ impl ControlSocket {
             match self.listener.accept() {
                 Ok((stream, _)) => self.admit(stream, networks, now),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // EAGAIN. Also EMFILE: accept(2) takes the descriptor before the connection, which therefore
+                // stays in the backlog.
                 Err(_) => break,
             }
         }
@@ -192,6 +196,8 @@ impl ControlSocket {
         response: impl Fn(&ControlRequest) -> ControlResponse,
         now: BootInstant,
     ) {
+        // Without the network processes' numbers: from here on a request gets `response`, whoever sends it,
+        // and has no effect.
         self.turn(&[], now);
         self.answer_all(&ControlResponse::Stopping, now);
         for connection in &mut self.connections {

@@ -69,6 +69,8 @@ impl Refresh {
         match self.verify_fetched(bytes, now) {
             Ok(Offered::News(list)) => {
                 let sighted = sighted_of(&list);
+                // In this process only: of two addresses, the second must not have an older CRL, as in a
+                // start.
                 self.install(list);
                 Ok(sighted)
             }

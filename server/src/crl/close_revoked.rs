@@ -48,6 +48,7 @@ impl Refresh {
         let Revocation::Lists(lists) = &**self.current.load() else { return Ok(closed.unknown) };
         // Checked each time, because another path may have expired.
         let lost = lists.issuers_without_path(trust_store, now);
+        // `&` and not `&&`: a failure of one must not skip the other.
         let done = below_all(lost.difference(&closed.issuers), gate).await?
             & revoked_since(&closed.lists, lists, gate).await?;
         if done {

@@ -110,6 +110,8 @@ impl Clients {
         let authorities = authorities.map(web_authorities).transpose()?;
         let clients = Self { authorities, timeouts, ports: ports(urls).into_iter().collect() };
         if clients.authorities.is_some() {
+            // Built and dropped: certificates that TLS cannot use are an error of the start, not of each
+            // fetch.
             clients.client("https", &Route::new(&clients.ports)).map_err(wrong)?;
         }
         Ok(clients)
@@ -121,6 +123,7 @@ impl Clients {
             .user_agent(concat!("sknockd/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.timeouts.connect)
             .read_timeout(self.timeouts.read)
+            // A proxy would look up names itself, and no address could be checked.
             .no_proxy()
             .dns_resolver(Arc::new(route.clone()))
             // Redirects are followed and checked in `follow`.
@@ -152,6 +155,7 @@ impl Fetcher {
 
     /// Fetches the CRL.
     pub(crate) async fn fetch(&mut self) -> Result<Vec<u8>, FetchError> {
+        // Undone by `accept`: a CRL that is fetched and then rejected is a failure, too.
         self.failures = self.failures.saturating_add(1);
         let whole = self.clients.timeouts.total;
         match tokio::time::timeout(whole, self.follow()).await {
@@ -198,6 +202,7 @@ impl Fetcher {
     /// network may not be up yet.
     pub(crate) fn pause(&self, interval: Duration) -> Duration {
         let Some(earlier) = self.failures.checked_sub(1) else { return jittered(interval) };
+        // 5 s * 2^12 are almost six hours; without a cap the power would overflow at 2^32.
         jittered(interval.min(RETRY_DELAY * 2u32.pow(earlier.min(12))))
     }
 }
@@ -210,7 +215,9 @@ async fn receive(mut response: Response) -> Result<Vec<u8>, FetchError> {
     if announced > MAX_LIST {
         return Err(FetchError::TooLarge);
     }
+    // A length that is announced and not sent costs address space only: untouched pages take no memory.
     let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+    // Bytes as sent: reqwest is built without decompression (Cargo.toml), so no gzip bomb grows here.
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() as u64 > MAX_LIST {
@@ -238,6 +245,7 @@ fn causes(error: &dyn Error) -> String {
 /// `interval` plus or minus a tenth, so that a thousand servers do not fetch in the same second.
 pub(crate) fn jittered(interval: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
+    // Each RandomState has other keys, so the same interval has another hash each time.
     let random = u32::try_from(RandomState::new().hash_one(interval) % 201).unwrap_or(100);
     interval * (900 + random) / 1000
 }

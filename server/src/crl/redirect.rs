@@ -163,6 +163,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     match segments {
         // Teredo, ORCHID and other assignments; documentation, twice.
         [0x2001, second, ..] => second >= 0x200 && second != 0xdb8,
+        // 3fff::/20 (RFC 9637).
         [0x3fff, second, ..] => second >= 0x1000,
         // Global unicast. The rest is loopback, unspecified, link-local, unique local, multicast,
         // IPv4-compatible, a local NAT64 prefix, or unassigned.

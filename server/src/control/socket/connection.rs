@@ -99,6 +99,7 @@ impl ControlConnection {
     pub(super) fn is_over(&self, now: BootInstant) -> bool {
         match self.stage {
             ConnectionStage::Over => true,
+            // No time limit while it waits for us: a reload may take minutes (`RELOAD_TIMEOUT`).
             ConnectionStage::Asked | ConnectionStage::Waiting => false,
             ConnectionStage::Reading if self.last && !self.lines.is_due() => true,
             ConnectionStage::Reading | ConnectionStage::Answering(_) => {
@@ -191,6 +192,8 @@ fn receive(stream: &UnixStream, into: &mut [u8]) -> nix::Result<(usize, Option<R
     let mut room = nix::cmsg_space!(UnixCredentials);
     let mut parts = [IoSliceMut::new(into)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    // With SO_PASSCRED the kernel joins no bytes of different senders in one call (unix_stream_read_generic),
+    // so these credentials are those of all bytes.
     let got = recvmsg::<()>(stream.as_raw_fd(), &mut parts, Some(&mut room), flags)?;
     let sender = got.cmsgs().ok().into_iter().flatten().find_map(|message| match message {
         ControlMessageOwned::ScmCredentials(sender) => {
