@@ -38,6 +38,8 @@ impl InForce {
 
     /// Puts other CRLs in force. After it returns, no grant is made by the former ones.
     pub fn replace(&self, lists: Revocation) {
+        // In this order: a reader that takes the lock after the store loads the new CRLs, and the write lock
+        // waits for earlier readers.
         self.lists.store(Arc::new(lists));
         drop(self.passage.write().unwrap_or_else(PoisonError::into_inner));
     }

@@ -91,6 +91,7 @@ pub struct OneTimeKey(pub [u8; 16]);
 impl From<&Encapsulation> for OneTimeKey {
     fn from(encapsulation: &Encapsulation) -> Self {
         let mut half = [0; 16];
+        // Byte 0 is 4 in every uncompressed point (SEC 1, 2.3.3).
         half.copy_from_slice(&encapsulation[1..17]);
         Self(half)
     }

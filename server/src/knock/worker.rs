@@ -133,6 +133,7 @@ impl<R: ReplayStore> Worker<'_, R> {
         };
         for QueuedKnock { unveiled, ends, received } in waiting {
             let source = unveiled.source();
+            // By the time of arrival: the wait in the queue makes no knock too old.
             match self.pipeline.decide(unveiled, received) {
                 Ok(grant) => {
                     asking.push((grant.id(), ends));
@@ -143,6 +144,7 @@ impl<R: ReplayStore> Worker<'_, R> {
         }
         let (outcomes, late) = self.pipeline.open(grants, |grants| self.gate.open(grants));
         let outcomes = outcomes?;
+        // Before the log lines: to format and write them took as long as to make the grants.
         for opened in outcomes.iter().flatten() {
             if let Some(ends) = ends_of(&asking, opened.grant().id()) {
                 self.answer(opened, source, ends);
@@ -192,6 +194,7 @@ fn is_transient(error: &io::Error) -> bool {
             | Kind::HostUnreachable
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
+            // EACCES: ICMPv6 "administratively prohibited" (icmpv6_err_convert).
             | Kind::PermissionDenied
             | Kind::OutOfMemory
     )

@@ -125,6 +125,7 @@ impl Batch {
     ) -> io::Result<usize> {
         let mut places = self.bytes.chunks_exact_mut(self.length);
         let mut vectors: [iovec; SIZE] = std::array::from_fn(|_| {
+            // Never empty: `of` allocates SIZE times this length.
             let place = places.next().unwrap_or_default();
             iovec { iov_base: place.as_mut_ptr().cast(), iov_len: place.len() }
         });
@@ -215,12 +216,16 @@ fn destination(header: &msghdr) -> Option<IpAddr> {
         while let Some(head) = record.as_ref() {
             let data = libc::CMSG_DATA(record);
             match (head.cmsg_level, head.cmsg_type) {
+                // A dual-stack socket has the destination of an IPv4 packet here, v4-mapped
+                // (ip6_datagram_recv_common_ctl).
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     let found = data.cast::<MaybeUninit<in6_pktinfo>>().read_unaligned();
                     return Some(Ipv6Addr::from(found.assume_init().ipi6_addr.s6_addr).into());
                 }
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                     let found = data.cast::<MaybeUninit<in_pktinfo>>().read_unaligned();
+                    // `ipi_addr` is the destination in the IP header; `ipi_spec_dst` is the local address
+                    // (ip(7)).
                     let address = u32::from_be(found.assume_init().ipi_addr.s_addr);
                     return Some(Ipv4Addr::from(address).into());
                 }

@@ -145,6 +145,8 @@ fn checksum_v4(given: u16, pseudo: Sum, all: Sum) -> bool {
 /// to offloading hardware, which a virtual link lacks. The field then contains the sum of the pseudo header
 /// alone; a packet that has not left the machine cannot be damaged.
 fn checksum_v6(given: u16, pseudo: Sum, all: Sum) -> bool {
+    // A UDP checksum of 0 is forbidden in IPv6 (RFC 8200, 8.1). The sum of data with its own checksum is all
+    // ones (RFC 1071).
     given != 0 && (all.folded() == 0xffff || given == pseudo.folded())
 }
 

@@ -59,6 +59,8 @@ impl KnockSocket {
         let ended = PollFlags::from_bits_retain(libc::POLLRDHUP);
         let mut polled = [PollFd::new(socket, ended)];
         let shut = poll(&mut polled, PollTimeout::ZERO);
+        // Of the options that seccomp permits to the network process, these change what is received: with
+        // them a receive of an unconnected socket fails by ICMP errors (ip(7), IP_RECVERR).
         // Only the option of the socket's own family succeeds.
         let _ = setsockopt(&socket, sockopt::Ipv4RecvErr, &false);
         let _ = setsockopt(&socket, sockopt::Ipv6RecvErr, &false);
@@ -148,6 +150,8 @@ impl AsFd for KnockSocket {
 fn unbound(family: AddressFamily) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let descriptor = socket(family, SockType::Datagram, flags, SockProtocol::Udp)?;
+    // Other users cannot join: the kernel demands the same effective UID for all sockets of the port
+    // (socket(7)).
     setsockopt(&descriptor, sockopt::ReusePort, &true)?;
     // SO_RCVBUFFORCE needs CAP_NET_ADMIN in the initial user namespace; in a container the system's limit
     // applies.

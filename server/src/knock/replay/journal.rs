@@ -252,6 +252,7 @@ impl Journal {
             overgrown = grown;
             written
         });
+        // After `record_if`, which holds the lock of a shard: `compact` locks all shards.
         if overgrown {
             self.compact();
         }

@@ -101,6 +101,8 @@ impl JournalWriter {
         // The horizon may be lost, or older than a floor computed without one.
         log.extend_horizon(traces.iter().map(|trace| trace.stamp).fold(floor, Timestamp::max))?;
         if current.is_none() {
+            // Two compactions, here and below: each writes one file, and a start takes an empty file beside a
+            // used one for damaged (`recovery::read`).
             log.reset()?;
             log.compact(floor, traces.iter().copied())?;
         }
@@ -112,6 +114,8 @@ impl JournalWriter {
     /// Appends a knock. After an error it may be in the journal, but was not admitted.
     pub(super) fn append(&mut self, trace: &ReplayEntry) -> io::Result<()> {
         if self.doubtful {
+            // No second sync: it may succeed although the kernel has dropped the pages that it could not
+            // write.
             return Err(io::Error::other("an earlier sync failed"));
         }
         self.extend_horizon(trace.stamp)?;
@@ -183,6 +187,7 @@ impl JournalWriter {
         let end = self.length + LENGTH as u64;
         // One record stays free, because zeros mark the end.
         if end + LENGTH as u64 > self.room {
+            // A compaction is due at once: it leaves out what the memory has forgotten.
             self.enough = 0;
             return Err(io::Error::new(io::ErrorKind::StorageFull, "the journal file is full"));
         }

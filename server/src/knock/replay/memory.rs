@@ -142,6 +142,7 @@ impl Memory {
     }
 
     fn add_key(&self, key: OneTimeKey) {
+        // Poisoned: then the lookup misses this knock, and a copy of it is decrypted and refused by `record`.
         if let Ok(mut keys) = self.keys_like(key).lock() {
             keys.insert(key);
         }
@@ -232,6 +233,7 @@ impl ReplayShard {
             && self.known.len() > spare
             && let Some(oldest) = self.known.first_entry()
             && let stamp = oldest.key().0
+            // Not `>=`: the time check still accepts a stamp that is exactly one window old.
             && now > stamp.after(window)
         {
             self.floor = self.floor.max(stamp);

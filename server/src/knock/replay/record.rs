@@ -217,6 +217,7 @@ impl JournalHalf {
             }
             _ => self.broken = true,
         }
+        // Also of a record where none belongs: whatever can be read may have been admitted.
         self.newest = self.newest.max(match record {
             Some(JournalRecord::Head(head)) => head.floor,
             Some(JournalRecord::Used(trace)) => trace.stamp,

@@ -74,6 +74,7 @@ impl ShareTable {
 
     pub(super) fn owner(&self, sender: &KnockOwner<'_>) -> Owner {
         Owner {
+            // 0 and 1 keep the hashes of certificates and of networks apart: one table counts both.
             certificate: self.hasher.hash_one((0_u8, sender.certificate)),
             network: self.hasher.hash_one((1_u8, SourceNetwork::from(sender.address))),
         }
@@ -96,6 +97,7 @@ impl ShareTable {
 
     /// Removes entries from the counts.
     pub(super) fn free(&self, owners: impl IntoIterator<Item = Option<Owner>>) {
+        // Poisoned: `take` refuses every knock from then on.
         let Ok(mut taken) = self.taken.lock() else { return };
         for owner in owners {
             taken.places = taken.places.saturating_sub(1);

@@ -53,6 +53,7 @@ impl StateDir {
     /// Locks `path`.
     pub(super) fn lock(path: &Path) -> Result<Self, LockError> {
         let handle = File::open(path).map_err(LockError::Unusable)?;
+        // The kernel releases it with the last descriptor, so also after `kill -9` (flock(2)).
         match Flock::lock(handle, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { path: path.to_owned(), lock }),
             Err((_, Errno::EWOULDBLOCK)) => Err(LockError::Held),
@@ -113,6 +114,7 @@ impl StateDir {
         }
         let file = Stored::create(&path, 0o600)?;
         file.allocate(length).and_then(|()| file.sync()).or_else(|error| {
+            // If it stayed, the next start would use it with the little room that it got.
             remove(&path)?;
             Err(error)
         })?;
@@ -147,6 +149,7 @@ fn scan(file: &Stored, former: bool) -> io::Result<JournalHalf> {
     loop {
         let read = file.read_at(&mut piece, offset)?;
         let piece = &piece[..read];
+        // Also at the end of the file: then nothing was read.
         if piece.iter().all(|&byte| byte == 0) {
             return Ok(half);
         }
