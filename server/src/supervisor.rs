@@ -198,6 +198,8 @@ fn assemble(
         gate.save_to(file, recalled);
     }
     let watch = gate.watch()?;
+    // Before the capabilities are dropped: without CAP_DAC_OVERRIDE root could not make the file in a folder
+    // of the unit's user.
     spawner.settle_marks(&settings);
     spawner.learn_marks(&settings);
     privilege::drop_capabilities()?;
@@ -239,6 +241,8 @@ impl Signals {
             [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD]
                 .into_iter()
                 .collect();
+        // The network process inherits the mask (std does not reset it): Ctrl-C in a terminal reaches this
+        // process only, which then stops the other in order.
         set.thread_block()?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         Ok(Self(SignalFd::with_flags(&set, flags)?))
@@ -246,6 +250,7 @@ impl Signals {
 
     /// The next signal, if there is one.
     pub(crate) fn next(&mut self) -> Option<Wanted> {
+        // Standard signals do not queue: of several the sender of the first is known (signal(7)).
         let signal = self.0.read_signal().ok().flatten()?;
         let by = Requester { uid: signal.ssi_uid, pid: signal.ssi_pid.cast_signed() };
         match Signal::try_from(signal.ssi_signo.cast_signed()) {

@@ -73,6 +73,7 @@ impl Handover {
     /// Reads a handover.
     pub fn unpack(file: OwnedFd) -> std::io::Result<Self> {
         let mut file = std::fs::File::from(file);
+        // The offset is shared with the process that wrote it: both have the same open file description.
         file.seek(SeekFrom::Start(0))?;
         let mut text = String::new();
         file.take(MAX_SIZE).read_to_string(&mut text)?;

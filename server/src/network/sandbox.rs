@@ -29,7 +29,9 @@ use crate::sys::capabilities;
 ///
 /// An error means that the process must end: it would parse network data with too many rights.
 pub(crate) fn drop_privileges(parent: Pid) -> io::Result<()> {
+    // Here and not before exec: a change of the effective user clears it (prctl(2)).
     prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // It may have ended before the call above; then no signal comes.
     if getppid() != parent {
         return Err(io::Error::other("the privileged process has already exited"));
     }
@@ -39,7 +41,11 @@ pub(crate) fn drop_privileges(parent: Pid) -> io::Result<()> {
     if let Err(error) = killed_first() {
         warn!(%error, "cannot have the network process killed before others where memory is short");
     }
+    // No other process of this user can then trace it or read its memory (ptrace(2)), and no core file has
+    // the server's key.
     prctl::set_dumpable(false)?;
+    // Without it the kernel refuses seccomp(2) and landlock_restrict_self(2) to a process without
+    // CAP_SYS_ADMIN.
     prctl::set_no_new_privs()?;
     capabilities::drop_all()
 }
@@ -78,6 +84,8 @@ fn kept() -> BitFlags<AccessFs> {
         | AccessFs::ReadDir
         | AccessFs::WriteFile
         | AccessFs::Truncate
+        // These two are enough for rename(2) within one folder, which `PendingFile` needs; `Refer` is for two
+        // folders.
         | AccessFs::MakeReg
         | AccessFs::RemoveFile
 }
@@ -88,6 +96,8 @@ fn kept() -> BitFlags<AccessFs> {
 /// processes. Returns whether the kernel supports Landlock (5.13 and later, unless disabled): without it the
 /// other restrictions remain.
 fn restrict_files(writable: &[&Path], ports: &BTreeSet<u16>) -> Result<bool, RulesetError> {
+    // Version 6 (Linux 6.12) has the scopes. On an older kernel the crate leaves out what is missing
+    // (`CompatLevel::BestEffort`).
     let abi = ABI::V6;
     let ports =
         ports.iter().map(|port| Ok::<_, RulesetError>(NetPort::new(*port, AccessNet::ConnectTcp)));
@@ -97,6 +107,7 @@ fn restrict_files(writable: &[&Path], ports: &BTreeSet<u16>) -> Result<bool, Rul
         .handle_access(AccessNet::ConnectTcp)?
         .scope(Scope::from_all(abi))?
         .create()?
+        // `path_beneath_rules` leaves out paths that do not exist.
         .add_rules(path_beneath_rules(granted(), AccessFs::from_read(abi)))?
         .add_rules(path_beneath_rules(writable, kept()))?
         .add_rules(ports)?
@@ -114,6 +125,8 @@ const NAMES: [&str; 17] = [
     "/etc/gai.conf",
     "/etc/services",
     "/etc/localtime",
+    // The C library loads its NSS modules at the first lookup (nsswitch.conf(5)): this file leads to
+    // /usr/lib.
     "/etc/ld.so.cache",
     "/etc/ssl",
     "/etc/pki",
@@ -129,6 +142,8 @@ const NAMES: [&str; 17] = [
 
 /// Paths that are not replaced at run time, or links to paths above.
 const FIXED: [&str; 5] =
+    // malloc of glibc asks overcommit_memory when it shrinks a heap; std asks the control group for its CPU
+    // quota (`available_parallelism`).
     ["/lib", "/lib64", "/proc/sys/vm/overcommit_memory", "/sys/fs/cgroup", "/dev/urandom"];
 
 /// The variable with the path of the root certificates.

@@ -31,6 +31,7 @@ pub(crate) fn restrict() -> Result<(), FilterError> {
     // Filters cannot see the flags of clone3 (they are in memory). Only on ENOSYS does the C library fall
     // back to clone. If two filters match, the kernel uses the one that does not allow.
     let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    // This filter first: the other one refuses seccomp(2) itself.
     install(clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
 
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =
@@ -45,6 +46,7 @@ pub(crate) fn restrict() -> Result<(), FilterError> {
     rules.insert(libc::SYS_prlimit64, vec![argument(0, SeccompCmpOp::Eq, 0)?]);
     // A panic may end our own threads only.
     rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Eq, std::process::id().into())?]);
+    // The standard library names threads.
     rules.insert(libc::SYS_prctl, vec![argument(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?]);
     install(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
 }

@@ -57,6 +57,8 @@ impl ChildLog {
     /// A pipe: the reading end, and standard error of the network process.
     pub(crate) fn new() -> io::Result<(Self, PipeWriter)> {
         let (pipe, theirs) = io::pipe()?;
+        // Only this end: each end of a pipe is an open file description of its own, with its own status
+        // flags.
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let room = vec![0; AT_ONCE].into_boxed_slice();
         let (rest, errors) = (Rest::default(), FirstErrors::default());

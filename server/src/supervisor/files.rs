@@ -171,6 +171,7 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
     }
     chown(path, Some(uid), Some(gid))?;
+    // Not chown, which follows links: the former owner may have put one here.
     path.read_dir()?.try_for_each(|entry| lchown(entry?.path(), Some(uid), Some(gid)))
 }
 

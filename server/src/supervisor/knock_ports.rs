@@ -98,6 +98,7 @@ fn taken_ports<'a>(
 /// The UDP ports with listening programs in this network namespace, except on loopback. Empty if `/proc`
 /// cannot be read.
 pub(crate) fn listening() -> BTreeSet<u16> {
+    // Not /proc/net, which is the network namespace of the main thread (proc(5)).
     let files = ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"];
     let tables = files.map(|file| fs::read_to_string(file).unwrap_or_default());
     tables.iter().flat_map(|table| listed(table)).collect()

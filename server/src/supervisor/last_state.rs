@@ -102,6 +102,7 @@ fn open_file(path: &Path) -> io::Result<Stored> {
     let known = |file: &Stored| {
         file.file()
             .metadata()
+            // A second name: fchown below would give away a file of another folder.
             .is_ok_and(|found| owners.contains(&found.uid()) && found.nlink() == 1)
     };
     let file = match Stored::open(path) {

@@ -105,6 +105,7 @@ impl LineBucket {
     fn has(&mut self, count: u64, now: BootInstant) -> bool {
         let span = self.filled.map_or(Duration::ZERO, |filled| now.since(filled));
         let nanos = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        // Nanoseconds times tokens a second are billionths of a token, without rounding.
         let more = nanos.saturating_mul(self.per_second);
         self.left = self.left.saturating_add(more).min(full(self.per_second));
         self.filled = Some(now);

@@ -20,6 +20,7 @@ use crate::crl::mark_record::{self, CrlMarks, MarkRecord};
 use crate::sys::log::RateLimit;
 
 /// Maximum number of issuers.
+// 256 records of 60 bytes, with the 16 bytes around them, fit into a slot of the file (16 KiB, `store.rs`).
 const MOST: usize = 256;
 
 /// A compromised network process must not cause endless writes by endless reports: after a burst, one write
@@ -116,6 +117,7 @@ impl Keeper {
             MarkLifetime::Trial => drop(self.on_trial.insert(issuer, mark)),
             MarkLifetime::Process => return Ok(false),
         }
+        // As many bytes as the gate knows, `sknockd grants` shows and `--issuer` takes.
         info!(issuer = hex(&issuer[..12]), "new CRL high-water mark: {mark}");
         Ok(true)
     }

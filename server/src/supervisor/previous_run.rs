@@ -62,6 +62,7 @@ impl PreviousRun {
                 return Ok(None);
             }
             Some(left) => {
+                // A restart with a shorter `--confirm` shortens the trial; none prolongs it.
                 let left = left.min(span);
                 let seconds = left.as_secs() + 1;
                 warn!(

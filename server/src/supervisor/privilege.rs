@@ -24,12 +24,14 @@ const KEPT: &[Capability] = &[
 /// The bounding set is emptied, so a program that is started from here cannot regain any.
 pub(crate) fn drop_capabilities() -> io::Result<()> {
     let held = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
+    // PR_CAPBSET_DROP needs it (capabilities(7)). In the unit the bounding set is CAP_NET_ADMIN already.
     if held.contains(&Capability::CAP_SETPCAP) {
         caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
     }
     let kept: CapsHashSet = KEPT.iter().copied().filter(|cap| held.contains(cap)).collect();
     // The network process would inherit ambient capabilities.
     caps::clear(None, CapSet::Ambient).map_err(io::Error::other)?;
+    // Before the permitted set: capset(2) refuses an effective set that is not within the permitted one.
     set_effective(&[])?;
     set(CapSet::Permitted, &kept)?;
     clear_inheritable()

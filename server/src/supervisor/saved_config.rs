@@ -131,6 +131,7 @@ impl SavedConfig {
     }
 
     fn put(&self, value: Vec<u8>) -> io::Result<()> {
+        // Without a sync: it is valid in this boot only, in which the page cache outlives the process.
         self.slots.borrow_mut().put(&value)?;
         self.content.replace(SlotContent { latest: Some(value), doubtful: false });
         Ok(())
@@ -140,6 +141,7 @@ impl SavedConfig {
         let content = self.content.borrow();
         match content.latest.as_deref() {
             None if content.doubtful => Err(io::Error::other("its content was changed")),
+            // `forget` writes an empty value.
             None | Some([]) => Ok(None),
             Some(text) => Ok(Some(serde_json::from_slice(text)?)),
         }

@@ -63,6 +63,7 @@ fn ask(
     let passed: Vec<BorrowedFd<'_>> =
         [answer.as_fd(), packed.as_fd()].into_iter().chain(files.all()).collect();
     let mut child = passing_on(&passed, || itself("fetch", &packed, account).spawn())?;
+    // Our copy of the writing end: while it is open, the reader never sees the end of the pipe.
     drop(answer);
     let read = read_within(reader, MAX_LENGTH, LIMIT);
     if read.is_err() {
@@ -74,10 +75,13 @@ fn ask(
 
 /// This program with this argument and handover, under `account`.
 pub(super) fn itself(word: &str, packed: &OwnedFd, account: Account) -> Command {
+    // The program that runs now, also after an upgrade has replaced its file: the new one may expect another
+    // handover.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("sknockd").arg(word).arg(packed.as_raw_fd().to_string());
     command.env_clear().envs(std::env::vars_os().filter(|(name, _)| passes(name)));
     if nix::unistd::geteuid().is_root() {
+        // `uid` also drops root's supplementary groups (`do_exec` in std).
         command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
     }
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());

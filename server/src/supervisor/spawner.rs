@@ -157,6 +157,7 @@ impl Spawner {
 
 /// The remedy if no network process can be started.
 fn remedy(error: &io::Error) -> &'static str {
+    // EAGAIN of fork(2): RLIMIT_NPROC, or pids.max of the control group (TasksMax= of the unit).
     if error.kind() == io::ErrorKind::WouldBlock {
         "No more processes or threads are available. If the running network process has thousands of threads \
          (`ls /proc/PID/task`), end it with `kill -9`; sknockd starts another one"

@@ -22,6 +22,7 @@ fn left(range: &str, reserved: &str) -> Vec<(u16, u16)> {
     spans.sort_unstable();
     for (from, to) in spans {
         if next < from && next <= last {
+            // No underflow: `from` is greater than `next`.
             left.push((next, last.min(from - 1)));
         }
         match to.checked_add(1) {

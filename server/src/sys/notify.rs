@@ -35,6 +35,7 @@ impl Notify {
 
     /// A reload has begun. [`Self::ready`] ends it, whatever its result.
     pub fn reloading(self) {
+        // `Type=notify-reload` demands MONOTONIC_USEC= beside RELOADING=1 (sd_notify(3)).
         match NotifyState::monotonic_usec_now() {
             Ok(now) => tell(&[NotifyState::Reloading, now]),
             Err(error) => debug!("cannot send the time to the service manager: {error}"),

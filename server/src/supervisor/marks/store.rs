@@ -45,9 +45,11 @@ impl MarkStore {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // The folder may be the unit's user's: no link is followed, and open(2) does not wait at a FIFO.
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(path)?;
         let found = file.metadata()?;
+        // A second name: fchown below would give away, and the marks overwrite, a file of another folder.
         if !found.is_file() || found.nlink() != 1 {
             return Err(io::Error::other(
                 "it is not a regular file, or has a second name (hard \

@@ -175,6 +175,7 @@ impl Supervisor {
         now: BootInstant,
     ) {
         self.finish_closings(now);
+        // Their connections get `Stopping` from `close`.
         drop(self.reloads.refuse_waiting());
         if let Some(control) = self.control.take() {
             control.close(answer, now);

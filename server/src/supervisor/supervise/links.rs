@@ -74,6 +74,7 @@ fn take(links: &mut [Link], link: usize) -> Option<LinkRecord> {
         match recv(slot.as_ref()?.as_raw_fd(), &mut record.bytes, MsgFlags::MSG_DONTWAIT) {
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => return None,
+            // 0: the other end is closed (unix(7), SOCK_SEQPACKET); an empty record would look the same.
             Ok(0) | Err(_) => *slot = None,
             Ok(length) => return Some(LinkRecord { length, ..record }),
         }

@@ -46,6 +46,7 @@ impl Supervisor {
             self.wait();
             self.serve(BootInstant::now());
             self.listen(BootInstant::now());
+            // Drained, or poll in `wait` returns at once for ever. A second SIGTERM changes nothing.
             while self.signals.next().is_some() {}
         }
         if let Some(mut current) = self.current.take() {

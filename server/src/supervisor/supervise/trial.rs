@@ -36,6 +36,8 @@ impl Supervisor {
         };
         let running = self.gate_service.gate.trial().map(sknock_gate::TrialState::until);
         let due = inherited.into_iter().chain(running).min();
+        // After a failed rollback not before `retry_at`. Without a trial nothing is due, whatever `retry_at`
+        // is.
         due.max(due.and(self.trial.retry_at))
     }
 

@@ -96,6 +96,8 @@ impl TrialWatch {
         let Some(asked) = self.asked else {
             let answer = gate_service.raise(new, running.is_some(), now);
             if answer == Response::Activated && !tried_already {
+                // Not for a restart with the same settings: after an unconfirmed trial the file still has
+                // those of the trial, and a start must not use it before a reload has read it.
                 if running.is_some_and(|running| running != new) {
                     self.saved_configs.rollback.forget();
                 }
@@ -107,6 +109,7 @@ impl TrialWatch {
             TrialDeadline::After(span) => now.after(span),
             TrialDeadline::At(until) => until,
         };
+        // In a running trial the target of the rollback stays: `running` itself is not confirmed.
         let kept = running.or(self.earlier.as_ref()).filter(|_| !tried_already);
         if let Some(Err(error)) = kept.map(|settings| self.saved_configs.rollback.save(settings)) {
             error!(

@@ -66,6 +66,8 @@ impl<W: AsFd + Write> LossyWriter<W> {
 
     /// An error is treated as a loss: a failing log must not end the daemon.
     fn write(&mut self, bytes: &[u8]) -> bool {
+        // Not O_NONBLOCK: it is a flag of the open file description (fcntl(2)), which programs of the same
+        // terminal or unit share.
         let mut polled = [PollFd::new(self.out.as_fd(), PollFlags::POLLOUT)];
         matches!(poll(&mut polled, PollTimeout::ZERO), Ok(1)) && self.out.write_all(bytes).is_ok()
     }
