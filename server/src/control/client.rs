@@ -74,6 +74,7 @@ pub fn reload(trial: Option<Duration>) -> Result<ControlResponse, ControlError> 
 
 /// It takes up to `patience` to connect, too: a server that stands still has a queue that gets full.
 fn connected(path: &Path, patience: Duration) -> nix::Result<UnixStream> {
+    // Not `UnixStream::connect`, which has no time limit.
     let socket: OwnedFd =
         socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let patience = TimeVal::seconds(i64::try_from(patience.as_secs()).unwrap_or(i64::MAX));

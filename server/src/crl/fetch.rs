@@ -158,6 +158,8 @@ impl Fetcher {
         // Undone by `accept`: a CRL that is fetched and then rejected is a failure, too.
         self.failures = self.failures.saturating_add(1);
         let whole = self.clients.timeouts.total;
+        // For all redirects together: with a limit for each request, four redirects could take five times as
+        // long.
         match tokio::time::timeout(whole, self.follow()).await {
             Ok(fetched) => fetched,
             Err(_) => Err(FetchError::Unreachable("operation timed out".to_owned())),
@@ -228,6 +230,7 @@ async fn receive(mut response: Response) -> Result<Vec<u8>, FetchError> {
 }
 
 fn unreachable(error: reqwest::Error) -> FetchError {
+    // The log line names the configured URL; that of a redirect is text of the web server's choice.
     FetchError::Unreachable(causes(&error.without_url()))
 }
 

@@ -76,6 +76,8 @@ impl Route {
             return Err(RedirectRefused::Port(port));
         }
         let host = to.host_str().ok_or(RedirectRefused::NoAddress)?;
+        // `host_str` has IPv6 addresses in brackets. Other forms of IPv4, such as 0x7f.1, the URL parser has
+        // already made the usual one.
         match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) if !self.allows(address) => {
                 Err(RedirectRefused::NotPublic(address.to_string()))

@@ -207,6 +207,7 @@ pub struct Liveness(AtomicBool);
 impl Liveness {
     /// Marks a turn.
     pub(crate) fn beat(&self) {
+        // Relaxed: the mark guards no other data.
         self.0.store(true, Ordering::Relaxed);
     }
 

@@ -257,9 +257,13 @@ pub(crate) fn acting_as<T>(
     // The group first: changing the user drops the right to change the group. Both calls only return the
     // previous id, never an error, so they are called again to check.
     let group = setfsgid(account.gid);
+    // From root, this also takes CAP_DAC_READ_SEARCH, CAP_CHOWN and others from the effective set
+    // (capabilities(7)).
     let user = setfsuid(account.uid);
     let changed = setfsuid(account.uid) == account.uid && setfsgid(account.gid) == account.gid;
     let result = if changed { work() } else { Err(io::ErrorKind::PermissionDenied.into()) };
+    // Back to root, the kernel makes those of them effective that are permitted: `with_capabilities` takes
+    // them away.
     setfsuid(user);
     setfsgid(group);
     result

@@ -9,5 +9,7 @@ pub(super) fn is_synchronised() -> bool {
     let mut time: libc::timex = unsafe { zeroed() };
     // SAFETY: the kernel writes one timex to a live local.
     let answer = unsafe { libc::adjtimex(&raw mut time) };
+    // The kernel sets it at boot, and when nothing has corrected the clock for about nine hours
+    // (second_overflow in kernel/time/ntp.c).
     answer < 0 || time.status & libc::STA_UNSYNC == 0
 }

@@ -107,6 +107,8 @@ impl KnockSocket {
         let control = match (self.family, from.map(|address| address.to_canonical())) {
             (SocketFamily::V4, Some(IpAddr::V4(address))) => {
                 v4 = libc::in_pktinfo {
+                    // With another index the interface's primary address would replace `ipi_spec_dst`
+                    // (ip(7)).
                     ipi_ifindex: 0,
                     ipi_spec_dst: libc::in_addr { s_addr: u32::from(address).to_be() },
                     ipi_addr: libc::in_addr { s_addr: 0 },

@@ -104,6 +104,7 @@ impl Poller {
             interest |= EpollFlags::EPOLLEXCLUSIVE;
         }
         epoll.add(source.as_fd(), EpollEvent::new(interest, KNOCKS))?;
+        // Not exclusive: all workers share this socket, and a stop wakes each of them.
         epoll.add(stop, EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
         Ok(Self(epoll))
     }

@@ -29,6 +29,7 @@ impl Supervisor {
 
     /// Stops the network processes properly.
     pub(super) fn finish(&mut self) {
+        // It does not serve yet, so it has nothing to finish.
         if let Some(mut next) = self.next.take() {
             next.kill();
         }
