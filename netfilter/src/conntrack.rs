@@ -139,6 +139,8 @@ fn deletions(
     let mut requests = Vec::new();
     for only in listings {
         list(netlink, *only, |one| {
+            // The listing is read to its end all the same: what is left in the socket would be taken for the
+            // next answer.
             if requests.len() < AT_ONCE && wanted(one) {
                 requests.push(one.deletion());
             }
@@ -183,6 +185,7 @@ impl DumpFilter {
 
     fn request(self) -> Vec<u8> {
         let Self::To { v6, transport, port } = self else {
+            // `AF_UNSPEC`: entries of both families.
             return MessageBuilder::new(SUBSYSTEM, GET, libc::AF_UNSPEC, 0).listing().finish();
         };
         let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
@@ -207,8 +210,12 @@ impl<'a> ConntrackEntry<'a> {
             match kind {
                 ORIGINAL => tuple = Some(content),
                 ID => id = Some(content),
+                // ctnetlink writes numbers big-endian, unlike those in the headers of netlink messages.
                 STATUS => status = u32::from_be_bytes(content.try_into().ok()?),
+                // The kernel writes it only if the entry has the extension for labels, even if no bit is set
+                // (`ctnetlink_dump_labels`).
                 LABELS => can_be_labelled = true,
+                // Written only for entries of a zone other than the default one (`ctnetlink_dump_zone_id`).
                 ZONE => return None,
                 _ => {}
             }
@@ -255,6 +262,7 @@ fn ends(tuple: &[u8]) -> Option<(FlowKey, u16, IpAddr)> {
                     }
                 }
             }
+            // A zone that counts for one direction only is written into that direction's tuple.
             OWN_ZONE => return None,
             _ => {}
         }

@@ -38,6 +38,7 @@ pub fn track_existing(
     for connection in sockets.established()? {
         match netlink.ask(&request(&connection)) {
             Ok(()) => added += 1,
+            // Conntrack has it already, or has begun to track it since the list was read.
             Err(Errno::EEXIST) => {}
             Err(errno) => {
                 return Err(NetfilterError::while_doing("add a conntrack entry")(errno));
@@ -51,10 +52,14 @@ pub fn track_existing(
 fn request(connection: &HostConnection) -> Vec<u8> {
     let HostConnection { remote, local } = *connection;
     let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // `CTA_PROTOINFO_TCP_FLAGS_ORIGINAL` and `_REPLY`, and below `CTA_PROTOINFO_TCP_STATE`. Without
+    // BE_LIBERAL conntrack would call packets outside of the windows that it has not seen invalid.
     let liberal = [attribute(4, &LIBERAL), attribute(5, &LIBERAL)].concat();
     let tcp = [attribute(1, &[ESTABLISHED]), liberal].concat();
     MessageBuilder::new(SUBSYSTEM, NEW, family, 0)
         .creating()
+        // As if the other side had dialled: the list of sockets does not tell, and `conntrack::delete` looks
+        // for clients there.
         .with(ORIGINAL | NESTED, &tuple(remote, local))
         .with(REPLY | NESTED, &tuple(local, remote))
         .with(super::STATUS, &STATUS.to_be_bytes())
