@@ -182,6 +182,7 @@ impl GrantTable {
             |entry: &&GrantEntry| open.contains(&entry.grant_key) && permitted(&entry.grant_key);
         let (mut kept, mut left): (Vec<&GrantEntry>, Vec<&GrantEntry>) =
             known.index().partition(fits);
+        // `maxGrants` may be lower than in the earlier run.
         kept.sort_by_key(|entry| std::cmp::Reverse(entry.until));
         left.extend(kept.split_off(kept.len().min(ceiling.live.saturating_sub(self.len()))));
         for entry in kept {
@@ -271,6 +272,7 @@ impl GrantTable {
     pub(crate) fn keep(&mut self, entry: GrantEntry) {
         let cert = entry.label.cert;
         let open = self.0.find(&entry.grant_key, &cert);
+        // ARCHITECTURE, invariant 5: no later knock shortens a grant.
         if open.is_some_and(|open| open.until >= entry.until) {
             return;
         }

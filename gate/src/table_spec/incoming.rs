@@ -86,9 +86,13 @@ impl TableSpec {
             return needs_grant;
         }
         let mut chain = vec![
+            // From any source: the answer may come from a server behind a relay (RFC 2131, 4.1; RFC 8415,
+            // 7.2).
             Rule::accept([Match::Family(false), Match::UdpBetween { from: 67, to: 68 }]),
             Rule::accept([Match::Family(true), Match::UdpBetween { from: 547, to: 546 }]),
             Rule::accept([
+                // A client without an address asks by broadcast (RFC 2131, 4.1), in IPv6 by the multicast
+                // address of all servers.
                 Match::ToV4(Ipv4Addr::BROADCAST),
                 Match::UdpBetween { from: 68, to: 67 },
             ]),
