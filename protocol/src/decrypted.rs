@@ -118,6 +118,8 @@ impl DecryptedKnock<'_> {
         match self.signature {
             KnockSignature::OfKey(bytes) => sender.verify_signature(self.signed.bytes(), bytes),
             KnockSignature::P256 { bytes, sound } => {
+                // Also if not sound: without a MAC, a check that was left out would show by the time
+                // (PROTOCOL v1, the padding).
                 let genuine = sender.verify_p256(self.signed.bytes(), bytes);
                 if sound { genuine } else { Err(Refusal::BadSignature) }
             }

@@ -100,6 +100,7 @@ impl RevocationList {
             return Err(CrlError::OtherIssuer);
         }
         if let (Some(ours), Some(theirs)) = (self.number(), current.number())
+            // Both are without leading zeros: the longer one is larger.
             && (ours.len(), ours) < (theirs.len(), theirs)
         {
             return Err(CrlError::LowerNumber);
@@ -218,5 +219,6 @@ fn signer<'a>(outline: &Outline<'_>, trust_store: &'a TrustStore) -> Result<&'a 
             Err(NotSigned::Wrong) => refused = CrlError::BadSignature { issuer: name() },
         }
     }
+    // An authority whose key fits tells more than another of its name whose key does not.
     Err(forbidden.unwrap_or(refused))
 }

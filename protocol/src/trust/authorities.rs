@@ -83,6 +83,7 @@ impl Issuer {
             name: parsed.subject().to_string(),
             is_anchor: false,
             validity: Validity::of(&parsed),
+            // A keyUsage that cannot be read makes the certificate `unfit` anyway.
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
             unfit: UnusableCa::by_itself(&parsed),
             public_key_info: public_key_info.to_vec(),
