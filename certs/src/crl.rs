@@ -87,6 +87,7 @@ impl Published {
             return Self::Behind;
         };
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, ca.key.pair().public_key_raw());
+        // Before the number counts: a file of somebody else must not make the register look outdated.
         if key.verify(&found.content, &found.signature).is_err() {
             return Self::Behind;
         }
