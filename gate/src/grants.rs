@@ -214,6 +214,7 @@ impl GrantTable {
         let long: Vec<GrantEntry> =
             self.0.iter().filter(|entry| entry.until > latest).copied().collect();
         for entry in long {
+            // Taken out and put in again, as one index goes by the end.
             self.0.take(&entry.grant_key, &entry.label.cert);
             self.keep(GrantEntry { until: latest, ..entry });
         }
@@ -243,6 +244,8 @@ impl GrantTable {
         let mut page: Vec<GrantEntry> = rest_of_key.copied().collect();
         let behind = self.0.behind(after.map(|(grant_key, _)| grant_key));
         for entry in behind.filter(|entry| entry.until > now) {
+            // All holders of a key, which come in the order of places here. They are sorted below, and only
+            // then cut.
             let is_next = page.last().is_none_or(|last| last.grant_key != entry.grant_key);
             if is_next && page.len() >= count {
                 break;

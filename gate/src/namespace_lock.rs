@@ -109,6 +109,7 @@ fn lock(directory: &Path) -> Result<PathBuf, NamespaceLockError> {
 /// Whether this line of `/proc/locks` says so: `1: FLOCK  ADVISORY  WRITE 1234 00:1b:567 0 EOF`.
 fn holds(line: &str, pid: u32, inode: u64) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    // A process that waits for the lock has a line with `->` before FLOCK.
     let [_, "FLOCK", _, "WRITE", owner, file, ..] = words.as_slice() else { return false };
     let found = file.rsplit(':').next().and_then(|inode| inode.parse().ok());
     owner.parse() == Ok(pid) && found == Some(inode)
