@@ -185,7 +185,6 @@ impl DumpFilter {
 
     fn request(self) -> Vec<u8> {
         let Self::To { v6, transport, port } = self else {
-            // `AF_UNSPEC`: entries of both families.
             return MessageBuilder::new(SUBSYSTEM, GET, libc::AF_UNSPEC, 0).listing().finish();
         };
         let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
@@ -212,8 +211,8 @@ impl<'a> ConntrackEntry<'a> {
                 ID => id = Some(content),
                 // ctnetlink writes numbers big-endian, unlike those in the headers of netlink messages.
                 STATUS => status = u32::from_be_bytes(content.try_into().ok()?),
-                // The kernel writes it only if the entry has the extension for labels, even if no bit is set
-                // (`ctnetlink_dump_labels`).
+                // The kernel writes it only if a bit is set (`ctnetlink_dump_labels`): an entry that has room and
+                // no label is taken for one without room.
                 LABELS => can_be_labelled = true,
                 // Written only for entries of a zone other than the default one (`ctnetlink_dump_zone_id`).
                 ZONE => return None,

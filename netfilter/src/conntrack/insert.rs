@@ -38,7 +38,6 @@ pub fn track_existing(
     for connection in sockets.established()? {
         match netlink.ask(&request(&connection)) {
             Ok(()) => added += 1,
-            // Conntrack has it already, or has begun to track it since the list was read.
             Err(Errno::EEXIST) => {}
             Err(errno) => {
                 return Err(NetfilterError::while_doing("add a conntrack entry")(errno));
