@@ -58,8 +58,11 @@ impl Crl {
             this_update: calendar(self.this_update)?,
             next_update: calendar(self.next_update)?,
             crl_number: SerialNumber::from(self.number),
+            // Complete: servers accept it for every certificate of this CA, whatever that names (RFC 5280,
+            // 6.3.3).
             issuing_distribution_point: None,
             revoked_certs: revoked.map(listed).collect::<Result<_, _>>()?,
+            // From the CA's certificate, so that both agree whatever way the library computes such an id.
             key_identifier_method: KeyIdMethod::PreSpecified(ca.key_id.clone()),
         };
         let list = params.signed_by(&ca.issuer()?);

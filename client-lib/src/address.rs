@@ -105,6 +105,7 @@ fn is_nat64(destination: IpAddr) -> bool {
     match destination {
         IpAddr::V4(_) => false,
         IpAddr::V6(v6) => match v6.segments() {
+            // 64:ff9b::/96, and 64:ff9b:1::/48 for networks of one's own.
             [0x64, 0xff9b, 0, 0, 0, 0, ..] => true,
             [0x64, 0xff9b, third, ..] => third == 1,
             _ => false,

@@ -106,6 +106,7 @@ impl GrantFile {
 
     /// Writes it whole, with these entries and no others.
     pub(crate) fn compact(&mut self, entries: impl Iterator<Item = SavedEvent>) -> io::Result<()> {
+        // Until all steps below are done: if one fails, nothing is appended before the next attempt.
         self.stale = true;
         self.pending.clear();
         let next = 1 - self.current;

@@ -133,6 +133,7 @@ impl ExpiredGrants {
             let oldest =
                 if own { self.oldest_of(&cert) } else { self.grants.keys().next().copied() };
             let Some((cert, flow)) = oldest else { return };
+            // So that it becomes the youngest, with the label of the latest knock.
             self.remove_flow(&cert, flow);
         }
     }

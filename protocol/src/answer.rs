@@ -108,6 +108,7 @@ impl AnswerKey {
         let clipped = match rest.byte()? {
             GRANTED => false,
             CLIPPED => true,
+            // 2 to 4 are reserved: a client that does not know their meaning must not take them for a grant.
             _ => return None,
         };
         let family = rest.byte()?;

@@ -23,6 +23,7 @@ pub struct Datagram<'a> {
 impl<'a> Datagram<'a> {
     /// A v4-mapped source becomes its IPv4 address.
     pub fn new(source: SocketAddr, payload: &'a [u8]) -> Self {
+        // A socket of both families names IPv4 senders as ::ffff:a.b.c.d.
         Self { source: SocketAddr::new(source.ip().to_canonical(), source.port()), payload }
     }
 

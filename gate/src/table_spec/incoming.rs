@@ -73,6 +73,8 @@ impl TableSpec {
     /// own table of connections decides, as without a firewall.
     pub(super) fn tcp_midstream(&self) -> Vec<Rule> {
         let mut chain = self.beyond_protected(Transport::Tcp);
+        // Early demux looks for open connections and half-open handshakes only: that a listener exists lets
+        // no packet pass.
         chain.push(Rule::accept([Match::OfOpenSocket]));
         chain.extend(self.needs_grant(Port::Own, Transport::Tcp, Part::Granted));
         chain

@@ -109,6 +109,7 @@ impl RevocationList {
             let (current, offered) = (current.this_update, self.this_update);
             return Err(CrlError::Older { current, offered });
         }
+        // The CRL of another shard lacks the revocations of this one (THREATS, CRL web server).
         if self.scope != current.scope && !self.scope.is_complete() {
             let covers = self.scope.to_string();
             return Err(CrlError::OtherScope { covers });

@@ -65,6 +65,7 @@ pub(super) fn announced(head: &[u8]) -> Result<(&[u8], usize), NotDer> {
     fields.one(der::INTEGER)?;
     fields.one(der::SEQUENCE)?;
     let issuer = fields.one(der::SEQUENCE)?;
+    // The bytes of the outermost header, and the length that it states.
     Ok((issuer.whole, head.len() - content.len() + length))
 }
 

@@ -149,6 +149,8 @@ pub(super) fn settle(all: &mut [ParsedIssuer<'_>]) {
     for ((_, _, issuer), (signed_by, has_a_twin)) in all.iter_mut().zip(found) {
         let by_others = signed_by.iter().any(|signer| signer != issuer.id());
         let by_itself = signed_by.contains(issuer.id());
+        // Also if it is signed by none of these, for example by an earlier key of the same CA that is not given:
+        // the administrator trusts a key by giving it (RFC 5280, 6.1.1 d).
         issuer.is_anchor = issuer.is_self_issued() && (by_itself || !by_others);
         if !issuer.is_anchor {
             issuer.signed_by = signed_by;
