@@ -157,8 +157,8 @@ impl Authority {
             list: None,
         });
         let (last, days) = (register.crl, register.crl.days);
-        // Its error is returned only after `record`: neither a wrong clock nor an outdated register prevents a
-        // revocation.
+        // Its error is returned only after `record`: neither a wrong clock nor an outdated register prevents
+        // a revocation.
         let next = self.is_published(&register).and_then(|_| self.next_list(&last, days, now));
         let dated = next.map(|next| register.advance(next));
         self.record(&register)?;

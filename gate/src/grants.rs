@@ -214,7 +214,7 @@ impl GrantTable {
         let long: Vec<GrantEntry> =
             self.0.iter().filter(|entry| entry.until > latest).copied().collect();
         for entry in long {
-            // Taken out and put in again, as one index goes by the end.
+            // Taken out and put in again, as one index is ordered by the end.
             self.0.take(&entry.grant_key, &entry.label.cert);
             self.keep(GrantEntry { until: latest, ..entry });
         }

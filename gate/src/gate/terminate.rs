@@ -223,7 +223,7 @@ impl Gate {
     /// continue as soon as the same flow is granted again.
     pub fn flush_conntrack(&mut self) {
         let mut pending_flush = std::mem::take(&mut self.pending_flush);
-        // A grant in the same turn may have unblocked some. Their connections are wanted again.
+        // A grant in the same turn may have unblocked some: their client has access again.
         pending_flush.retain(|flow| self.blocked.contains(flow));
         if !pending_flush.is_empty() {
             match self.firewall.flush_conntrack(&pending_flush) {
