@@ -57,6 +57,7 @@ impl Unanswered {
     pub(super) fn wait(&mut self, timer: &Timer) -> Option<Answered> {
         let destination = self.0.last()?.destination;
         let is_first = self.earlier(destination).next().is_none();
+        // Without earlier attempts there is nothing else to look at in between.
         let span = if is_first { Duration::MAX } else { LOOK };
         let mut errors = 0;
         while !timer.is_over() && errors < MOST_ERRORS {

@@ -51,6 +51,7 @@ fn serial(entry: &[u8]) -> Result<&[u8], CrlError> {
     let mut fields = DerElements::new(entry);
     let serial = fields.one(der::INTEGER).map_err(|_| BAD_ENTRY)?;
     let revoked = fields.any().map_err(|_| BAD_ENTRY)?;
+    // Only its kind is checked: an entry means revoked, whatever its date.
     if !matches!(revoked.tag, der::UTC_TIME | der::GENERALIZED_TIME) {
         return Err(BAD_ENTRY);
     }
