@@ -74,6 +74,7 @@ impl Authority {
         let crl = Crl::first(now)?;
         let register = Register::new(crl);
         let list = crl.sign(register.listed(), &ca)?;
+        // By itself: the folder is synced before any of the files below can have its name.
         folder.publish([folder.prepare(MARK, b"", Access::Secret)?])?;
         folder.publish([
             folder.prepare(ca::KEY_FILE, ca.key.pem().as_bytes(), Access::Secret)?,
@@ -156,6 +157,8 @@ impl Authority {
             list: None,
         });
         let (last, days) = (register.crl, register.crl.days);
+        // Its error is returned only after `record`: neither a wrong clock nor an outdated register prevents
+        // a revocation.
         let next = self.is_published(&register).and_then(|_| self.next_list(&last, days, now));
         let dated = next.map(|next| register.advance(next));
         self.record(&register)?;

@@ -124,6 +124,8 @@ fn execute(
         password::obtain(file, &format!("{name}.pfx"))
     };
     let days = |authority: &Authority, asked: Option<u32>, most: u32| {
+        // Not more than is left, so that no default is reported as shortened. On the last day it is 1, which
+        // `ValidityPeriod::within` cuts.
         asked.unwrap_or_else(|| authority.days_left(now).clamp(1, most))
     };
     Ok(match command {

@@ -58,8 +58,11 @@ impl Crl {
             this_update: calendar(self.this_update)?,
             next_update: calendar(self.next_update)?,
             crl_number: SerialNumber::from(self.number),
+            // Complete: servers accept it for every certificate of this CA, whatever that names (RFC 5280,
+            // 6.3.3).
             issuing_distribution_point: None,
             revoked_certs: revoked.map(listed).collect::<Result<_, _>>()?,
+            // From the CA's certificate, so that both agree whatever way the library computes such an id.
             key_identifier_method: KeyIdMethod::PreSpecified(ca.key_id.clone()),
         };
         let list = params.signed_by(&ca.issuer()?);
@@ -87,6 +90,7 @@ impl Published {
             return Self::Behind;
         };
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, ca.key.pair().public_key_raw());
+        // Before the number counts: a file of somebody else must not make the register look outdated.
         if key.verify(&found.content, &found.signature).is_err() {
             return Self::Behind;
         }

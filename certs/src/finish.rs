@@ -60,6 +60,7 @@ impl Authority {
             if register.has_unlisted() {
                 let next = self.next_list(&register.crl, register.crl.days, now)?;
                 register.advance(next);
+                // Before the CRL: its number is then used, also if this run is killed.
                 register.save(&self.folder)?;
                 is_there = false;
             }

@@ -55,6 +55,7 @@ impl OutputFolder {
         let make = || match fs::create_dir(path) {
             // the umask must not reduce the mode, as with the files
             Ok(()) => fs::set_permissions(path, Permissions::from_mode(FOLDER_MODE))
+                // The folder's own name has to survive a power loss, too.
                 .and_then(|()| sync_folder(&parent(path))),
             Err(_) if path.is_dir() => Ok(()),
             Err(error) => Err(error),
@@ -118,6 +119,7 @@ impl OutputFolder {
         let Some(found) = self.look(name)? else { return Ok(None) };
         check_file(&path, &found, guarded)?;
         let read = || {
+            // The whole size: a vector that grows would leave copies of a key in freed memory.
             let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
             open_regular(&path, Follow::Never)?.read_to_end(&mut content)?;
             Ok(Some(content))
@@ -151,6 +153,8 @@ impl OutputFolder {
             let mut draft = PendingFile::begin(&path, 0o600)?;
             match &before {
                 Some(before) if access != Access::Secret => {
+                    // chown(2) to a group that the user is not in fails, and so does the write: the group is
+                    // kept, or nothing changes.
                     if draft.file().metadata()?.gid() != before.gid() {
                         fchown(draft.file(), None, Some(before.gid()))?;
                     }

@@ -116,10 +116,13 @@ impl Authority {
             .zip(contents)
             .map(|(file, (content, access))| self.folder.prepare(file, content, access))
             .collect::<Result<Vec<_>, _>>()?;
+        // Before the register names the certificate: `deliver` needs the temporary names after a power loss.
         self.folder.sync()?;
         register.certificates.push(entry.clone());
         register.undelivered = Some(entry.serial);
         let saved = register.save(&self.folder);
+        // After `NotSynced` the register has the certificate: its files have to stay. After other errors it
+        // has not.
         if !matches!(saved, Ok(()) | Err(AuthorityError::NotSynced { .. })) {
             return saved;
         }

@@ -18,7 +18,7 @@ use crate::validity::calendar;
 
 /// Maximum size of a client's certificate in DER, so that it fits into every knock.
 ///
-/// A knock of protocol v2 has 1044 bytes for addresses (35 at worst: their number, and two of 17),
+/// A knock of protocol v2 has 1076 bytes for addresses (35 at worst: their number, and two of 17),
 /// services (81: their number, and sixteen of 5), certificate and signature (72, P-256).
 pub const MAX_CLIENT_CERTIFICATE: usize = 1076 - 35 - 81 - 72;
 

@@ -19,6 +19,7 @@ use failure::Failure;
 use sknock::{Client, Doubt, Service};
 
 fn main() -> ExitCode {
+    // Before any thread starts, as threads inherit the mask.
     splice::heed_no_file_size();
     let words: Vec<_> = std::env::args_os().collect();
     let task = match arguments::parse(&words) {

@@ -34,6 +34,7 @@ fn splice(
     output: impl Write,
     end_output: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
+    // Typed bytes are small, and would wait for the acknowledgement of those before them (Nagle's algorithm).
     stream.set_nodelay(true)?;
     let upload = upload(stream.try_clone()?, input)?;
     pump(stream, output)?;
@@ -48,6 +49,7 @@ fn upload(
     input: impl Read + Send + 'static,
 ) -> io::Result<Receiver<io::Result<()>>> {
     let (ended, end) = mpsc::channel();
+    // Never joined: nothing interrupts its read of stdin. It ends with the program.
     thread::Builder::new().name("upload".into()).spawn(move || {
         let moved = pump(input, &stream);
         // Sent before the shutdown: after the connection has closed, the result is available.
@@ -92,6 +94,7 @@ fn wait(stream: &TcpStream) -> io::Result<()> {
     use nix::errno::Errno;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     // No events requested: poll reports POLLHUP and POLLERR always.
+    // POLLHUP comes when both directions are shut down, not after the server's FIN alone.
     let mut polled = [PollFd::new(stream.as_fd(), PollFlags::empty())];
     loop {
         match poll(&mut polled, PollTimeout::NONE) {
@@ -112,6 +115,7 @@ pub(crate) fn heed_no_file_size() {
 /// Closes stdout, so that its reader gets the end of file. Later output is discarded.
 #[cfg(unix)]
 fn close_stdout() -> io::Result<()> {
+    // Not closed: the next file that is opened would be stdout.
     let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
     Ok(nix::unistd::dup2_stdout(nowhere)?)
 }

@@ -25,6 +25,7 @@ impl LocalNetwork {
         }
         match (self.address, self.mask, peer) {
             (IpAddr::V4(ours), IpAddr::V4(mask), IpAddr::V4(peer)) => {
+                // A mask of zeros would call every server on-link.
                 !mask.is_unspecified() && ours & mask == peer & mask
             }
             (IpAddr::V6(ours), IpAddr::V6(mask), IpAddr::V6(peer)) => {
@@ -104,6 +105,7 @@ fn is_nat64(destination: IpAddr) -> bool {
     match destination {
         IpAddr::V4(_) => false,
         IpAddr::V6(v6) => match v6.segments() {
+            // 64:ff9b::/96, and 64:ff9b:1::/48 for networks of one's own.
             [0x64, 0xff9b, 0, 0, 0, 0, ..] => true,
             [0x64, 0xff9b, third, ..] => third == 1,
             _ => false,
@@ -136,6 +138,7 @@ impl PublicAddresses {
     pub(crate) fn recall(&self, local: IpAddr, server: IpAddr, now: Timestamp) -> Option<IpAddr> {
         let lessons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lesson = lessons.iter().find(|known| known.local == local && known.server == server)?;
+        // Not `since`: when the clock was set back, an entry from the future must not last until then.
         (lesson.at.distance(now) <= LEARNT_LASTS).then_some(lesson.observed)
     }
 

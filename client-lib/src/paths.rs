@@ -40,6 +40,7 @@ fn file_name(host: &str) -> Option<String> {
     let bare = unbracketed(host);
     let bare = bare.strip_suffix('.').unwrap_or(bare);
     let harmless = !bare.is_empty() && !bare.starts_with('.') && !bare.contains(['/', '\\']);
+    // Host names do not depend on case (RFC 4343).
     harmless.then(|| format!("{}.cer", bare.to_lowercase()))
 }
 

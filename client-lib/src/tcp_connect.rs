@@ -56,6 +56,7 @@ pub(crate) fn unless_refused(
         if error.kind() == io::ErrorKind::ConnectionRefused && refusals.is_over() {
             return Err(error);
         }
+        // A refused connection fails at once: without a pause the loop would only send SYNs.
         thread::sleep(backoff.pause.min(timer.left()));
         if timer.is_over() {
             return Err(error);

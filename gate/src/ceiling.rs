@@ -82,6 +82,7 @@ impl Ceiling {
         let networks: Vec<Party> = grant_request.addresses.iter().map(network).collect();
         self.places(&grant, live, certificate, &networks).map_err(DenyReason::of_places)?;
         let pace = Pace { per_second: self.per_second, shares: self.shares };
+        // Last: what is refused for another reason takes no token of the certificate and its networks.
         bucket.take(pace, certificate, &networks, now).map_err(DenyReason::of_rate)?;
         Ok(grant)
     }
@@ -115,6 +116,7 @@ impl Ceiling {
     }
 
     fn ports(&self, grant_request: &GrantRequest) -> Result<Vec<(Transport, u16)>, DenyReason> {
+        // Counted before ranges become lists: 16 ranges may have a million ports.
         let wanted: usize = grant_request.services.iter().map(|one| usize::from(one.width())).sum();
         if wanted == 0 || wanted > MAX_PORTS {
             return Err(DenyReason::Ports);
@@ -133,6 +135,8 @@ impl Ceiling {
             return Err(DenyReason::Service);
         }
         ports.sort_unstable();
+        // Services may overlap, and the kernel refuses a new element that occurs twice in a transaction
+        // (EEXIST).
         ports.dedup();
         Ok(ports)
     }

@@ -85,6 +85,7 @@ impl OwnerName {
     pub fn clean(&self) -> String {
         let clean =
             |c: char| if c.is_ascii_alphanumeric() || ".-_@+:,".contains(c) { c } else { '_' };
+        // The bytes come from the network process, and need not be UTF-8.
         String::from_utf8_lossy(self.as_bytes()).chars().map(clean).collect()
     }
 }

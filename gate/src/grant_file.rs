@@ -66,6 +66,7 @@ impl GrantFile {
             }
         }
         let (number, current, entries) = newest.unwrap_or_default();
+        // `number` has found a whole header, so `HEADER` bytes are there.
         let saved = (!entries.is_empty()).then(|| load(&entries[HEADER..]));
         let pending = Vec::new();
         // Until it is written whole nothing is appended: its end may be an incomplete entry.
@@ -91,6 +92,7 @@ impl GrantFile {
             return Ok(());
         }
         let written = self.files[self.current].write_all_at(&self.pending, self.length);
+        // Also if writing has failed: then the file is stale, and is written whole next.
         self.length += u64::try_from(self.pending.len()).unwrap_or_default();
         self.pending.clear();
         self.stale |= written.is_err();
@@ -104,12 +106,14 @@ impl GrantFile {
 
     /// Writes it whole, with these entries and no others.
     pub(crate) fn compact(&mut self, entries: impl Iterator<Item = SavedEvent>) -> io::Result<()> {
+        // Until all steps below are done: if one fails, nothing is appended before the next attempt.
         self.stale = true;
         self.pending.clear();
         let next = 1 - self.current;
         let mut bytes = vec![0; HEADER];
         entries.for_each(|entry| entry.write(&mut bytes));
         let file = &self.files[next];
+        // First, so that no byte of the old content can follow a shorter new one.
         file.set_len(0)?;
         file.write_all_at(&bytes, 0)?;
         let number = self.number + 1;

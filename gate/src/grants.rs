@@ -182,6 +182,7 @@ impl GrantTable {
             |entry: &&GrantEntry| open.contains(&entry.grant_key) && permitted(&entry.grant_key);
         let (mut kept, mut left): (Vec<&GrantEntry>, Vec<&GrantEntry>) =
             known.index().partition(fits);
+        // `maxGrants` may be lower than in the earlier run.
         kept.sort_by_key(|entry| std::cmp::Reverse(entry.until));
         left.extend(kept.split_off(kept.len().min(ceiling.live.saturating_sub(self.len()))));
         for entry in kept {
@@ -213,6 +214,7 @@ impl GrantTable {
         let long: Vec<GrantEntry> =
             self.0.iter().filter(|entry| entry.until > latest).copied().collect();
         for entry in long {
+            // Taken out and put in again, as one index is ordered by the end.
             self.0.take(&entry.grant_key, &entry.label.cert);
             self.keep(GrantEntry { until: latest, ..entry });
         }
@@ -242,6 +244,8 @@ impl GrantTable {
         let mut page: Vec<GrantEntry> = rest_of_key.copied().collect();
         let behind = self.0.behind(after.map(|(grant_key, _)| grant_key));
         for entry in behind.filter(|entry| entry.until > now) {
+            // All holders of a key, which come in the order of places here. They are sorted below, and only
+            // then cut.
             let is_next = page.last().is_none_or(|last| last.grant_key != entry.grant_key);
             if is_next && page.len() >= count {
                 break;
@@ -271,6 +275,7 @@ impl GrantTable {
     pub(crate) fn keep(&mut self, entry: GrantEntry) {
         let cert = entry.label.cert;
         let open = self.0.find(&entry.grant_key, &cert);
+        // ARCHITECTURE, invariant 5: no later knock shortens a grant.
         if open.is_some_and(|open| open.until >= entry.until) {
             return;
         }

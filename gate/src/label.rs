@@ -47,6 +47,7 @@ impl GrantLabel {
         };
         let knock = from_hex(knock)?.try_into().ok()?;
         let label = Self { knock, cert, name: OwnerName::truncated(name) };
+        // Other spellings of the same (upper-case digits, characters that `clean` replaces) are not ours.
         (label.comment() == comment).then_some(label)
     }
 
@@ -63,13 +64,14 @@ impl GrantLabel {
     /// The comment as the kernel stores it and nft reads it: type 0, length, text, NUL.
     pub(crate) fn userdata(&self) -> Vec<u8> {
         let comment = self.comment();
-        // At most MOST_COMMENT + 1, which is 128.
+        // At most MAX_COMMENT + 1, which is 128.
         let length = u8::try_from(comment.len() + 1).unwrap_or(u8::MAX);
         [&[0, length], comment.as_bytes(), &[0]].concat()
     }
 
     /// The label in an element's userdata, if it is one of ours.
     pub(crate) fn from_userdata(userdata: &[u8]) -> Option<Self> {
+        // 0 is nft's type for a comment (`NFTNL_UDATA_SET_ELEM_COMMENT`).
         let [0, length, text @ ..] = userdata else { return None };
         let text = text.get(..usize::from(*length))?.strip_suffix(&[0])?;
         Self::from_comment(std::str::from_utf8(text).ok()?)

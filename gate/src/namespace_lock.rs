@@ -55,6 +55,7 @@ impl NamespaceLock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(NamespaceLockError::Io { path, error }),
         };
+        // Of the file that is open, not of the path, which may be another file by now.
         let inode = file.metadata().map_err(failed(&path))?.ino();
         let held = Path::new("/proc/locks");
         let held = fs::read_to_string(held).map_err(failed(held))?;
@@ -88,6 +89,7 @@ impl NamespaceLock {
 /// Opened files are close-on-exec in Rust; `O_NOFOLLOW` so that a link leads nowhere.
 fn open(path: &Path, dir_owner: &Metadata) -> io::Result<File> {
     let mut options = OpenOptions::new();
+    // Not truncated: until the lock is ours, the file names the process that has it.
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     chown_to_dir_owner(options.custom_flags(libc::O_NOFOLLOW).open(path)?, dir_owner)
 }
@@ -107,6 +109,7 @@ fn lock(directory: &Path) -> Result<PathBuf, NamespaceLockError> {
 /// Whether this line of `/proc/locks` says so: `1: FLOCK  ADVISORY  WRITE 1234 00:1b:567 0 EOF`.
 fn holds(line: &str, pid: u32, inode: u64) -> bool {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    // A process that waits for the lock has a line with `->` before FLOCK.
     let [_, "FLOCK", _, "WRITE", owner, file, ..] = words.as_slice() else { return false };
     let found = file.rsplit(':').next().and_then(|inode| inode.parse().ok());
     owner.parse() == Ok(pid) && found == Some(inode)
@@ -121,6 +124,7 @@ fn prepare(directory: &Path) -> Result<Metadata, NamespaceLockError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
+    // A link fails below (`is_dir`): who may replace it could lead a second server to another lock.
     let found = fs::symlink_metadata(directory).map_err(failed)?;
     let ours = found.uid() == 0 || found.uid() == geteuid().as_raw() || geteuid().is_root();
     if found.is_dir() && ours && found.mode() & 0o022 == 0 {
@@ -147,6 +151,7 @@ fn chown_to_dir_owner(file: File, dir_owner: &Metadata) -> io::Result<File> {
 
 /// Writes the number of this process, for the message that the next one gets.
 fn write_pid(file: &mut File) -> io::Result<()> {
+    // The number of an earlier process may have more digits.
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())

@@ -44,6 +44,7 @@ impl Origin {
             read_uuid(&boot).ok_or_else(|| io::Error::other("the boot id is no UUID"))?
         };
         let number = fs::metadata(Path::new("/proc/thread-self/ns/net"))?.ino();
+        // Any socket will do: it is in the namespace of the thread that makes it.
         let cookie = match namespace_cookie(UnixDatagram::unbound()?.as_fd()) {
             Err(Errno::ENOPROTOOPT) => 0,
             other => other?,

@@ -124,6 +124,7 @@ impl ExpiredGrants {
     /// of this certificate if it has more than `share`, so that none displaces those of others.
     pub fn insert(&mut self, label: GrantLabel, flow: FlowKey, max: usize, share: usize) {
         let cert = label.cert;
+        // So that it becomes the youngest, with the label of the latest knock.
         self.remove_flow(&cert, flow);
         let number = self.grants.insert((cert, flow), label);
         self.by_cert.insert((cert, number));

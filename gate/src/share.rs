@@ -88,10 +88,12 @@ impl Capacity {
         let then = held.saturating_add(more);
         if more > left {
             Err(ShareExceeded::Room)
+        // What only renews takes no place, so it is not refused, however little is left.
         } else if more == 0 || self.shares.certificate >= 100 {
             Ok(())
         } else if then > self.share(self.shares.certificate) {
             Err(ShareExceeded::OfCertificate)
+        // At least 1: with fewer than ten places left, a certificate that holds none still gets one.
         } else if left - more < self.size / 10 && then > (left / 10).max(1) {
             Err(ShareExceeded::Reserved)
         } else {

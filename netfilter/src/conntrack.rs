@@ -139,6 +139,8 @@ fn deletions(
     let mut requests = Vec::new();
     for only in listings {
         list(netlink, *only, |one| {
+            // The listing is read to its end all the same: what is left in the socket would be taken for the
+            // next answer.
             if requests.len() < AT_ONCE && wanted(one) {
                 requests.push(one.deletion());
             }
@@ -207,8 +209,12 @@ impl<'a> ConntrackEntry<'a> {
             match kind {
                 ORIGINAL => tuple = Some(content),
                 ID => id = Some(content),
+                // ctnetlink writes numbers big-endian, unlike those in the headers of netlink messages.
                 STATUS => status = u32::from_be_bytes(content.try_into().ok()?),
+                // The kernel writes it only if a bit is set (`ctnetlink_dump_labels`): an entry that has room and
+                // no label is taken for one without room.
                 LABELS => can_be_labelled = true,
+                // Written only for entries of a zone other than the default one (`ctnetlink_dump_zone_id`).
                 ZONE => return None,
                 _ => {}
             }
@@ -255,6 +261,7 @@ fn ends(tuple: &[u8]) -> Option<(FlowKey, u16, IpAddr)> {
                     }
                 }
             }
+            // A zone that counts for one direction only is written into that direction's tuple.
             OWN_ZONE => return None,
             _ => {}
         }

@@ -30,6 +30,7 @@ impl FlowKey {
             IpAddr::V6(v6) => key.extend(v6.octets()),
         }
         let [high, low] = self.port.to_be_bytes();
+        // Each part of a concatenation fills whole registers of 4 bytes in the kernel, and so in its sets.
         key.extend([self.transport.number(), 0, 0, 0, high, low, 0, 0]);
         key
     }

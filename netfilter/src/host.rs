@@ -55,6 +55,8 @@ pub struct TcpSockets(Vec<File>);
 impl TcpSockets {
     /// Opens what there is: without IPv6 there is no `tcp6`.
     pub fn open() -> Self {
+        // `/proc/net` is `/proc/self/net`: the namespace of the process's first thread, which need not be
+        // this thread's.
         let lists = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
         Self(lists.iter().filter_map(|list| File::open(list).ok()).collect())
     }
@@ -82,6 +84,7 @@ impl TcpSockets {
     fn text(&mut self) -> Result<String, NetfilterError> {
         let mut text = String::new();
         let mut read = |list: &mut File| {
+            // The kernel writes the list again when it is read from the beginning.
             list.rewind()?;
             list.read_to_string(&mut text)
         };
@@ -108,6 +111,7 @@ fn read_tcp(line: &str) -> Option<(HostConnection, &str)> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (local, remote) = (address(fields.next()?)?, address(fields.next()?)?);
     let state = fields.next()?;
+    // The table passes what comes over `lo` from an own address: such a connection needs no conntrack entry.
     (!remote.ip().is_loopback()).then_some((HostConnection { remote, local }, state))
 }
 
@@ -136,6 +140,7 @@ fn address(text: &str) -> Option<SocketAddr> {
         }
         _ => return None,
     };
+    // A socket of both families has its IPv4 peers as ::ffff:a.b.c.d in `tcp6`. Conntrack has them as IPv4.
     Some(SocketAddr::new(address.to_canonical(), u16::from_str_radix(port, 16).ok()?))
 }
 
@@ -170,6 +175,7 @@ impl Bound {
 fn read_udp(line: &str) -> Option<Bound> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let local = address(fields.next()?)?;
+    // Past `rem_address st queues timer retransmits`; below, past `timeout`.
     let uid = fields.nth(5)?.parse().ok()?;
     let inode = fields.nth(1)?.parse().ok()?;
     Some(Bound { local, uid, inode })

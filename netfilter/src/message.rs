@@ -47,6 +47,7 @@ impl<'a> NetlinkMessage<'a> {
     pub(crate) fn result(&self) -> Option<c_int> {
         let kind = c_int::from(self.kind);
         let number = self.body.first_chunk().map_or(0, |bytes| c_int::from_ne_bytes(*bytes));
+        // The kernel writes -errno. A listing that fails midway says so in its `NLMSG_DONE`.
         (kind == libc::NLMSG_ERROR || kind == libc::NLMSG_DONE).then(|| number.saturating_neg())
     }
 
@@ -57,6 +58,7 @@ impl<'a> NetlinkMessage<'a> {
 
     /// Which message of this subsystem of `nfnetlink` it is, if it is one.
     pub(crate) fn of_subsystem(&self, wanted: c_int) -> Option<c_int> {
+        // By value, whatever the machine's byte order: the subsystem is the upper half (`NFNL_SUBSYS_ID`).
         let [kind, subsystem] = self.kind.to_le_bytes();
         (c_int::from(subsystem) == wanted).then(|| c_int::from(kind))
     }
@@ -124,6 +126,9 @@ impl MessageBuilder {
     pub(crate) fn to_routes(kind: u16, fixed: &[u8]) -> Self {
         let mut bytes = vec![0; 4]; // the length, see `finish`
         bytes.extend(kind.to_ne_bytes());
+        // Flags (`with_flags`), sequence, port. All answers are read before the next request is sent, so that
+        // no two requests have to be told apart by a sequence number. The kernel takes the port from the
+        // socket.
         bytes.extend([0; 10]);
         bytes.extend(fixed);
         Self(bytes).with_flags(libc::NLM_F_ACK)
@@ -131,6 +136,7 @@ impl MessageBuilder {
 
     /// Asks for all that there are.
     pub(crate) fn listing(self) -> Self {
+        // Without `NLM_F_ACK`: the kernel never acknowledges a listing, it ends with `NLMSG_DONE`.
         self.with_flags(libc::NLM_F_DUMP)
     }
 

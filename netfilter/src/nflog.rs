@@ -34,6 +34,7 @@ pub fn bind_group(group: u16) -> Result<OwnedFd, NetfilterError> {
         None => failed(errno),
     };
     let mut netlink =
+        // No multicast group: the kernel sends copies only to the socket that has bound the NFLOG group.
         Netlink::open(0).map_err(NetfilterError::while_doing("open a netlink socket for NFLOG"))?;
     set_no_enobufs(netlink.fd())
         .map_err(NetfilterError::while_doing("prepare a netlink socket for NFLOG"))?;
@@ -85,6 +86,8 @@ fn listener(group: u16) -> Option<u32> {
     let listed = fs::read_to_string("/proc/thread-self/net/netfilter/nfnetlink_log").ok()?;
     listed.lines().find_map(|line| {
         let mut words = line.split_whitespace();
+        // Columns: group, netlink port of the listener, queue length and others (`seq_show` of
+        // nfnetlink_log.c).
         let listened: u16 = words.next()?.parse().ok()?;
         (listened == group).then(|| words.next()?.parse().ok())?
     })

@@ -65,6 +65,7 @@ impl Netlink {
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)
             .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER));
         set_cap_ack(socket.as_fd())?;
+        // 0: the kernel chooses. The number of the process is free for one of its sockets only.
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         let port = getsockname::<NetlinkAddr>(socket.as_raw_fd())?.pid();
         Ok(Self { socket, port, buffer: vec![0; LONGEST_MESSAGE], send_buffer: 0 })
@@ -105,12 +106,15 @@ impl Netlink {
             match NetlinkMessage::read(bytes).and_then(|message| message.result()) {
                 Some(0) => acknowledged = true,
                 Some(number) => {
+                    // The kernel reports errors of later messages in the batch, too. The first one is the
+                    // cause.
                     refused.get_or_insert(Errno::from_raw(number));
                 }
                 None => {}
             }
         });
         match (refused, drained) {
+            // A refusal that was read counts more than lost answers: it tells the reason.
             (Some(errno), _) | (None, Err(errno)) => Err(errno),
             (None, Ok(())) if acknowledged => Ok(()),
             // Silence is not consent.
@@ -163,6 +167,7 @@ impl Netlink {
             }
         })?;
         match ended {
+            // This is 0: the listing ended without an error.
             Some(Errno::UnknownErrno) => Ok(listed),
             Some(errno) => Err(errno),
             None => Err(Errno::EPROTO),
@@ -184,6 +189,7 @@ impl Netlink {
         const USUAL: usize = 128 * 1024;
         if length > self.send_buffer.max(USUAL) {
             // If neither works, sending says so.
+            // The kernel doubles the number (socket(7)), which leaves room for what it adds to a datagram.
             let _ = setsockopt(&self.socket, sockopt::SndBufForce, &length)
                 .or_else(|_| setsockopt(&self.socket, sockopt::SndBuf, &length));
             self.send_buffer = length;
@@ -219,6 +225,7 @@ impl Netlink {
                 continue;
             }
             let received = self.buffer.get(..length).unwrap_or_default();
+            // Behind a header that states a wrong length, the beginning of the next message is unknown.
             NlMessages::new(received).map_while(Result::ok).for_each(&mut each);
         }
     }

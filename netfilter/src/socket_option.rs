@@ -33,6 +33,7 @@ pub(crate) fn filter_own_events(socket: BorrowedFd<'_>, own: u32) -> nix::Result
     let mut filter = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, PORT_AT),
         step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, own),
+        // 0 bytes: dropped. Below, u32::MAX: passed uncut.
         step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
     ];

@@ -19,6 +19,7 @@ const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Si
 /// On Ctrl-C, rpassword sends SIGINT to its own thread, before it restores the terminal: the signal waits there
 /// until this function sets the earlier mask.
 pub(crate) fn during<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    // Before the thread is made, which inherits the mask: sigwait(3) takes only signals that are blocked.
     let before = SigSet::from_iter(ENDING).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let ended = Arc::new(AtomicBool::new(false));
     let watcher = {

@@ -70,6 +70,7 @@ impl AnswerKey {
         nonce: [u8; NONCE_LENGTH],
         mut plain: [u8; PLAIN_LENGTH],
     ) -> Option<[u8; ANSWER_LENGTH]> {
+        // No aad: the key is exported for this knock's id already.
         let tag = self.key.seal(nonce, b"", &mut plain).ok()?;
         [&nonce[..], &plain, &tag].concat().try_into().ok()
     }
@@ -97,6 +98,7 @@ impl AnswerKey {
         plain[4..12].copy_from_slice(&answer.server_time.as_millis().to_be_bytes());
         plain[12..28].copy_from_slice(&address);
         plain[28..30].copy_from_slice(&answer.observed.port().to_be_bytes());
+        // The other 22 bytes stay zero: the reserved successor, and the padding.
         plain[30..46].copy_from_slice(&self.id);
         plain
     }
@@ -106,6 +108,7 @@ impl AnswerKey {
         let clipped = match rest.byte()? {
             GRANTED => false,
             CLIPPED => true,
+            // 2 to 4 are reserved: a client that does not know their meaning must not take them for a grant.
             _ => return None,
         };
         let family = rest.byte()?;

@@ -120,6 +120,7 @@ fn utf8(value: &[u8]) -> Option<String> {
 /// The services in a list like `1.2000,0.8000`, up to and including its first malformed item.
 fn listed(text: &str) -> Vec<Result<Service, Malformed>> {
     let mut found = Vec::new();
+    // Items that name no service do not fill `services`: without this limit they would all be read.
     for text in text.split(',').take(MAX_ITEMS) {
         let Ok(service) = item(text) else {
             found.push(Err(Malformed::new("otherName:", text)));
@@ -152,6 +153,8 @@ fn integer(text: &str) -> Result<Option<u16>, MalformedItem> {
     let text = text.trim_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // `parse` accepts a leading + and refuses a -: `-22` is well-formed, and no port (PROTOCOL,
+    // Certificates).
     if decimal { Ok(text.parse().ok()) } else { Err(MalformedItem) }
 }
 

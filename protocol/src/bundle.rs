@@ -159,6 +159,7 @@ fn decrypted(frame: &MacFrame, password: &str) -> Result<Pkcs12Archive, BundleEr
         return Err(BundleError::NotRead { what });
     }
     let is_right = || -> Result<bool, BundleError> {
+        // Of DER, a second reading would say the same as the first.
         let is_ber = content != written;
         Ok(is_ber && fails_for_its_mac(&frame.with_wrong_mac()?, password))
     };

@@ -144,6 +144,8 @@ impl RevocationLists {
     fn check(&self, certificate: &PathCertificate, now: Timestamp) -> Result<(), Refusal> {
         let PathCertificate { id, is_authority, points } = certificate;
         let list = self.list(&id.issuer).ok_or(Refusal::RevocationUnknown)?;
+        // First, whatever age and scope the CRL has: who is on it is revoked (PROTOCOL, Which certificates a
+        // CRL covers).
         if list.contains(&id.serial) {
             return Err(Refusal::Revoked);
         }

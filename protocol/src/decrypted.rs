@@ -23,6 +23,7 @@ pub struct Datagram<'a> {
 impl<'a> Datagram<'a> {
     /// A v4-mapped source becomes its IPv4 address.
     pub fn new(source: SocketAddr, payload: &'a [u8]) -> Self {
+        // A socket of both families names IPv4 senders as ::ffff:a.b.c.d.
         Self { source: SocketAddr::new(source.ip().to_canonical(), source.port()), payload }
     }
 
@@ -118,6 +119,8 @@ impl DecryptedKnock<'_> {
         match self.signature {
             KnockSignature::OfKey(bytes) => sender.verify_signature(self.signed.bytes(), bytes),
             KnockSignature::P256 { bytes, sound } => {
+                // Also if not sound: without a MAC, a check that was left out would show by the time
+                // (PROTOCOL v1, the padding).
                 let genuine = sender.verify_p256(self.signed.bytes(), bytes);
                 if sound { genuine } else { Err(Refusal::BadSignature) }
             }

@@ -62,6 +62,7 @@ impl Opener {
         &self,
         encapsulation: &Point,
     ) -> Result<Zeroizing<[u8; HASH_LENGTH]>, Unspecified> {
+        // The one encoding of RFC 9180, 7.1.1. 65 bytes can also be a hybrid point (06, 07).
         if !encapsulation.starts_with(&[UNCOMPRESSED]) {
             return Err(Unspecified);
         }

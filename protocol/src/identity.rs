@@ -85,6 +85,8 @@ impl Identity {
     /// Bytes of the longest signature that the key can make.
     pub(crate) fn max_signature(&self) -> usize {
         match self.key {
+            // DER: a sequence of two integers of up to 33 (P-256) or 49 bytes (P-384), each of the three with
+            // 2 bytes before it.
             SigningKey::P256(_) => 72,
             SigningKey::P384(_) => 104,
             SigningKey::Ed25519(_) => 64,

@@ -110,6 +110,7 @@ impl TrustStore {
             self.roots.push(root.to_owned());
             self.root_ids.push(*issuer.id());
         } else {
+            // Only to learn now what the library refuses: in a search, it would give no path and no reason.
             webpki::EndEntityCert::try_from(&der).map_err(refused)?;
             self.intermediates.push(der.into_owned());
         }
@@ -133,6 +134,7 @@ impl TrustStore {
 
     /// The id of this anchor.
     fn id_of(&self, anchor: &TrustAnchor<'_>) -> Option<IssuerId> {
+        // Equal anchors have the same name and key, and so the same id.
         let place = self.roots.iter().position(|root| root == anchor)?;
         self.root_ids.get(place).copied()
     }
@@ -196,6 +198,7 @@ fn changes(issuers: &[Issuer]) -> Vec<u64> {
     let intermediates = issuers.iter().filter(|issuer| !issuer.is_anchor());
     let both = |issuer: &Issuer| {
         let Validity { begins, ends } = issuer.validity;
+        // notAfter itself is still valid (RFC 5280, 4.1.2.5).
         [begins.as_secs(), ends.as_secs().saturating_add(1)]
     };
     let mut changes: Vec<_> = intermediates.flat_map(both).collect();

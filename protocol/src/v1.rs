@@ -26,6 +26,7 @@ use core::ops::RangeInclusive;
 
 /// The longest datagram that an original server reads: it takes frames of up to 1600 bytes
 /// (`RECV_BUFFER`), of which Ethernet, IPv4 and UDP take 42.
+// 93 whole blocks: 1557 bytes, of 1558 that are left.
 pub const LONGEST_DATAGRAM: usize = OVERHEAD + BLOCK * 93;
 
 /// The shortest datagram that is looked at: no certificate with a P-256 key and a P-256 signature is

@@ -43,6 +43,7 @@ pub fn set_aside(path: &Path, owner: Option<u32>, largest: u64) -> io::Result<Op
         return Ok(None);
     };
     let renamed = free(path)?;
+    // rename(2) takes each kind of object, and does not follow a link.
     fs::rename(path, &renamed)?;
     Ok(Some(MovedAside { why, renamed }))
 }

@@ -82,6 +82,7 @@ impl Recorder {
 
     /// The state after the first `count` changes if only the process ends.
     pub fn kill(&self, count: usize) -> DiskState {
+        // The latest version of all: what the kernel has been given outlives the process.
         self.disk(count, Ignored::Nothing).state(|versions| versions - 1)
     }
 
@@ -181,6 +182,7 @@ fn combinations(choices: &[usize], seed: u64) -> Vec<Vec<usize>> {
             all.push(combination);
         }
     }
+    // Never 0, where xorshift stays.
     let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     for _ in 0..SAMPLES {
         all.push(

@@ -50,6 +50,8 @@ impl PendingFile {
 
     /// Syncs the content.
     pub fn prepare(self) -> io::Result<Prepared> {
+        // Before the new name: a power failure may otherwise leave that name with a part of the content, or
+        // none.
         self.file.sync()?;
         Ok(self.prepared)
     }
@@ -98,6 +100,7 @@ impl Prepared {
 /// survives a power loss only after [`sync_folder`].
 pub fn publish_left(path: &Path) -> io::Result<()> {
     match rename(&passing(path)?, path) {
+        // The rename was done before the crash.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }

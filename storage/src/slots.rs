@@ -113,11 +113,13 @@ fn read(file: &Stored, at: u64, size: u64) -> io::Result<Slot> {
     }
     let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
     let (sequence, length) = (number(&head[8..16]), number(&head[16..20]));
+    // A damaged length must not decide how much memory is taken.
     if length > size - HEAD as u64 {
         return Ok(Slot::Torn);
     }
     let mut value = vec![0; usize::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?];
     file.read_at(&mut value, at + HEAD as u64)?;
+    // The comparison covers magic and CRC; numbers begin with 1.
     let whole = encode(sequence, &value)?[..HEAD] == head && sequence > 0;
     Ok(if whole { Slot::Whole(sequence, value) } else { Slot::Torn })
 }

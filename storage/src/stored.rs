@@ -115,6 +115,7 @@ impl Stored {
 
     /// Syncs content and length to the disk. The name survives a power loss only after [`sync_folder`].
     pub fn sync(&self) -> io::Result<()> {
+        // fdatasync(2) also writes the length; what it leaves out are times.
         self.0.sync_data()?;
         #[cfg(feature = "witness")]
         witness::tell(Step::Synced { file: number(&self.0) });
@@ -148,6 +149,7 @@ pub enum Follow {
 }
 
 fn must_be_regular(file: &File) -> io::Result<()> {
+    // Of the open file: the path may lead to another one by now.
     if file.metadata()?.is_file() {
         Ok(())
     } else {

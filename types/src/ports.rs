@@ -102,6 +102,7 @@ impl PortRange {
 
     /// The number of ports, 1..=65535.
     pub fn width(&self) -> u16 {
+        // Fits: the first port is 1 at least.
         self.last - self.first + 1
     }
 

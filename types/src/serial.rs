@@ -8,6 +8,7 @@ use crate::hex::hex;
 /// bytes are the number 0, which is printed as `00`.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Serial {
+    // Declared first, as `Ord` is derived: of numbers without leading zeros the longer one is larger.
     length: u8,
     bytes: [u8; Self::MAX_LEN],
 }
@@ -31,6 +32,7 @@ impl Serial {
 
     /// The bytes of the number.
     pub fn as_bytes(&self) -> &[u8] {
+        // `AFTER_ALL` states 255 bytes, to sort last, and has 20.
         self.bytes.get(..usize::from(self.length)).unwrap_or(&self.bytes)
     }
 }

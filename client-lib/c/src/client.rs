@@ -92,6 +92,7 @@ pub extern "C" fn sknock_knock(
     services: Text<'_>,
     mut opened: Place<'_, Opened>,
 ) -> Outcome {
+    // First: C may free what is there after an error, and may have left it uninitialized.
     opened.put(None);
     let knocked = caught(|| {
         let client = client.read("client")?.current();

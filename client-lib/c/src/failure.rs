@@ -61,6 +61,7 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, CallFailure>) -> Result
     let failure = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => return Ok(done),
         Ok(Err(failure)) => failure,
+        // `&*`: a reference to the box would be an `Any` of its own, of which no text can be taken.
         Err(panic) => CallFailure::bug(&*panic),
     };
     let outcome = failure.outcome;

@@ -51,6 +51,7 @@ impl Knocker {
         let whole = Duration::from_secs(timeout.into()) + ANSWER;
         let one = surroundings
             .apply(Client::builder(Arc::new(identity), server))?
+            // `knock` repeats: the original's timeout is that of one connection, not of all attempts.
             .attempts(1)
             .attempt_timeout(ANSWER)
             .timeout(whole);

@@ -44,6 +44,7 @@ impl Unanswered {
     /// Adds the latest knock.
     pub(super) fn push(&mut self, knock: UnansweredKnock) -> io::Result<()> {
         for earlier in &self.0 {
+            // These are only looked at; the wait is for the latest one.
             earlier.socket.set_nonblocking(true)?;
         }
         self.0.push(knock);
@@ -56,6 +57,7 @@ impl Unanswered {
     pub(super) fn wait(&mut self, timer: &Timer) -> Option<Answered> {
         let destination = self.0.last()?.destination;
         let is_first = self.earlier(destination).next().is_none();
+        // Without earlier attempts there is nothing else to look at in between.
         let span = if is_first { Duration::MAX } else { LOOK };
         let mut errors = 0;
         while !timer.is_over() && errors < MOST_ERRORS {
@@ -79,6 +81,7 @@ impl Unanswered {
     fn late_answer(&self, destination: SocketAddr) -> Option<(usize, Answer)> {
         for (place, knock) in self.earlier(destination) {
             for _ in 0..MOST_DATAGRAMS {
+                // Does not wait: the socket does not block.
                 match knock.receive(LOOK) {
                     Ok(Some(answer)) => return Some((place, answer)),
                     Ok(None) => {}

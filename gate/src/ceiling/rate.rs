@@ -50,6 +50,7 @@ impl TokenBucket {
         let size = usize::try_from(full / TOKEN).unwrap_or(usize::MAX);
         let left = usize::try_from(filled / TOKEN).unwrap_or(usize::MAX);
         let room = Capacity { size, used: size - left, least: MIN_RATE, shares: pace.shares };
+        // All shares are looked at before any is counted: a refusal by one network charges nobody.
         room.fits(self.lately.of(&certificate, now), 1)?;
         for network in networks {
             room.fits_network(self.lately.of(network, now), 1)?;

@@ -57,6 +57,7 @@ impl Firewall {
         let mut found = BTreeSet::new();
         let mut note = |flow: FlowKey, to: IpAddr| {
             let closed = rules.requires_grant(flow.transport, flow.port);
+            // One more than `max` is kept: it shows below that they are too many.
             if found.len() <= max && closed && own.contains(&to) && wanted(&flow) {
                 found.insert(flow);
             }
@@ -101,10 +102,12 @@ impl Firewall {
         let wanted = |one: &ConntrackEntry<'_>| {
             let arrives = one.translated || own.contains(&one.to);
             let ours = arrives && closes(one.flow.port)
+                // Begun by this host from a protected port: its peer's answers arrive there.
                 || own.contains(&one.flow.address) && closes(one.from_port);
             let old = labelled || !one.can_be_labelled;
             one.flow.transport == Transport::Udp && old && ours
         };
+        // Not `to_protected`: flows that this host has begun have the protected port as their source.
         let all = BTreeSet::from([DumpFilter::Any]);
         conntrack::delete_where(&mut self.netlink, &all, wanted)?;
         Ok(())

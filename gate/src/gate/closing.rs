@@ -91,11 +91,13 @@ impl Gate {
         now: BootInstant,
     ) -> Result<Vec<ClosedGrant>, FirewallError> {
         self.expire(now);
+        // From the end: to take from the beginning would move all that are left, each time.
         let mut some = found.0.split_off(found.0.len().saturating_sub(AT_ONCE));
         some.reverse();
         self.close_some(&some, &which, now)?;
         self.save(now);
         let closed = some.into_iter().map(|(flow, label, was_open)| {
+            // A flow that needs no grant, or that another certificate has, was not blocked.
             let cut = self.blocked.contains(&flow);
             ClosedGrant { flow, label, was_open, cut }
         });
@@ -140,6 +142,7 @@ impl Gate {
         let cut = self.block_now_or_later(free);
         self.only_unused(&mut put, &mut remove);
         self.block_or_close(&cut, Change { add: &put, remove: &remove, ..Change::default() })?;
+        // After the kernel: if that refuses, the grants are still known, and can be closed once more.
         for (flow, label, _) in some {
             self.remove_matching(flow, label, which);
         }
@@ -172,6 +175,8 @@ impl Gate {
         self.note(&SavedEvent::ClosedFlow(label.cert, *flow));
         let entries = self.grants.remove_on_key(flow, &label.cert);
         self.expired.remove_flow(&label.cert, *flow);
+        // Both grants of the flow were removed, many connections and single use, perhaps of two knocks. What
+        // was not meant is granted again, in the file, too.
         for entry in entries.into_iter().filter(|entry| !which(&entry.label, flow)) {
             self.note(&SavedEvent::Granted(entry));
             self.grants.keep(entry);
@@ -209,6 +214,7 @@ impl Gate {
         let flows = self.flows_of(&cert, &close);
         let flows = self.block_now_or_later(flows);
         self.block_or_close(&flows, Change { add: &stay, remove: &close, ..Change::default() })?;
+        // After the kernel: what it refuses to close stays in memory and in the file, for the next attempt.
         self.note(&SavedEvent::Closed(cert));
         self.expired.remove(&cert);
         Ok(self.grants.remove_cert(&cert))

@@ -69,6 +69,7 @@ impl Gate {
         }
         let open: BTreeSet<GrantKey> =
             self.firewall.dump()?.iter().map(|one| one.grant_key).collect();
+        // `now` was read before the kernel was asked: an element may have expired in between.
         let lasting = self.grants.elements(now.after(Duration::from_secs(1)));
         let grant_keys = lasting.into_iter().map(|element| element.grant_key);
         Ok(grant_keys

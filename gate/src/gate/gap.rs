@@ -33,6 +33,7 @@ impl ConnectionBaseline {
     /// Adds a flow that was granted.
     pub(super) fn grant(&mut self, flow: FlowKey) {
         if let Some(begun) = &self.begun
+            // Only what is new counts against the limit of `is_full`.
             && !begun.contains(&flow)
         {
             self.granted.insert(flow);
@@ -59,6 +60,7 @@ const MAX_UNKNOWN_FLOWS: usize = 100_000;
 impl Gate {
     /// Remembers which connections are there: the table has admitted all of them.
     pub(super) fn snapshot_baseline(&mut self) {
+        // Until the listing has succeeded nothing is known, and nothing will be terminated.
         self.baseline.begin(None);
         if self.rules.policy == FirewallPolicy::None {
             return;

@@ -67,6 +67,8 @@ impl Gate {
             self.store.failed = Some(error);
         }
         let due = file.needs_compaction() && self.store.again.is_none_or(|again| again <= now);
+        // Not before: the file still has what the earlier run has left, and memory has nothing yet. After a
+        // crash at this point the next gate would take nothing over.
         if due && self.installed {
             self.save_all(now);
         }
@@ -83,6 +85,8 @@ impl Gate {
             .into_iter()
             .chain(expired)
             .chain(live)
+            // Spared flows are written as blocked ones: the next gate's rules decide which they are
+            // (`next_blocklist`).
             .chain(blocked.all().chain(spared.all()).map(SavedEvent::Blocked));
         match file.compact(all) {
             Ok(()) => store.again = None,

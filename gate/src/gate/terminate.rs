@@ -123,9 +123,11 @@ impl Gate {
     ) -> Result<(), FirewallError> {
         let new: Vec<FlowKey> =
             flows.iter().filter(|flow| !self.blocked.contains(flow)).copied().collect();
+        // Before the kernel is asked: the same transaction has to unblock those that give way.
         let oldest = self.blocked.add(&new, self.ceiling.live);
         let change = Change { block: flows, unblock: &oldest, ..grant_keys };
         if let Err(error) = FirewallError::unless_gone(self.firewall.change(&change)) {
+            // The kernel has changed nothing, so memory goes back, too.
             self.blocked.remove(&new);
             self.blocked.add(&oldest, self.ceiling.live);
             return Err(error);
@@ -178,11 +180,14 @@ impl Gate {
         // Rules on trial may be rolled back; a terminated connection would not come back.
         if self.rules.on_revoke == OnRevoke::Terminate && self.trial.is_none() {
             let on_trial = self.forbidden_on_trial.iter().copied();
+            // A later reload within the trial may have permitted them again.
             let on_trial = on_trial.filter(|flow| !self.ceiling.permits(flow.transport, flow.port));
             let flows: Vec<FlowKey> =
                 forbidden.iter().map(GrantKey::flow).chain(on_trial).collect();
             blocked.add(&flows, self.ceiling.live);
         }
+        // To load a blocked flow and a grant for it would cut off who has the grant: `input` asks the
+        // blocklist first.
         blocked.retain(|flow| !live.is_held(flow, None));
         let mut spared = blocked.clone();
         spared.retain(|flow| !self.is_blockable(flow));
@@ -218,6 +223,7 @@ impl Gate {
     /// continue as soon as the same flow is granted again.
     pub fn flush_conntrack(&mut self) {
         let mut pending_flush = std::mem::take(&mut self.pending_flush);
+        // A grant in the same turn may have unblocked some: their client has access again.
         pending_flush.retain(|flow| self.blocked.contains(flow));
         if !pending_flush.is_empty() {
             match self.firewall.flush_conntrack(&pending_flush) {

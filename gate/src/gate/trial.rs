@@ -101,6 +101,8 @@ impl Gate {
     pub fn roll_back(&mut self, now: BootInstant) -> Outcome {
         let Some((rules, ceiling)) = self.trial.as_ref().and_then(|trial| trial.previous.clone())
         else {
+            // Without rules to return to, the table of the trial is loaded once more. It filters nothing once
+            // its time is over.
             return self.reinstall(now);
         };
         let trial = self.trial.take();

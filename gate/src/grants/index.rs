@@ -55,6 +55,7 @@ impl GrantIndex {
     }
 
     pub(super) fn insert(&mut self, entry: GrantEntry) {
+        // Places are used again: memory is bounded by the most grants that were open at one time.
         let place = self.empty.pop().unwrap_or_else(|| {
             self.places.push(None);
             let last = self.places.len() - 1;

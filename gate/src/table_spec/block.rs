@@ -61,11 +61,15 @@ impl TableSpec {
             Rule::goto([Match::IntoLoopback, Match::FromLinkLocal], Part::IntoLoopback),
             Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack),
         ];
+        // Also in an admitted flow: the network process begins none at a protected port.
         chain.extend(self.forbidden(Match::Forth));
+        // Before the label is asked: it stays on the entry when the grant is closed.
         chain.extend(Self::to_blocked(Port::Own));
         chain.push(Rule::accept([IS_ADMITTED]));
+        // Behind the label: in a flow that a grant has admitted it may answer.
         chain.extend(self.forbidden(Match::Reply));
         chain.extend(self.admitted_by_sending());
+        // Only a flow's first packet is called forged; whatever follows is judged by the label.
         chain.push(Rule::accept([Match::Confirmed]));
         let udp = Match::Protocol(Transport::Udp.number());
         // A local user may send in the name of a machine whose port is published (`forward`).

@@ -24,6 +24,7 @@ impl TableSpec {
         vec![
             Rule::goto([Match::Translated], Part::Translated),
             Rule::goto([back[0], back[1], Match::Syn], Part::DialledBack),
+            // Before IS_FORGED: labels are never cleared, so an entry can have both.
             Rule::accept([back[0], back[1], IS_GENUINE]),
             Rule::goto([back[0], back[1], IS_FORGED], Part::Refuse),
             Rule::accept([IS_FORGED, Match::Forth, Match::WayBack, CALL_GENUINE]),

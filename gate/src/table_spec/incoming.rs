@@ -73,6 +73,8 @@ impl TableSpec {
     /// own table of connections decides, as without a firewall.
     pub(super) fn tcp_midstream(&self) -> Vec<Rule> {
         let mut chain = self.beyond_protected(Transport::Tcp);
+        // Early demux looks for open connections and half-open handshakes only: that a listener exists lets
+        // no packet pass.
         chain.push(Rule::accept([Match::OfOpenSocket]));
         chain.extend(self.needs_grant(Port::Own, Transport::Tcp, Part::Granted));
         chain
@@ -86,9 +88,13 @@ impl TableSpec {
             return needs_grant;
         }
         let mut chain = vec![
+            // From any source: the answer may come from a server behind a relay (RFC 2131, 4.1; RFC 8415,
+            // 7.2).
             Rule::accept([Match::Family(false), Match::UdpBetween { from: 67, to: 68 }]),
             Rule::accept([Match::Family(true), Match::UdpBetween { from: 547, to: 546 }]),
             Rule::accept([
+                // A client without an address asks by broadcast (RFC 2131, 4.1), in IPv6 by the multicast
+                // address of all servers.
                 Match::ToV4(Ipv4Addr::BROADCAST),
                 Match::UdpBetween { from: 68, to: 67 },
             ]),

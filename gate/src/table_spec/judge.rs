@@ -82,6 +82,9 @@ impl TableSpec {
             let (set, port) = (AddressSet::from(set), port.of_tcp());
             let consume = Match::ConsumeElement(set, port);
             chain.push(Rule::goto(
+                // In this order: a packet without a grant must not fill `used`, and `delete` does not tell
+                // whether it has found the element, so of packets on two processors only `First` lets one
+                // pass.
                 [Match::In(set, port), Match::First(used, port), consume],
                 Part::Admit,
             ));
@@ -132,6 +135,7 @@ impl TableSpec {
     fn unreachable() -> Vec<Rule> {
         let tcp = Match::Protocol(Transport::Tcp.number());
         vec![
+            // As the kernel does itself (RFC 1122, 3.2.2 and 4.2.3.10).
             Rule::new([Match::NotToHost], Verdict::Drop),
             // Nothing of TCP is answered there by any port, open or closed.
             Rule::new([tcp, Match::Family(true), Match::ToAnycast], Verdict::Drop),

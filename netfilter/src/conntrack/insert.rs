@@ -51,10 +51,14 @@ pub fn track_existing(
 fn request(connection: &HostConnection) -> Vec<u8> {
     let HostConnection { remote, local } = *connection;
     let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // `CTA_PROTOINFO_TCP_FLAGS_ORIGINAL` and `_REPLY`, and below `CTA_PROTOINFO_TCP_STATE`. Without
+    // BE_LIBERAL conntrack would call packets outside of the windows that it has not seen invalid.
     let liberal = [attribute(4, &LIBERAL), attribute(5, &LIBERAL)].concat();
     let tcp = [attribute(1, &[ESTABLISHED]), liberal].concat();
     MessageBuilder::new(SUBSYSTEM, NEW, family, 0)
         .creating()
+        // As if the other side had dialled: the list of sockets does not tell, and `conntrack::delete` looks
+        // for clients there.
         .with(ORIGINAL | NESTED, &tuple(remote, local))
         .with(REPLY | NESTED, &tuple(local, remote))
         .with(super::STATUS, &STATUS.to_be_bytes())

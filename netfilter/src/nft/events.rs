@@ -84,6 +84,7 @@ fn event<'a>(kind: c_int, about: &NetlinkMessage<'a>, message: &'a [u8]) -> Opti
         libc::NFT_MSG_NEWSETELEM => changed().map(Event::Added),
         libc::NFT_MSG_DELSETELEM => changed().map(Event::Deleted),
         libc::NFT_MSG_NEWGEN => None,
+        // Also messages of later kernels: to load the table once too often does no harm.
         _ => Some(Event::Structure),
     }
 }

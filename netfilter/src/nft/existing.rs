@@ -55,6 +55,8 @@ impl ExistingTable {
     /// Removes all but the base chains that `wanted` has at the same place, and every rule. The table
     /// is there.
     pub(super) fn clear(&self, batch: &mut Batch, wanted: &[Chain]) {
+        // Without a chain it deletes the rules of all chains. First: the kernel refuses to delete a chain or
+        // a set that a rule still uses (EBUSY).
         add(batch, libc::NFT_MSG_DELRULE, None);
         for chain in self.chains.iter().filter(|chain| !chain.stays(wanted)) {
             add(batch, libc::NFT_MSG_DELCHAIN, Some((CHAIN_NAME, &chain.name)));
@@ -82,6 +84,7 @@ impl ExistingChain {
                 let found = attributes(hook).find(|(kind, _)| *kind == wanted);
                 found.and_then(|(_, bytes)| Some(u32::from_be_bytes(*bytes.first_chunk()?)))
             };
+            // Priorities are signed, and those of our base chains are below 0 but one.
             Some((number(HOOK_NUMBER)?, number(HOOK_PRIORITY)?.cast_signed()))
         };
         let hook = hook.and_then(place);
@@ -96,6 +99,7 @@ impl ExistingChain {
         self.hook.is_some()
             && wanted.iter().any(|chain| {
                 self.name == chain.name.to_c().as_bytes_with_nul()
+                    // The kernel cannot move a base chain to another hook or priority.
                     && chain.hook.map(|(hook, priority)| (hook as u32, priority)) == self.hook
             })
     }
@@ -109,6 +113,8 @@ fn set_name(message: &[u8]) -> Vec<Vec<u8>> {
 
 /// What belongs to a rule and goes with it.
 fn is_nameless(name: &[u8]) -> bool {
+    // nft names sets and chains within a rule `__set%d`, `__map%d` and so on. Ours have none; another program
+    // may have added a rule that has, and the kernel deletes them with that rule.
     name.starts_with(b"__")
 }
 

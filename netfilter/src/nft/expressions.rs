@@ -83,10 +83,13 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::OfOpenSocket => {
             owner(rule);
             rule.add_expr(&to_network_order());
+            // True of every user. What counts is the load: without an open socket it ends the rule
+            // (`nft_meta_get_eval_skugid`).
             rule.add_expr(&Cmp::new(CmpOp::Gte, 0_u32));
         }
         Match::SentBy { user } => {
             owner(rule);
+            // Equality needs no byte order; comparing by size does, since the kernel compares with memcmp.
             rule.add_expr(&Cmp::new(CmpOp::Eq, user));
         }
         Match::ToLocal => address_type(rule, OF_DESTINATION, CmpOp::Eq, LOCAL),
@@ -131,6 +134,7 @@ fn tracked(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::Established => state(rule, ct::States::ESTABLISHED.bits()),
         Match::HasLabel(bit) => {
             rule.add_expr(&conntrack(libc::NFT_CT_LABELS, 1, None));
+            // A register has all 128 bits; other tables may have set some of them.
             rule.add_expr(&Bitwise::new(&label(bit)[..], &[0_u8; 16][..]));
             rule.add_expr(&Cmp::new(CmpOp::Neq, &[0_u8; 16][..]));
         }

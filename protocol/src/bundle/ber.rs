@@ -34,6 +34,8 @@ pub(super) fn to_der(ber: &[u8]) -> Option<Vec<u8>> {
 fn read(input: &[u8], depth: usize) -> Option<(&[u8], BerElement)> {
     let tag = *input.first()?;
     let (rest, header) = Header::from_ber(input).ok()?;
+    // 0: an end-of-contents where none may be. 0x1f: a tag of several bytes (X.690, 8.1.2.4), which PKCS#12
+    // does not use.
     if tag == 0 || tag & 0x1f == 0x1f {
         return None;
     }
@@ -63,6 +65,7 @@ fn read(input: &[u8], depth: usize) -> Option<(&[u8], BerElement)> {
                 rest = after;
             }
         }
+        // X.690, 8.1.3.2: only a constructed encoding has an end-of-contents.
         (false, Length::Indefinite) => None,
     }
 }
@@ -80,6 +83,7 @@ fn joined(tag: u8, mut parts: Vec<BerElement>) -> Option<BerElement> {
     }
     let mut parts: Vec<_> = parts.iter().map(|part| encode(part.tag, &[&part.content])).collect();
     if tag == SET {
+        // DER sorts the elements of a SET OF (X.690, 11.6).
         parts.sort_unstable();
     }
     Some(BerElement { tag, content: parts.concat() })

@@ -183,6 +183,7 @@ pub(super) fn has_mac_without_password(frame: &MacFrame) -> bool {
 fn has_right_mac(frame: &MacFrame) -> Result<bool, NotDer> {
     let mac = frame.mac_data()?;
     let rounds = mac.iterations()?;
+    // Before the derivation: the file chooses the number.
     if !(1..=MOST_ITERATIONS).contains(&rounds) {
         return Ok(false);
     }

@@ -25,6 +25,7 @@ pub(super) fn number_and_scope(extensions: &[u8]) -> Result<(Option<Vec<u8>>, Sc
                 return Err(CrlError::Malformed("it has two issuingDistributionPoints"));
             }
             oid::ISSUING_DISTRIBUTION_POINT => scope = Some(Scope::of(extension.value)?),
+            // Not used: the signature tells by which key it was made. The CA chooses this field.
             oid::AUTHORITY_KEY_IDENTIFIER => {}
             _ => extension.may_be_ignored()?,
         }
@@ -36,6 +37,7 @@ pub(super) fn number_and_scope(extensions: &[u8]) -> Result<(Option<Vec<u8>>, Sc
 /// revoked one.
 pub(super) fn serials(entries: &[u8]) -> Result<Serials, CrlError> {
     let entries = || Entries(DerElements::new(entries));
+    // Counted first: a vector that grows takes up to twice the memory.
     let mut serials = Serials::with_room(entries().count());
     for entry in entries() {
         serials.add(serial(entry?.content)?)?;
@@ -49,6 +51,7 @@ fn serial(entry: &[u8]) -> Result<&[u8], CrlError> {
     let mut fields = DerElements::new(entry);
     let serial = fields.one(der::INTEGER).map_err(|_| BAD_ENTRY)?;
     let revoked = fields.any().map_err(|_| BAD_ENTRY)?;
+    // Only its kind is checked: an entry means revoked, whatever its date.
     if !matches!(revoked.tag, der::UTC_TIME | der::GENERALIZED_TIME) {
         return Err(BAD_ENTRY);
     }
@@ -57,11 +60,13 @@ fn serial(entry: &[u8]) -> Result<&[u8], CrlError> {
             let extension = extension?;
             match extension.oid {
                 oid::REASON_CODE => match der::only(extension.value, der::ENUMERATED) {
+                    // removeFromCRL (RFC 5280, 5.3.1).
                     Ok([8]) => return Err(CrlError::RemoveFromCrl),
                     Ok(_) => {}
                     Err(NotDer) => return Err(BAD_ENTRY),
                 },
                 oid::CERTIFICATE_ISSUER => return Err(CrlError::Indirect),
+                // Also if critical: neither makes a certificate less revoked.
                 oid::INVALIDITY_DATE | oid::HOLD_INSTRUCTION_CODE => {}
                 _ => extension.may_be_ignored()?,
             }

@@ -100,6 +100,7 @@ impl RevocationList {
             return Err(CrlError::OtherIssuer);
         }
         if let (Some(ours), Some(theirs)) = (self.number(), current.number())
+            // Both are without leading zeros: the longer one is larger.
             && (ours.len(), ours) < (theirs.len(), theirs)
         {
             return Err(CrlError::LowerNumber);
@@ -108,6 +109,7 @@ impl RevocationList {
             let (current, offered) = (current.this_update, self.this_update);
             return Err(CrlError::Older { current, offered });
         }
+        // The CRL of another shard lacks the revocations of this one (THREATS, CRL web server).
         if self.scope != current.scope && !self.scope.is_complete() {
             let covers = self.scope.to_string();
             return Err(CrlError::OtherScope { covers });
@@ -218,5 +220,6 @@ fn signer<'a>(outline: &Outline<'_>, trust_store: &'a TrustStore) -> Result<&'a 
             Err(NotSigned::Wrong) => refused = CrlError::BadSignature { issuer: name() },
         }
     }
+    // An authority whose key fits tells more than another of its name whose key does not.
     Err(forbidden.unwrap_or(refused))
 }

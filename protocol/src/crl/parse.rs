@@ -33,12 +33,14 @@ impl<'a> Outline<'a> {
         let signature = IssuerSignature::of(list)?;
         let mut fields = DerElements::new(der::only(signature.signed, der::SEQUENCE)?);
         let version = fields.optional(der::INTEGER)?.map(|version| version.content);
+        // v1 leaves the version out, v2 is encoded as 1 (RFC 5280, 5.1.2.1).
         if version.is_none() && fields.optional(der::SEQUENCE)?.is_some() {
             return Err(CrlError::Version1);
         }
         if version != Some(&[1]) {
             return Err(CrlError::NotACrl);
         }
+        // RFC 5280, 5.1.1.2: both must be equal, for the outer one is not signed.
         if fields.one(der::SEQUENCE)?.content != signature.algorithm() {
             return Err(CrlError::NotACrl);
         }
@@ -63,6 +65,7 @@ pub(super) fn announced(head: &[u8]) -> Result<(&[u8], usize), NotDer> {
     fields.one(der::INTEGER)?;
     fields.one(der::SEQUENCE)?;
     let issuer = fields.one(der::SEQUENCE)?;
+    // The bytes of the outermost header, and the length that it states.
     Ok((issuer.whole, head.len() - content.len() + length))
 }
 

@@ -42,6 +42,7 @@ impl Scope {
     /// optional. Refuses every part that no certificate here may rely on.
     pub(super) fn of(extension: &[u8]) -> Result<Self, CrlError> {
         let fields = der::only(extension, der::SEQUENCE).map_err(|_| BAD)?;
+        // RFC 5280, 5.2.5: no CA may issue an empty one.
         if fields.is_empty() {
             return Err(CrlError::Malformed("its issuingDistributionPoint is empty"));
         }

@@ -83,6 +83,7 @@ impl Issuer {
             name: parsed.subject().to_string(),
             is_anchor: false,
             validity: Validity::of(&parsed),
+            // A keyUsage that cannot be read makes the certificate `unfit` anyway.
             signs_lists: usage.is_none_or(|usage| usage.value.crl_sign()),
             unfit: UnusableCa::by_itself(&parsed),
             public_key_info: public_key_info.to_vec(),
@@ -148,6 +149,8 @@ pub(super) fn settle(all: &mut [ParsedIssuer<'_>]) {
     for ((_, _, issuer), (signed_by, has_a_twin)) in all.iter_mut().zip(found) {
         let by_others = signed_by.iter().any(|signer| signer != issuer.id());
         let by_itself = signed_by.contains(issuer.id());
+        // Also if it is signed by none of these, for example by an earlier key of the same CA that is not given:
+        // the administrator trusts a key by giving it (RFC 5280, 6.1.1 d).
         issuer.is_anchor = issuer.is_self_issued() && (by_itself || !by_others);
         if !issuer.is_anchor {
             issuer.signed_by = signed_by;

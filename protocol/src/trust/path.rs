@@ -64,6 +64,7 @@ fn collect(
     if !found.contains(&path) {
         found.push(path);
     }
+    // Without branches there is no second path: a longer search would only verify more signatures.
     let most = if trust_store.branches { MOST_PATHS } else { 1 };
     if found.len() < most { Err(Error::UnknownIssuer) } else { Ok(()) }
 }

@@ -60,6 +60,7 @@ fn named(extension: &[u8]) -> Result<Vec<PointName>, NotDer> {
         let point = fields.optional(CONTEXT_0)?;
         let is_ours = fields.is_at_end();
         while !fields.is_at_end() {
+            // Read all the same: one malformed point voids the whole extension.
             fields.any()?;
         }
         let Some(point) = point.filter(|_| is_ours) else { continue };

@@ -39,6 +39,7 @@ impl V1Frame {
         let (header, rest) = payload.split_first_chunk::<HEADER>().ok_or(Refusal::WrongLength)?;
         let (blocks, point) = rest.split_last_chunk().ok_or(Refusal::WrongLength)?;
         let [protocol, version @ ..] = *header;
+        // Arrays compare byte by byte: as (major, minor, patch).
         if protocol != PROTOCOL || version > VERSION || !point.starts_with(&[UNCOMPRESSED]) {
             return Err(Refusal::NotVeiled);
         }

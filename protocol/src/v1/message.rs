@@ -44,6 +44,7 @@ impl<'a> V1Message<'a> {
         let service = service.ok_or(Refusal::Malformed)?;
         let (padding, mut sound) = padding(blocks);
         let tail = read_tail(blocks, padding).ok_or(Refusal::NotForThisServer)?;
+        // `&`, not `&&`: what is evaluated must not depend on the padding.
         sound &= tail.sound & (FIELDS + certificate.len() <= tail.unsigned.len());
         let Tail { unsigned, signature, .. } = tail;
         Ok(Self { service, address, stamp, certificate, unsigned, signature, sound })
@@ -117,6 +118,7 @@ fn read_tail(blocks: &[u8], padding: usize) -> Option<Tail<'_>> {
     let (unsigned, [length, field @ ..]) = message.split_last_chunk::<TRAILER>()?;
     let length = usize::from(*length);
     let sound = (SHORTEST_SIGNATURE..=SIGNATURE).contains(&length);
+    // A wrong length takes the whole field: that is verified too, and fails as a wrong signature does.
     let start = if sound { SIGNATURE - length } else { 0 };
     Some(Tail { unsigned, signature: field.get(start..)?, sound })
 }
@@ -130,6 +132,7 @@ fn padding(blocks: &[u8]) -> (usize, bool) {
     let mut wrong = u8::from(claimed == 0) | u8::from(usize::from(claimed) > BLOCK);
     for (distance, byte) in block.iter().rev().enumerate() {
         let counts = u8::from(distance < usize::from(claimed));
+        // 0xff where the byte is padding, else 0: no branch depends on the plaintext.
         wrong |= counts.wrapping_neg() & (byte ^ claimed);
     }
     let right = wrong == 0;

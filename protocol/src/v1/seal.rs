@@ -96,6 +96,7 @@ pub fn draw_knock_port() -> Result<u16, V1SealError> {
     let mut random = [0; 8];
     rand::fill(&mut random)?;
     let (first, last) = (u64::from(*KNOCK_PORTS.start()), u64::from(*KNOCK_PORTS.end()));
+    // 64 random bits for 50,001 ports: the remainder prefers none by more than 2^-48.
     let drawn = first + u64::from_be_bytes(random) % (last - first + 1);
     u16::try_from(drawn).map_err(|_| V1SealError::Library)
 }

@@ -46,6 +46,7 @@ fn read(message: &[u8]) -> Option<V2Message<'_>> {
         return None;
     }
     let flags = rest.byte()?;
+    // Reserved bits must be 0, so that a later meaning is refused by this server, not ignored.
     if flags & !(flag::SINGLE_USE | flag::ANSWER) != 0 {
         return None;
     }
@@ -95,6 +96,7 @@ fn read_services(rest: &mut Bytes<'_>) -> Option<Vec<Service>> {
         return None;
     }
     let services = (0..count).map(|_| read_service(rest)).collect::<Option<Vec<_>>>()?;
+    // Ranges may touch: 22 and 23 can be two single ports, which single use needs (PROTOCOL, Grant).
     let ascending = services.is_sorted_by(|one, next| one < next && !one.overlaps(next));
     ascending.then_some(services)
 }

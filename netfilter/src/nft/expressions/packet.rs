@@ -10,6 +10,7 @@ use crate::nft::rule::{Field, Match};
 use crate::nft::set::{NFPROTO_IPV4, NFPROTO_IPV6};
 use sknock_types::{PortRange, Transport};
 
+// Used for TCP, too: both headers begin with the two ports. Each rule compares the protocol before.
 const SOURCE: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Sport));
 const DESTINATION: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Dport));
 const LENGTH: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Len));
@@ -73,12 +74,14 @@ pub(super) fn address(rule: &mut Rule<'_>, item: Match) {
         }
         Match::ToMulticast { v6: false } => {
             family(rule, false);
+            // Byte 16 of IPv4 and byte 24 of IPv6 begin the destination (RFC 791, 3.1; RFC 8200, 3).
             rule.add_expr(&payload(network, 16, 4, 1));
             rule.add_expr(&Bitwise::new(&[0xf0_u8, 0, 0, 0][..], &[0_u8; 4][..]));
             rule.add_expr(&Cmp::new(CmpOp::Eq, &[0xe0_u8, 0, 0, 0][..]));
         }
         Match::ToMulticast { v6: true } => {
             family(rule, true);
+            // ff00::/8: the first byte decides (RFC 4291, 2.7).
             rule.add_expr(&payload(network, 24, 1, 1));
             rule.add_expr(&Cmp::new(CmpOp::Eq, 0xff_u8));
         }
@@ -88,6 +91,7 @@ pub(super) fn address(rule: &mut Rule<'_>, item: Match) {
             let mut network_bits = [0_u8; 16];
             network_bits[..2].copy_from_slice(&[0xfe, 0x80]);
             family(rule, true);
+            // The source of IPv6 begins at byte 8; fe80::/10 (RFC 4291, 2.5.6).
             rule.add_expr(&payload(network, 8, 16, 1));
             rule.add_expr(&Bitwise::new(&mask[..], &[0_u8; 16][..]));
             rule.add_expr(&Cmp::new(CmpOp::Eq, &network_bits[..]));
@@ -109,6 +113,7 @@ pub(super) fn clear(rule: &mut Rule<'_>, field: Field) {
         }
     };
     family(rule, false);
+    // Two bytes, though one changes: the header's checksum, at byte 10, is a sum of 16-bit words (RFC 1071).
     rule.add_expr(&payload(network, 0, 2, 1));
     rule.add_expr(&Bitwise::new(&mask[..], &[0_u8; 2][..]));
     rule.add_expr(&write(2, Some(10)));

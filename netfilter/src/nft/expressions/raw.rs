@@ -77,6 +77,8 @@ pub(super) fn change(how: u32, set: &'static CStr) -> Expr {
 /// Adds what is loaded to the set, with a limit that passes one packet.
 pub(super) fn first(set: &'static CStr) -> Expr {
     const DAY: u64 = 24 * 60 * 60;
+    // One packet at once, and the next after a day, when the element has long expired. A burst of 0 would
+    // mean 5 (`NFT_LIMIT_PKT_BURST_DEFAULT`).
     dynset(ADD, set, Some(limit((1, DAY), 1, 0)))
 }
 
@@ -123,6 +125,7 @@ pub(super) fn conntrack(what: libc::c_int, register: u32, direction: Option<u8>)
         (sys::NFTNL_EXPR_CT_KEY, number(what)),
         (sys::NFTNL_EXPR_CT_DREG, Attribute::Number(register)),
     ];
+    // The kernel refuses a direction with keys that have none, and demands one for ports.
     attributes.extend(direction.map(|one| (sys::NFTNL_EXPR_CT_DIR, Attribute::Byte(one))));
     Expr { name: c"ct", attributes }
 }
@@ -133,6 +136,8 @@ pub(super) fn set_label() -> Expr {
         name: c"ct",
         attributes: vec![
             (sys::NFTNL_EXPR_CT_KEY, number(libc::NFT_CT_LABELS)),
+            // The kernel takes the value as the mask, too (`nft_ct_set_eval`): bits that are 0 in it stay as
+            // they are.
             (sys::NFTNL_EXPR_CT_SREG, Attribute::Number(1)),
         ],
     }
@@ -164,6 +169,7 @@ pub(super) fn immediate(value: Attribute) -> Expr {
 
 /// Writes what is loaded to the beginning of the network header, whose checksum may be there.
 pub(super) fn write(length: u32, checksum: Option<u32>) -> Expr {
+    // `NFT_PAYLOAD_CSUM_NONE` or `NFT_PAYLOAD_CSUM_INET`.
     let kind = u32::from(checksum.is_some());
     Expr {
         name: c"payload",

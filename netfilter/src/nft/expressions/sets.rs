@@ -24,6 +24,7 @@ pub(super) fn member(rule: &mut Rule<'_>, item: Match) {
             rule.add_expr(&lookup(set.name));
         }
         Match::First(set, port) => {
+            // Not `flow`: an `In` earlier in the same rule has compared family and protocol.
             key(rule, set.v6, port, false);
             rule.add_expr(&first(set.name));
         }
@@ -80,6 +81,7 @@ fn key(rule: &mut Rule<'_>, v6: bool, port: PortOf, back: bool) {
 fn syn(rule: &mut Rule<'_>) {
     protocol(rule, Transport::Tcp.number());
     rule.add_expr(&conntrack(NFT_CT_ID, 1, None));
+    // The sequence number (RFC 9293, 3.1). Ports need not be compared: the entry has them.
     rule.add_expr(&payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 4, 4, 9));
 }
 
@@ -88,6 +90,7 @@ fn source(rule: &mut Rule<'_>, v6: bool) {
     let network = libc::NFT_PAYLOAD_NETWORK_HEADER;
     if v6 {
         rule.add_expr(&payload(network, 8, 16, 1));
+        // One host may send from each address of its /64, and would fill the set.
         let mask = u128::from(u64::MAX) << 64;
         rule.add_expr(&Bitwise::new(&mask.to_be_bytes()[..], &[0_u8; 16][..]));
     } else {

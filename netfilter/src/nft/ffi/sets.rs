@@ -38,9 +38,11 @@ impl RawSet {
     pub(in crate::nft) fn shaped(shape: &SetSpec) -> Self {
         let set = Self::named(shape.name);
         let (key_type, key_length) = shape.key.shape();
+        // Without `NFT_SET_EVAL` the kernel may choose a kind of set that packets cannot change.
         let dynamic = if shape.dynamic { libc::NFT_SET_EVAL } else { 0 };
         let ending = if shape.expiry.is_some() { libc::NFT_SET_TIMEOUT } else { 0 };
         set.number(sys::NFTNL_SET_FLAGS, u32::from(narrow(ending | dynamic)));
+        // The kernel only keeps the type: nft prints elements by it.
         set.number(sys::NFTNL_SET_KEY_TYPE, key_type);
         set.number(sys::NFTNL_SET_KEY_LEN, key_length);
         set.number(sys::NFTNL_SET_DESC_SIZE, shape.size);
@@ -59,6 +61,7 @@ impl RawSet {
 
     /// Its number in a batch.
     pub(in crate::nft) fn with_id(self, id: u32) -> Self {
+        // The kernel refuses a new set without one (EINVAL).
         self.number(sys::NFTNL_SET_ID, id);
         self
     }
@@ -89,6 +92,7 @@ impl RawSet {
     pub(in crate::nft) fn push(&mut self, new: &Element) {
         let element = self.push_element(&new.key).as_ptr();
         if let Some(remaining) = new.remaining {
+            // Also of a grant that has ended since `now` was read: a timeout of 0 would never end.
             let timeout = remaining.max(MIN_TIMEOUT).as_millis();
             let (attribute, millis) = (narrow(sys::NFTNL_SET_ELEM_TIMEOUT), timeout.try_into());
             // SAFETY: the element belongs to our set, which lives.
@@ -260,6 +264,7 @@ unsafe fn read(element: NonNull<sys::nftnl_set_elem>) -> Element {
     let expiration = narrow(sys::NFTNL_SET_ELEM_EXPIRATION);
     // SAFETY: the caller's promise; each value is copied before anything else happens.
     unsafe {
+        // EXPIRATION is what is left, TIMEOUT what the element had at first.
         let remaining = sys::nftnl_set_elem_is_set(element, expiration)
             .then(|| Duration::from_millis(sys::nftnl_set_elem_get_u64(element, expiration)));
         Element {
