@@ -40,6 +40,8 @@ pub(crate) struct ControlSocket {
     listener: UnixListener,
     access: ControlAccess,
     connections: Vec<ControlConnection>,
+    /// Whether the next wait does not ask for new connections.
+    is_paused: bool,
     /// Whose turn it is.
     turn: usize,
     /// How often the log reports a refused peer.
@@ -81,13 +83,14 @@ impl ControlSocket {
         fs::set_permissions(&path, Permissions::from_mode(mode))?;
         let access = ControlAccess { owner: geteuid(), group };
         let refusals = RateLimit::of(1);
-        Ok(Self { listener, access, connections: Vec::new(), turn: 0, refusals })
+        Ok(Self { listener, access, connections: Vec::new(), is_paused: false, turn: 0, refusals })
     }
 
     /// What wakes the loop up.
     pub(crate) fn polled(&self) -> impl Iterator<Item = PollFd<'_>> {
         let listener = PollFd::new(self.listener.as_fd(), PollFlags::POLLIN);
-        [listener].into_iter().chain(self.connections.iter().filter_map(ControlConnection::polled))
+        let listener = (!self.is_paused).then_some(listener);
+        listener.into_iter().chain(self.connections.iter().filter_map(ControlConnection::polled))
     }
 
     /// Whether something waits that came in an earlier round: no event tells of it.
@@ -98,13 +101,18 @@ impl ControlSocket {
     /// Takes new connections, reads, sends what is left of answers, and ends what takes too long. Processes
     /// with a number in `networks` are refused, unless they are root's.
     pub(crate) fn turn(&mut self, networks: &[u32], now: BootInstant) {
+        self.is_paused = false;
         for _ in 0..MAX_ACCEPTED {
             match self.listener.accept() {
                 Ok((stream, _)) => self.admit(stream, networks, now),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // EAGAIN. Also EMFILE: accept(2) takes the descriptor before the connection, which therefore
-                // stays in the backlog.
-                Err(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // EMFILE: accept(2) takes the descriptor before the connection, which stays in the backlog. The
+                // listener would end each poll at once, so the next one does not ask for it.
+                Err(_) => {
+                    self.is_paused = true;
+                    break;
+                }
             }
         }
         for connection in &mut self.connections {
@@ -256,8 +264,14 @@ mod tests {
         listener.set_nonblocking(true).unwrap();
         let access = ControlAccess { owner: Uid::from_raw(UID), group: None };
         let refusals = RateLimit::of(1);
-        let mut control =
-            ControlSocket { listener, access, connections: Vec::new(), turn: 0, refusals };
+        let mut control = ControlSocket {
+            listener,
+            access,
+            connections: Vec::new(),
+            is_paused: false,
+            turn: 0,
+            refusals,
+        };
         let now = BootInstant::default();
         for is_network in [false, true] {
             let mut child = asks(&path);

@@ -249,7 +249,17 @@ impl DropCounter {
     /// The number of datagrams lost since the last call.
     pub(super) fn since(&self, socket: BorrowedFd<'_>) -> u32 {
         // An error of getsockopt is treated as no loss.
-        dropped(socket).map_or(0, |now| now.wrapping_sub(self.0.swap(now, Ordering::Relaxed)))
+        dropped(socket).map_or(0, |now| self.advance(now))
+    }
+
+    /// Moves the counter forward to `now`, and returns by how much.
+    fn advance(&self, now: u32) -> u32 {
+        // Workers share the counter, and another may have read a later count of the kernel and stored it by now.
+        // The kernel's counter wraps; more than half of its range is a step back.
+        let ahead = |before| now.wrapping_sub(before) <= u32::MAX / 2;
+        let order = Ordering::Relaxed;
+        let moved = self.0.fetch_update(order, order, |before| ahead(before).then_some(now));
+        moved.map_or(0, |before| now.wrapping_sub(before))
     }
 }
 
@@ -259,6 +269,14 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    #[test]
+    fn a_worker_with_an_earlier_count_adds_nothing() {
+        let drops = DropCounter(AtomicU32::new(3));
+        assert_eq!([7, 5, 7, 8].map(|now| drops.advance(now)), [4, 0, 0, 1]);
+        let drops = DropCounter(AtomicU32::new(u32::MAX));
+        assert_eq!([2, u32::MAX, 3].map(|now| drops.advance(now)), [3, 0, 1], "the counter wraps");
+    }
 
     #[test]
     fn what_a_full_socket_loses_is_told_once() {
