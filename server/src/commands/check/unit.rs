@@ -99,8 +99,10 @@ impl Unit {
     /// By which key the unit does not see this file.
     pub(super) fn hides(&self, path: &Path) -> Option<&'static str> {
         let hides = |(key, folders): &(&'static str, &[&str])| {
+            // Boolean words of systemd.syntax(7). `read-only`, of ProtectHome, hides nothing.
+            let shown = ["no", "n", "false", "f", "off", "0", "", "read-only"];
             let is_set =
-                self.value(key).is_some_and(|value| !["no", "false", "0", ""].contains(&value));
+                self.value(key).is_some_and(|value| !shown.contains(&&*value.to_ascii_lowercase()));
             (is_set && folders.iter().any(|folder| path.starts_with(folder))).then_some(*key)
         };
         HIDDEN.iter().find_map(hides)
@@ -205,6 +207,10 @@ mod tests {
         assert_eq!(hides("/home/alice/crl.der"), Some("ProtectHome"));
         assert_eq!(hides("/tmp/crl.der"), Some("PrivateTmp"));
         assert_eq!(hides("/etc/sknock/gate.pfx"), None);
+        for shown in ["read-only", "off", "n", "F"] {
+            let unit = Unit(format!("{}\n[Service]\nProtectHome={shown}\n", shipped().0));
+            assert_eq!(unit.hides(Path::new("/root/gate.pfx")), None, "{shown}");
+        }
         let protects = |path: &str| unit.write_protects(Path::new(path));
         assert!(!protects("/var/lib/sknock") && !protects("/var/lib/sknock/a"));
         assert!(protects("/var/lib/other") && protects("/etc/sknock/state"));
