@@ -10,6 +10,7 @@
 
 mod message;
 mod seal;
+pub mod tag;
 mod veil;
 
 use crate::answer::AnswerKey;
