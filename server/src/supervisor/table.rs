@@ -27,6 +27,7 @@ pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
         always_open: firewall.always_open.clone(),
         knock_ports: settings.knocks.ports.clone(),
         knock_lengths: knock_lengths(settings),
+        tagged_length: None,
         capture: match settings.knocks.intake {
             Intake::Socket => KnockCapture::Socket,
             Intake::Nflog => KnockCapture::Log { group: settings.knocks.group },
