@@ -106,6 +106,7 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
         }
     }
     refresh.report(&mut gate, clock::now())?;
+    verifier.prepare(clock::now());
     let orders = Orders(orders);
     orders.report(NetworkReport::Prepared)?;
     let boot = boot.parse().map_err(|error: crate::knock::replay::NotABootId| error.to_string())?;

@@ -66,11 +66,10 @@ impl World {
         let key = ServerKey::from_bundle(&bundle).unwrap();
         let anchors = TrustStore::new(bundle.authorities(), 16).unwrap();
         let window = Duration::from_secs(7);
-        Verifier::new(
-            key,
-            anchors,
-            KnockRules { window, unsigned_address: true, second_address: false },
-        )
+        let rules = KnockRules { window, unsigned_address: true, second_address: false };
+        let verifier = Verifier::new(key, anchors, rules);
+        verifier.prepare(now());
+        verifier
     }
 }
 
@@ -157,8 +156,9 @@ impl Drop for Server {
 }
 
 fn believe(verifier: &Verifier, source: SocketAddr, datagram: &[u8]) -> Heard {
-    let unveiled = verifier.unveil(Datagram::new(source, datagram)).unwrap();
-    let knock = verifier.verify(unveiled, &Revocation::NotConfigured, now()).unwrap();
+    let received = now();
+    let unveiled = verifier.unveil(Datagram::new(source, datagram), received).unwrap();
+    let knock = verifier.verify(unveiled, &Revocation::NotConfigured, received).unwrap();
     Heard { datagram: datagram.to_vec(), knock }
 }
 

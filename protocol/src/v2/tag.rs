@@ -9,13 +9,19 @@
 //!
 //! A tag proves nothing about the sender beyond that: it can be copied. The checks that follow do not depend on it.
 
+mod table;
+
 use core::fmt;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
-use aws_lc_rs::hmac;
+use aws_lc_rs::{hmac, rand};
 
 use crate::timestamp::Timestamp;
+
+pub(crate) use table::{TagTable, TaggedDatagram};
 
 /// Length of an epoch in milliseconds: a tag is made for the epoch of the knock's timestamp.
 pub const EPOCH_MS: u64 = 64_000;
@@ -63,7 +69,17 @@ impl TagKey {
         tag.copy_from_slice(&hash.as_ref()[..size_of::<Tag>()]); // of 32 bytes
         tag
     }
+
+    /// A tag for a knock with this timestamp: of its epoch, with a random index below `count`, a power of two.
+    pub(crate) fn random(&self, stamp: Timestamp, count: u16) -> Result<Tag, Unspecified> {
+        let mut index = [0; 2];
+        rand::fill(&mut index)?;
+        Ok(self.tag(epoch(stamp), u16::from_be_bytes(index) & (count - 1)))
+    }
 }
+
+// so that every index below them is equally probable
+const _: () = assert!(TAGS.is_power_of_two() && LOW_TAGS.is_power_of_two());
 
 impl fmt::Debug for TagKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,9 +101,37 @@ pub fn near(window: Duration) -> Duration {
 /// [`TAGS`] for timestamps up to [`near`] from that clock, and the [`LOW_TAGS`] for those up to [`FAR`] from it.
 /// `window` is at most [`FAR`].
 pub fn accepted(received: Timestamp, window: Duration) -> impl Iterator<Item = (u64, u16)> {
-    let around = |span| epoch(received.before(span))..=epoch(received.after(span));
-    let near = around(near(window));
-    around(FAR).map(move |epoch| (epoch, if near.contains(&epoch) { TAGS } else { LOW_TAGS }))
+    Accepted::at(received, window).epochs()
+}
+
+/// What [`accepted`] lists.
+#[derive(Clone, Debug)]
+struct Accepted {
+    /// Epochs of which all tags are accepted.
+    near: RangeInclusive<u64>,
+    /// Epochs of which the low tags are accepted.
+    far: RangeInclusive<u64>,
+}
+
+impl Accepted {
+    fn at(received: Timestamp, window: Duration) -> Self {
+        Self::between(received, received, window)
+    }
+
+    /// What is accepted at any time from `first` to `last`.
+    fn between(first: Timestamp, last: Timestamp, window: Duration) -> Self {
+        let around = |span| epoch(first.before(span))..=epoch(last.after(span));
+        Self { near: around(near(window)), far: around(FAR) }
+    }
+
+    fn includes(&self, epoch: u64, is_low: bool) -> bool {
+        self.near.contains(&epoch) || (is_low && self.far.contains(&epoch))
+    }
+
+    fn epochs(self) -> impl Iterator<Item = (u64, u16)> {
+        let Self { near, far } = self;
+        far.map(move |epoch| (epoch, if near.contains(&epoch) { TAGS } else { LOW_TAGS }))
+    }
 }
 
 #[cfg(test)]
@@ -184,6 +228,25 @@ mod tests {
         }
         assert_eq!([1, 7, 32].map(most), [15_360; 3]);
         assert_eq!([33, 64, 65, 128, 3600].map(most), [19_328, 19_392, 23_424, 27_456, 27_456]);
+    }
+
+    /// What an observer sees: of so many knocks in one epoch, with so many tags, the probability that two begin alike,
+    /// and the number of such pairs.
+    #[test]
+    fn the_table_of_equal_beginnings_is_right() {
+        let table = [10, 100, 1000].map(|knocks: u32| {
+            [TAGS, LOW_TAGS].map(|tags| {
+                let tags = f64::from(tags);
+                let apart = (0..knocks).map(|knock| (1.0 - f64::from(knock) / tags).max(0.0));
+                let percent = 100.0 * (1.0 - apart.product::<f64>());
+                let pairs = f64::from(knocks * (knocks - 1) / 2) / tags;
+                format!("{percent:.1} % {pairs:.2}")
+            })
+        });
+        let [ten, hundred, thousand] = table.each_ref().map(|[all, low]| [all, low]);
+        assert_eq!(ten, ["1.1 % 0.01", "52.3 % 0.70"]);
+        assert_eq!(hundred, ["70.4 % 1.21", "100.0 % 77.34"]);
+        assert_eq!(thousand, ["100.0 % 121.95", "100.0 % 7804.69"]);
     }
 
     #[test]
