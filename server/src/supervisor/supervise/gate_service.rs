@@ -235,7 +235,8 @@ impl GateService {
             None => {}
             Some(TagReport::OutOfDate) => warn!(
                 target: "gate",
-                "the network process has not renewed the tags of knocks in time. The kernel now also captures                  datagrams without a tag"
+                "the network process has not renewed the tags of knocks in time. The kernel now also captures \
+                 datagrams without a tag"
             ),
             Some(TagReport::Renewed) => info!(
                 target: "gate",
