@@ -220,7 +220,11 @@ fn a_refusal_after_the_proof_names_the_client_and_its_certificate() {
         ("address-mismatch", alice().seal_with(&["tcp/22"], elsewhere), of_ca("alice")),
         ("second-address", alice().seal_with(&["tcp/22"], second), of_ca("alice")),
         // Compared before anything is proven.
-        ("stamp-too-old", alice().seal_with(&["tcp/22"], |wish| wish.stamp = begin), None),
+        (
+            "stamp-too-old",
+            alice().seal_with(&["tcp/22"], |wish| wish.stamp = end.after(HOUR / 2)),
+            None,
+        ),
     ] {
         let sent = knock.send(&world.client, GATEWAY);
         let verdict = daemon.verdict(&sent);
