@@ -196,7 +196,6 @@ fn a_refusal_after_the_proof_names_the_client_and_its_certificate() {
         Client::alice(&world.client, &authority).posing_as(made.identity())
     };
     let (begin, end) = (now().before(2 * HOUR), now().before(HOUR));
-    let late = now().before(HOUR / 2);
     let (expired, early) = (dated(begin, end), dated(now().after(HOUR), now().after(2 * HOUR)));
     let alice = || Client::alice(&world.client, &authority);
     let entries = authority.ca().list().expect("our authority");
@@ -221,7 +220,11 @@ fn a_refusal_after_the_proof_names_the_client_and_its_certificate() {
         ("address-mismatch", alice().seal_with(&["tcp/22"], elsewhere), of_ca("alice")),
         ("second-address", alice().seal_with(&["tcp/22"], second), of_ca("alice")),
         // Compared before anything is proven.
-        ("stamp-too-old", alice().seal_with(&["tcp/22"], |wish| wish.stamp = late), None),
+        (
+            "stamp-too-old",
+            alice().seal_with(&["tcp/22"], |wish| wish.stamp = end.after(HOUR / 2)),
+            None,
+        ),
     ] {
         let sent = knock.send(&world.client, GATEWAY);
         let verdict = daemon.verdict(&sent);

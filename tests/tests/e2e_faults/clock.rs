@@ -125,6 +125,22 @@ fn steps_of_the_clock_with_a_socket_do_neither() {
     is_survived("socket");
 }
 
+/// The program itself: its last attempt is read whatever its tag's epoch is, if the clocks differ by less than an hour.
+#[test]
+fn a_client_whose_clock_differs_is_named_by_its_last_attempt() {
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let config = Config::new(&authority).set("protectedPorts", "tcp/22");
+    let daemon = started(&world, &config, &clock);
+    let alice = Client::alice(&world.client, &authority);
+    for (offset, reason) in [(STEP, "stamp-too-old"), (-STEP, "stamp-in-future")] {
+        clock.step_to(offset);
+        let mark = daemon.mark();
+        let ran = alice.knock(&format!("{} tcp/22 --attempts 2", World::GATEWAY[0]));
+        assert_eq!(ran.code, 1, "{ran:?}");
+        daemon.wait_since(mark, &format!("refused reason=\"{reason}\""));
+    }
+}
+
 #[test]
 fn a_step_of_the_clock_neither_lengthens_nor_shortens_a_grant() {
     let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
