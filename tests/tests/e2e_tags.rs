@@ -179,7 +179,7 @@ fn after_a_step_of_the_clock_tags_of_its_time_are_loaded_within_seconds() {
     alice.open(to, "tcp/22");
 }
 
-/// Whether a knock is granted whose client's clock is ahead by so many seconds.
+/// Whether a knock is granted whose client's clock is ahead by this number of seconds.
 fn is_answered(alice: &Client<'_>, world: &World, ahead: i64) -> bool {
     let by = Duration::from_secs(ahead.unsigned_abs());
     let knock = alice.seal_with(&["tcp/22"], |wish| wish.stamp = wish.stamp.after(by));

@@ -140,7 +140,7 @@ fn with_a_socket_what_has_no_tag_is_refused_like_what_has_another_length() {
     }
 }
 
-/// Nobody has renewed them: then every knock is copied, as without tags.
+/// Without a renewal every knock is copied, as without tags.
 #[test]
 fn when_tags_are_not_renewed_everything_is_copied_again_until_they_are() {
     for policy in [FirewallPolicy::Drop, FirewallPolicy::Reject] {
