@@ -10,7 +10,7 @@ use sknock_tests::Daemon;
 
 use crate::contender::{Contender, Knock};
 use crate::figures::{Flooded, OURS};
-use crate::forged::{noise, veiled_noise};
+use crate::forged::{noise, tagged, veiled_noise};
 use crate::opening::PATIENCE;
 use crate::sender::Sender;
 use crate::series::per_second;
@@ -36,6 +36,8 @@ const BLOCK: usize = 64;
 
 /// Junk of a sender without the server's certificate, from [`MANY`] addresses.
 pub(crate) const STRANGERS: &str = "without the certificate, many addresses";
+/// The same behind a tag of a captured knock.
+pub(crate) const CAPTURED: &str = "without the certificate, with a captured tag, many addresses";
 /// Junk of a sender with the certificate, from the 254 addresses of one network.
 pub(crate) const INSIDERS: &str = "with the right veil, one network (/24)";
 /// The same from one address.
@@ -65,12 +67,15 @@ const HONEST: usize = 50_000;
 pub(crate) fn ours(site: &Site, daemon: &Daemon<'_>) -> Vec<Flooded> {
     let strange: Vec<_> = (0..DIFFERENT).map(|_| noise(DATAGRAM_LENGTH)).collect();
     let veiled: Vec<_> = (0..DIFFERENT_VEILED).map(|_| veiled_noise(&site.server)).collect();
-    let kinds = [(STRANGERS, &strange, MANY), (INSIDERS, &veiled, 254), (INSIDER, &veiled, 1)];
-    let floods = kinds.map(|(kind, datagrams, addresses)| {
+    let captured: Vec<_> = strange.iter().map(|junk| tagged(&site.server, junk.clone())).collect();
+    let strangers = [(STRANGERS, &strange), (CAPTURED, &captured)];
+    let strangers = strangers.map(|(kind, datagrams)| (kind, datagrams, MANY));
+    let insiders = [(INSIDERS, &veiled, 254), (INSIDER, &veiled, 1)];
+    let floods = strangers.into_iter().chain(insiders).map(|(kind, datagrams, addresses)| {
         let junk = Junk { kind, datagrams, port: DEFAULT_KNOCK_PORT, addresses };
         flood(&site.ours(OURS, daemon), &junk)
     });
-    floods.to_vec()
+    floods.collect()
 }
 
 /// Floods for some seconds; no valid knock is sent twice.

@@ -6,6 +6,8 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
 use sknock_protocol::ServerCertificate;
 use sknock_protocol::v2::DATAGRAM_LENGTH;
+use sknock_protocol::v2::tag::{self, TagKey};
+use sknock_tests::wait::now;
 
 const NONCE: usize = 12;
 const TAG: usize = 16;
@@ -25,11 +27,18 @@ pub(crate) fn veiled_noise(server: &ServerCertificate) -> Vec<u8> {
     let point = one_time.compute_public_key().expect("a fresh key has one");
     frame[..point.as_ref().len()].copy_from_slice(point.as_ref());
 
-    let mut datagram = noise(NONCE);
+    let mut datagram = tagged(server, noise(NONCE));
     let nonce = Nonce::try_assume_unique_for_key(&datagram).expect("12 bytes");
     veil(server).seal_in_place_append_tag(nonce, Aad::empty(), &mut frame).expect("it is short");
     datagram.append(&mut frame);
     datagram
+}
+
+/// Replaces the beginning by a tag that the server accepts for an hour, as somebody could who captured one.
+pub(crate) fn tagged(server: &ServerCertificate, mut bytes: Vec<u8>) -> Vec<u8> {
+    let tag = TagKey::new(server.sid()).expect("memory").tag(tag::epoch(now()), 0);
+    bytes[..tag.len()].copy_from_slice(&tag);
+    bytes
 }
 
 fn veil(server: &ServerCertificate) -> LessSafeKey {

@@ -13,7 +13,7 @@ use crate::contender::{Contender, Ours};
 use crate::cpu::Softirqs;
 use crate::events::Events;
 use crate::figures::JunkCost;
-use crate::forged::{noise, veiled_noise};
+use crate::forged::{noise, tagged, veiled_noise};
 use crate::sender::Sender;
 use crate::table::{Table, number};
 use crate::world::{routed, source};
@@ -67,11 +67,14 @@ impl Junk {
     pub(crate) fn of(&mut self, ours: &Ours<'_>) -> Vec<JunkCost> {
         let site = ours.site;
         let noises = |length| (0..DIFFERENT).map(|_| noise(length)).collect::<Vec<_>>();
+        let tagged_noises =
+            noises(DATAGRAM_LENGTH).into_iter().map(|junk| tagged(&site.server, junk)).collect();
         let veiled: Vec<_> = (0..VEILED).map(|_| veiled_noise(&site.server)).collect();
         let mut costs = Vec::new();
         for (name, packets) in [
             ("wrong length", noises(DATAGRAM_LENGTH - 1)),
-            (NO_VEIL, noises(DATAGRAM_LENGTH)),
+            ("right length, no tag", noises(DATAGRAM_LENGTH)),
+            (NO_VEIL, tagged_noises),
             ("right veil, junk inside", veiled),
         ] {
             costs.extend(
@@ -154,8 +157,8 @@ impl Junk {
     }
 }
 
-/// A sender that knows the knock port and the length of knocks.
-pub(crate) const NO_VEIL: &str = "right length, no veil";
+/// A sender that knows the knock port and has captured a tag.
+pub(crate) const NO_VEIL: &str = "right length and tag, no veil";
 
 const COLUMNS: &[&str] = &[
     "junk",

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sknock_protocol::v2::DATAGRAM_LENGTH;
+use sknock_protocol::v2::tag::EPOCH_MS;
 use sknock_protocol::{
     Bundle, Datagram, Revocation, RevocationList, RevocationLists, ServerKey, TrustStore, Verifier,
 };
@@ -16,6 +18,7 @@ use sknock_server::knock::replay::{BootId, Journal, Memory, ReplayStore, admit};
 use sknock_tests::wait::now;
 use sknock_tests::{Namespace, PASSWORD};
 
+use crate::forged::noise;
 use crate::lone_gate::LoneGate;
 use crate::series::Series;
 use crate::stopwatch::Stopwatch;
@@ -23,6 +26,7 @@ use crate::table::{Table, number};
 use crate::world::{CLIENTS, Packet, Site, source};
 
 const KNOCKS: usize = 2000;
+const EPOCH: Duration = Duration::from_millis(EPOCH_MS);
 const WINDOW: Duration = Duration::from_secs(3600);
 
 /// Measures every step on its own.
@@ -36,7 +40,11 @@ pub(crate) fn measure(site: &Site) -> Table {
     };
     let packets: Vec<Packet> = (0..KNOCKS).map(|number| site.knock(number, true)).collect();
     let steps = Steps::of(site, &packets);
-    line("unveil", &steps.unveil);
+    line("unveil: tag and veil", &steps.unveil);
+    let tags = Tags::of(site);
+    line("a datagram without a tag", &tags.refused);
+    line("the tags of an epoch, every 64 s", &tags.renewed);
+    line("all tags, at the start", &tags.first);
     line("verify, path not cached", &steps.first);
     line("verify, path cached", &steps.verify);
     line("admit, in memory", &steps.admit);
@@ -70,11 +78,11 @@ impl Steps {
         let mut steps = Self::default();
         for (number, packet) in packets.iter().enumerate() {
             let datagram = Datagram::new(from(number), packet);
+            let now = now();
             let watch = Stopwatch::start();
-            let unveiled = pipeline.verifier.unveil(datagram).expect("our veil");
+            let unveiled = pipeline.verifier.unveil(datagram, now).expect("our veil");
             steps.unveil.push_time(watch.elapsed());
 
-            let now = now();
             let watch = Stopwatch::start();
             let verified = pipeline.verifier.verify(unveiled, &pipeline.revocation.load(), now);
             let took = watch.elapsed();
@@ -92,6 +100,34 @@ impl Steps {
             drop(grant.expect("an allowed service"));
         }
         steps
+    }
+}
+
+/// What tags cost.
+struct Tags {
+    refused: Series,
+    renewed: Series,
+    first: Series,
+}
+
+impl Tags {
+    fn of(site: &Site) -> Self {
+        let (mut refused, mut renewed, mut first) =
+            (Series::default(), Series::default(), Series::default());
+        for _ in 0..10 {
+            let pipeline = pipeline(site, Memory::new(WINDOW, KNOCKS));
+            let unveil = |series: &mut Series, now| {
+                let junk = noise(DATAGRAM_LENGTH);
+                let watch = Stopwatch::start();
+                drop(pipeline.verifier.unveil(Datagram::new(from(0), &junk), now));
+                series.push_time(watch.elapsed());
+            };
+            let now = now();
+            unveil(&mut first, now);
+            (0..KNOCKS).for_each(|_| unveil(&mut refused, now));
+            (1..20).for_each(|times| unveil(&mut renewed, now.after(times * EPOCH)));
+        }
+        Self { refused, renewed, first }
     }
 }
 

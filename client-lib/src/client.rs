@@ -1,5 +1,6 @@
 //! The client: knock, and knock-and-connect.
 
+mod attempt;
 mod builder;
 mod knock_once;
 mod retry;

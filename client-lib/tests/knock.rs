@@ -9,7 +9,7 @@ use std::num::NonZeroU16;
 use std::thread;
 use std::time::Duration;
 
-use sknock::{Address, Client, Family, KnockError, SealError, Service, Verified};
+use sknock::{Address, Client, ClientBuilder, Family, KnockError, SealError, Service, Verified};
 use support::{Server, World, answer, grant};
 
 const V4: &str = "127.0.0.1:0";
@@ -119,6 +119,31 @@ fn every_retry_is_a_new_knock() {
     assert!(heard.is_sorted_by_key(|heard| heard.knock.stamp()));
 }
 
+/// So that a server whose clock differs can say why it refuses.
+#[test]
+fn the_last_attempt_has_a_low_tag_and_the_others_any() {
+    let world = World::new();
+    let indexes = |client: ClientBuilder, server: Server| -> Vec<u16> {
+        client.build().knock("127.0.0.1", &udp()).ok();
+        server.heard().iter().map(|heard| heard.index).collect()
+    };
+    let server = Server::silent(&world, V4);
+    let client = world.client(&server).attempts(7).attempt_timeout(Duration::from_millis(20));
+    let [others @ .., last] = &indexes(client, server)[..] else { panic!("no attempt") };
+    assert_eq!((others.len(), *last < 64), (6, true), "{last}");
+    assert!(others.iter().any(|index| *index >= 64), "with a probability of 1 - 2^-36: {others:?}");
+
+    let server = Server::silent(&world, V4);
+    let only = indexes(world.client(&server).attempts(1), server);
+    assert!(matches!(only[..], [0..64]), "{only:?}");
+
+    // The time ends with the second attempt.
+    let server = Server::silent(&world, V4);
+    let client = world.client(&server).attempt_timeout(Duration::from_millis(500));
+    let limited = indexes(client.timeout(Duration::from_millis(1500)), server);
+    assert!(matches!(limited[..], [_, 0..64]), "{limited:?}");
+}
+
 #[test]
 fn a_refusal_by_icmp_does_not_end_the_attempts() {
     let world = World::new();
@@ -217,7 +242,9 @@ fn without_verification_one_knock_is_sent_and_no_answer_wanted() {
     while server.count() < 2 {
         thread::yield_now();
     }
-    assert!(server.heard().iter().all(|heard| heard.knock.answer_key().is_none()));
+    let heard = server.heard();
+    assert!(heard.iter().all(|heard| heard.knock.answer_key().is_none()));
+    assert!(heard.iter().all(|heard| heard.index < 64), "each is the only attempt");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_connection_shows_that_the_door_is_open() {
     // The address is the last thing to be checked, and nobody is let in on loopback.
     let rules = v1::V1Rules { shortest_frame: 800, any_usage: false };
     let verifier = world.verifier().with_v1(rules);
-    let unveiled = verifier.unveil(Datagram::new(*source, datagram)).unwrap();
+    let unveiled = verifier.unveil(Datagram::new(*source, datagram), now()).unwrap();
     let refusal = verifier.verify(unveiled, &Revocation::NotConfigured, now()).unwrap_err();
     assert_eq!(refusal, Refusal::AddressUnusable);
 }

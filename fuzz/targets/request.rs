@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use sknock_gate::{
-    ApprovedGrant, BootInstant, Ceiling, CertId, GrantLabel, GrantTable, MAX_COMMENT, PortRange,
-    Request, Response, Shares, TokenBucket, Transport,
+    ApprovedGrant, BootInstant, Ceiling, CertId, GrantLabel, GrantTable, KnockTags, MAX_COMMENT,
+    PortRange, Request, Response, Shares, TokenBucket, Transport,
 };
 
 const LONGEST: u32 = 60;
@@ -24,6 +24,7 @@ fuzz_target!(|input: &[u8]| {
         shares: Shares { certificate: 20, network: 50 },
     };
     let (mut live, mut bucket) = (GrantTable::default(), TokenBucket::default());
+    let mut tags = KnockTags::default();
     let mut now = BootInstant::from_millis(0);
     // One byte more than a record: how much later it comes, in tenths of a second.
     for part in input.chunks(Request::LEN + 1) {
@@ -45,6 +46,20 @@ fuzz_target!(|input: &[u8]| {
                 }
             }
             Request::CloseIssuer(_) | Request::NextIssuer(_) => {}
+            Request::StageTags { seconds, tags: some } => {
+                let _ = tags.stage(&some, Duration::from_secs(seconds.into()), now);
+            }
+            Request::LoadTags { count, replace, seconds } => {
+                let span = Duration::from_secs(seconds.into());
+                if let Ok(change) = tags.plan(count as usize, replace, span, now) {
+                    tags.apply(&change, now);
+                }
+                let has = tags.elements(now);
+                assert!(
+                    has.tags.len() <= KnockTags::MAX && has.complete_for <= KnockTags::COMPLETE
+                );
+                assert!(has.tags.iter().all(|(_, left)| *left <= KnockTags::LONGEST));
+            }
             Request::Close { issuer, serials } => {
                 for holder in serials.into_iter().map(|serial| CertId { issuer, serial }) {
                     let (_, closed) = live.plan_close(&holder, now);

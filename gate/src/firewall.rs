@@ -19,8 +19,11 @@ use self::watch::Watch;
 use crate::error::FirewallError;
 use crate::grant_key::{GrantElement, GrantKey, GrantSet};
 use crate::label::GrantLabel;
-use crate::table_spec::sets::{BLOCKED, TRIAL, USED, blocked_keys, trial_elements};
+use crate::table_spec::sets::{
+    BLOCKED, KNOCK_TAGS, TAGS_LOADED, TRIAL, USED, blocked_keys, families_for, tag_elements,
+};
 use crate::table_spec::{Rollback, TableSpec};
+use crate::tags::{TagChange, TagElements};
 
 /// The kernel's firewall, as far as it is ours.
 #[derive(Debug)]
@@ -29,6 +32,17 @@ pub struct Firewall {
     sockets: TcpSockets,
     /// Nothing, if the kernel would not: then no connection is known to be to this host.
     routes: Option<Netlink>,
+}
+
+/// What is in the sets of a table when it is loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TableContent<'a> {
+    /// What is open.
+    pub grants: &'a [GrantElement],
+    /// Blocked flows.
+    pub blocked: &'a [FlowKey],
+    /// Tags of knocks; left out where the rules do not ask for them.
+    pub tags: Option<&'a TagElements>,
 }
 
 /// What is to be different, all at once.
@@ -70,15 +84,14 @@ impl Firewall {
         Watch::open(self.netlink.port()).map_err(FirewallError::while_doing("watch the firewall"))
     }
 
-    /// Loads the whole table with these elements and blocked flows in it, in place of whatever it was, in
-    /// one transaction. Base chains stay, so no packet passes in between.
+    /// Loads the whole table with this in its sets, in place of whatever it was, in one transaction. Base
+    /// chains stay, so no packet passes in between.
     pub fn install(
         &mut self,
         rules: &TableSpec,
-        elements: &[GrantElement],
-        blocked: &[FlowKey],
+        content: TableContent<'_>,
     ) -> Result<(), FirewallError> {
-        self.replace_table(rules, None, elements, blocked)
+        self.replace_table(rules, None, content)
     }
 
     /// The same, but only until the time of the rollback is over: then the kernel itself judges by what
@@ -87,18 +100,16 @@ impl Firewall {
         &mut self,
         rules: &TableSpec,
         rollback: Rollback<'_>,
-        elements: &[GrantElement],
-        blocked: &[FlowKey],
+        content: TableContent<'_>,
     ) -> Result<(), FirewallError> {
-        self.replace_table(rules, Some(&rollback), elements, blocked)
+        self.replace_table(rules, Some(&rollback), content)
     }
 
     fn replace_table(
         &mut self,
         rules: &TableSpec,
         rollback: Option<&Rollback<'_>>,
-        elements: &[GrantElement],
-        blocked: &[FlowKey],
+        content: TableContent<'_>,
     ) -> Result<(), FirewallError> {
         rules.check()?;
         let chains = match rollback {
@@ -108,13 +119,17 @@ impl Firewall {
         let sets = rules.sets(rollback.is_some());
         let add_elements = |transaction: &mut Transaction| {
             if let Some(rollback) = rollback {
-                transaction.add(TRIAL, trial_elements(rollback.remaining));
+                transaction.add(TRIAL, families_for(rollback.remaining));
             }
             for set in GrantSet::ALL {
-                transaction.add(set.name(), of_set(set, elements).map(GrantElement::encode));
+                transaction.add(set.name(), of_set(set, content.grants).map(GrantElement::encode));
             }
             for set in BLOCKED {
-                transaction.add(set.name, blocked_keys(set, blocked).map(Element::bare));
+                transaction.add(set.name, blocked_keys(set, content.blocked).map(Element::bare));
+            }
+            if let Some(tags) = content.tags.filter(|_| rules.filters_by_tags()) {
+                transaction.add(KNOCK_TAGS, tag_elements(tags));
+                transaction.add(TAGS_LOADED, families_for(tags.complete_for));
             }
         };
         nft::replace(&mut self.netlink, &sets, &chains, add_elements)
@@ -174,6 +189,25 @@ impl Firewall {
         transaction
             .commit(&mut self.netlink)
             .map_err(FirewallError::while_doing("change the grants"))
+    }
+
+    /// Makes this change to the tags, in one transaction. A set that is full refuses at once
+    /// ([`Errno::ENFILE`]).
+    pub fn change_tags(&mut self, change: &TagChange) -> Result<(), FirewallError> {
+        let mut transaction = Transaction::large();
+        if change.replace {
+            transaction.flush(KNOCK_TAGS);
+        }
+        // As above: it may have just expired.
+        let again = || change.again.iter().map(|tag| tag.to_vec());
+        transaction.add(KNOCK_TAGS, again().map(Element::bare));
+        transaction.delete(KNOCK_TAGS, again());
+        transaction.add(KNOCK_TAGS, tag_elements(&change.new));
+        transaction.flush(TAGS_LOADED);
+        transaction.add(TAGS_LOADED, families_for(change.new.complete_for));
+        transaction
+            .commit(&mut self.netlink)
+            .map_err(FirewallError::while_doing("load the tags of knocks"))
     }
 
     /// What is open, by this or an earlier run. Nothing if the table does not exist. An element

@@ -10,6 +10,7 @@ pub(crate) mod external;
 mod gap;
 mod install;
 mod saving;
+mod tagged;
 pub(crate) mod terminate;
 pub(crate) mod trial;
 
@@ -34,6 +35,7 @@ use crate::outcome::Outcome;
 use crate::remembered::{BlockedFlows, ExpiredGrants};
 use crate::request::{GrantRequest, Request};
 use crate::table_spec::TableSpec;
+use crate::tags::KnockTags;
 use crate::uptime::BootInstant;
 
 /// Serves the requests of one network process after another.
@@ -63,6 +65,7 @@ pub struct Gate {
     terminated: Terminated,
     store: GrantStore,
     unknown: UnknownElements,
+    tags: KnockTags,
 }
 
 /// Grants that memory has already and the kernel has not. No two have an element in common.
@@ -94,6 +97,7 @@ impl Gate {
             terminated: Terminated::default(),
             store: GrantStore::default(),
             unknown: UnknownElements::default(),
+            tags: KnockTags::default(),
         }
     }
 
@@ -129,6 +133,11 @@ impl Gate {
             Some(Request::Activate) => self.install(now),
             // Where the table is installed, `handle_batch` has opened it.
             Some(Request::Open(_)) => refused(DenyReason::NotInstalled),
+            // Before the table, too: it is then loaded with them.
+            Some(Request::StageTags { seconds, tags }) => self.stage_tags(&tags, seconds, now),
+            Some(Request::LoadTags { count, replace, seconds }) => {
+                self.load_tags(count, replace, seconds, now)
+            }
             Some(_) if !self.installed => refused(DenyReason::NotInstalled),
             Some(Request::Close { issuer, serials }) => self.close_certs(issuer, serials, now),
             Some(Request::CloseIssuer(issuer)) => self.close_issuer(issuer, now),

@@ -30,6 +30,7 @@ mod remembered;
 mod request;
 mod share;
 mod table_spec;
+mod tags;
 
 mod uptime;
 mod wire;
@@ -40,7 +41,7 @@ pub use ceiling::{ApprovedGrant, Ceiling, MAX_PORTS, OpenGrants};
 pub use cert_id::{CertId, OwnerName};
 pub use error::FirewallError;
 pub use firewall::watch::{Changes, Watch};
-pub use firewall::{Change, Firewall};
+pub use firewall::{Change, Firewall, TableContent};
 pub use gate::Gate;
 pub use gate::closing::{ClosedGrant, MatchingGrants};
 pub use gate::external::UnknownElements;
@@ -63,5 +64,6 @@ pub use table_spec::block::OnRevoke;
 pub use table_spec::capture::{Answers, KnockCapture, SourceLimit};
 pub use table_spec::part::Part;
 pub use table_spec::{FirewallPolicy, Rollback, SpecError, TableSpec};
+pub use tags::{KnockTag, KnockTags, TagChange, TagElements, TagReport, TagsRefused};
 
 pub use uptime::BootInstant;

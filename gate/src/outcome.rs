@@ -41,6 +41,10 @@ pub enum Outcome {
     Issuer(Option<[u8; CertId::ISSUER]>),
     /// Not while rules are on trial.
     OnTrial,
+    /// Tags of knocks are kept until they are loaded.
+    TagsStaged,
+    /// The kernel has the tags, or the next table will.
+    TagsLoaded,
     /// Over the ceiling, or no request.
     Refused {
         /// How.
@@ -71,6 +75,7 @@ impl Outcome {
             }
             Self::Issuer(issuer) => Response::Issuer(*issuer),
             Self::OnTrial => Response::OnTrial,
+            Self::TagsStaged | Self::TagsLoaded => Response::Tags,
             Self::Refused { deny_reason, .. } => Response::Refused(*deny_reason),
             Self::NoCapacity(_) => Response::NoCapacity,
             Self::Failed(_) => Response::Failed,
@@ -106,6 +111,8 @@ impl fmt::Display for Outcome {
             }
             Self::Issuer(_) => f.write_str("CA registered"),
             Self::OnTrial => f.write_str("refused: a trial is active"),
+            Self::TagsStaged => f.write_str("tags of knocks received"),
+            Self::TagsLoaded => f.write_str("tags of knocks loaded"),
             Self::Refused { deny_reason, label: Some(label) } => {
                 write!(f, "refused: {deny_reason}; {label}")
             }
@@ -141,6 +148,8 @@ pub enum Response {
     Issuer(Option<[u8; CertId::ISSUER]>),
     /// No issuer is named while rules are on trial.
     OnTrial,
+    /// The tags are staged, or loaded.
+    Tags,
     /// Over the ceiling, or no request.
     Refused(DenyReason),
     /// The kernel's set is full.
@@ -154,6 +163,7 @@ impl Response {
     ///
     /// ```text
     /// u8 kind: 1 activated | 2 opened | 3 closed | 4 refused | 5 no capacity | 6 failed | 7 issuer | 8 on trial
+    ///    | 9 tags
     /// u8 clipped (0, 1), or the reason, or whether there is an issuer (0, 1)
     /// u32 seconds, or the count of grants or certificates, or [12] issuer | zeros
     /// ```
@@ -174,6 +184,7 @@ impl Response {
             Self::NoCapacity => record.put(&[5]),
             Self::Failed => record.put(&[6]),
             Self::OnTrial => record.put(&[8]),
+            Self::Tags => record.put(&[9]),
             Self::Issuer(issuer) => record
                 .put(&[7, u8::from(issuer.is_some())])
                 .and_then(|()| record.put(&issuer.unwrap_or_default())),
@@ -193,6 +204,7 @@ impl Response {
             (5, 0) => Self::NoCapacity,
             (6, 0) => Self::Failed,
             (8, 0) => Self::OnTrial,
+            (9, 0) => Self::Tags,
             (7, 0) => Self::Issuer(None),
             (7, 1) => Self::Issuer(Some(fields.array()?)),
             _ => return None,

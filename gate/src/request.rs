@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::cert_id::{CertId, OwnerName};
 use crate::label::GrantLabel;
+use crate::tags::KnockTag;
 use crate::wire::{WireReader, Writer};
 use sknock_types::{PortRange, Serial, Transport};
 
@@ -28,6 +29,22 @@ pub enum Request {
     /// Name the next issuer, in the order of these bytes, whose certificates were granted anything. After
     /// zeros, the first one. Not while rules are on trial.
     NextIssuer([u8; CertId::ISSUER]),
+    /// Keep these tags of knocks until [`Request::LoadTags`].
+    StageTags {
+        /// For how long the kernel is to have them, from now on.
+        seconds: u32,
+        /// 1..=[`Request::TAGS`].
+        tags: Vec<KnockTag>,
+    },
+    /// Load all staged tags into the kernel.
+    LoadTags {
+        /// How many were staged, in all requests since the last of this kind.
+        count: u32,
+        /// Whether they take the place of those that are there.
+        replace: bool,
+        /// For how long the kernel refuses knocks without any of the tags. Zero: from now on it refuses none.
+        seconds: u32,
+    },
 }
 
 /// Addresses, services, duration, and whose they are.
@@ -50,8 +67,8 @@ const OPEN: u8 = 2;
 const CLOSE: u8 = 3;
 const CLOSE_ISSUER: u8 = 4;
 const NEXT_ISSUER: u8 = 5;
-
-const SINGLE_USE: u8 = 1;
+const STAGE_TAGS: u8 = 6;
+const LOAD_TAGS: u8 = 7;
 
 impl GrantRequest {
     /// The most addresses of a request.
@@ -71,9 +88,12 @@ impl Request {
     /// Every request is this long.
     ///
     /// ```text
-    /// u8 kind: 1 activate | 2 open | 3 close | 4 close issuer | 5 next issuer; what is not used is zero
+    /// u8 kind: 1 activate | 2 open | 3 close | 4 close issuer | 5 next issuer
+    ///    | 6 stage tags | 7 load tags; what is not used is zero
     /// close: [12] issuer | u8 count, 11 x (u8 length, [20] serial)
     /// close issuer, next issuer: [12] issuer
+    /// stage tags: u32 seconds | u8 count, 62 x [4] tag
+    /// load tags: u32 count | u8 replace (0, 1) | u32 seconds
     /// open:  u8 flags (1 single use) | u32 seconds | [8] knock | [12] issuer | u8 length, [20] serial
     ///        | u8 length, [64] name | u8 count, 2 x (u8 family 4 or 6, [16]) | u8 count, 16 x (u8 protocol, u16 first, u16 last)
     /// ```
@@ -82,6 +102,8 @@ impl Request {
     pub const LEN: usize = 256;
     /// The most certificates that one request closes: as many as fit.
     pub const SERIALS: usize = 11;
+    /// The most tags that one request stages: as many as fit.
+    pub const TAGS: usize = 62;
 
     /// Closes everything that one certificate was granted.
     pub fn close(cert: CertId) -> Self {
@@ -110,6 +132,17 @@ impl Request {
                 record.put(&[NEXT_ISSUER])?;
                 record.put(issuer)?;
             }
+            Self::StageTags { seconds, tags } => {
+                record.put(&[STAGE_TAGS])?;
+                record.put(&seconds.to_be_bytes())?;
+                write_tags(&mut record, tags)?;
+            }
+            Self::LoadTags { count, replace, seconds } => {
+                record.put(&[LOAD_TAGS])?;
+                record.put(&count.to_be_bytes())?;
+                record.put(&[u8::from(*replace)])?;
+                record.put(&seconds.to_be_bytes())?;
+            }
         }
         Some(record.finish())
     }
@@ -123,6 +156,14 @@ impl Request {
             CLOSE => Self::Close { issuer: fields.array()?, serials: read_serials(&mut fields)? },
             CLOSE_ISSUER => Self::CloseIssuer(fields.array()?),
             NEXT_ISSUER => Self::NextIssuer(fields.array()?),
+            STAGE_TAGS => {
+                Self::StageTags { seconds: fields.long()?, tags: read_tags(&mut fields)? }
+            }
+            LOAD_TAGS => Self::LoadTags {
+                count: fields.long()?,
+                replace: read_flag(&mut fields)?,
+                seconds: fields.long()?,
+            },
             _ => return None,
         };
         (record.len() == Self::LEN && fields.ends()).then_some(request)
@@ -133,7 +174,7 @@ fn write_grant_request<const N: usize>(
     record: &mut Writer<N>,
     grant_request: &GrantRequest,
 ) -> Option<()> {
-    record.put(&[if grant_request.single_use { SINGLE_USE } else { 0 }])?;
+    record.put(&[u8::from(grant_request.single_use)])?;
     record.put(&grant_request.seconds.to_be_bytes())?;
     record.put(&grant_request.label.knock)?;
     write_cert(record, &grant_request.label.cert)?;
@@ -158,11 +199,7 @@ fn write_grant_request<const N: usize>(
 }
 
 fn read_grant_request(fields: &mut WireReader<'_>) -> Option<GrantRequest> {
-    let single_use = match fields.byte()? {
-        0 => false,
-        SINGLE_USE => true,
-        _ => return None,
-    };
+    let single_use = read_flag(fields)?;
     let seconds = fields.long()?;
     let knock = fields.array()?;
     let cert = read_cert(fields)?;
@@ -196,6 +233,26 @@ fn read_serials(fields: &mut WireReader<'_>) -> Option<Vec<Serial>> {
     let read = |slot: &mut WireReader<'_>| Serial::new(slot.padded(Serial::MAX_LEN)?);
     let serials = fields.slots(Request::SERIALS, SERIAL_WIDTH, read)?;
     Some(serials).filter(|serials| !serials.is_empty())
+}
+
+fn write_tags<const N: usize>(record: &mut Writer<N>, tags: &[KnockTag]) -> Option<()> {
+    let empty = Request::TAGS.checked_sub(tags.len())?;
+    record.put(&[u8::try_from(tags.len()).ok().filter(|count| *count > 0)?])?;
+    tags.iter().try_for_each(|tag| record.put(tag))?;
+    record.skip(empty * size_of::<KnockTag>())
+}
+
+fn read_tags(fields: &mut WireReader<'_>) -> Option<Vec<KnockTag>> {
+    let tags = fields.slots(Request::TAGS, size_of::<KnockTag>(), WireReader::array)?;
+    Some(tags).filter(|tags| !tags.is_empty())
+}
+
+fn read_flag(fields: &mut WireReader<'_>) -> Option<bool> {
+    match fields.byte()? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
 }
 
 fn read_address(slot: &mut WireReader<'_>) -> Option<IpAddr> {

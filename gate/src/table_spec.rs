@@ -49,6 +49,9 @@ pub struct TableSpec {
     pub knock_ports: Vec<PortRange>,
     /// The shortest and the longest knock: the UDP header's length field, which counts the header.
     pub knock_lengths: (u16, u16),
+    /// How long a knock is that has a tag, as above. Datagrams of this length without one that is in force are not
+    /// captured. Nothing: no tags are asked for.
+    pub tagged_length: Option<u16>,
     /// How they reach the network process.
     pub capture: KnockCapture,
     /// How many of them one source may send; nothing: any number.
@@ -133,6 +136,9 @@ impl TableSpec {
         let covered = |&ports: &PortRange| self.covers(ports);
         if self.capture == KnockCapture::Socket && self.dedicated_knock_ports().any(covered) {
             chains.push(Part::Knock.chain(self.knock()));
+        }
+        if self.filters_by_tags() && self.knock_ports.iter().any(|&ports| self.drops_early(ports)) {
+            chains.push(Part::KnockUntagged.chain(Self::knock_untagged()));
         }
         if !self.dedicated_knock_ports().all(covered) {
             chains.push(Part::KnockUnprotected.chain(self.knock_unprotected()));

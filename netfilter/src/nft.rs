@@ -106,8 +106,8 @@ impl Transaction {
         Self(Batch::with_page_size(SMALL_PAGE))
     }
 
-    /// For a whole table.
-    fn large() -> Self {
+    /// For a whole table, or thousands of elements.
+    pub fn large() -> Self {
         Self(Batch::with_page_size(LARGE_PAGE))
     }
 
@@ -127,6 +127,12 @@ impl Transaction {
     pub fn delete(&mut self, set: &'static CStr, keys: impl Iterator<Item = Vec<u8>>) {
         let push = |raw: &mut RawSet, key: &Vec<u8>| raw.push_key(key);
         in_messages(set, keys, push, |raw| self.0.add(&raw.elements(), MsgType::Del));
+    }
+
+    /// Deletes all elements of a set.
+    pub fn flush(&mut self, set: &'static CStr) {
+        // To delete no element in particular is to delete all.
+        self.0.add(&RawSet::named(set).elements(), MsgType::Del);
     }
 
     /// Removes the table. No error if it is not there.

@@ -15,6 +15,9 @@ use strum::VariantArray;
 pub enum Refusal {
     /// No protocol version has datagrams of this length.
     WrongLength,
+    /// The nonce does not begin with a tag that this server accepts now: an unauthenticated sender, or a client whose
+    /// clock is far from ours.
+    NotTagged,
     /// Not veiled for this server: an unauthenticated sender.
     NotVeiled,
     /// The one-time key is that of a knock already admitted: a copied datagram sent again.
@@ -86,6 +89,7 @@ impl Refusal {
     pub fn name(self) -> &'static str {
         match self {
             Self::WrongLength => "wrong-length",
+            Self::NotTagged => "not-tagged",
             Self::NotVeiled => "not-veiled",
             Self::Repeated => "repeated",
             Self::NotForThisServer => "not-for-this-server",

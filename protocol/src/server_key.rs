@@ -10,6 +10,7 @@ use crate::crypto::{PrivateKey, sha256};
 use crate::hpke::Opener;
 use crate::server_certificate::{ServerCertificate, ServerCertificateError, parsed};
 use crate::v2::Veil;
+use crate::v2::tag::TagKey;
 
 /// A server's private key, ready for decryption, with the properties of its certificate.
 pub struct ServerKey {
@@ -18,6 +19,7 @@ pub struct ServerKey {
     issuer_dn: [u8; 32],
     serial: Vec<u8>,
     pub(crate) veil: Veil,
+    tags: TagKey,
     pub(crate) hpke: Opener,
 }
 
@@ -52,8 +54,9 @@ impl ServerKey {
             return Err(ServerKeyError::NotAPair);
         }
         let veil = Veil::new(certificate.sid()).map_err(|_| ServerKeyError::Library)?;
+        let tags = TagKey::new(certificate.sid()).ok_or(ServerKeyError::Library)?;
         let hpke = Opener::new(key, certificate.point, &certificate.hpke_info());
-        Ok(Self { sid: *certificate.sid(), issuer_dn, serial, veil, hpke })
+        Ok(Self { sid: *certificate.sid(), issuer_dn, serial, veil, tags, hpke })
     }
 
     /// Takes the key and its certificate from a PKCS#12 file.
@@ -64,6 +67,11 @@ impl ServerKey {
     /// Identifies the server's key: SHA-256 of the certificate's `SubjectPublicKeyInfo`.
     pub fn sid(&self) -> &[u8; 32] {
         &self.sid
+    }
+
+    /// Makes the tags that knocks to this server have.
+    pub fn tags(&self) -> &TagKey {
+        &self.tags
     }
 
     /// Whether a CRL contains this key's certificate, by the name of its issuer. For a warning only: of

@@ -1,15 +1,16 @@
 //! Protocol v2: one datagram of 1200 bytes that looks random to observers without the server's certificate.
 //!
 //! ```text
-//! datagram 1200 = nonce 12 | AES-128-GCM of frame                    the veil: keyed by sid
+//! datagram 1200 = tag 4, random 8 | AES-128-GCM of frame             nonce and veil: keyed by sid
 //! frame 1172    = enc 65 | HPKE ciphertext 1107                      to the server's key
 //! message 1091  = request | certificate | signature | zeros         signed by the client
 //! ```
 //!
-//! `seal` is the client's side, `Veil` and `Frame` the server's; the verifier does the further checks.
+//! `seal` is the client's side, `TagTable`, `Veil` and `Frame` the server's; the verifier does the further checks.
 
 mod message;
 mod seal;
+pub mod tag;
 mod veil;
 
 use crate::answer::AnswerKey;
@@ -17,7 +18,7 @@ use crate::crypto::{NONCE_LENGTH, TAG_LENGTH};
 use crate::decrypted::{Encapsulation, KnockId, SignedBytes};
 
 pub use crate::decrypted::{ClaimedAddress, KnockRequest};
-pub use seal::{SealError, seal};
+pub use seal::{SealError, seal, seal_low};
 pub(crate) use veil::{V2Frame, Veil};
 
 /// Bytes of every knock: the largest UDP payload that every IPv6 path carries whole, less a little.

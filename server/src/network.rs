@@ -35,6 +35,7 @@ use self::serve::Ready;
 use crate::config::{Settings, keys};
 use crate::crl::{self, Attempt, MAX_LIST, Refresh, Timeouts, mark_record};
 use crate::knock::replay::{Journal, Past, state_dir};
+use crate::knock::tag_loader::TagLoader;
 use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE};
 use crate::sys::{clock, log};
 
@@ -78,7 +79,7 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
     log::begin(settings.process.log);
     end_on_panic();
     sandbox::drop_privileges(Pid::from_raw(parent))?;
-    let ProcessInputs { orders, worker_links, mut gate, contents } =
+    let ProcessInputs { orders, worker_links, mut gate, tag_link, contents } =
         ProcessInputs::take(&descriptors, settings.knocks.intake)?;
     clear_the_way(&settings)?;
     enter_sandbox(&settings)?;
@@ -105,11 +106,14 @@ fn prepare(number: RawFd) -> Result<Ready, ExitError> {
         }
     }
     refresh.report(&mut gate, clock::now())?;
+    verifier.prepare(clock::now());
     let orders = Orders(orders);
     orders.report(NetworkReport::Prepared)?;
     let boot = boot.parse().map_err(|error: crate::knock::replay::NotABootId| error.to_string())?;
     let past = Past { boot, last_state };
-    Ok(Ready { settings, past, orders, worker_links, gate, verifier, refresh })
+    let tags = verifier.key().tags().clone();
+    let tag_loader = TagLoader::new(tags, settings.knocks.window, tag_link);
+    Ok(Ready { settings, past, orders, worker_links, gate, tag_loader, verifier, refresh })
 }
 
 /// Renames what an earlier network process may have put in the way of our files: in the sandbox that is

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sknock::{Identity, ServerCertificate};
+use sknock_protocol::v2::tag::{self, TagKey};
 use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest};
 use sknock_protocol::{ANSWER_LENGTH, Answer, AnswerKey, DEFAULT_KNOCK_PORT, Service};
 
@@ -118,7 +119,8 @@ impl<'w> Client<'w> {
         sknock::Client::builder(identity, self.authority.server_certificate("gate"))
     }
 
-    /// Makes a knock that claims its packet's source, wants an answer, and can be sent at any time.
+    /// Makes a knock that claims its packet's source, wants an answer, and can be sent at any time. It has a low tag,
+    /// as in a client's last attempt: for an hour the server reads it, whatever the clocks say.
     #[track_caller]
     pub fn seal(&self, services: &[&str]) -> Datagram {
         self.seal_with(services, |_| ())
@@ -138,9 +140,18 @@ impl<'w> Client<'w> {
             services: services.expect("services"),
         };
         edit(&mut wish);
-        let sealed = v2::seal(&self.identity, &self.server, &wish).expect("it fits");
+        let sealed = v2::seal_low(&self.identity, &self.server, &wish).expect("it fits");
         let v2::Sealed { datagram, id, answer_key } = sealed;
         Datagram { bytes: datagram, id: id.to_string(), answer_key: Arc::new(answer_key) }
+    }
+
+    /// The same bytes with a tag that this client's server accepts for an hour: they reach the check of the veil.
+    #[must_use]
+    pub fn tagged(&self, mut bytes: [u8; v2::DATAGRAM_LENGTH]) -> [u8; v2::DATAGRAM_LENGTH] {
+        let key = TagKey::new(self.server.sid()).expect("memory");
+        let tag = key.tag(tag::epoch(now()), 0);
+        bytes[..tag.len()].copy_from_slice(&tag);
+        bytes
     }
 
     /// Makes a knock that opens for `seconds`.

@@ -92,12 +92,14 @@ impl Namespace {
         fed.unwrap_or_else(|error| panic!("nft: {error}\n{script}"))
     }
 
-    /// The table of sknockd as nft lists it, if it exists, without the sets of recent sources.
+    /// The table of sknockd as nft lists it, if it exists, without the sets of recent sources and of tags.
     pub fn table(&self) -> Option<String> {
         let mut nft = Command::new("nft");
         let listed =
             self.inside(|| finished(nft.args(["list", "table", "inet", "sknock"]))).ok()?;
-        let sets = listed.split("\n\n").filter(|set| !set.contains("set knock_rate"));
+        let passing = ["set knock_rate", "set knock_tags", "set tags_loaded"];
+        let lasts = |set: &&str| !passing.iter().any(|name| set.contains(name));
+        let sets = listed.split("\n\n").filter(lasts);
         Some(sets.collect::<Vec<_>>().join("\n\n"))
     }
 

@@ -195,7 +195,7 @@ fn the_password_that_only_the_unit_s_credential_has_is_found() {
     fs::write(&datagram, [0; 1200]).expect("our folder");
     let path = datagram.to_str().expect("plain names");
     let explained = daemon.ask("explain", &["--from", "192.0.2.1", path]);
-    assert!(explained.answer.contains("not-veiled"), "{explained:?}");
+    assert!(explained.answer.contains("not-tagged"), "{explained:?}");
 
     write(&credential, "another", 0o600);
     let wrong = errors(&daemon);

@@ -128,6 +128,12 @@ fn clocks_and_addresses_that_do_not_fit() {
     });
 }
 
+/// With a tag of this client's server, whoever it is for.
+fn retagged(client: &Client<'_>, mut knock: Datagram) -> Datagram {
+    knock.bytes = client.tagged(knock.bytes);
+    knock
+}
+
 #[test]
 fn wishes_that_are_not_for_this_client_or_this_server() {
     are_refused(|world, authority, _| {
@@ -139,7 +145,7 @@ fn wishes_that_are_not_for_this_client_or_this_server() {
             params.subject_alt_names = vec![allows("tcp/1-65535"), allows("udp/53")];
         });
         vec![
-            ("not-veiled", alice().knocking_on(another).seal(&["tcp/22"])),
+            ("not-veiled", retagged(&alice(), alice().knocking_on(another).seal(&["tcp/22"]))),
             ("nothing-allowed", alice().posing_as(without.identity()).seal(&["tcp/22"])),
             ("service-not-allowed", alice().seal(&["tcp/23"])),
             ("service-not-allowed", alice().seal(&["tcp/22", "udp/54"])),
@@ -214,7 +220,11 @@ fn a_refusal_after_the_proof_names_the_client_and_its_certificate() {
         ("address-mismatch", alice().seal_with(&["tcp/22"], elsewhere), of_ca("alice")),
         ("second-address", alice().seal_with(&["tcp/22"], second), of_ca("alice")),
         // Compared before anything is proven.
-        ("stamp-too-old", alice().seal_with(&["tcp/22"], |wish| wish.stamp = begin), None),
+        (
+            "stamp-too-old",
+            alice().seal_with(&["tcp/22"], |wish| wish.stamp = end.after(HOUR / 2)),
+            None,
+        ),
     ] {
         let sent = knock.send(&world.client, GATEWAY);
         let verdict = daemon.verdict(&sent);
@@ -279,7 +289,7 @@ fn what_was_granted_is_explained_as_granted_and_only_once() {
     });
     assert_eq!(*granted, expected);
     assert_eq!((&again["verdict"], &again["reason"]), (&"refused".into(), &"repeated".into()));
-    assert_eq!((&junk["verdict"], &junk["reason"]), (&"refused".into(), &"not-veiled".into()));
+    assert_eq!((&junk["verdict"], &junk["reason"]), (&"refused".into(), &"not-tagged".into()));
 
     // explaining uses nothing up, and a minute later it would have been too late
     let later = explain(&daemon, at.after(Duration::from_secs(60)), [&knock].into_iter());

@@ -23,9 +23,11 @@ fn strangers_cause_no_line_in_the_log_and_no_byte_on_the_disk() {
     };
     let to = std::net::SocketAddr::new(World::GATEWAY_TO_STRANGER[0], 62344);
     let socket = sknock_tests::reach::udp_socket(&world.stranger, to).unwrap();
+    let alice = Client::alice(&world.client, &authority);
     let throw = |number: u8| {
+        // With a tag and without. An error is what a closed port says to the one before.
+        socket.send(&alice.tagged([number; DATAGRAM_LENGTH])).ok();
         for length in [DATAGRAM_LENGTH, 1, 1199, 1201] {
-            // An error is what a closed port says to the one before.
             socket.send(&vec![number; length]).ok();
         }
     };
@@ -38,7 +40,6 @@ fn strangers_cause_no_line_in_the_log_and_no_byte_on_the_disk() {
     let (mark, before) = (daemon.mark(), kept());
     (0..200).for_each(throw);
     // Everything before it has been judged by then.
-    let alice = Client::alice(&world.client, &authority);
     let rested = std::time::Duration::from_millis(500);
     std::thread::sleep(rested);
     assert_eq!(daemon.said_since(mark), [""; 0]);

@@ -127,6 +127,7 @@ fn rules(gc_interval: Duration) -> TableSpec {
         always_open: Vec::new(),
         knock_ports: Vec::new(),
         knock_lengths: (1208, 1208),
+        tagged_length: None,
         capture: KnockCapture::Socket,
         source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },

@@ -55,7 +55,7 @@ fn knock(
         v2::seal(&identity, &ServerCertificate::from_der(&certificate).unwrap(), &wish).unwrap();
     let datagram = Datagram::new("192.0.2.1:1024".parse().unwrap(), &sealed.datagram);
     let lists = RevocationLists::new(Duration::ZERO).with(list);
-    verifier.verify(verifier.unveil(datagram)?, &Revocation::Lists(lists), now)
+    verifier.verify(verifier.unveil(datagram, now)?, &Revocation::Lists(lists), now)
 }
 
 #[test]

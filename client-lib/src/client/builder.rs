@@ -37,7 +37,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Maximum number of knocks to every address of the host. Default 3; 0 is treated as 1.
+    /// Maximum number of knocks to every address of the host. Default 3; 0 is treated as 1. With a clock that differs
+    /// by less than an hour from the server's, the server can log why it refuses the last one.
     pub fn attempts(mut self, attempts: u8) -> Self {
         self.options.attempts = attempts.max(1);
         self

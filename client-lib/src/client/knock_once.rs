@@ -4,10 +4,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest, SealError, Sealed};
+use sknock_protocol::v2::{self, ClaimedAddress, KnockRequest, SealError};
 use sknock_protocol::{Answer, Service, Timestamp, v1};
 
 use super::Client;
+use super::attempt::KnockAttempt;
 use super::unanswered::{Unanswered, UnansweredKnock};
 use crate::address;
 use crate::clock::{self, Timer};
@@ -48,22 +49,24 @@ impl From<io::Error> for NotSent {
 }
 
 impl Client {
-    /// Sends one knock, and waits up to `wait` for the answer if the protocol has one. The answer may also be to
+    /// Sends one knock, and waits for the answer if the protocol has one. The answer may also be to
     /// one of the `unanswered` knocks of earlier attempts.
     pub(super) fn knock_once(
         &self,
-        destination: SocketAddr,
+        attempt: &KnockAttempt,
         services: &[Service],
-        wait: Option<Duration>,
         unanswered: &mut Unanswered,
     ) -> Result<Sent, NotSent> {
+        let KnockAttempt { destination, wait, is_last } = *attempt;
         let socket = socket_to(destination)?;
         let local = socket.local_addr()?.ip();
         let claim = self.claim(local, destination.ip());
         if self.options.dialect == Protocol::V1 {
             return self.knock_once_v1(&socket, claim, services);
         }
-        let sealed = self.seal(clock::now(), claim, services, wait.is_some())?;
+        let request = self.request(clock::now(), claim, services, wait.is_some());
+        let seal = if is_last { v2::seal_low } else { v2::seal };
+        let sealed = seal(&self.identity, &self.server, &request)?;
         // The clock is read again: on slow machines encryption takes time, which is not clock skew.
         let sent = clock::now();
         let timer = Timer::of(wait.unwrap_or_default());
@@ -100,14 +103,14 @@ impl Client {
         Ok(Sent { claimed: Some(address), granted: None })
     }
 
-    fn seal(
+    fn request(
         &self,
         stamp: Timestamp,
         address: ClaimedAddress,
         services: &[Service],
         answer: bool,
-    ) -> Result<Sealed, SealError> {
-        let request = KnockRequest {
+    ) -> KnockRequest {
+        KnockRequest {
             stamp,
             lifetime: self.options.lifetime,
             single_use: self.options.single_use,
@@ -115,8 +118,7 @@ impl Client {
             address,
             second: None,
             services: services.to_vec(),
-        };
-        v2::seal(&self.identity, &self.server, &request)
+        }
     }
 
     fn claim(&self, local: IpAddr, destination: IpAddr) -> ClaimedAddress {
@@ -222,7 +224,9 @@ mod tests {
     #[test]
     fn an_icmp_error_does_not_end_the_wait() {
         network::of_its_own();
-        let sealed = alice().build().seal(clock::now(), ClaimedAddress::Source, &[], true).unwrap();
+        let client = alice().build();
+        let request = client.request(clock::now(), ClaimedAddress::Source, &[], true);
+        let sealed = v2::seal(&client.identity, &client.server, &request).unwrap();
         // Below the range of ephemeral ports.
         let gate: SocketAddr = ([127, 66, 1, 1], 2222).into();
         let socket = socket_to(gate).unwrap();

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sknock_protocol::service::{MOST_PORTS, ports, union};
-use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, v1};
+use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, Transport, v1};
 use sknock_types::is_claimable;
 
 use super::Client;
+use super::attempt::{AttemptPlace, KnockAttempt};
 use super::knock_once::{NotSent, Sent};
 use super::unanswered::Unanswered;
 use crate::clock::Timer;
@@ -112,8 +113,8 @@ impl<'a> Retry<'a> {
                 return Ok(None);
             }
             let wait = self.client.options.verify.then(|| self.wait());
-            let unanswered = &mut self.unanswered;
-            let sent = self.client.knock_once(destination, self.services, wait, unanswered);
+            let attempt = KnockAttempt { destination, wait, is_last: self.is_last() };
+            let sent = self.client.knock_once(&attempt, self.services, &mut self.unanswered);
             match sent {
                 Ok(sent) => return Ok(Some(self.note(destination, sent))),
                 Err(NotSent::Seal(error)) => return Err(error),
@@ -155,6 +156,20 @@ impl<'a> Retry<'a> {
         let (timeout, wait) = (self.timeout(sent.granted.as_ref()), self.wait());
         self.at += 1;
         SentKnock { destination, granted: sent.granted, timeout, wait }
+    }
+
+    /// Whether this is the last attempt at this address.
+    fn is_last(&self) -> bool {
+        let connects = self.services.iter().any(|service| {
+            service.transport() == Transport::Tcp && service.first() == service.last()
+        });
+        let place = AttemptPlace {
+            round: self.round,
+            rounds: self.rounds,
+            at: self.at,
+            addresses: self.destinations.len(),
+        };
+        place.is_last(self.client.options.attempt_timeout, connects, self.timer.left())
     }
 
     /// How long this round waits: twice as long as the one before.

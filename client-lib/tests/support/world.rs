@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use sknock::{Client, ClientBuilder, Service};
 use sknock_certs::Authority;
+use sknock_protocol::v2::tag::{self, TAGS};
 use sknock_protocol::{
     Answer, Bundle, Datagram, KnockRules, Revocation, ServerKey, Timestamp, TrustStore,
     VerifiedKnock, Verifier,
@@ -66,11 +67,10 @@ impl World {
         let key = ServerKey::from_bundle(&bundle).unwrap();
         let anchors = TrustStore::new(bundle.authorities(), 16).unwrap();
         let window = Duration::from_secs(7);
-        Verifier::new(
-            key,
-            anchors,
-            KnockRules { window, unsigned_address: true, second_address: false },
-        )
+        let rules = KnockRules { window, unsigned_address: true, second_address: false };
+        let verifier = Verifier::new(key, anchors, rules);
+        verifier.prepare(now());
+        verifier
     }
 }
 
@@ -82,6 +82,8 @@ pub(crate) fn now() -> Timestamp {
 /// A knock that was believed.
 pub(crate) struct Heard {
     pub(crate) datagram: Vec<u8>,
+    /// The index of its tag, which is of the epoch of its timestamp.
+    pub(crate) index: u16,
     pub(crate) knock: VerifiedKnock,
 }
 
@@ -157,9 +159,12 @@ impl Drop for Server {
 }
 
 fn believe(verifier: &Verifier, source: SocketAddr, datagram: &[u8]) -> Heard {
-    let unveiled = verifier.unveil(Datagram::new(source, datagram)).unwrap();
-    let knock = verifier.verify(unveiled, &Revocation::NotConfigured, now()).unwrap();
-    Heard { datagram: datagram.to_vec(), knock }
+    let received = now();
+    let unveiled = verifier.unveil(Datagram::new(source, datagram), received).unwrap();
+    let knock = verifier.verify(unveiled, &Revocation::NotConfigured, received).unwrap();
+    let (key, epoch) = (verifier.key().tags(), tag::epoch(knock.stamp()));
+    let index = (0..TAGS).find(|index| datagram.starts_with(&key.tag(epoch, *index)));
+    Heard { datagram: datagram.to_vec(), index: index.expect("a tag of its epoch"), knock }
 }
 
 /// The answer that grants 15 s.

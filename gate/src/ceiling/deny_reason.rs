@@ -38,10 +38,12 @@ pub enum DenyReason {
     RateOfNetwork = 14,
     /// Few requests are left, and they are for certificates that had less.
     RateReserved = 15,
+    /// Tags of knocks: too many, for too long, or other than were staged.
+    Tags = 16,
 }
 
 impl DenyReason {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::NotARequest,
         Self::NotInstalled,
         Self::Address,
@@ -57,6 +59,7 @@ impl DenyReason {
         Self::RateOfCertificate,
         Self::RateOfNetwork,
         Self::RateReserved,
+        Self::Tags,
     ];
 
     pub(super) fn of_places(lack: ShareExceeded) -> Self {
@@ -95,6 +98,7 @@ impl DenyReason {
             Self::RateOfCertificate => "rate-of-certificate",
             Self::RateOfNetwork => "rate-of-network",
             Self::RateReserved => "rate-reserved",
+            Self::Tags => "tags",
         }
     }
 
@@ -138,6 +142,7 @@ impl fmt::Display for DenyReason {
                 "the limit of grants in ten seconds is nearly reached, and the rest is reserved \
                  for certificates that had fewer"
             }
+            Self::Tags => "too many tags of knocks, for too long, or incomplete",
         })
     }
 }

@@ -1,11 +1,13 @@
 //! Notices when others change the table: `nft flush ruleset` would otherwise leave every
 //! protected port open to everyone.
 
+use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
 use sknock_netfilter::nft::events::{Event, EventSocket};
 
 use crate::grant_key::{GrantElement, GrantKey, GrantSet};
+use crate::table_spec::sets::{KNOCK_TAGS, TAGS_LOADED};
 
 /// A subscription to changes of the firewall in this network namespace. Made by
 /// [`Firewall::watch`](super::Firewall::watch).
@@ -27,6 +29,9 @@ impl Watch {
         let mut changes = Changes::default();
         let read = self.0.read(|event| match event {
             Event::Structure => changes.structure_changed = true,
+            // Without its tags a knock is refused; with a mark that does not end, so is all that comes after.
+            Event::Deleted(of) if is_of_tags(of.set) => changes.structure_changed = true,
+            Event::Added(of) if is_of(of.set, TAGS_LOADED) => changes.structure_changed = true,
             Event::Added(of) => {
                 let set = GrantSet::named(of.set);
                 let added =
@@ -47,10 +52,18 @@ impl Watch {
     }
 }
 
+fn is_of_tags(set: &[u8]) -> bool {
+    [KNOCK_TAGS, TAGS_LOADED].into_iter().any(|name| is_of(set, name))
+}
+
+fn is_of(set: &[u8], name: &CStr) -> bool {
+    set == name.to_bytes_with_nul()
+}
+
 /// What others have done.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Changes {
-    /// Whether they changed the table, its chains, rules or sets. Then
+    /// Whether they changed the table, its chains, rules or sets, or the tags of knocks. Then
     /// [`Gate::reinstall`](crate::Gate::reinstall).
     pub structure_changed: bool,
     /// Whether events were lost: anything may have happened. Then

@@ -12,6 +12,7 @@ use super::external::UnknownElements;
 use crate::ceiling::Ceiling;
 use crate::ceiling::deny_reason::DenyReason;
 use crate::error::FirewallError;
+use crate::firewall::TableContent;
 use crate::grant_file::SavedGrants;
 use crate::grant_key::{GrantElement, GrantKey};
 use crate::grants::GrantTable;
@@ -19,6 +20,7 @@ use crate::outcome::Outcome;
 use crate::remembered::{BlockedFlows, ExpiredGrants};
 use crate::table_spec::TableSpec;
 use crate::table_spec::block::OnRevoke;
+use crate::tags::KnockTags;
 use crate::uptime::BootInstant;
 
 /// How much the kernel's timeouts may differ from the grant file.
@@ -78,6 +80,7 @@ impl Gate {
         self.expired = ExpiredGrants::default();
         (self.blocked, self.spared) = (BlockedFlows::default(), BlockedFlows::default());
         self.baseline.begin(None);
+        self.tags = KnockTags::default();
         self.save_nothing();
         Ok(())
     }
@@ -131,11 +134,12 @@ impl Gate {
         let Restored { live, expired, forbidden, dropped, unknown } = adopted;
         let next = self.next_blocklist(&live, &left, &forbidden);
         let (elements, flows) = (live.elements(now), next.0.all().collect::<Vec<FlowKey>>());
+        let tags = self.tags.elements(now);
+        let content = TableContent { grants: &elements, blocked: &flows, tags: Some(&tags) };
         match &self.trial {
-            None => self.firewall.install(&self.rules, &elements, &flows)?,
+            None => self.firewall.install(&self.rules, content)?,
             Some(trial) => {
-                let rollback = trial.rollback(now);
-                self.firewall.install_on_trial(&self.rules, rollback, &elements, &flows)?;
+                self.firewall.install_on_trial(&self.rules, trial.rollback(now), content)?;
             }
         }
         self.commit_blocked(next, &left);

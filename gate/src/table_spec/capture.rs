@@ -12,7 +12,7 @@ use sknock_netfilter::nft::set::{Expiry, SetKey, SetSpec};
 use sknock_types::PortRange;
 
 use super::part::Part;
-use super::sets::KNOCK_RATE;
+use super::sets::{KNOCK_RATE, KNOCK_TAGS, TAGS_LOADED};
 use super::{FirewallPolicy, TableSpec};
 
 /// How knocks reach the network process.
@@ -87,15 +87,48 @@ impl TableSpec {
     fn knocks_at(&self, ports: PortRange) -> Vec<Rule> {
         let here = Match::Ports(ports);
         let knock = [here, Match::UdpLength(self.knock_lengths), Match::ToLocal];
-        let mut lines = vec![Rule::new(knock, Verdict::Jump(Part::KnockMeter.into()))];
-        if !self.is_dedicated_knock_port(ports) {
-            return lines;
-        }
-        if self.policy == FirewallPolicy::Drop && self.covers(ports) {
+        let mut lines: Vec<Rule> = self.without_tag(ports).into_iter().collect();
+        lines.push(Rule::new(knock, Verdict::Jump(Part::KnockMeter.into())));
+        if self.drops_early(ports) {
             // `input` would drop it too; here it costs less.
             lines.push(Rule::new([Match::NotFromLoopback, here, Match::ToLocal], Verdict::Drop));
         }
         lines
+    }
+
+    /// Whether the table asks for tags.
+    pub(crate) fn filters_by_tags(&self) -> bool {
+        self.tagged_length.is_some() && !self.knock_ports.is_empty()
+    }
+
+    /// Whether all that comes by the wire to these knock ports and is not captured is dropped in `knocks`.
+    pub(super) fn drops_early(&self, ports: PortRange) -> bool {
+        self.policy == FirewallPolicy::Drop
+            && self.is_dedicated_knock_port(ports)
+            && self.covers(ports)
+    }
+
+    /// What has none of the tags in force is no knock, as long as the kernel has all of them. It has the fate of a
+    /// datagram of another length. The cheapest test comes first: routing is asked only before a drop.
+    fn without_tag(&self, ports: PortRange) -> Option<Rule> {
+        let length = self.tagged_length?;
+        let untagged = [
+            Match::Ports(ports),
+            Match::UdpLength((length, length)),
+            Match::FamilyIn(TAGS_LOADED),
+            Match::TagNotIn(KNOCK_TAGS),
+        ];
+        let verdict = if self.drops_early(ports) {
+            Verdict::Goto(Part::KnockUntagged.into())
+        } else {
+            Verdict::Return
+        };
+        Some(Rule::new(untagged, verdict))
+    }
+
+    /// The chain `knock_untagged`. What is for others passes.
+    pub(super) fn knock_untagged() -> Vec<Rule> {
+        vec![Rule::new([Match::NotFromLoopback, Match::ToLocal], Verdict::Drop)]
     }
 
     /// The chain `knock_meter`: a source that has sent too many is treated as if it did not knock.

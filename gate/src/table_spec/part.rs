@@ -11,6 +11,8 @@ pub enum Part {
     Knocks,
     /// How many knocks one source may send, and where they go.
     KnockMeter,
+    /// What is as long as a knock and has no tag, at a port that the policy closes silently.
+    KnockUntagged,
     /// Base chain: packets from outside that name this host's own address as their source begin no flow.
     Forged,
     /// Base chain: judges all that the kernel delivers to this host.
@@ -85,6 +87,7 @@ impl Part {
         match self {
             Self::Knocks => "knocks",
             Self::KnockMeter => "knock_meter",
+            Self::KnockUntagged => "knock_untagged",
             Self::Forged => "forged",
             Self::Input => "input",
             Self::Knock => "knock",

@@ -9,6 +9,7 @@ use sknock_netfilter::nft::set::{Element, Expiry, NFPROTO_IPV4, NFPROTO_IPV6, Se
 
 use super::TableSpec;
 use crate::grant_key::GrantSet;
+use crate::tags::{KnockTag, KnockTags, TagElements};
 
 /// The sets in which the kernel remembers which sources have knocked how often: IPv4, IPv6.
 pub(super) const KNOCK_RATE: [AddressSet; 2] = pair(c"knock_rate4", c"knock_rate6");
@@ -25,6 +26,12 @@ pub(super) const BEGUN: &CStr = c"begun";
 /// The set that says whether rules on trial still have time: it then has both families.
 pub(crate) const TRIAL: &CStr = c"trial";
 
+/// The tags that knocks have at present.
+pub(crate) const KNOCK_TAGS: &CStr = c"knock_tags";
+
+/// The set that says whether [`KNOCK_TAGS`] is complete: it then has both families.
+pub(crate) const TAGS_LOADED: &CStr = c"tags_loaded";
+
 /// How long two packets count as sent at the same moment. The grant is gone from its own set long
 /// before.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -36,8 +43,8 @@ const fn pair(v4: &'static CStr, v6: &'static CStr) -> [AddressSet; 2] {
     [AddressSet { name: v4, v6: false }, AddressSet { name: v6, v6: true }]
 }
 
-/// The elements of the set of the trial, while it has `remaining` time.
-pub(crate) fn trial_elements(remaining: Duration) -> impl Iterator<Item = Element> {
+/// Both families, as elements that last for `remaining`. None, if that is zero.
+pub(crate) fn families_for(remaining: Duration) -> impl Iterator<Item = Element> {
     let element = move |family| Element {
         key: vec![family],
         remaining: Some(remaining),
@@ -45,6 +52,16 @@ pub(crate) fn trial_elements(remaining: Duration) -> impl Iterator<Item = Elemen
     };
     let families = [NFPROTO_IPV4, NFPROTO_IPV6].into_iter().filter(move |_| !remaining.is_zero());
     families.map(element)
+}
+
+/// The elements of [`KNOCK_TAGS`].
+pub(crate) fn tag_elements(tags: &TagElements) -> impl Iterator<Item = Element> {
+    let element = |(tag, remaining): &(KnockTag, Duration)| Element {
+        key: tag.to_vec(),
+        remaining: Some(*remaining),
+        userdata: Vec::new(),
+    };
+    tags.tags.iter().map(element)
 }
 
 /// Those of `flows` that are in this set of blocked flows.
@@ -58,7 +75,7 @@ impl TableSpec {
         let ends = |timeout| Some(Expiry { timeout, gc_interval: self.gc_interval });
         let flows = |set: AddressSet| if set.v6 { SetKey::Flow6 } else { SetKey::Flow4 };
         let size = self.capacity;
-        let mut sets = Vec::with_capacity(12);
+        let mut sets = Vec::with_capacity(14);
         for set in GrantSet::ALL {
             let (name, dynamic) = (set.name(), set.is_single_use());
             let key = flows(set.into());
@@ -76,6 +93,13 @@ impl TableSpec {
         sets.push(SetSpec { name: BEGUN, key, dynamic: true, size, expiry });
         if let Some(limit) = self.source_limit {
             sets.extend(KNOCK_RATE.map(|set| limit.set(set, self.gc_interval)));
+        }
+        if self.filters_by_tags() {
+            let (size, expiry) = (u32::try_from(KnockTags::MAX).unwrap_or(u32::MAX), ends(None));
+            let (name, key) = (KNOCK_TAGS, SetKey::Tag);
+            sets.push(SetSpec { name, key, dynamic: false, size, expiry });
+            let (name, key) = (TAGS_LOADED, SetKey::Family);
+            sets.push(SetSpec { name, key, dynamic: false, size: 2, expiry });
         }
         if on_trial {
             let (key, expiry) = (SetKey::Family, ends(None));

@@ -6,7 +6,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use sknock_gate::{
     BootInstant, Ceiling, CertId, Change, DenyReason, Firewall, FirewallPolicy, Gate, GrantElement,
-    GrantKey, GrantLabel, Outcome, OwnerName, Request, Response, Serial, TableSpec, Transport,
+    GrantKey, GrantLabel, Outcome, OwnerName, Request, Response, Serial, TableContent, TableSpec,
+    Transport,
 };
 
 use crate::netns::{Net, until};
@@ -228,7 +229,8 @@ fn a_shortest_timeout_is_not_for_ever() {
     let mut firewall = net.inside(|| Firewall::open().unwrap());
     for remaining in [Duration::ZERO, Duration::from_micros(1), Duration::from_millis(1)] {
         let element = GrantElement { grant_key, remaining, label };
-        firewall.install(&rules(FirewallPolicy::Drop), &[element], &[]).unwrap();
+        let content = TableContent { grants: &[element], ..TableContent::default() };
+        firewall.install(&rules(FirewallPolicy::Drop), content).unwrap();
         until("it ends", || firewall.dump().unwrap().is_empty());
         firewall.change(&Change { add: &[element], ..Change::default() }).unwrap();
         until("it ends", || firewall.dump().unwrap().is_empty());
@@ -292,17 +294,15 @@ fn twenty_thousand_grants_go_up_in_one_transaction() {
         })
         .collect();
     let mut firewall = net.inside(|| Firewall::open().unwrap());
+    let content = TableContent { grants: &many, ..TableContent::default() };
     firewall
-        .install(&TableSpec { capacity: 20_000, ..rules(FirewallPolicy::Drop) }, &many, &[])
+        .install(&TableSpec { capacity: 20_000, ..rules(FirewallPolicy::Drop) }, content)
         .unwrap();
     assert_eq!(firewall.dump().unwrap().len(), 20_000);
     // Too many for the sets: then nothing of it, and what was there stays.
     let before = net.nft("list chain inet sknock input");
-    let error = firewall.install(
-        &TableSpec { capacity: 9_999, ..rules(FirewallPolicy::Reject) },
-        &many,
-        &[],
-    );
+    let error =
+        firewall.install(&TableSpec { capacity: 9_999, ..rules(FirewallPolicy::Reject) }, content);
     assert!(error.unwrap_err().to_string().contains("The set is full"));
     assert_eq!(net.nft("list chain inet sknock input"), before);
     assert_eq!(firewall.dump().unwrap().len(), 20_000);
@@ -330,8 +330,9 @@ fn a_million_grants_go_up_in_one_transaction() {
     };
     let mut many: Vec<GrantElement> = (0..MILLION).map(element).collect();
     let mut firewall = net.inside(|| Firewall::open().unwrap());
+    let content = TableContent { grants: &many, ..TableContent::default() };
     firewall
-        .install(&TableSpec { capacity: MILLION, ..rules(FirewallPolicy::Drop) }, &many, &[])
+        .install(&TableSpec { capacity: MILLION, ..rules(FirewallPolicy::Drop) }, content)
         .unwrap();
     // There they are: no room for another, and none of these is new.
     let refused =

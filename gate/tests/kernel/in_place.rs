@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sknock_gate::{
-    Firewall, FirewallPolicy, KnockCapture, Rollback, SourceLimit, TableSpec, Transport,
+    Firewall, FirewallPolicy, KnockCapture, Rollback, SourceLimit, TableContent, TableSpec,
+    Transport,
 };
 
 use crate::netns::Net;
@@ -31,7 +32,7 @@ fn several() -> Vec<TableSpec> {
 }
 
 fn raise(net: &Net, rules: &TableSpec) {
-    net.inside(|| Firewall::open().unwrap().install(rules, &[], &[])).unwrap();
+    net.inside(|| Firewall::open().unwrap().install(rules, TableContent::default())).unwrap();
 }
 
 fn listed(net: &Net) -> String {
@@ -104,7 +105,10 @@ fn base_chains_stay_from_before_a_trial_to_its_end() {
     raise(&net, &old);
     stays();
     let rollback = Rollback { previous: Some(&old), remaining: LONG };
-    net.inside(|| Firewall::open().unwrap().install_on_trial(&new, rollback, &[], &[])).unwrap();
+    net.inside(|| {
+        Firewall::open().unwrap().install_on_trial(&new, rollback, TableContent::default())
+    })
+    .unwrap();
     stays();
     raise(&net, &new);
     stays();

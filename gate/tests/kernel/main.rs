@@ -20,6 +20,7 @@ mod restart;
 mod session;
 mod setup;
 mod table;
+mod tags;
 mod taken_over;
 mod trial;
 mod watch;

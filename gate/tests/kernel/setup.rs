@@ -31,6 +31,7 @@ pub(crate) fn rules(policy: FirewallPolicy) -> TableSpec {
         always_open: vec![],
         knock_ports: vec![udp(5000)],
         knock_lengths: (1208, 1208),
+        tagged_length: None,
         capture: KnockCapture::Socket,
         source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },

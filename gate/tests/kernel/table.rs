@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Chain, Firewall, FirewallPolicy, Gate, KnockCapture, Rule, SourceLimit, TableSpec, Transport,
+    Chain, Firewall, FirewallPolicy, Gate, KnockCapture, Rule, SourceLimit, TableContent,
+    TableSpec, TagElements, Transport,
 };
 
 use crate::netns::Net;
@@ -23,7 +24,7 @@ pub(crate) fn has_lines(table: &str, chain: &str, lines: &[Rule]) {
 
 fn listed(rules: &TableSpec) -> String {
     let net = Net::new();
-    net.inside(|| Firewall::open().unwrap().install(rules, &[], &[]).unwrap());
+    net.inside(|| Firewall::open().unwrap().install(rules, TableContent::default()).unwrap());
     let text = net.table();
     for Chain { name, lines, .. } in rules.chains() {
         has_lines(&text, &name.to_string(), &lines);
@@ -84,6 +85,28 @@ fn knocks_are_copied_before_anything_is_denied() {
 }
 
 #[test]
+fn what_has_no_tag_is_dropped_before_anything_is_copied() {
+    let rules = TableSpec {
+        tagged_length: Some(1208),
+        knock_lengths: (700, 1208),
+        knock_ports: vec![udp(5000), range(Transport::Udp, 10000, 60000)],
+        capture: KnockCapture::Log { group: 5344 },
+        ..rules(FirewallPolicy::Drop)
+    };
+    assert_eq!(listed(&rules), include_str!("golden/tagged_dropped.nft"));
+}
+
+#[test]
+fn what_has_no_tag_is_rejected_like_what_has_another_length() {
+    let rules = TableSpec {
+        tagged_length: Some(1208),
+        protected: vec![tcp(22)],
+        ..rules(FirewallPolicy::Reject)
+    };
+    assert_eq!(listed(&rules), include_str!("golden/tagged_rejected.nft"));
+}
+
+#[test]
 fn a_socket_hears_nothing_but_knocks() {
     let rules = TableSpec {
         protected: vec![tcp(22)],
@@ -91,6 +114,30 @@ fn a_socket_hears_nothing_but_knocks() {
         ..rules(FirewallPolicy::Drop)
     };
     assert_eq!(listed(&rules), include_str!("golden/metered.nft"));
+}
+
+/// A ruleset that is saved while tags are loaded can be loaded again, and its tags end.
+#[test]
+fn tags_are_listed_as_numbers_that_can_be_loaded() {
+    let net = Net::new();
+    let tags = [[0, 0, 0, 1], [0xff, 0x80, 0, 0x7f]].map(|tag| (tag, Duration::from_secs(600)));
+    let tags = TagElements { tags: tags.to_vec(), complete_for: Duration::from_secs(600) };
+    let content = TableContent { tags: Some(&tags), ..TableContent::default() };
+    let rules = TableSpec { tagged_length: Some(1208), ..rules(FirewallPolicy::Drop) };
+    net.inside(|| Firewall::open().unwrap().install(&rules, content).unwrap());
+    let words = |table: String| {
+        let time = |word: &&str| !word.contains("ms");
+        table.split_whitespace().filter(time).map(ToOwned::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    let before = net.table();
+    for element in
+        ["0x1 timeout 10m expires ", "0xff80007f timeout 10m expires ", "ipv6 timeout 10m"]
+    {
+        assert!(before.contains(element), "{before}");
+    }
+    net.nft("flush ruleset");
+    net.load(&before);
+    assert_eq!(words(net.table()), words(before));
 }
 
 #[test]
@@ -136,7 +183,7 @@ fn lowering_what_is_not_there_is_no_error() {
     let net = Net::new();
     let mut firewall = net.inside(|| Firewall::open().unwrap());
     firewall.remove().unwrap();
-    firewall.install(&rules(FirewallPolicy::Drop), &[], &[]).unwrap();
+    firewall.install(&rules(FirewallPolicy::Drop), TableContent::default()).unwrap();
     assert_eq!(net.run("nft", &["list", "tables"]), "table inet sknock\n");
     firewall.remove().unwrap();
     assert_eq!(net.run("nft", &["list", "tables"]), "");
@@ -148,7 +195,7 @@ fn a_hundred_thousand_bytes_of_rules_go_up_at_once() {
     let net = Net::new();
     let protected: Vec<_> = (1..=2000).map(|n| tcp(n * 30)).collect();
     let rules = TableSpec { protected, ..rules(FirewallPolicy::Reject) };
-    net.inside(|| Firewall::open().unwrap().install(&rules, &[], &[]).unwrap());
+    net.inside(|| Firewall::open().unwrap().install(&rules, TableContent::default()).unwrap());
     let table = net.table();
     let judged = table.lines().filter(|line| line.contains("tcp dport") && line.contains("judge"));
     assert_eq!(judged.count(), 2000);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sknock_gate::{
     BootInstant, Ceiling, Chain, Firewall, FirewallPolicy, Gate, KnockCapture, Outcome, Rollback,
-    TableSpec, Transport,
+    TableContent, TableSpec, Transport,
 };
 
 use crate::netns::{Net, until};
@@ -47,8 +47,13 @@ fn listed(net: &Net) -> String {
 fn a_first_trial_falls_back_to_nothing() {
     let net = Net::new();
     let rollback = Rollback { previous: None, remaining: LONG };
-    let firewall =
-        || Firewall::open().unwrap().install_on_trial(&hidden(&[22]), rollback, &[], &[]);
+    let firewall = || {
+        Firewall::open().unwrap().install_on_trial(
+            &hidden(&[22]),
+            rollback,
+            TableContent::default(),
+        )
+    };
     net.inside(firewall).unwrap();
     assert_eq!(listed(&net), include_str!("golden/trial_first.nft"));
     let table = net.table();
@@ -63,8 +68,12 @@ fn a_later_trial_falls_back_to_the_rules_from_before() {
     let before = hidden(&[22, 80]);
     let new =
         TableSpec { capture: KnockCapture::Log { group: 5344 }, ..rules(FirewallPolicy::Drop) };
+    let new = TableSpec { tagged_length: Some(1208), ..new };
     let rollback = Rollback { previous: Some(&before), remaining: LONG };
-    net.inside(|| Firewall::open().unwrap().install_on_trial(&new, rollback, &[], &[])).unwrap();
+    net.inside(|| {
+        Firewall::open().unwrap().install_on_trial(&new, rollback, TableContent::default())
+    })
+    .unwrap();
     assert_eq!(listed(&net), include_str!("golden/trial_later.nft"));
     for Chain { name, lines, .. } in new.chains_on_trial(Some(&before)) {
         has_lines(&listed(&net), &name.to_string(), &lines);

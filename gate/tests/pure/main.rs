@@ -7,6 +7,7 @@ mod model;
 mod requests;
 mod shares;
 mod table_spec;
+mod tags;
 
 use sknock_gate::{
     Ceiling, CertId, GrantLabel, GrantRequest, OwnerName, PortRange, Serial, Shares, Transport,

@@ -26,6 +26,10 @@ fn samples() -> Vec<Request> {
         Request::Close { issuer: [0; CertId::ISSUER], serials: vec![serial(20); Request::SERIALS] },
         Request::CloseIssuer([7; CertId::ISSUER]),
         Request::NextIssuer([7; CertId::ISSUER]),
+        Request::StageTags { seconds: 0x0102_0304, tags: vec![[1, 2, 3, 4]] },
+        Request::StageTags { seconds: 0, tags: vec![[0; 4]; Request::TAGS] },
+        Request::LoadTags { count: 0x0102_0304, replace: true, seconds: 0x0506_0708 },
+        Request::LoadTags { count: 0, replace: false, seconds: 0 },
         Request::close(CertId { issuer: [0; CertId::ISSUER], serial: Serial::new(&[]).unwrap() }),
     ]
 }
@@ -100,6 +104,14 @@ fn nobody_or_too_many_to_close_is_not_written() {
 }
 
 #[test]
+fn no_or_too_many_tags_are_not_written() {
+    for count in [0, Request::TAGS + 1, 300] {
+        let tags = vec![[1; 4]; count];
+        assert_eq!(Request::StageTags { seconds: 1, tags }.encode(), None);
+    }
+}
+
+#[test]
 fn an_answer_is_read_back_and_nothing_else_is() {
     let mut answers = vec![
         Response::Activated,
@@ -109,6 +121,7 @@ fn an_answer_is_read_back_and_nothing_else_is() {
         Response::NoCapacity,
         Response::Failed,
         Response::OnTrial,
+        Response::Tags,
         Response::Issuer(None),
         Response::Issuer(Some([0; CertId::ISSUER])),
         Response::Issuer(Some([7; CertId::ISSUER])),
@@ -120,7 +133,7 @@ fn an_answer_is_read_back_and_nothing_else_is() {
     });
     answers.extend(excesses);
     assert!(answers.contains(&Response::Refused(DenyReason::Rate)));
-    assert_eq!(answers.len(), 10 + 15);
+    assert_eq!(answers.len(), 11 + 16);
     for answer in answers {
         let record = answer.encode();
         assert_eq!(Response::decode(&record), Some(answer));

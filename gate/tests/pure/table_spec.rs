@@ -22,6 +22,7 @@ fn rules(policy: FirewallPolicy) -> TableSpec {
         always_open: vec![],
         knock_ports: vec![udp(5000, 5000)],
         knock_lengths: (1208, 1208),
+        tagged_length: None,
         capture: LOG,
         source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
@@ -38,7 +39,10 @@ fn all_tables() -> Vec<TableSpec> {
     for policy in [FirewallPolicy::Reject, FirewallPolicy::Drop] {
         for protected in [vec![], vec![tcp(22, 22), tcp(8000, 8010), udp(53, 53)]] {
             for capture in [LOG, KnockCapture::Socket] {
-                tables.push(TableSpec { capture, protected: protected.clone(), ..rules(policy) });
+                for tagged_length in [None, Some(1208)] {
+                    let protected = protected.clone();
+                    tables.push(TableSpec { capture, protected, tagged_length, ..rules(policy) });
+                }
             }
         }
     }
@@ -125,8 +129,39 @@ fn only_the_capture_of_knocks_asks_what_is_local() {
     for rules in all_tables() {
         for chain in rules.chains() {
             let asks = chain.lines.iter().any(|line| line.matches.contains(&Match::ToLocal));
-            assert_eq!(asks, chain.name == Part::Knocks.into(), "{}", chain.name);
+            let captures = [Part::Knocks, Part::KnockUntagged].map(ChainName::from);
+            assert_eq!(asks, captures.contains(&chain.name), "{}", chain.name);
         }
+    }
+}
+
+/// With tags, whatever has none is sorted out before routing is asked and before anything is copied.
+#[test]
+fn tags_are_looked_up_first_at_every_knock_port() {
+    let ports = vec![udp(5000, 5000), udp(6000, 6100), udp(53, 53)];
+    for policy in [FirewallPolicy::None, FirewallPolicy::Reject, FirewallPolicy::Drop] {
+        let tagged = TableSpec {
+            knock_ports: ports.clone(),
+            always_open: vec![udp(53, 53)],
+            tagged_length: Some(1208),
+            ..rules(policy)
+        };
+        let lines = chain(&tagged, Part::Knocks);
+        for &port in &ports {
+            let at = |line: &&Rule| line.matches.contains(&Match::Ports(port));
+            let first = lines.iter().find(at).unwrap();
+            let [here, length, Match::FamilyIn(_), Match::TagNotIn(_)] = first.matches[..] else {
+                panic!("{first}")
+            };
+            assert_eq!([here, length], [Match::Ports(port), Match::UdpLength((1208, 1208))]);
+            // In a range, or at a port that is open, there may be other services.
+            let drops = policy == FirewallPolicy::Drop && port == udp(5000, 5000);
+            let untagged = Verdict::Goto(Part::KnockUntagged.into());
+            assert_eq!(first.verdict, if drops { untagged } else { Verdict::Return });
+        }
+        let untagged = TableSpec { tagged_length: None, ..tagged };
+        let asks = |line: &Rule| line.matches.iter().any(|one| matches!(one, Match::TagNotIn(_)));
+        assert!(!untagged.chains().iter().flat_map(|chain| &chain.lines).any(asks));
     }
 }
 

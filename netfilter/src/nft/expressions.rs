@@ -124,6 +124,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         | Match::ConsumeElement(..)
         | Match::SynIn(_)
         | Match::AddSyn(_)
+        | Match::TagNotIn(_)
         | Match::OverRate { .. } => member(rule, item),
     }
 }

@@ -193,6 +193,9 @@ pub enum Match {
     SynIn(&'static CStr),
     /// Always so, if there is room: it is added to this set, for [`Match::SynIn`].
     AddSyn(&'static CStr),
+    /// The first four bytes behind its UDP header are not in this set. Only after a match of UDP, and of a length
+    /// that has these bytes: a shorter packet does not match.
+    TagNotIn(&'static CStr),
     /// Its source, in IPv6 the first 64 bits of it, has sent more than this.
     OverRate {
         /// Where the kernel remembers sources.

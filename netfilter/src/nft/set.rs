@@ -73,6 +73,8 @@ pub enum SetKey {
     Family,
     /// Conntrack entry . TCP sequence number.
     Syn,
+    /// The first four bytes behind the UDP header.
+    Tag,
 }
 
 /// What nft keeps with a set whose key no type has a name for: which expressions it is made of
@@ -80,6 +82,11 @@ pub enum SetKey {
 const TYPEOF_SYN: &[u8] = b"\x03\x3a\x00\x04\x0d\x00\x00\x00\x01\x32\x00\x14\x00\x04\x0c\x00\x00\x00\
     \x01\x0c\x00\x04\x17\x00\x00\x00\x01\x04\xff\xff\xff\xff\x01\x1a\x00\x04\x07\x00\x00\x00\x01\x12\
     \x00\x04\x08\x00\x00\x00\x01\x04\x03\x00\x00\x00\x04\x04\x20\x00\x00\x00";
+
+/// The same for `typeof @th,64,32`. The first attribute says that the bytes are in network order.
+const TYPEOF_TAG: &[u8] = b"\x00\x04\x02\x00\x00\x00\x03\x26\x00\x04\x07\x00\x00\x00\x01\x1e\
+    \x00\x04\x00\x00\x00\x00\x01\x04\x00\x00\x00\x00\x02\x04\x03\x00\x00\x00\x03\x04\x40\x00\
+    \x00\x00\x04\x04\x20\x00\x00\x00";
 
 impl SetKey {
     /// nft's number for its type, and its length: each part fills a multiple of 4 bytes.
@@ -92,6 +99,7 @@ impl SetKey {
             Self::Address6 => (IPV6_ADDR, 16),
             Self::Family => (NF_PROTO, 1),
             Self::Syn => (INTEGER << 6 | INTEGER, 8),
+            Self::Tag => (INTEGER, 4),
         }
     }
 
@@ -99,6 +107,7 @@ impl SetKey {
     pub(super) fn userdata(self) -> &'static [u8] {
         match self {
             Self::Syn => TYPEOF_SYN,
+            Self::Tag => TYPEOF_TAG,
             _ => &[],
         }
     }

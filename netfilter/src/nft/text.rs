@@ -117,6 +117,7 @@ fn member(f: &mut fmt::Formatter<'_>, item: Match) -> fmt::Result {
         }
         Match::SynIn(set) => write!(f, "ct id . tcp sequence @{}", text(set)),
         Match::AddSyn(set) => write!(f, "add @{} {{ ct id . tcp sequence }}", text(set)),
+        Match::TagNotIn(set) => write!(f, "@th,64,32 != @{}", text(set)),
         Match::OverRate { set, per_second, burst } => over(f, set, per_second, burst),
         _ => unreachable!("{item:?} is not about a set"),
     }

@@ -6,6 +6,7 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::signature::Signature;
 use zeroize::Zeroizing;
 
+use super::tag::{LOW_TAGS, TAGS, TagKey};
 use super::veil::Veil;
 use super::{
     MAX_SERVICES, MESSAGE_LENGTH, SEALED_LENGTH, Sealed, VERSION, flag, kind, signed_bytes,
@@ -52,13 +53,33 @@ impl From<Unspecified> for SealError {
     }
 }
 
-/// Makes a knock for a request with a new one-time key and nonce, so a retry is another knock.
+/// Makes a knock for a request with a new one-time key and nonce, so a retry is another knock. Its tag is one of
+/// all tags of the timestamp's epoch.
 ///
 /// Services are sorted, and joined where they overlap. IPv4-mapped addresses become IPv4.
 pub fn seal(
     identity: &Identity,
     server: &ServerCertificate,
     request: &KnockRequest,
+) -> Result<Sealed, SealError> {
+    seal_tagged(identity, server, request, TAGS)
+}
+
+/// Same as [`seal`] with a low tag, for a client's last attempt: if the client's clock is wrong by less than
+/// [`FAR`](super::tag::FAR), the server reads the knock nevertheless, and can log the reason for its refusal.
+pub fn seal_low(
+    identity: &Identity,
+    server: &ServerCertificate,
+    request: &KnockRequest,
+) -> Result<Sealed, SealError> {
+    seal_tagged(identity, server, request, LOW_TAGS)
+}
+
+fn seal_tagged(
+    identity: &Identity,
+    server: &ServerCertificate,
+    request: &KnockRequest,
+    tags: u16,
 ) -> Result<Sealed, SealError> {
     let request = tidy(request)?;
     let draft = UnsignedMessage::new(&request, identity.certificate(), identity.max_signature())?;
@@ -68,14 +89,16 @@ pub fn seal(
     let signed = signed_bytes(server.sid(), &encapsulation, draft.unsigned());
     let signature = identity.sign(signed.bytes())?;
     let mut message = draft.finish(&signature).ok_or(SealError::Library)?;
-    let (tag, exporter) = sealer.seal(b"", &mut message)?;
-    message.extend(tag);
+    let (aead_tag, exporter) = sealer.seal(b"", &mut message)?;
+    message.extend(aead_tag);
     let ciphertext: &[u8; SEALED_LENGTH] =
         message.as_slice().try_into().map_err(|_| SealError::Library)?;
 
     let id = signed.id();
+    let tag_key = TagKey::new(server.sid()).ok_or(SealError::Library)?;
+    let tag = tag_key.random(request.stamp, tags)?;
     Ok(Sealed {
-        datagram: Veil::new(server.sid())?.seal(&encapsulation, ciphertext)?,
+        datagram: Veil::new(server.sid())?.seal(tag, &encapsulation, ciphertext)?,
         id,
         answer_key: AnswerKey::new(&exporter, &id)?,
     })

@@ -104,7 +104,7 @@ pub(crate) fn judge(
     now: Timestamp,
 ) -> Result<VerifiedKnock, Refusal> {
     let source: SocketAddr = source.parse().unwrap();
-    let unveiled = verifier.unveil(Datagram::new(source, datagram))?;
+    let unveiled = verifier.unveil(Datagram::new(source, datagram), now)?;
     verifier.verify(unveiled, &Revocation::NotConfigured, now)
 }
 

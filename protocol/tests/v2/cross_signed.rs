@@ -76,7 +76,7 @@ impl Crossed {
         wish.stamp = now;
         let sealed = seal(&self.client.identity(), &self.house.server.as_server(), &wish).unwrap();
         let datagram = Datagram::new(SOURCE.parse().unwrap(), &sealed.datagram);
-        verifier.verify(verifier.unveil(datagram).unwrap(), lists, now)
+        verifier.verify(verifier.unveil(datagram, now).unwrap(), lists, now)
     }
 }
 
@@ -190,7 +190,7 @@ fn as_many_paths_as_are_promised_are_looked_at() {
             let server = house.server.as_server();
             let sealed = seal(&client.identity(), &server, &wish()).unwrap();
             let datagram = Datagram::new(SOURCE.parse().unwrap(), &sealed.datagram);
-            verifier.verify(verifier.unveil(datagram).unwrap(), &lists, NOW).map(drop)
+            verifier.verify(verifier.unveil(datagram, NOW).unwrap(), &lists, NOW).map(drop)
         };
         assert_eq!(judge(&numbers), Err(Refusal::Revoked));
         let all_but_one: Vec<u8> = numbers.iter().copied().filter(|one| *one != 5).collect();

@@ -189,7 +189,7 @@ impl House {
         now: Timestamp,
     ) -> Result<VerifiedKnock, Refusal> {
         let source: SocketAddr = SOURCE.parse().unwrap();
-        let unveiled = self.verifier.unveil(Datagram::new(source, datagram))?;
+        let unveiled = self.verifier.unveil(Datagram::new(source, datagram), now)?;
         self.verifier.verify(unveiled, &Revocation::NotConfigured, now)
     }
 

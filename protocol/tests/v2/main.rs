@@ -7,5 +7,6 @@ mod refusals;
 mod round_trip;
 mod senders;
 mod sizes;
+mod tags;
 mod tampering;
 mod wire;

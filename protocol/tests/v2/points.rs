@@ -64,7 +64,7 @@ fn judge(
     let lists = lists.iter().map(verify).fold(none, |lists, list| lists.with(list));
     let sealed = seal(&client.identity(), &house.server.as_server(), &wish()).unwrap();
     let datagram = Datagram::new(SOURCE.parse().unwrap(), &sealed.datagram);
-    let unveiled = verifier.unveil(datagram).unwrap();
+    let unveiled = verifier.unveil(datagram, NOW).unwrap();
     verifier.verify(unveiled, &Revocation::Lists(lists), NOW).map(drop)
 }
 

@@ -6,7 +6,7 @@ use rcgen::{
     CustomExtension, ExtendedKeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SigningKey,
     date_time_ymd,
 };
-use sknock_protocol::v2::{KnockRequest, seal};
+use sknock_protocol::v2::{KnockRequest, seal, seal_low};
 use sknock_protocol::{
     Datagram, KnockRules, Refusal, Revocation, RevocationList, RevocationLists, VerifiedKnock,
     Verifier,
@@ -20,9 +20,12 @@ fn refused(result: Result<VerifiedKnock, Refusal>) -> Refusal {
 }
 
 #[test]
-fn a_stranger_is_not_veiled() {
+fn a_stranger_has_no_tag_and_no_veil() {
     let house = House::new();
-    assert_eq!(refused(house.judge(&[0; 1200])), Refusal::NotVeiled);
+    assert_eq!(refused(house.judge(&[0; 1200])), Refusal::NotTagged);
+    let mut tagged = [0; 1200];
+    tagged[..4].copy_from_slice(&wire::tag(&house.server, NOW, 0));
+    assert_eq!(refused(house.judge(&tagged)), Refusal::NotVeiled);
     assert_eq!(refused(house.judge(&[0; 1199])), Refusal::WrongLength);
     assert_eq!(refused(house.judge(&[])), Refusal::WrongLength);
 }
@@ -31,7 +34,7 @@ fn a_stranger_is_not_veiled() {
 fn a_knock_for_another_server_is_not_ours() {
     let (house, other) = (House::new(), House::new());
     let sealed = seal(&house.client.identity(), &other.server.as_server(), &wish()).unwrap();
-    assert_eq!(refused(house.judge(&sealed.datagram)), Refusal::NotVeiled);
+    assert_eq!(refused(house.judge(&sealed.datagram)), Refusal::NotTagged);
     // somebody who knows both servers puts our veil over it
     let frame = wire::uncover(&other.server, &sealed.datagram);
     assert_eq!(
@@ -80,6 +83,8 @@ fn the_window_is_inclusive_to_the_millisecond() {
     for now in [NOW.after(edge), NOW.before(edge)] {
         assert!(house.judge_at(&sealed.datagram, now).is_ok(), "{now}");
     }
+    let (identity, server) = (house.client.identity(), house.server.as_server());
+    let sealed = seal_low(&identity, &server, &wish()).unwrap();
     let late = house.judge_at(&sealed.datagram, NOW.after(beyond));
     assert_eq!(refused(late), Refusal::StampTooOld);
     let early = house.judge_at(&sealed.datagram, NOW.before(beyond));
@@ -137,7 +142,7 @@ fn revocation_is_asked_every_time() {
     let judge = |revocation: &Revocation| {
         let sealed = seal(&house.client.identity(), &house.server.as_server(), &wish()).unwrap();
         let datagram = Datagram::new(SOURCE.parse().unwrap(), &sealed.datagram);
-        house.verifier.verify(house.verifier.unveil(datagram).unwrap(), revocation, NOW)
+        house.verifier.verify(house.verifier.unveil(datagram, NOW).unwrap(), revocation, NOW)
     };
     assert!(judge(&Revocation::NotConfigured).is_ok());
     assert!(judge(&listing(&[6, 8])).is_ok());
@@ -241,7 +246,7 @@ fn the_administrator_decides_about_unsigned_and_second_addresses() {
         let verifier = Verifier::new(house.server.server_key(), house.authority.anchors(), rules);
         let sealed = seal(&house.client.identity(), &house.server.as_server(), wish).unwrap();
         let datagram = Datagram::new(SOURCE.parse().unwrap(), &sealed.datagram);
-        verifier.verify(verifier.unveil(datagram)?, &Revocation::NotConfigured, NOW)
+        verifier.verify(verifier.unveil(datagram, NOW)?, &Revocation::NotConfigured, NOW)
     };
     let signed_only = KnockRules { unsigned_address: false, ..RULES };
     assert_eq!(refused(judge(&wish(), signed_only)), Refusal::AddressUnsigned);

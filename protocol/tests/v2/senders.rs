@@ -16,7 +16,7 @@ fn refusal(house: &House, client: &Pair, key: &Pair, revocation: &Revocation) ->
     let unsigned = wire::unsigned(&FROM_SOURCE, &client.certificate);
     let signature = key.key.sign(&envelope.signed(&unsigned)).unwrap();
     let datagram = envelope.close(&wire::with_signature(&unsigned, &signature));
-    let unveiled = house.verifier.unveil(Datagram::new(SOURCE.parse().unwrap(), &datagram));
+    let unveiled = house.verifier.unveil(Datagram::new(SOURCE.parse().unwrap(), &datagram), NOW);
     house.verifier.examine(unveiled.unwrap(), revocation, Second::new(NOW, 0), NOW).unwrap_err()
 }
 

@@ -15,7 +15,8 @@ fn every_single_altered_byte_on_the_wire_is_refused() {
     for at in 0..sealed.datagram.len() {
         let mut altered = sealed.datagram;
         altered[at] ^= 1;
-        assert_eq!(house.judge(&altered).unwrap_err(), Refusal::NotVeiled, "byte {at}");
+        let reason = if at < 4 { Refusal::NotTagged } else { Refusal::NotVeiled };
+        assert_eq!(house.judge(&altered).unwrap_err(), reason, "byte {at}");
     }
     assert!(house.judge(&sealed.datagram).is_ok());
 }
@@ -66,6 +67,8 @@ proptest! {
             altered[at] ^= change;
         }
         prop_assume!(altered != sealed.datagram);
-        prop_assert_eq!(house.judge(&altered).unwrap_err(), Refusal::NotVeiled);
+        let intact = altered[..4] == sealed.datagram[..4];
+        let reason = if intact { Refusal::NotVeiled } else { Refusal::NotTagged };
+        prop_assert_eq!(house.judge(&altered).unwrap_err(), reason);
     }
 }

@@ -10,6 +10,8 @@ use rcgen::{KeyPair, PublicKeyData, SigningKey};
 use rustls::crypto::aws_lc_rs::hpke::DH_KEM_P256_HKDF_SHA256_AES_128;
 use rustls::crypto::hpke::{EncapsulatedSecret, Hpke, HpkePrivateKey, HpkePublicKey, HpkeSealer};
 
+use sknock_protocol::Timestamp;
+
 use crate::house::{NOW, Pair};
 
 pub(crate) fn sid(server: &Pair) -> Vec<u8> {
@@ -20,17 +22,36 @@ fn hpke_info(server: &Pair) -> Vec<u8> {
     [b"sknock v2 knock", sid(server).as_slice()].concat()
 }
 
-/// HKDF-SHA256 to 16 bytes with an empty salt, from RFC 5869.
+fn hmac(key: &[u8], data: &[u8]) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref().to_vec()
+}
+
+/// HKDF-SHA256 of `sid` to up to 32 bytes with an empty salt, from RFC 5869.
+fn derived(server: &Pair, info: &str) -> Vec<u8> {
+    hmac(&hmac(&[0; 32], &sid(server)), format!("{info}\x01").as_bytes())
+}
+
 fn veil(server: &Pair) -> LessSafeKey {
-    let hmac = |key: &[u8], data: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data);
-    let prk = hmac(&[0; 32], &sid(server));
-    let okm = hmac(prk.as_ref(), b"sknock v2 veil\x01");
-    LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &okm.as_ref()[..16]).unwrap())
+    let key = &derived(server, "sknock v2 veil")[..16];
+    LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).unwrap())
+}
+
+/// The tag with this index for a knock with this timestamp.
+pub(crate) fn tag(server: &Pair, stamp: Timestamp, index: u16) -> [u8; 4] {
+    let epoch = stamp.as_millis() / 64_000;
+    let data = [&epoch.to_be_bytes()[..], &index.to_be_bytes()].concat();
+    hmac(&derived(server, "sknock v2 tag"), &data)[..4].try_into().unwrap()
 }
 
 /// `nonce || AES-GCM(frame)`.
 pub(crate) fn cover(server: &Pair, frame: &[u8]) -> Vec<u8> {
-    let nonce = [3; 12];
+    cover_with(server, tag(server, NOW, 4095), frame)
+}
+
+/// The same with another tag.
+pub(crate) fn cover_with(server: &Pair, tag: [u8; 4], frame: &[u8]) -> Vec<u8> {
+    let mut nonce = [3; 12];
+    nonce[..4].copy_from_slice(&tag);
     let mut covered = frame.to_vec();
     let key = veil(server);
     let nonce_value = Nonce::assume_unique_for_key(nonce);

@@ -166,7 +166,8 @@ fn unopened(answer: Response) -> &'static str {
         | Response::Opened { .. }
         | Response::Closed { .. }
         | Response::Issuer(_)
-        | Response::OnTrial => "failed",
+        | Response::OnTrial
+        | Response::Tags => "failed",
     }
 }
 

@@ -6,7 +6,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
-use sknock_gate::{CertId, GrantLabel, GrantRequest, OwnerName, Request, Response, Serial};
+use sknock_gate::{
+    CertId, GrantLabel, GrantRequest, KnockTag, OwnerName, Request, Response, Serial,
+};
 use sknock_protocol::{CertificateId, IssuerId};
 
 use super::policy::Grant;
@@ -74,13 +76,24 @@ pub enum UnknownIssuers {
     Failed,
 }
 
+/// Tags of knocks that end at the same time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TagGroup {
+    /// For how long the kernel is to have them.
+    pub seconds: u32,
+    /// At least one.
+    pub tags: Vec<KnockTag>,
+}
+
 /// An issuer's id in the gate, see [`CertId`].
 pub type GateIssuer = [u8; CertId::ISSUER];
 
 impl GateClient {
-    /// Certificates that are closed in one transmission of 32 requests: it spreads the cost of waking the
-    /// gate, takes a tenth of a socket's buffer, and delays knocks by a fraction of a millisecond.
-    pub const AT_ONCE: usize = 32 * Request::SERIALS;
+    /// Requests in one transmission: this number spreads the cost of waking the gate, takes a tenth of a socket's
+    /// buffer, and delays knocks by a fraction of a millisecond.
+    const REQUESTS_AT_ONCE: usize = 32;
+    /// Certificates that are closed in one transmission.
+    pub const AT_ONCE: usize = Self::REQUESTS_AT_ONCE * Request::SERIALS;
 
     /// Sends requests over `link`, one record at a time.
     pub fn new(link: OwnedFd) -> Self {
@@ -182,6 +195,41 @@ impl GateClient {
                 _ => return Ok(UnknownIssuers::Failed),
             }
         }
+    }
+
+    /// Has the kernel load these tags of knocks, in one transaction: beside those that it has, or in their place. It
+    /// takes them for complete for that number of seconds. [`Response::Tags`], or the first answer that is another.
+    ///
+    /// An error means that the gate has ended.
+    pub fn load_tags(
+        &mut self,
+        groups: &[TagGroup],
+        replace: bool,
+        complete_for: u32,
+    ) -> io::Result<Response> {
+        let requests = |TagGroup { seconds, tags }: &TagGroup| {
+            let seconds = *seconds;
+            let stage =
+                move |tags: &[KnockTag]| Request::StageTags { seconds, tags: tags.to_vec() };
+            tags.chunks(Request::TAGS).map(stage).collect::<Vec<_>>()
+        };
+        let requests: Vec<Request> = groups.iter().flat_map(requests).collect();
+        for some in requests.chunks(Self::REQUESTS_AT_ONCE) {
+            let records: Vec<_> = some.iter().filter_map(Request::encode).collect();
+            records.iter().try_for_each(|record| self.send(record))?;
+            let mut refused = None;
+            for _ in records {
+                let answer = self.receive()?;
+                refused =
+                    refused.or_else(|| Some(answer).filter(|answer| *answer != Response::Tags));
+            }
+            if let Some(answer) = refused {
+                return Ok(answer);
+            }
+        }
+        let count = groups.iter().map(|group| group.tags.len()).sum::<usize>();
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.ask(&Request::LoadTags { count, replace, seconds: complete_for })
     }
 
     /// Sends a report that a CRL is about to come into force ([`report`](crate::crl::mark_record::report)),

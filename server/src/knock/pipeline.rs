@@ -32,7 +32,7 @@ impl<R: ReplayStore> Pipeline<R> {
     /// First step: removes the veil of a datagram that arrived at `now`, and refuses junk and repetitions.
     /// Costs no public-key operation. Between the steps knocks wait in a fair queue.
     pub fn receive(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Unveiled, Refused> {
-        let unveiled = self.verifier.unveil(datagram)?;
+        let unveiled = self.verifier.unveil(datagram, now)?;
         self.check_repeat(&unveiled, now)?;
         Ok(unveiled)
     }

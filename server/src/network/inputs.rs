@@ -23,8 +23,10 @@ pub(crate) struct ProcessInputs {
     pub(crate) orders: OwnedFd,
     /// One for each worker.
     pub(crate) worker_links: Vec<(KnockSource, GateClient)>,
-    /// For all other threads.
+    /// For the thread of the CRLs.
     pub(crate) gate: GateClient,
+    /// For the tags of knocks.
+    pub(crate) tag_link: GateClient,
     pub(crate) contents: FileContents,
 }
 
@@ -48,7 +50,8 @@ impl ProcessInputs {
     pub(crate) fn take(descriptors: &Descriptors, intake: Intake) -> io::Result<Self> {
         let mut inherited = Inherited::new(descriptors.all());
         let mut links = descriptors.links.iter().map(|number| inherited.take(*number));
-        let gate = GateClient::new(links.next().ok_or(io::ErrorKind::InvalidInput)??);
+        let mut next = || links.next().ok_or(io::ErrorKind::InvalidInput)?.map(GateClient::new);
+        let (gate, tag_link) = (next()?, next()?);
         let links: Vec<OwnedFd> = links.collect::<io::Result<_>>()?;
         let knock_sockets = descriptors.knock_sockets.iter().map(|number| inherited.take(*number));
         let knock_sockets =
@@ -57,7 +60,7 @@ impl ProcessInputs {
             knock_sockets.into_iter().zip(links.into_iter().map(GateClient::new)).collect();
         let contents = FileContents::read(descriptors, &mut inherited)?;
         let orders = inherited.take(descriptors.orders)?;
-        Ok(Self { orders, worker_links, gate, contents })
+        Ok(Self { orders, worker_links, gate, tag_link, contents })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use std::{io, process, thread};
 
-use sknock_gate::Response;
+use sknock_gate::{BootInstant, Response};
 use sknock_protocol::{Timestamp, Verifier};
 use tracing::{error, info, warn};
 
@@ -23,6 +23,7 @@ use crate::knock::pipeline::Pipeline;
 use crate::knock::policy::Policy;
 use crate::knock::refused_knocks::RefusedKnocks;
 use crate::knock::replay::{Journal, Past, RecoveryReport};
+use crate::knock::tag_loader::TagLoader;
 use crate::knock::worker::{Liveness, Worker, work};
 use crate::sys::clock;
 use crate::sys::exit::FAILURE;
@@ -35,13 +36,15 @@ pub(super) struct Ready {
     pub(super) orders: Orders,
     pub(super) worker_links: Vec<(KnockSource, GateClient)>,
     pub(super) gate: GateClient,
+    pub(super) tag_loader: TagLoader,
     pub(super) verifier: Arc<Verifier>,
     pub(super) refresh: Refresh,
 }
 
 /// Locks the state directory, has the rules loaded, and processes knocks until the order to finish.
 pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
-    let Ready { settings, past, orders, worker_links, mut gate, verifier, refresh } = ready;
+    let Ready { settings, past, orders, worker_links, mut gate, mut tag_loader, verifier, refresh } =
+        ready;
     match orders.wait()? {
         Order::Begin => {}
         Order::Finish => return Ok(()),
@@ -83,12 +86,14 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
                 refresh.run(gate, stopping).unwrap_or_else(|error| abort(&error));
             }
         })?;
+        // First: then the rules are loaded with them.
+        tag_loader.look(clock::now(), BootInstant::now())?;
         activate(&mut gate)?;
         start.send(gate)?;
         starts.iter().try_for_each(|start| start.send(()))?;
         let window = settings.knocks.window.max(past.last_state.ahead);
         let acceptance_delay = AcceptanceDelay::new(&pipeline.replay, opened, window);
-        let order = command_loop(&orders, &livenesses, acceptance_delay);
+        let order = command_loop(&orders, &livenesses, tag_loader, acceptance_delay);
         drop(stop);
         Ok::<_, Box<dyn Error>>(order?)
     });
@@ -118,20 +123,24 @@ fn activate(gate: &mut GateClient) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Logs the time from which knocks are accepted, and answers heartbeats, until another order arrives.
+/// Logs the time from which knocks are accepted, renews the tags of knocks and answers heartbeats, until another order
+/// arrives.
 fn command_loop(
     orders: &Orders,
     livenesses: &[Liveness],
+    mut tag_loader: TagLoader,
     mut acceptance_delay: AcceptanceDelay<'_>,
 ) -> io::Result<Order> {
     let mut asked = false;
     loop {
-        let wait = acceptance_delay.log_changes(clock::now());
+        let now = clock::now();
+        let wait = acceptance_delay.log_changes(now);
+        tag_loader.look(now, BootInstant::now())?;
         if asked && livenesses.iter().all(Liveness::has_beaten) {
             orders.report(NetworkReport::Pong)?;
             asked = false;
         }
-        let spans = [wait, asked.then_some(LOOK)];
+        let spans = [wait, asked.then_some(LOOK), Some(TagLoader::LOOK)];
         match orders.within(spans.into_iter().flatten().min())? {
             None => {}
             Some(Order::Ping) => {

@@ -88,8 +88,8 @@ impl NetworkProcess {
     ) -> io::Result<Self> {
         let SpawnInputs { knock_sockets, workers, files, granted, marks, last_state } = given;
         let (orders, their_orders) = pair()?;
-        // One link for each worker, and one for all other threads.
-        let (links, their_links): (Vec<_>, Vec<_>) = (0..=workers)
+        // One link for each worker, one for the thread of the CRLs and one for the tags of knocks.
+        let (links, their_links): (Vec<_>, Vec<_>) = (0..workers + 2)
             .map(|_| pair())
             .collect::<io::Result<Vec<_>>>()?
             .into_iter()

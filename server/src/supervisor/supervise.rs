@@ -227,6 +227,7 @@ impl Supervisor {
         self.spawner.marks.save(now);
         self.gate_service.gate.expire(now);
         self.gate_service.gate.save(now);
+        self.gate_service.report_tags(now);
         self.report_trial(now);
         self.allowance.excess(now).into_iter().for_each(log_dropped_lines);
         log::catch_up();

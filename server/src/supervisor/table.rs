@@ -27,6 +27,8 @@ pub(crate) fn table_spec(settings: &Settings) -> TableSpec {
         always_open: firewall.always_open.clone(),
         knock_ports: settings.knocks.ports.clone(),
         knock_lengths: knock_lengths(settings),
+        // No v1 knock has this length.
+        tagged_length: Some(with_header(v2::DATAGRAM_LENGTH)),
         capture: match settings.knocks.intake {
             Intake::Socket => KnockCapture::Socket,
             Intake::Nflog => KnockCapture::Log { group: settings.knocks.group },

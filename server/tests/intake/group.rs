@@ -11,7 +11,8 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
 use nix::sys::socket::{bind, recv, send, socket};
 use sknock_gate::{
-    Answers, Firewall, FirewallPolicy, KnockCapture, OnRevoke, PortRange, TableSpec, Transport,
+    Answers, Firewall, FirewallPolicy, KnockCapture, OnRevoke, PortRange, TableContent, TableSpec,
+    Transport,
 };
 use sknock_netfilter::nflog::{bind_group, packet_payload};
 use sknock_server::knock::intake::packet;
@@ -25,6 +26,7 @@ fn rules() -> TableSpec {
         always_open: vec![],
         knock_ports: vec![PortRange::one(Transport::Udp, 5000).unwrap()],
         knock_lengths: (13, 13),
+        tagged_length: None,
         capture: KnockCapture::Log { group: GROUP },
         source_limit: None,
         answers: Answers { udp_length: 104, user: 65534 },
@@ -74,7 +76,7 @@ fn ask(group: &OwnedFd, number: u16, command: u8) -> Errno {
 fn who_has_no_privilege_can_hear_and_nothing_else() {
     alone(|| {
         let group = bind_group(GROUP).unwrap();
-        Firewall::open().unwrap().install(&rules(), &[], &[]).unwrap();
+        Firewall::open().unwrap().install(&rules(), TableContent::default()).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let knock = || drop(sender.send_to(b"knock", "127.0.0.1:5000"));
         knock();
@@ -103,7 +105,7 @@ fn who_has_no_privilege_can_hear_and_nothing_else() {
 fn what_waits_is_there_for_the_next_reader() {
     alone(|| {
         let group = bind_group(GROUP).unwrap();
-        Firewall::open().unwrap().install(&rules(), &[], &[]).unwrap();
+        Firewall::open().unwrap().install(&rules(), TableContent::default()).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let first = group.try_clone().unwrap();
         for knock in [b"knoc1", b"knoc2"] {

@@ -14,7 +14,7 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber,
     date_time_ymd,
 };
-use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest, Sealed, seal};
+use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest, Sealed, seal, seal_low};
 use sknock_protocol::{
     Datagram, Encapsulation, Identity, KnockRules, PrivateKey, Refusal, Revocation, RevocationList,
     RevocationLists, ServerCertificate, ServerKey, Service, Timestamp, TrustStore, Verifier,
@@ -154,7 +154,8 @@ impl<R: ReplayStore> World<R> {
     }
 
     fn refusal_of(&self, wish: &KnockRequest) -> Refusal {
-        self.refusal(&self.seal(wish).datagram)
+        let client = self.client(&["tcp/22-24", "udp/53", "tcp/9000"]);
+        self.refusal(&seal_low(&client, &self.server, wish).unwrap().datagram)
     }
 }
 
@@ -186,7 +187,7 @@ fn asking_for_nothing_in_particular_gives_all_that_both_sides_allow() {
 fn a_stranger_is_refused_before_anything_is_decrypted() {
     let world = world();
     assert_eq!(world.refusal(b"hello"), Refusal::WrongLength);
-    assert_eq!(world.refusal(&[7; DATAGRAM_LENGTH]), Refusal::NotVeiled);
+    assert_eq!(world.refusal(&[7; DATAGRAM_LENGTH]), Refusal::NotTagged);
     let mut altered = world.seal(&wish()).datagram;
     altered[600] ^= 1;
     assert_eq!(world.refusal(&altered), Refusal::NotVeiled);

@@ -78,13 +78,14 @@ impl Tally {
 
 /// Anything: a request of each kind, one that is damaged, or bytes.
 fn record(chance: &mut Chance) -> Vec<u8> {
-    let request = match chance.below(8) {
+    let request = match chance.below(9) {
         0 => Request::Activate,
         // It takes so much with it, and has the kernel look for connections, that little else would happen.
         1 if chance.once_in(20) => Request::CloseIssuer(holder(chance).issuer),
         1 if chance.once_in(4) => Request::NextIssuer(holder(chance).issuer),
         1 => revoked(chance),
         2 => return garbage(chance),
+        3 => tags(chance),
         _ => Request::Open(wish(chance)),
     };
     let mut record = request.encode().expect("it fits").to_vec();
@@ -113,6 +114,18 @@ fn revoked(chance: &mut Chance) -> Request {
     let issuer = holder(chance).issuer;
     let serials = (0..=chance.below(3)).map(|_| holder(chance).serial).collect();
     Request::Close { issuer, serials }
+}
+
+/// Some that are staged, or loaded in whatever way.
+fn tags(chance: &mut Chance) -> Request {
+    let seconds = u32::try_from(chance.below(1 << 32)).expect("it is below") >> chance.below(32);
+    if chance.once_in(3) {
+        let count = u32::try_from(chance.below(4)).expect("it is small");
+        return Request::LoadTags { count, replace: chance.once_in(2), seconds };
+    }
+    let tag = |chance: &mut Chance| chance.number().to_be_bytes()[..4].try_into().expect("four");
+    let tags = (0..=chance.below(3)).map(|_| tag(chance)).collect();
+    Request::StageTags { seconds, tags }
 }
 
 fn wish(chance: &mut Chance) -> GrantRequest {

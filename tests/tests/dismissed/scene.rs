@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
-use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest, seal};
+use sknock_protocol::v2::{ClaimedAddress, DATAGRAM_LENGTH, KnockRequest, seal_low};
 use sknock_protocol::{
     Bundle, Datagram, Identity, KnockRules, Revocation, RevocationLists, ServerCertificate,
     ServerKey, Timestamp, TrustStore, Verifier,
@@ -90,7 +90,7 @@ impl Scene {
     }
 
     pub(crate) fn seal(&self, wish: &KnockRequest) -> [u8; DATAGRAM_LENGTH] {
-        seal(&self.alice, &self.server, wish).unwrap().datagram
+        seal_low(&self.alice, &self.server, wish).unwrap().datagram
     }
 
     /// The same one-time key, and another ciphertext: all that somebody on the path can do with it.
@@ -126,7 +126,8 @@ impl Scene {
         let length = key.open_in_place(nonce(*old), Aad::empty(), &mut frame).unwrap().len();
         frame.truncate(length);
         edit(&mut frame);
-        let new = old.map(|byte| !byte);
+        let mut new = old.map(|byte| !byte);
+        new[..4].copy_from_slice(&old[..4]); // the tag
         key.seal_in_place_append_tag(nonce(new), Aad::empty(), &mut frame).unwrap();
         [new.to_vec(), frame].concat().try_into().unwrap()
     }

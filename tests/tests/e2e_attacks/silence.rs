@@ -36,7 +36,7 @@ fn refused(world: &World, authority: &Authority) -> [(&'static str, [u8; DATAGRA
     let late = |wish: &mut KnockRequest| wish.stamp = wish.stamp.before(Duration::from_secs(60));
     let junk = Chance::new("junk").bytes(DATAGRAM_LENGTH);
     [
-        ("not-veiled", junk.try_into().expect("that long")),
+        ("not-veiled", alice().tagged(junk.try_into().expect("that long"))),
         ("unknown-authority", alice().posing_as(made.identity()).seal(&["tcp/22"]).bytes),
         ("bad-signature", thief::knock(authority)),
         ("stamp-too-old", alice().seal_with(&["tcp/22"], late).bytes),

@@ -41,7 +41,11 @@ fn veil(sid: &[u8], mut frame: Vec<u8>) -> [u8; DATAGRAM_LENGTH] {
     let secret = hmac(&[0; 32], sid);
     let key = hmac(secret.as_ref(), b"sknock v2 veil\x01");
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key.as_ref()[..16]).unwrap());
-    let nonce = [7; 12];
+    let mut nonce = [7; 12];
+    let epoch = (now().as_millis() / 64_000).to_be_bytes();
+    let tag_key = hmac(secret.as_ref(), b"sknock v2 tag\x01");
+    nonce[..4]
+        .copy_from_slice(&hmac(tag_key.as_ref(), &[&epoch[..], &[0, 9]].concat()).as_ref()[..4]);
     let unique = Nonce::assume_unique_for_key(nonce);
     key.seal_in_place_append_tag(unique, Aad::empty(), &mut frame).unwrap();
     [nonce.to_vec(), frame].concat().try_into().expect("1200 bytes")

@@ -70,7 +70,9 @@ fn unconfirmed_rules_key_and_authority_are_those_from_before() {
     assert_eq!(scene.seen(), [CLIENT_ONLY, EVERYBODY]);
     assert!(!scene.table().contains("trial"), "{}", scene.table());
     open(&scene.old, "tcp/22");
-    let stranger = scene.new.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]);
+    let mut stranger = scene.new.seal(&["tcp/22"]);
+    stranger.bytes = scene.old.tagged(stranger.bytes); // or the kernel would drop it
+    let stranger = stranger.send(&world.client, World::GATEWAY[0]);
     let line = scene.daemon.wait_since(mark, &format!("source={}", stranger.source()));
     assert!(line.contains("not-veiled"), "{line}");
 }

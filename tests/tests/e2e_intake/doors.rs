@@ -156,7 +156,8 @@ fn what_has_not_a_knocks_length_never_gets_to_the_network_process() {
                 let _ = socket.send(&vec![7; length]);
             }
             let marker = reach::udp_socket(&world.stranger, (to, 62344).into()).unwrap();
-            marker.send(&[7; DATAGRAM_LENGTH]).unwrap();
+            let junk = Client::alice(&world.stranger, &authority).tagged([7; DATAGRAM_LENGTH]);
+            marker.send(&junk).unwrap();
             daemon.wait_for("not-veiled");
             assert_eq!(daemon.times_said("wrong-length"), 0, "{intake} {policy:?}");
         }

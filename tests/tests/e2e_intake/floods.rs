@@ -108,9 +108,11 @@ fn forged_sources(stranger: &Namespace, count: u32) -> Vec<UdpSocket> {
     stranger.inside(bind)
 }
 
-/// Of the right length, but whoever made it does not have the server's certificate.
-fn noise() -> Vec<Vec<u8>> {
-    (0..=255).map(|byte| vec![byte; DATAGRAM_LENGTH]).collect()
+/// Of the right length, behind tags that somebody has captured; whoever made it does not have the server's
+/// certificate.
+fn noise(world: &World, authority: &Authority) -> Vec<Vec<u8>> {
+    let client = Client::alice(&world.stranger, authority);
+    (0..=255).map(|byte| client.tagged([byte; DATAGRAM_LENGTH]).to_vec()).collect()
 }
 
 /// More than are remembered once they were refused, so that each is decrypted each time.
@@ -132,7 +134,11 @@ fn quiet(authority: &Authority, intake: &str) -> Config {
 fn every_knock_opens_during_a_flood_of_noise_from_one_source() {
     for intake in ["nflog", "socket"] {
         let (world, authority) = (World::new(), Authority::new());
-        let flood = Flood { sockets: strangers_socket(&world), junk: noise(), burst: FULL_RATE };
+        let flood = Flood {
+            sockets: strangers_socket(&world),
+            junk: noise(&world, &authority),
+            burst: FULL_RATE,
+        };
         let config = quiet(&authority, intake);
         assert_eq!(opened_during(&world, &authority, &config, &flood), TRIES, "{intake}");
     }
@@ -141,7 +147,8 @@ fn every_knock_opens_during_a_flood_of_noise_from_one_source() {
 #[test]
 fn every_knock_opens_during_a_flood_of_noise_that_nobody_meters() {
     let (world, authority) = (World::new(), Authority::new());
-    let flood = Flood { sockets: strangers_socket(&world), junk: noise(), burst: BRISK };
+    let flood =
+        Flood { sockets: strangers_socket(&world), junk: noise(&world, &authority), burst: BRISK };
     let config = quiet(&authority, "nflog").set("knocksPerSource", "0");
     assert_eq!(opened_during(&world, &authority, &config, &flood), TRIES);
 }
@@ -150,7 +157,7 @@ fn every_knock_opens_during_a_flood_of_noise_that_nobody_meters() {
 fn every_knock_opens_during_a_flood_of_noise_from_many_forged_sources() {
     let (world, authority) = (World::new(), Authority::new());
     let sockets = forged_sources(&world.stranger, 500);
-    let flood = Flood { sockets, junk: noise(), burst: BRISK };
+    let flood = Flood { sockets, junk: noise(&world, &authority), burst: BRISK };
     let config = quiet(&authority, "nflog");
     assert_eq!(opened_during(&world, &authority, &config, &flood), TRIES);
 }
@@ -175,10 +182,11 @@ fn a_source_that_floods_is_heard_as_often_as_its_share_allows() {
     let daemon = Daemon::start(&world.gateway, &config);
     let to = SocketAddr::new(World::GATEWAY_TO_STRANGER[0], 62344);
     let socket = &strangers_socket(&world)[0];
-    for _ in 0..1000 {
-        socket.send_to(&[7; DATAGRAM_LENGTH], to).unwrap();
-    }
     let alice = Client::alice(&world.client, &authority);
+    let junk = alice.tagged([7; DATAGRAM_LENGTH]);
+    for _ in 0..1000 {
+        socket.send_to(&junk, to).unwrap();
+    }
     alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]).must_be_granted();
     let heard = daemon.times_said("not-veiled");
     assert!((5..50).contains(&heard), "five at once, and one more a second: {heard}");
@@ -199,10 +207,11 @@ fn a_program_of_the_gateway_does_not_use_up_the_rate_of_a_client() {
     let [_, IpAddr::V6(client)] = World::CLIENT else { panic!("not of IPv6") };
     let [_, gateway] = World::GATEWAY;
     let socket = world.gateway.inside(|| freely_bound(client));
-    for _ in 0..100 {
-        socket.send_to(&[7; DATAGRAM_LENGTH], (gateway, 62344)).unwrap();
-    }
     let alice = Client::alice(&world.client, &authority);
+    let junk = alice.tagged([7; DATAGRAM_LENGTH]);
+    for _ in 0..100 {
+        socket.send_to(&junk, (gateway, 62344)).unwrap();
+    }
     alice.seal(&["tcp/22"]).send(&world.client, gateway).must_be_granted();
 }
 
@@ -233,7 +242,7 @@ fn a_flood_from_forged_sources_writes_one_line_in_ten_seconds() {
         daemon.begin();
         daemon.wait_for(Daemon::ACCEPTING);
         let [v4, v6] = World::GATEWAY_TO_STRANGER.map(|host| SocketAddr::new(host, 62344));
-        let flood = |sockets| Flood { sockets, junk: noise(), burst: FULL_RATE };
+        let flood = |sockets| Flood { sockets, junk: noise(&world, &authority), burst: FULL_RATE };
         let four = flood(forged_sources(&world.stranger, 500));
         let six = flood(forged_sources_of_ipv6(&world.stranger, 500));
         let (mark, done) = (daemon.mark(), AtomicBool::new(false));

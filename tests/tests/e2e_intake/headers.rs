@@ -11,7 +11,7 @@ use std::time::Duration;
 use sknock_protocol::v2::DATAGRAM_LENGTH;
 use sknock_tests::packet::{Fault, Packet, Segment, Wire, comparable};
 use sknock_tests::wait::until;
-use sknock_tests::{Authority, Daemon, Echo, World};
+use sknock_tests::{Authority, Client, Daemon, Echo, World};
 
 use crate::config;
 use probes::{Probe, tcp, udp};
@@ -28,23 +28,26 @@ const CLOSED_UDP: u16 = 54;
 /// ports, which may be that of a busy machine.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
-/// Compares what two ports answer to one probe; what each said, if that is not the same.
+/// Compares what is answered to two packets at two ports; what each said, if that is not the same.
+///
+/// An answer quotes what it is about: `quoted` says which bytes of the second one stand for those of the first.
 fn told_apart(
     wire: &Wire,
     to: IpAddr,
-    packet: &Packet,
-    ports: [u16; 2],
+    asked: [(&Packet, u16); 2],
+    quoted: Option<&Replaced>,
     source: u16,
 ) -> Option<String> {
     let here = World::STRANGER[usize::from(to.is_ipv6())];
-    let ask = |port, source, patience| {
+    let ask = |(packet, port): (&Packet, u16), source, patience| {
         let (from, to) = ((here, source), (to, port));
-        wire.ask(&packet.between(from, to), from, to, patience).map(|said| comparable(&said))
+        let said = wire.ask(&packet.between(from, to), from, to, patience);
+        said.map(|said| comparable(&quoted.map_or(said.clone(), |quoted| quoted.undo(said))))
     };
     let mut said = [None, None];
     for (round, patience) in (0..).zip(PATIENCE) {
         // Another source port: the first round may have left an entry in conntrack.
-        said = ports.map(|port| ask(port, source + round, patience));
+        said = asked.map(|one| ask(one, source + round, patience));
         if said[0] == said[1] && said[0].is_some() {
             return None;
         }
@@ -52,6 +55,7 @@ fn told_apart(
     if said[0] == said[1] {
         return None;
     }
+    let ports = asked.map(|(_, port)| port);
     Some(format!("{ports:?}: {:02x?}\n    {:02x?}", said[0], said[1]))
 }
 
@@ -65,6 +69,16 @@ fn find_the_way(wire: &Wire, to: IpAddr) {
 
 /// The names of all probes that tell the two ports apart, with the family.
 fn telling(world: &World, probes: &[Probe], ports: [u16; 2]) -> BTreeSet<String> {
+    telling_altered(world, probes, ports, |packet| (packet.clone(), None))
+}
+
+/// The same, where the second port gets an altered packet.
+fn telling_altered(
+    world: &World,
+    probes: &[Probe],
+    [one, other]: [u16; 2],
+    alter: impl Fn(&Packet) -> (Packet, Option<Replaced>),
+) -> BTreeSet<String> {
     let wire = Wire::new(&world.stranger);
     for to in World::GATEWAY_TO_STRANGER {
         find_the_way(&wire, to);
@@ -75,7 +89,9 @@ fn telling(world: &World, probes: &[Probe], ports: [u16; 2]) -> BTreeSet<String>
         for to in World::GATEWAY_TO_STRANGER {
             let Some(packet) = probe.over(to.is_ipv6()) else { continue };
             source += 2;
-            if let Some(how) = told_apart(&wire, to, &packet, ports, source) {
+            let (altered, quoted) = alter(&packet);
+            let asked = [(&packet, one), (&altered, other)];
+            if let Some(how) = told_apart(&wire, to, asked, quoted.as_ref(), source) {
                 let family = if to.is_ipv6() { "IPv6" } else { "IPv4" };
                 println!("{family} {}: {how}", probe.name);
                 telling.insert(format!("{family} {}", probe.name));
@@ -90,7 +106,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 }
 
 /// Protects these two ports, or all but their neighbours.
-fn scene(intake: &str, all: bool, look: impl FnOnce(&World, &str)) {
+fn scene(intake: &str, all: bool, look: impl FnOnce(&World, &Authority, &str)) {
     let (world, authority) = (World::new(), Authority::new());
     let _services = (Echo::tcp(&world.gateway, SSH), Echo::udp(&world.gateway, DNS));
     // More probes than any limit of ICMP lets be answered.
@@ -105,10 +121,10 @@ fn scene(intake: &str, all: bool, look: impl FnOnce(&World, &str)) {
         config.set("protectedPorts", "tcp/22, udp/53")
     };
     let _daemon = Daemon::start(&world.gateway, &config);
-    look(&world, &format!("intake = {intake}, all = {all}"));
+    look(&world, &authority, &format!("intake = {intake}, all = {all}"));
 }
 
-fn each_scene(look: impl Fn(&World, &str) + Sync) {
+fn each_scene(look: impl Fn(&World, &Authority, &str) + Sync) {
     thread::scope(|scope| {
         for (intake, all) in
             [("nflog", false), ("nflog", true), ("socket", false), ("socket", true)]
@@ -138,38 +154,85 @@ const UDP_TOLD: [&str; 0] = [];
 
 #[test]
 fn every_header_of_a_protected_tcp_port_is_that_of_a_closed_one() {
-    each_scene(|world, what| {
+    each_scene(|world, _, what| {
         assert_eq!(telling(world, &tcp(), [SSH, CLOSED_TCP]), set(&TCP_TOLD), "{what}");
     });
 }
 
 #[test]
 fn every_header_of_a_protected_udp_port_is_that_of_a_closed_one() {
-    each_scene(|world, what| {
+    each_scene(|world, _, what| {
         assert_eq!(telling(world, &udp(), [DNS, CLOSED_UDP]), set(&UDP_TOLD), "{what}");
     });
 }
 
-/// A bound socket takes what is as long as a knock, so no error comes back: THREATS says so.
+/// The first eight bytes of a datagram, and what stands in their place, with the same sum: so no checksum differs, of
+/// the datagram or of an answer that quotes it.
+struct Replaced {
+    plain: [u8; 8],
+    altered: [u8; 8],
+}
+
+impl Replaced {
+    /// `altered` differs from `plain` in its first four bytes; the next four make up for that.
+    fn balanced<const N: usize>(plain: [u8; N], mut altered: [u8; N]) -> ([u8; N], Self) {
+        let word =
+            |bytes: &[u8], at: usize| u32::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
+        for at in [0, 2] {
+            let sum = word(&plain, at) + word(&plain, at + 4) + 0xffff - word(&altered, at);
+            let rest = u16::try_from(sum % 0xffff).expect("16 bits");
+            altered[at + 4..at + 6].copy_from_slice(&rest.to_be_bytes());
+        }
+        let begin = |bytes: &[u8]| bytes[..8].try_into().expect("eight");
+        (altered, Self { plain: begin(&plain), altered: begin(&altered) })
+    }
+
+    fn undo(&self, mut said: Vec<u8>) -> Vec<u8> {
+        let found = said.windows(8).position(|part| part == self.altered);
+        if let Some(at) = found {
+            said[at..at + 8].copy_from_slice(&self.plain);
+        }
+        said
+    }
+}
+
+/// What is as long as a knock has no tag here, as from anybody without the server's certificate.
 #[test]
 fn every_header_of_the_knock_port_is_that_of_a_closed_one() {
-    each_scene(|world, what| {
-        let told = telling(world, &udp(), [KNOCK, CLOSED_UDP]);
-        let bound = what.contains("socket");
-        let as_long = |probe: &&Probe| match &probe.packet.segment {
-            // A wrong checksum is answered nowhere.
-            _ if probe.packet.fault == Fault::Checksum => false,
+    each_scene(|world, _, what| {
+        assert_eq!(telling(world, &udp(), [KNOCK, CLOSED_UDP]), set(&UDP_TOLD), "{what}");
+    });
+}
+
+/// The same bytes with a tag. A bound socket takes them, so no error comes back: THREATS says so.
+#[test]
+fn a_tag_changes_no_header_of_the_answer_where_knocks_are_copied() {
+    each_scene(|world, authority, what| {
+        let client = Client::alice(&world.client, authority);
+        let is_as_long = |probe: &Probe| match &probe.packet.segment {
             Segment::Udp { payload } => payload.len() == DATAGRAM_LENGTH,
             Segment::Tcp { .. } => false,
         };
-        let all = udp();
-        let expected = all.iter().filter(as_long).filter(|_| bound).flat_map(|probe| {
+        let probes: Vec<Probe> = udp().into_iter().filter(is_as_long).collect();
+        let tagged = |packet: &Packet| {
+            let Segment::Udp { payload } = &packet.segment else { panic!("no UDP") };
+            let plain: [u8; DATAGRAM_LENGTH] = payload.as_slice().try_into().expect("as long");
+            let (tagged, replaced) = Replaced::balanced(plain, client.tagged(plain));
+            let segment = Segment::Udp { payload: tagged.to_vec() };
+            (Packet { segment, ..packet.clone() }, Some(replaced))
+        };
+        let told = telling_altered(world, &probes, [KNOCK; 2], tagged);
+        // A wrong checksum is answered nowhere.
+        let expected = probes
+            .iter()
+            .filter(|probe| what.contains("socket") && probe.packet.fault != Fault::Checksum);
+        let expected = expected.flat_map(|probe| {
             let families = [("IPv4", false), ("IPv6", true)];
             let over = families.into_iter().filter(|(_, v6)| probe.over(*v6).is_some());
             over.map(|(family, _)| format!("{family} {}", probe.name))
         });
-        let expected: BTreeSet<_> = expected.chain(set(&UDP_TOLD)).collect();
-        assert_eq!(told, expected, "{what}");
+        assert!(probes.len() > 10);
+        assert_eq!(told, expected.collect(), "{what}");
     });
 }
 
@@ -198,7 +261,7 @@ fn so_it_is_beside_a_firewall_that_goes_by_states() {
     thread::scope(|scope| {
         for (ruleset, all) in BY_STATE.into_iter().flat_map(|one| [(one, false), (one, true)]) {
             scope.spawn(move || {
-                scene("nflog", all, |world, what| {
+                scene("nflog", all, |world, _, what| {
                     world.gateway.nft(ruleset);
                     for port in [KNOCK, DNS] {
                         let told = telling(world, &udp(), [port, CLOSED_UDP]);

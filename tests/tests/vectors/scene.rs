@@ -56,7 +56,7 @@ impl Scene {
 
     /// Proves a knock, without admitting it.
     pub(crate) fn verify(&self, knock: &Received) -> Result<VerifiedKnock, Refusal> {
-        let unveiled = self.0.verifier.unveil(datagram(knock))?;
+        let unveiled = self.0.verifier.unveil(datagram(knock), now(knock))?;
         self.0.verifier.verify(unveiled, &self.0.revocation.load(), now(knock))
     }
 

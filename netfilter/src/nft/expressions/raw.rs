@@ -22,6 +22,8 @@ pub(super) const DELETE: u32 = 2;
 const OVER: u32 = 1;
 /// `NFT_BYTEORDER_HTON`.
 const HTON: u32 = 1;
+/// `NFT_LOOKUP_F_INV`: matches what is not in the set.
+const NOT_IN: u32 = 1;
 
 pub(super) fn payload(base: libc::c_int, offset: u32, length: u32, register: u32) -> Expr {
     Expr {
@@ -67,6 +69,13 @@ pub(super) fn lookup(set: &'static CStr) -> Expr {
             (sys::NFTNL_EXPR_LOOKUP_SET, Attribute::Name(set)),
         ],
     }
+}
+
+/// Whether what is loaded is not in the set.
+pub(super) fn lookup_not(set: &'static CStr) -> Expr {
+    let Expr { name, mut attributes } = lookup(set);
+    attributes.push((sys::NFTNL_EXPR_LOOKUP_FLAGS, Attribute::Number(NOT_IN)));
+    Expr { name, attributes }
 }
 
 /// Adds to or deletes from a set what is loaded.

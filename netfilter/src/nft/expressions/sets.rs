@@ -5,12 +5,15 @@ use nftnl::expr::Bitwise;
 
 use super::ORIGINAL;
 use super::packet::{family, protocol};
-use super::raw::{ADD, DELETE, change, conntrack, first, lookup, meta, over, payload};
+use super::raw::{ADD, DELETE, change, conntrack, first, lookup, lookup_not, meta, over, payload};
 use crate::nft::rule::{Match, PortOf};
 use sknock_types::Transport;
 
 /// `NFT_CT_ID`, which the `libc` crate does not have: which entry it is, the same for all its packets.
 const NFT_CT_ID: libc::c_int = 23;
+
+/// How many bytes the header of UDP has.
+const UDP_HEADER: u32 = 8;
 
 /// Whether a packet's key is in a set, or what becomes of it there.
 pub(super) fn member(rule: &mut Rule<'_>, item: Match) {
@@ -39,6 +42,10 @@ pub(super) fn member(rule: &mut Rule<'_>, item: Match) {
         Match::AddSyn(set) => {
             syn(rule);
             rule.add_expr(&change(ADD, set));
+        }
+        Match::TagNotIn(set) => {
+            rule.add_expr(&payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, UDP_HEADER, 4, 1));
+            rule.add_expr(&lookup_not(set));
         }
         Match::OverRate { set, per_second, burst } => {
             family(rule, set.v6);

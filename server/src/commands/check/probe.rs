@@ -5,7 +5,7 @@ use std::{fs, io, thread};
 
 use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, unshare};
-use sknock_gate::{Firewall, FirewallError, FlowKey, Transport};
+use sknock_gate::{Firewall, FirewallError, FlowKey, TableContent, Transport};
 use sknock_netfilter::nflog::bind_group;
 use sknock_protocol::Service;
 
@@ -156,7 +156,7 @@ fn try_kernel(settings: &Settings) -> io::Result<Result<(), FirewallError>> {
         // Moves the calling thread only (unshare(2)): the process stays in its namespace.
         unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from)?;
         let raise = || {
-            Firewall::open()?.install(&rules, &[], &[])?;
+            Firewall::open()?.install(&rules, TableContent::default())?;
             group.map_or(Ok(()), |group| Ok(bind_group(group).map(drop)?))
         };
         Ok(raise())

@@ -1,6 +1,6 @@
 //! Answers the network processes' requests to the gate: one answer for each record.
 
-use sknock_gate::{BootInstant, Changes, Gate, GrantLabel, Outcome, Response};
+use sknock_gate::{BootInstant, Changes, Gate, GrantLabel, Outcome, Response, TagReport};
 use sknock_netfilter::flow::FlowKey;
 use sknock_types::hex;
 use tracing::{error, info, warn};
@@ -229,6 +229,22 @@ impl GateService {
         self.log_terminated();
     }
 
+    /// Logs once that the network process does not renew the tags of knocks, and once that it does again.
+    pub(super) fn report_tags(&mut self, now: BootInstant) {
+        match self.gate.take_tag_report(now) {
+            None => {}
+            Some(TagReport::OutOfDate) => warn!(
+                target: "gate",
+                "the network process has not renewed the tags of knocks in time. The kernel now also captures \
+                 datagrams without a tag"
+            ),
+            Some(TagReport::Renewed) => info!(
+                target: "gate",
+                "the tags of knocks are renewed. The kernel captures only datagrams that have one"
+            ),
+        }
+    }
+
     /// Logs and returns the number of terminated connections.
     fn log_terminated(&mut self) -> usize {
         let Some(severed) = self.gate.take_terminated() else { return 0 };
@@ -245,7 +261,11 @@ impl GateService {
         match outcome {
             // For a whole CRL, most closed entries never had a grant.
             Outcome::Closed(closed) if closed.is_empty() => {}
-            Outcome::ClosedIssuer { certs: 0, .. } | Outcome::Issuer(_) | Outcome::OnTrial => {}
+            Outcome::ClosedIssuer { certs: 0, .. }
+            | Outcome::Issuer(_)
+            | Outcome::OnTrial
+            | Outcome::TagsStaged
+            | Outcome::TagsLoaded => {}
             Outcome::Failed(_) => error!(target: "gate", "{outcome}"),
             // A compromised network process may send requests at any rate, but must not fill the disk.
             Outcome::Refused { .. } | Outcome::NoCapacity(_) => {

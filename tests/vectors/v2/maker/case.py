@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from . import hpke, keys, knock, times
+from . import hpke, keys, knock, tag, times
 from .allowed import allowed, text
 from .x509 import Entity
 
@@ -36,6 +36,7 @@ class Case:
     source_address: bool = True
     second_address: bool = False
     received_at_ms: int = times.NOW_MS
+    window_ms: int = times.WINDOW_MS
     source: str = FROM_V4
     fields: dict = field(default_factory=dict)
     answer: tuple | None = None  # clipped, seconds, server's clock
@@ -59,6 +60,10 @@ class Case:
     encrypted_to: str | None = None
     frame: Tamper = bytes
     veiled_for: str | None = None
+    tagged_for: str | None = None
+    epoch: int | None = None  # None: that of the stamp
+    index: int | None = None  # None: it follows from the name
+    tag: Tamper = bytes
     datagram: Tamper = bytes
 
 
@@ -68,6 +73,8 @@ class Made:
 
     values: dict[str, bytes]
     fields: knock.Fields
+    epoch: int
+    index: int
     datagram: bytes
 
 
@@ -98,11 +105,16 @@ def attempt_to_make(case: Case, pki: dict[str, Entity], attempt: int) -> Made | 
     signature = case.signature(signature)
     message = case.message(knock.pad(head, signature))
     frame = case.frame(context.enc + context.seal(message))
-    nonce = keys.seeded(f"{case.name}, nonce", 12)
+    epoch = tag.epoch(fields.stamp) if case.epoch is None else case.epoch
+    index = tag.seeded_index(case.name) if case.index is None else case.index
+    made_tag = case.tag(tag.make(server_id(case.tagged_for), epoch, index))
+    nonce = made_tag + keys.seeded(f"{case.name}, nonce", tag.NONCE - tag.TAG)
     datagram = case.datagram(knock.veil(server_id(case.veiled_for), nonce, frame))
     identifier = knock.knock_id(signed)
     values = {
         "sid": server_id(None),
+        "tag_key": tag.key(server_id(case.tagged_for)),
+        "tag": made_tag,
         "nonce": nonce,
         "veil_key": knock.veil_key(server_id(case.veiled_for)),
         "ephemeral_private": context.ephemeral_private,
@@ -117,7 +129,7 @@ def attempt_to_make(case: Case, pki: dict[str, Entity], attempt: int) -> Made | 
         "knock_id": identifier,
         "answer_key": knock.answer_key(context, identifier),
     }
-    return Made(values, fields, datagram)
+    return Made(values, fields, epoch, index, datagram)
 
 
 def document(case: Case, pki: dict[str, Entity], good: bool) -> dict:
@@ -129,7 +141,7 @@ def document(case: Case, pki: dict[str, Entity], good: bool) -> dict:
     if case.refused_crls:
         out["refused_crls"] = list(case.refused_crls)
     out["rules"] = {
-        "window_ms": times.WINDOW_MS,
+        "window_ms": case.window_ms,
         "source_address": word(case.source_address),
         "second_address": word(case.second_address),
         "crl_grace_s": times.GRACE_S,
@@ -146,6 +158,7 @@ def document(case: Case, pki: dict[str, Entity], good: bool) -> dict:
         out["race"] = case.race
     out |= received(case, made)
     out["client"] = case.client
+    out["tag"] = {"epoch": made.epoch, "index": made.index}
     if good:
         out["expected"] = expected(case, made, pki)
         if case.grant:

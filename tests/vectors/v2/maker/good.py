@@ -1,6 +1,6 @@
 """Knocks that must be believed."""
 
-from . import keys, knock, times
+from . import keys, knock, tag, times
 from .case import FROM_V4, FROM_V6, V4, V6, Case
 from .knock import ANSWER_WANTED, SINGLE_USE, SOURCE, address, service
 from .policy import LIBERAL, granted
@@ -12,7 +12,8 @@ FULL = {"addresses": [address(V4), address(V6)], "services": SIXTEEN}
 
 
 def cases() -> list[Case]:
-    return who() + where() + what() + when() + forms() + sizes() + certificates() + revocation() + granted()
+    knocks = who() + where() + what() + when() + tags() + forms() + sizes()
+    return knocks + certificates() + revocation() + granted()
 
 
 def who() -> list[Case]:
@@ -172,6 +173,57 @@ def when() -> list[Case]:
             "stamp-newest",
             "Exactly the window ahead of the server's clock.",
             fields={"stamp": times.NOW_MS + times.WINDOW_MS},
+        ),
+    ]
+
+
+def tags() -> list[Case]:
+    """Which tags count, whatever the stamp is."""
+    now = tag.epoch(times.NOW_MS)
+    hour = {"window_ms": tag.FAR_MS}
+    return [
+        Case("tag-first", "Index 0, the first of the low tags.", index=0),
+        Case("tag-last-low", "Index 63, the last of the low tags.", index=tag.LOW_TAGS - 1),
+        Case("tag-first-high", "Index 64.", index=tag.LOW_TAGS),
+        Case("tag-last", "Index 4095, the last of all.", index=tag.TAGS - 1),
+        Case(
+            "tag-of-the-epoch-before",
+            "The stamp is of the epoch before, as it is within the window.",
+            fields={"stamp": times.NOW_MS - 251},
+            index=tag.LOW_TAGS,
+        ),
+        Case(
+            "tag-of-another-epoch",
+            "The stamp is right. The tag is of an hour ago, and low: they are not compared.",
+            epoch=tag.epoch(times.NOW_MS - tag.FAR_MS),
+            index=5,
+        ),
+        Case(
+            "tag-of-an-epoch-ahead",
+            "The stamp is right. The tag is of an hour later, and low: they are not compared.",
+            epoch=tag.epoch(times.NOW_MS + tag.FAR_MS),
+            index=5,
+        ),
+        Case(
+            "tag-high-in-a-long-window",
+            "The window is an hour, and the stamp is 128 s old: all tags count.",
+            fields={"stamp": times.NOW_MS - 128_000},
+            index=tag.TAGS - 1,
+            **hour,
+        ),
+        Case(
+            "tag-low-in-a-long-window",
+            "The window is an hour, and the stamp is an hour old: the low tags count.",
+            fields={"stamp": times.NOW_MS - tag.FAR_MS},
+            index=tag.LOW_TAGS - 1,
+            **hour,
+        ),
+        Case(
+            "tag-two-epochs-ahead-in-a-long-window",
+            "The window is an hour: all tags of two epochs ahead count.",
+            epoch=now + 2,
+            index=tag.TAGS - 1,
+            **hour,
         ),
     ]
 

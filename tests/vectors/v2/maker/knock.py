@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import hpke, keys, times
+from .tag import NONCE
 
 DATAGRAM, FRAME, MESSAGE, ANSWER = 1200, 1172, 1091, 96
 SINGLE_USE, ANSWER_WANTED = 0x01, 0x02
@@ -110,6 +111,7 @@ def veil_key(server_id: bytes) -> bytes:
 
 
 def veil(server_id: bytes, nonce: bytes, frame: bytes) -> bytes:
+    assert len(nonce) == NONCE
     return nonce + AESGCM(veil_key(server_id)).encrypt(nonce, frame, b"")
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from . import keys, knock
+from . import keys, knock, tag
 from .case import V4, V6, Case, Policy, altered
 from .knock import SINGLE_USE, address, service
 
@@ -180,7 +180,8 @@ def reveil(datagram: bytes) -> bytes:
     server = keys.private("server-a", "p256")
     key = knock.veil_key(knock.sid(server))
     frame = knock.AESGCM(key).decrypt(datagram[:12], datagram[12:], b"")
-    return knock.veil(knock.sid(server), keys.seeded("another nonce", 12), frame)
+    nonce = datagram[: tag.TAG] + keys.seeded("another nonce", tag.NONCE - tag.TAG)
+    return knock.veil(knock.sid(server), nonce, frame)
 
 
 def replayed() -> list[Case]:

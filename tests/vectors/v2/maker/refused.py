@@ -1,6 +1,6 @@
 """Knocks that must be refused, by reason. Each is wrong in one way, unless its name begins with `order-`."""
 
-from . import refused_claim, refused_form, refused_trust
+from . import refused_claim, refused_form, refused_tag, refused_trust
 from .case import Case
 from .policy import not_repeated, policy
 
@@ -8,6 +8,7 @@ from .policy import not_repeated, policy
 def cases() -> dict[str, list[Case]]:
     return {
         "wrong-length": refused_form.wrong_length(),
+        "not-tagged": refused_tag.not_tagged(),
         "not-veiled": refused_form.not_veiled(),
         "not-for-this-server": refused_form.not_for_this_server() + not_repeated(),
         "malformed": refused_form.malformed(),

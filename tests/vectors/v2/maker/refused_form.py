@@ -1,9 +1,10 @@
 """Refused before anybody is believed: length, veil, encryption, form, time."""
 
-from . import knock, times
+from . import knock, tag, times
 from .case import V4, V6, Case, altered
 from .knock import SOURCE, address, raw_service, service
 
+SERVER_A = knock.sid(knock.keys.private("server-a", "p256"))
 OLD = {"stamp": times.NOW_MS - times.WINDOW_MS - 1}
 
 
@@ -21,22 +22,31 @@ def not_veiled() -> list[Case]:
     return [
         Case(
             "random",
-            "Random bytes of the right length.",
-            datagram=lambda made: knock.keys.seeded("junk", len(made)),
+            "Random bytes behind the tag.",
+            datagram=lambda made: made[: tag.TAG] + knock.keys.seeded("junk", len(made) - tag.TAG),
         ),
-        Case("zeros", "Zero bytes of the right length.", datagram=lambda made: bytes(len(made))),
-        Case("veil-of-another-server", "Veiled for server B.", veiled_for="server-b"),
         Case(
-            "whole-knock-for-another-server",
-            "A knock for server B, sent to server A.",
+            "zeros",
+            "Zero bytes behind the tag.",
+            datagram=lambda made: made[: tag.TAG] + bytes(len(made) - tag.TAG),
+        ),
+        Case("veil-of-another-server", "Tagged for server A, veiled for server B.", veiled_for="server-b"),
+        Case(
+            "knock-for-another-server",
+            "A knock for server B with a tag for server A, sent to server A.",
             veiled_for="server-b",
             encrypted_to="server-b",
             info_for="server-b",
             signed_for="server-b",
         ),
-        Case("altered-nonce", "One bit of the nonce.", datagram=altered(0)),
+        Case("altered-nonce", "One bit of the nonce, behind the tag.", datagram=altered(tag.TAG)),
+        Case(
+            "tag-of-another-epoch",
+            "A tag that is accepted, but not the one of this veil: it is part of the nonce.",
+            datagram=lambda made: tag.make(SERVER_A, tag.epoch(times.NOW_MS) + 1, 0) + made[tag.TAG :],
+        ),
         Case("altered-frame", "One bit of the veiled frame.", datagram=altered(12)),
-        Case("altered-tag", "One bit of the veil's tag.", datagram=altered(-1, 0x80)),
+        Case("altered-aead-tag", "One bit of the veil's AES-GCM tag.", datagram=altered(-1, 0x80)),
     ]
 
 
@@ -205,8 +215,24 @@ def unpadded(message: bytes) -> int:
 def stamp_too_old() -> list[Case]:
     return [
         Case("by-1-ms", "One millisecond more than the window behind.", fields=OLD),
-        Case("by-a-year", "A year behind.", fields={"stamp": times.NOW_MS - 365 * 86_400_000}),
-        Case("epoch", "Stamp 0.", fields={"stamp": 0}),
+        Case(
+            "by-an-hour-with-a-low-tag",
+            "An hour behind, as a client's last attempt says it: the tag is accepted.",
+            fields={"stamp": times.NOW_MS - tag.FAR_MS},
+            index=tag.LOW_TAGS - 1,
+        ),
+        Case(
+            "by-a-year",
+            "A year behind, with a tag of the server's time.",
+            fields={"stamp": times.NOW_MS - 365 * 86_400_000},
+            epoch=tag.epoch(times.NOW_MS),
+        ),
+        Case(
+            "epoch",
+            "Stamp 0, with a tag of the server's time.",
+            fields={"stamp": 0},
+            epoch=tag.epoch(times.NOW_MS),
+        ),
         Case(
             "order-before-certificate",
             "Also the certificate is another authority's.",
@@ -223,10 +249,22 @@ def stamp_in_future() -> list[Case]:
             "One millisecond more than the window ahead.",
             fields={"stamp": times.NOW_MS + times.WINDOW_MS + 1},
         ),
-        Case("latest", "The largest stamp there is.", fields={"stamp": 2**64 - 1}),
+        Case(
+            "by-an-hour-with-a-low-tag",
+            "An hour ahead, as a client's last attempt says it: the tag is accepted.",
+            fields={"stamp": times.NOW_MS + tag.FAR_MS},
+            index=0,
+        ),
+        Case(
+            "latest",
+            "The largest stamp there is, with a tag of the server's time.",
+            fields={"stamp": 2**64 - 1},
+            epoch=tag.epoch(times.NOW_MS),
+        ),
         Case(
             "in-seconds-read-as-ms",
-            "Microseconds, where milliseconds belong.",
+            "Microseconds, where milliseconds belong, with a tag of the server's time.",
             fields={"stamp": times.NOW_MS * 1000},
+            epoch=tag.epoch(times.NOW_MS),
         ),
     ]
