@@ -1,5 +1,6 @@
 //! The kernel's table of connections (`nfnetlink_conntrack.h`): lists and deletes entries. What an entry says of
-//! a connection is what the client dialled, before anyone's DNAT. Only the default zone, only TCP and UDP.
+//! a connection is what the client dialled, before anyone's DNAT, and who answers. Only the default zone, only
+//! TCP and UDP.
 
 pub mod insert;
 
@@ -31,16 +32,19 @@ const NEW: libc::c_int = 0;
 const GET: libc::c_int = 1;
 const DELETE: libc::c_int = 2;
 
-/// `CTA_TUPLE_ORIG`, `CTA_STATUS`, `CTA_ID`, `CTA_ZONE` and `CTA_LABELS`.
+/// `CTA_TUPLE_ORIG`, `CTA_TUPLE_REPLY`, `CTA_STATUS`, `CTA_ID`, `CTA_ZONE` and `CTA_LABELS`.
 const ORIGINAL: u16 = 1;
+const REPLY: u16 = 2;
 const STATUS: u16 = 3;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
 const LABELS: u16 = 22;
-/// `CTA_FILTER`, in which 1 is `CTA_FILTER_ORIG_FLAGS`, and its flags `CTA_FILTER_F_CTA_PROTO_NUM` and
-/// `CTA_FILTER_F_CTA_PROTO_DST_PORT`.
+/// `CTA_FILTER`, in which 1 is `CTA_FILTER_ORIG_FLAGS` and 2 `CTA_FILTER_REPLY_FLAGS`. Their flags
+/// `CTA_FILTER_F_CTA_PROTO_NUM`, `CTA_FILTER_F_CTA_PROTO_SRC_PORT` and `CTA_FILTER_F_CTA_PROTO_DST_PORT`.
 const FILTER: u16 = 25;
-const FLAGS: u32 = 1 << 3 | 1 << 5;
+const BY_NUMBER: u32 = 1 << 3;
+const BY_SOURCE_PORT: u32 = 1 << 4;
+const BY_DESTINATION_PORT: u32 = 1 << 5;
 /// In a tuple: `CTA_TUPLE_IP`, `CTA_TUPLE_PROTO` and `CTA_TUPLE_ZONE`.
 const ADDRESSES: u16 = 1;
 const PORTS: u16 = 2;
@@ -58,6 +62,8 @@ pub struct ConntrackEntry<'a> {
     pub from_port: u16,
     /// To which address.
     pub to: IpAddr,
+    /// Which address and port answer. They differ from those above if the destination was translated.
+    pub answers: (IpAddr, u16),
     /// Whether its destination was translated.
     pub translated: bool,
     /// Whether it has room for a label. It has if a rule that sets labels was there when it was made.
@@ -83,6 +89,22 @@ pub enum DumpFilter {
         /// Destination port.
         port: u16,
     },
+    /// Those of one family that one port answers, whatever was dialled.
+    AnsweredBy {
+        /// Whether it is IPv6.
+        v6: bool,
+        /// TCP or UDP.
+        transport: Transport,
+        /// The port that answers.
+        port: u16,
+    },
+}
+
+impl ConntrackEntry<'_> {
+    /// The flow as it arrives at who answers, after anyone's DNAT.
+    pub fn arriving(&self) -> FlowKey {
+        FlowKey { port: self.answers.1, ..self.flow }
+    }
 }
 
 /// Hands over these connections, but those that a conntrack helper has announced.
@@ -99,7 +121,8 @@ pub fn list(
     read.map_err(NetfilterError::while_doing("list conntrack entries"))
 }
 
-/// Deletes the connections of these flows to the addresses in `own`; how many those were.
+/// Deletes the connections of these flows to the addresses in `own`, as dialled or as they arrive there; how many
+/// those were.
 pub fn delete(
     netlink: &mut Netlink,
     flows: &BTreeSet<FlowKey>,
@@ -107,10 +130,13 @@ pub fn delete(
 ) -> Result<usize, NetfilterError> {
     let to = |flow: &FlowKey| {
         let FlowKey { address, transport, port } = *flow;
-        DumpFilter::To { v6: address.is_ipv6(), transport, port }
+        DumpFilter::of(address.is_ipv6(), transport, port)
     };
-    let is_of = |one: &ConntrackEntry<'_>| flows.contains(&one.flow) && own.contains(&one.to);
-    delete_where(netlink, &DumpFilter::few(flows.iter().map(to)), is_of)
+    let is_of = |one: &ConntrackEntry<'_>| {
+        flows.contains(&one.flow) && own.contains(&one.to)
+            || flows.contains(&one.arriving()) && own.contains(&one.answers.0)
+    };
+    delete_where(netlink, &DumpFilter::few(flows.iter().flat_map(to)), is_of)
 }
 
 /// Deletes the connections of these listings that are `wanted`; how many those were.
@@ -167,8 +193,15 @@ fn delete_all(netlink: &mut Netlink, requests: &[Vec<u8>]) -> Result<usize, Netf
 impl DumpFilter {
     /// The listings that have all connections to these ports, of both families.
     pub fn to_ports(ports: impl Iterator<Item = (Transport, u16)>) -> BTreeSet<Self> {
-        let to = |(transport, port)| [false, true].map(|v6| Self::To { v6, transport, port });
+        let to = |(transport, port)| {
+            [false, true].into_iter().flat_map(move |v6| Self::of(v6, transport, port))
+        };
         Self::few(ports.take(MAX_LISTINGS).flat_map(to))
+    }
+
+    /// The port as dialled, and as it answers.
+    fn of(v6: bool, transport: Transport, port: u16) -> [Self; 2] {
+        [Self::To { v6, transport, port }, Self::AnsweredBy { v6, transport, port }]
     }
 
     /// These; one listing of all, if they are too many. Does not look at more than it needs for that.
@@ -184,16 +217,25 @@ impl DumpFilter {
     }
 
     fn request(self) -> Vec<u8> {
-        let Self::To { v6, transport, port } = self else {
-            return MessageBuilder::new(SUBSYSTEM, GET, libc::AF_UNSPEC, 0).listing().finish();
+        let (direction, v6, transport, port) = match self {
+            Self::Any => {
+                return MessageBuilder::new(SUBSYSTEM, GET, libc::AF_UNSPEC, 0).listing().finish();
+            }
+            Self::To { v6, transport, port } => (ORIGINAL, v6, transport, port),
+            Self::AnsweredBy { v6, transport, port } => (REPLY, v6, transport, port),
         };
         let family = if v6 { libc::AF_INET6 } else { libc::AF_INET };
-        let (number, port) = (attribute(1, &[transport.number()]), port.to_be_bytes());
-        let ports = [number, attribute(3, &port)].concat();
+        // `CTA_PROTO_NUM`, and `CTA_PROTO_SRC_PORT` or `CTA_PROTO_DST_PORT`.
+        let (kind, flag) =
+            if direction == REPLY { (2, BY_SOURCE_PORT) } else { (3, BY_DESTINATION_PORT) };
+        let number = attribute(1, &[transport.number()]);
+        let ports = [number, attribute(kind, &port.to_be_bytes())].concat();
+        let flags = (BY_NUMBER | flag).to_ne_bytes();
         MessageBuilder::new(SUBSYSTEM, GET, family, 0)
             .listing()
-            .with(ORIGINAL | NESTED, &attribute(PORTS | NESTED, &ports))
-            .with(FILTER | NESTED, &attribute(1, &FLAGS.to_ne_bytes()))
+            .with(direction | NESTED, &attribute(PORTS | NESTED, &ports))
+            // The attribute of the flags has the number of its tuple.
+            .with(FILTER | NESTED, &attribute(direction, &flags))
             .finish()
     }
 }
@@ -204,10 +246,12 @@ impl<'a> ConntrackEntry<'a> {
         if message.of_subsystem(SUBSYSTEM) != Some(NEW) {
             return None;
         }
-        let (mut tuple, mut id, mut status, mut can_be_labelled) = (None, None, 0, false);
+        let (mut tuple, mut reply, mut id) = (None, None, None);
+        let (mut status, mut can_be_labelled) = (0, false);
         for (kind, content) in attributes(body) {
             match kind {
                 ORIGINAL => tuple = Some(content),
+                REPLY => reply = Some(content),
                 ID => id = Some(content),
                 // ctnetlink writes numbers big-endian, unlike those in the headers of netlink messages.
                 STATUS => status = u32::from_be_bytes(content.try_into().ok()?),
@@ -221,8 +265,11 @@ impl<'a> ConntrackEntry<'a> {
         }
         let (tuple, id) = (tuple?, id?);
         let (flow, from_port, to) = ends(tuple)?;
+        let (back, port, _) = ends(reply?)?;
+        let answers = (back.address, port);
         let (translated, family) = (status & TRANSLATED != 0, header[0]);
-        let entry = Self { flow, from_port, to, translated, can_be_labelled, family, tuple, id };
+        let entry =
+            Self { flow, from_port, to, answers, translated, can_be_labelled, family, tuple, id };
         (status & EXPECTED == 0).then_some(entry)
     }
 

@@ -58,12 +58,19 @@ impl Firewall {
         let mut note = |flow: FlowKey, to: IpAddr| {
             let closed = rules.requires_grant(flow.transport, flow.port);
             // One more than `max` is kept: it shows below that they are too many.
-            if found.len() <= max && closed && own.contains(&to) && wanted(&flow) {
+            // This host's own programs need no grant.
+            let for_us = own.contains(&to) && !own.contains(&flow.address);
+            if found.len() <= max && closed && for_us && wanted(&flow) {
                 found.insert(flow);
             }
         };
         for only in to_protected(rules) {
-            conntrack::list(&mut self.netlink, only, |one| note(one.flow, one.to))?;
+            conntrack::list(&mut self.netlink, only, |one| {
+                note(one.flow, one.to);
+                if one.translated {
+                    note(one.arriving(), one.answers.0);
+                }
+            })?;
         }
         for (flow, to) in self.sockets.established_to_listeners()? {
             note(flow, to);

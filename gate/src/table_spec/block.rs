@@ -57,14 +57,14 @@ impl TableSpec {
 
     /// The base chain `output`: what must not begin a flow, and what leaves for a blocked one.
     pub(super) fn output(&self) -> Vec<Rule> {
-        let mut chain = vec![
-            Rule::goto([Match::IntoLoopback, Match::FromLinkLocal], Part::IntoLoopback),
-            Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack),
-        ];
+        let mut chain =
+            vec![Rule::goto([Match::IntoLoopback, Match::FromLinkLocal], Part::IntoLoopback)];
+        // Before the label is asked: it stays on the entry when the grant is closed. By its own port first: what was
+        // dialled by another port ends with the grant for this one, too.
+        chain.extend(Self::to_blocked(Port::Own));
+        chain.push(Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack));
         // Also in an admitted flow: the network process begins none at a protected port.
         chain.extend(self.forbidden(Match::Forth));
-        // Before the label is asked: it stays on the entry when the grant is closed.
-        chain.extend(Self::to_blocked(Port::Own));
         chain.push(Rule::accept([IS_ADMITTED]));
         // Behind the label: in a flow that a grant has admitted it may answer.
         chain.extend(self.forbidden(Match::Reply));
@@ -100,9 +100,14 @@ impl TableSpec {
         families(port).map(line).collect()
     }
 
-    /// The chain `block_out`: all but resets, which are our own answers too.
+    /// The chain `block_out`: all but resets, which are our own answers too, and what stays on this host. Its own
+    /// address may be blocked: a local user can have had a grant for it.
     pub(super) fn block_out() -> Vec<Rule> {
-        vec![Rule::new([Match::TcpReset], Verdict::Return), Rule::new([], Verdict::Drop)]
+        vec![
+            Rule::new([Match::TcpReset], Verdict::Return),
+            Rule::new([Match::IntoLoopback], Verdict::Return),
+            Rule::new([], Verdict::Drop),
+        ]
     }
 
     /// What this host sends from a protected port admits its flow: the peer needs no grant. Services may have to begin

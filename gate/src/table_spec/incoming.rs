@@ -39,9 +39,10 @@ impl TableSpec {
         if self.policy == FirewallPolicy::None {
             return chain;
         }
-        // What is accepted as dialled ends there. A port that is not protected may lead to one that is.
-        chain.push(Rule::new([Match::Translated], Verdict::Jump(Part::Translated.into())));
+        // By its own port first: what is accepted as dialled ends there.
         chain.extend(Self::blocked(Port::Own));
+        // A port that is not protected may lead to one that is.
+        chain.push(Rule::new([Match::Translated], Verdict::Jump(Part::Translated.into())));
         chain.push(Rule::goto([Match::Syn], Part::TcpSyn));
         chain.extend(self.own_datagrams());
         chain.extend(Self::admitted());

@@ -5,6 +5,7 @@ mod feed;
 mod gaps;
 mod identified;
 mod many;
+mod redirected;
 mod removed;
 mod restarted;
 mod revoked;
