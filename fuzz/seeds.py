@@ -161,6 +161,10 @@ def request():
     records = [b"\1", wish, closing]
     put("request", "raise-open-close", b"".join(b"\1" + padded(record, 256) for record in records))
     put("request", "open-twice", b"".join(b"\0" + padded(wish, 256) for _ in range(2)))
+    stage = lambda seconds, tags: b"\6" + struct.pack(">IB", seconds, len(tags)) + b"".join(tags)
+    load = lambda count, replace: b"\7" + struct.pack(">IBI", count, replace, 128)
+    records = [stage(100, [b"good", b"more"]), load(2, 1), stage(200, [b"good"]), load(1, 0)]
+    put("request", "stage-load-tags", b"".join(b"\1" + padded(record, 256) for record in records))
 
 
 def journal():

@@ -290,7 +290,9 @@ mod tests {
 
     #[test]
     fn at_trace_every_refusal_is_logged() {
-        for reason in [Refusal::NotVeiled, Refusal::Malformed, Refusal::BadSignature] {
+        for reason in
+            [Refusal::NotTagged, Refusal::NotVeiled, Refusal::Malformed, Refusal::BadSignature]
+        {
             for before in [Before::Never, Before::Once, Before::Often] {
                 assert_eq!(lines(reason, before), 20, "{reason}, {before:?}");
             }

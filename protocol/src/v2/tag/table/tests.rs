@@ -36,27 +36,45 @@ fn only_1200_bytes_are_looked_at() {
     assert_eq!(table.check(&[0; 1200], NOON).err(), Some(Refusal::NotTagged));
 }
 
-/// The table against the definition: at every moment of an epoch around which the answer changes, a tag is accepted
-/// exactly if the definition lists it.
+/// The table against the definition: tags around all limits are accepted exactly if the definition lists them.
+fn must_agree(table: &TagTable, received: Timestamp) {
+    let key = key();
+    let listed: HashSet<Tag> = accepted(received, table.window)
+        .flat_map(|(epoch, count)| (0..count).map(move |index| (epoch, index)))
+        .map(|(epoch, index)| key.tag(epoch, index))
+        .collect();
+    let now = epoch(received);
+    let epochs = [0, now - 58, now - 57, now - 56, now - 3, now - 2, now - 1, now];
+    let later = [now + 1, now + 2, now + 3, now + 56, now + 57, now + 58, u64::MAX];
+    for epoch in epochs.into_iter().chain(later) {
+        for index in [0, LOW_TAGS - 1, LOW_TAGS, TAGS - 1, TAGS] {
+            let tag = key.tag(epoch, index);
+            let (found, window) = (table.accepts(tag, received), table.window);
+            assert_eq!(found, listed.contains(&tag), "{window:?} {received} {epoch} {index}");
+        }
+    }
+}
+
+/// At every moment of an epoch around which the answer changes.
 #[test]
 fn a_tag_is_accepted_exactly_if_the_definition_lists_it() {
     for window in [1, 7, 64, 100, 128, 3600].map(Duration::from_secs) {
-        let (key, table) = (key(), table(window));
+        let table = table(window);
         for ms in [0, 6999, 7000, 7001, 16_000, 36_000, 47_999, 48_000, 56_999, 57_000, 63_999] {
-            let received = NOON.after(Duration::from_millis(ms));
-            let listed: HashSet<Tag> = accepted(received, window)
-                .flat_map(|(epoch, count)| (0..count).map(move |index| (epoch, index)))
-                .map(|(epoch, index)| key.tag(epoch, index))
-                .collect();
-            let now = epoch(received);
-            let epochs = [0, now - 58, now - 57, now - 56, now - 3, now - 2, now - 1, now];
-            let later = [now + 1, now + 2, now + 3, now + 56, now + 57, now + 58, u64::MAX];
-            for epoch in epochs.into_iter().chain(later) {
-                for index in [0, LOW_TAGS - 1, LOW_TAGS, TAGS - 1, TAGS] {
-                    let tag = key.tag(epoch, index);
-                    let found = table.accepts(tag, received);
-                    assert_eq!(found, listed.contains(&tag), "{window:?} {ms} {epoch} {index}");
-                }
+            must_agree(&table, NOON.after(Duration::from_millis(ms)));
+        }
+    }
+}
+
+/// What is kept for one epoch is not used for one of which it lacks tags.
+#[test]
+fn so_it_is_after_each_step_of_the_clock() {
+    for window in [7, 3600].map(Duration::from_secs) {
+        for epochs in 0..4 {
+            let table = table(window);
+            let far = later(epochs * 64);
+            for received in [NOON, far, NOON, far.after(Duration::from_millis(63_999)), before(1)] {
+                must_agree(&table, received);
             }
         }
     }
