@@ -68,8 +68,10 @@ impl TableSpec {
         chain.extend(self.admitted_by_sending());
         chain.push(Rule::accept([Match::Confirmed]));
         let udp = Match::Protocol(Transport::Udp.number());
-        // A local user may send in the name of a machine whose port is published (`forward`).
-        chain.push(Rule::accept([udp, Match::NotFromLocal, CALL_FORGED]));
+        if self.tells_forged_flows() {
+            // A local user may send in the name of a machine whose port is published (`forward`).
+            chain.push(Rule::accept([udp, Match::NotFromLocal, CALL_FORGED]));
+        }
         chain
     }
 

@@ -11,14 +11,14 @@ use crate::stage::{Dns, accepted, anyone, listener, settle};
 
 /// As dialled, and where the service is.
 const TCP: u16 = 8080;
-const UDP: u16 = 60_000;
+pub(crate) const UDP: u16 = 60_000;
 /// As dialled, and where it leads.
-const LEADS: u16 = 60_001;
-const ELSEWHERE: u16 = 8000;
+pub(crate) const LEADS: u16 = 60_001;
+pub(crate) const ELSEWHERE: u16 = 8000;
 /// The stranger's.
-const THEIRS: u16 = 20_001;
+pub(crate) const THEIRS: u16 = 20_001;
 
-fn publish(world: &World) {
+pub(crate) fn publish(world: &World) {
     let [v4, v6] = World::INNER;
     world.gateway.nft(&format!(
         "table inet nat {{
@@ -43,14 +43,14 @@ fn publish(world: &World) {
     }
 }
 
-fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
+pub(crate) fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
     let config = Config::new(authority).set("firewallPolicy", policy).set("alwaysOpenPorts", "");
     let some = format!("tcp/{TCP}, udp/{UDP}, udp/{LEADS}");
     if all { config.without("protectedPorts") } else { config.set("protectedPorts", &some) }
 }
 
 /// What the machine behind the gateway and the stranger say to each other's address, as the stranger's.
-fn ends(family: usize, port: u16) -> [SocketAddr; 3] {
+pub(crate) fn ends(family: usize, port: u16) -> [SocketAddr; 3] {
     let at = |address: IpAddr, port| SocketAddr::new(address, port);
     let (inner, own) = (World::INNER[family], World::GATEWAY_TO_STRANGER[family]);
     [at(inner, port), at(own, port), at(World::STRANGER[family], THEIRS)]
@@ -90,7 +90,8 @@ fn no_datagram_is_let_in_by_an_entry_that_the_published_machine_cannot_have_begu
         publish(&world);
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
         let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
-        for port in [UDP, ELSEWHERE] {
+        // With `protectedPorts`, the number that a published port leads to must be one of them.
+        for &port in if rules.1 { &[UDP, ELSEWHERE][..] } else { &[UDP] } {
             let dns = Dns::on(world.inner(), "in", port);
             for family in 0..2 {
                 let [inner, own, stranger] = ends(family, port);
