@@ -74,19 +74,19 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `dialled_back`: both sides dial at once. That is refused at protected ports, as it is in `input`.
+    /// The chain `dialled_back`: both sides dial at once. That is refused at protected ports, as it is in `input`: by
+    /// the machine's own port, and by the one to which masquerading has translated it. Where another machine has taken
+    /// a number, masquerading chooses any.
     pub(super) fn dialled_back(&self) -> Vec<Rule> {
-        if !self.protected.is_empty() {
-            let tcp = self.span(Transport::Tcp);
-            return tcp
-                .map(|tcp| Rule::goto([Match::ReplyPorts(tcp)], Part::Refuse))
-                .into_iter()
-                .collect();
-        }
         let is_tcp = |ports: &&PortRange| ports.transport() == Transport::Tcp;
-        let open = self.always_open.iter().filter(is_tcp);
-        let open = open.map(|&ports| Rule::accept([Match::ReplyPorts(ports)]));
-        open.chain([Rule::goto([], Part::Refuse)]).collect()
+        if self.protected.is_empty() {
+            let open = self.always_open.iter().filter(is_tcp);
+            let open = open.map(|&tcp| Rule::accept([Match::Ports(tcp), Match::ReplyPorts(tcp)]));
+            return open.chain([Rule::goto([], Part::Refuse)]).collect();
+        }
+        let ports =
+            self.span(Transport::Tcp).map(|tcp| [Match::Ports(tcp), Match::ReplyPorts(tcp)]);
+        ports.into_iter().flatten().map(|port| Rule::goto([port], Part::Refuse)).collect()
     }
 }
 

@@ -174,3 +174,54 @@ fn the_published_machine_dials_out_and_serves_who_was_let_in() {
         }
     }
 }
+
+/// Where another machine has taken the number, masquerading gives the published one another.
+#[test]
+fn nobody_is_let_in_where_masquerading_has_changed_the_number() {
+    for rules in [("drop", false), ("reject", false), ("drop", true), ("reject", true)] {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        world.gateway.nft(
+            "table inet more {
+                chain postrouting {
+                    type nat hook postrouting priority srcnat
+                    ip saddr 10.77.3.0/24 oifname != in masquerade
+                    ip6 saddr fd77:3::/64 oifname != in masquerade
+                }
+            }",
+        );
+        let (web, dns) = (listener(world.inner(), TCP), Dns::on(world.inner(), "in", UDP));
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for (family, other) in ["10.77.3.9", "fd77:3::9"].into_iter().enumerate() {
+            let other = |port| SocketAddr::new(other.parse().unwrap(), port);
+            let syn = Segment { flags: SYN, sequence: 1, ..Segment::default() };
+            let [inner, own, stranger] = ends(family, TCP);
+            let as_given = |what: &str| {
+                let given = |packet: &Packet| packet.from.ip() == own.ip() && packet.to == stranger;
+                wire.wait_for(what, given).from
+            };
+            wire.send(&tcp(other(TCP), stranger, &syn));
+            assert_eq!(as_given("the other machine's SYN"), own);
+            wire.send(&tcp(inner, stranger, &syn));
+            let changed = as_given("a SYN of the machine");
+            assert_ne!(changed, own);
+            wire.send(&tcp(stranger, changed, &syn));
+            settle();
+            let heard = wire.heard();
+            let agreed = heard.iter().find(|packet| packet.is_syn_ack());
+            assert!(agreed.is_none(), "{rules:?}: {agreed:?}");
+            assert!(accepted(&web).is_empty(), "{rules:?}");
+
+            let [inner, own, _] = ends(family, UDP);
+            wire.send(&udp(other(UDP), stranger, b"begins"));
+            assert_eq!(as_given("the other machine's datagram"), own);
+            wire.send(&udp(inner, stranger, b"begins"));
+            let changed = as_given("a datagram of the machine");
+            assert_ne!(changed, own);
+            wire.send(&udp(stranger, changed, b"answers"));
+            settle();
+            assert!(dns.heard().is_empty(), "{rules:?}, {changed}");
+        }
+    }
+}
