@@ -159,15 +159,20 @@ impl TableSpec {
     }
 
     fn translating(&self) -> Vec<Chain> {
-        vec![
+        let mut chains = vec![
             Part::Translated.chain(self.translated()),
             Part::TranslatedSyn.chain(self.translated_syn()),
             Part::TranslatedJudge.chain(Self::judge(Port::Dialled)),
             Part::TranslatedGranted.chain(Self::granted(Port::Dialled)),
             Part::TranslatedBack.chain(Self::translated_back()),
-            Part::Forward.chain(Self::forward()),
+            Part::Forward.chain(self.forward()),
             Part::DialledBack.chain(self.dialled_back()),
-        ]
+        ];
+        if self.tells_forged_flows() {
+            chains.push(Part::PassedOn.chain(Self::passed_on()));
+            chains.push(Part::ForgedFlow.chain(self.forged_flow()));
+        }
+        chains
     }
 
     fn ending(&self) -> Vec<Chain> {

@@ -72,8 +72,10 @@ impl TableSpec {
         // Only a flow's first packet is called forged; whatever follows is judged by the label.
         chain.push(Rule::accept([Match::Confirmed]));
         let udp = Match::Protocol(Transport::Udp.number());
-        // A local user may send in the name of a machine whose port is published (`forward`).
-        chain.push(Rule::accept([udp, Match::NotFromLocal, CALL_FORGED]));
+        if self.tells_forged_flows() {
+            // A local user may send in the name of a machine whose port is published (`forward`).
+            chain.push(Rule::accept([udp, Match::NotFromLocal, CALL_FORGED]));
+        }
         chain
     }
 

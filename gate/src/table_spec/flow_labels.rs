@@ -9,7 +9,8 @@ use sknock_netfilter::nft::rule::Match;
 /// The flow was admitted by a grant, or by a packet of this host.
 const ADMITTED: u32 = 101;
 
-/// The flow's first packet did not come from where its source is: by another interface, or from this host.
+/// The flow's first packet did not come from where its source is, but from where its destination is, or from this
+/// host.
 const FORGED: u32 = 102;
 
 /// A later packet did. Labels are set and never cleared.

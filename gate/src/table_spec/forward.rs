@@ -4,7 +4,7 @@
 //! nobody: they have no port as dialled. Who forges a packet from that machine's address makes such an entry, and
 //! comes back by it.
 
-use sknock_netfilter::nft::rule::{Match, Rule};
+use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::TableSpec;
@@ -14,37 +14,86 @@ use super::part::Part;
 impl TableSpec {
     /// The base chain `forward`.
     ///
-    /// A first packet of UDP is called forged if its source is not behind the interface by which it came, and its
-    /// destination is: nobody sends such, but who forges it. Answers to it are refused where they would be
-    /// translated back, until a packet of the flow comes from where its source is. Packets of which nothing is
-    /// translated are left alone: bridged ones may look so.
-    pub(super) fn forward() -> Vec<Rule> {
-        let back = [Match::SourceTranslated, Match::Reply];
-        let udp = Match::Protocol(Transport::Udp.number());
-        vec![
+    /// What is translated both ways (a DNAT rule for questions of machines that are masqueraded) is asked for forged
+    /// flows, too: so that comes first.
+    pub(super) fn forward(&self) -> Vec<Rule> {
+        let mut chain = Vec::new();
+        if self.tells_forged_flows() {
+            chain.push(Rule::new([udp()], Verdict::Jump(Part::PassedOn.into())));
+        }
+        chain.extend([
             Rule::goto([Match::Translated], Part::Translated),
-            Rule::goto([back[0], back[1], Match::Syn], Part::DialledBack),
-            // Before IS_FORGED: labels are never cleared, so an entry can have both.
-            Rule::accept([back[0], back[1], IS_GENUINE]),
-            Rule::goto([back[0], back[1], IS_FORGED], Part::Refuse),
-            Rule::accept([IS_FORGED, Match::Forth, Match::WayBack, CALL_GENUINE]),
-            Rule::accept([Match::Confirmed]),
-            Rule::accept([udp, Match::NoWayBack, Match::TurnsBack, CALL_FORGED]),
+            Rule::goto([Match::SourceTranslated, Match::Reply, Match::Syn], Part::DialledBack),
+        ]);
+        chain
+    }
+
+    /// Whether a published UDP port can be protected. If none can, nothing is asked of UDP that others begin.
+    pub(super) fn tells_forged_flows(&self) -> bool {
+        self.protected.is_empty() || self.protected.iter().copied().any(is_udp)
+    }
+
+    /// The chain `passed_on`.
+    ///
+    /// A first packet of UDP is called forged if its source is not behind the interface by which it came, and its
+    /// destination is. Who forges one sends such, and so do masqueraded machines whose packets take another way than
+    /// the answers to them.
+    ///
+    /// The destination is looked up as the packet was routed: with its mark. The source is looked up without: that
+    /// mark is one for packets that leave, and the routes for these may lead to everybody.
+    pub(super) fn passed_on() -> Vec<Rule> {
+        vec![
+            Rule::goto([IS_FORGED], Part::ForgedFlow),
+            Rule::new([Match::Confirmed], Verdict::Return),
+            Rule::new([Match::NoWayBack, Match::TurnsBack, CALL_FORGED], Verdict::Return),
         ]
     }
 
-    /// The chain `dialled_back`: both sides dial at once. That is refused at protected ports, as it is in `input`.
-    pub(super) fn dialled_back(&self) -> Vec<Rule> {
-        if !self.protected.is_empty() {
-            let tcp = self.span(Transport::Tcp);
-            return tcp
-                .map(|tcp| Rule::goto([Match::ReplyPorts(tcp)], Part::Refuse))
-                .into_iter()
-                .collect();
+    /// The chain `forged_flow`: answers are refused where they would be translated back, until a packet of the flow
+    /// comes that is not as the first one. Packets of which nothing is translated are left alone: bridged ones may
+    /// look so.
+    ///
+    /// Where only some ports are protected, answers are refused only at these: the machine's own port, or the one to
+    /// which masquerading has translated it. So the other flows of a machine live, whatever way they take. A published
+    /// port that leads to an unprotected number is not covered.
+    pub(super) fn forged_flow(&self) -> Vec<Rule> {
+        let back = [Match::SourceTranslated, Match::Reply];
+        let mut chain = vec![Rule::new([IS_GENUINE], Verdict::Return)];
+        if self.protected.is_empty() {
+            chain.push(Rule::goto(back, Part::Refuse));
         }
-        let is_tcp = |ports: &&PortRange| ports.transport() == Transport::Tcp;
-        let open = self.always_open.iter().filter(is_tcp);
-        let open = open.map(|&ports| Rule::accept([Match::ReplyPorts(ports)]));
-        open.chain([Rule::goto([], Part::Refuse)]).collect()
+        for ports in self.protected.iter().copied().filter(|&ports| is_udp(ports)) {
+            // Here the packet's own destination is the machine's.
+            for port in [Match::Ports(ports), Match::ReplyPorts(ports)] {
+                chain.push(Rule::goto([back[0], back[1], port], Part::Refuse));
+            }
+        }
+        for unlike in [Match::WayBack, Match::GoesOn] {
+            chain.push(Rule::new([Match::Forth, unlike, CALL_GENUINE], Verdict::Return));
+        }
+        chain
     }
+
+    /// The chain `dialled_back`: both sides dial at once. That is refused at protected ports, as it is in `input`: by
+    /// the machine's own port, and by the one to which masquerading has translated it. Where another machine has taken
+    /// a number, masquerading chooses any.
+    pub(super) fn dialled_back(&self) -> Vec<Rule> {
+        let is_tcp = |ports: &&PortRange| ports.transport() == Transport::Tcp;
+        if self.protected.is_empty() {
+            let open = self.always_open.iter().filter(is_tcp);
+            let open = open.map(|&tcp| Rule::accept([Match::Ports(tcp), Match::ReplyPorts(tcp)]));
+            return open.chain([Rule::goto([], Part::Refuse)]).collect();
+        }
+        let ports =
+            self.span(Transport::Tcp).map(|tcp| [Match::Ports(tcp), Match::ReplyPorts(tcp)]);
+        ports.into_iter().flatten().map(|port| Rule::goto([port], Part::Refuse)).collect()
+    }
+}
+
+fn udp() -> Match {
+    Match::Protocol(Transport::Udp.number())
+}
+
+fn is_udp(ports: PortRange) -> bool {
+    ports.transport() == Transport::Udp
 }

@@ -35,6 +35,10 @@ pub enum Part {
     Admit,
     /// Base chain: judges published ports of others.
     Forward,
+    /// UDP that is passed on: whether the first packet of its flow was forged.
+    PassedOn,
+    /// UDP that is passed on, of a flow whose first packet was.
+    ForgedFlow,
     /// A SYN that comes to what dials out in this host's name.
     DialledBack,
     /// Packets whose destination was translated (DNAT, redirect).
@@ -99,6 +103,8 @@ impl Part {
             Self::Granted => "granted",
             Self::Admit => "admit",
             Self::Forward => "forward",
+            Self::PassedOn => "passed_on",
+            Self::ForgedFlow => "forged_flow",
             Self::DialledBack => "dialled_back",
             Self::Translated => "translated",
             Self::TranslatedSyn => "translated_syn",

@@ -27,6 +27,8 @@ const ANYCAST: u32 = libc::RTN_ANYCAST as u32;
 /// `NFTA_FIB_F_DADDR` and `NFTA_FIB_F_SADDR`.
 const OF_DESTINATION: u32 = 2;
 const OF_SOURCE: u32 = 1;
+/// `NFTA_FIB_F_MARK`.
+const BY_MARK: u32 = 4;
 /// `NF_CT_STATE_UNTRACKED_BIT`.
 const UNTRACKED: u32 = 1 << 6;
 /// `IP_CT_DIR_ORIGINAL` and `IP_CT_DIR_REPLY`.
@@ -100,7 +102,8 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::NotFromLocal => address_type(rule, OF_SOURCE, CmpOp::Neq, LOCAL),
         Match::NoWayBack => by_its_interface(rule, OF_SOURCE, false),
         Match::WayBack => by_its_interface(rule, OF_SOURCE, true),
-        Match::TurnsBack => by_its_interface(rule, OF_DESTINATION, true),
+        Match::TurnsBack => by_its_interface(rule, OF_DESTINATION | BY_MARK, true),
+        Match::GoesOn => by_its_interface(rule, OF_DESTINATION | BY_MARK, false),
         Match::NotToHost => to_many(rule),
         Match::ToV4(_) | Match::ToV6(_) | Match::ToMulticast { .. } | Match::FromLinkLocal => {
             address(rule, item);

@@ -163,8 +163,10 @@ pub enum Match {
     NoWayBack,
     /// The routing table knows a way to its source by the interface through which it came.
     WayBack,
-    /// The routing table leads to its destination by the interface through which it came.
+    /// The routing table leads to its destination, and packets with its mark, by the interface through which it came.
     TurnsBack,
+    /// The routing table does not.
+    GoesOn,
     /// It was sent to more hosts than this one, by link or by address.
     NotToHost,
     /// It is for this IPv4 address.

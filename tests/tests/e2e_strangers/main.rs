@@ -3,6 +3,7 @@
 //! conntrack. Packets are made by hand, the daemon is real.
 
 mod answers;
+mod asymmetric;
 mod borrowed_address;
 mod destinations;
 mod dialled_out;

@@ -11,14 +11,14 @@ use crate::stage::{Dns, accepted, anyone, listener, settle};
 
 /// As dialled, and where the service is.
 const TCP: u16 = 8080;
-const UDP: u16 = 60_000;
+pub(crate) const UDP: u16 = 60_000;
 /// As dialled, and where it leads.
-const LEADS: u16 = 60_001;
-const ELSEWHERE: u16 = 8000;
+pub(crate) const LEADS: u16 = 60_001;
+pub(crate) const ELSEWHERE: u16 = 8000;
 /// The stranger's.
-const THEIRS: u16 = 20_001;
+pub(crate) const THEIRS: u16 = 20_001;
 
-fn publish(world: &World) {
+pub(crate) fn publish(world: &World) {
     let [v4, v6] = World::INNER;
     world.gateway.nft(&format!(
         "table inet nat {{
@@ -43,14 +43,14 @@ fn publish(world: &World) {
     }
 }
 
-fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
+pub(crate) fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
     let config = Config::new(authority).set("firewallPolicy", policy).set("alwaysOpenPorts", "");
     let some = format!("tcp/{TCP}, udp/{UDP}, udp/{LEADS}");
     if all { config.without("protectedPorts") } else { config.set("protectedPorts", &some) }
 }
 
 /// What the machine behind the gateway and the stranger say to each other's address, as the stranger's.
-fn ends(family: usize, port: u16) -> [SocketAddr; 3] {
+pub(crate) fn ends(family: usize, port: u16) -> [SocketAddr; 3] {
     let at = |address: IpAddr, port| SocketAddr::new(address, port);
     let (inner, own) = (World::INNER[family], World::GATEWAY_TO_STRANGER[family]);
     [at(inner, port), at(own, port), at(World::STRANGER[family], THEIRS)]
@@ -90,7 +90,8 @@ fn no_datagram_is_let_in_by_an_entry_that_the_published_machine_cannot_have_begu
         publish(&world);
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
         let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
-        for port in [UDP, ELSEWHERE] {
+        // With `protectedPorts`, the number that a published port leads to must be one of them.
+        for &port in if rules.1 { &[UDP, ELSEWHERE][..] } else { &[UDP] } {
             let dns = Dns::on(world.inner(), "in", port);
             for family in 0..2 {
                 let [inner, own, stranger] = ends(family, port);
@@ -170,6 +171,57 @@ fn the_published_machine_dials_out_and_serves_who_was_let_in() {
             let there = sknock_tests::reach::udp_socket(&world.client, (door, UDP).into()).unwrap();
             there.send(b"by alice").unwrap();
             some("what alice sends", || dns.heard().contains("by alice").then_some(()));
+        }
+    }
+}
+
+/// Where another machine has taken the number, masquerading gives the published one another.
+#[test]
+fn nobody_is_let_in_where_masquerading_has_changed_the_number() {
+    for rules in [("drop", false), ("reject", false), ("drop", true), ("reject", true)] {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        world.gateway.nft(
+            "table inet more {
+                chain postrouting {
+                    type nat hook postrouting priority srcnat
+                    ip saddr 10.77.3.0/24 oifname != in masquerade
+                    ip6 saddr fd77:3::/64 oifname != in masquerade
+                }
+            }",
+        );
+        let (web, dns) = (listener(world.inner(), TCP), Dns::on(world.inner(), "in", UDP));
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for (family, other) in ["10.77.3.9", "fd77:3::9"].into_iter().enumerate() {
+            let other = |port| SocketAddr::new(other.parse().unwrap(), port);
+            let syn = Segment { flags: SYN, sequence: 1, ..Segment::default() };
+            let [inner, own, stranger] = ends(family, TCP);
+            let as_given = |what: &str| {
+                let given = |packet: &Packet| packet.from.ip() == own.ip() && packet.to == stranger;
+                wire.wait_for(what, given).from
+            };
+            wire.send(&tcp(other(TCP), stranger, &syn));
+            assert_eq!(as_given("the other machine's SYN"), own);
+            wire.send(&tcp(inner, stranger, &syn));
+            let changed = as_given("a SYN of the machine");
+            assert_ne!(changed, own);
+            wire.send(&tcp(stranger, changed, &syn));
+            settle();
+            let heard = wire.heard();
+            let agreed = heard.iter().find(|packet| packet.is_syn_ack());
+            assert!(agreed.is_none(), "{rules:?}: {agreed:?}");
+            assert!(accepted(&web).is_empty(), "{rules:?}");
+
+            let [inner, own, _] = ends(family, UDP);
+            wire.send(&udp(other(UDP), stranger, b"begins"));
+            assert_eq!(as_given("the other machine's datagram"), own);
+            wire.send(&udp(inner, stranger, b"begins"));
+            let changed = as_given("a datagram of the machine");
+            assert_ne!(changed, own);
+            wire.send(&udp(stranger, changed, b"answers"));
+            settle();
+            assert!(dns.heard().is_empty(), "{rules:?}, {changed}");
         }
     }
 }

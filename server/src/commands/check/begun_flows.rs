@@ -1,16 +1,18 @@
-//! Flows of UDP that begin at a protected port, by chance: whom a program of this host asks from there reaches
-//! whatever listens at that port, without a grant.
+//! Flows of UDP that begin at a port of sKnock, by chance. Whom a program of this host asks from a protected port
+//! reaches whatever listens there, without a grant. At the knock port no answer arrives.
 
 use sknock_protocol::{Service, Transport};
 
 use super::Finding;
-use crate::config::{FirewallPolicy, Settings};
+use crate::config::{FirewallPolicy, Intake, Settings};
 
-/// Adds which protected ports are among those that the kernel chooses for sockets that name none.
+/// Adds which protected ports, and which knock ports, are among those that the kernel chooses for sockets that name
+/// none.
 pub(super) fn examine(settings: &Settings, chosen: &[(u16, u16)], findings: &mut Vec<Finding>) {
     if settings.firewall.policy == FirewallPolicy::None {
         return;
     }
+    findings.extend(knock_ports(settings, chosen));
     let udp = |service: &&Service| service.transport() == Transport::Udp;
     let protected = settings.firewall.protected.iter().filter(udp);
     let meets = |service: &&Service| {
@@ -38,6 +40,34 @@ pub(super) fn examine(settings: &Settings, chosen: &[(u16, u16)], findings: &mut
     ));
 }
 
+/// In deny-all mode: a knock port that nobody binds, and that is for knocks only.
+fn knock_ports(settings: &Settings, chosen: &[(u16, u16)]) -> Option<Finding> {
+    if !settings.firewall.protected.is_empty() || settings.knocks.intake != Intake::Nflog {
+        return None;
+    }
+    let open = &settings.firewall.always_open;
+    let meets = |service: &&Service| {
+        let within = |&(first, last): &(u16, u16)| (first..=last).contains(&service.first());
+        let is_open = open.iter().any(|open| open.contains(Transport::Udp, service.first()));
+        service.width() == 1 && chosen.iter().any(within) && !is_open
+    };
+    let met: Vec<String> =
+        settings.knocks.ports.iter().filter(meets).map(|&service| span(service)).collect();
+    (!met.is_empty()).then(|| {
+        let ports = met.join(",");
+        Finding::note(
+            format!(
+                "knockPort: the kernel may choose {ports} for any program of this host \
+                 (net.ipv4.ip_local_port_range). In deny-all mode that program gets no answers there"
+            ),
+            format!(
+                "reserve it: net.ipv4.ip_local_reserved_ports={ports}, behind what it has already, by \
+                 sysctl and in /etc/sysctl.d"
+            ),
+        )
+    })
+}
+
 /// As the kernel reads it.
 fn span(service: Service) -> String {
     let (first, last) = (service.first(), service.last());
@@ -57,6 +87,25 @@ mod tests {
         let mut findings = Vec::new();
         examine(&settings, chosen, &mut findings);
         findings
+    }
+
+    #[test]
+    fn a_knock_port_that_the_kernel_chooses_is_told_where_all_is_closed() {
+        let all = &[(1024, 65_535)][..];
+        let [found] = &*judged("", all) else { panic!() };
+        assert!(found.what.contains("may choose 62344 for any program"), "{found:?}");
+        assert!(found.remedy.contains("reserved_ports=62344,"), "{found:?}");
+        for (lines, chosen) in [
+            ("", &[][..]),
+            ("", &[(32_768, 62_343), (62_345, 65_535)]),
+            ("protectedPorts = tcp/22", all),
+            ("firewallPolicy = none", all),
+            ("intake = socket", all),
+            ("alwaysOpenPorts = udp/62344", all),
+            ("knockPort = 10000-60000", all),
+        ] {
+            assert_eq!(judged(lines, chosen), [], "{lines} {chosen:?}");
+        }
     }
 
     #[test]
