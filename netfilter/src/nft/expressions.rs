@@ -82,13 +82,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::Family(v6) => family(rule, v6),
         Match::FamilyIn(set) => family_in(rule, set),
         Match::Protocol(number) => protocol(rule, number),
-        Match::OfOpenSocket => {
-            owner(rule);
-            rule.add_expr(&to_network_order());
-            // True of every user. What counts is the load: without an open socket it ends the rule
-            // (`nft_meta_get_eval_skugid`).
-            rule.add_expr(&Cmp::new(CmpOp::Gte, 0_u32));
-        }
+        Match::OfOpenSocket => open_socket(rule),
         Match::SentBy { user } => {
             owner(rule);
             // Equality needs no byte order; comparing by size does, since the kernel compares with memcmp.
@@ -130,6 +124,14 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         | Match::TagNotIn(_)
         | Match::OverRate { .. } => member(rule, item),
     }
+}
+
+fn open_socket(rule: &mut nftnl::Rule<'_>) {
+    owner(rule);
+    rule.add_expr(&to_network_order());
+    // True of every user. What counts is the load: without an open socket it ends the rule
+    // (`nft_meta_get_eval_skugid`).
+    rule.add_expr(&Cmp::new(CmpOp::Gte, 0_u32));
 }
 
 /// What conntrack says of a packet.
