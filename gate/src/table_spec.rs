@@ -168,7 +168,7 @@ impl TableSpec {
             Part::Forward.chain(self.forward()),
             Part::DialledBack.chain(self.dialled_back()),
         ];
-        if self.tells_forged_flows() {
+        if !self.tells_forged_flows().is_empty() {
             chains.push(Part::PassedOn.chain(Self::passed_on()));
             chains.push(Part::ForgedFlow.chain(self.forged_flow()));
         }

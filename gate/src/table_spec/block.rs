@@ -71,11 +71,9 @@ impl TableSpec {
         chain.extend(self.admitted_by_sending());
         // Only a flow's first packet is called forged; whatever follows is judged by the label.
         chain.push(Rule::accept([Match::Confirmed]));
-        let udp = Match::Protocol(Transport::Udp.number());
-        if self.tells_forged_flows() {
-            // A local user may send in the name of a machine whose port is published (`forward`).
-            chain.push(Rule::accept([udp, Match::NotFromLocal, CALL_FORGED]));
-        }
+        // A local user may send in the name of a machine whose port is published (`forward`).
+        let told = self.tells_forged_flows().into_iter();
+        chain.extend(told.map(|item| Rule::accept([item, Match::NotFromLocal, CALL_FORGED])));
         chain
     }
 

@@ -17,10 +17,10 @@ impl TableSpec {
     /// What is translated both ways (a DNAT rule for questions of machines that are masqueraded) is asked for forged
     /// flows, too: so that comes first.
     pub(super) fn forward(&self) -> Vec<Rule> {
-        let mut chain = Vec::new();
-        if self.tells_forged_flows() {
-            chain.push(Rule::new([udp()], Verdict::Jump(Part::PassedOn.into())));
-        }
+        let told = self.tells_forged_flows();
+        let told =
+            told.into_iter().map(|item| Rule::new([item], Verdict::Jump(Part::PassedOn.into())));
+        let mut chain: Vec<Rule> = told.collect();
         chain.extend([
             Rule::goto([Match::Translated], Part::Translated),
             Rule::goto([Match::SourceTranslated, Match::Reply, Match::Syn], Part::DialledBack),
@@ -28,14 +28,21 @@ impl TableSpec {
         chain
     }
 
-    /// Whether a published UDP port can be protected. If none can, nothing is asked of UDP that others begin.
-    pub(super) fn tells_forged_flows(&self) -> bool {
-        self.protected.is_empty() || self.protected.iter().copied().any(is_udp)
+    /// Of which transports it is asked whether a flow that others begin is forged: of those of which a published port
+    /// can be protected. In deny-all mode, a SYN that answers is refused anyway.
+    pub(super) fn tells_forged_flows(&self) -> Vec<Match> {
+        let is_told = |transport: &Transport| {
+            let tells = |ports: &PortRange| ports.transport() == *transport;
+            let all_udp = self.protected.is_empty() && *transport == Transport::Udp;
+            all_udp || self.protected.iter().any(tells)
+        };
+        let told = [Transport::Tcp, Transport::Udp].into_iter().filter(is_told);
+        told.map(|transport| Match::Protocol(transport.number())).collect()
     }
 
     /// The chain `passed_on`.
     ///
-    /// A first packet of UDP is called forged if its source is not behind the interface by which it came, and its
+    /// A first packet is called forged if its source is not behind the interface by which it came, and its
     /// destination is. Who forges one sends such, and so do masqueraded machines whose packets take another way than
     /// the answers to them.
     ///
@@ -55,10 +62,14 @@ impl TableSpec {
     ///
     /// Where only some ports are protected, answers are refused only at these: the machine's own port, or the one to
     /// which masquerading has translated it. So the other flows of a machine live, whatever way they take. A published
-    /// port that leads to an unprotected number is not covered.
+    /// port that leads to an unprotected number is not covered. Of TCP only a SYN begins something, and nobody answers
+    /// with one: it is refused at any port.
     pub(super) fn forged_flow(&self) -> Vec<Rule> {
         let back = [Match::SourceTranslated, Match::Reply];
         let mut chain = vec![Rule::new([IS_GENUINE], Verdict::Return)];
+        if self.span(Transport::Tcp).is_some() {
+            chain.push(Rule::goto([back[0], back[1], Match::Syn], Part::Refuse));
+        }
         if self.protected.is_empty() {
             chain.push(Rule::goto(back, Part::Refuse));
         }
@@ -88,10 +99,6 @@ impl TableSpec {
             self.span(Transport::Tcp).map(|tcp| [Match::Ports(tcp), Match::ReplyPorts(tcp)]);
         ports.into_iter().flatten().map(|port| Rule::goto([port], Part::Refuse)).collect()
     }
-}
-
-fn udp() -> Match {
-    Match::Protocol(Transport::Udp.number())
 }
 
 fn is_udp(ports: PortRange) -> bool {

@@ -35,9 +35,9 @@ pub enum Part {
     Admit,
     /// Base chain: judges published ports of others.
     Forward,
-    /// UDP that is passed on: whether the first packet of its flow was forged.
+    /// What is passed on: whether the first packet of its flow was forged.
     PassedOn,
-    /// UDP that is passed on, of a flow whose first packet was.
+    /// What is passed on, of a flow whose first packet was.
     ForgedFlow,
     /// A SYN that comes to what dials out in this host's name.
     DialledBack,

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use sknock_tests::ip_packet::{Packet, udp};
+use sknock_tests::ip_packet::{ACK, Packet, SYN, Segment, tcp, udp};
 use sknock_tests::wait::some;
 use sknock_tests::{Authority, Config, Daemon, Wire, World};
 
@@ -52,6 +52,29 @@ fn who_is_answered_by_another_way_lives_beside_protected_udp_ports() {
         // Below, beside and above them.
         for port in [ELSEWHERE, UDP - 1, LEADS + 1] {
             is_answered(&world, &config(&authority, rules), port);
+        }
+    }
+}
+
+/// Of TCP, only a SYN that answers a SYN is refused.
+#[test]
+fn who_dials_by_another_way_is_answered() {
+    for rules in SOME {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let inside = Wire::new(world.inner(), "10.77.3.1".parse().unwrap());
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for family in 0..2 {
+            let [inner, own, stranger] = ends(family, ELSEWHERE);
+            let dials = Segment { flags: SYN, sequence: 1, ..Segment::default() };
+            wire.send(&tcp(inner, stranger, &dials));
+            let passed = |packet: &Packet| packet.from == own && packet.to == stranger;
+            wire.wait_for("the SYN, masqueraded", passed);
+            let flags = SYN | ACK;
+            let answer = Segment { flags, sequence: 9, acknowledged: 2, data: b"" };
+            wire.send(&tcp(stranger, own, &answer));
+            inside.wait_for("the answer", |packet| packet.is_syn_ack() && packet.to == inner);
         }
     }
 }

@@ -61,24 +61,28 @@ fn no_syn_is_let_in_by_an_entry_of_the_published_machine() {
     for rules in [("drop", false), ("reject", false), ("drop", true), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
-        let web = listener(world.inner(), TCP);
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
         let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
-        for family in 0..2 {
-            let [inner, own, stranger] = ends(family, TCP);
-            let dials = Segment { flags: SYN, sequence: 1, ..Segment::default() };
-            wire.send(&tcp(inner, stranger, &dials));
-            settle();
-            wire.heard();
-            for flags in [SYN, SYN | ACK, ACK, SYN] {
-                let answers = Segment { flags, sequence: 1000, acknowledged: 2, data: b"" };
-                wire.send(&tcp(stranger, own, &answers));
+        // At the published number, and at one to which another leads. A SYN begins the flow, or seems lost.
+        for (port, first) in [(TCP, SYN), (ELSEWHERE, SYN), (ELSEWHERE, ACK)] {
+            let web = listener(world.inner(), port);
+            for family in 0..2 {
+                let [inner, own, stranger] = ends(family, port);
+                let stranger = SocketAddr::new(stranger.ip(), THEIRS + u16::from(first));
+                let dials = Segment { flags: first, sequence: 1, ..Segment::default() };
+                wire.send(&tcp(inner, stranger, &dials));
                 settle();
+                wire.heard();
+                for flags in [SYN, SYN | ACK, ACK, SYN] {
+                    let answers = Segment { flags, sequence: 1000, acknowledged: 2, data: b"" };
+                    wire.send(&tcp(stranger, own, &answers));
+                    settle();
+                }
+                let heard = wire.heard();
+                let agreed = heard.iter().find(|packet| packet.is_syn_ack());
+                assert!(agreed.is_none(), "{rules:?}: {agreed:?}");
+                assert!(accepted(&web).is_empty(), "{rules:?}");
             }
-            let heard = wire.heard();
-            let agreed = heard.iter().find(|packet| packet.is_syn_ack());
-            assert!(agreed.is_none(), "{rules:?}: {agreed:?}");
-            assert!(accepted(&web).is_empty(), "{rules:?}");
         }
     }
 }
