@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -133,7 +134,10 @@ impl<'w> Daemon<'w> {
         let mut command = self.command("run");
         command.arg("--config").arg(self.config_file()).args(more);
         let mut child = self.inside(|| command.spawn()).expect("it was just built");
-        let reader = self.log.follow(child.stderr.take().expect("it is piped"));
+        let stderr = child.stderr.take().expect("it is piped");
+        // On a busy machine the tester reads late, and the daemon drops refusals that a pipe of 64 KiB has no room for.
+        fcntl(&stderr, FcntlArg::F_SETPIPE_SZ(1 << 20)).expect("root may have a larger pipe");
+        let reader = self.log.follow(stderr);
         self.running = Some(Running { child, reader });
     }
 
