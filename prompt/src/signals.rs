@@ -30,8 +30,9 @@ pub(crate) fn during<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     if let Ok(watcher) = watcher {
         ended.store(true, Ordering::SeqCst);
         // To this thread alone, which waits for it; a SIGTERM to the process stays pending.
-        pthread_kill(watcher.as_pthread_t(), Signal::SIGTERM)?;
-        watcher.join().ok();
+        if pthread_kill(watcher.as_pthread_t(), Signal::SIGTERM).is_ok() {
+            watcher.join().ok();
+        }
     }
     before.thread_set_mask()?;
     answer

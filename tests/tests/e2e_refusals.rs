@@ -128,7 +128,7 @@ fn clocks_and_addresses_that_do_not_fit() {
     });
 }
 
-/// With a tag of this client's server, whoever it is for.
+/// With a tag of this client's server, for whatever server it is.
 fn retagged(client: &Client<'_>, mut knock: Datagram) -> Datagram {
     knock.bytes = client.tagged(knock.bytes);
     knock

@@ -230,7 +230,7 @@ mod tests {
         assert_eq!([33, 64, 65, 128, 3600].map(most), [19_328, 19_392, 23_424, 27_456, 27_456]);
     }
 
-    /// What an observer sees: of so many knocks in one epoch, with so many tags, the probability that two begin alike,
+    /// What an observer sees: of a number of knocks in one epoch, with a number of tags, the probability that two begin alike,
     /// and the number of such pairs.
     #[test]
     fn the_table_of_equal_beginnings_is_right() {

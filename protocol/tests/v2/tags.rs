@@ -66,7 +66,7 @@ fn a_long_window_needs_a_low_tag_beyond_128_seconds() {
     }
 }
 
-/// The tag is not compared with the timestamp: whoever has the server's certificate may use any that is accepted.
+/// The tag is not compared with the timestamp: every holder of the server's certificate may use any that is accepted.
 #[test]
 fn a_tag_of_another_accepted_epoch_changes_nothing() {
     let house = House::new();

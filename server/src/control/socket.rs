@@ -204,7 +204,7 @@ impl ControlSocket {
         response: impl Fn(&ControlRequest) -> ControlResponse,
         now: BootInstant,
     ) {
-        // Without the network processes' numbers: from here on a request gets `response`, whoever sends it,
+        // Without the network processes' numbers: from here on a request gets `response`, of every sender,
         // and has no effect.
         self.turn(&[], now);
         self.answer_all(&ControlResponse::Stopping, now);

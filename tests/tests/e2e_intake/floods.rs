@@ -108,7 +108,7 @@ fn forged_sources(stranger: &Namespace, count: u32) -> Vec<UdpSocket> {
     stranger.inside(bind)
 }
 
-/// Of the right length, behind tags that somebody has captured; whoever made it does not have the server's
+/// Of the right length, behind tags that somebody has captured; its sender does not have the server's
 /// certificate.
 fn noise(world: &World, authority: &Authority) -> Vec<Vec<u8>> {
     let client = Client::alice(&world.stranger, authority);
