@@ -6,7 +6,7 @@
 
 pub(crate) mod block;
 pub(crate) mod capture;
-mod flow_labels;
+pub(crate) mod flow_labels;
 mod forged;
 mod forward;
 mod incoming;
@@ -149,11 +149,13 @@ impl TableSpec {
     fn judging(&self) -> Vec<Chain> {
         vec![
             Part::Forged.chain(self.forged()),
+            Part::ForgedSource.chain(self.forged_source()),
             Part::TcpSyn.chain(self.tcp_syn()),
             Part::TcpMidstream.chain(self.tcp_midstream()),
             Part::Judge.chain(Self::judge(Port::Own)),
             Part::Granted.chain(Self::granted(Port::Own)),
             Part::Admit.chain(Self::admit()),
+            Part::AdmitReceived.chain(Self::admit_received()),
             Part::Udp.chain(self.udp()),
         ]
     }
@@ -181,6 +183,7 @@ impl TableSpec {
             Part::BlockIn.chain(self.block_in()),
             Part::BlockOut.chain(Self::block_out()),
             Part::Output.chain(self.output()),
+            Part::AdmitAnswers.chain(Self::admit_answers()),
             Part::IntoLoopback.chain(Self::leaving_by_loopback()),
             Part::Masqueraded.chain(Self::masqueraded()),
             Part::Postrouting.chain(Self::postrouting()),

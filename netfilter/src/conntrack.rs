@@ -66,8 +66,8 @@ pub struct ConntrackEntry<'a> {
     pub answers: (IpAddr, u16),
     /// Whether its destination was translated.
     pub translated: bool,
-    /// Whether it has room for a label. It has if a rule that sets labels was there when it was made.
-    pub can_be_labelled: bool,
+    /// The bits of its label. An entry has none if no rule that sets labels was there when it was made.
+    pub label: u128,
     family: u8,
     tuple: &'a [u8],
     id: &'a [u8],
@@ -247,7 +247,7 @@ impl<'a> ConntrackEntry<'a> {
             return None;
         }
         let (mut tuple, mut reply, mut id) = (None, None, None);
-        let (mut status, mut can_be_labelled) = (0, false);
+        let (mut status, mut label) = (0, 0);
         for (kind, content) in attributes(body) {
             match kind {
                 ORIGINAL => tuple = Some(content),
@@ -255,9 +255,8 @@ impl<'a> ConntrackEntry<'a> {
                 ID => id = Some(content),
                 // ctnetlink writes numbers big-endian, unlike those in the headers of netlink messages.
                 STATUS => status = u32::from_be_bytes(content.try_into().ok()?),
-                // The kernel writes it only if a bit is set (`ctnetlink_dump_labels`): an entry that has room and
-                // no label is taken for one without room.
-                LABELS => can_be_labelled = true,
+                // Written only if a bit is set (`ctnetlink_dump_labels`).
+                LABELS => label = bits(content)?,
                 // Written only for entries of a zone other than the default one (`ctnetlink_dump_zone_id`).
                 ZONE => return None,
                 _ => {}
@@ -268,8 +267,7 @@ impl<'a> ConntrackEntry<'a> {
         let (back, port, _) = ends(reply?)?;
         let answers = (back.address, port);
         let (translated, family) = (status & TRANSLATED != 0, header[0]);
-        let entry =
-            Self { flow, from_port, to, answers, translated, can_be_labelled, family, tuple, id };
+        let entry = Self { flow, from_port, to, answers, translated, label, family, tuple, id };
         (status & EXPECTED == 0).then_some(entry)
     }
 
@@ -280,6 +278,17 @@ impl<'a> ConntrackEntry<'a> {
             .with(ID, self.id)
             .finish()
     }
+}
+
+/// A label: an array of the machine's words.
+fn bits(content: &[u8]) -> Option<u128> {
+    let words = content
+        .chunks_exact(size_of::<usize>())
+        .map(|word| word.try_into().map(usize::from_ne_bytes).expect("a word long"));
+    let shifted = words.zip((0..).step_by(usize::BITS as usize));
+    shifted
+        .map(|(word, first)| u128::try_from(word).ok()?.checked_shl(first))
+        .try_fold(0, |all, one| Some(all | one?))
 }
 
 fn ends(tuple: &[u8]) -> Option<(FlowKey, u16, IpAddr)> {

@@ -12,6 +12,7 @@ use sknock_types::Transport;
 
 use super::Firewall;
 use crate::error::FirewallError;
+use crate::table_spec::flow_labels::KEPT;
 use crate::table_spec::sets::BLOCKED;
 use crate::table_spec::{FirewallPolicy, TableSpec};
 
@@ -91,11 +92,11 @@ impl Firewall {
         Ok(conntrack::delete(&mut self.netlink, flows, &own)?)
     }
 
-    /// Deletes the entries of UDP between this host and others at ports that `rules` close, if they have no room for
-    /// the label of admitted flows: they are older than the table. The next packet makes an entry that has. `labelled`
-    /// deletes the others, too.
+    /// Deletes the entries of UDP between this host and others at ports that `rules` close, if neither direction was
+    /// admitted, and the host does not speak to itself: they are older than the table, or than the protection of their port. The next packet is judged as the
+    /// first one of a flow. `labelled` deletes the others, too.
     ///
-    /// Kept, such an entry would refuse its flow for as long as packets came.
+    /// Kept, such an entry would refuse its flow for as long as packets came, and an answer of the host would admit it.
     pub(crate) fn delete_old_udp(
         &mut self,
         rules: &TableSpec,
@@ -110,9 +111,10 @@ impl Firewall {
             let arrives = one.translated || own.contains(&one.to);
             let ours = arrives && closes(one.flow.port)
                 // Begun by this host from a protected port: its peer's answers arrive there.
-                || own.contains(&one.flow.address) && closes(one.from_port);
-            let old = labelled || !one.can_be_labelled;
-            one.flow.transport == Transport::Udp && old && ours
+                || (own.contains(&one.flow.address) || is_no_address(one.flow.address))
+                    && closes(one.from_port);
+            let kept = KEPT.into_iter().any(|bit| one.label >> bit & 1 == 1);
+            one.flow.transport == Transport::Udp && (labelled || !kept) && ours
         };
         // Not `to_protected`: flows that this host has begun have the protected port as their source.
         let all = BTreeSet::from([DumpFilter::Any]);
@@ -127,5 +129,13 @@ impl Firewall {
             return Err(failed(Errno::ENOTCONN));
         };
         Ok(local_addresses(routes)?)
+    }
+}
+
+/// What is sent there comes to this host.
+fn is_no_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_unspecified() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_unspecified(),
     }
 }

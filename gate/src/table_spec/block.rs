@@ -8,7 +8,9 @@ use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::capture::DNS;
-use super::flow_labels::{ADMIT, CALL_FORGED, IS_ADMITTED};
+use super::flow_labels::{
+    ADMIT_BACK, ADMIT_FORTH, CALL_FORGED, CALL_WITHIN_HOST, IS_ADMITTED_BACK, IS_ADMITTED_FORTH,
+};
 use super::incoming::icmp;
 use super::judge::Port;
 use super::part::Part;
@@ -65,7 +67,9 @@ impl TableSpec {
         chain.push(Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack));
         // Also in an admitted flow: the network process begins none at a protected port.
         chain.extend(self.forbidden(Match::Forth));
-        chain.push(Rule::accept([IS_ADMITTED]));
+        // The other direction, that of the peer, was admitted already.
+        chain.push(Rule::accept([Match::Reply, IS_ADMITTED_FORTH]));
+        chain.push(Rule::accept([Match::Forth, IS_ADMITTED_BACK]));
         // Behind the label: in a flow that a grant has admitted it may answer.
         chain.extend(self.forbidden(Match::Reply));
         chain.extend(self.admitted_by_sending());
@@ -110,20 +114,42 @@ impl TableSpec {
         ]
     }
 
-    /// What this host sends from a protected port admits its flow: the peer needs no grant. Services may have to begin
-    /// such flows. So does an answer, for the flow may have an entry already, which somebody has forged.
+    /// What this host sends from a protected port admits what its peer sends to that port: the peer needs no grant.
+    /// Services may have to begin such flows. So does an answer, for the flow may have an entry already, which somebody
+    /// has forged.
+    ///
+    /// From exactly the ports that need a grant: a flow at another one would still be admitted when a reload protects it.
     ///
     /// Only here it is certain that the host has sent it: a packet from the wire may name any source. And only
     /// with a source of its own: a local user may send in a stranger's name. An error message of ICMP belongs to the
     /// flow that it is about, and no program of the host may want that.
     fn admitted_by_sending(&self) -> Vec<Rule> {
+        let udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
         if !self.protected.is_empty() {
-            let line = |udp| Rule::accept([Match::FromPorts(udp), Match::FromLocal, ADMIT]);
-            return self.span(Transport::Udp).map(line).into_iter().collect();
+            let line = |&ports: &PortRange| {
+                Rule::goto([Match::FromPorts(ports), Match::FromLocal], Part::AdmitAnswers)
+            };
+            return self.protected.iter().filter(udp).map(line).collect();
         }
         let tcp = Match::Protocol(Transport::Tcp.number());
-        let own = Rule::accept([Match::FromLocal, ADMIT]);
-        vec![Rule::accept([tcp]), icmp(false), icmp(true), own]
+        let open = self.always_open.iter().filter(udp);
+        let open = open.map(|&ports| Rule::accept([Match::FromPorts(ports), Match::FromLocal]));
+        let mut chain = vec![Rule::accept([tcp]), icmp(false), icmp(true)];
+        chain.extend(open);
+        chain.push(Rule::goto([Match::FromLocal], Part::AdmitAnswers));
+        chain
+    }
+
+    /// The chain `admit_answers`: what the peer sends is admitted, and not the direction of this host's own packet. The
+    /// host may give up its address, and another may send with it. What stays on this host is accepted without a label.
+    ///
+    /// The interface is the one from before a translation, so the address is asked for, too.
+    pub(super) fn admit_answers() -> Vec<Rule> {
+        vec![
+            Rule::accept([Match::IntoLoopback, Match::ToLocal, CALL_WITHIN_HOST]),
+            Rule::accept([Match::Forth, ADMIT_BACK]),
+            Rule::accept([ADMIT_FORTH]),
+        ]
     }
 
     /// The network process never has to begin a flow of UDP at a protected port, nor to answer in one that was not

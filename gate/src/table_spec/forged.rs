@@ -1,12 +1,14 @@
 //! Packets with a source address that their sender does not have. Pure.
 //!
 //! The kernel takes packets from the wire that name this host's own address as their source: in IPv6, where it
-//! forwards, and in IPv4 with `accept_local`. A flow of UDP that such a packet begins is not admitted. One of TCP
-//! would be: its other side could find out by resets which ports are protected. So the base chain `forged` drops
-//! its first packet before the conntrack entry is confirmed, be it delivered here or passed on.
+//! forwards, and in IPv4 with `accept_local`. They begin no flow: the base chain `forged` drops them before the
+//! conntrack entry is confirmed, be they delivered here or passed on. The other side of a flow of TCP could find out by
+//! resets which ports are protected; of UDP, a service that is open to everybody would answer.
 //!
 //! What this host has sent itself and what comes back to it (to a group that it has joined, by a second
 //! interface) has an entry already: it was confirmed as it left.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
@@ -25,6 +27,31 @@ impl TableSpec {
             self.span(Transport::Tcp).map(Match::FromPorts)
         };
         chain.extend(from.map(|tcp| Rule::new([tcp, Match::FromLocal], Verdict::Drop)));
+        let is_udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
+        let protected = self.protected.iter().filter(is_udp).map(|&ports| Match::FromPorts(ports));
+        let all = Match::Protocol(Transport::Udp.number());
+        let udp = protected.chain(self.protected.is_empty().then_some(all));
+        chain.extend(udp.map(|from| Rule::goto([from], Part::ForgedSource)));
+        chain
+    }
+
+    /// The chain `forged_source`: a service that is open to everybody would answer such a datagram, and its answer would
+    /// come to the protected port over `lo`, where nothing is filtered. What is sent to "no address" comes to this host,
+    /// too.
+    pub(super) fn forged_source(&self) -> Vec<Rule> {
+        let asks_for_address = self.protected.is_empty().then(|| {
+            Rule::accept([
+                // As in the chain `datagrams`.
+                Match::ToV4(Ipv4Addr::BROADCAST),
+                Match::UdpBetween { from: 68, to: 67 },
+            ])
+        });
+        let drop =
+            |from| Rule::new([Match::Family(from == Match::FromAnycast), from], Verdict::Drop);
+        let mut chain: Vec<Rule> = asks_for_address.into_iter().collect();
+        chain.push(Rule::new([Match::FromLocal], Verdict::Drop));
+        chain.extend([Match::FromBroadcast, Match::FromAnycast].map(drop));
+        chain.push(Rule::new([Match::FromV6(Ipv6Addr::UNSPECIFIED)], Verdict::Drop));
         chain
     }
 

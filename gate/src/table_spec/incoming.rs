@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
-use super::flow_labels::IS_ADMITTED;
+use super::flow_labels::{IS_ADMITTED_BACK, IS_ADMITTED_FORTH};
 use super::judge::Port;
 use super::part::Part;
 use super::{FirewallPolicy, TableSpec};
@@ -56,11 +56,15 @@ impl TableSpec {
         chain
     }
 
-    /// The lines for packets of flows that were admitted. That both sides of a flow have been seen proves nothing: a
+    /// The lines for packets of flows that were admitted, each by its direction. That both sides of a flow have been seen proves nothing: a
     /// stranger can forge both, with addresses that this host has, or will have. TCP that no socket has agreed
     /// to gets a reset at most.
-    fn admitted() -> [Rule; 2] {
-        [Rule::accept([IS_ADMITTED]), Rule::accept([tcp(), Match::Established])]
+    fn admitted() -> [Rule; 3] {
+        [
+            Rule::accept([tcp(), Match::Established]),
+            Rule::accept([Match::Forth, IS_ADMITTED_FORTH]),
+            Rule::accept([Match::Reply, IS_ADMITTED_BACK]),
+        ]
     }
 
     /// The chain `tcp_syn`.

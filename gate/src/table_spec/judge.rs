@@ -8,7 +8,7 @@
 use sknock_netfilter::nft::rule::{AddressSet, Field, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
-use super::flow_labels::ADMIT;
+use super::flow_labels::{ADMIT_BACK, ADMIT_FORTH};
 use super::part::Part;
 use super::sets::{BEGUN, USED};
 use super::{FirewallPolicy, TableSpec};
@@ -93,15 +93,21 @@ impl TableSpec {
         chain
     }
 
-    /// Asks for a grant that is not for single use. What has one admits its flow.
+    /// Asks for a grant that is not for single use. What has one admits its direction of the flow.
     pub(super) fn granted(port: Port) -> Vec<Rule> {
         let mut chain: Vec<Rule> = [GrantSet::Grant4, GrantSet::Grant6]
             .into_iter()
             .flat_map(|set| port.each().into_iter().map(move |port| Match::In(set.into(), port)))
-            .map(|item| Rule::accept([item, ADMIT]))
+            .map(|item| Rule::goto([item], Part::AdmitReceived))
             .collect();
         chain.push(Rule::goto([], Part::Refuse));
         chain
+    }
+
+    /// The chain `admit_received`: what has a grant admits what follows in its direction, and not the other one. Who holds
+    /// an address is asked for a grant by that address, and the host may swap addresses with others.
+    pub(super) fn admit_received() -> Vec<Rule> {
+        vec![Rule::accept([Match::Forth, ADMIT_FORTH]), Rule::accept([ADMIT_BACK])]
     }
 
     /// Admits what was first. Without room to remember it, a repetition is refused.

@@ -17,6 +17,8 @@ pub enum Part {
     Forged,
     /// Base chain: judges all that the kernel delivers to this host.
     Input,
+    /// Datagrams from a protected port whose source is an address of this host, or none.
+    ForgedSource,
     /// What arrives at a knock port that the policy closes, with `intake = socket`.
     Knock,
     /// The same at a knock port that the policy leaves open.
@@ -31,6 +33,10 @@ pub enum Part {
     Judge,
     /// Asks for a grant that is not for single use.
     Granted,
+    /// Labels a flow in which a packet had a grant.
+    AdmitReceived,
+    /// Labels a flow in which this host has sent a packet.
+    AdmitAnswers,
     /// Lets the first packet of a single-use connection in, and remembers it.
     Admit,
     /// Base chain: judges published ports of others.
@@ -93,6 +99,7 @@ impl Part {
             Self::KnockMeter => "knock_meter",
             Self::KnockUntagged => "knock_untagged",
             Self::Forged => "forged",
+            Self::ForgedSource => "forged_source",
             Self::Input => "input",
             Self::Knock => "knock",
             Self::KnockUnprotected => "knock_unprotected",
@@ -102,6 +109,8 @@ impl Part {
             Self::Judge => "judge",
             Self::Granted => "granted",
             Self::Admit => "admit",
+            Self::AdmitReceived => "admit_received",
+            Self::AdmitAnswers => "admit_answers",
             Self::Forward => "forward",
             Self::PassedOn => "passed_on",
             Self::ForgedFlow => "forged_flow",
@@ -138,7 +147,9 @@ impl Part {
             Self::Input => Some((Hook::Input, mangle)),
             Self::Forward => Some((Hook::Forward, mangle)),
             Self::Answers => Some((Hook::Output, raw)),
-            Self::Output | Self::Resets => Some((Hook::Output, mangle)),
+            // After every translation of destinations: it may take away what seems to stay on this host.
+            Self::Output => Some((Hook::Output, libc::NF_IP_PRI_NAT_DST + 50)),
+            Self::Resets => Some((Hook::Output, mangle)),
             // After every translation of sources.
             Self::Postrouting => Some((Hook::Postrouting, libc::NF_IP_PRI_NAT_SRC + 50)),
             _ => None,

@@ -9,9 +9,10 @@ use sknock_gate::{
 
 use crate::{tcp, udp};
 
-/// Labels of flows that were admitted.
-const IS_ADMITTED: Match = Match::HasLabel(101);
-const ADMIT: Match = Match::SetLabel(101);
+/// Labels of flows that were admitted, in the direction of the first packet and in the other one.
+const IS_ADMITTED: [Match; 2] = [Match::HasLabel(101), Match::HasLabel(104)];
+const ADMIT: [Match; 2] = [Match::SetLabel(101), Match::SetLabel(104)];
+const DIRECTION: [Match; 2] = [Match::Forth, Match::Reply];
 
 const LOG: KnockCapture = KnockCapture::Log { group: 7 };
 
@@ -60,9 +61,9 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
     for rules in all_tables() {
         for part in [Part::Input, Part::Translated] {
             let lines = chain(&rules, part);
-            let place = |item: Match| lines.iter().position(|line| line.matches == [item]);
-            let established = place(IS_ADMITTED).unwrap();
-            let syn = place(Match::Syn).unwrap();
+            let place = |of: &[Match]| lines.iter().position(|line| line.matches == of);
+            let established = place(&[DIRECTION[0], IS_ADMITTED[0]]).unwrap();
+            let syn = place(&[Match::Syn]).unwrap();
             let is_block = |line: &Rule| matches!(line.matches[..], [Match::In(..)]);
             let last_block = lines.iter().rposition(is_block).unwrap();
             assert!(last_block < syn && syn < established, "{lines:?}");
@@ -84,7 +85,7 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
         assert_eq!(first.matches, [Match::Syn, Match::Reply]);
         assert_eq!(first.verdict, Verdict::Goto(Part::TcpSyn.into()));
         for part in [Part::TcpSyn, Part::TranslatedSyn, Part::Judge, Part::TranslatedJudge] {
-            let by_flow = [IS_ADMITTED, Match::Established];
+            let by_flow = [IS_ADMITTED[0], IS_ADMITTED[1], Match::Established];
             let asks = |line: &Rule| by_flow.iter().any(|one| line.matches.contains(one));
             assert!(!chain(&rules, part).iter().any(asks), "{part:?}");
         }
@@ -103,7 +104,15 @@ fn what_conntrack_calls_established_is_accepted_of_tcp_only() {
         let by_state: Vec<&&Rule> = lines.iter().filter(|line| by_state(line)).collect();
         assert_eq!(by_state.len(), 2, "in `input` and in `translated`");
         assert!(by_state.iter().all(|line| line.matches == [tcp, Match::Established]));
-        assert!(lines.iter().any(|line| line.matches == [IS_ADMITTED] && accepts(line)));
+        for (direction, label) in DIRECTION.into_iter().zip(IS_ADMITTED) {
+            let asks = |line: &&Rule| line.matches.contains(&label);
+            assert!(lines.iter().any(|line| line.matches == [direction, label] && accepts(line)));
+            let other = lines.iter().filter(|line| asks(line) && line.matches[0] != direction);
+            // What this host sends goes the other way.
+            assert!(
+                other.clone().count() == 1 && other.clone().all(|line| line.matches.len() == 2)
+            );
+        }
     }
 }
 
@@ -112,25 +121,32 @@ fn what_conntrack_calls_established_is_accepted_of_tcp_only() {
 fn only_a_grant_and_this_hosts_own_packets_admit_a_flow() {
     for rules in all_tables() {
         for chain in rules.chains() {
-            let admits = |line: &&Rule| line.matches.contains(&ADMIT);
-            for line in chain.lines.iter().filter(admits) {
-                let granted = matches!(line.matches[..], [Match::In(..), ADMIT]);
+            let admits = ADMIT
+                .iter()
+                .any(|label| chain.lines.iter().any(|line| line.matches.contains(label)));
+            let admitting = [Part::AdmitReceived, Part::AdmitAnswers].map(ChainName::from);
+            assert_eq!(admits, admitting.contains(&chain.name), "{}", chain.name);
+            let leads = |line: &&Rule, part: Part| line.verdict == Verdict::Goto(part.into());
+            for line in chain.lines.iter().filter(|line| leads(line, Part::AdmitReceived)) {
+                assert!(matches!(line.matches[..], [Match::In(..)]), "{}: {line}", chain.name);
+            }
+            for line in chain.lines.iter().filter(|line| leads(line, Part::AdmitAnswers)) {
                 let own = line.matches.contains(&Match::FromLocal);
-                let here = own && chain.name == Part::Output.into();
-                assert!(granted || here, "{}: {line}", chain.name);
+                assert!(own && chain.name == Part::Output.into(), "{}: {line}", chain.name);
             }
         }
     }
 }
 
-/// No destination is asked for but where knocks are captured: what the kernel delivers is judged.
+/// No destination is asked for but where knocks are captured, and of what this host sends: what the kernel delivers is
+/// judged.
 #[test]
-fn only_the_capture_of_knocks_asks_what_is_local() {
+fn only_the_capture_of_knocks_asks_of_what_arrives_whether_it_is_local() {
     for rules in all_tables() {
         for chain in rules.chains() {
             let asks = chain.lines.iter().any(|line| line.matches.contains(&Match::ToLocal));
-            let captures = [Part::Knocks, Part::KnockUntagged].map(ChainName::from);
-            assert_eq!(asks, captures.contains(&chain.name), "{}", chain.name);
+            let known = [Part::Knocks, Part::KnockUntagged, Part::AdmitAnswers];
+            assert_eq!(asks, known.map(ChainName::from).contains(&chain.name), "{}", chain.name);
         }
     }
 }

@@ -99,9 +99,11 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::TurnsBack => by_its_interface(rule, OF_DESTINATION | BY_MARK, true),
         Match::GoesOn => by_its_interface(rule, OF_DESTINATION | BY_MARK, false),
         Match::NotToHost => to_many(rule),
-        Match::ToV4(_) | Match::ToV6(_) | Match::ToMulticast { .. } | Match::FromLinkLocal => {
-            address(rule, item);
-        }
+        Match::ToV4(_)
+        | Match::ToV6(_)
+        | Match::FromV6(_)
+        | Match::ToMulticast { .. }
+        | Match::FromLinkLocal => address(rule, item),
         Match::UdpBetween { .. }
         | Match::Ports(_)
         | Match::OriginalPorts(_)

@@ -173,6 +173,8 @@ pub enum Match {
     ToV4(Ipv4Addr),
     /// It is for this IPv6 address.
     ToV6(Ipv6Addr),
+    /// It names this IPv6 address as its source.
+    FromV6(Ipv6Addr),
     /// It is for a multicast address.
     ToMulticast {
         /// The family; packets of the other one do not match.

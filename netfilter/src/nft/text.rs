@@ -69,6 +69,7 @@ impl fmt::Display for Match {
             Self::NotToHost => f.write_str("meta pkttype != host"),
             Self::ToV4(address) => write!(f, "ip daddr {address}"),
             Self::ToV6(address) => write!(f, "ip6 daddr {address}"),
+            Self::FromV6(address) => write!(f, "ip6 saddr {address}"),
             Self::ToMulticast { v6: false } => f.write_str("ip daddr 224.0.0.0/4"),
             Self::ToMulticast { v6: true } => f.write_str("ip6 daddr ff00::/8"),
             Self::Syn => f.write_str("tcp flags syn / syn,ack"),

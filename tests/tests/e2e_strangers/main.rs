@@ -5,6 +5,7 @@
 mod answers;
 mod asymmetric;
 mod borrowed_address;
+mod both_ends;
 mod destinations;
 mod dialled_out;
 mod exceptions;
@@ -14,7 +15,9 @@ mod masqueraded;
 mod own_address;
 mod own_flows;
 mod published;
+mod reflected;
 mod sessions;
 mod single_use;
 mod stage;
 mod tuples;
+mod unprotected;

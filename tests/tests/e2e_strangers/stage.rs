@@ -65,6 +65,15 @@ impl Dns {
 
     /// All that has arrived, each answered as a service does.
     pub(crate) fn heard(&self) -> BTreeSet<String> {
+        self.read(true)
+    }
+
+    /// All that has arrived; nothing is answered.
+    pub(crate) fn overheard(&self) -> BTreeSet<String> {
+        self.read(false)
+    }
+
+    fn read(&self, answers: bool) -> BTreeSet<String> {
         let mut heard = BTreeSet::new();
         for socket in &self.sockets {
             let mut buffer = [0; 2048];
@@ -73,7 +82,7 @@ impl Dns {
                     Ok((length, from)) => {
                         heard.insert(String::from_utf8_lossy(&buffer[..length]).into_owned());
                         // Who asked may be unreachable.
-                        let _ = socket.send_to(&buffer[..length], from);
+                        let _ = answers.then(|| socket.send_to(&buffer[..length], from));
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     // An ICMP message about an earlier answer.

@@ -67,9 +67,11 @@ pub(super) fn address(rule: &mut Rule<'_>, item: Match) {
             rule.add_expr(&payload(network, 16, 4, 1));
             rule.add_expr(&Cmp::new(CmpOp::Eq, &address.octets()[..]));
         }
-        Match::ToV6(address) => {
+        Match::ToV6(address) | Match::FromV6(address) => {
             family(rule, true);
-            rule.add_expr(&payload(network, 24, 16, 1));
+            // The source of IPv6 begins at byte 8, the destination at byte 24 (RFC 8200, 3).
+            let at = if item == Match::FromV6(address) { 8 } else { 24 };
+            rule.add_expr(&payload(network, at, 16, 1));
             rule.add_expr(&Cmp::new(CmpOp::Eq, &address.octets()[..]));
         }
         Match::ToMulticast { v6: false } => {
@@ -91,7 +93,7 @@ pub(super) fn address(rule: &mut Rule<'_>, item: Match) {
             let mut network_bits = [0_u8; 16];
             network_bits[..2].copy_from_slice(&[0xfe, 0x80]);
             family(rule, true);
-            // The source of IPv6 begins at byte 8; fe80::/10 (RFC 4291, 2.5.6).
+            // fe80::/10 (RFC 4291, 2.5.6).
             rule.add_expr(&payload(network, 8, 16, 1));
             rule.add_expr(&Bitwise::new(&mask[..], &[0_u8; 16][..]));
             rule.add_expr(&Cmp::new(CmpOp::Eq, &network_bits[..]));

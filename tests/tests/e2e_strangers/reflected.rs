@@ -1,0 +1,88 @@
+//! A stranger asks an open service in the host's own name, from a protected port: the answer would come to that port
+//! over `lo`, where nothing is filtered.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sknock_tests::ip_packet::udp;
+use sknock_tests::{Authority, Config, Daemon, Wire, World};
+
+use crate::stage::{DNS, Dns, settle};
+
+const OPEN: u16 = 7777;
+
+/// Which ports are closed: policy, whether all ports are.
+const RULES: [(&str, bool); 3] = [("drop", false), ("reject", false), ("drop", true)];
+
+fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
+    let config = Config::new(authority).set("firewallPolicy", policy);
+    let open = format!("udp/{OPEN}");
+    if all { config.set("alwaysOpenPorts", &open).without("protectedPorts") } else { config }
+}
+
+/// Names of this host that a packet from the wire can have as its source, and where it then goes.
+fn disguises(wire: &Wire) -> Vec<(IpAddr, IpAddr)> {
+    let [v4, v6] = World::GATEWAY_TO_STRANGER;
+    let link = IpAddr::from(wire.link_local_of_peer());
+    let at = |address: &str| address.parse().unwrap();
+    vec![
+        (at("0.0.0.0"), at("255.255.255.255")),
+        (at("255.255.255.255"), v4),
+        (at("10.77.2.255"), v4),
+        (at("127.0.0.1"), v4),
+        (v4, v4),
+        (v4, at("255.255.255.255")),
+        (v6, v6),
+        (World::GATEWAY[1], v6),
+        (link, link),
+        (v6, at("ff02::1")),
+        (at("::"), v6),
+        (at("::"), at("ff02::1")),
+        (at("::1"), v6),
+        (at("fd77:2::"), v6),
+    ]
+}
+
+/// Everything that may be delivered with the host's own address.
+fn ask(wire: &Wire, what: &str) {
+    for (from, to) in disguises(wire) {
+        let what = format!("{what}: {from} to {to}");
+        let (from, to) = (SocketAddr::new(from, DNS), SocketAddr::new(to, OPEN));
+        wire.send(&udp(from, to, what.as_bytes()));
+    }
+    settle();
+}
+
+#[test]
+fn no_open_service_answers_to_a_protected_port_of_the_host_itself() {
+    for rules in RULES {
+        let (world, authority) = (World::new(), Authority::new());
+        for interface in ["all", "st"] {
+            world.gateway.set(&format!("ipv4/conf/{interface}/accept_local"), "1");
+            world.gateway.set(&format!("ipv4/conf/{interface}/rp_filter"), "0");
+        }
+        world.gateway.track_connections();
+        let dns = Dns::new(&world.gateway, "cl");
+        let open = Dns::on(&world.gateway, "st", OPEN);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        // Without rules they are answered, and have entries when the daemon starts.
+        ask(&wire, "before");
+        open.heard();
+        settle();
+        let reflected = dns.overheard();
+        assert!(reflected.len() >= 4, "{rules:?}: {reflected:?}");
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for round in 0..2 {
+            ask(&wire, "after");
+            open.heard();
+            settle();
+            let reflected = dns.overheard();
+            assert!(reflected.is_empty(), "{rules:?}: {round}: {reflected:?}");
+        }
+        let own = World::GATEWAY_TO_STRANGER.map(|address| SocketAddr::new(address, OPEN));
+        for (from, to) in World::STRANGER.into_iter().zip(own) {
+            wire.send(&udp(SocketAddr::new(from, DNS), to, b"in its own name"));
+            settle();
+            assert!(open.heard().contains("in its own name"), "{rules:?}: {to}");
+        }
+    }
+}
