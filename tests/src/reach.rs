@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use crate::Namespace;
@@ -100,15 +101,29 @@ pub fn udp(from: &Namespace, to: SocketAddr) -> Found {
     converse_udp(&socket)
 }
 
-/// A UDP socket of `from`, connected to `to`.
+/// A UDP socket of `from`, connected to `to`, with a port that no earlier one of this process had.
 pub fn udp_socket(from: &Namespace, to: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match to {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let socket = from.inside(|| UdpSocket::bind((any, 0)))?;
+    let socket = from.inside(|| {
+        loop {
+            match UdpSocket::bind((any, source_port())) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => (),
+                bound => return bound,
+            }
+        }
+    })?;
     socket.connect(to)?;
     Ok(socket)
+}
+
+/// The kernel would soon give a closed socket's port to the next one, and tests find a datagram's line in the
+/// server's log by its source. The ports lie below those that the kernel gives by itself.
+fn source_port() -> u16 {
+    static USED: AtomicU16 = AtomicU16::new(0);
+    10_240 + USED.fetch_add(1, Ordering::Relaxed) % 22_528
 }
 
 /// Sends a datagram to an echo service, and returns the result.
