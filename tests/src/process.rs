@@ -23,6 +23,12 @@ pub fn status(pid: Pid, line: &str) -> Option<String> {
     Some(value.unwrap_or_else(|| panic!("no {line} in /proc/{pid}/status")).trim().to_owned())
 }
 
+/// Whether `child` has become a program of its own: before that, its parent waits for it.
+pub fn has_begun(parent: Pid, child: Pid) -> bool {
+    let arguments = |pid: Pid| fs::read(format!("/proc/{pid}/cmdline"));
+    matches!((arguments(parent), arguments(child)), (Ok(of_parent), Ok(of_child)) if of_parent != of_child)
+}
+
 /// Whether it still runs; a zombie does not.
 pub fn runs(pid: Pid) -> bool {
     status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))

@@ -269,7 +269,8 @@ fn a_list_that_came_while_a_new_network_process_was_on_its_way_is_known_to_it() 
     daemon.signal(Signal::SIGHUP);
     // It has been given its file, and the marks of now.
     let new = some("another network process", || {
-        process::children(daemon.parent()).into_iter().find(|pid| *pid != old)
+        let begun = |pid: &Pid| *pid != old && process::has_begun(daemon.parent(), *pid);
+        process::children(daemon.parent()).into_iter().find(begun)
     });
     process::stop(new);
     let captive = Captive::take(old);
