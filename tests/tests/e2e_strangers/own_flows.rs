@@ -13,6 +13,10 @@ use crate::stage::{anyone, settle};
 /// Protected, where only some ports are.
 const OURS: u16 = 53;
 const THEIRS: u16 = 20_001;
+/// How long to wait for what must not come.
+const SILENCE: Duration = Duration::from_millis(500);
+/// How long to wait for what must come: a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which ports are closed: policy, whether all ports are.
 const RULES: [(&str, bool); 3] = [("drop", false), ("reject", false), ("drop", true)];
@@ -25,11 +29,13 @@ fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
 /// A socket of the host that waits for what comes.
 fn bound(host: &Namespace, own: SocketAddr) -> UdpSocket {
     let socket = host.inside(|| UdpSocket::bind(own)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 
-fn hears(socket: &UdpSocket, what: &[u8]) -> bool {
+/// Whether this is what arrives next, within `patience`.
+fn receives(socket: &UdpSocket, what: &[u8], patience: Duration) -> bool {
+    socket.set_read_timeout(Some(patience)).unwrap();
     let mut heard = [0; 64];
     matches!(socket.recv(&mut heard), Ok(length) if heard[..length] == *what)
 }
@@ -56,11 +62,11 @@ fn who_is_called_by_the_host_may_answer() {
             let socket = bound(&world.gateway, with_scope(own, OURS));
             let (own, peer) = (SocketAddr::new(own, OURS), SocketAddr::new(theirs, THEIRS));
             back.send(&udp(peer, own, b"not yet"));
-            assert!(!hears(&socket, b"not yet"), "{rules:?}: {own}");
+            assert!(!receives(&socket, b"not yet", SILENCE), "{rules:?}: {own}");
             socket.send_to(b"calls", with_scope(theirs, THEIRS)).unwrap();
             settle();
             back.send(&udp(peer, own, b"answers"));
-            assert!(hears(&socket, b"answers"), "{rules:?}: {own} called {peer}");
+            assert!(receives(&socket, b"answers", PATIENCE), "{rules:?}: {own} called {peer}");
         }
     }
 }
@@ -84,15 +90,15 @@ fn a_flow_from_before_the_start_continues_once_the_host_has_sent() {
         let socket = bound(&world.gateway, own);
         socket.send_to(b"calls", peer).unwrap();
         wire.send(&udp(peer, own, b"before"));
-        assert!(hears(&socket, b"before"), "{rules:?}");
+        assert!(receives(&socket, b"before", PATIENCE), "{rules:?}");
         let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
         wire.send(&udp(peer, own, b"after"));
-        assert!(!hears(&socket, b"after"), "{rules:?}");
+        assert!(!receives(&socket, b"after", SILENCE), "{rules:?}");
         socket.send_to(b"calls", peer).unwrap();
         settle();
         for _ in 0..2 {
             wire.send(&udp(peer, own, b"again"));
-            assert!(hears(&socket, b"again"), "{rules:?}");
+            assert!(receives(&socket, b"again", PATIENCE), "{rules:?}");
         }
     }
 }
@@ -113,7 +119,7 @@ fn who_is_called_may_answer_although_a_local_user_has_made_the_entry() {
         socket.send_to(b"calls", peer).unwrap();
         settle();
         wire.send(&udp(peer, own, b"answers"));
-        assert!(hears(&socket, b"answers"), "{rules:?}");
+        assert!(receives(&socket, b"answers", PATIENCE), "{rules:?}");
     }
 }
 
@@ -133,7 +139,7 @@ fn a_flow_that_the_host_began_outlives_a_restart() {
         drop(daemon);
         let _daemon = Daemon::start_settled(&world.gateway, &config);
         wire.send(&udp(peer, own, b"answers"));
-        assert!(hears(&socket, b"answers"), "{rules:?}");
+        assert!(receives(&socket, b"answers", PATIENCE), "{rules:?}");
     }
 }
 
@@ -153,7 +159,7 @@ fn after_the_rules_were_removed_no_flow_is_admitted_any_more() {
     world.gateway.nft("delete table inet sknock");
     let _daemon = Daemon::start_settled(&world.gateway, &config);
     wire.send(&udp(peer, own, b"answers"));
-    assert!(!hears(&socket, b"answers"));
+    assert!(!receives(&socket, b"answers", SILENCE));
 }
 
 /// To a port of its own that leads to another machine.
@@ -177,6 +183,6 @@ fn the_host_reaches_what_it_publishes() {
         socket.send_to(b"calls", published).unwrap();
         let (_, from) = echo.recv_from(&mut [0; 64]).unwrap();
         echo.send_to(b"answers", from).unwrap();
-        assert!(hears(&socket, b"answers"), "{rules:?}");
+        assert!(receives(&socket, b"answers", PATIENCE), "{rules:?}");
     }
 }
