@@ -1,4 +1,4 @@
-//! What this host has: its addresses (`rtnetlink`), its TCP connections and its UDP sockets (`/proc/net`).
+//! What this host has: its addresses and kinds of interfaces (`rtnetlink`), its TCP connections and its UDP sockets (`/proc/net`).
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -33,6 +33,42 @@ pub fn local_addresses(routes: &mut Netlink) -> Result<BTreeSet<IpAddr>, Netfilt
         }
     });
     listed.map(|()| own).map_err(NetfilterError::while_doing("list the addresses of this host"))
+}
+
+/// `RTM_GETLINK` and `RTM_NEWLINK`.
+const GET_LINK: u16 = 18;
+const NEW_LINK: u16 = 16;
+/// `struct ifinfomsg`.
+const LINK_HEADER: usize = 16;
+/// `IFLA_IFNAME`, `IFLA_LINKINFO`, and in that `IFLA_INFO_KIND`.
+const NAME: u16 = 3;
+const LINK_INFO: u16 = 18;
+const KIND: u16 = 1;
+
+/// The interfaces of this network namespace that have a kind, such as `vxlan` or `veth`: name and kind.
+pub fn interface_kinds() -> Result<Vec<(String, String)>, NetfilterError> {
+    let failed = || NetfilterError::while_doing("list the interfaces of this host");
+    let mut routes = Netlink::to_routes().map_err(failed())?;
+    let request = MessageBuilder::to_routes(GET_LINK, &[0; LINK_HEADER]).listing().finish();
+    let mut found = Vec::new();
+    let listed = routes.list(&request, |message| {
+        if message.kind == NEW_LINK {
+            found.extend(message.body.get(LINK_HEADER..).and_then(name_and_kind));
+        }
+    });
+    listed.map(|()| found).map_err(failed())
+}
+
+fn name_and_kind(body: &[u8]) -> Option<(String, String)> {
+    let one = |body, wanted| attributes(body).find(|(kind, _)| *kind == wanted);
+    let text = |bytes: &[u8]| {
+        // With a zero byte at the end.
+        let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    let (_, name) = one(body, NAME)?;
+    let (_, kind) = one(one(body, LINK_INFO)?.1, KIND)?;
+    Some((text(name), text(kind)))
 }
 
 fn own_address(body: &[u8]) -> Option<IpAddr> {

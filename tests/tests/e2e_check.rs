@@ -64,6 +64,18 @@ fn a_host_without_other_firewalls_is_ready_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_tunnel_that_sends_from_any_udp_port_is_named() {
+    let (world, authority) = (World::new(), Authority::new());
+    let daemon = Daemon::stopped(&world.gateway, &config(&authority));
+    world.gateway.ip("link add vx0 type vxlan id 7 dstport 4789");
+    let told = found(&daemon);
+    let [one] = &told[..] else { panic!("{told:?}") };
+    assert!(one.starts_with("vx0 (vxlan): the kernel chooses the UDP source port"), "{one}");
+    daemon.configure(&config(&authority).set("protectedPorts", "tcp/22"));
+    assert_eq!(found(&daemon), READY);
+}
+
+#[test]
 fn a_firewall_that_drops_what_a_knock_opens_is_named() {
     let (world, authority) = (World::new(), Authority::new());
     denying(&world);

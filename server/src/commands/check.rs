@@ -76,6 +76,8 @@ pub struct Host {
     pub listening: BTreeSet<u16>,
     /// Spans of ports that the kernel chooses for sockets that name none.
     pub ephemeral: Vec<(u16, u16)>,
+    /// Interfaces that send UDP from ports chosen by what they carry: name and kind.
+    pub tunnels: Vec<(String, String)>,
     /// Switches of the kernel.
     pub switches: Switches,
     /// Where another firewall may be in the way, and the administrator should look for themselves.
@@ -169,6 +171,7 @@ fn examine(
     host::examine(settings, found, host, &mut findings);
     crate::supervisor::knock_ports::examine(settings, &host.listening, &mut findings);
     begun_flows::examine(settings, &host.ephemeral, &mut findings);
+    findings.extend(begun_flows::tunnels(settings, &host.tunnels));
     host.switches.examine(&mut findings);
     (lists, findings)
 }

@@ -40,6 +40,29 @@ pub(super) fn examine(settings: &Settings, chosen: &[(u16, u16)], findings: &mut
     ));
 }
 
+/// Tunnels that send from ports which nobody has chosen; the kernel does not spare reserved ones.
+pub(super) fn tunnels(settings: &Settings, tunnels: &[(String, String)]) -> Option<Finding> {
+    let protected = &settings.firewall.protected;
+    let udp = |service: &Service| service.transport() == Transport::Udp;
+    let concerns = settings.firewall.policy != FirewallPolicy::None
+        && (protected.is_empty() || protected.iter().any(udp));
+    let names: Vec<String> =
+        tunnels.iter().map(|(name, kind)| format!("{name} ({kind})")).collect();
+    (concerns && !names.is_empty()).then(|| {
+        Finding::note(
+            format!(
+                "{}: the kernel chooses the UDP source port by what the tunnel carries. If that is a protected \
+                 port, the peer reaches it without a grant",
+                names.join(", ")
+            ),
+            "set the ports of VXLAN to ports without a service (ip link add ... srcport LOW HIGH), or accept \
+             packets of the tunnel from known addresses only, by a rule of another table (docs/THREATS.md, UDP \
+             flows)"
+                .to_owned(),
+        )
+    })
+}
+
 /// In deny-all mode: a knock port that nobody binds, and that is for knocks only.
 fn knock_ports(settings: &Settings, chosen: &[(u16, u16)]) -> Option<Finding> {
     if !settings.firewall.protected.is_empty() || settings.knocks.intake != Intake::Nflog {
@@ -78,15 +101,36 @@ fn span(service: Service) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{Finding, examine};
-    use crate::config;
+    use super::{Finding, examine, tunnels};
+    use crate::config::{self, Settings};
+
+    fn settings(lines: &str) -> Settings {
+        let text = format!("[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n{lines}\n");
+        config::parse(&text, Path::new("/x.ini"), std::iter::empty()).unwrap()
+    }
 
     fn judged(lines: &str, chosen: &[(u16, u16)]) -> Vec<Finding> {
-        let text = format!("[DEFAULT]\nserverPFXFile = x.pfx\nuser = nobody\n{lines}\n");
-        let settings = config::parse(&text, Path::new("/x.ini"), std::iter::empty()).unwrap();
         let mut findings = Vec::new();
-        examine(&settings, chosen, &mut findings);
+        examine(&settings(lines), chosen, &mut findings);
         findings
+    }
+
+    #[test]
+    fn tunnels_are_named_where_udp_is_protected() {
+        let found = |lines, all: &[(&str, &str)]| {
+            let all: Vec<_> = all.iter().map(|(name, kind)| (name.to_string(), kind.to_string()));
+            tunnels(&settings(lines), &all.collect::<Vec<_>>())
+        };
+        let vxlan = &[("vx0", "vxlan"), ("vx1", "geneve")][..];
+        for lines in ["", "protectedPorts = tcp/22, udp/40000"] {
+            let found = found(lines, vxlan).unwrap();
+            assert!(found.what.starts_with("vx0 (vxlan), vx1 (geneve): "), "{found:?}");
+        }
+        for (lines, all) in
+            [("", &[][..]), ("protectedPorts = tcp/22", vxlan), ("firewallPolicy = none", vxlan)]
+        {
+            assert_eq!(found(lines, all), None, "{lines}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::{fs, io, thread};
 use nix::ifaddrs::getifaddrs;
 use nix::sched::{CloneFlags, unshare};
 use sknock_gate::{Firewall, FirewallError, FlowKey, TableContent, Transport};
+use sknock_netfilter::host::interface_kinds;
 use sknock_netfilter::nflog::bind_group;
 use sknock_protocol::Service;
 
@@ -31,6 +32,10 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
     switches::look_up_mapping(&settings.process.user, host);
     host.listening = listening();
     host.ephemeral = local_ports::look();
+    match interface_kinds() {
+        Ok(all) => host.tunnels.extend(all.into_iter().filter(|(_, kind)| hashes_ports(kind))),
+        Err(error) => host.unlooked.push(format!("tunnels over UDP: {error}")),
+    }
     host.switches = Switches::read();
     host.marks = marks::kept(&settings.process.state);
     host.unsynchronised = !is_synchronised();
@@ -45,6 +50,11 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
         Ok(Err(error)) => host.unsupported.push(error.to_string()),
         Err(error) => host.unlooked.push(format!("support by the kernel: {error}")),
     }
+}
+
+/// Whether such an interface sends UDP from a port that is a hash of what it carries. FOU and GUE have none.
+fn hashes_ports(kind: &str) -> bool {
+    ["vxlan", "geneve", "bareudp"].contains(&kind)
 }
 
 /// Asks the kernel whether our table is there.
