@@ -50,7 +50,8 @@ pub extern "C" fn sknock_client_set_knock_port(client: Shared<'_, Client>, port:
     })
 }
 
-/// Maximum number of knocks to every address of a host, 1 to 255. Default: 3.
+/// Maximum number of knocks to every address of a host, 1 to 255. Default: 3. With a clock that differs by less than
+/// an hour from the server's, the server can log why it refuses the last one.
 #[unsafe(no_mangle)] // SAFETY: as above
 pub extern "C" fn sknock_client_set_attempts(
     client: Shared<'_, Client>,
