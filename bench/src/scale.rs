@@ -7,12 +7,14 @@ mod kernel;
 mod lists;
 mod packets;
 mod replay;
+mod together;
 
 use crate::figures::Figures;
 use crate::report::Report;
 use crate::world::Site;
 
-/// Measures and prints the requested tables: scale-grants, scale-lists, scale-clients, scale-replay.
+/// Measures and prints the requested tables: scale-grants, scale-lists, scale-clients, scale-replay,
+/// scale-together.
 pub(crate) fn measure(
     site: &Site,
     wanted: impl Fn(&str) -> bool,
@@ -27,6 +29,9 @@ pub(crate) fn measure(
     }
     if wanted("scale-lists") {
         report.tell(&lists::measure(site));
+    }
+    if wanted("scale-together") {
+        report.tell(&together::measure(site));
     }
     if wanted("scale-grants") {
         grants::measure(figures, report);

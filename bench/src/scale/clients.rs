@@ -40,10 +40,7 @@ pub(super) fn measure(site: &Site) -> Table {
         "One worker, both processes on one core; no answers wanted. us: CPU of each process for one \
          grant. MiB: resident at the end. The daemon remembers 10,000 certificates.",
     );
-    let forge = Forge::with_key_of(&site.authority);
-    let everybody: Vec<Identity> = (0..CLIENTS)
-        .map(|number| forge.client(&format!("client-{number}"), |_| ()).identity())
-        .collect();
+    let everybody = everybody(site);
     let daemon = site.start(&site.config().set("workers", "1"), QUIET);
     cpu::keep_on(&daemon, &[cpu::DAEMON]);
     site.introduce();
@@ -52,6 +49,13 @@ pub(super) fn measure(site: &Site) -> Table {
     crowds.row("the same, twice more", std::iter::repeat_n(&everybody[..AT_ONCE], 2));
     crowds.row("95,000 others, once each", everybody.chunks(AT_ONCE).skip(1));
     crowds.table
+}
+
+/// [`CLIENTS`] certificates.
+pub(super) fn everybody(site: &Site) -> Vec<Identity> {
+    let forge = Forge::with_key_of(&site.authority);
+    let identity = |number| forge.client(&format!("client-{number}"), |_| ()).identity();
+    (0..CLIENTS).map(identity).collect()
 }
 
 struct Crowds<'a> {

@@ -19,10 +19,10 @@ use crate::world::{Site, source};
 const ENTRIES: u32 = 1_000_000;
 
 /// How many entries the next CRL replaces by others.
-const DIFFERENT: u32 = 10_000;
+pub(super) const DIFFERENT: u32 = 10_000;
 
 /// The port of the web server.
-const WEB: u16 = 8080;
+pub(super) const WEB: u16 = 8080;
 
 /// Between two knocks.
 const REST: Duration = Duration::from_millis(1);
@@ -58,7 +58,7 @@ pub(super) fn measure(site: &Site) -> Table {
 }
 
 /// A CRL with `number` entries from `first` on.
-fn list(forge: &Forge, number: u32, first: u32) -> Vec<u8> {
+pub(super) fn list(forge: &Forge, number: u32, first: u32) -> Vec<u8> {
     let serial = |number: u32| {
         // An odd multiplier: serial numbers look random and never repeat.
         let odd = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128;
