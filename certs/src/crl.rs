@@ -149,7 +149,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
     #[test]
-    fn numbers_rise_and_end() {
+    fn crl_numbers_increase_up_to_the_last() {
         let first = Crl::first(NOW).unwrap();
         assert_eq!((first.number, first.this_update), (1, NOW));
         assert_eq!(first.next_update, Timestamp::from_secs(NOW.as_secs() + 30 * 86_400));

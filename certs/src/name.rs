@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn dns_names_are_told_from_other_names() {
+    fn dns_names_are_distinguished_from_other_names() {
         for name in ["gate", "gate.example.org", "a-b.c", "1.example"] {
             assert!(is_dns_name(name), "{name}");
         }

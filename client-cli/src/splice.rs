@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_only_listens_gets_everything() {
+    fn a_server_that_closed_its_direction_receives_everything() {
         let (ours, mut server) = connection();
         server.shutdown(Shutdown::Write).unwrap();
         let up = pattern(8 << 20);

@@ -259,7 +259,7 @@ mod tests {
     const NOON: Timestamp = Timestamp::from_secs(43_200);
 
     #[test]
-    fn a_lesson_holds_for_its_path_and_its_time() {
+    fn a_learnt_address_is_valid_for_its_path_and_lifetime() {
         let learnt = PublicAddresses::default();
         learnt.remember(host(1), host(2), host(3), NOON);
         learnt.remember(host(1), host(2), host(4), NOON);

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_more_is_told_apart() {
+    fn additions_to_a_host_name_are_distinguished() {
         let more = |text: &str| match check_host(text) {
             Err(NotAHost::More { host, port, user, url, .. }) => (host, port, user, url),
             other => panic!("{text}: {other:?}"),

@@ -73,7 +73,7 @@ mod tests {
     use crate::network;
 
     #[test]
-    fn a_day_of_tries_is_no_more_than_a_day() {
+    fn the_backoff_never_exceeds_its_maximum() {
         let day = Duration::from_secs(86_400);
         let (mut backoff, mut spent) = (Backoff::FIRST, Duration::ZERO);
         while spent < day {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn enough_refusals_are_an_answer() {
+    fn enough_refused_connections_end_the_attempts() {
         network::of_its_own();
         let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = reserved.local_addr().unwrap();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_port_ends_with_the_patience() {
+    fn a_closed_port_is_an_error_at_the_deadline() {
         network::of_its_own();
         let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = reserved.local_addr().unwrap();

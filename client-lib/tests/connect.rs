@@ -47,7 +47,7 @@ fn a_port_that_opens_late_is_reached() {
 }
 
 #[test]
-fn neither_answers_nor_the_first_knock_are_needed() {
+fn a_connection_needs_neither_an_answer_nor_the_first_knock() {
     let world = World::new();
     let address = address_to_open(2);
     let server = Server::start(&world, "127.66.0.2:0", move |count, _| {
@@ -89,7 +89,7 @@ fn an_ipv6_port_is_reached() {
 }
 
 #[test]
-fn failures_say_whether_the_door_was_open() {
+fn errors_distinguish_no_listener_from_no_confirmation() {
     let world = World::new();
     let (host, closed) = ("127.66.0.4", 2222);
     let granting = Server::granting(&world, "127.66.0.4:0");

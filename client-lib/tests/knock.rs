@@ -33,7 +33,7 @@ fn listener() -> (TcpListener, u16) {
 const CLOSED: (&str, &str, u16) = ("127.66.2.1", "127.66.2.1:0", 2222);
 
 #[test]
-fn an_answer_tells_all_it_knows() {
+fn the_result_contains_all_fields_of_the_answer() {
     let world = World::new();
     let server = Server::start(&world, V4, |_, heard| {
         vec![answer(heard, |answer| {
@@ -57,7 +57,7 @@ fn an_answer_tells_all_it_knows() {
 }
 
 #[test]
-fn a_late_answer_to_an_earlier_attempt_is_one() {
+fn a_late_answer_to_an_earlier_attempt_is_accepted() {
     let world = World::new();
     let wait = Duration::from_millis(300);
     let server = Server::start(&world, V4, move |number, heard| {
@@ -157,7 +157,7 @@ fn a_refusal_by_icmp_does_not_end_the_attempts() {
 }
 
 #[test]
-fn datagrams_that_are_no_answer_are_passed_over() {
+fn datagrams_that_are_no_answer_are_ignored() {
     let world = World::new();
     let mut earlier = Vec::new();
     let server = Server::start(&world, V4, move |count, heard| {
@@ -179,7 +179,7 @@ fn datagrams_that_are_no_answer_are_passed_over() {
 }
 
 #[test]
-fn an_answer_from_elsewhere_is_none() {
+fn an_answer_from_another_source_is_ignored() {
     let world = World::new();
     let elsewhere = UdpSocket::bind(V4).unwrap();
     let server = Server::start(&world, V4, move |_, heard| {
@@ -191,7 +191,7 @@ fn an_answer_from_elsewhere_is_none() {
 }
 
 #[test]
-fn a_door_to_nowhere_is_its_own_error() {
+fn a_granted_port_where_nothing_listens_has_its_own_error() {
     let world = World::new();
     let (host, address, port) = CLOSED;
     let server = Server::granting(&world, address);
@@ -202,7 +202,7 @@ fn a_door_to_nowhere_is_its_own_error() {
 }
 
 #[test]
-fn a_single_use_door_is_not_used_up_by_us() {
+fn verification_does_not_use_up_a_single_use_grant() {
     let world = World::new();
     let server = Server::granting(&world, V4);
     let (listener, port) = listener();
@@ -263,7 +263,7 @@ fn another_servers_certificate_confirms_nothing() {
 }
 
 #[test]
-fn what_no_knock_can_say_is_refused_before_sending() {
+fn a_request_that_no_knock_can_express_is_refused_before_sending() {
     let world = World::new();
     let server = Server::silent(&world, V4);
     let client = world.client(&server).single_use(true).build();

@@ -40,7 +40,7 @@ fn listener() -> (TcpListener, [Service; 1]) {
 }
 
 #[test]
-fn a_connection_shows_that_the_door_is_open() {
+fn a_v1_grant_is_verified_by_a_connection() {
     let (world, socket, client) = scene(V4);
     let (_listener, services) = listener();
     let opened = client.build().knock("127.0.0.1", &services).unwrap();
@@ -67,7 +67,7 @@ fn ipv6_is_knocked_on_as_well() {
 }
 
 #[test]
-fn what_no_connection_can_show_gets_one_knock() {
+fn a_v1_knock_that_cannot_be_verified_is_sent_once() {
     let (_world, socket, client) = scene(V4);
     let opened = client.build().knock("127.0.0.1", &[Service::udp(53).unwrap()]).unwrap();
     assert_eq!(opened.verified, Verified::No);
@@ -75,7 +75,7 @@ fn what_no_connection_can_show_gets_one_knock() {
 }
 
 #[test]
-fn a_closed_door_is_knocked_on_again() {
+fn a_v1_knock_is_repeated_while_the_port_is_closed() {
     let (_world, socket, client) = scene("127.66.9.1:0");
     let client = client.attempts(2).timeout(Duration::from_millis(1500)).build();
     // below the ports that the system gives to others
@@ -105,7 +105,7 @@ fn without_a_knock_port_one_is_drawn() {
 }
 
 #[test]
-fn what_v1_cannot_say_is_refused_before_anything_is_sent() {
+fn a_request_that_v1_cannot_express_is_refused_before_sending() {
     let (_world, socket, client) = scene(V4);
     let ssh: Service = "tcp/22".parse().unwrap();
     let range: Service = "tcp/22-23".parse().unwrap();

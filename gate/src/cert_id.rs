@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_cut_between_characters() {
+    fn a_name_is_truncated_between_characters() {
         let long = "ü".repeat(40);
         assert_eq!(OwnerName::truncated(&long).as_bytes(), "ü".repeat(32).as_bytes());
         let odd = format!("x{long}");

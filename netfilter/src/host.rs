@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_is_told_from_a_connection() {
+    fn a_listener_is_distinguished_from_a_connection() {
         assert_eq!(listener("0: 00000000:0016 00000000:0000 0A"), Some(22));
         assert_eq!(listener("0: 0100000A:0016 0200000A:C350 01"), None);
     }

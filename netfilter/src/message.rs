@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_ends_the_attributes() {
+    fn a_truncated_attribute_ends_the_attributes() {
         let whole = [attribute(1, b"one"), attribute(2, b"second")].concat();
         for length in 0..whole.len() {
             let read: Vec<_> = attributes(&whole[..length]).map(|(kind, _)| kind).collect();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_told_from_other_messages() {
+    fn a_result_is_distinguished_from_other_messages() {
         let result = |kind: c_int, number: c_int| {
             let kind = narrow(kind);
             NetlinkMessage { kind, flags: 0, body: &number.to_ne_bytes() }.result()

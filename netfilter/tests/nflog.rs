@@ -47,7 +47,7 @@ fn messages_of_other_kinds_have_no_packet() {
 }
 
 #[test]
-fn a_message_that_was_cut_has_no_packet() {
+fn a_truncated_message_has_no_packet() {
     let whole = message(PACKET, &[attribute(PREFIX, b"\0"), attribute(PAYLOAD, b"packet!!")]);
     assert_eq!(packet_payload(&whole), Some(&b"packet!!"[..]));
     for length in 0..whole.len() {

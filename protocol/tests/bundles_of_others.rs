@@ -44,7 +44,7 @@ fn an_empty_password_opens_files_with_an_empty_one_and_with_none() {
 }
 
 #[test]
-fn a_cipher_that_is_not_read_is_named_and_the_command_that_is_told_converts_it() {
+fn an_unsupported_cipher_is_named_and_the_printed_command_converts_it() {
     for (name, what) in [
         ("nss-camellia", "encryption with CAMELLIA-256-CBC"),
         ("nss-rc2", "encryption with PBE-SHA1-RC2-128"),
@@ -70,7 +70,7 @@ fn a_cipher_that_is_not_read_is_named_and_the_command_that_is_told_converts_it()
 }
 
 #[test]
-fn a_mac_that_is_not_read_is_named() {
+fn an_unsupported_mac_is_named() {
     let mut pfx = file("java");
     let sha256 = [0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1];
     let pbmac1 = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 5, 14];
@@ -82,7 +82,7 @@ fn a_mac_that_is_not_read_is_named() {
 
 /// The MAC of such a file is over BER, and is checked before that is read as DER.
 #[test]
-fn a_content_in_ber_counts_only_under_its_mac() {
+fn content_in_ber_is_parsed_only_after_its_mac_is_verified() {
     let good = file("bouncycastle");
     let altered = |place: usize| {
         let mut altered = good.clone();

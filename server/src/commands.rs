@@ -24,7 +24,7 @@ use crate::control::client;
 use crate::control::messages::{ConfigInForce, ControlResponse};
 use crate::sys::capabilities::require_net_admin;
 use crate::sys::clock;
-use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE, refuse, told};
+use crate::sys::exit::{CONFIGURATION, FAILURE, UNAVAILABLE, print_error, refuse};
 use crate::{network, supervisor};
 
 /// Runs the command that the command line names, to its exit code.
@@ -133,7 +133,7 @@ fn listed(text: &dyn std::fmt::Display) -> ExitCode {
 fn print(text: &dyn std::fmt::Display) -> bool {
     match writeln!(io::stdout(), "{}", escaped(&text.to_string(), false)) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            told(format_args!("sknockd: cannot write to standard output: {error}"));
+            print_error(format_args!("sknockd: cannot write to standard output: {error}"));
             false
         }
         _ => true,
@@ -189,6 +189,6 @@ fn check(config: &Path, json: bool) -> ExitCode {
 }
 
 fn failed(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    told(format_args!("sknockd: {error}"));
+    print_error(format_args!("sknockd: {error}"));
     ExitCode::from(code)
 }

@@ -44,7 +44,7 @@ use crate::config::finding::Finding;
 use crate::control::requester::Requester;
 use crate::control::socket::ControlSocket;
 use crate::sys::capabilities::require_net_admin;
-use crate::sys::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED, told};
+use crate::sys::exit::{CONFIGURATION, UNAVAILABLE, UNCONFIRMED, print_error};
 use crate::sys::log;
 
 pub(crate) use self::files::acting_as;
@@ -53,16 +53,16 @@ pub(crate) use self::privilege::Account;
 /// Runs the daemon until it is told to stop. With a time, what it puts up is on trial for so long.
 pub fn run(config: &Path, trial: Option<Duration>) -> ExitCode {
     if let Err(error) = require_net_admin() {
-        told(format_args!("sknockd: {error}"));
+        print_error(format_args!("sknockd: {error}"));
         return ExitCode::from(UNAVAILABLE);
     }
     let settings = match Settings::load(config, std::env::vars_os()) {
         Ok(settings) => settings,
         Err(problems) => {
-            told(&problems);
+            print_error(&problems);
             problems.draft().into_iter().for_each(tell_of_files);
             let config = config.display();
-            told(format_args!("`sknockd check --config {config}` also tests all files"));
+            print_error(format_args!("`sknockd check --config {config}` also tests all files"));
             return ExitCode::from(CONFIGURATION);
         }
     };
@@ -150,7 +150,7 @@ impl PreviousState {
 fn tell_of_files(draft: &Settings) {
     let unusable = Files::open(draft, None).err().into_iter().flatten();
     for unusable in unusable.filter(Unusable::is_named) {
-        told(draft.located(unusable.to_string()));
+        print_error(draft.located(unusable.to_string()));
     }
 }
 

@@ -14,7 +14,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_originals_dialect_is_the_administrators_choice() {
+fn v1_is_off_unless_the_administrator_enables_it() {
     assert_eq!(read("").unwrap().knocks.v1(), None);
     for text in ["protocols = v2, v1", "protocols = V1 v2 v1"] {
         let settings = read(text).unwrap();
@@ -31,7 +31,7 @@ fn the_originals_dialect_is_the_administrators_choice() {
 }
 
 #[test]
-fn dialects_are_v2_and_perhaps_v1() {
+fn protocols_must_contain_v2_and_may_contain_v1() {
     for (text, part) in [
         ("protocols =", "does not contain v2"),
         ("protocols = v1", "does not contain v2"),

@@ -34,7 +34,7 @@ fn knocks_are_copied_by_default_and_may_come_to_several_ports() {
 }
 
 #[test]
-fn a_socket_hears_one_port() {
+fn intake_by_socket_allows_one_port() {
     let socket = |ports: &str| read(&format!("intake = socket\nknockPort = {ports}"));
     assert_eq!(socket("5").unwrap().knocks.intake, Intake::Socket);
     assert_eq!(socket("5, 5").unwrap().knocks.ports, services(&["udp/5"]));

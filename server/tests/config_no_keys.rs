@@ -16,7 +16,7 @@ fn notes(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn a_variable_that_resembles_a_key_is_told() {
+fn an_environment_variable_that_resembles_a_key_is_reported() {
     let before = notes(TEXT, &[]).len();
     for (name, expected) in [
         ("SKNOCK_KNOCKPROT", "Did you mean SKNOCK_KNOCKPORT?"),
@@ -46,7 +46,7 @@ fn a_variable_that_resembles_a_key_is_told() {
 }
 
 #[test]
-fn a_proxy_has_no_effect_and_that_is_told_where_lists_are_fetched() {
+fn a_configured_proxy_is_reported_as_unused_where_crls_are_fetched() {
     let fetching = format!("{TEXT}crlUrl = http://www.example.org/crl.der\n");
     for name in ["http_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         let set = [(name, "http://10.0.0.1:3128"), ("no_proxy", "localhost")];

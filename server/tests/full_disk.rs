@@ -22,7 +22,7 @@ fn files_end_at(bytes: u64) {
 }
 
 #[test]
-fn a_failed_write_admits_nobody_and_tears_nothing() {
+fn a_failed_write_admits_no_knock_and_leaves_no_partial_record() {
     // Without this the kernel ends the process instead of failing the write.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGXFSZ);

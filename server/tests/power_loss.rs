@@ -171,7 +171,7 @@ impl Course {
 }
 
 #[test]
-fn no_power_loss_lets_a_knock_in_again_or_keeps_anybody_out_for_long() {
+fn no_power_loss_admits_a_knock_again_or_locks_clients_out_for_long() {
     let course = Course::new();
     let violations = course.violations(Ignored::Nothing);
     assert!(violations.is_empty(), "{} times, as {}", violations.len(), violations[0]);
@@ -179,7 +179,7 @@ fn no_power_loss_lets_a_knock_in_again_or_keeps_anybody_out_for_long() {
 
 /// A process that is killed loses nothing, wherever it was.
 #[test]
-fn no_kill_forgets_anything() {
+fn a_kill_at_any_moment_loses_no_knock() {
     let (course, dir) = (Course::new(), folder());
     for count in 0..=course.recorder.count() {
         let state = course.recorder.kill(count);
@@ -189,7 +189,7 @@ fn no_kill_forgets_anything() {
 
 /// The test above would notice if files were not synced.
 #[test]
-fn without_syncs_a_power_loss_would_let_knocks_in_again() {
+fn without_syncs_a_power_loss_would_admit_knocks_again() {
     let violations = Course::new().violations(Ignored::Files);
     let again = violations.iter().filter(|what| what.contains("admitted again")).count();
     assert!(again > 0, "{} others", violations.len());

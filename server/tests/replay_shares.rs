@@ -72,7 +72,7 @@ fn one_certificate_gets_its_share_of_the_memory_and_others_get_in() {
 }
 
 #[test]
-fn of_the_last_tenth_of_the_memory_those_get_something_who_have_least() {
+fn the_last_tenth_of_the_memory_goes_to_certificates_with_fewest_knocks() {
     let mut scene = memory(SIZE);
     for who in 1..=4 {
         assert_eq!(scene.fill(who, who, NOW), (200, Recorded::ShareOfCertificate));
@@ -86,7 +86,7 @@ fn of_the_last_tenth_of_the_memory_those_get_something_who_have_least() {
 }
 
 #[test]
-fn what_is_forgotten_counts_for_nobody_any_more() {
+fn a_forgotten_knock_is_charged_to_no_share() {
     // A sixteenth stays whatever its age, and a certificate that is alone gets in all the same.
     let mut scene = memory(SIZE);
     let few = Shares { certificate: 1, network: 1 };

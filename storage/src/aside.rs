@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_in_the_way_gets_another_name_and_a_good_file_keeps_its_own() {
+    fn an_obstacle_is_renamed_and_a_usable_file_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.0");
         let owner = folder.path().metadata().unwrap().uid();

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_value_is_read_and_the_one_before_it_if_that_is_torn() {
+    fn the_latest_value_is_read_or_the_former_one_if_it_is_damaged() {
         let (_folder, path) = file();
         assert_eq!(open(&path).1, SlotContent { latest: None, doubtful: false });
         for number in 1..6_u8 {

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_regular_file_is_not_opened_and_nobody_waits_for_it() {
+    fn anything_but_a_regular_file_is_refused_without_waiting() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name| folder.path().join(name);
         fs::create_dir(at("folder")).unwrap();

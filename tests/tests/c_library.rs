@@ -56,7 +56,7 @@ fn the_c_example_says_why_it_cannot_knock() {
 }
 
 #[test]
-fn the_python_example_opens_doors() {
+fn the_python_example_opens_ports() {
     let world = World::new();
     let scene = Scene::new(&world);
     let knock = |password: &str, host: &str| {

@@ -115,7 +115,7 @@ fn a_right_installation_is_ready() {
 }
 
 #[test]
-fn how_knocks_are_heard_is_told() {
+fn check_reports_how_knocks_are_received() {
     let here = Installation::new();
     let facts = |lines: &str| {
         here.configure(lines);
@@ -148,7 +148,7 @@ fn everything_wrong_is_found_at_once_with_exit_78() {
 
 /// Clients look at no list: only here it can be noticed.
 #[test]
-fn a_servers_certificate_that_was_revoked_is_told() {
+fn a_revoked_server_certificate_is_reported() {
     let here = Installation::new();
     assert_eq!(here.check().findings(), []);
     here.authority.revoke("host", sknock_certs::Reason::KeyCompromise, days(1)).unwrap();
@@ -160,7 +160,7 @@ fn a_servers_certificate_that_was_revoked_is_told() {
 
 /// A stand-in for such a value is no setting of the administrator: nothing is told of it.
 #[test]
-fn of_a_value_that_cannot_be_only_that_is_told() {
+fn of_an_invalid_value_only_the_error_is_reported() {
     let here = Installation::new();
     let told = |lines: &[&str]| {
         here.reconfigure(lines);
@@ -196,7 +196,7 @@ fn of_a_value_that_cannot_be_only_that_is_told() {
 }
 
 #[test]
-fn a_file_that_does_not_open_is_told_apart_from_a_wrong_password() {
+fn an_unusable_file_is_distinguished_from_a_wrong_password() {
     let here = Installation::new();
     let error = |lines: &[&str], what: &str, remedy: &str| {
         here.reconfigure(lines);
@@ -288,7 +288,7 @@ fn users_and_folders_that_cannot_serve_are_found() {
 }
 
 #[test]
-fn who_would_lock_themselves_out_is_told() {
+fn an_ssh_session_that_would_be_locked_out_is_reported() {
     let here = Installation::new();
     let connected = |port: u16| {
         let connection = format!("198.51.100.7 50000 192.0.2.1 {port}");
@@ -313,7 +313,7 @@ fn who_would_lock_themselves_out_is_told() {
 }
 
 #[test]
-fn who_has_opened_the_way_in_by_a_knock_is_not_warned() {
+fn an_ssh_session_with_a_grant_causes_no_warning() {
     let here = Installation::new();
     let (from, port) = ("198.51.100.7".parse().unwrap(), 22);
     let connected = |doors| {
@@ -328,7 +328,7 @@ fn who_has_opened_the_way_in_by_a_knock_is_not_warned() {
 }
 
 #[test]
-fn protected_ports_that_no_knock_can_open_are_told() {
+fn protected_ports_that_no_knock_can_open_are_reported() {
     let here = Installation::new();
     here.configure("allowedServices = tcp/22");
     assert_eq!(here.check().findings(), []);
@@ -342,7 +342,7 @@ fn protected_ports_that_no_knock_can_open_are_told() {
 }
 
 #[test]
-fn clocks_and_web_servers_that_would_lock_out_in_the_end_are_told() {
+fn an_unsynchronised_clock_and_a_failed_crl_fetch_are_reported() {
     let url = "http://ca.example.org/crl.der".to_owned();
     let attempts = vec![Attempt { url, outcome: Err("refused".to_owned()) }];
     let host = Host { unsynchronised: true, attempts, ..Host::default() };

@@ -62,7 +62,7 @@ fn opens_without_an_answer(world: &World, authority: &Authority, daemon: &Daemon
 }
 
 #[test]
-fn who_holds_the_knock_port_before_the_start_is_told_at_the_start() {
+fn a_program_that_holds_the_knock_port_is_logged_at_the_start() {
     let (world, authority) = (World::new(), Authority::new());
     let holder = Holder::bind(&world);
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
@@ -80,7 +80,7 @@ fn who_holds_the_knock_port_before_the_start_is_told_at_the_start() {
 }
 
 #[test]
-fn who_takes_the_knock_port_later_is_told_at_the_first_answer_and_named_within_a_minute() {
+fn a_program_that_takes_the_knock_port_later_is_logged_within_a_minute() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
     let alice = Client::alice(&world.client, &authority);
@@ -99,7 +99,7 @@ fn who_takes_the_knock_port_later_is_told_at_the_first_answer_and_named_within_a
 
 /// It may end any time, so systemd is to try again.
 #[test]
-fn with_a_socket_a_start_while_somebody_holds_the_port_ends_so_that_another_is_tried() {
+fn with_a_socket_a_start_exits_with_69_while_the_knock_port_is_in_use() {
     let (world, authority) = (World::new(), Authority::new());
     let holder = Holder::bind(&world);
     let config = Config::new(&authority).set("intake", "socket");

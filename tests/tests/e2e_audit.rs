@@ -22,7 +22,7 @@ fn serial(authority: &Authority, name: &str) -> String {
 }
 
 #[test]
-fn a_grant_is_told_to_programs_in_full() {
+fn a_grant_is_logged_in_json_with_all_fields() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority).set("logFormat", "json"));
     let alice = Client::alice(&world.client, &authority);
@@ -85,7 +85,7 @@ fn posing_as_forged<'w>(world: &'w World, authority: &'w Authority) -> Client<'w
 }
 
 #[test]
-fn people_read_one_line_for_each_knock_whatever_the_certificate_is_called() {
+fn the_text_log_has_one_line_for_each_knock_whatever_the_name_is() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     let client = posing_as_forged(&world, &authority);
@@ -113,7 +113,7 @@ fn people_read_one_line_for_each_knock_whatever_the_certificate_is_called() {
 }
 
 #[test]
-fn programs_get_the_name_as_it_is_in_one_line() {
+fn the_json_log_has_the_exact_name_in_one_line() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority).set("logFormat", "json"));
     let client = posing_as_forged(&world, &authority);
@@ -131,7 +131,7 @@ const HIDDEN: [char; 7] =
 
 /// The longest name makes no much longer line than others do, in both formats, and hides nothing.
 #[test]
-fn a_name_without_end_is_cut_and_what_is_hidden_in_it_is_escaped() {
+fn a_very_long_name_is_truncated_and_hidden_characters_are_escaped() {
     for format in ["text", "json"] {
         let (world, authority) = (World::new(), Authority::new());
         let config = Config::new(&authority).set("logFormat", format);

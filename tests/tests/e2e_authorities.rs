@@ -78,7 +78,7 @@ fn every_certificate_is_used_however_it_was_pasted() {
 }
 
 #[test]
-fn what_nobody_can_use_is_named_with_its_line() {
+fn unusable_certificates_are_named_with_their_line() {
     let (world, authority) = (World::new(), Authority::new());
     let x509 = |options: &[&str], certificate: &[u8]| {
         let made = openssl::run(&[&["x509"], options].concat(), certificate);
@@ -173,7 +173,7 @@ fn granted(world: &World, authority: &Authority, daemon: &Daemon<'_>, by: &[(&Fo
 }
 
 #[test]
-fn an_intermediate_with_a_critical_extension_not_understood_is_named_and_the_rest_is_used() {
+fn an_intermediate_with_an_unknown_critical_extension_is_named_not_used() {
     let (world, authority) = (World::new(), Authority::new());
     let ours = Forge::with_key_of(&authority);
     let first = ours.intermediate_with("first", needs_a_policy);
@@ -206,7 +206,7 @@ fn constrained(tag: u8, name: &[u8]) -> impl Fn(&mut CertificateParams) {
 }
 
 #[test]
-fn an_authority_whose_name_constraints_refuse_everybody_is_named_and_the_rest_is_used() {
+fn a_ca_whose_name_constraints_refuse_all_is_named_and_others_are_used() {
     const PERMITTED: u8 = 0xa0;
     const EXCLUDED: u8 = 0xa1;
     // An empty distinguished name, which every subject begins with; and mail.example.
@@ -247,7 +247,7 @@ fn an_authority_whose_name_constraints_refuse_everybody_is_named_and_the_rest_is
 }
 
 #[test]
-fn an_authority_that_may_not_sign_certificates_is_named_and_leads_nobody_in() {
+fn a_ca_that_may_not_sign_certificates_is_named_and_not_used() {
     let (world, authority) = (World::new(), Authority::new());
     let ours = Forge::with_key_of(&authority);
     let below = ours.intermediate_with("below", may_sign_lists_only);
@@ -270,7 +270,7 @@ fn an_authority_that_may_not_sign_certificates_is_named_and_leads_nobody_in() {
 }
 
 #[test]
-fn what_the_bundle_brings_and_cannot_be_used_is_named_and_ends_a_start_only_if_nothing_is_left() {
+fn an_unusable_ca_in_the_bundle_is_named_and_fatal_only_if_none_is_left() {
     let (world, authority) = (World::new(), Authority::new());
     let started = |root: &Forge, others: &[&Forge], ca_file: &str| {
         let server = root.client("gate", |params| {

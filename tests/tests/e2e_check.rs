@@ -95,7 +95,7 @@ fn a_firewall_that_drops_what_a_knock_opens_is_named() {
 }
 
 #[test]
-fn a_port_that_others_drop_for_everybody_is_an_error_and_no_knock_gets_in() {
+fn a_port_that_another_firewall_drops_is_an_error_and_unreachable() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     world.gateway.nft(
@@ -152,7 +152,7 @@ fn what_can_only_be_seen_by_root_is_said_to_be_unseen() {
 }
 
 #[test]
-fn the_way_in_that_a_knock_has_opened_is_seen() {
+fn a_grant_for_the_ssh_session_is_recognised() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = Daemon::start(&world.gateway, &config(&authority));
@@ -170,7 +170,7 @@ fn the_way_in_that_a_knock_has_opened_is_seen() {
 /// By sudo, su and cron the variable is gone: what the processes above were given, and what the kernel
 /// has, is still there.
 #[test]
-fn who_is_connected_is_seen_without_the_variable_of_ssh() {
+fn ssh_sessions_are_found_without_the_ssh_variable() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = Daemon::stopped(&world.gateway, &config(&authority));
@@ -217,7 +217,7 @@ fn who_is_connected_is_seen_without_the_variable_of_ssh() {
 
 /// The old clients knock at random ports: a service may be among them, and that is told, not refused.
 #[test]
-fn check_and_start_tell_of_knock_ports_with_another_use() {
+fn check_and_start_report_knock_ports_with_another_use() {
     let (world, authority) = (World::new(), Authority::new());
     let _service = Echo::udp(&world.gateway, 40500);
     let config = config(&authority).set("intake", "nflog");

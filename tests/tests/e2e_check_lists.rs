@@ -48,7 +48,7 @@ fn wrong(authority: &Authority) -> Vec<(&'static str, Reply, &'static str)> {
 }
 
 #[test]
-fn what_a_start_would_end_by_is_an_error() {
+fn a_crl_that_would_fail_a_start_is_an_error() {
     let (world, authority) = (World::new(), Authority::new());
     let web = Web::start(&world.stranger, 8000, page(authority.crl()));
     let url = web.url(World::STRANGER[0], "/crl.der");
@@ -70,7 +70,7 @@ fn what_a_start_would_end_by_is_an_error() {
 }
 
 #[test]
-fn a_web_server_that_is_away_is_an_error_without_a_list_and_a_warning_with_one() {
+fn a_failed_fetch_is_an_error_without_a_crl_and_a_warning_with_one() {
     let (world, authority) = (World::new(), Authority::new());
     let url = "http://10.77.2.2:8001/crl.der";
     let daemon = Daemon::stopped(&world.gateway, &config(&authority, url));
@@ -95,7 +95,7 @@ fn a_web_server_that_is_away_is_an_error_without_a_list_and_a_warning_with_one()
 
 /// Whose lists a start would go by, which, and until when: from the web as from a file.
 #[test]
-fn each_list_is_told_with_issuer_number_and_end() {
+fn each_crl_is_reported_with_issuer_number_and_expiry() {
     let (world, authority) = (World::new(), Authority::new());
     let web = Web::start(&world.stranger, 8000, page(authority.crl()));
     let url = web.url(World::STRANGER[0], "/crl.der");
@@ -127,7 +127,7 @@ fn each_list_is_told_with_issuer_number_and_end() {
 }
 
 #[test]
-fn the_server_s_own_certificate_on_a_list_from_the_web_is_told() {
+fn a_server_certificate_on_a_fetched_crl_is_reported() {
     let (world, authority) = (World::new(), Authority::new());
     authority.revoke("gate");
     let web = Web::start(&world.stranger, 8000, page(authority.crl()));
@@ -142,7 +142,7 @@ fn the_server_s_own_certificate_on_a_list_from_the_web_is_told() {
 /// What a web server sends is read where it can do no harm: as the user of the network process, behind
 /// its walls.
 #[test]
-fn lists_are_fetched_in_the_sandbox_of_the_network_process() {
+fn crls_are_fetched_in_the_sandbox_of_the_network_process() {
     let (world, authority) = (World::new(), Authority::new());
     let web = Web::start(&world.stranger, 8000, Reply::Hang);
     let url = web.url(World::STRANGER[0], "/crl.der");

@@ -72,7 +72,7 @@ fn behind_a_firewall_that_resets_a_port_should_answer() {
 
 /// As firewalld answers.
 #[test]
-fn what_no_policy_imitates_is_told() {
+fn answers_that_no_policy_imitates_are_reported() {
     let (world, authority) = (World::new(), Authority::new());
     closing(&world, "reject with icmpx type admin-prohibited");
     for policy in ["reject", "drop"] {

@@ -115,7 +115,7 @@ fn files_and_folders_are_opened_as_the_units_user() {
 }
 
 #[test]
-fn what_the_unit_does_not_see_or_may_not_write_is_told() {
+fn paths_that_the_unit_cannot_see_or_write_are_reported() {
     let (world, authority) = (World::new(), Authority::new());
     let unit = "PrivateTmp=yes\nProtectSystem=strict\nStateDirectory=sknock";
     let daemon = installed(&world, &authority, unit);
@@ -130,7 +130,7 @@ fn what_the_unit_does_not_see_or_may_not_write_is_told() {
 }
 
 #[test]
-fn a_configuration_that_is_not_the_units_is_none_of_its_business() {
+fn a_configuration_that_the_unit_does_not_use_is_not_checked_for_it() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = installed(&world, &authority, "PrivateTmp=yes\nProtectSystem=strict");
     let mounts = Mounts::new();

@@ -49,7 +49,7 @@ fn original<'w>(world: &'w World, authority: &Authority) -> Daemon<'w> {
 }
 
 #[test]
-fn a_configuration_of_the_original_starts_with_its_own_list() {
+fn a_configuration_of_the_original_starts_with_its_own_crl() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = original(&world, &authority);
@@ -63,7 +63,7 @@ fn a_configuration_of_the_original_starts_with_its_own_list() {
 }
 
 #[test]
-fn a_configuration_of_the_original_without_any_list_does_not_start() {
+fn a_configuration_of_the_original_without_any_crl_does_not_start() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = original(&world, &authority);
     daemon.begin();
@@ -74,7 +74,7 @@ fn a_configuration_of_the_original_without_any_list_does_not_start() {
 }
 
 #[test]
-fn with_two_lines_more_a_configuration_of_the_original_hears_its_clients() {
+fn with_two_more_lines_a_configuration_of_the_original_accepts_v1() {
     let (world, authority) = (World::new(), Authority::new());
     let _web = Echo::tcp(&world.gateway, 8080);
     let mut daemon = original(&world, &authority);
@@ -135,7 +135,7 @@ fn all_wrong<'w>(world: &'w World, authority: &Authority) -> Daemon<'w> {
 }
 
 #[test]
-fn check_tells_everything_at_once_with_line_and_remedy() {
+fn check_reports_all_errors_at_once_with_line_and_remedy() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = all_wrong(&world, &authority);
     let asked = daemon.ask("check", &[]);
@@ -154,7 +154,7 @@ fn check_tells_everything_at_once_with_line_and_remedy() {
 }
 
 #[test]
-fn check_tells_programs_the_same() {
+fn check_reports_the_same_errors_in_json() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = all_wrong(&world, &authority);
     let asked = daemon.ask("check", &["--json"]);

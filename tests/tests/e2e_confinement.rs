@@ -45,7 +45,7 @@ fn the_network_process_has_no_privilege_at_all() {
 }
 
 #[test]
-fn the_privileged_process_keeps_the_firewall_and_can_give_nothing_on() {
+fn the_privileged_process_cannot_pass_its_capability_on() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     Client::alice(&world.client, &authority).open(World::GATEWAY[0], "udp/53");
@@ -66,7 +66,7 @@ fn the_privileged_process_keeps_the_firewall_and_can_give_nothing_on() {
 
 /// As `sknockd run 9</etc/shadow`, by hand or from a script.
 #[test]
-fn what_the_starter_has_left_open_does_not_reach_the_network_process() {
+fn inherited_descriptors_do_not_reach_the_network_process() {
     let (world, authority) = (World::new(), Authority::new());
     let secret = tempfile::NamedTempFile::new().unwrap();
     fcntl(secret.as_file(), FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
@@ -83,7 +83,7 @@ fn what_the_starter_has_left_open_does_not_reach_the_network_process() {
 }
 
 #[test]
-fn the_network_process_cannot_be_looked_into() {
+fn the_memory_of_the_network_process_cannot_be_read_by_its_user() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     let memory = std::fs::metadata(format!("/proc/{}/mem", daemon.network())).unwrap();

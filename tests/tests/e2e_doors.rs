@@ -39,17 +39,17 @@ fn a_door_opens_and_closes(policy: &str, closed: Found) {
 }
 
 #[test]
-fn a_rejected_door_opens_for_one_address_and_closes_by_itself() {
+fn a_rejected_port_opens_for_one_address_and_closes_by_itself() {
     a_door_opens_and_closes("reject", Refused);
 }
 
 #[test]
-fn a_dropped_door_opens_for_one_address_and_closes_by_itself() {
+fn a_dropped_port_opens_for_one_address_and_closes_by_itself() {
     a_door_opens_and_closes("drop", Silent);
 }
 
 #[test]
-fn a_single_use_door_is_open_for_one_connection_which_the_clients_own_probe_does_not_take() {
+fn a_single_use_grant_allows_one_connection_not_used_up_by_the_probe() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let _daemon = Daemon::start(&world.gateway, &Config::new(&authority));
@@ -136,7 +136,7 @@ fn sixty_four_megabytes_pass_through_connect_unharmed_and_past_the_end_of_the_gr
 
 /// As `sknockd grants | head -1`, and into a file on a full disk.
 #[test]
-fn a_listing_that_nobody_reads_or_nothing_can_take_ends_without_a_panic() {
+fn a_listing_to_a_closed_pipe_or_a_full_disk_ends_without_a_panic() {
     let (world, authority) = (World::new(), Authority::new());
     let _daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     Client::alice(&world.client, &authority).open(World::GATEWAY[0], "udp/53");

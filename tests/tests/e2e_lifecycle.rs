@@ -21,7 +21,7 @@ fn open(alice: &Client<'_>, words: &str) {
 }
 
 #[test]
-fn after_kill_9_of_both_processes_the_door_still_closes_on_time_and_protection_stays() {
+fn after_kill_9_of_both_a_grant_ends_on_time_and_protection_stays() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
@@ -60,7 +60,7 @@ fn save(world: &World, daemon: &Daemon<'_>) -> String {
 }
 
 #[test]
-fn a_ruleset_saved_with_open_doors_grants_nothing_after_the_next_boot() {
+fn a_ruleset_saved_with_grants_grants_nothing_after_the_next_boot() {
     for in_memory in [true, false] {
         a_saved_ruleset_grants_nothing(in_memory);
     }
@@ -89,7 +89,7 @@ fn a_saved_ruleset_grants_nothing(in_memory: bool) {
 }
 
 #[test]
-fn a_door_that_was_closed_does_not_come_back_with_a_saved_ruleset() {
+fn a_closed_grant_does_not_come_back_with_a_saved_ruleset() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
@@ -145,7 +145,7 @@ fn a_stopped_server_leaves_protection_and_grants_until_the_administrator_opens()
 }
 
 #[test]
-fn a_user_who_may_not_change_the_firewall_is_told_to_be_root() {
+fn without_cap_net_admin_the_error_says_to_run_as_root() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     daemon.stop();
@@ -290,7 +290,7 @@ fn reloads_in_the_midst_of_reloads_leave_a_server_that_listens() {
 }
 
 #[test]
-fn systemd_is_told_when_knocks_are_judged_and_of_reload_and_stop() {
+fn readiness_reload_and_stop_are_reported_to_systemd() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
     let path = daemon.file("notify");

@@ -56,7 +56,7 @@ fn a_datagram_is_explained_whatever_its_file_is_called() {
 }
 
 #[test]
-fn a_file_of_tcpdump_is_named_as_such_and_not_judged_as_a_knock() {
+fn a_packet_capture_file_is_named_and_not_evaluated_as_a_knock() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
     for magic in [[0xd4, 0xc3, 0xb2, 0xa1], [0x0a, 0x0d, 0x0d, 0x0a]] {

@@ -62,7 +62,7 @@ fn the_first_knock_gets_through_where_the_clients_own_link_is_narrow() {
 
 /// TCP leaves by another address than UDP, as behind some carriers' NAT or by a policy of the route.
 #[test]
-fn a_connection_that_leaves_by_another_address_is_told_for_which_the_server_opened() {
+fn a_connection_from_another_address_reports_the_granted_address() {
     let (world, authority) = (World::new(), Authority::new());
     world.client.ip("addr add 10.77.1.9/24 dev cl\n\
          rule add ipproto tcp lookup 77\n\

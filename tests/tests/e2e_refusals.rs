@@ -72,7 +72,7 @@ fn explain<'d>(
 }
 
 #[test]
-fn certificates_that_prove_nothing() {
+fn certificates_without_a_valid_identity_are_refused() {
     are_refused(|world, authority, now| {
         let posing = |by: &Forge, edit: &dyn Fn(&mut rcgen::CertificateParams)| {
             let made = by.client("mallory", edit);
@@ -107,7 +107,7 @@ fn certificates_that_prove_nothing() {
 }
 
 #[test]
-fn clocks_and_addresses_that_do_not_fit() {
+fn wrong_clocks_and_addresses_are_refused() {
     are_refused(|world, authority, now| {
         let alice = Client::alice(&world.client, authority);
         let stamped = |stamp| alice.seal_with(&["tcp/22"], |wish| wish.stamp = stamp);
@@ -135,7 +135,7 @@ fn retagged(client: &Client<'_>, mut knock: Datagram) -> Datagram {
 }
 
 #[test]
-fn wishes_that_are_not_for_this_client_or_this_server() {
+fn requests_that_client_or_server_do_not_permit_are_refused() {
     are_refused(|world, authority, _| {
         let alice = || Client::alice(&world.client, authority);
         let another = authority.server_certificate("another");
@@ -156,7 +156,7 @@ fn wishes_that_are_not_for_this_client_or_this_server() {
 }
 
 #[test]
-fn a_refused_client_of_ours_is_named_with_what_it_wanted() {
+fn a_refused_client_is_logged_with_the_requested_services() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &config(&authority));
     let alice = Client::alice(&world.client, &authority);
@@ -177,7 +177,7 @@ fn named(verdict: &Value) -> Option<(String, String)> {
 
 /// The certificate is from our CA and the signature is the client's: only that is proven, and enough for a name.
 #[test]
-fn a_refusal_after_the_proof_names_the_client_and_its_certificate() {
+fn a_refusal_after_verification_names_client_and_certificate() {
     let (world, authority) = (World::new(), Authority::new());
     authority.client("mallory", &Authority::ALLOWED);
     let mallory = Client::named("mallory", &world.client, &authority);

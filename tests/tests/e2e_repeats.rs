@@ -7,7 +7,7 @@ use sknock_tests::{Authority, Client, Config, Daemon, World};
 
 /// At the level that is usual. That they are heard, a louder log shows first.
 #[test]
-fn strangers_cause_no_line_in_the_log_and_no_byte_on_the_disk() {
+fn unauthenticated_senders_cause_no_log_line_and_no_byte_on_the_disk() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
     daemon.settle();
@@ -50,7 +50,7 @@ fn strangers_cause_no_line_in_the_log_and_no_byte_on_the_disk() {
 
 /// The lines that an administrator sees; whatever anyone can cause is told on demand only.
 #[test]
-fn a_captured_datagram_that_was_refused_is_told_twice_however_often_it_comes() {
+fn a_refused_datagram_that_is_sent_repeatedly_is_logged_twice() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
     daemon.export("SKNOCK_LOG", "info");

@@ -51,7 +51,7 @@ fn all_must_be_refused(world: &World, daemon: &Daemon<'_>, used: &[(IpAddr, Data
 }
 
 #[test]
-fn the_same_datagram_again_is_refused_while_its_door_is_open_and_after() {
+fn a_repeated_datagram_is_refused_while_its_grant_lasts_and_after() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let daemon = patient_daemon(&world, &authority);

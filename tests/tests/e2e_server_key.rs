@@ -21,7 +21,7 @@ fn config(authority: &Authority, name: &str) -> Config {
 }
 
 #[test]
-fn only_another_key_makes_a_stolen_one_worthless() {
+fn only_a_new_server_key_makes_a_stolen_one_useless() {
     let (world, authority) = (World::new(), Authority::new());
     let _service = Echo::tcp(&world.gateway, 22);
     authority.publish(30);

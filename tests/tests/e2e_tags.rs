@@ -39,7 +39,7 @@ fn is_captured(
 }
 
 #[test]
-fn what_has_no_tag_is_neither_captured_nor_tracked_and_who_has_one_gets_in() {
+fn untagged_datagrams_are_neither_captured_nor_tracked_and_knocks_work() {
     let ways = ["nflog", "socket"].into_iter().flat_map(|intake| {
         [("reject", ""), ("drop", ""), ("drop", "tcp/22"), ("none", "")].map(|way| (intake, way))
     });
@@ -65,7 +65,7 @@ fn what_has_no_tag_is_neither_captured_nor_tracked_and_who_has_one_gets_in() {
 
 /// Where nothing is answered it goes no further than the chain `knocks`: conntrack is behind it.
 #[test]
-fn where_nothing_is_answered_what_has_no_tag_ends_in_the_chain_of_knocks() {
+fn with_drop_untagged_datagrams_end_in_the_chain_of_knocks() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority).set("firewallPolicy", "drop").set("protectedPorts", "");
     let _daemon = Daemon::start_settled(&world.gateway, &config);
@@ -99,7 +99,7 @@ fn cease_to_renew(captive: &Captive) {
 
 /// As if it hung where it renews them: the kernel then captures everything, and somebody is told.
 #[test]
-fn when_nobody_renews_the_tags_everything_is_captured_and_the_log_says_so_and_when_they_are_back() {
+fn if_tags_are_not_renewed_everything_is_captured_and_that_is_logged() {
     for (intake, policy) in [("nflog", "drop"), ("socket", "reject")] {
         let (world, authority) = (World::new(), Authority::new());
         let _ssh = Echo::tcp(&world.gateway, 22);
@@ -241,7 +241,7 @@ fn a_new_key_of_the_server_has_tags_of_its_own() {
 
 /// A router hands on what is for others, whatever it looks like.
 #[test]
-fn what_is_as_long_as_a_knock_passes_a_router() {
+fn a_router_forwards_datagrams_of_a_knocks_length() {
     for policy in ["drop", "reject"] {
         let (world, authority) = (World::with_inner(), Authority::new());
         let _theirs = Echo::udp(world.inner(), DEFAULT_KNOCK_PORT);

@@ -51,7 +51,7 @@ fn knocked_at(world: &World) -> BTreeSet<u16> {
 }
 
 #[test]
-fn a_v1_knock_opens_a_door_in_both_families() {
+fn a_v1_knock_opens_a_port_in_both_families() {
     let (world, authority) = (World::new(), Authority::new());
     let (_web, _dns) = (Echo::tcp(&world.gateway, 8080), Echo::udp(&world.gateway, 53));
     let _daemon = Daemon::start(&world.gateway, &config(&authority));
@@ -71,7 +71,7 @@ fn a_v1_knock_opens_a_door_in_both_families() {
 }
 
 #[test]
-fn a_v1_knock_is_good_for_one_door_only() {
+fn a_v1_knock_is_accepted_once() {
     let (world, authority) = (World::new(), Authority::new());
     let (_web, _ssh) = (Echo::tcp(&world.gateway, 8080), Echo::tcp(&world.gateway, 2222));
     let config = config(&authority)
@@ -101,7 +101,7 @@ fn a_v1_knock_is_good_for_one_door_only() {
 }
 
 #[test]
-fn a_server_hears_no_v1_unless_told_to() {
+fn a_server_accepts_no_v1_knock_unless_configured() {
     let (world, authority) = (World::new(), Authority::new());
     let _web = Echo::tcp(&world.gateway, 8080);
     let config = config(&authority).without("protocols").set("workers", "1");
@@ -114,7 +114,7 @@ fn a_server_hears_no_v1_unless_told_to() {
 }
 
 #[test]
-fn v1_clients_knock_at_random_ports_and_are_heard_beside_v2() {
+fn v1_knocks_at_random_ports_are_accepted_beside_v2() {
     let (world, authority) = (World::new(), Authority::new());
     let _services = [22, 2222, 8080].map(|port| Echo::tcp(&world.gateway, port));
     let _dns = Echo::udp(&world.gateway, 53);
@@ -152,7 +152,7 @@ fn v1_clients_knock_at_random_ports_and_are_heard_beside_v2() {
 }
 
 #[test]
-fn v1_knocks_are_heard_from_the_first_port_to_the_last_and_at_no_other() {
+fn v1_knocks_are_accepted_from_the_first_to_the_last_port_and_no_other() {
     let (world, authority) = (World::new(), Authority::new());
     let _services = [22, 2222, 8080].map(|port| Echo::tcp(&world.gateway, port));
     let config = config(&authority).set("knockPort", "10000-60000").set("alwaysOpenPorts", "");

@@ -160,7 +160,7 @@ fn what_apt_did_not_bring_is_named() {
 }
 
 #[test]
-fn who_is_not_root_or_not_on_debian_is_told_what_is_missing() {
+fn without_root_or_debian_the_missing_packages_are_printed() {
     let machine = Machine::new();
     machine.without("id");
     machine.program("id", "echo 1000");

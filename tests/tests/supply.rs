@@ -164,7 +164,7 @@ fn the_bill_of_materials_has_all_that_is_linked_with_its_checksum_and_nothing_el
 }
 
 #[test]
-fn what_was_looked_at_is_what_is_locked() {
+fn the_reviewed_versions_of_dependencies_are_the_locked_ones() {
     let text = fs::read_to_string(root().join("docs/SUPPLY.md")).unwrap();
     let locked = locked();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));

@@ -119,7 +119,7 @@ fn printed(program: &str, words: &[&str]) -> String {
 }
 
 #[test]
-fn what_is_hidden_in_arguments_and_file_names_reaches_no_terminal() {
+fn hidden_characters_of_arguments_and_file_names_reach_no_terminal() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("our folder");

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_clear_is_read_and_the_rest_is_told() {
+    fn unambiguous_forms_are_accepted_and_errors_show_the_correct_form() {
         let told = |text: &str| PortRange::spelt(text).map_err(|error| error.to_string());
         assert_eq!(told("TCP/22"), Ok(PortRange::tcp(22).unwrap()));
         for (text, expected) in [

@@ -13,7 +13,7 @@ fn assert_says(text: &str, expected: &[&str]) {
 }
 
 #[test]
-fn the_authority_may_sign_certificates_of_holders_and_lists() {
+fn the_ca_certificate_may_sign_certificates_and_crls() {
     let house = House::named(Some("Zoë's authority"));
     let text = openssl(&[
         "x509",
@@ -55,7 +55,7 @@ fn the_authority_may_sign_certificates_of_holders_and_lists() {
 }
 
 #[test]
-fn authorities_without_a_name_are_never_called_the_same() {
+fn cas_without_a_name_get_different_names() {
     let (one, two) = (House::new(), House::new());
     assert!(one.authority.name().starts_with("sKnock CA "));
     assert_ne!(one.authority.name(), two.authority.name());
@@ -190,7 +190,7 @@ fn a_client_certificate_always_fits_into_a_knock() {
 }
 
 #[test]
-fn no_certificate_outlives_the_authority() {
+fn no_certificate_outlives_its_ca() {
     let house = House::new();
     let end = house.authority.not_after();
     assert_eq!(end.as_secs(), NOW.as_secs() + days(3650));

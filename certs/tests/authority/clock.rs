@@ -24,7 +24,7 @@ fn is_recorded(folder: &WorkFolder, name: &str) -> bool {
 }
 
 #[test]
-fn after_a_list_400_days_ahead_a_revocation_is_recorded_and_one_command_publishes_it() {
+fn after_a_crl_400_days_ahead_a_revocation_is_recorded_and_publishable() {
     let folder = WorkFolder::with_authority();
     folder.run("crl").at(now() + days(400)).done();
     for command in COMMANDS {
@@ -79,7 +79,7 @@ fn a_revocation_is_recorded_whatever_the_clock_says_and_published_by_the_next_co
 }
 
 #[test]
-fn a_list_is_not_made_after_the_authoritys_end() {
+fn no_crl_is_made_after_the_ca_has_expired() {
     let folder = WorkFolder::with_authority();
     let refused = folder.run("crl").at(now() + days(3651)).refused();
     assert!(refused.contains("expired"), "{refused}");
@@ -88,7 +88,7 @@ fn a_list_is_not_made_after_the_authoritys_end() {
 }
 
 #[test]
-fn the_last_number_is_no_crash_and_a_revocation_is_recorded() {
+fn the_last_crl_number_causes_no_crash_and_revocations_are_recorded() {
     for number in [u64::MAX, u64::MAX - 1] {
         let folder = WorkFolder::with_authority();
         let mut register = folder.register();

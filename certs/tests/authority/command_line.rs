@@ -54,7 +54,7 @@ fn fail(output: &Output, code: i32) -> String {
 }
 
 #[test]
-fn a_holder_of_more_ports_than_a_knock_opens_is_told_about() {
+fn a_certificate_with_more_ports_than_a_knock_opens_is_noted() {
     let folder = folder();
     let told = "note: one knock opens at most 64 ports; wide must name services\n";
     let fits = succeed(folder.path(), "--dir ca client narrow --allow tcp/1-64");
@@ -64,7 +64,7 @@ fn a_holder_of_more_ports_than_a_knock_opens_is_told_about() {
 }
 
 #[test]
-fn a_whole_life_in_text() {
+fn all_ca_commands_report_in_text() {
     let folder = folder();
     let run = |args| succeed(folder.path(), args);
     let server = run("--dir ca server gate.example.org");
@@ -93,7 +93,7 @@ fn a_whole_life_in_text() {
 }
 
 #[test]
-fn a_whole_life_in_json() {
+fn all_ca_commands_report_in_json() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args| json(folder.path(), args);
     let init = run("--json --dir ca init --name Test --days 100");

@@ -65,7 +65,7 @@ fn revoking_publishes_at_once_and_openssl_then_refuses_the_certificate() {
 }
 
 #[test]
-fn revoking_again_keeps_the_first_date_and_publishes_anew() {
+fn revoking_again_keeps_the_first_date_and_publishes_a_new_crl() {
     let house = House::new();
     let serial = house.client("alice", "tcp/22").entry.serial.to_string();
     house.authority.revoke("alice", Reason::Superseded, NOW).unwrap();
@@ -127,7 +127,7 @@ fn an_expired_certificate_can_be_revoked_by_its_serial_and_stays_listed() {
 }
 
 #[test]
-fn a_list_keeps_its_length_until_told_otherwise_and_never_goes_back() {
+fn a_crl_keeps_its_validity_period_and_its_date_never_goes_back() {
     let house = House::new();
     house.client("alice", "tcp/22");
     let crl = house.authority.crl(7, later(100)).unwrap();

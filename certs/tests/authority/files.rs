@@ -15,7 +15,7 @@ fn mode(path: &str) -> u32 {
 }
 
 #[test]
-fn secrets_are_for_their_owner_and_the_list_for_everyone_whatever_the_umask() {
+fn secrets_are_private_and_the_crl_is_public_whatever_the_umask() {
     for umask in ["000", "022", "077"] {
         let folder = tempfile::tempdir().unwrap();
         let script = "umask $0; \
@@ -66,7 +66,7 @@ fn nothing_but_the_named_files_is_left_in_the_folder() {
 }
 
 #[test]
-fn several_at_once_lose_nothing_and_never_use_a_list_number_twice() {
+fn parallel_commands_lose_nothing_and_never_reuse_a_crl_number() {
     let house = House::new();
     let dir = &house.dir;
     let numbers = thread::scope(|scope| {
@@ -92,7 +92,7 @@ fn several_at_once_lose_nothing_and_never_use_a_list_number_twice() {
 }
 
 #[test]
-fn a_list_that_cannot_be_published_is_told_and_the_next_says_what_is_revoked() {
+fn a_crl_that_cannot_be_published_is_an_error_and_the_next_is_complete() {
     let house = House::new();
     house.client("alice", "tcp/22");
     let list = house.file("crl.der");
@@ -126,7 +126,7 @@ fn where_a_file_cannot_be_written_no_certificate_is_made() {
 
 /// A number that a published list has is not used once more, and a revocation is recorded all the same.
 #[test]
-fn a_register_from_a_backup_is_told_by_the_published_list() {
+fn an_outdated_register_is_detected_by_the_published_crl() {
     let house = House::new();
     for name in ["alice", "bob"] {
         house.client(name, "tcp/22");
@@ -185,7 +185,7 @@ fn init_changes_nothing_where_any_file_of_an_authority_lies() {
 /// Whatever lies in place of the published list, the next command puts the right one there, under the same
 /// number.
 #[test]
-fn a_published_list_that_is_not_the_latest_is_published_again() {
+fn a_published_crl_that_is_not_the_latest_is_replaced() {
     let house = House::new();
     house.client("alice", "tcp/22");
     let list = house.file("crl.der");

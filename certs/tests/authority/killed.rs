@@ -45,7 +45,7 @@ fn pair(folder: &WorkFolder, name: &str) -> (String, bool) {
 }
 
 #[test]
-fn what_list_calls_revoked_is_on_the_published_list_wherever_revoke_was_killed() {
+fn revoked_entries_are_on_the_published_crl_wherever_revoke_was_killed() {
     at_each_step(&WorkFolder::with_authority(), "revoke alice", |folder| {
         for entry in folder.list() {
             let listed = folder.published().contains(&serial(&entry));
@@ -58,7 +58,7 @@ fn what_list_calls_revoked_is_on_the_published_list_wherever_revoke_was_killed()
 }
 
 #[test]
-fn no_number_has_two_contents_wherever_crl_was_killed() {
+fn no_crl_number_has_two_contents_wherever_crl_was_killed() {
     let folder = WorkFolder::with_authority();
     folder.run("revoke alice").done();
     at_each_step(&folder, "crl --days 7", |folder| {
@@ -80,7 +80,7 @@ fn no_number_has_two_contents_wherever_crl_was_killed() {
 }
 
 #[test]
-fn a_reissued_pair_fits_wherever_it_was_killed() {
+fn a_reissued_key_and_certificate_match_wherever_server_was_killed() {
     let folder = WorkFolder::with_authority();
     folder.run("revoke gate").done();
     at_each_step(&folder, "server gate", |folder| {
@@ -148,7 +148,7 @@ fn an_interrupted_init_is_finished_by_the_next_and_leaves_no_key() {
 /// What stands in the way of a file that a killed run had not delivered is told by `list` and what issues;
 /// it keeps no list from being published, and once it is gone the file is there.
 #[test]
-fn what_cannot_be_finished_is_told_and_keeps_no_revocation_back() {
+fn an_unfinished_file_is_reported_and_does_not_delay_revocations() {
     let original = WorkFolder::with_authority();
     let undelivered = |folder: &WorkFolder| folder.register()["undelivered"] != Value::Null;
     let attempt = |step| {

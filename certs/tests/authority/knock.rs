@@ -59,7 +59,7 @@ fn knock(
 }
 
 #[test]
-fn a_client_is_believed_until_it_is_revoked() {
+fn a_client_is_accepted_until_it_is_revoked() {
     let house = House::new();
     let (gate, alice) = (house.server("gate"), house.client("alice", "tcp/22 udp/60000-60010"));
     let verifier = verifier(&open(&gate));

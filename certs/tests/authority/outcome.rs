@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::program::WorkFolder;
 
 #[test]
-fn what_is_done_is_told_by_0_though_standard_output_is_full() {
+fn a_completed_command_exits_with_0_also_if_stdout_is_full() {
     let folder = WorkFolder::with_authority();
     for (args, code) in
         [("crl", 0), ("client bob --allow tcp/22", 0), ("--json revoke bob", 0), ("list", 1)]
@@ -40,7 +40,7 @@ fn a_password_file_is_offered_where_it_has_a_meaning_and_refused_elsewhere() {
 }
 
 #[test]
-fn nobody_is_told_that_a_default_is_shorter_than_asked_for() {
+fn only_an_explicit_validity_is_reported_as_shortened() {
     let folder = WorkFolder::empty();
     folder.run("init --days 100").done();
     for args in ["server gate", "client alice --allow tcp/22"] {

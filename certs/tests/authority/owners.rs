@@ -17,7 +17,7 @@ fn permit(path: &Path, mode: u32) {
 }
 
 #[test]
-fn root_does_nothing_in_the_folder_of_somebody_else_who_can_go_on() {
+fn root_is_refused_in_a_folder_of_another_user_who_can_continue() {
     let folder = WorkFolder::of(OTHER_USER);
     folder.run("init").done();
     folder.run("client alice --allow tcp/22").done();
@@ -33,7 +33,7 @@ fn root_does_nothing_in_the_folder_of_somebody_else_who_can_go_on() {
 }
 
 #[test]
-fn root_makes_no_authority_in_the_folder_of_somebody_else() {
+fn root_makes_no_ca_in_a_folder_of_another_user() {
     let folder = WorkFolder::of(OTHER_USER);
     fs::create_dir(folder.dir()).unwrap();
     chown(folder.dir(), Some(OTHER_USER), Some(OTHER_USER)).unwrap();
@@ -44,7 +44,7 @@ fn root_makes_no_authority_in_the_folder_of_somebody_else() {
 }
 
 #[test]
-fn a_file_that_root_has_left_is_named_with_what_gives_it_back() {
+fn a_file_owned_by_root_is_reported_with_the_chown_command() {
     for name in ["ca.key", "ca.cer", "register.json", "crl.der"] {
         let folder = WorkFolder::of(OTHER_USER);
         folder.run("init").done();
@@ -98,7 +98,7 @@ fn a_file_that_is_replaced_keeps_its_group_and_mode() {
 }
 
 #[test]
-fn whatever_becomes_of_a_file_called_lock_every_certificate_is_in_the_register() {
+fn every_certificate_is_registered_also_if_the_lock_file_is_removed() {
     let folder = WorkFolder::with_authority();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -127,14 +127,14 @@ fn unfinished(authority: &Authority, dir: &Path) -> Option<&'static str> {
 }
 
 #[test]
-fn no_power_loss_makes_the_authority_forget_a_certificate_or_use_a_number_twice() {
+fn no_power_loss_makes_the_ca_forget_a_certificate_or_reuse_a_number() {
     let course = Course::new();
     assert_eq!(course.violations(Ignored::Nothing), BTreeSet::new());
 }
 
 /// The test above would notice if files or names were not synced.
 #[test]
-fn without_syncs_a_power_loss_would_make_the_authority_forget() {
+fn without_syncs_a_power_loss_would_make_the_ca_forget() {
     let course = Course::new();
     assert!(course.violations(Ignored::Files).contains("there is no authority any more"));
     let forgotten = ["a serial number is forgotten", "a number would come again"];

@@ -226,7 +226,7 @@ fn files_of_the_authority_that_are_damaged_or_not_of_one_another() {
 }
 
 #[test]
-fn a_register_that_broke_meanwhile_stops_everything() {
+fn a_damaged_register_stops_every_command() {
     let house = House::new();
     house.client("alice", "tcp/22");
     let register = fs::read(house.file("register.json")).unwrap();

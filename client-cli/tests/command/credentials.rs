@@ -31,7 +31,7 @@ fn without_options_the_files_in_their_places_are_used() {
 
 /// As ssh does: one line for each file or folder, with the command that puts it right.
 #[test]
-fn files_that_others_can_change_or_read_are_told_in_one_line_each() {
+fn files_that_others_can_change_or_read_are_reported_in_one_line_each() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new();
     let server = Server::granting(&world, "127.0.0.1:0");
@@ -110,7 +110,7 @@ fn the_password_comes_from_the_first_source_there_is() {
 }
 
 #[test]
-fn credentials_of_no_use_are_exit_3_with_the_remedy() {
+fn unusable_credentials_exit_with_3_and_the_remedy() {
     let world = World::new();
     let absent = world.file("absent");
     let junk = world.file("junk");
@@ -129,7 +129,7 @@ fn credentials_of_no_use_are_exit_3_with_the_remedy() {
 
 /// Somebody who has just been given files, and has not yet put them where they belong.
 #[test]
-fn a_missing_file_is_told_with_every_place_and_with_the_file_that_belongs_there() {
+fn a_missing_file_is_reported_with_every_path_and_the_file_to_put_there() {
     let world = World::new();
     let folder = world.folder.path().join("sknock");
     let mut command = sknock(&world, "knock GW.example tcp/22");
@@ -214,7 +214,7 @@ fn a_pem_certificate_of_the_server_will_do() {
 }
 
 #[test]
-fn a_certificate_of_a_ca_is_not_taken_for_the_server_s() {
+fn a_ca_certificate_is_refused_as_the_server_certificate() {
     let world = World::new();
     let der = std::fs::read(world.file("gate.cer")).unwrap();
     let server = Command::new("openssl")

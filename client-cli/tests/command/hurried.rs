@@ -23,7 +23,7 @@ fn wrong_use(world: &World, words: &[&str], expected: &[&str]) {
 }
 
 #[test]
-fn a_host_with_more_than_a_name_in_it_is_told_what_to_write() {
+fn a_host_with_more_than_a_name_gets_an_error_with_the_correct_form() {
     let world = World::new();
     for (host, instead) in [
         ("gw.example:22", &["Write gw.example", "tcp/22"][..]),
@@ -48,7 +48,7 @@ fn a_host_with_more_than_a_name_in_it_is_told_what_to_write() {
 }
 
 #[test]
-fn a_service_in_another_spelling_is_told_how_to_write_it() {
+fn a_misspelt_service_gets_an_error_with_the_correct_form() {
     let world = World::new();
     for (service, instead) in [
         ("22", "write tcp/22 or udp/22"),
@@ -82,7 +82,7 @@ fn transports_are_known_in_upper_case() {
 }
 
 #[test]
-fn words_in_another_order_and_numbers_with_units_are_told_what_to_write() {
+fn misplaced_words_and_units_get_an_error_with_the_correct_form() {
     let world = World::new();
     for (words, instead) in [
         (&["connect", "127.0.0.1", "ssh"][..], "SSH is 22"),
@@ -107,7 +107,7 @@ fn words_in_another_order_and_numbers_with_units_are_told_what_to_write() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_is_named() {
+fn an_invalid_environment_variable_is_named() {
     let world = World::new();
     for (name, value) in [
         ("SKNOCK_KNOCK_PORT", ""),
@@ -123,7 +123,7 @@ fn a_variable_that_cannot_be_is_named() {
 }
 
 #[test]
-fn a_file_of_another_kind_is_told_as_what_it_is() {
+fn a_file_of_the_wrong_kind_is_reported_as_what_it_is() {
     let world = World::new();
     let file = |name: &str, content: &[u8]| {
         let path = world.file(name);

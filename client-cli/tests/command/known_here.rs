@@ -28,7 +28,7 @@ fn old_file(world: &World, name: &str) -> std::path::PathBuf {
 const IN_VAIN: &str = "knock --attempts 1 --timeout 1 --knock-port 2 127.66.5.1";
 
 #[test]
-fn a_servers_certificate_that_has_ended_is_noted() {
+fn an_expired_server_certificate_is_noted() {
     let world = World::new();
     let (authority, then) = old_authority(&world);
     authority.server("gate", 10, PASSWORD, then).unwrap();
@@ -137,7 +137,7 @@ fn what_our_certificate_does_not_allow_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_servers_key_is_no_identity() {
+fn a_server_key_is_refused_as_identity() {
     let world = World::new();
     let mut command = alice(&world, &format!("{IN_VAIN} udp/53"));
     let (code, _, err) = outcome(command.env("SKNOCK_IDENTITY", world.file("gate.pfx")));
@@ -158,7 +158,7 @@ fn more_ports_than_a_knock_can_open_are_refused_at_once() {
 }
 
 #[test]
-fn a_wide_certificate_without_a_service_named_is_told_to_name_one() {
+fn too_many_allowed_ports_without_named_services_is_an_error() {
     let world = World::new();
     let (code, _, err) = outcome(&mut as_old_alice(&world, IN_VAIN, "tcp/1-65535", 80));
     assert_eq!(code, 1);
@@ -169,7 +169,7 @@ fn a_wide_certificate_without_a_service_named_is_told_to_name_one() {
 }
 
 #[test]
-fn a_port_that_cannot_be_reached_is_told_with_the_address_it_was_opened_for() {
+fn an_unreachable_port_is_reported_with_the_address_of_its_grant() {
     let world = World::new();
     let server = Server::granting(&world, "127.0.0.1:0");
     for command in ["knock", "connect"] {
@@ -187,7 +187,7 @@ fn a_port_that_cannot_be_reached_is_told_with_the_address_it_was_opened_for() {
 }
 
 #[test]
-fn for_whom_a_door_is_open_is_told() {
+fn the_granted_address_is_reported() {
     let world = World::new();
     let server = Server::granting(&world, "127.0.0.1:0");
     let words = format!("knock --knock-port {} 127.0.0.1 udp/53", port(&server));

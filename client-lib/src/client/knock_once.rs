@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fixed_choice_is_kept_to() {
+    fn a_configured_address_choice_is_used() {
         let (local, server) = (ip("9.8.7.6"), ip("9.9.9.9"));
         let source = alice().address(Address::Source).build();
         assert_eq!(source.claim(local, server), ClaimedAddress::Source);

@@ -64,7 +64,7 @@ fn every_address_has_its_turn_in_every_round() {
 }
 
 #[test]
-fn a_door_to_nowhere_is_left_for_another() {
+fn an_address_where_nothing_listens_is_skipped_for_another() {
     let world = World::new();
     let hosts = ["127.66.3.6", "127.66.3.7"];
     let [one, two] = hosts.map(|host| Server::granting(&world, &format!("{host}:{KNOCK_PORT}")));
@@ -80,7 +80,7 @@ fn a_door_to_nowhere_is_left_for_another() {
 }
 
 #[test]
-fn a_single_use_door_that_was_too_early_gets_a_new_knock() {
+fn a_single_use_grant_used_too_early_is_requested_again() {
     let world = World::new();
     let mut listeners = Vec::new();
     let server = Server::start(&world, "127.66.3.8:2223", move |count, heard| {

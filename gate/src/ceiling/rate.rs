@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn however_evenly_many_spread_their_openings_who_comes_last_is_not_kept_out() {
+    fn a_newcomer_is_granted_however_evenly_others_spread_their_grants() {
         let mut bucket = TokenBucket::default();
         for at in (0..60_000).step_by(50) {
             for who in 1..=15 {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_had_nothing_lately_is_forgotten() {
+    fn a_party_without_recent_grants_is_forgotten() {
         let mut lately = RecentUse::default();
         for number in 0..100_000_u32 {
             let address = std::net::IpAddr::from(number.to_be_bytes());

@@ -28,7 +28,7 @@ fn for_bob(services: &[sknock_gate::PortRange], seconds: u32) -> GrantRequest {
 }
 
 #[test]
-fn all_are_let_in_and_each_gets_its_own_answer_in_order() {
+fn all_requests_of_a_batch_are_granted_and_answered_in_order() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let requests: Vec<Request> = (1..=50)
@@ -40,7 +40,7 @@ fn all_are_let_in_and_each_gets_its_own_answer_in_order() {
 }
 
 #[test]
-fn the_same_door_twice_is_open_as_long_as_the_longer() {
+fn repeated_requests_for_a_grant_last_as_long_as_the_longest() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let grant_requests =
@@ -51,7 +51,7 @@ fn the_same_door_twice_is_open_as_long_as_the_longer() {
 }
 
 #[test]
-fn a_revocation_among_wishes_takes_its_place_in_the_order() {
+fn a_close_request_among_open_requests_keeps_its_place_in_order() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let before = Request::Open(for_bob(&[tcp(1)], 60));
@@ -62,7 +62,7 @@ fn a_revocation_among_wishes_takes_its_place_in_the_order() {
 }
 
 #[test]
-fn one_that_does_not_fit_costs_the_others_nothing() {
+fn a_request_without_space_does_not_affect_the_others() {
     let net = Net::new();
     let small = TableSpec { capacity: 4, ..rules(FirewallPolicy::Drop) };
     let mut gate = raised(&net, small, ceiling());
@@ -76,7 +76,7 @@ fn one_that_does_not_fit_costs_the_others_nothing() {
 }
 
 #[test]
-fn a_door_opened_by_hand_is_taken_over() {
+fn an_element_added_with_nft_is_taken_over_by_a_grant() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     net.nft("add element inet sknock grant4 { 192.0.2.7 . tcp . 22 timeout 5s }");
@@ -86,7 +86,7 @@ fn a_door_opened_by_hand_is_taken_over() {
 }
 
 #[test]
-fn after_a_flush_the_crowd_gets_in_all_the_same() {
+fn a_batch_is_granted_after_a_flush() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     open(&mut gate, grant_request(&[ALICE], &[tcp(1)], 60));
@@ -97,7 +97,7 @@ fn after_a_flush_the_crowd_gets_in_all_the_same() {
 }
 
 #[test]
-fn garbage_in_a_crowd_is_answered_as_such() {
+fn garbage_in_a_batch_is_refused_as_no_request() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let good = Request::Open(grant_request(&[ALICE], &[tcp(1)], 60)).encode().unwrap();

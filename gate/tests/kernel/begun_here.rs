@@ -71,7 +71,7 @@ fn reaches(site: &Site, socket: &UdpSocket, family: usize, patience: Duration) -
 }
 
 #[test]
-fn the_network_processes_user_lets_nobody_in_by_a_flow_of_its_own() {
+fn the_network_processes_user_cannot_admit_a_peer_by_its_own_flow() {
     let site = Site::new();
     let _gate = raised(&site.host, hidden(), ceiling());
     for family in [0, 1] {
@@ -91,7 +91,7 @@ fn the_network_processes_user_lets_nobody_in_by_a_flow_of_its_own() {
 }
 
 #[test]
-fn what_it_answers_to_who_was_let_in_passes() {
+fn its_answers_to_a_client_with_a_grant_pass() {
     let site = Site::new();
     let mut gate = raised(&site.host, hidden(), ceiling());
     open(&mut gate, grant_request(&Site::CLIENT, &[udp(PORT)], 60));
@@ -107,7 +107,7 @@ fn what_it_answers_to_who_was_let_in_passes() {
 
 /// Its resolver has no say in which port it gets.
 #[test]
-fn from_ports_that_the_kernel_chooses_it_asks_for_names_and_begins_nothing_else() {
+fn from_ephemeral_ports_it_can_query_dns_and_begin_no_other_flow() {
     let site = Site::new();
     let ephemeral = vec![range(Transport::Udp, PORT, PORT + 10)];
     let _gate = raised(&site.host, TableSpec { ephemeral, ..hidden() }, ceiling());
@@ -121,7 +121,7 @@ fn from_ports_that_the_kernel_chooses_it_asks_for_names_and_begins_nothing_else(
 
 /// What docs/THREATS.md advises where a service begins no flows.
 #[test]
-fn a_rule_of_another_table_keeps_out_who_answers_in_flows_that_began_here() {
+fn a_ct_direction_rule_in_another_table_blocks_peers_of_own_flows() {
     let site = Site::new();
     let both = TableSpec { protected: vec![udp(PORT), udp(PORT + 1)], ..hidden() };
     let mut gate = raised(&site.host, both, ceiling());

@@ -43,7 +43,7 @@ fn a_closed_grant_ends_tcp_and_udp_in_both_directions_and_for_good() {
 }
 
 #[test]
-fn a_connection_ends_whose_grant_has_ended_by_itself_before() {
+fn closing_an_expired_grant_terminates_its_connections() {
     let site = Site::new();
     let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
     open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22)], 1));
@@ -58,7 +58,7 @@ fn a_connection_ends_whose_grant_has_ended_by_itself_before() {
 
 /// A revocation while the port needs no grant: the session continues until it needs one again.
 #[test]
-fn what_is_closed_while_its_port_is_open_to_all_ends_once_it_needs_a_grant() {
+fn connections_spared_on_an_unprotected_port_end_once_it_is_protected() {
     let some = |ports| TableSpec { protected: ports, ..rules(FirewallPolicy::Drop) };
     let (hidden, other) = (some(vec![tcp(22), udp(53)]), some(vec![tcp(23)]));
     let site = Site::new();
@@ -77,7 +77,7 @@ fn what_is_closed_while_its_port_is_open_to_all_ends_once_it_needs_a_grant() {
 
 /// In a trial whose rollback would leave the port open to all, nothing is ended that would not come back.
 #[test]
-fn what_is_closed_in_a_trial_that_adds_its_port_ends_once_that_is_confirmed() {
+fn connections_spared_in_a_trial_that_adds_their_port_end_once_confirmed() {
     let some = |ports| TableSpec { protected: ports, ..rules(FirewallPolicy::Drop) };
     let (hidden, other) = (some(vec![tcp(22), udp(53)]), some(vec![tcp(23)]));
     let site = Site::new();
@@ -119,7 +119,7 @@ fn all_connections_of_a_closed_grant_end_however_many_there_are() {
 }
 
 #[test]
-fn what_somebody_else_is_let_in_to_goes_on() {
+fn a_connection_with_another_grant_is_not_terminated() {
     let site = Site::new();
     let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
     open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22), tcp(80)], 600));
@@ -133,7 +133,7 @@ fn what_somebody_else_is_let_in_to_goes_on() {
 }
 
 #[test]
-fn a_door_for_single_use_keeps_its_way_from_being_cut() {
+fn a_single_use_grant_keeps_its_flow_off_the_blocklist() {
     let site = Site::new();
     let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
     open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22)], 600));
@@ -144,7 +144,7 @@ fn a_door_for_single_use_keeps_its_way_from_being_cut() {
 }
 
 #[test]
-fn if_the_administrator_wants_that_connections_go_on() {
+fn with_on_revoke_close_connections_continue() {
     let site = Site::new();
     let lenient = TableSpec { on_revoke: OnRevoke::KeepExisting, ..rules(FirewallPolicy::Reject) };
     let mut gate = raised(&site.host, lenient, ceiling());
@@ -157,7 +157,7 @@ fn if_the_administrator_wants_that_connections_go_on() {
 }
 
 #[test]
-fn a_new_grant_ends_the_cut() {
+fn a_new_grant_removes_its_blocklist_entry() {
     let site = Site::new();
     let mut gate = raised(&site.host, rules(FirewallPolicy::Drop), ceiling());
     let _ssh = listen(&site.host, 22);
@@ -181,7 +181,7 @@ fn cut(net: &Net) -> usize {
 }
 
 #[test]
-fn a_cut_outlives_flushes_reloads_and_restarts() {
+fn a_blocklist_entry_outlives_flushes_reloads_and_restarts() {
     let site = Site::new();
     let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
     open(&mut gate, grant_request(&Site::CLIENT, &[udp(53)], 600));
@@ -203,7 +203,7 @@ fn a_cut_outlives_flushes_reloads_and_restarts() {
 }
 
 #[test]
-fn what_a_reload_forbids_ends_and_what_it_opens_to_all_is_not_cut() {
+fn a_reload_terminates_what_it_forbids_but_not_what_it_opens_to_all() {
     let site = Site::new();
     let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
     open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22), tcp(80), tcp(443)], 600));
@@ -229,7 +229,7 @@ fn what_a_reload_forbids_ends_and_what_it_opens_to_all_is_not_cut() {
 }
 
 #[test]
-fn of_more_cuts_than_grants_are_allowed_the_oldest_end() {
+fn beyond_max_grants_the_oldest_blocklist_entries_are_removed() {
     let net = Net::new();
     let few = Ceiling { live: 3, ..ceiling() };
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), few);
@@ -245,7 +245,7 @@ fn of_more_cuts_than_grants_are_allowed_the_oldest_end() {
 }
 
 #[test]
-fn a_redirected_port_is_cut_as_dialled() {
+fn a_redirected_port_is_blocked_as_dialled() {
     let site = Site::new();
     site.host.nft(
         "table inet nat { chain prerouting { type nat hook prerouting priority dstnat;
@@ -263,7 +263,7 @@ fn a_redirected_port_is_cut_as_dialled() {
 }
 
 #[test]
-fn a_port_published_from_a_container_is_cut_as_dialled_even_if_its_answers_are_masqueraded() {
+fn a_container_port_is_blocked_as_dialled_also_if_answers_are_masqueraded() {
     let site = Site::new();
     let container = Net::new();
     site.host.cable("container", &["172.17.0.1/24"], &container, &["172.17.0.2/24"]);
@@ -286,7 +286,7 @@ fn a_port_published_from_a_container_is_cut_as_dialled_even_if_its_answers_are_m
 }
 
 #[test]
-fn what_only_passes_through_is_not_ours_to_cut() {
+fn forwarded_connections_to_other_hosts_are_not_terminated() {
     let site = Site::new();
     site.host.forward();
     site.client.route_by(Site::HOST[0]);

@@ -67,7 +67,7 @@ fn what_was_closed_stays_closed_and_its_connections_end() {
 }
 
 #[test]
-fn a_door_that_two_have_open_is_closed_for_both_and_other_doors_are_not() {
+fn deleting_a_shared_element_closes_both_grants_and_no_others() {
     let site = Site::new();
     let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
     open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
@@ -84,7 +84,7 @@ fn a_door_that_two_have_open_is_closed_for_both_and_other_doors_are_not() {
 }
 
 #[test]
-fn all_doors_of_a_set_can_be_closed_at_once() {
+fn flushing_a_set_closes_all_its_grants() {
     let site = Site::new();
     let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
     open(&mut gate, grant_request(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80)], 600));
@@ -97,7 +97,7 @@ fn all_doors_of_a_set_can_be_closed_at_once() {
 }
 
 #[test]
-fn a_table_that_goes_closes_no_door() {
+fn removing_the_table_closes_no_grant() {
     let site = Site::new();
     let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
     open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
@@ -113,7 +113,7 @@ fn a_table_that_goes_closes_no_door() {
 }
 
 #[test]
-fn doors_that_are_missing_when_too_much_happened_were_closed() {
+fn missing_elements_are_closed_grants_unless_used_or_expired() {
     let site = Site::new();
     let (mut gate, _watch) = guarded(&site, rules(FirewallPolicy::Drop));
     open(&mut gate, grant_request(&["10.1.0.2", "fd01::2"], &[tcp(22), tcp(80)], 600));
@@ -130,7 +130,7 @@ fn doors_that_are_missing_when_too_much_happened_were_closed() {
 }
 
 #[test]
-fn where_sessions_are_to_go_on_they_do_and_the_door_stays_closed() {
+fn with_on_revoke_close_sessions_continue_and_the_grant_stays_closed() {
     let site = Site::new();
     let lenient = TableSpec { on_revoke: OnRevoke::KeepExisting, ..rules(FirewallPolicy::Drop) };
     let (mut gate, mut watch) = guarded(&site, lenient);
@@ -144,7 +144,7 @@ fn where_sessions_are_to_go_on_they_do_and_the_door_stays_closed() {
 }
 
 #[test]
-fn who_is_let_in_again_before_the_gate_knows_is_closed_too() {
+fn a_grant_renewed_before_the_gate_sees_the_deletion_is_closed_too() {
     let site = Site::new();
     let (mut gate, mut watch) = guarded(&site, rules(FirewallPolicy::Drop));
     open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));
@@ -156,7 +156,7 @@ fn who_is_let_in_again_before_the_gate_knows_is_closed_too() {
 }
 
 #[test]
-fn what_nobody_was_granted_is_nobodys_to_lose() {
+fn deleting_an_element_without_a_grant_closes_nothing() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let mut watch = net.inside(|| gate.watch().unwrap());
@@ -167,7 +167,7 @@ fn what_nobody_was_granted_is_nobodys_to_lose() {
 }
 
 #[test]
-fn what_is_chosen_closes_and_the_same_holders_other_grant_stays() {
+fn the_selected_grant_closes_and_the_certificates_other_grant_stays() {
     let site = Site::new();
     let (mut gate, _watch) = guarded(&site, rules(FirewallPolicy::Drop));
     open(&mut gate, grant_request(&["10.1.0.2"], &[tcp(22)], 600));

@@ -90,7 +90,7 @@ fn knocks_are_copied_to_the_group_and_then_meet_the_policy() {
 }
 
 #[test]
-fn nobody_needs_to_let_the_port_through() {
+fn other_firewalls_need_not_accept_the_knock_port() {
     let site = Site::new();
     site.host.nft(
         "table inet other {
@@ -120,7 +120,7 @@ fn only_what_is_for_this_host_is_copied() {
 }
 
 #[test]
-fn every_port_of_a_range_is_heard_and_no_other() {
+fn every_port_of_a_range_is_captured_and_no_other() {
     let site = Site::new();
     let group = site.host.inside(|| bind_group(GROUP).unwrap());
     let knock_ports = vec![udp_port(53), range(sknock_gate::Transport::Udp, 10000, 60000)];
@@ -134,7 +134,7 @@ fn every_port_of_a_range_is_heard_and_no_other() {
 }
 
 #[test]
-fn a_source_that_knocks_too_often_is_heard_no_more_and_others_are() {
+fn a_source_over_the_rate_limit_is_not_captured_and_others_are() {
     let site = Site::new();
     let group = site.host.inside(|| bind_group(GROUP).unwrap());
     let _gate = raised(&site.host, metered(64), ceiling());
@@ -205,7 +205,7 @@ fn a_socket_is_metered_as_well() {
 }
 
 #[test]
-fn no_policy_closes_the_knock_port_to_what_is_no_knock() {
+fn policy_none_closes_the_knock_port_to_all_but_knocks() {
     let site = Site::new();
     let socket = receive(&site.host, 5000);
     let _gate = raised(&site.host, rules(FirewallPolicy::None), ceiling());

@@ -48,7 +48,7 @@ fn a_protected_port_is_closed_and_opened_also_where_another_port_leads_to_it() {
 
 /// The same where all traffic is closed but to the ports that are always open.
 #[test]
-fn an_always_open_port_leads_nobody_to_one_that_is_closed() {
+fn a_redirect_from_an_always_open_port_gives_no_access_to_a_closed_one() {
     for policy in [FirewallPolicy::Reject, FirewallPolicy::Drop] {
         let site = Site::new();
         let (_ssh, dns) = (listen(&site.host, 22), receive(&site.host, 53));
@@ -106,7 +106,7 @@ fn a_port_published_from_a_container_is_closed_and_opened_as_dialled() {
 }
 
 #[test]
-fn transit_is_not_ours_to_close() {
+fn forwarded_connections_to_other_hosts_are_not_filtered() {
     let site = Site::new();
     site.host.forward();
     site.client.route_by(Site::HOST[0]);

@@ -28,7 +28,7 @@ fn track(net: &Net) {
 }
 
 #[test]
-fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
+fn only_connections_begun_in_a_gap_that_lack_a_grant_are_terminated() {
     let site = Site::new();
     track(&site.host);
     let old = Site::HOST.map(|host| Talk::begin(&site.client, &site.host, host, 22));
@@ -62,7 +62,7 @@ fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
 }
 
 #[test]
-fn tcp_through_a_gap_is_cut_off_where_nobody_else_tracks() {
+fn tcp_begun_in_a_gap_is_terminated_without_other_users_of_conntrack() {
     let site = Site::new();
     let mut gate = raised(&site.host, hidden(), ceiling());
     open(&mut gate, grant_request(&Site::CLIENT, &[tcp(23)], 600));
@@ -78,7 +78,7 @@ fn tcp_through_a_gap_is_cut_off_where_nobody_else_tracks() {
 }
 
 #[test]
-fn a_host_that_closes_everything_keeps_its_own_connections_through_gaps() {
+fn in_deny_all_mode_the_host_keeps_its_own_connections_through_gaps() {
     let site = Site::new();
     track(&site.host);
     let mut gate = raised(&site.host, rules(FirewallPolicy::Drop), ceiling());

@@ -26,7 +26,7 @@ fn left(net: &Net) -> u64 {
 }
 
 #[test]
-fn one_knock_opens_all_its_doors_and_no_other() {
+fn one_knock_opens_all_requested_ports_and_no_others() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let services = [range(Transport::Udp, 60000, 60010), tcp(22)];
@@ -68,7 +68,7 @@ fn the_kernel_ends_a_grant_and_the_gate_forgets_it() {
 /// The kernel's timeouts stand still while the machine is suspended. Here the gate is told a later time
 /// instead.
 #[test]
-fn putting_the_table_up_again_shortens_grants_by_the_time_that_only_the_gate_has_counted() {
+fn reinstalling_the_table_shortens_grants_by_the_time_in_suspend() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     open(&mut gate, grant_request(&[ALICE], &[tcp(22)], 600));
@@ -82,7 +82,7 @@ fn putting_the_table_up_again_shortens_grants_by_the_time_that_only_the_gate_has
 }
 
 #[test]
-fn a_lower_longest_shortens_what_is_open() {
+fn a_lower_maximum_lifetime_shortens_active_grants() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     open(&mut gate, grant_request(&[ALICE], &[tcp(22)], 600));
@@ -104,7 +104,7 @@ fn a_refresh_lengthens_and_never_shortens() {
 }
 
 #[test]
-fn a_refresh_says_whose_it_is_now() {
+fn an_element_has_the_label_of_its_longest_grant() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     open(&mut gate, grant_request(&[ALICE], &[tcp(22)], 100));
@@ -259,7 +259,7 @@ fn a_restarted_gate_keeps_running_grants_and_can_still_close_them() {
 }
 
 #[test]
-fn a_restarted_gate_holds_what_it_finds_to_todays_ceiling() {
+fn a_restarted_gate_applies_the_new_request_limits_to_saved_grants() {
     let net = Net::new();
     let mut before = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     open(&mut before, grant_request(&[ALICE], &[range(Transport::Tcp, 1, 4)], 600));
@@ -277,7 +277,7 @@ fn a_restarted_gate_holds_what_it_finds_to_todays_ceiling() {
 }
 
 #[test]
-fn twenty_thousand_grants_go_up_in_one_transaction() {
+fn twenty_thousand_grants_are_loaded_in_one_transaction() {
     let net = Net::new();
     let label = grant_request(&[ALICE], &[tcp(22)], 1).label;
     let many: Vec<GrantElement> = (0..20_000_u16)
@@ -314,7 +314,7 @@ fn twenty_thousand_grants_go_up_in_one_transaction() {
 
 /// As many as `maxGrants` may be, each with the longest comment.
 #[test]
-fn a_million_grants_go_up_in_one_transaction() {
+fn a_million_grants_are_loaded_in_one_transaction() {
     const MILLION: u32 = 1_000_000;
     let net = Net::new();
     let label = GrantLabel {
@@ -342,7 +342,7 @@ fn a_million_grants_go_up_in_one_transaction() {
 }
 
 #[test]
-fn nothing_opens_before_the_protection_is_up() {
+fn nothing_is_granted_before_the_table_is_installed() {
     let net = Net::new();
     let mut gate =
         Gate::new(rules(FirewallPolicy::Drop), ceiling(), net.inside(|| Firewall::open().unwrap()));

@@ -76,7 +76,7 @@ fn base_chains(net: &Net) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn base_chains_stay_when_another_description_takes_over() {
+fn base_chains_stay_when_the_table_spec_is_replaced() {
     let net = Net::new();
     let mut before = BTreeMap::new();
     for rules in several().iter().chain(several().iter().rev()) {
@@ -117,7 +117,7 @@ fn base_chains_stay_from_before_a_trial_to_its_end() {
 
 /// Whatever somebody has made of the table, it is ours afterwards.
 #[test]
-fn what_others_have_done_to_the_table_is_undone() {
+fn changes_by_others_to_the_table_are_undone() {
     for done in [
         "flush table inet sknock",
         "delete table inet sknock",

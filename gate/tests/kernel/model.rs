@@ -187,7 +187,7 @@ proptest! {
     })]
 
     #[test]
-    fn what_the_kernel_has_open_is_what_was_granted_through_any_course_of_events(
+    fn the_kernel_has_exactly_the_grants_after_any_sequence_of_events(
         events in prop::collection::vec(event(), 1..20),
     ) {
         let net = net().lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use sknock_gate::NamespaceLock;
 use crate::netns::Net;
 
 #[test]
-fn a_second_claim_says_who_has_the_first() {
+fn a_second_lock_attempt_names_the_process_that_has_the_lock() {
     let net = Net::new();
     let folder = tempfile::tempdir().unwrap();
     let locks = folder.path().join("sknock");
@@ -23,7 +23,7 @@ fn a_second_claim_says_who_has_the_first() {
 }
 
 #[test]
-fn who_has_the_claim_is_found_as_long_as_they_have_it() {
+fn the_owner_of_the_lock_is_found_while_it_has_the_lock() {
     let (net, other) = (Net::new(), Net::new());
     let folder = tempfile::tempdir().unwrap();
     let locks = folder.path().join("sknock");
@@ -38,7 +38,7 @@ fn who_has_the_claim_is_found_as_long_as_they_have_it() {
 }
 
 #[test]
-fn another_namespace_is_another_claim() {
+fn each_network_namespace_has_its_own_lock() {
     let (one, other) = (Net::new(), Net::new());
     let folder = tempfile::tempdir().unwrap();
     let _first = one.inside(|| NamespaceLock::acquire(folder.path())).unwrap();
@@ -76,7 +76,7 @@ fn a_folder_that_others_can_write_to_is_refused() {
 /// As a unit starts it: the folder is its user's. Root can take the claim when the unit has stopped,
 /// and leaves nothing behind that would keep the unit from starting again.
 #[test]
-fn root_takes_the_claim_in_the_folder_of_a_unit_and_leaves_it_to_the_units_user() {
+fn root_can_take_the_lock_of_a_unit_and_leaves_it_to_the_units_user() {
     let net = Net::new();
     let folder = tempfile::tempdir().unwrap();
     let (uid, gid) = (65_534, 65_534);

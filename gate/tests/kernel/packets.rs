@@ -130,7 +130,7 @@ fn protected_ports_are_closed_and_others_left_alone() {
 }
 
 #[test]
-fn always_open_is_open_and_no_policy_closes_nothing() {
+fn always_open_ports_are_open_and_policy_none_closes_nothing() {
     let site = Site::new();
     let _services = [22, 80].map(|port| listen(&site.host, port));
     let closed = TableSpec { always_open: vec![tcp(22)], ..rules(FirewallPolicy::Drop) };

@@ -39,7 +39,7 @@ fn close(gate: &mut Gate, serial: u8) {
 }
 
 #[test]
-fn a_ruleset_that_was_saved_elsewhere_grants_and_cuts_nothing() {
+fn a_ruleset_that_was_saved_elsewhere_grants_and_blocks_nothing() {
     let (before, site) = (Net::new(), Site::new());
     let mut gate = raised(&before, rules(FirewallPolicy::Reject), ceiling());
     open(&mut gate, grant_request(&Site::CLIENT, &[tcp(22), udp(53)], 600));
@@ -89,7 +89,7 @@ fn what_was_closed_does_not_come_back_with_a_saved_ruleset_while_no_gate_runs() 
 }
 
 #[test]
-fn what_comes_back_while_a_gate_runs_is_closed() {
+fn elements_added_without_a_grant_are_removed_while_a_gate_runs() {
     let net = Net::new();
     let mut gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     let mut watch = net.inside(|| gate.watch().unwrap());
@@ -140,7 +140,7 @@ fn a_single_use_that_was_used_does_not_come_back_with_a_saved_ruleset() {
 }
 
 #[test]
-fn all_who_hold_a_door_hold_it_after_a_restart() {
+fn all_certificates_that_share_a_grant_keep_it_after_a_restart() {
     for (longer, revoked) in [(1, 1), (1, 2)] {
         let site = Site::new();
         let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
@@ -193,7 +193,7 @@ fn what_has_ended_is_known_after_restarts() {
 }
 
 #[test]
-fn a_used_single_use_is_found_by_a_revocation_after_a_reload() {
+fn a_revocation_terminates_a_used_single_use_grant_after_a_reload() {
     let site = Site::new();
     let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
     open(&mut gate, once(grant_request(&["10.1.0.2"], &[tcp(22)], 600)));
@@ -205,7 +205,7 @@ fn a_used_single_use_is_found_by_a_revocation_after_a_reload() {
 }
 
 #[test]
-fn a_used_single_use_of_two_does_not_come_back_when_one_of_them_is_closed() {
+fn a_used_single_use_grant_of_two_is_not_restored_when_one_is_closed() {
     for by_hand in [true, false] {
         let site = Site::new();
         let mut gate = raised(&site.host, rules(FirewallPolicy::Reject), ceiling());
@@ -230,7 +230,7 @@ fn a_used_single_use_of_two_does_not_come_back_when_one_of_them_is_closed() {
 }
 
 #[test]
-fn a_cut_outlives_a_flush_while_no_gate_runs() {
+fn a_blocklist_entry_outlives_a_flush_while_no_gate_runs() {
     let site = Site::new();
     let mut gate = restarted(&site.host);
     open(&mut gate, grant_request(&["10.1.0.2"], &[udp(53)], 600));
@@ -249,7 +249,7 @@ fn a_cut_outlives_a_flush_while_no_gate_runs() {
 }
 
 #[test]
-fn by_hand_lasts_until_the_table_is_put_up_the_next_time() {
+fn an_element_added_with_nft_lasts_until_the_next_activation() {
     let net = Net::new();
     let _gate = raised(&net, rules(FirewallPolicy::Drop), ceiling());
     net.nft("add element inet sknock grant4 { 192.0.2.9 . tcp . 22 timeout 1h }");
@@ -260,7 +260,7 @@ fn by_hand_lasts_until_the_table_is_put_up_the_next_time() {
 }
 
 #[test]
-fn an_entry_that_was_cut_short_is_left_out_and_all_before_it_count() {
+fn a_truncated_entry_of_the_grant_file_is_skipped_and_earlier_ones_kept() {
     let net = Net::new();
     for torn in [&[][..], &[120], &[120, 1, 4, 10], &[0; 40], &[255; 600]] {
         net.nft("flush ruleset");
@@ -282,7 +282,7 @@ fn an_entry_that_was_cut_short_is_left_out_and_all_before_it_count() {
 }
 
 #[test]
-fn the_file_does_not_grow_with_what_is_over() {
+fn the_grant_file_does_not_grow_with_ended_grants() {
     let net = Net::new();
     let rules =
         TableSpec { gc_interval: Duration::from_millis(500), ..rules(FirewallPolicy::Drop) };
@@ -304,7 +304,7 @@ fn the_file_does_not_grow_with_what_is_over() {
 }
 
 #[test]
-fn where_nothing_can_be_written_doors_open_and_somebody_is_told() {
+fn a_failed_write_of_the_grant_file_is_reported_and_grants_are_made() {
     let net = Net::new();
     drop(raised(&net, rules(FirewallPolicy::Drop), ceiling()));
     let mut gate = Gate::new(

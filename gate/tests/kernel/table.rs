@@ -69,7 +69,7 @@ fn only_protected_ports_dropped() {
 }
 
 #[test]
-fn no_policy_closes_nothing_but_the_knock_port_to_others() {
+fn policy_none_closes_only_the_knock_port_except_to_knocks() {
     assert_eq!(listed(&rules(FirewallPolicy::None)), include_str!("golden/no_policy.nft"));
 }
 
@@ -85,7 +85,7 @@ fn knocks_are_copied_before_anything_is_denied() {
 }
 
 #[test]
-fn what_has_no_tag_is_dropped_before_anything_is_copied() {
+fn untagged_datagrams_are_dropped_before_the_capture() {
     let rules = TableSpec {
         tagged_length: Some(1208),
         knock_lengths: (700, 1208),
@@ -97,7 +97,7 @@ fn what_has_no_tag_is_dropped_before_anything_is_copied() {
 }
 
 #[test]
-fn what_has_no_tag_is_rejected_like_what_has_another_length() {
+fn untagged_datagrams_are_rejected_like_datagrams_of_other_lengths() {
     let rules = TableSpec {
         tagged_length: Some(1208),
         protected: vec![tcp(22)],
@@ -107,7 +107,7 @@ fn what_has_no_tag_is_rejected_like_what_has_another_length() {
 }
 
 #[test]
-fn a_socket_hears_nothing_but_knocks() {
+fn a_socket_receives_only_knocks() {
     let rules = TableSpec {
         protected: vec![tcp(22)],
         source_limit: Some(SourceLimit { per_second: 1000, burst: 5000, sources: 4096 }),
@@ -158,7 +158,7 @@ fn grants_are_legible() {
 }
 
 #[test]
-fn nobody_elses_table_changes() {
+fn tables_of_others_do_not_change() {
     let net = Net::new();
     net.nft(
         "table inet filter { set s { type ipv4_addr; flags timeout; elements = { 192.0.2.1 comment \"x\" } }
@@ -179,7 +179,7 @@ fn nobody_elses_table_changes() {
 }
 
 #[test]
-fn lowering_what_is_not_there_is_no_error() {
+fn removing_a_missing_table_is_no_error() {
     let net = Net::new();
     let mut firewall = net.inside(|| Firewall::open().unwrap());
     firewall.remove().unwrap();
@@ -191,7 +191,7 @@ fn lowering_what_is_not_there_is_no_error() {
 }
 
 #[test]
-fn a_hundred_thousand_bytes_of_rules_go_up_at_once() {
+fn a_hundred_thousand_bytes_of_rules_are_loaded_at_once() {
     let net = Net::new();
     let protected: Vec<_> = (1..=2000).map(|n| tcp(n * 30)).collect();
     let rules = TableSpec { protected, ..rules(FirewallPolicy::Reject) };

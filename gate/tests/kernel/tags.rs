@@ -84,7 +84,7 @@ const ALL: [[bool; 2]; 2] = [[true; 2]; 2];
 const ONLY_TAGGED: [[bool; 2]; 2] = [[true; 2], [false; 2]];
 
 #[test]
-fn what_has_no_tag_is_not_copied_and_answered_like_what_has_one() {
+fn untagged_datagrams_are_answered_like_tagged_ones_but_not_copied() {
     let fates = [
         (FirewallPolicy::Drop, Silent),
         (FirewallPolicy::Reject, Closed),
@@ -104,7 +104,7 @@ fn what_has_no_tag_is_not_copied_and_answered_like_what_has_one() {
 
 /// The rest of the table is not asked, and conntrack neither.
 #[test]
-fn where_nothing_is_answered_what_has_no_tag_ends_before_conntrack() {
+fn with_drop_untagged_datagrams_end_before_conntrack() {
     let (site, _group, _gate) = site(FirewallPolicy::Drop);
     site.host.nft(
         "table inet after {
@@ -121,7 +121,7 @@ fn where_nothing_is_answered_what_has_no_tag_ends_before_conntrack() {
 }
 
 #[test]
-fn with_a_socket_what_has_no_tag_is_refused_like_what_has_another_length() {
+fn with_a_socket_untagged_datagrams_are_refused_like_other_lengths() {
     for (policy, fate) in [(FirewallPolicy::Drop, Silent), (FirewallPolicy::Reject, Closed)] {
         let site = Site::new();
         let service = receive(&site.host, 5000);

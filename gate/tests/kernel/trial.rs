@@ -44,7 +44,7 @@ fn listed(net: &Net) -> String {
 }
 
 #[test]
-fn a_first_trial_falls_back_to_nothing() {
+fn a_first_trial_rolls_back_to_no_rules() {
     let net = Net::new();
     let rollback = Rollback { previous: None, remaining: LONG };
     let firewall = || {
@@ -63,7 +63,7 @@ fn a_first_trial_falls_back_to_nothing() {
 }
 
 #[test]
-fn a_later_trial_falls_back_to_the_rules_from_before() {
+fn a_later_trial_rolls_back_to_the_previous_rules() {
     let net = Net::new();
     let before = hidden(&[22, 80]);
     let new =
@@ -81,7 +81,7 @@ fn a_later_trial_falls_back_to_the_rules_from_before() {
 }
 
 #[test]
-fn unconfirmed_the_kernel_opens_again_with_nobody_alive() {
+fn unconfirmed_the_kernel_opens_the_ports_again_by_itself() {
     let site = Site::new();
     let _ssh = listen(&site.host, 22);
     let mut gate = unraised(&site.host);
@@ -95,7 +95,7 @@ fn unconfirmed_the_kernel_opens_again_with_nobody_alive() {
 }
 
 #[test]
-fn unconfirmed_the_kernel_judges_by_the_rules_from_before_with_nobody_alive() {
+fn unconfirmed_the_kernel_returns_to_the_previous_rules_by_itself() {
     let site = Site::new();
     let _services = [22, 80, 443].map(|port| listen(&site.host, port));
     let seen = || [22, 80, 443].map(|port| site.tcp(port));
@@ -128,7 +128,7 @@ fn knocks_reach_a_socket_by_the_rules_on_trial_only() {
 }
 
 #[test]
-fn confirmed_nothing_is_left_that_could_end() {
+fn a_confirmed_trial_leaves_no_expiry_in_the_table() {
     let (net, plain) = (Net::new(), Net::new());
     let mut gate = unraised(&net);
     try_out(&mut gate, rules(FirewallPolicy::Drop), LONG);
@@ -142,7 +142,7 @@ fn confirmed_nothing_is_left_that_could_end() {
 }
 
 #[test]
-fn a_trial_given_up_leaves_the_table_and_the_ceiling_from_before() {
+fn a_rolled_back_trial_restores_the_table_and_the_request_limits() {
     let net = Net::new();
     let narrow = Ceiling { services: vec![tcp(22)], ..ceiling() };
     let mut gate = raised(&net, hidden(&[22]), narrow);
@@ -181,7 +181,7 @@ fn neither_a_flush_nor_a_reload_gives_a_trial_more_time() {
 }
 
 #[test]
-fn a_trial_in_a_trial_goes_back_to_what_was_before_both() {
+fn a_trial_within_a_trial_rolls_back_to_the_rules_before_both() {
     let net = Net::new();
     let mut gate = raised(&net, hidden(&[22]), ceiling());
     let before = listed(&net);

@@ -80,7 +80,7 @@ fn other_tables_and_single_grants_are_not_ours_to_undo() {
 }
 
 #[test]
-fn too_many_events_to_be_told_of_count_as_a_change() {
+fn an_overrun_of_the_event_socket_is_reported_once() {
     let net = Net::new();
     let (_gate, mut watch) = guarded(&net);
     let many: Vec<String> = (0..2_000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
@@ -103,7 +103,7 @@ fn too_many_events_to_be_told_of_count_as_a_change() {
 }
 
 #[test]
-fn our_own_doing_does_not_wake_the_watch() {
+fn our_own_changes_do_not_wake_the_watch() {
     let net = Net::new();
     let (mut gate, watch) = guarded(&net);
     open(&mut gate, grant_request(&["192.0.2.8"], &[tcp(22)], 600));

@@ -17,7 +17,7 @@ fn label(serial: u8) -> GrantLabel {
 }
 
 #[test]
-fn of_too_many_cuts_the_oldest_end_and_are_named() {
+fn the_oldest_of_too_many_blocked_flows_are_removed_and_returned() {
     let mut blocked = BlockedFlows::default();
     assert_eq!(blocked.add(&[flow(1), flow(2), flow(3)], 3), []);
     // Cut again is not cut anew.
@@ -33,7 +33,7 @@ fn of_too_many_cuts_the_oldest_end_and_are_named() {
 }
 
 #[test]
-fn of_too_many_former_grants_the_oldest_are_forgotten() {
+fn the_oldest_of_too_many_expired_grants_are_forgotten() {
     let mut expired = ExpiredGrants::default();
     for port in [1, 2, 1, 3] {
         expired.insert(label(1), flow(port), 3, 3);
@@ -49,7 +49,7 @@ fn of_too_many_former_grants_the_oldest_are_forgotten() {
 }
 
 #[test]
-fn who_was_let_in_very_often_has_nobody_else_forgotten() {
+fn a_certificate_with_many_expired_grants_evicts_only_its_own() {
     let mut expired = ExpiredGrants::default();
     expired.insert(label(2), flow(1), 10, 4);
     for port in 1..=100 {

@@ -17,7 +17,7 @@ fn check(grant_request: &GrantRequest) -> Result<ApprovedGrant, DenyReason> {
 }
 
 #[test]
-fn what_is_within_bounds_is_opened_as_wished() {
+fn a_request_within_the_limits_is_granted_as_requested() {
     let grant_request = grant_request(&[ALICE, "2001:db8::7"], &[tcp(1000, 1002), udp(53, 53)]);
     let grant = check(&grant_request).unwrap();
     assert_eq!((grant.seconds(), grant.clipped(), grant.single_use()), (30, false, false));
@@ -58,7 +58,7 @@ fn impossible_addresses_are_refused() {
 
 /// No packet from it needs a door: `lo` is never filtered.
 #[test]
-fn a_loopback_address_is_granted_and_has_no_door() {
+fn a_loopback_address_is_granted_without_an_element() {
     for address in ["127.0.0.1", "127.255.255.254", "::1"] {
         let grant = check(&grant_request(&[address], &[udp(53, 53)])).unwrap();
         assert_eq!(grant.grant_keys().count(), 0, "{address}");
@@ -122,7 +122,7 @@ fn sixty_four_ports_are_the_most() {
 }
 
 #[test]
-fn a_port_that_is_named_twice_is_one_door() {
+fn a_port_that_is_requested_twice_is_one_grant() {
     let grant = check(&grant_request(&[ALICE], &[tcp(1000, 1005), tcp(1003, 1008)])).unwrap();
     assert_eq!(grant.grant_keys().count(), 9);
 }
@@ -151,7 +151,7 @@ fn a_lifetime_is_clipped_and_none_is_refused() {
 }
 
 #[test]
-fn live_doors_are_bounded_and_renewing_is_not_adding() {
+fn active_grants_are_limited_and_a_renewal_adds_none() {
     let ceiling = Ceiling { live: 10, ..ceiling() };
     let (mut live, mut bucket) = (GrantTable::default(), TokenBucket::default());
     let eight = grant_request(&[ALICE], &[tcp(1000, 1007)]);

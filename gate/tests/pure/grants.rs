@@ -32,7 +32,7 @@ fn left(elements: &[GrantElement]) -> Vec<(CertId, u64)> {
 }
 
 #[test]
-fn a_door_ends_when_its_time_is_over_and_not_before() {
+fn a_grant_expires_at_its_deadline_and_not_before() {
     let mut live = GrantTable::default();
     live.record(&grant(1, 30), at(100));
     live.expire(BootInstant::from_millis(129_999));
@@ -44,7 +44,7 @@ fn a_door_ends_when_its_time_is_over_and_not_before() {
 }
 
 #[test]
-fn a_shorter_wish_plans_what_is_open_already() {
+fn a_shorter_request_keeps_the_lifetime_of_the_active_grant() {
     let mut live = GrantTable::default();
     live.record(&grant(1, 60), at(0));
     assert_eq!(left(&live.elements_for(&grant(1, 10), at(20))), [(cert(1), 40)]);
@@ -54,7 +54,7 @@ fn a_shorter_wish_plans_what_is_open_already() {
 }
 
 #[test]
-fn a_renewed_door_is_not_ended_by_its_first_deadline() {
+fn a_renewed_grant_does_not_expire_at_its_first_deadline() {
     let mut live = GrantTable::default();
     live.record(&grant(1, 10), at(0));
     live.record(&grant(1, 60), at(5));
@@ -65,7 +65,7 @@ fn a_renewed_door_is_not_ended_by_its_first_deadline() {
 }
 
 #[test]
-fn a_door_with_two_holders_is_one_element_as_long_as_the_longer() {
+fn grants_of_two_certificates_share_one_element_until_the_later_ends() {
     let mut live = GrantTable::default();
     live.record(&grant(1, 20), at(0));
     live.record(&grant(2, 60), at(0));
@@ -79,7 +79,7 @@ fn a_door_with_two_holders_is_one_element_as_long_as_the_longer() {
 }
 
 #[test]
-fn what_an_earlier_run_left_is_held_to_the_ceiling() {
+fn grants_of_an_earlier_run_are_held_to_the_request_limits() {
     let mut earlier = GrantTable::default();
     let mut wide = ceiling();
     wide.services = vec![tcp(1, 65535), udp(1, 65535)];
@@ -127,7 +127,7 @@ fn single_use_that_the_kernel_lost_is_forgotten() {
 }
 
 #[test]
-fn pages_have_each_claim_once_in_order() {
+fn pages_contain_each_grant_once_in_order() {
     let mut live = GrantTable::default();
     let many = GrantRequest { seconds: 30, ..grant_request(&[ALICE], &[tcp(1000, 1009)]) };
     let many =

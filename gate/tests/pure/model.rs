@@ -217,7 +217,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn no_course_of_events_leaves_anything_open_that_nobody_holds(
+    fn no_sequence_of_events_leaves_anything_open_without_a_grant(
         events in prop::collection::vec(event(), 1..60),
     ) {
         let mut world = World::new();

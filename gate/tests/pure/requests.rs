@@ -81,7 +81,7 @@ fn padding_must_be_zero() {
 }
 
 #[test]
-fn a_wish_that_does_not_fit_is_not_written() {
+fn a_grant_request_that_does_not_fit_is_not_encoded() {
     let too_many = [
         grant_request(&["192.0.2.7", "192.0.2.8", "192.0.2.9"], &[tcp(1, 1)]),
         grant_request(&["192.0.2.7"], &[tcp(1, 1); 17]),

@@ -98,7 +98,7 @@ fn one_network_gets_its_share_and_no_more() {
 }
 
 #[test]
-fn of_the_last_tenth_those_get_something_who_hold_least() {
+fn the_last_tenth_goes_to_the_certificates_that_hold_least() {
     let mut gate = Gate::new();
     for who in 1..=4 {
         assert_eq!(gate.fill(who, who), DenyReason::ShareOfCertificate);
@@ -119,7 +119,7 @@ fn of_the_last_tenth_those_get_something_who_hold_least() {
 }
 
 #[test]
-fn what_ends_is_counted_for_nobody_any_more() {
+fn an_ended_grant_is_charged_to_no_share() {
     let mut gate = Gate::new();
     let _ = gate.fill(1, 1);
     assert_eq!(gate.live.remove_cert(&cert(1)), SIZE / 5);
@@ -152,7 +152,7 @@ proptest! {
     /// However two certificates divide their wishes over time, addresses, networks and ports, who holds
     /// nothing gets in with the largest wish, also from their network.
     #[test]
-    fn who_holds_nothing_gets_in_beside_two_who_take_all_they_can(
+    fn a_certificate_without_grants_is_granted_beside_two_greedy_ones(
         grant_requests in prop::collection::vec((0..2_u16, 0..3_u16, 0..8_u64, 1..900_u16, 1..=64_u16, 0..40_u64), 1..200),
         from in 0..3_u16,
     ) {
@@ -168,7 +168,7 @@ proptest! {
 
     /// With however many certificates: in the last tenth nobody gets more than a tenth of what was left.
     #[test]
-    fn nobody_fills_the_last_tenth(grant_requests in prop::collection::vec((0..40_u16, 0..30_u64, 1..=64_u16), 1..200)) {
+    fn no_certificate_fills_the_last_tenth(grant_requests in prop::collection::vec((0..40_u16, 0..30_u64, 1..=64_u16), 1..200)) {
         let mut gate = Gate::new();
         for (who, number, width) in grant_requests {
             let (left, before) = (SIZE - gate.live.len(), gate.held(who));

@@ -182,7 +182,7 @@ fn tags_are_looked_up_first_at_every_knock_port() {
 }
 
 #[test]
-fn without_a_policy_nothing_is_judged() {
+fn with_policy_none_only_the_knock_port_refuses_packets() {
     for capture in [LOG, KnockCapture::Socket] {
         let rules = TableSpec { capture, ..rules(FirewallPolicy::None) };
         let refuses = |line: &Rule| {
@@ -362,7 +362,7 @@ fn rules_that_cannot_mean_what_they_say_are_named() {
 /// A cut is for who needs a grant. Anything else would be a lock-out: of the host's own addresses, of
 /// knocks, of what is open to everybody.
 #[test]
-fn only_what_needs_a_grant_can_be_cut() {
+fn only_ports_that_require_a_grant_can_be_blocked() {
     let all = TableSpec { always_open: vec![tcp(80, 80)], ..rules(FirewallPolicy::Drop) };
     for (transport, port, closes) in [
         (Transport::Tcp, 22, true),

@@ -52,7 +52,7 @@ fn tags_are_there_again_with_the_time_that_they_have_left() {
 
 /// Two epochs may have a tag in common, by chance.
 #[test]
-fn of_two_ends_of_one_tag_the_later_counts() {
+fn of_two_expiries_of_one_tag_the_later_one_applies() {
     let mut tags = KnockTags::default();
     let groups = [(&[tag(1)][..], 50), (&[tag(1)], 100), (&[tag(1)], 70)];
     let (_, new) = load(&mut tags, &groups, false, at(0)).unwrap();
@@ -93,7 +93,7 @@ fn what_the_kernel_refused_is_not_remembered() {
 }
 
 #[test]
-fn neither_count_nor_time_is_without_limit() {
+fn number_and_lifetime_of_tags_are_limited() {
     let mut tags = KnockTags::default();
     let all: Vec<KnockTag> = (0..=u32::try_from(KnockTags::MAX).unwrap()).map(tag).collect();
     let (full, one) = all.split_at(KnockTags::MAX);

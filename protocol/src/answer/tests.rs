@@ -41,7 +41,7 @@ fn a_mapped_source_is_answered_as_ipv4() {
 }
 
 #[test]
-fn any_altered_byte_or_length_is_no_answer() {
+fn an_answer_with_any_altered_byte_or_length_is_refused() {
     let sealed = seal(&answer("203.0.113.9:40000"));
     for at in 0..sealed.len() {
         let mut altered = sealed;
@@ -54,7 +54,7 @@ fn any_altered_byte_or_length_is_no_answer() {
 }
 
 #[test]
-fn an_answer_to_another_knock_is_none() {
+fn an_answer_to_another_knock_is_refused() {
     let sealed = seal(&answer("203.0.113.9:40000"));
     let other_key = AnswerKey { key: AeadKey::new(&[2; 16]).unwrap(), ..key() };
     assert_eq!(other_key.open(&sealed), None);

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_or_too_deep_is_nothing() {
+    fn truncated_malformed_or_too_deep_ber_is_refused() {
         let good = [0x30, 0x80, 0x24, 0x80, 4, 1, 7, 0, 0, 2, 1, 3, 0, 0];
         assert!(to_der(&good).is_some());
         for length in 0..good.len() {

@@ -77,14 +77,14 @@ impl World {
 }
 
 #[test]
-fn nothing_configured_refuses_nobody() {
+fn without_a_configured_crl_no_certificate_is_refused() {
     let path = spawner().path();
     assert_eq!(Revocation::NotConfigured.check_path(&path, MADE), Ok(()));
     assert!(!Revocation::NotConfigured.is_revoked(&path[0].id));
 }
 
 #[test]
-fn every_issuer_of_the_path_needs_a_list() {
+fn every_issuer_of_the_path_needs_a_crl() {
     let spawner = spawner();
     let none = RevocationLists::new(GRACE);
     let one = none.with(list(&spawner.between, &spawner.trust_store, &[]));
@@ -98,7 +98,7 @@ fn every_issuer_of_the_path_needs_a_list() {
 }
 
 #[test]
-fn any_revoked_certificate_of_the_path_counts() {
+fn a_path_with_any_revoked_certificate_is_refused() {
     let spawner = spawner();
     let path = spawner.path();
     let revoked =
@@ -126,7 +126,7 @@ fn with_key(key: KeyPair, above: &Authority, name: &str, serial: u8) -> Authorit
 }
 
 #[test]
-fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() {
+fn issuers_below_a_revoked_intermediate_are_lost_without_another_path() {
     let (root, other) = (authority("root"), authority("other"));
     let upper = below(&root, "upper", 1);
     let lower = below(&upper, "lower", 2);
@@ -160,7 +160,7 @@ fn who_is_below_a_revoked_intermediate_is_cut_off_unless_another_path_remains() 
 }
 
 #[test]
-fn a_certificate_that_has_ended_or_not_begun_is_no_path_that_remains() {
+fn a_ca_certificate_that_is_not_valid_now_is_no_remaining_path() {
     let (root, other) = (authority("root"), authority("other"));
     let key = KeyPair::generate().unwrap().serialize_pem();
     let by = |above: &Authority, serial: u8, years: (i32, i32)| {
@@ -190,7 +190,7 @@ fn a_certificate_that_has_ended_or_not_begun_is_no_path_that_remains() {
 }
 
 #[test]
-fn a_list_counts_until_its_grace_is_over() {
+fn a_crl_is_valid_until_its_grace_period_is_over() {
     let spawner = spawner();
     let revocation = spawner.revocation(&[&[77]], &[]);
     let at = |now| revocation.check_path(&spawner.path(), now);
@@ -204,7 +204,7 @@ fn a_list_counts_until_its_grace_is_over() {
 }
 
 #[test]
-fn a_new_list_replaces_its_issuers_former_one_only() {
+fn a_new_crl_replaces_only_the_former_crl_of_its_issuer() {
     let spawner = spawner();
     let Revocation::Lists(lists) = spawner.revocation(&[&[5]], &[&[0xf1, 2]]) else { panic!() };
     let lists = lists.with(list(&spawner.root, &spawner.trust_store, &[]));
@@ -214,7 +214,7 @@ fn a_new_list_replaces_its_issuers_former_one_only() {
 }
 
 #[test]
-fn twins_of_one_name_have_a_list_each_and_none_counts_for_the_other() {
+fn two_cas_of_one_name_each_need_a_crl_of_their_own() {
     let (old, new) = (authority("root"), authority("root"));
     let der = [&old, &new].map(|one| one.as_ref().der().to_vec());
     let trust_store = TrustStore::new(&der, 2).unwrap();
@@ -235,7 +235,7 @@ fn twins_of_one_name_have_a_list_each_and_none_counts_for_the_other() {
 }
 
 #[test]
-fn an_intermediate_of_two_roots_of_one_name_is_cut_off_by_the_one_that_signed_it() {
+fn of_two_roots_of_one_name_only_the_signer_can_revoke_an_intermediate() {
     let (old, new) = (authority("root"), authority("root"));
     let lower = below(&new, "lower", 3);
     let der = [&old, &new, &lower].map(|one| one.as_ref().der().to_vec());

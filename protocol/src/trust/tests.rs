@@ -73,7 +73,7 @@ fn year(year: u64) -> Timestamp {
 }
 
 #[test]
-fn a_client_below_an_intermediate_is_believed() {
+fn a_client_below_an_intermediate_is_accepted() {
     let root = root("root");
     let between = intermediate("between", (2022, 2028), &root);
     let trust_store = trust_store(&[&root, &between]);
@@ -133,7 +133,7 @@ fn each_refusal_has_its_reason() {
 
 /// RFC 5280, 4.2.1.3: a knock is signed.
 #[test]
-fn a_certificate_whose_key_must_not_sign_is_no_clients() {
+fn a_client_certificate_whose_key_usage_forbids_signing_is_refused() {
     use KeyUsagePurpose::{ContentCommitment, DigitalSignature, KeyAgreement, KeyEncipherment};
     let root = root("root");
     let trust_store = trust_store(&[&root]);
@@ -156,7 +156,7 @@ fn a_certificate_whose_key_must_not_sign_is_no_clients() {
 }
 
 #[test]
-fn what_is_believed_for_any_usage_is_not_believed_for_client_authentication() {
+fn a_cached_any_usage_verdict_is_not_used_for_client_authentication() {
     let root = root("root");
     let trust_store = trust_store(&[&root]);
     let mut server = client_params((2024, 2030));
@@ -190,7 +190,7 @@ fn usage_is_all_that_any_usage_does_not_look_at() {
 }
 
 #[test]
-fn a_client_certificate_is_no_authority() {
+fn a_client_certificate_is_not_used_as_a_ca() {
     let root = root("root");
     let mut params = client_params((2024, 2030));
     params.is_ca = IsCa::ExplicitNoCa;
@@ -220,7 +220,7 @@ fn intermediates_must_be_valid_and_known() {
 }
 
 #[test]
-fn a_remembered_path_is_not_believed_beyond_its_ends() {
+fn a_cached_path_is_not_accepted_outside_its_validity() {
     let root = root("root");
     let between = intermediate("between", (2022, 2028), &root);
     let trust_store = trust_store(&[&root, &between]);
@@ -258,7 +258,7 @@ fn another_path_may_remain_when_one_has_ended() {
 }
 
 #[test]
-fn an_anchor_is_a_self_issued_authority() {
+fn an_anchor_is_a_self_issued_ca() {
     let root = root("root");
     let between = intermediate("between", (2022, 2028), &root);
     let leaf = signed(&client_params((2024, 2030)), &root);
@@ -277,7 +277,7 @@ fn an_anchor_is_a_self_issued_authority() {
 }
 
 #[test]
-fn a_certificate_that_is_altered_or_torn_is_refused() {
+fn an_altered_or_truncated_certificate_is_refused() {
     let root = root("root");
     let trust_store = trust_store(&[&root]);
     let certificate = signed(&client_params((2024, 2030)), &root);
@@ -315,7 +315,7 @@ fn issuers(trust_store: &TrustStore, authority: &Authority) -> Vec<crate::Issuer
 }
 
 #[test]
-fn of_two_authorities_of_one_name_the_one_whose_key_has_signed_is_the_issuer() {
+fn of_two_cas_of_one_name_the_one_whose_key_signed_is_the_issuer() {
     let (old, new) = (root("root"), root("root"));
     for order in [[&old, &new], [&new, &old]] {
         let trust_store = trust_store(&order);
@@ -329,7 +329,7 @@ fn of_two_authorities_of_one_name_the_one_whose_key_has_signed_is_the_issuer() {
 }
 
 #[test]
-fn an_authority_renewed_with_its_key_is_one() {
+fn a_ca_renewed_with_its_key_is_one_issuer() {
     let key = KeyPair::generate().unwrap();
     let (old, new) = (named("root", &key, None), named("root", &key, None));
     let trust_store = trust_store(&[&old, &new]);
@@ -352,7 +352,7 @@ fn an_intermediate_signed_by_several_is_one_and_is_revoked_by_each() {
 }
 
 #[test]
-fn what_is_above_an_intermediate_is_told_by_its_signature_and_not_by_a_name() {
+fn the_issuer_of_an_intermediate_is_found_by_signature_not_by_name() {
     let (old, new) = (root("root"), root("root"));
     let between = intermediate("between", (2020, 2040), &new);
     let trust_store = trust_store(&[&old, &new, &between]);
@@ -365,7 +365,7 @@ fn what_is_above_an_intermediate_is_told_by_its_signature_and_not_by_a_name() {
 }
 
 #[test]
-fn a_new_key_that_the_old_one_vouches_for_is_no_anchor_by_its_name() {
+fn a_new_ca_key_signed_by_the_old_one_is_no_anchor_by_its_name() {
     let (old_key, new_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let old = named("root", &old_key, None);
     let vouched = named("root", &new_key, Some(&old));

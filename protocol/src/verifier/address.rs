@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsigned_address_is_the_administrators_choice() {
+    fn an_unsigned_address_is_accepted_only_if_permitted() {
         let claim = check("source", None, "192.0.2.7").unwrap();
         assert!(!claim.signed());
         assert_eq!(claim.all().collect::<Vec<_>>(), ["192.0.2.7".parse::<IpAddr>().unwrap()]);

@@ -19,7 +19,7 @@ fn serials(list: &RevocationList) -> Vec<&[u8]> {
 }
 
 #[test]
-fn a_list_says_what_it_says() {
+fn all_fields_of_a_crl_are_read() {
     let root = authority("root");
     let mut made = MadeList::new();
     made.number = Some(vec![0, 0x81, 2]);
@@ -53,7 +53,7 @@ fn times_are_read_on_both_sides_of_2050() {
 }
 
 #[test]
-fn lists_that_are_not_complete_are_refused_by_name() {
+fn incomplete_crls_are_refused_with_the_reason() {
     let root = authority("root");
     let refusal = |change: &dyn Fn(&mut MadeList)| {
         let mut made = MadeList::new();
@@ -100,7 +100,7 @@ fn what_need_not_be_understood_is_ignored() {
 }
 
 #[test]
-fn only_an_authority_of_ours_may_sign_it() {
+fn only_a_trusted_ca_can_sign_a_crl() {
     let (root, other, twin) = (authority("root"), authority("other"), authority("root"));
     let made = MadeList::new();
     assert_eq!(error(&made.signed(&other), &anchors(&[&root])), CrlError::UnknownIssuer);
@@ -124,7 +124,7 @@ fn only_an_authority_of_ours_may_sign_it() {
 }
 
 #[test]
-fn a_list_replaces_one_that_is_not_newer() {
+fn a_crl_replaces_one_that_is_not_newer() {
     let root = authority("root");
     let anchors = anchors(&[&root]);
     let list = |number: &[u8], this_update: &str| {
@@ -149,7 +149,7 @@ fn a_list_replaces_one_that_is_not_newer() {
 }
 
 #[test]
-fn a_file_may_have_several_lists() {
+fn a_file_can_contain_several_crls() {
     let (root, other) = (authority("root"), authority("other"));
     let (one, two) = (MadeList::new().signed(&root), MadeList::new().signed(&other));
     let split = |bytes: &[u8]| -> Vec<Vec<u8>> {
@@ -163,7 +163,7 @@ fn a_file_may_have_several_lists() {
 }
 
 #[test]
-fn the_first_bytes_of_a_list_say_whose_it_is_and_how_long() {
+fn the_first_bytes_of_a_crl_contain_its_issuer_and_length() {
     let root = authority("root");
     let mut made = MadeList::new();
     made.revoke(&[5; 20]);
@@ -185,7 +185,7 @@ fn the_first_bytes_of_a_list_say_whose_it_is_and_how_long() {
 }
 
 #[test]
-fn lists_are_the_same_if_they_say_the_same() {
+fn crls_with_the_same_content_are_equal() {
     let root = authority("root");
     let anchors = anchors(&[&root]);
     let list = |change: &dyn Fn(&mut MadeList)| {
@@ -202,7 +202,7 @@ fn lists_are_the_same_if_they_say_the_same() {
 }
 
 #[test]
-fn a_list_from_the_future_has_not_begun() {
+fn a_crl_from_the_future_is_not_yet_valid() {
     let root = authority("root");
     let list = RevocationList::verify(&MadeList::new().signed(&root), &anchors(&[&root])).unwrap();
     let earliest = list.this_update().before(FUTURE_SLACK);
@@ -213,7 +213,7 @@ fn a_list_from_the_future_has_not_begun() {
 }
 
 #[test]
-fn anything_else_is_no_list() {
+fn anything_else_is_no_crl() {
     let root = authority("root");
     let anchors = anchors(&[&root]);
     assert_eq!(error(b"", &anchors), CrlError::Empty);

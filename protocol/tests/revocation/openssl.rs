@@ -89,7 +89,7 @@ fn lists_of_openssl_are_read() {
 }
 
 #[test]
-fn lists_of_one_distribution_point_are_read_and_partial_ones_are_not() {
+fn crls_of_one_distribution_point_are_read_and_partial_ones_are_not() {
     let verify = |idp| {
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
         let openssl = Openssl::with(&key, idp);

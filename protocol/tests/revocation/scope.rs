@@ -41,7 +41,7 @@ impl World {
 }
 
 #[test]
-fn a_list_of_one_place_or_of_users_is_taken_and_says_so() {
+fn a_crl_for_a_distribution_point_or_for_users_has_that_scope() {
     let world = World::new();
     let users = [0x81, 1, 0xff];
     for (fields, says) in [
@@ -107,7 +107,7 @@ fn what_is_malformed_is_refused() {
 }
 
 #[test]
-fn a_list_is_replaced_by_one_about_the_same_or_about_all() {
+fn a_crl_is_replaced_by_one_of_the_same_scope_or_a_complete_one() {
     let world = World::new();
     let list = |fields: Option<Vec<u8>>, number| {
         let mut made = fields.map_or_else(MadeList::new, |fields| scoped(&fields));

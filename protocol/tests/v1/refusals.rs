@@ -13,13 +13,13 @@ fn refused(verdict: Result<VerifiedKnock, Refusal>) -> Refusal {
 }
 
 #[test]
-fn who_was_not_told_to_speak_v1_hears_nothing() {
+fn a_server_without_v1_refuses_v1_knocks_by_their_length() {
     let silent = House::with(None);
     assert_eq!(refused(silent.judge(&silent.seal(&wish()))), Refusal::WrongLength);
 }
 
 #[test]
-fn a_knock_counts_for_the_window_in_both_directions() {
+fn a_v1_knock_is_valid_within_the_window_in_both_directions() {
     let house = House::new();
     let datagram = house.seal(&wish());
     let at = |millis: i64| {
@@ -34,7 +34,7 @@ fn a_knock_counts_for_the_window_in_both_directions() {
 }
 
 #[test]
-fn the_address_is_the_packets() {
+fn a_v1_knock_must_come_from_its_signed_address() {
     let house = House::new();
     let four = house.seal(&wish());
     assert_eq!(refused(house.judge_from("192.0.2.8:1", &four, NOW)), Refusal::AddressMismatch);
@@ -74,7 +74,7 @@ fn certificates_are_for_clients_unless_the_administrator_says_otherwise() {
 }
 
 #[test]
-fn strangers_with_a_certificate_are_strangers() {
+fn a_v1_client_of_another_ca_is_refused() {
     let (house, other) = (House::new(), House::new());
     let datagram = v1::seal(&other.client.identity(), &house.certificate(), &wish()).unwrap();
     assert_eq!(refused(house.judge(&datagram)), Refusal::UnknownAuthority);

@@ -7,7 +7,7 @@ use sknock_protocol::{Timestamp, v1, v2};
 use crate::house::{House, NOW, RULES, SOURCE, SOURCE6, client_params, judge, wish, wish6};
 
 #[test]
-fn a_knock_says_what_its_client_wished() {
+fn a_v1_knock_contains_what_its_client_requested() {
     let house = House::new();
     for (wish, source, service) in
         [(wish(), SOURCE, "tcp/22"), (wish6(), SOURCE6, "tcp/22"), (wish(), SOURCE, "udp/65535")]
@@ -67,7 +67,7 @@ fn every_length_of_certificate_is_taken() {
 }
 
 #[test]
-fn a_server_that_speaks_both_tells_them_apart_by_length() {
+fn a_server_with_both_protocols_distinguishes_them_by_length() {
     let house = House::new();
     let wish2 = v2::KnockRequest {
         stamp: NOW,

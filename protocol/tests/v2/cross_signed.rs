@@ -87,7 +87,7 @@ fn lists(verifier: &Verifier, lists: &[Vec<u8>]) -> Revocation {
 }
 
 #[test]
-fn one_path_that_no_list_refuses_is_enough_in_whichever_order() {
+fn one_path_that_no_crl_refuses_is_enough_in_any_order() {
     let crossed = Crossed::new();
     let [first, second] = &crossed.roots;
     let of_between = crossed.list_of_between();
@@ -118,7 +118,7 @@ fn one_path_that_no_list_refuses_is_enough_in_whichever_order() {
 }
 
 #[test]
-fn the_path_that_ends_last_says_how_long() {
+fn the_path_that_expires_last_determines_the_expiry() {
     let crossed = Crossed::edited([&ends(2026), &ends(2030)]);
     let (soon, late) = (1_767_225_600, 1_893_456_000);
     let [first, second] = &crossed.roots;

@@ -82,7 +82,7 @@ fn verdict(params: &CertificateParams, about: About) -> Result<(), Refusal> {
 }
 
 #[test]
-fn a_list_counts_for_certificates_that_name_its_place() {
+fn a_crl_covers_certificates_that_name_its_distribution_point() {
     for params in [naming(&[HERE]), naming(&[ELSEWHERE, HERE])] {
         assert_eq!(verdict(&params, About::Here), Ok(()));
         assert_eq!(verdict(&params, About::UsersHere), Ok(()));
@@ -97,7 +97,7 @@ fn a_list_counts_for_certificates_that_name_its_place() {
 }
 
 #[test]
-fn a_list_does_not_count_for_certificates_of_another_place_or_of_none() {
+fn a_crl_covers_no_certificates_of_another_or_no_distribution_point() {
     let longer = format!("{HERE}?");
     for params in
         [client_params(), naming(&[ELSEWHERE]), naming(&[&longer]), naming(&[&HERE[..22]])]
@@ -138,7 +138,7 @@ fn a_point_for_some_reasons_or_with_anothers_list_is_none() {
 }
 
 #[test]
-fn a_list_of_users_counts_for_no_intermediate() {
+fn a_crl_for_users_covers_no_intermediate() {
     let house = House::new();
     let between = Authority::below("between", &house.authority);
     let authorities = [&house.authority, &between].map(|one| one.certificate().to_vec());

@@ -20,7 +20,7 @@ fn refused(result: Result<VerifiedKnock, Refusal>) -> Refusal {
 }
 
 #[test]
-fn a_stranger_has_no_tag_and_no_veil() {
+fn an_unauthenticated_sender_lacks_the_tag_and_the_veil() {
     let house = House::new();
     assert_eq!(refused(house.judge(&[0; 1200])), Refusal::NotTagged);
     let mut tagged = [0; 1200];
@@ -31,7 +31,7 @@ fn a_stranger_has_no_tag_and_no_veil() {
 }
 
 #[test]
-fn a_knock_for_another_server_is_not_ours() {
+fn a_knock_for_another_server_is_refused() {
     let (house, other) = (House::new(), House::new());
     let sealed = seal(&house.client.identity(), &other.server.as_server(), &wish()).unwrap();
     assert_eq!(refused(house.judge(&sealed.datagram)), Refusal::NotTagged);
@@ -45,7 +45,7 @@ fn a_knock_for_another_server_is_not_ours() {
 
 /// A server that received a knock cannot use it at another server of the same authority.
 #[test]
-fn a_message_sealed_anew_for_another_server_is_refused() {
+fn a_message_sealed_again_for_another_server_is_refused() {
     let house = House::new();
     let first = house.authority.server();
     let sealed = seal(&house.client.identity(), &first.as_server(), &wish()).unwrap();
@@ -56,7 +56,7 @@ fn a_message_sealed_anew_for_another_server_is_refused() {
 
 /// Nor can the right server make a second knock of a first.
 #[test]
-fn a_message_sealed_anew_for_the_same_server_is_refused() {
+fn a_message_sealed_again_for_the_same_server_is_refused() {
     let house = House::new();
     let sealed = seal(&house.client.identity(), &house.server.as_server(), &wish()).unwrap();
     let message = wire::open(&house.server, &sealed.datagram);
@@ -92,7 +92,7 @@ fn the_window_is_inclusive_to_the_millisecond() {
 }
 
 #[test]
-fn a_certificate_must_be_one_of_ours() {
+fn a_client_certificate_must_be_from_a_trusted_ca() {
     let house = House::new();
     let other = Authority::new("Other CA").client(&PKCS_ECDSA_P256_SHA256);
     assert_eq!(refused(house.judge_client(&other)), Refusal::UnknownAuthority);
@@ -131,7 +131,7 @@ fn a_certificate_must_be_valid_now_and_for_clients() {
 }
 
 #[test]
-fn revocation_is_asked_every_time() {
+fn revocation_is_checked_for_every_knock() {
     let house = House::new();
     let anchors = house.authority.anchors();
     let none = RevocationLists::new(Duration::from_secs(3600));

@@ -30,7 +30,7 @@ fn every_kind_of_key_knocks() {
 }
 
 #[test]
-fn every_word_of_a_wish_arrives() {
+fn every_field_of_a_request_arrives() {
     let house = House::new();
     let wish = KnockRequest {
         stamp: Timestamp::from_millis(NOW.as_millis() + 1234),

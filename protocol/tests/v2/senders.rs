@@ -31,7 +31,7 @@ fn dated(edit: impl FnOnce(&mut CertificateParams)) -> CertificateParams {
 }
 
 #[test]
-fn a_refusal_names_the_holder_of_the_key_and_no_thief_of_a_certificate() {
+fn a_refusal_names_a_sender_only_if_it_has_the_certificates_key() {
     let house = House::new();
     let none = RevocationLists::new(Duration::from_secs(3600));
     let list = RevocationList::verify(&house.authority.crl(&[7]), &house.authority.anchors());
@@ -58,7 +58,7 @@ fn a_refusal_names_the_holder_of_the_key_and_no_thief_of_a_certificate() {
 }
 
 #[test]
-fn an_expired_certificate_of_another_authority_proves_nothing() {
+fn an_expired_certificate_of_another_ca_proves_no_identity() {
     let house = House::new();
     for name in ["Other CA", "Test CA"] {
         let other = Authority::new(name);

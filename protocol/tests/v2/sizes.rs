@@ -36,7 +36,7 @@ fn largest_wish() -> KnockRequest {
 }
 
 #[test]
-fn the_largest_certificate_arrives_and_one_byte_more_is_told_before_sending() {
+fn the_largest_certificate_arrives_and_one_byte_more_is_an_error() {
     let house = House::new();
     // of P-256, P-384 and Ed25519 keys
     for (wish, limits) in
@@ -68,7 +68,7 @@ fn certificates_of_the_promised_sizes_always_fit() {
 }
 
 #[test]
-fn what_cannot_be_asked_for_is_told_before_sending() {
+fn an_invalid_request_is_an_error_before_sending() {
     let house = House::new();
     let told = |wish: KnockRequest| {
         let identity = house.authority.client(&PKCS_ECDSA_P256_SHA256).identity();

@@ -57,7 +57,7 @@ proptest! {
 
     /// Several bytes at once, and any of their values.
     #[test]
-    fn no_altered_datagram_is_believed(
+    fn no_altered_datagram_is_accepted(
         changes in proptest::collection::vec((0..1200_usize, 1..=255_u8), 1..20),
     ) {
         let house = House::new();

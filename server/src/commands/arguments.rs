@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn to_close_something_it_must_be_said_what() {
+    fn close_requires_a_selection_or_all() {
         let close = |words: &[&str]| {
             Arguments::try_parse_from([&["sknockd", "close"], words].concat()).is_ok()
         };

@@ -24,7 +24,7 @@ use crate::knock::policy::{Grant, Policy};
 use crate::knock::refused_knocks::RefusedKnocks;
 use crate::knock::replay::Memory;
 use crate::supervisor::marks;
-use crate::sys::exit::{CONFIGURATION, FAILURE, told};
+use crate::sys::exit::{CONFIGURATION, FAILURE, print_error};
 use crate::sys::plain_text;
 
 /// What came of one datagram: one line of JSON.
@@ -188,7 +188,7 @@ fn revocation(settings: &Settings, trust_store: &TrustStore) -> Revocation {
                 }
                 Err(why) => {
                     let path = path.display();
-                    told(format_args!("sknockd: {path}: CRL rejected: {why}"));
+                    print_error(format_args!("sknockd: {path}: CRL rejected: {why}"));
                 }
             }
         }

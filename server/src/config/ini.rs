@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_finds_its_key_and_nonsense_finds_none() {
+    fn a_misspelt_key_suggests_the_right_one_and_nonsense_none() {
         for (slip, name) in [
             ("knockprot", "knockPort"),
             ("PFXPassword", "PFXPasswd"),

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_come_by_others_if_each_of_their_sources_is_there() {
+    fn crls_come_by_other_settings_that_have_all_their_sources() {
         let urls = |urls: &str| format!("crlUrl = {urls}\ncrlFile = /crl.der\n");
         let [one, both] = ["http://a/1", "http://a/1 http://a/2"].map(|some| lists(&urls(some)));
         assert!(one.come_by(&both) && both.come_by(&both) && !both.come_by(&one));

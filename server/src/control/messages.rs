@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_told_before_anything_else() {
+    fn an_unknown_version_is_reported_before_any_other_error() {
         for (line, requested) in [
             (r#"{"version":2}"#, 2),
             (r#"{"request":{"fly":{}},"version":0,"more":[]}"#, 0),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_whole_request_is_one() {
+    fn anything_but_a_complete_request_is_refused() {
         for line in [
             "",
             "confirm",

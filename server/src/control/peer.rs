@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_knows_who_we_are() {
+    fn the_kernel_reports_our_pid_uid_and_groups() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let peer = Peer::of(&ours).unwrap();
         assert_eq!((peer.pid, peer.uid), (nix::unistd::getpid(), nix::unistd::geteuid()));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn root_its_user_and_its_group_may_and_no_network_process() {
+    fn root_server_user_and_group_are_allowed_and_no_network_process() {
         let peer = |pid, uid, groups: &[u32]| Peer {
             pid: Pid::from_raw(pid),
             uid: Uid::from_raw(uid),

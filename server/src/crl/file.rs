@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn where_several_have_one_name_the_whole_list_is_looked_at() {
+    fn if_issuers_share_a_name_the_whole_crl_is_examined() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("crl.der");
         let (mine, twins, new) = (list(1, 5), list(1, 6), list(1, 7));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_replaces_its_predecessor_only() {
+    fn a_crl_replaces_only_its_predecessor_in_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("crl.der");
         let (a, b) = (list(1, 5), list(2, 0));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_power_loss_leaves_the_old_lists_or_the_new_ones() {
+    fn a_power_loss_leaves_the_old_crls_or_the_new_ones() {
         let (folder, recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
         let path = folder.path().join("crl.der");
         let lists = [list(1, 5), list(1, 100), list(1, 7)];
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_or_no_list_does_not_stay() {
+    fn truncated_crls_and_junk_are_removed_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("crl.der");
         let (a, b) = (list(1, 5), list(2, 0));

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redirect_leads_to_public_addresses_or_to_who_was_asked_first() {
+    fn a_redirect_may_lead_to_public_addresses_or_the_first_server() {
         let route = route("::ffff:10.0.0.5", &[80, 443]);
         for location in ["/other", "http://10.0.0.5/other", "http://[::ffff:a00:5]/", "//8.8.8.8/"]
         {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_a_name_means_only_what_may_be_connected_to_is_left() {
+    fn only_permitted_addresses_of_a_resolved_name_are_kept() {
         let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
         let (public, local, private) = (at("8.8.8.8"), at("127.0.0.1"), at("10.0.0.5"));
         let first = Route::new(&Arc::from([80]));
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_in_an_ipv6_address_is_judged_as_such() {
+    fn an_ipv4_address_embedded_in_ipv6_is_checked_as_ipv4() {
         check_public(
             "::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 64:ff9b::127.0.0.1 64:ff9b::10.1.2.3 \
              64:ff9b:1::8.8.8.8 2002:7f00:1::1 2002:a00:1::1 2002:c0a8:101::1 2a00:1450::5efe:10.0.0.1 \

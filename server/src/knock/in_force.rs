@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_replaced_when_nobody_opens_by_the_former_ones() {
+    fn crls_are_replaced_once_no_grant_by_the_former_ones_is_pending() {
         let in_force = InForce::new(Revocation::NotConfigured);
         let (told, events) = mpsc::channel();
         let (inside, entered) = mpsc::channel();

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_in_a_folder_that_is_granted_is_none_of_our_business() {
+    fn changes_inside_a_permitted_folder_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let place = fs::canonicalize(folder.path()).unwrap();
         let (file, link) = (place.join("file"), place.join("link"));

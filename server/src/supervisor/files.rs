@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_network_process_may_have_put_there_is_opened_as_its_user_would() {
+    fn the_saved_crl_is_opened_with_the_rights_of_the_network_processes_user() {
         let (folder, path) = folder(65534);
         fs::write(&path, "list").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_waited_for() {
+    fn a_fifo_or_folder_is_refused_without_waiting() {
         let (_folder, path) = folder(65534);
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         chown(&path, Some(65534), None).unwrap();

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn who_listens_at_a_knock_port_is_told() {
+    fn programs_that_listen_at_a_knock_port_are_reported() {
         let [single] = &*findings_of("knockPort = 62344", &[53, 62344]) else { panic!() };
         assert_eq!(single.severity, Severity::Warning);
         assert!(single.what.contains("listens at udp/62344:"), "{single:?}");

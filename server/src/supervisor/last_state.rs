@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn root_and_the_units_user_find_what_the_other_has_written_and_nobody_else_counts() {
+    fn only_files_of_root_or_the_units_user_are_read() {
         let (scene, user) = (Scene::new(), Some(65534));
         let path = scene.0.path().join("net-1.state");
         let enter = |name| {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_widest_window_counts_until_what_it_let_in_is_not_ahead_any_more() {
+    fn the_widest_window_applies_until_its_admitted_knocks_are_past() {
         let scene = Scene::new();
         let [one, two] = ["one", "two"].map(|name| scene.folder(name));
         let (mut state, hour) = (scene.open(), Duration::from_secs(3600));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_network_namespace_or_a_spoilt_one_is_not_believed() {
+    fn a_file_of_another_network_namespace_or_a_damaged_one_is_ignored() {
         let scene = Scene::new();
         let path = scene.0.path().join("net-1.state");
         let elsewhere = std::thread::spawn(|| {

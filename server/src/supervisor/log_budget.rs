@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_counted_and_told_once_in_ten_seconds() {
+    fn dropped_lines_are_counted_and_reported_once_in_ten_seconds() {
         let mut allowance = Allowance::of(1000);
         assert_eq!(allowance.excess(at(0)), None);
         passed(&mut allowance, (20_007, 1), at(0));

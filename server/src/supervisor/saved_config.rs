@@ -203,7 +203,7 @@ mod tests {
 
     /// Killed after any of its changes: the stored value is the one before or after.
     #[test]
-    fn a_process_that_is_killed_leaves_what_was_kept_before_or_after() {
+    fn a_kill_during_a_save_leaves_the_former_or_the_new_settings() {
         let (folder, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (path, recorder) = (folder.path().join("before"), Recorder::default());
         let here = Origin::here(Path::new("/")).unwrap();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_network_namespace_is_not_believed() {
+    fn a_file_of_another_network_namespace_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net-1.before");
         let elsewhere = std::thread::spawn(|| {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_else_is_not_believed() {
+    fn a_file_of_another_user_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net-1.before");
         let open = || SavedConfig::open(&path, Origin::here(Path::new("/")).unwrap());

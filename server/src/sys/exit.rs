@@ -20,7 +20,7 @@ pub const UNCONFIRMED: u8 = 75;
 pub const CONFIGURATION: u8 = 78;
 
 /// Writes lines to standard error. A full disk, or a closed pipe, does not change the exit code.
-pub fn told(what: impl Display) {
+pub fn print_error(what: impl Display) {
     writeln!(io::stderr(), "{}", escaped(&what.to_string(), false)).ok();
 }
 

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attack_is_told_within_a_rate_and_counted() {
+    fn log_lines_over_the_rate_are_suppressed_and_counted() {
         let mut rate = RateLimit::default();
         let logged = |rate: &mut RateLimit, second| {
             (0..100).filter(|_| rate.permit(second).is_some()).count()

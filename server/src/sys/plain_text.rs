@@ -56,7 +56,7 @@ mod tests {
     use super::{cut, escaped, lines};
 
     #[test]
-    fn what_is_cut_is_short_when_escaped_too() {
+    fn truncated_text_is_short_also_when_escaped() {
         assert_eq!(cut("alice", 5), "alice");
         assert_eq!(cut("alice", 4), "alic\u{2026}");
         assert_eq!(cut("\u{1}\u{1}", 6), "\u{1}\u{2026}");

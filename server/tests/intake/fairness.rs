@@ -29,7 +29,7 @@ fn one_network_is_served_in_the_order_of_arrival() {
 }
 
 #[test]
-fn a_flood_makes_nobody_else_wait_and_loses_only_its_own() {
+fn a_flood_delays_no_other_network_and_drops_only_its_own_datagrams() {
     let mut met = 0;
     for attempt in 0..100_u32 {
         let mut queue = FairQueue::new(64);

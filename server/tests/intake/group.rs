@@ -73,7 +73,7 @@ fn ask(group: &OwnedFd, number: u16, command: u8) -> Errno {
 }
 
 #[test]
-fn who_has_no_privilege_can_hear_and_nothing_else() {
+fn an_unprivileged_process_can_receive_knocks_and_nothing_else() {
     alone(|| {
         let group = bind_group(GROUP).unwrap();
         Firewall::open().unwrap().install(&rules(), TableContent::default()).unwrap();
@@ -102,7 +102,7 @@ fn who_has_no_privilege_can_hear_and_nothing_else() {
 }
 
 #[test]
-fn what_waits_is_there_for_the_next_reader() {
+fn queued_knocks_remain_for_the_next_reader() {
     alone(|| {
         let group = bind_group(GROUP).unwrap();
         Firewall::open().unwrap().install(&rules(), TableContent::default()).unwrap();

@@ -203,7 +203,7 @@ fn sources_that_no_host_has_are_refused() {
 
 proptest! {
     #[test]
-    fn any_damage_of_two_bytes_shows(
+    fn any_damage_of_two_bytes_is_detected(
         family in 0..2_usize,
         payload in proptest::collection::vec(any::<u8>(), 1..1300),
         at in any::<prop::sample::Index>(),
@@ -254,7 +254,7 @@ proptest! {
 }
 
 #[test]
-fn an_ipv6_packet_from_or_to_a_mapped_address_is_nobodys() {
+fn an_ipv6_packet_from_or_to_a_mapped_address_is_skipped() {
     let [good, here] = ENDS[1];
     let mapped = "[::ffff:192.0.2.7]:40000";
     for [source, destination] in [[mapped, here], [good, "[::ffff:198.51.100.1]:62344"]] {

@@ -18,7 +18,7 @@ use world::{World, authority, good, list};
 const NOW: Timestamp = Timestamp::from_secs(1_782_864_000);
 
 #[test]
-fn a_fetched_list_is_in_force_and_kept() {
+fn a_fetched_crl_is_in_force_and_saved() {
     let world = World::new();
     let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
     let mut refresh = world.refresh(&[&web.url]);
@@ -50,7 +50,7 @@ fn good_again(web: &Web) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_is_wrong_the_last_good_list_stays_and_the_log_says_why() {
+fn the_last_good_crl_stays_in_force_and_each_rejection_is_logged() {
     let world = World::new();
     let ca = &world.authority;
     let current = list(ca, 7, 5, (2022, 2090));
@@ -159,7 +159,7 @@ fn one_of_several_addresses_is_enough() {
 }
 
 #[test]
-fn each_authority_has_its_own_list() {
+fn each_ca_has_its_own_crl() {
     let other = authority("other");
     let world = World::believing(authority("authority"), &[&other]);
     let ours = Web::new(Reply::List(good(&world.authority, 1, 5)));
@@ -179,7 +179,7 @@ fn each_authority_has_its_own_list() {
 }
 
 #[test]
-fn a_list_that_has_ended_is_better_than_none() {
+fn an_expired_crl_is_used_during_its_grace_period() {
     let world = World::new();
     let ended = list(&world.authority, 1, 5, (2021, 2022));
     let web = Web::new(Reply::List(ended.clone()));
@@ -198,7 +198,7 @@ fn a_list_that_has_ended_is_better_than_none() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_does_not_keep_a_list_from_its_work() {
+fn a_crl_that_cannot_be_saved_is_still_in_force() {
     let world = World::new();
     let web = Web::new(Reply::List(good(&world.authority, 1, 5)));
     std::fs::create_dir(world.file()).unwrap();
@@ -209,7 +209,7 @@ fn a_file_that_cannot_be_written_does_not_keep_a_list_from_its_work() {
 }
 
 #[test]
-fn a_file_of_several_lists_may_be_half_good() {
+fn the_good_crls_of_a_file_are_used_and_the_others_logged() {
     let other = authority("other");
     let world = World::believing(authority("authority"), &[&other]);
     let refresh = world.refresh(&[]);

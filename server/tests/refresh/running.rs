@@ -58,7 +58,7 @@ fn serve(link: &OwnedFd, told: &mpsc::Sender<Vec<u8>>, mut failures: usize) {
 }
 
 #[test]
-fn what_a_new_list_revokes_is_closed_at_once() {
+fn grants_that_a_new_crl_revokes_are_closed_at_once() {
     let world = World::new();
     let web = Web::new(Reply::List(good(&world.authority, 2, 6)));
     let refresh = world.refresh(&[&web.url]);
@@ -85,7 +85,7 @@ fn what_a_new_list_revokes_is_closed_at_once() {
 
 /// The kernel may be short of memory for a moment; the list does not change again.
 #[test]
-fn what_the_firewall_would_not_close_is_closed_later() {
+fn a_failed_close_of_a_revoked_grant_is_repeated() {
     let world = World::new();
     let refresh = world.refresh(&[]);
     refresh.load(&good(&world.authority, 1, 5), crate::NOW);
@@ -143,7 +143,7 @@ fn endlessly_patient() -> Timeouts {
 }
 
 #[test]
-fn a_silent_web_server_does_not_hold_up_the_lists_of_others() {
+fn a_silent_web_server_does_not_delay_crls_of_others() {
     let world = World::new();
     let (silent, web) =
         (Web::new(Reply::Silence), Web::new(Reply::List(good(&world.authority, 1, 5))));
@@ -163,7 +163,7 @@ fn a_silent_web_server_does_not_hold_up_the_lists_of_others() {
 }
 
 #[test]
-fn a_silent_web_server_does_not_hold_up_a_start() {
+fn a_silent_web_server_does_not_delay_a_start() {
     let world = World::new();
     let (silent, web) =
         (Web::new(Reply::Silence), Web::new(Reply::List(good(&world.authority, 1, 5))));

@@ -9,7 +9,7 @@ const HERE: Option<&str> = Some("http://ca.example/1.crl");
 const ELSEWHERE: Option<&str> = Some("http://ca.example/2.crl");
 
 #[test]
-fn a_list_of_another_place_takes_no_list_s_place_while_that_counts() {
+fn a_crl_of_another_distribution_point_does_not_replace_a_valid_one() {
     let world = World::new();
     let ca = &world.authority;
     let first = list_at(ca, (1, 5), (2021, 2090), HERE);
@@ -45,7 +45,7 @@ fn a_list_of_another_place_takes_no_list_s_place_while_that_counts() {
 
 /// The authority has moved its list, or begun to say where it is.
 #[test]
-fn a_list_of_another_place_is_taken_once_the_one_in_force_has_ended() {
+fn a_crl_of_another_distribution_point_replaces_an_expired_one() {
     for ended in [HERE, None] {
         let world = World::new();
         let ca = &world.authority;
@@ -62,7 +62,7 @@ fn a_list_of_another_place_is_taken_once_the_one_in_force_has_ended() {
 }
 
 #[test]
-fn of_the_lists_in_a_file_the_newest_counts_and_others_are_told() {
+fn the_newest_crl_of_a_file_is_used_and_the_others_are_logged() {
     for older_first in [true, false] {
         let world = World::new();
         let ca = &world.authority;

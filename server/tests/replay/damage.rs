@@ -61,7 +61,7 @@ fn start(dir: &Path, boot_number: u8, now: Timestamp) -> (Journal, RecoveryRepor
 
 /// The file that counts is damaged, before a start in the same boot, and in the next.
 #[test]
-fn no_damage_lets_a_knock_in_again_or_locks_out_for_good() {
+fn no_damage_admits_a_knock_again_or_locks_clients_out_for_good() {
     for (name, damage) in damages() {
         for next in [1, 2] {
             let dir = settled();
@@ -84,7 +84,7 @@ fn no_damage_lets_a_knock_in_again_or_locks_out_for_good() {
 /// The horizon is damaged, and in the second round the file that counts as well: then nothing is left that
 /// knows how far stamps went, and what is refused is one window from now on.
 #[test]
-fn no_damage_of_the_horizon_lets_a_knock_in_again_or_locks_out_for_good() {
+fn no_horizon_damage_admits_a_knock_again_or_locks_clients_out_for_good() {
     for (name, damage) in damages().into_iter().filter(|(name, _)| !name.starts_with("a bit")) {
         for both in [false, true] {
             let dir = settled();

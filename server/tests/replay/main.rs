@@ -55,7 +55,7 @@ fn settled() -> TempDir {
 }
 
 #[test]
-fn a_knock_counts_once() {
+fn a_knock_is_admitted_once() {
     let dir = settled();
     let (journal, opened) = open(dir.path(), 1, NOW);
     assert_eq!(opened.history, History::Complete);
@@ -172,7 +172,7 @@ fn flip(path: &Path, at: usize) {
 
 /// The sector that was being written when the power failed.
 #[test]
-fn a_torn_slot_of_the_horizon_lets_nobody_in_and_locks_nobody_out() {
+fn a_damaged_horizon_slot_admits_no_replay_and_locks_no_client_out() {
     for slot in [0, 1] {
         let dir = settled();
         let (journal, _) = open(dir.path(), 1, NOW);
@@ -225,7 +225,7 @@ fn without_journal_and_horizon_one_window_is_refused() {
 
 /// A lost horizon is put back before it is needed: also ahead of what only the journal knew.
 #[test]
-fn a_lost_horizon_is_made_good() {
+fn a_lost_horizon_is_restored() {
     let dir = settled();
     let (journal, _) = open(dir.path(), 1, NOW);
     let ahead = knock(1, later(500));

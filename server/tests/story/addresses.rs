@@ -73,7 +73,7 @@ fn gate_lets_through(addresses: &[IpAddr]) -> bool {
 }
 
 #[test]
-fn the_gate_lets_every_address_through_that_a_knock_may_have_and_no_other() {
+fn the_gate_accepts_exactly_the_addresses_that_a_knock_can_have() {
     let world = world_by(Memory::new(WINDOW, 1000), true);
     let verified = |source: IpAddr, address: ClaimedAddress| {
         let datagram = world.seal(&KnockRequest { address, ..wish() }).datagram;

@@ -50,7 +50,7 @@ fn list(by: &Authority, revoked: &[u8], trust_store: &TrustStore) -> RevocationL
 }
 
 #[test]
-fn a_grant_that_waits_keeps_to_the_path_that_is_left() {
+fn a_pending_grant_uses_the_remaining_certificate_path() {
     let mut world = world();
     let roots = [("first", authority()), ("second", authority())].map(|(name, root)| {
         let mut params = CertificateParams::default();

@@ -184,7 +184,7 @@ fn asking_for_nothing_in_particular_gives_all_that_both_sides_allow() {
 }
 
 #[test]
-fn a_stranger_is_refused_before_anything_is_decrypted() {
+fn an_unauthenticated_sender_is_refused_before_decryption() {
     let world = world();
     assert_eq!(world.refusal(b"hello"), Refusal::WrongLength);
     assert_eq!(world.refusal(&[7; DATAGRAM_LENGTH]), Refusal::NotTagged);
@@ -198,7 +198,7 @@ fn a_stranger_is_refused_before_anything_is_decrypted() {
 }
 
 #[test]
-fn a_stamp_outside_the_window_is_refused_either_way() {
+fn a_timestamp_outside_the_window_is_refused_in_both_directions() {
     let world = world();
     let beyond = WINDOW + Duration::from_millis(1);
     let late = KnockRequest { stamp: NOW.before(beyond), ..wish() };
@@ -210,7 +210,7 @@ fn a_stamp_outside_the_window_is_refused_either_way() {
 }
 
 #[test]
-fn another_authoritys_client_is_refused() {
+fn a_client_of_another_ca_is_refused() {
     let (world, other) = (world(), world());
     let mallory = other.client(&["tcp/22"]);
     let knock = seal(&mallory, &world.server, &wish()).unwrap();
@@ -218,7 +218,7 @@ fn another_authoritys_client_is_refused() {
 }
 
 #[test]
-fn a_new_revocation_list_counts_from_the_next_knock() {
+fn a_new_crl_applies_from_the_next_knock() {
     let world = world();
     assert!(world.handle(&world.seal(&wish()).datagram).is_ok());
     let none = RevocationLists::new(Duration::from_secs(3600));
@@ -230,7 +230,7 @@ fn a_new_revocation_list_counts_from_the_next_knock() {
 }
 
 #[test]
-fn a_knock_from_elsewhere_is_refused_and_stays_good() {
+fn a_knock_from_another_address_is_refused_and_stays_usable() {
     let world = world();
     let knock = world.seal(&wish());
     let elsewhere = Datagram::new("198.51.100.1:4000".parse().unwrap(), &knock.datagram);
@@ -281,7 +281,7 @@ impl ReplayStore for Racing {
 }
 
 #[test]
-fn a_racing_twin_is_refused_by_its_id() {
+fn a_racing_duplicate_is_refused_by_its_knock_id() {
     let world = world_with(Racing(Memory::new(WINDOW, 1000)));
     let knock = world.seal(&wish());
     assert!(world.handle(&knock.datagram).is_ok());
@@ -291,7 +291,7 @@ fn a_racing_twin_is_refused_by_its_id() {
 }
 
 #[test]
-fn a_full_memory_admits_nobody() {
+fn a_full_replay_memory_admits_no_knock() {
     let world = world_with(Memory::new(WINDOW, 1));
     assert!(world.handle(&world.seal(&wish()).datagram).is_ok());
     assert_eq!(world.refusal_of(&wish()), Refusal::ReplayMemoryFull);
@@ -311,13 +311,13 @@ impl ReplayStore for Unwritable {
 }
 
 #[test]
-fn what_cannot_be_written_down_is_not_granted() {
+fn a_knock_that_cannot_be_recorded_is_not_granted() {
     let world = world_with(Unwritable);
     assert_eq!(world.refusal_of(&wish()), Refusal::ReplayJournalFailed);
 }
 
 #[test]
-fn a_captured_knock_is_refused_after_a_crash_and_after_a_lost_journal() {
+fn a_recorded_knock_is_refused_after_a_crash_and_a_lost_journal() {
     let dir = tempfile::tempdir().unwrap();
     let boot: BootId = "00000000-0000-0000-0000-000000000001".parse().unwrap();
     let open = |now| Journal::open(dir.path(), &boot, now, WINDOW, 1000).unwrap().0;

@@ -57,7 +57,7 @@ fn gate() -> (GateClient, mpsc::Receiver<Request>) {
 }
 
 #[test]
-fn a_knock_that_a_slow_disk_holds_up_opens_nothing_once_its_certificate_is_revoked() {
+fn a_knock_delayed_by_a_slow_disk_is_not_granted_once_it_is_revoked() {
     let ((begun, is_slow), (go_on, waiting)) = (mpsc::channel(), mpsc::channel());
     let world = world_by(SlowDisk { begun, go_on: Mutex::new(waiting) }, true);
     let none = RevocationLists::new(WINDOW);

@@ -55,7 +55,7 @@ fn no_crate_runs_code_while_it_builds() {
 }
 
 #[test]
-fn each_crate_keeps_the_lints_of_the_house() {
+fn each_crate_uses_the_lints_of_the_workspace() {
     for package in house::packages() {
         let path = package["manifest_path"].as_str().unwrap();
         let manifest = fs::read_to_string(path).unwrap();
@@ -68,7 +68,7 @@ fn each_crate_keeps_the_lints_of_the_house() {
 
 /// A workspace inherits nothing from another one.
 #[test]
-fn the_bench_has_the_lints_and_the_build_of_the_house() {
+fn the_bench_has_the_lints_and_build_profile_of_the_workspace() {
     let manifest = |folder: &str| {
         let path = house::root().join(folder).join("Cargo.toml");
         fs::read_to_string(path).expect("a workspace has a manifest")
@@ -85,7 +85,7 @@ fn the_bench_has_the_lints_and_the_build_of_the_house() {
 
 /// Else the bench would measure other versions than those that are shipped.
 #[test]
-fn the_bench_has_locked_what_the_house_has() {
+fn the_bench_locks_the_same_versions_as_the_workspace() {
     let locked = |folder: &str| -> BTreeSet<String> {
         let path = house::root().join(folder).join("Cargo.lock");
         let text = fs::read_to_string(path).expect("it is committed");

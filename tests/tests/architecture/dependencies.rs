@@ -239,7 +239,7 @@ fn every_crate_is_known_here() {
 }
 
 #[test]
-fn the_privileged_half_is_no_more_than_libc_and_netlink() {
+fn the_gate_links_only_libc_and_netlink_crates() {
     let named = |names: &[&[&str]]| names.concat().into_iter().map(str::to_owned).collect();
     let without_itself = |mut tree: BTreeSet<String>| {
         assert!(tree.remove("sknock-gate"), "it is its own root");
@@ -268,7 +268,7 @@ fn nothing_forbidden_is_below_a_crate() {
 }
 
 #[test]
-fn the_protocol_does_not_know_who_uses_it() {
+fn the_protocol_crate_depends_on_no_crate_that_uses_it() {
     for ours in [
         "sknock",
         "sknock-certs",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_list_is_judged_by_its_age() {
+fn a_crl_is_evaluated_by_its_age() {
     let here = Installation::new();
     here.authority.crl(10, NOW).unwrap();
     let at = |now| here.check_at(now, &Host::default());
@@ -37,7 +37,7 @@ fn a_list_is_judged_by_its_age() {
 }
 
 #[test]
-fn of_the_list_that_was_saved_and_crl_file_the_newer_is_judged() {
+fn of_the_saved_crl_and_crl_file_the_newer_one_is_evaluated() {
     let here = Installation::new();
     let at = |now| here.check_at(now, &Host::default());
     here.authority.crl(10, NOW).unwrap();
@@ -61,7 +61,7 @@ fn of_the_list_that_was_saved_and_crl_file_the_newer_is_judged() {
 }
 
 #[test]
-fn a_missing_or_foreign_list_is_found() {
+fn a_missing_or_foreign_crl_is_reported() {
     let here = Installation::new();
     here.reconfigure(&["crlFile = none.der"]);
     let missing = here.check();

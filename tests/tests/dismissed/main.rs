@@ -40,7 +40,7 @@ fn millis(number: u16) -> Duration {
 }
 
 #[test]
-fn what_is_refused_for_what_is_in_it_is_decrypted_once() {
+fn a_knock_refused_for_its_content_is_decrypted_once() {
     let scene = Scene::new();
     let good = scene.seal(&wish());
     for (packet, reason) in [
@@ -64,7 +64,7 @@ fn what_is_refused_for_what_is_in_it_is_decrypted_once() {
 }
 
 #[test]
-fn what_lists_and_dates_may_change_is_decrypted_once_a_second_until_it_is_too_old() {
+fn a_refusal_by_crl_or_date_is_evaluated_again_once_a_second() {
     let scene = Scene::new();
     scene.list(true);
     let packet = scene.seal(&wish());
@@ -91,7 +91,7 @@ fn a_knock_that_was_forgotten_is_decrypted_once_more_and_no_more() {
 
 /// Under another nonce the same knock is another datagram; whoever has the server's certificate can make it.
 #[test]
-fn another_veil_makes_no_other_knock() {
+fn the_same_knock_under_another_veil_is_recognised() {
     let scene = Scene::new();
     let packet = scene.seal(&KnockRequest { stamp: noon().before(2 * WINDOW), ..wish() });
     let _ = refused(&scene, &packet, HOME, noon());
@@ -102,7 +102,7 @@ fn another_veil_makes_no_other_knock() {
 }
 
 #[test]
-fn a_repetition_is_told_from_the_first_time() {
+fn repetitions_of_a_knock_are_distinguished_from_the_first() {
     let scene = Scene::new();
     let packet = scene.seal(&KnockRequest { stamp: noon().before(2 * WINDOW), ..wish() });
     let mut said = [Before::Never; 4];
@@ -142,7 +142,7 @@ fn a_copy_while_the_clock_was_wrong_does_not_spoil_the_original() {
 }
 
 #[test]
-fn a_copy_under_older_lists_does_not_spoil_the_original() {
+fn a_copy_under_older_crls_does_not_spoil_the_original() {
     let scene = Scene::new();
     let packet = scene.seal(&wish());
     scene.list(true);
@@ -152,7 +152,7 @@ fn a_copy_under_older_lists_does_not_spoil_the_original() {
 }
 
 #[test]
-fn what_had_no_room_gets_in_when_there_is_some() {
+fn a_knock_refused_by_a_full_replay_memory_is_accepted_later() {
     let scene = Scene::with_capacity(1);
     let (first, second) = (scene.seal(&wish()), scene.seal(&wish()));
     assert!(scene.handle(Datagram::new(HOME, &first), noon().before(WINDOW / 2)).is_ok());

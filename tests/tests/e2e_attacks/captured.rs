@@ -12,7 +12,7 @@ use sknock_tests::{
 };
 
 #[test]
-fn it_opens_at_most_what_the_ceiling_allows() {
+fn it_opens_at_most_what_the_request_limits_allow() {
     ordeal::requests(20_000);
 }
 
@@ -39,17 +39,17 @@ fn is_ended_and_replaced(misbehave: impl FnOnce(&Captive)) {
 }
 
 #[test]
-fn who_hangs_up_on_orders_is_ended() {
+fn closing_the_command_connection_ends_the_network_process() {
     is_ended_and_replaced(|captive| Captive::close(&captive.orders));
 }
 
 #[test]
-fn who_hangs_up_on_the_gate_is_ended() {
+fn closing_the_gate_connections_ends_the_network_process() {
     is_ended_and_replaced(|captive| captive.links.iter().for_each(Captive::close));
 }
 
 #[test]
-fn who_reports_what_nobody_asked_for_is_ended() {
+fn unexpected_reports_end_the_network_process() {
     is_ended_and_replaced(|captive| {
         let mut chance = Chance::new("reports");
         // Until nobody listens any more.
@@ -58,7 +58,7 @@ fn who_reports_what_nobody_asked_for_is_ended() {
 }
 
 #[test]
-fn who_never_reads_an_answer_is_ended() {
+fn unread_answers_end_the_network_process() {
     is_ended_and_replaced(|captive| {
         let raise = Request::Activate.encode().unwrap();
         for link in &captive.links {
@@ -68,7 +68,7 @@ fn who_never_reads_an_answer_is_ended() {
 }
 
 #[test]
-fn who_sends_half_a_record_nothing_or_too_much_is_answered_or_ended() {
+fn records_of_a_wrong_length_are_refused_or_end_the_network_process() {
     is_ended_and_replaced(|captive| {
         let [link, ..] = captive.links.as_slice() else { panic!("no link") };
         for length in [1, Request::LEN - 1, Request::LEN + 1, 60_000] {
@@ -81,7 +81,7 @@ fn who_sends_half_a_record_nothing_or_too_much_is_answered_or_ended() {
 
 /// The next one waits while the old one is at work; it cannot put itself in its place.
 #[test]
-fn who_was_not_told_to_begin_cannot_have_the_protection_changed() {
+fn a_network_process_that_is_not_active_cannot_change_the_rules() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);
@@ -108,7 +108,7 @@ fn who_was_not_told_to_begin_cannot_have_the_protection_changed() {
 /// A datagram of its own to a stranger would begin a flow, and its peer would get access by answering: to the
 /// service that is at that port later.
 #[test]
-fn it_lets_no_stranger_in_to_a_protected_udp_port() {
+fn it_cannot_admit_another_sender_to_a_protected_udp_port() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority).set("protectedPorts", "tcp/22, udp/5300");
     let daemon = Daemon::start(&world.gateway, &config);

@@ -44,7 +44,7 @@ fn ears(captive: &Captive) -> Vec<(OwnedFd, AddressFamily)> {
 }
 
 #[test]
-fn what_a_captured_process_does_to_the_sockets_for_knocks_ends_with_it() {
+fn what_a_compromised_process_does_to_knock_sockets_ends_with_it() {
     for intake in ["nflog", "socket"] {
         let (world, authority) = (World::new(), Authority::new());
         let config = Config::new(&authority).set("intake", intake);

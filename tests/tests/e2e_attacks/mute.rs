@@ -14,7 +14,7 @@ use sknock_tests::wait::{Stopwatch, until};
 use sknock_tests::{Authority, Captive, Client, Config, Daemon, World};
 
 #[test]
-fn the_log_of_the_privileged_process_is_not_the_network_processes() {
+fn the_network_process_cannot_disturb_the_log_of_the_privileged_process() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
     let alice = Client::alice(&world.client, &authority);
@@ -47,7 +47,7 @@ fn the_log_of_the_privileged_process_is_not_the_network_processes() {
 
 /// Nobody reads while it stands still, and a line without end is passed on in pieces.
 #[test]
-fn a_network_process_that_logs_without_end_keeps_nobody_out() {
+fn a_network_process_that_logs_without_end_locks_no_client_out() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
     let captive = Captive::take(daemon.network());
@@ -94,7 +94,7 @@ impl Drop for Ends<'_> {
 
 /// The network process continues its work, so that doors open during the flood.
 #[test]
-fn of_a_flood_of_lines_little_is_passed_on_and_no_record_of_a_door_is_lost() {
+fn a_flood_of_log_lines_is_limited_and_no_grant_record_is_lost() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority).set("maxGrantsPerSecond", "100");
     let daemon = Daemon::start_settled(&world.gateway, &config);
@@ -135,7 +135,7 @@ fn of_a_flood_of_lines_little_is_passed_on_and_no_record_of_a_door_is_lost() {
 
 /// Root reads it in a terminal.
 #[test]
-fn what_a_terminal_would_obey_is_replaced() {
+fn terminal_control_characters_in_log_lines_are_replaced() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     let captive = Captive::take(daemon.network());

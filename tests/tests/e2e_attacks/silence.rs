@@ -97,7 +97,7 @@ fn an_unbound_port_looks_closed_to_good_and_bad_knocks_alike() {
 /// How long a good knock's answer takes while somebody else sends what is refused early or late. Told,
 /// not asserted: docs/RELIABILITY.md says what it means.
 #[test]
-fn the_latency_of_good_knocks_beside_bad_ones_is_told() {
+fn the_latency_of_good_knocks_beside_bad_ones_is_printed() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
     let alice = Client::alice(&world.client, &authority);

@@ -49,7 +49,7 @@ const BEFORE: [Seen; 2] = [CLOSED, EVERYBODY];
 const TRIED: [Seen; 2] = [EVERYBODY, CLOSED];
 
 #[test]
-fn unconfirmed_it_goes_on_with_what_was_in_force() {
+fn an_unconfirmed_start_rolls_back_to_the_previous_configuration() {
     let (world, authority) = (World::new(), Authority::new());
     let mut scene = Scene::new(&world, &authority);
     let mark = scene.daemon.mark();
@@ -62,7 +62,7 @@ fn unconfirmed_it_goes_on_with_what_was_in_force() {
 }
 
 #[test]
-fn with_both_processes_killed_the_kernel_goes_back_and_so_does_the_next_start() {
+fn with_both_processes_killed_kernel_and_next_start_roll_back() {
     let (world, authority) = (World::new(), Authority::new());
     let mut scene = Scene::new(&world, &authority);
     scene.try_out(SHORT);
@@ -77,7 +77,7 @@ fn with_both_processes_killed_the_kernel_goes_back_and_so_does_the_next_start() 
 }
 
 #[test]
-fn confirmed_it_is_what_the_next_one_goes_back_to() {
+fn a_confirmed_configuration_is_the_next_rollback_target() {
     let (world, authority) = (World::new(), Authority::new());
     let mut scene = Scene::new(&world, &authority);
     scene.try_out(LONG);

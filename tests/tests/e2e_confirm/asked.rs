@@ -13,7 +13,7 @@ fn no_server(namespace: &Namespace, authority: &Authority) {
 }
 
 #[test]
-fn where_no_server_runs_nobody_is_told() {
+fn confirm_and_reload_fail_without_a_server() {
     let (world, authority) = (World::new(), Authority::new());
     no_server(&world.gateway, &authority);
     let mut daemon = Daemon::start(&world.gateway, &Config::new(&authority));
@@ -49,7 +49,7 @@ fn a_reload_without_a_trial_is_one() {
 }
 
 #[test]
-fn a_time_that_is_none_is_refused() {
+fn an_invalid_trial_time_is_refused() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     for seconds in ["0", "-1", "3601", "1.5", "1m", "18446744073709551617"] {

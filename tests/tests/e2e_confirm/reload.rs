@@ -57,7 +57,7 @@ const BEFORE: [Seen; 2] = [CLOSED, EVERYBODY];
 const AFTER: [Seen; 2] = [EVERYBODY, CLOSED];
 
 #[test]
-fn unconfirmed_rules_key_and_authority_are_those_from_before() {
+fn an_unconfirmed_reload_rolls_back_rules_key_and_ca() {
     let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
     let scene = Scene::new(&world, &authorities);
     open(&scene.old, "tcp/2222 --lifetime 60");
@@ -79,7 +79,7 @@ fn unconfirmed_rules_key_and_authority_are_those_from_before() {
 
 /// What was on trial had a newer revocation list. The one from before must count again, or nobody gets in.
 #[test]
-fn unconfirmed_the_list_is_the_one_from_before() {
+fn an_unconfirmed_reload_rolls_back_the_crl() {
     let (world, authority) = (World::new(), Authority::new());
     authority.client("mallory", &Authority::ALLOWED);
     let _ssh = Echo::tcp(&world.gateway, 22);
@@ -135,7 +135,7 @@ fn confirmed_they_are_the_new_ones_and_stay_so_after_a_crash() {
 }
 
 #[test]
-fn with_both_processes_killed_and_the_ruleset_flushed_the_next_start_goes_back_all_the_same() {
+fn with_both_killed_and_the_ruleset_flushed_the_next_start_rolls_back() {
     let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
     for arguments in [&[][..], &["--confirm", LONG]] {
         let mut scene = Scene::new(&world, &authorities);
@@ -152,7 +152,7 @@ fn with_both_processes_killed_and_the_ruleset_flushed_the_next_start_goes_back_a
 }
 
 #[test]
-fn with_both_processes_killed_the_kernel_goes_back_and_so_does_the_next_start() {
+fn with_both_processes_killed_kernel_and_next_start_roll_back() {
     let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
     let mut scene = Scene::new(&world, &authorities);
     scene.reload(SHORT);
@@ -213,7 +213,7 @@ fn a_configuration_that_does_not_load_never_comes_on_trial() {
 }
 
 #[test]
-fn a_table_removed_by_hand_leaves_nothing_to_go_back_to() {
+fn removing_the_table_discards_the_rollback_target() {
     let (world, authorities) = (World::new(), [Authority::new(), Authority::new()]);
     let mut scene = Scene::new(&world, &authorities);
     for opened in ["by sknockd", "by nft"] {

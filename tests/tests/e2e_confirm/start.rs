@@ -18,7 +18,7 @@ fn on_trial<'w>(world: &'w World, authority: &Authority, seconds: &str) -> Daemo
 }
 
 #[test]
-fn unconfirmed_the_host_is_open_again_and_the_server_ends() {
+fn an_unconfirmed_first_start_removes_the_rules_and_exits() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = on_trial(&world, &authority, SHORT);
@@ -146,7 +146,7 @@ fn a_start_without_a_trial_ends_one() {
 }
 
 #[test]
-fn a_flush_in_a_trial_is_undone_and_the_trial_goes_on() {
+fn a_flush_in_a_trial_is_undone_and_the_trial_continues() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let mut daemon = on_trial(&world, &authority, SHORT);
@@ -175,7 +175,7 @@ fn an_order_to_stop_is_no_confirmation() {
 }
 
 #[test]
-fn a_dead_network_process_is_replaced_and_the_trial_goes_on() {
+fn a_dead_network_process_is_replaced_and_the_trial_continues() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let daemon = on_trial(&world, &authority, LONG);
@@ -188,7 +188,7 @@ fn a_dead_network_process_is_replaced_and_the_trial_goes_on() {
 }
 
 #[test]
-fn systemd_is_told_how_much_time_is_left() {
+fn the_remaining_time_of_a_trial_is_reported_to_systemd() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
     let path = daemon.file("notify");

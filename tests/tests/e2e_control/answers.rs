@@ -80,7 +80,7 @@ fn a_server_that_stands_still_is_named_and_one_that_stops_confirms_nothing() {
 }
 
 #[test]
-fn grants_are_told_page_by_page() {
+fn grants_are_listed_page_by_page() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
     let daemon = Daemon::start_settled(&world.gateway, &config);
@@ -119,7 +119,7 @@ fn grants_are_told_page_by_page() {
 }
 
 #[test]
-fn to_close_everything_it_must_be_said() {
+fn closing_all_grants_requires_the_explicit_flag() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
     let paul = Client::alice(&world.client, &authority);

@@ -20,7 +20,7 @@ fn knocks_and_requests_work(alice: &Client<'_>, world: &World, daemon: &Daemon<'
 }
 
 #[test]
-fn whatever_is_no_request_is_told_so_and_nothing_happens() {
+fn an_invalid_request_is_answered_and_changes_nothing() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     let (table, network) = (world.gateway.table(), daemon.network());
@@ -52,7 +52,7 @@ fn whatever_is_no_request_is_told_so_and_nothing_happens() {
 }
 
 #[test]
-fn silent_slow_and_endless_peers_are_in_nobodys_way() {
+fn silent_slow_and_endless_peers_do_not_delay_others() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
     let alice = Client::alice(&world.client, &authority);
@@ -116,7 +116,7 @@ fn a_flood_of_connections_delays_no_knock_and_no_heartbeat() {
 }
 
 #[test]
-fn of_more_connections_than_places_the_rest_is_told_and_places_come_free() {
+fn connections_over_the_limit_are_refused_until_another_one_closes() {
     let (world, authority) = (World::new(), Authority::new());
     let daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     let mut held: Vec<ControlLine> =

@@ -35,7 +35,7 @@ pub(crate) fn grouped(daemon: &mut Daemon<'_>) {
 }
 
 #[test]
-fn strangers_are_refused() {
+fn other_users_are_refused_at_the_control_socket() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let daemon = Daemon::start_settled(&world.gateway, &Config::new(&authority));
@@ -111,7 +111,7 @@ fn members_of_the_group_confirm_reload_list_and_close() {
 
 /// A captured network process may be sent a connection of somebody who may, or find it.
 #[test]
-fn a_stolen_connection_is_worth_nothing() {
+fn a_connection_of_another_process_cannot_be_used() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
     let daemon = Daemon::start_settled(&world.gateway, &config);
@@ -143,7 +143,7 @@ fn a_stolen_connection_is_worth_nothing() {
 
 /// A member may have other users' numbers, too: those of a user namespace.
 #[test]
-fn members_leave_places_for_root_however_many_users_they_are() {
+fn group_members_cannot_use_up_the_connections_for_root() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
     grouped(&mut daemon);

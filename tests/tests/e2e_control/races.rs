@@ -8,7 +8,7 @@ use sknock_tests::wait::until;
 use sknock_tests::{Authority, Config, Daemon, World};
 
 #[test]
-fn a_confirmation_is_only_told_if_it_outlives_a_stop_in_the_same_moment() {
+fn a_confirmation_is_reported_only_if_it_survives_a_concurrent_stop() {
     let (world, authority) = (World::new(), Authority::new());
     let (old, new) =
         (Config::new(&authority), Config::new(&authority).set("protectedPorts", "tcp/8080"));
@@ -33,7 +33,7 @@ fn a_confirmation_is_only_told_if_it_outlives_a_stop_in_the_same_moment() {
 }
 
 #[test]
-fn a_flush_in_the_same_moment_undoes_no_confirmation() {
+fn a_concurrent_flush_undoes_no_confirmation() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
     let daemon = Daemon::start(&world.gateway, &config);

@@ -13,7 +13,7 @@ use crate::peers::{MEMBER, grouped};
 const RELOAD: &str = r#"{"version":1,"request":{"reload":{}}}"#;
 
 #[test]
-fn reloads_without_end_keep_nobody_elses_reload_from_its_turn() {
+fn endless_reloads_do_not_block_the_reload_of_another_peer() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
     let daemon = Daemon::start(&world.gateway, &config);
@@ -83,7 +83,7 @@ fn a_reload_that_fails_leaves_nothing_of_its_trial_to_the_next_one() {
 }
 
 #[test]
-fn who_reloads_in_the_trial_of_another_user_is_told_whose_it_is() {
+fn a_reload_in_the_trial_of_another_user_reports_whose_trial_it_is() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
     let mut daemon = Daemon::stopped(&world.gateway, &config);

@@ -23,7 +23,7 @@ fn starting<'w>(world: &'w World, config: &Config) -> (Daemon<'w>, Pid) {
 }
 
 #[test]
-fn no_request_replaces_the_first_network_process_and_each_is_told_not_yet() {
+fn requests_during_the_start_replace_nothing_and_get_not_ready() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
     let (mut daemon, network) = starting(&world, &config);
@@ -59,7 +59,7 @@ fn no_request_replaces_the_first_network_process_and_each_is_told_not_yet() {
 }
 
 #[test]
-fn a_hangup_in_a_start_is_done_after_it_even_if_the_file_is_wrong() {
+fn a_sighup_during_the_start_is_handled_after_it() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
     let (mut daemon, network) = starting(&world, &config);

@@ -71,7 +71,7 @@ fn what_nft_closes_ends_and_does_not_come_back() {
 }
 
 #[test]
-fn open_doors_are_listed_for_people_and_programs_and_closed_by_what_is_listed() {
+fn grants_are_listed_in_text_and_json_and_closed_by_listed_values() {
     let scene = Scene::new();
     assert_eq!(sknockd(&scene, &["grants"]).unwrap(), "no rules are loaded\n");
     let _daemon = scene.start(&scene.config());
@@ -102,7 +102,7 @@ fn open_doors_are_listed_for_people_and_programs_and_closed_by_what_is_listed() 
 }
 
 #[test]
-fn without_a_server_doors_close_and_whoever_closes_is_told_what_goes_on() {
+fn without_a_server_close_removes_grants_and_reports_that_none_runs() {
     let scene = Scene::new();
     let mut daemon = scene.start(&scene.config());
     scene.open("mallory", &["tcp/22"]);
@@ -146,13 +146,13 @@ fn what_has_ended_is_closed(alice: bool, between: impl Fn(&mut Daemon<'_>), whic
 }
 
 #[test]
-fn sessions_end_whose_grants_had_ended_by_themselves() {
+fn closing_terminates_sessions_of_expired_grants() {
     let wait = |_: &mut Daemon<'_>| std::thread::sleep(std::time::Duration::from_secs(10));
     what_has_ended_is_closed(false, wait, &["--name", "mallory"]);
 }
 
 #[test]
-fn sessions_end_whose_grants_had_ended_before_a_crash() {
+fn closing_terminates_sessions_of_grants_that_expired_before_a_crash() {
     let restart = |daemon: &mut Daemon<'_>| {
         daemon.crash();
         daemon.begin();
@@ -162,12 +162,12 @@ fn sessions_end_whose_grants_had_ended_before_a_crash() {
 }
 
 #[test]
-fn where_another_certificate_is_let_in_sessions_go_on() {
+fn sessions_continue_where_another_certificate_has_a_grant() {
     what_has_ended_is_closed(true, |_| (), &["--name", "mallory"]);
 }
 
 #[test]
-fn of_two_who_hold_one_door_only_the_one_that_is_meant_loses_it() {
+fn closing_one_of_two_certificates_keeps_the_shared_grant_of_the_other() {
     let scene = Scene::new();
     let daemon = scene.start(&scene.config());
     scene.open_for("mallory", &["tcp/22"], 300);
@@ -184,7 +184,7 @@ fn of_two_who_hold_one_door_only_the_one_that_is_meant_loses_it() {
 }
 
 #[test]
-fn a_door_by_hand_closes_as_well_and_who_does_not_answer_is_named() {
+fn a_manual_element_closes_too_and_an_unreachable_server_is_reported() {
     let scene = Scene::new();
     let daemon = scene.start(&scene.config());
     scene.world.gateway.nft("add element inet sknock grant4 { 10.77.1.2 . tcp . 22 timeout 1h }");
@@ -210,7 +210,7 @@ fn a_door_by_hand_closes_as_well_and_who_does_not_answer_is_named() {
 
 /// Names are compared as they stand on a door, where other letters are all alike.
 #[test]
-fn a_name_that_would_stand_for_others_closes_nothing() {
+fn an_ambiguous_name_closes_nothing() {
     let scene = Scene::new();
     let _daemon = scene.start(&scene.config());
     let other = Forge::with_key_of(&scene.authority).client("\u{41e}\u{43b}\u{435}\u{433}", |_| ());

@@ -20,7 +20,7 @@ fn gap<T>(world: &World, daemon: &Daemon<'_>, nft: &str, meanwhile: impl FnOnce(
 }
 
 #[test]
-fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
+fn only_connections_begun_in_a_gap_that_lack_a_grant_are_terminated() {
     let (world, authority) = (World::new(), Authority::new());
     let World { gateway, client, stranger, .. } = &world;
     // Nobody tracks connections yet, as on a host without a stateful firewall.
@@ -44,7 +44,7 @@ fn who_came_in_through_a_gap_is_cut_off_and_nobody_else() {
 }
 
 #[test]
-fn a_flow_of_udp_through_a_gap_is_cut_off_where_another_firewall_tracks() {
+fn udp_begun_in_a_gap_is_terminated_if_another_firewall_uses_conntrack() {
     const FLUSH: &str = "flush ruleset\ntable inet theirs {\nchain input {\n
         type filter hook input priority 0\nct state established accept\n}\n}\n";
     let (world, authority) = (World::new(), Authority::new());

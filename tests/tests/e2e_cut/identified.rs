@@ -131,7 +131,7 @@ fn a_serial_number_of_two_issuers_closes_nothing_until_one_is_given() {
 }
 
 #[test]
-fn all_who_hold_a_grant_are_listed() {
+fn all_certificates_that_share_a_grant_are_listed() {
     let place = Place::new();
     let _daemon = place.start();
     let (thief, weak) = (ours(&place).client("thief", |_| ()), ours(&place).client("weak", |_| ()));

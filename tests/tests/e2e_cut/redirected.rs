@@ -59,7 +59,7 @@ fn redirected_connections_end_with_their_grant_where_ports_are_silent() {
 }
 
 #[test]
-fn who_came_in_by_a_redirected_port_in_a_gap_is_cut_off() {
+fn a_connection_by_a_redirected_port_begun_in_a_gap_is_terminated() {
     let scene = Scene::new();
     let World { gateway, stranger, .. } = &scene.world;
     gateway.nft(NAT);
@@ -77,7 +77,7 @@ fn who_came_in_by_a_redirected_port_in_a_gap_is_cut_off() {
 
 /// The host's own addresses are no client's: its programs reach its services without a grant.
 #[test]
-fn a_gap_cuts_the_host_off_from_none_of_its_own_services() {
+fn a_gap_terminates_no_connection_of_the_host_to_itself() {
     let scene = Scene::new();
     let World { gateway, .. } = &scene.world;
     let daemon = scene.start(&scene.config());
@@ -101,7 +101,7 @@ fn a_gap_cuts_the_host_off_from_none_of_its_own_services() {
 
 /// A grant for the host's own address, from a local user, ends and takes nothing else with it.
 #[test]
-fn a_revocation_cuts_the_host_off_from_none_of_its_own_services() {
+fn a_revocation_terminates_no_connection_of_the_host_to_itself() {
     let scene = Scene::new();
     let World { gateway, .. } = &scene.world;
     let daemon = scene.start(&scene.config());

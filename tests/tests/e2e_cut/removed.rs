@@ -38,7 +38,7 @@ fn flows(scene: &Scene) -> ([Feed; 4], [Feed; 2]) {
 }
 
 #[test]
-fn a_reload_without_an_authority_ends_what_its_certificates_have_open() {
+fn a_reload_without_a_ca_terminates_sessions_of_its_certificates() {
     let (scene, theirs) = (Scene::new(), Authority::new());
     let daemon = started(&scene, &theirs);
     let (their_flows, our_flows) = flows(&scene);
@@ -51,7 +51,7 @@ fn a_reload_without_an_authority_ends_what_its_certificates_have_open() {
 }
 
 #[test]
-fn on_trial_it_does_so_once_that_is_confirmed() {
+fn a_trial_without_a_ca_terminates_its_sessions_once_confirmed() {
     let (scene, theirs) = (Scene::new(), Authority::new());
     let daemon = started(&scene, &theirs);
     let (their_flows, our_flows) = flows(&scene);
@@ -66,7 +66,7 @@ fn on_trial_it_does_so_once_that_is_confirmed() {
 }
 
 #[test]
-fn so_does_a_start_without_it() {
+fn a_start_without_a_ca_terminates_sessions_of_its_certificates() {
     let (scene, theirs) = (Scene::new(), Authority::new());
     let mut daemon = started(&scene, &theirs);
     let (their_flows, our_flows) = flows(&scene);

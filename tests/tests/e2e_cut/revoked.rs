@@ -36,17 +36,17 @@ fn everything_ends(policy: &str) {
 }
 
 #[test]
-fn all_that_a_revoked_certificate_has_open_ends_where_ports_are_rejected() {
+fn all_sessions_of_a_revoked_certificate_end_where_ports_are_rejected() {
     everything_ends("reject");
 }
 
 #[test]
-fn all_that_a_revoked_certificate_has_open_ends_where_ports_are_silent() {
+fn all_sessions_of_a_revoked_certificate_end_where_ports_are_silent() {
     everything_ends("drop");
 }
 
 #[test]
-fn a_session_ends_that_has_outlived_its_grant() {
+fn a_revocation_ends_a_session_that_has_outlived_its_grant() {
     let scene = Scene::new();
     let daemon = scene.start(&scene.config());
     scene.open_for("mallory", &["tcp/22", "udp/60001"], 3);
@@ -60,7 +60,7 @@ fn a_session_ends_that_has_outlived_its_grant() {
 }
 
 #[test]
-fn if_the_administrator_wants_that_sessions_go_on() {
+fn with_on_revoke_close_sessions_continue() {
     let scene = Scene::new();
     let daemon = scene.start(&scene.config().set("onRevoke", "close"));
     scene.open("mallory", &["tcp/22", "udp/53"]);
@@ -72,7 +72,7 @@ fn if_the_administrator_wants_that_sessions_go_on() {
 }
 
 #[test]
-fn what_a_reload_forbids_ends_and_what_it_allows_goes_on() {
+fn a_reload_terminates_what_it_forbids_and_keeps_what_it_allows() {
     let scene = Scene::new();
     let daemon = scene.start(&scene.config());
     scene.open("alice", &["tcp/22", "udp/53"]);
@@ -86,7 +86,7 @@ fn what_a_reload_forbids_ends_and_what_it_allows_goes_on() {
 }
 
 #[test]
-fn what_rules_on_trial_forbid_ends_once_they_are_confirmed() {
+fn sessions_that_a_trial_forbids_end_once_it_is_confirmed() {
     let scene = Scene::new();
     let daemon = scene.start(&scene.config());
     scene.open("alice", &["tcp/22", "udp/53"]);
@@ -103,7 +103,7 @@ fn what_rules_on_trial_forbid_ends_once_they_are_confirmed() {
 }
 
 #[test]
-fn a_cut_outlives_the_server_and_a_certificate_that_counts_ends_it() {
+fn a_blocklist_entry_outlives_the_server_and_ends_with_a_new_grant() {
     let scene = Scene::new();
     let mut daemon = scene.start(&scene.config());
     scene.open("mallory", &["udp/53"]);
@@ -122,7 +122,7 @@ fn a_cut_outlives_the_server_and_a_certificate_that_counts_ends_it() {
 }
 
 #[test]
-fn a_published_port_ends_as_it_was_dialled() {
+fn sessions_to_a_published_port_end_by_the_dialled_port() {
     let scene = Scene::within(World::with_inner());
     let World { client, gateway, .. } = &scene.world;
     gateway.nft(

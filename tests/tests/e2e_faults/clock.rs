@@ -116,18 +116,18 @@ fn stands(ledger: &Ledger<'_>, daemon: &Daemon<'_>, offset: i64) {
 }
 
 #[test]
-fn steps_of_the_clock_let_nothing_in_twice_and_nobody_wait_once_it_is_right() {
+fn clock_steps_admit_no_knock_twice_and_cause_no_wait_once_corrected() {
     is_survived("nflog");
 }
 
 #[test]
-fn steps_of_the_clock_with_a_socket_do_neither() {
+fn clock_steps_with_a_socket_admit_no_knock_twice_and_cause_no_wait() {
     is_survived("socket");
 }
 
 /// The program itself: its last attempt is read whatever its tag's epoch is, if the clocks differ by less than an hour.
 #[test]
-fn a_client_whose_clock_differs_is_named_by_its_last_attempt() {
+fn the_last_attempt_of_a_client_with_a_wrong_clock_is_logged() {
     let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
     let config = Config::new(&authority).set("protectedPorts", "tcp/22");
     let daemon = started(&world, &config, &clock);
@@ -213,7 +213,7 @@ fn knock_ahead(clock: &WallClock, ledger: &Ledger<'_>, times: u32) {
 }
 
 #[test]
-fn knocks_while_all_clocks_were_ahead_keep_nobody_out_when_they_are_right_again() {
+fn knocks_while_all_clocks_were_ahead_lock_no_client_out_afterwards() {
     let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 5);

@@ -9,7 +9,7 @@ use sknock_tests::{Authority, Daemon, Echo, Ledger, World, process};
 const USUAL: u64 = 1024;
 
 #[test]
-fn a_privileged_process_without_descriptors_goes_on_and_recovers() {
+fn a_privileged_process_without_descriptors_continues_and_recovers() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);
@@ -59,7 +59,7 @@ fn a_network_process_without_descriptors_and_without_a_socket_opens_and_cannot_a
 
 /// Journal and horizon are open since the start.
 #[test]
-fn a_network_process_without_descriptors_writes_knocks_down_all_the_same() {
+fn a_network_process_without_descriptors_still_records_knocks() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let age = Duration::from_secs(300);

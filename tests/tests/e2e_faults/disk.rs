@@ -89,7 +89,7 @@ fn a_full_ext4_changes_nothing_for_a_server_that_has_started_on_it_before() {
 
 /// Its files are longer than what is left: it goes on with those it has, and says so.
 #[test]
-fn a_greater_capacity_on_a_full_disk_is_told_and_does_not_keep_it_from_starting() {
+fn a_larger_capacity_on_a_full_disk_is_logged_and_the_start_succeeds() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);
@@ -143,7 +143,7 @@ fn with_a_read_only_disk_the_first_start_fails_and_the_firewall_stays_as_it_was(
 /// The open journal still works; the folder is gone. What was used stays used as long as the server
 /// runs, and after that nothing is known: a window passes before anything is admitted.
 #[test]
-fn a_disk_that_is_pulled_out_lets_nobody_in_twice() {
+fn a_removed_disk_admits_no_knock_twice() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);

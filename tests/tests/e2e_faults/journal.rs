@@ -66,13 +66,13 @@ fn write(path: &Path, bytes: &[u8], at: u64) {
 }
 
 #[test]
-fn without_damage_everything_counts_at_once() {
+fn without_damage_knocks_are_accepted_at_once() {
     outlives(|_| (), |_| (), "");
 }
 
 /// No process that ends leaves a part of a record: it is from the disk, or from somebody else.
 #[test]
-fn a_record_that_nobody_wrote_so_is_damage() {
+fn garbage_after_the_last_record_is_damage() {
     let torn = |daemon: &Daemon<'_>| {
         let path = journal(daemon);
         write(&path, &[0x55; 20], end(&path));
@@ -81,19 +81,19 @@ fn a_record_that_nobody_wrote_so_is_damage() {
 }
 
 #[test]
-fn an_emptied_journal_is_no_journal() {
+fn an_emptied_journal_file_is_damage() {
     let emptied = |daemon: &Daemon<'_>| fs::write(journal(daemon), "").unwrap();
     outlives(|_| (), emptied, "the replay journal is damaged");
 }
 
 #[test]
-fn a_journal_file_that_is_gone_is_missed() {
+fn a_missing_journal_file_is_damage() {
     let gone = |daemon: &Daemon<'_>| fs::remove_file(journal(daemon)).unwrap();
     outlives(|_| (), gone, "the replay journal is damaged");
 }
 
 #[test]
-fn a_journal_that_is_gone_is_missed() {
+fn a_missing_journal_is_detected() {
     let gone = |daemon: &Daemon<'_>| {
         for name in ["journal.0", "journal.1"] {
             fs::remove_file(daemon.file("state").join(name)).unwrap();
@@ -104,7 +104,7 @@ fn a_journal_that_is_gone_is_missed() {
 
 /// The machine comes up again, under another boot id, without what was not synced: the last records.
 #[test]
-fn after_a_power_loss_nothing_counts_that_may_be_forgotten() {
+fn after_a_power_loss_knocks_that_may_be_forgotten_are_refused() {
     let boot = Path::new("/proc/sys/kernel/random/boot_id");
     let mount = |daemon: &mut Daemon<'_>| daemon.mount(Mounts::new());
     let power_loss = |daemon: &Daemon<'_>| {

@@ -28,7 +28,7 @@ fn without_the_capability_a_start_fails_and_the_firewall_stays_as_it_was() {
 /// More doors than `maxGrants`: who comes later is refused, nobody who is inside suffers, and there is
 /// room again as soon as the first have closed.
 #[test]
-fn when_all_places_are_taken_nobody_suffers_who_has_one() {
+fn reaching_max_grants_does_not_affect_active_grants() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 4);
@@ -79,7 +79,7 @@ fn when_the_kernels_set_is_full_a_knock_opens_nothing_and_there_is_room_again_la
 
 /// Many changes by others while we do not listen: the kernel drops the rest and says so (ENOBUFS).
 #[test]
-fn when_there_were_too_many_changes_to_be_told_of_the_table_is_put_back() {
+fn after_an_overrun_of_the_event_socket_the_table_is_restored() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);

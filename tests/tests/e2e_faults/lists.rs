@@ -26,7 +26,7 @@ fn is_refused(world: &World, daemon: &Daemon<'_>, revoked: &Client<'_>) {
 }
 
 #[test]
-fn a_list_that_was_half_written_is_not_believed_and_fetched_anew() {
+fn a_truncated_saved_crl_is_rejected_and_fetched_again() {
     let (world, authority) = (World::new(), Authority::new());
     authority.client("mallory", &Authority::ALLOWED);
     authority.revoke("mallory");
@@ -44,7 +44,7 @@ fn a_list_that_was_half_written_is_not_believed_and_fetched_anew() {
 }
 
 #[test]
-fn with_only_half_a_list_the_start_fails_and_the_firewall_stays_as_it_was() {
+fn with_only_a_truncated_crl_the_start_fails_without_firewall_changes() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority).set("crlFile", "crl.der");
     let mut daemon = Daemon::stopped(&world.gateway, &config);
@@ -57,7 +57,7 @@ fn with_only_half_a_list_the_start_fails_and_the_firewall_stays_as_it_was() {
 
 /// Whoever is revoked is shut out at once, written down or not; a later start fetches the list anew.
 #[test]
-fn a_new_list_counts_though_it_cannot_be_saved() {
+fn a_new_crl_is_in_force_although_it_cannot_be_saved() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     authority.client("mallory", &Authority::ALLOWED);

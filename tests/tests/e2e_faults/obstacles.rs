@@ -157,7 +157,7 @@ fn a_state_folder_whose_mode_was_taken_away_is_no_obstacle() {
 
 /// Trying again may help, as a list may be there by then: so systemd does.
 #[test]
-fn without_any_other_list_the_start_fails_so_that_it_is_tried_again() {
+fn without_any_other_crl_the_start_exits_with_69_so_that_it_is_retried() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority).set("crlFile", "state/crl.der");
     let obstacles: [fn(&Path); 4] = [

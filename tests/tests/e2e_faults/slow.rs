@@ -39,21 +39,21 @@ fn nothing_is_lost(intake: &str, still: fn(&Daemon<'_>) -> Pid) {
 }
 
 #[test]
-fn while_the_gate_stands_still_knocks_wait() {
+fn knocks_wait_while_the_gate_is_stopped() {
     for intake in ["nflog", "socket"] {
         nothing_is_lost(intake, gate);
     }
 }
 
 #[test]
-fn while_the_network_process_stands_still_knocks_wait() {
+fn knocks_wait_while_the_network_process_is_stopped() {
     for intake in ["nflog", "socket"] {
         nothing_is_lost(intake, network);
     }
 }
 
 #[test]
-fn a_network_process_that_stands_still_for_good_is_replaced_by_a_reload() {
+fn a_reload_replaces_a_stopped_network_process() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);

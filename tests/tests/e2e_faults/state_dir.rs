@@ -151,7 +151,7 @@ fn the_window_of_the_other_state_dir_counts_too() {
 
 /// A copy that was put in its place, by a name that was in force last.
 #[test]
-fn another_folder_of_the_same_name_is_another_one() {
+fn a_copied_state_dir_of_the_same_name_is_detected() {
     let (world, authority) = (World::new(), Authority::new());
     let mut scene = Scene::new(&world, &authority);
     let config = scene.config.clone();
@@ -178,7 +178,7 @@ fn another_folder_of_the_same_name_is_another_one() {
 
 /// What has never let anybody in needs nothing of the one before it.
 #[test]
-fn a_state_dir_that_cannot_be_had_costs_no_wait() {
+fn a_state_dir_that_is_in_use_causes_no_wait() {
     let (world, authority) = (World::new(), Authority::new());
     let scene = Scene::new(&world, &authority);
     let other = scene.daemon.file("state2");

@@ -17,7 +17,7 @@ const PEOPLE: u32 = 3000;
 type Packet = [u8; v2::DATAGRAM_LENGTH];
 
 #[test]
-fn of_three_thousand_who_knock_at_once_everybody_gets_in() {
+fn three_thousand_simultaneous_knocks_are_all_granted() {
     let authority = Authority::new();
     let forge = Forge::with_key_of(&authority);
     let people: Vec<Identity> =

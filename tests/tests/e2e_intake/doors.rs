@@ -25,7 +25,7 @@ fn open_in_both_families(world: &World, authority: &Authority, words: &str) {
 }
 
 #[test]
-fn copied_knocks_open_doors_under_every_policy_and_no_port_is_bound() {
+fn copied_knocks_open_ports_under_every_policy_and_no_port_is_bound() {
     let authority = Authority::new();
     thread::scope(|scope| {
         for policy in POLICIES {
@@ -49,7 +49,7 @@ fn copied_knocks_open_doors_under_every_policy_and_no_port_is_bound() {
 }
 
 #[test]
-fn a_socket_opens_doors_too_and_is_bound() {
+fn knocks_by_socket_open_ports_and_the_knock_port_is_bound() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let _daemon = Daemon::start(&world.gateway, &config(&authority, "socket", ("reject", true)));
@@ -77,7 +77,7 @@ table inet early {
 }";
 
 #[test]
-fn copied_knocks_are_heard_though_another_firewall_drops_them_in_prerouting_after_raw() {
+fn knocks_are_copied_although_another_firewall_drops_them_after_raw() {
     let (world, authority) = (World::new(), Authority::new());
     world.gateway.nft(DROP_AFTER_COPYING);
     let _daemon = Daemon::start(&world.gateway, &config(&authority, "nflog", ("reject", false)));
@@ -88,7 +88,7 @@ fn copied_knocks_are_heard_though_another_firewall_drops_them_in_prerouting_afte
 }
 
 #[test]
-fn copied_knocks_are_heard_behind_a_firewall_that_drops_them() {
+fn knocks_are_copied_although_another_firewall_drops_them_in_input() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     world.gateway.nft(DEFAULT_DROP);
@@ -101,7 +101,7 @@ fn copied_knocks_are_heard_behind_a_firewall_that_drops_them() {
 }
 
 #[test]
-fn knocks_are_heard_at_every_port_of_several_ranges() {
+fn knocks_are_received_at_every_port_of_several_ranges() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let config = config(&authority, "nflog", ("drop", true)).set("knockPort", "10000-60000, 62344");
@@ -143,7 +143,7 @@ fn a_knock_that_comes_in_parts_is_put_together_first() {
 }
 
 #[test]
-fn what_has_not_a_knocks_length_never_gets_to_the_network_process() {
+fn datagrams_of_another_length_never_reach_the_network_process() {
     let (world, authority) = (World::new(), Authority::new());
     for intake in ["nflog", "socket"] {
         for policy in [("none", true), ("reject", false), ("drop", true)] {

@@ -145,7 +145,7 @@ fn every_knock_opens_during_a_flood_of_noise_from_one_source() {
 }
 
 #[test]
-fn every_knock_opens_during_a_flood_of_noise_that_nobody_meters() {
+fn every_knock_opens_during_an_unmetered_flood_of_noise() {
     let (world, authority) = (World::new(), Authority::new());
     let flood =
         Flood { sockets: strangers_socket(&world), junk: noise(&world, &authority), burst: BRISK };
@@ -176,7 +176,7 @@ fn knocks_open_during_a_flood_under_the_right_veil_from_one_network() {
 
 /// The limit is for each source: whoever floods can only use up their own.
 #[test]
-fn a_source_that_floods_is_heard_as_often_as_its_share_allows() {
+fn a_flooding_source_is_captured_only_within_its_rate_limit() {
     let (world, authority) = (World::new(), Authority::new());
     let config = quiet(&authority, "nflog").set("knocksPerSource", "1");
     let daemon = Daemon::start(&world.gateway, &config);

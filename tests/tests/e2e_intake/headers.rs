@@ -257,7 +257,7 @@ const BY_STATE: [&str; 2] = [
 ];
 
 #[test]
-fn so_it_is_beside_a_firewall_that_goes_by_states() {
+fn every_udp_header_is_that_of_a_closed_port_beside_a_stateful_firewall() {
     thread::scope(|scope| {
         for (ruleset, all) in BY_STATE.into_iter().flat_map(|one| [(one, false), (one, true)]) {
             scope.spawn(move || {
@@ -275,7 +275,7 @@ fn so_it_is_beside_a_firewall_that_goes_by_states() {
 
 /// The comparison sees a difference if there is one: a port where something answers.
 #[test]
-fn an_open_port_is_told_from_a_closed_one_by_the_same_comparison() {
+fn the_same_comparison_distinguishes_an_open_port_from_a_closed_one() {
     let world = World::new();
     let _services = (Echo::tcp(&world.gateway, SSH), Echo::udp(&world.gateway, DNS));
     let told = telling(&world, &tcp(), [SSH, CLOSED_TCP]);

@@ -73,13 +73,13 @@ fn looks_like_its_neighbours(world: &World, policy: Policy, what: &str) {
 }
 
 #[test]
-fn no_scan_tells_a_port_with_copied_knocks_from_its_neighbours() {
+fn no_scan_distinguishes_a_port_with_copied_knocks_from_its_neighbours() {
     each_policy(looks_like_its_neighbours, "nflog");
 }
 
 /// A bound socket takes what is as long as a knock and has a tag, which no scanner without the server's certificate
 /// can make.
 #[test]
-fn no_scan_tells_a_port_with_a_socket_from_its_neighbours() {
+fn no_scan_distinguishes_a_port_with_a_socket_from_its_neighbours() {
     each_policy(looks_like_its_neighbours, "socket");
 }

@@ -66,7 +66,7 @@ fn an_ipv6_packet_from_a_mapped_address_is_no_knock() {
 }
 
 #[test]
-fn an_ipv6_packet_of_the_first_dialect_from_a_mapped_address_is_no_knock() {
+fn a_v1_packet_over_ipv6_from_a_mapped_address_is_no_knock() {
     for intake in ["nflog", "socket"] {
         let (world, authority) = (World::new(), Authority::new());
         let daemon = Daemon::start_settled(
@@ -86,7 +86,7 @@ fn an_ipv6_packet_of_the_first_dialect_from_a_mapped_address_is_no_knock() {
 /// Sources that no client by the wire has: this host's own, loopback, broadcast, anycast, reserved. An answer would go to
 /// a service of this host, or to many hosts, and what was granted would be closed for the host itself later.
 #[test]
-fn a_source_that_no_client_by_the_wire_has_is_granted_and_answered_nothing() {
+fn a_source_that_no_remote_client_can_have_gets_no_grant_and_no_answer() {
     for (intake, policy) in [("nflog", "reject"), ("socket", "drop"), ("nflog", "none")] {
         let (world, authority) = (World::new(), Authority::new());
         credulous(&world);

@@ -31,7 +31,7 @@ fn nobody(number: u64, made: Timestamp, due: Timestamp) -> List<'static> {
 }
 
 #[test]
-fn a_bad_list_changes_nothing_and_the_log_says_why() {
+fn a_bad_crl_changes_nothing_and_the_reason_is_logged() {
     stands_firm(|scene, daemon, firm| {
         let (forge, impostor) =
             (Forge::with_key_of(&scene.authority), Forge::impostor(&scene.authority));
@@ -77,7 +77,7 @@ const CIRCLE: &[u8] = b"HTTP/1.1 302 Found\r\nLocation: /crl.der\r\nContent-Leng
     Connection: close\r\n\r\n";
 
 #[test]
-fn while_the_web_server_is_silent_or_slow_knocks_are_judged_and_reloads_work() {
+fn knocks_and_reloads_work_while_the_web_server_is_silent_or_slow() {
     stands_firm(|scene, daemon, firm| {
         for reply in [Reply::Drip(scene.authority.crl(), Duration::from_secs(5)), Reply::Hang] {
             scene.web.reply(reply);

@@ -34,7 +34,7 @@ fn verdict(scene: &Scene, daemon: &Daemon<'_>, hours: u32) -> String {
 }
 
 #[test]
-fn a_list_that_seems_to_have_ended_counts_again_when_the_clock_is_right() {
+fn a_crl_that_seems_expired_is_used_again_when_the_clock_is_right() {
     let (scene, clock) = (Scene::new(), WallClock::new());
     let _ssh = Echo::tcp(&scene.world.gateway, 22);
     let due = now().after(HOUR);
@@ -70,7 +70,7 @@ fn a_list_that_seems_to_have_ended_counts_again_when_the_clock_is_right() {
 }
 
 #[test]
-fn a_list_that_seems_not_to_have_begun_is_taken_when_the_clock_is_right() {
+fn a_crl_that_seems_not_yet_valid_is_used_when_the_clock_is_right() {
     let (scene, clock) = (Scene::new(), WallClock::new());
     let mut daemon = Daemon::stopped(&scene.world.gateway, &config(&scene));
     clock.give_to(&mut daemon);

@@ -62,7 +62,7 @@ fn server<'s>(scene: &'s Scene, web_authority: Option<&Forge>) -> Daemon<'s> {
 }
 
 #[test]
-fn a_list_comes_over_https_by_name_from_a_web_server_of_a_private_authority() {
+fn a_crl_is_fetched_over_https_by_name_from_a_web_server_of_a_private_ca() {
     let (scene, web_authority) = (Scene::new(), Forge::root("web authority"));
     let _web = Openssl::start(&scene, &web_authority);
     let mut daemon = server(&scene, Some(&web_authority));
@@ -73,7 +73,7 @@ fn a_list_comes_over_https_by_name_from_a_web_server_of_a_private_authority() {
 }
 
 #[test]
-fn the_authority_of_a_web_server_is_found_in_a_file_that_was_glued_together() {
+fn the_ca_of_a_web_server_is_found_in_a_concatenated_file() {
     let (scene, web_authority) = (Scene::new(), Forge::root("web authority"));
     let _web = Openssl::start(&scene, &web_authority);
     let mut daemon = server(&scene, Some(&web_authority));
@@ -87,7 +87,7 @@ fn the_authority_of_a_web_server_is_found_in_a_file_that_was_glued_together() {
 }
 
 #[test]
-fn a_web_server_of_another_authority_is_not_believed() {
+fn a_web_server_certificate_of_another_ca_is_rejected() {
     let web_authority = Forge::root("web authority");
     // One of the same name, and those of the system.
     for given in [Some(Forge::root("web authority")), None] {
@@ -102,7 +102,7 @@ fn a_web_server_of_another_authority_is_not_believed() {
 }
 
 #[test]
-fn a_name_that_nobody_knows_is_told() {
+fn an_unresolvable_name_is_logged() {
     let scene = Scene::new();
     scene.world.gateway.know_hosts("127.0.0.1 localhost\n");
     let config = scene.config().set("crlUrl", "http://lists.invalid/crl.der");

@@ -18,7 +18,7 @@ fn client(of: &Forge, name: &str, serial: u8) -> Made {
 }
 
 #[test]
-fn a_root_and_an_intermediate_each_revoke_their_own_and_both_lists_are_kept() {
+fn a_root_and_an_intermediate_each_revoke_their_own_and_both_crls_stay() {
     let scene = Scene::new();
     let root = Forge::root("root");
     let below = root.intermediate("below");

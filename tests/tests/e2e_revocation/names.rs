@@ -72,7 +72,7 @@ fn a_resolver_that_appears_after_the_start_is_asked_within_seconds() {
 }
 
 #[test]
-fn a_file_that_changes_all_the_time_keeps_no_other_from_being_read() {
+fn a_file_that_changes_all_the_time_does_not_delay_another_one() {
     let scene = Scene::new();
     let dns = Dns::start(&scene.world.stranger);
     dns.say(NAME, &[WEB]);
@@ -133,7 +133,7 @@ fn a_name_server_is_asked_by_tcp_if_its_answer_is_too_long() {
 }
 
 #[test]
-fn replaced_root_certificates_count() {
+fn replaced_root_certificates_are_used() {
     for given in [None, Some("web-ca.pem")] {
         let (scene, right, wrong) = (Scene::new(), Forge::root("right"), Forge::root("wrong"));
         let config = scene.config().set("crlUrl", &format!("https://{NAME}:8443/crl.der"));
@@ -167,7 +167,7 @@ fn put(daemon: &Daemon<'_>, bundle: &Path, authority: &Forge) {
 const BUNDLE: &str = "/etc/elsewhere/roots.pem";
 
 #[test]
-fn a_list_comes_by_http_to_a_host_without_any_root_certificates() {
+fn a_crl_is_fetched_by_http_without_any_root_certificates() {
     let scene = Scene::new();
     let mut daemon = server(&scene, &scene.config());
     scene.authority.publish(7);
@@ -198,7 +198,7 @@ fn a_link_to_a_resolver_that_is_not_there_yet_is_followed_once_it_is() {
 }
 
 #[test]
-fn names_that_change_neither_close_a_door_nor_lengthen_a_trial() {
+fn changed_names_neither_close_a_grant_nor_lengthen_a_trial() {
     let scene = Scene::new();
     let world = &scene.world;
     let _ssh = Echo::tcp(&world.gateway, 22);

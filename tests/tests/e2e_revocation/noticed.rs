@@ -49,7 +49,7 @@ fn on_sighup_what_is_revoked_closes_at_once_and_is_refused_from_then_on() {
 
 /// Also after an answer whose validators match every later version, as somebody on the way may send once.
 #[test]
-fn the_server_notices_by_itself_whatever_the_web_server_said_before() {
+fn the_server_fetches_a_new_crl_whatever_validators_it_got_before() {
     let scene = Scene::new();
     let world = &scene.world;
     let _ssh = Echo::tcp(&world.gateway, 22);

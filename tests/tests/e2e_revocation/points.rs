@@ -22,7 +22,7 @@ fn client<'a>(scene: &'a Scene, of: &Forge, serial: u8, points: &[&str]) -> Clie
 }
 
 #[test]
-fn a_list_of_one_distribution_point_lets_in_whose_certificate_names_it_and_nobody_else() {
+fn a_crl_of_one_distribution_point_covers_only_certificates_that_name_it() {
     let scene = Scene::new();
     let zoo = Forge::root("Zoo CA");
     let list =

@@ -68,7 +68,7 @@ fn no_redirect_leads_to_this_host_or_to_another_in_a_private_network() {
 }
 
 #[test]
-fn a_redirect_to_a_port_that_no_address_has_is_told() {
+fn a_redirect_to_an_unconfigured_port_is_logged() {
     let scene = Scene::new();
     let other = Web::start(&scene.world.stranger, 8001, Reply::Status(404));
     let daemon = server(&scene);

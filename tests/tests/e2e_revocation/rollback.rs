@@ -73,7 +73,7 @@ impl Rollback {
 }
 
 #[test]
-fn an_older_file_at_a_reload_is_refused_and_who_was_revoked_stays_out() {
+fn an_older_crl_file_is_refused_at_a_reload_and_revocations_stay() {
     let rollback = Rollback::new();
     let daemon = rollback.daemon();
     // Number 6, made before; number 6 of the same second; number 7, made before.
@@ -90,7 +90,7 @@ fn an_older_file_at_a_reload_is_refused_and_who_was_revoked_stays_out() {
 }
 
 #[test]
-fn after_kill_9_of_both_an_older_file_is_no_list() {
+fn after_kill_9_of_both_an_older_crl_file_is_refused() {
     let rollback = Rollback::new();
     let mut daemon = rollback.daemon();
     daemon.crash();
@@ -110,7 +110,7 @@ fn after_kill_9_of_both_an_older_file_is_no_list() {
 }
 
 #[test]
-fn a_list_that_was_fetched_is_not_replaced_by_an_older_file_while_the_web_server_is_down() {
+fn an_older_crl_file_does_not_replace_a_fetched_crl_without_web_server() {
     let rollback = Rollback::new();
     let scene = &rollback.scene;
     let config = scene.config().set("crlFile", "crl.der");
@@ -138,7 +138,7 @@ fn a_list_that_was_fetched_is_not_replaced_by_an_older_file_while_the_web_server
 }
 
 #[test]
-fn an_older_saved_list_does_not_count_and_a_later_file_does() {
+fn an_older_saved_crl_is_refused_and_a_later_file_is_used() {
     let rollback = Rollback::new();
     let scene = &rollback.scene;
     let config = scene.config().set("crlFile", "crl.der");
@@ -171,7 +171,7 @@ fn an_older_saved_list_does_not_count_and_a_later_file_does() {
 }
 
 #[test]
-fn back_on_the_former_state_dir_its_older_list_is_none() {
+fn the_older_crl_of_a_former_state_dir_is_refused() {
     let rollback = Rollback::new();
     let scene = &rollback.scene;
     let config = scene.config().set("CRL_UPDATE_INTERVAL_IN_MINUTES", "0.1");
@@ -197,7 +197,7 @@ fn back_on_the_former_state_dir_its_older_list_is_none() {
 }
 
 #[test]
-fn a_network_process_that_follows_names_knows_how_new_lists_were() {
+fn a_network_process_restarted_for_changed_files_knows_the_crl_marks() {
     let rollback = Rollback::new();
     let daemon = Daemon::stopped(
         &rollback.scene.world.gateway,
@@ -216,7 +216,7 @@ fn a_network_process_that_follows_names_knows_how_new_lists_were() {
 }
 
 #[test]
-fn an_authority_that_counts_anew_is_believed_as_its_lists_are_later() {
+fn a_ca_that_restarts_its_crl_numbers_is_accepted_with_later_dates() {
     let rollback = Rollback::new();
     let mut daemon = rollback.daemon();
     put(&daemon, &rollback.list(1, 5, &[&[66]]));
@@ -239,7 +239,7 @@ fn claim(rollback: &Rollback, captive: &Captive, made: Timestamp, number: u8) {
 }
 
 #[test]
-fn a_captured_network_process_lowers_no_mark_and_raises_none_beyond_now() {
+fn a_compromised_process_lowers_no_mark_and_raises_none_beyond_now() {
     let rollback = Rollback::new();
     let mut daemon = rollback.daemon();
     let captive = Captive::take_in_peace(daemon.network());
@@ -261,7 +261,7 @@ fn a_captured_network_process_lowers_no_mark_and_raises_none_beyond_now() {
 }
 
 #[test]
-fn a_list_that_came_while_a_new_network_process_was_on_its_way_is_known_to_it() {
+fn a_mark_raised_during_a_restart_reaches_the_new_network_process() {
     let rollback = Rollback::new();
     let daemon = rollback.daemon();
     let old = daemon.network();

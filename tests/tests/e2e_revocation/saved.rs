@@ -22,7 +22,7 @@ fn as_in_the_readme(scene: &Scene) -> (Daemon<'_>, Config) {
 }
 
 #[test]
-fn a_revocation_that_was_fetched_outlives_the_web_server_and_a_crash() {
+fn a_fetched_revocation_survives_a_web_server_outage_and_a_crash() {
     let scene = Scene::new();
     let page = || Reply::Page(Page::plain(scene.authority.crl()));
     let (mut daemon, config) = as_in_the_readme(&scene);
@@ -73,7 +73,7 @@ fn a_revocation_that_was_fetched_outlives_the_web_server_and_a_crash() {
 type Spoil = fn(&Path);
 
 #[test]
-fn what_is_no_list_in_the_state_keeps_no_start_from_its_work() {
+fn an_obstacle_in_place_of_the_saved_crl_does_not_prevent_a_start() {
     let scene = Scene::new();
     let spoils: [(&str, Spoil); 4] = [
         ("junk", |place| fs::write(place, "junk").unwrap()),
@@ -99,7 +99,7 @@ const SMALL: u64 = 512 * 1024;
 
 /// The web server is gone when the list is needed again.
 #[test]
-fn a_list_that_found_no_room_on_the_disk_is_saved_once_there_is_some() {
+fn a_crl_that_did_not_fit_on_the_disk_is_saved_once_there_is_space() {
     let scene = Scene::new();
     let config = scene.config().set("replayCapacity", "1000");
     let mut daemon = Daemon::stopped(&scene.world.gateway, &config);

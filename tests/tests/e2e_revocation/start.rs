@@ -13,7 +13,7 @@ use crate::scene::Scene;
 const OTHERS: &str = "table inet theirs {\nchain input {\ntype filter hook input priority 0\n}\n}";
 
 #[test]
-fn without_any_list_the_start_fails_and_the_firewall_stays_as_it_was() {
+fn without_any_crl_the_start_fails_and_the_firewall_stays_as_it_was() {
     let scene = Scene::new();
     let gateway = &scene.world.gateway;
     gateway.nft(OTHERS);
@@ -48,7 +48,7 @@ fn with_a_file<'s>(scene: &'s Scene, due: Timestamp, config: &Config) -> Daemon<
 }
 
 #[test]
-fn a_list_on_disk_is_enough_while_the_web_server_is_down() {
+fn a_crl_on_disk_is_enough_while_the_web_server_is_down() {
     let scene = Scene::new();
     let mut daemon = with_a_file(&scene, now().after(HOUR), &scene.config());
     daemon.begin();
@@ -60,7 +60,7 @@ fn a_list_on_disk_is_enough_while_the_web_server_is_down() {
 
 /// The list from the web is the one of `crlFile`, so that nothing new comes into force by it.
 #[test]
-fn a_fetch_that_works_after_failures_is_told_once() {
+fn a_fetch_that_succeeds_after_failures_is_logged_once() {
     let scene = Scene::new();
     scene.web.reply(Reply::Status(503));
     let list = scene.authority.file("crl.der");
@@ -81,7 +81,7 @@ fn a_fetch_that_works_after_failures_is_told_once() {
 
 /// Clients look at no list, and knock as before: the administrator has to know.
 #[test]
-fn a_list_with_the_server_s_own_certificate_is_told_once() {
+fn a_crl_with_the_servers_own_certificate_is_logged_once() {
     let scene = Scene::new();
     let daemon = Daemon::start(&scene.world.gateway, &scene.config());
     let own = "the server's own certificate is revoked";
@@ -96,7 +96,7 @@ fn a_list_with_the_server_s_own_certificate_is_told_once() {
 }
 
 #[test]
-fn moments_in_the_log_of_a_first_start_are_dates() {
+fn times_in_the_log_of_a_first_start_are_dates() {
     let scene = Scene::new();
     let config = scene.config().set("logFormat", "text");
     let mut daemon = Daemon::stopped(&scene.world.gateway, &config);
@@ -109,7 +109,7 @@ fn moments_in_the_log_of_a_first_start_are_dates() {
 }
 
 #[test]
-fn a_list_past_its_end_counts_for_the_grace_and_the_log_warns() {
+fn an_expired_crl_is_used_in_its_grace_period_with_a_warning() {
     let scene = Scene::new();
     let mut daemon = with_a_file(&scene, now().before(2 * HOUR), &scene.config());
     daemon.begin();
@@ -120,7 +120,7 @@ fn a_list_past_its_end_counts_for_the_grace_and_the_log_warns() {
 }
 
 #[test]
-fn a_list_past_its_grace_lets_nobody_in() {
+fn a_crl_past_its_grace_period_prevents_the_start() {
     let scene = Scene::new();
     let config = scene.config().set("CRL_STALE_GRACE_IN_HOURS", "1");
     let mut daemon = with_a_file(&scene, now().before(2 * HOUR), &config);
@@ -135,7 +135,7 @@ fn a_list_past_its_grace_lets_nobody_in() {
 }
 
 #[test]
-fn when_a_running_server_s_list_runs_out_knocks_are_refused() {
+fn knocks_are_refused_when_the_crl_of_a_running_server_expires() {
     let scene = Scene::new();
     let config = scene.config().set("CRL_STALE_GRACE_IN_HOURS", "0");
     let mut daemon = with_a_file(&scene, now().after(Duration::from_secs(12)), &config);

@@ -55,7 +55,7 @@ fn unlink(daemon: &Daemon<'_>) {
 }
 
 #[test]
-fn the_end_of_a_trial_lets_nobody_in_who_was_revoked_in_it() {
+fn the_end_of_a_trial_undoes_no_revocation_of_its_time() {
     for lost in ["the disk is full", "it is removed"] {
         let scene = Scene::new();
         let first = scene.authority.crl();
@@ -94,7 +94,7 @@ fn the_end_of_a_trial_lets_nobody_in_who_was_revoked_in_it() {
 }
 
 #[test]
-fn after_kill_9_in_a_trial_and_after_a_first_one_an_older_list_is_none() {
+fn after_kill_9_in_a_trial_and_after_a_first_trial_older_crls_are_refused() {
     for first_start in [false, true] {
         let scene = Scene::new();
         let first = scene.authority.crl();

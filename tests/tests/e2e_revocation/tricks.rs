@@ -14,7 +14,7 @@ fn redirect(to: &str) -> Vec<u8> {
 }
 
 #[test]
-fn tricks_with_http_change_nothing_and_harm_nobody() {
+fn malformed_http_responses_change_nothing_and_do_no_harm() {
     stands_firm(|scene, daemon, firm| {
         let network = daemon.network();
         // As much of a bomb as matters: what is never unpacked does not explode.

@@ -68,7 +68,7 @@ fn list(by: &Forge, number: u64, revoked: &[&[u8]]) -> Vec<u8> {
 const EACH_ITS_OWN: [&str; 4] = ["revoked", "granted", "granted", "revoked"];
 
 #[test]
-fn twins_of_one_name_in_one_file_each_revoke_their_own() {
+fn two_cas_of_one_name_in_one_file_each_revoke_their_own() {
     let twins = Twins::new();
     let [old, new] = twins.lists();
     for file in [[&old[..], &new].concat(), [&new[..], &old].concat()] {
@@ -86,7 +86,7 @@ fn twins_of_one_name_in_one_file_each_revoke_their_own() {
 }
 
 #[test]
-fn twins_of_one_name_at_two_addresses_each_revoke_their_own_and_both_are_kept() {
+fn two_cas_of_one_name_at_two_urls_each_revoke_their_own_and_both_stay() {
     let twins = Twins::new();
     let [old, new] = twins.lists();
     for (first, second) in [(&old, &new), (&new, &old)] {
@@ -109,7 +109,7 @@ fn twins_of_one_name_at_two_addresses_each_revoke_their_own_and_both_are_kept() 
 }
 
 #[test]
-fn twins_of_one_name_in_a_file_and_at_an_address_each_revoke_their_own() {
+fn two_cas_of_one_name_in_a_file_and_at_a_url_each_revoke_their_own() {
     let twins = Twins::new();
     let [old, new] = twins.lists();
     for (in_the_file, fetched) in [(&old, &new), (&new, &old)] {
@@ -126,7 +126,7 @@ fn twins_of_one_name_in_a_file_and_at_an_address_each_revoke_their_own() {
 }
 
 #[test]
-fn a_twin_without_a_list_is_named_and_its_certificates_are_refused() {
+fn of_two_cas_of_one_name_the_one_without_a_crl_is_named_and_refused() {
     let twins = Twins::new();
     let mut daemon = twins.daemon(&twins.config().set("crlFile", "crl.der"));
     std::fs::write(daemon.file("crl.der"), &twins.lists()[1]).unwrap();
@@ -142,7 +142,7 @@ fn a_twin_without_a_list_is_named_and_its_certificates_are_refused() {
 }
 
 #[test]
-fn what_one_twin_revokes_closes_nothing_that_the_other_has_issued() {
+fn a_revocation_by_one_of_two_cas_of_one_name_closes_no_other_grants() {
     let twins = Twins::new();
     let webs = [list(&twins.old, 50, &[]), list(&twins.new, 1, &[])];
     let webs = [twins.web(8001, &webs[0]), twins.web(8002, &webs[1])];

@@ -8,7 +8,7 @@ use sknock_tests::{Authority, Config, Daemon, Echo, Found, Wire, World, reach};
 use crate::stage::{DNS, SSH, settle};
 
 #[test]
-fn a_refusal_comes_from_the_address_that_was_asked() {
+fn a_refusal_comes_from_the_destination_address_of_the_packet() {
     let (world, authority) = (World::new(), Authority::new());
     world.gateway.run("ip", &["addr", "add", "10.77.2.9/24", "dev", "st"]);
     world.gateway.run("ip", &["addr", "add", "fd77:2::9/64", "dev", "st", "nodad"]);

@@ -35,7 +35,7 @@ fn is_answered(world: &World, config: &Config, port: u16) {
 }
 
 #[test]
-fn who_is_answered_by_another_way_lives_where_no_udp_port_is_protected() {
+fn udp_flows_over_asymmetric_paths_pass_where_no_udp_port_is_protected() {
     for policy in ["drop", "reject"] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -45,7 +45,7 @@ fn who_is_answered_by_another_way_lives_where_no_udp_port_is_protected() {
 }
 
 #[test]
-fn who_is_answered_by_another_way_lives_beside_protected_udp_ports() {
+fn udp_flows_over_asymmetric_paths_pass_beside_protected_udp_ports() {
     for rules in SOME {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -58,7 +58,7 @@ fn who_is_answered_by_another_way_lives_beside_protected_udp_ports() {
 
 /// Of TCP, only a SYN that answers a SYN is refused.
 #[test]
-fn who_dials_by_another_way_is_answered() {
+fn tcp_connections_over_asymmetric_paths_are_answered() {
     for rules in SOME {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -81,7 +81,7 @@ fn who_dials_by_another_way_is_answered() {
 
 /// The machine sends by a third interface. What a stranger has forged before does not end its flow.
 #[test]
-fn who_sends_by_another_way_is_answered_after_a_forged_datagram() {
+fn udp_over_an_asymmetric_path_is_answered_after_a_forged_datagram() {
     for rules in ANY {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -106,7 +106,7 @@ fn who_sends_by_another_way_is_answered_after_a_forged_datagram() {
 
 /// The published number leads to another one, and masquerading back.
 #[test]
-fn no_datagram_is_let_in_at_a_published_port_that_is_translated_both_ways() {
+fn no_datagram_is_admitted_at_a_published_port_translated_both_ways() {
     for rules in ANY {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -165,7 +165,7 @@ fn uplinks(world: &World) {
 }
 
 #[test]
-fn no_datagram_is_let_in_where_marks_choose_the_uplink() {
+fn no_datagram_is_admitted_where_marks_choose_the_uplink() {
     for rules in ANY {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -186,7 +186,7 @@ fn no_datagram_is_let_in_where_marks_choose_the_uplink() {
 
 /// All questions of the machine go to one resolver: their destinations are translated, too.
 #[test]
-fn no_datagram_is_let_in_by_a_forged_one_that_is_also_redirected() {
+fn no_datagram_is_admitted_by_a_forged_one_that_is_also_redirected() {
     for (policy, all) in ANY {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);

@@ -57,7 +57,7 @@ fn send_as(host: &Namespace, user: Uid, from: SocketAddr, (to, udp, tcp): (IpAdd
 }
 
 #[test]
-fn a_local_user_lets_no_stranger_in_by_sending_in_its_name() {
+fn a_local_user_cannot_admit_a_sender_by_forging_its_address() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let (dns, ssh) = (Dns::new(&world.gateway, "st"), listener(&world.gateway, SSH));
@@ -90,7 +90,7 @@ fn a_local_user_lets_no_stranger_in_by_sending_in_its_name() {
 
 /// As proxies do that keep their client's address: it needs what the client needs by the wire.
 #[test]
-fn who_has_a_grant_is_served_through_a_proxy_that_keeps_its_address() {
+fn a_client_with_a_grant_is_served_by_a_proxy_that_keeps_its_address() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let (dns, ssh) = (Dns::new(&world.gateway, "cl"), listener(&world.gateway, SSH));
@@ -111,7 +111,7 @@ fn who_has_a_grant_is_served_through_a_proxy_that_keeps_its_address() {
 
 /// Over `lo`, from every address that it has, whatever is closed to others.
 #[test]
-fn what_the_host_says_to_itself_passes_from_each_of_its_addresses() {
+fn packets_of_the_host_to_itself_pass_from_each_of_its_addresses() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let (dns, ssh) = (Dns::new(&world.gateway, "st"), listener(&world.gateway, SSH));

@@ -31,7 +31,7 @@ fn own_of(wire: &Wire) -> IpAddr {
 
 /// The host has an address of its own on each link. A packet on one of them names that of the other as its source.
 #[test]
-fn what_is_answered_on_one_link_lets_nobody_in_by_another() {
+fn a_flow_answered_on_one_link_admits_no_packet_by_another() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let dns = Dns::new(&world.gateway, "cl");
@@ -57,7 +57,7 @@ fn what_is_answered_on_one_link_lets_nobody_in_by_another() {
 
 /// The host takes the stranger's address, and the stranger the host's.
 #[test]
-fn what_is_answered_lets_nobody_in_after_addresses_were_swapped() {
+fn an_answered_flow_admits_no_packet_after_addresses_were_swapped() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let dns = Dns::new(&world.gateway, "cl");
@@ -85,7 +85,7 @@ fn swap(host: &Namespace, old: IpAddr, new: IpAddr) {
 
 /// The host has spoken to itself with an address that it gives up (VRRP, DHCP).
 #[test]
-fn what_the_host_said_to_itself_lets_nobody_in_at_an_address_that_it_has_given_up() {
+fn a_local_flow_admits_no_packet_from_an_address_the_host_gave_up() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let dns = Dns::new(&world.gateway, "st");

@@ -187,7 +187,7 @@ fn must_get_in(zoo: &Zoo) {
 }
 
 #[test]
-fn at_no_address_a_stranger_is_heard_or_answered_by_a_protected_service() {
+fn no_address_exposes_a_protected_service_to_senders_without_a_grant() {
     let (world, authority) = (World::new(), Authority::new());
     prepare(&world);
     let (ssh, dns) = (listener(&world.gateway, SSH), Dns::new(&world.gateway, "st"));

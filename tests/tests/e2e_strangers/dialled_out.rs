@@ -18,7 +18,7 @@ const PORT: u16 = 2222;
 const THEIRS: u16 = 20_000;
 
 #[test]
-fn a_syn_on_the_way_back_of_a_translated_connection_is_judged() {
+fn a_syn_in_reply_direction_of_a_translated_connection_is_filtered() {
     let authority = Authority::new();
     let config =
         Config::new(&authority).set("firewallPolicy", "drop").set("protectedPorts", "tcp/2222");

@@ -61,7 +61,7 @@ fn all_denied<R>(test: impl FnOnce(&World, &Wire) -> R) -> R {
 }
 
 #[test]
-fn dhcp_and_questions_by_mdns_are_heard_where_all_is_denied_and_nothing_like_them() {
+fn in_deny_all_mode_dhcp_and_mdns_queries_pass_and_nothing_like_them() {
     all_denied(|world, wire| {
         let bind =
             |port: u16| world.gateway.inside(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)));
@@ -108,7 +108,7 @@ fn dhcp_and_questions_by_mdns_are_heard_where_all_is_denied_and_nothing_like_the
 }
 
 #[test]
-fn neighbours_and_routers_of_groups_are_answered_where_all_is_denied() {
+fn in_deny_all_mode_neighbours_and_multicast_routers_are_answered() {
     all_denied(|world, wire| {
         // Has joined groups, so there is something to report.
         let _dns = Dns::on(&world.gateway, "st", 5300);
@@ -142,7 +142,7 @@ fn neighbours_and_routers_of_groups_are_answered_where_all_is_denied() {
 
 /// ICMP of the other family is a protocol that no host speaks.
 #[test]
-fn a_host_that_denies_all_does_not_answer_to_the_icmp_of_the_other_family() {
+fn in_deny_all_mode_icmp_of_the_other_family_is_not_answered() {
     all_denied(|world, wire| {
         let [own4, own6] = World::STRANGER;
         let [to4, to6] = World::GATEWAY_TO_STRANGER;

@@ -192,11 +192,11 @@ fn nobody_gets_in(policy: &str) {
 }
 
 #[test]
-fn no_flags_on_no_entry_reach_a_dropped_service() {
+fn no_flags_on_any_conntrack_entry_reach_a_dropped_service() {
     nobody_gets_in("drop");
 }
 
 #[test]
-fn no_flags_on_no_entry_reach_a_rejected_service() {
+fn no_flags_on_any_conntrack_entry_reach_a_rejected_service() {
     nobody_gets_in("reject");
 }

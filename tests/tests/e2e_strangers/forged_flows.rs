@@ -43,7 +43,7 @@ fn trusting(world: &World) {
 
 /// What is delivered here and is no address of this host: to itself, and to the stranger by way of a router.
 #[test]
-fn no_flow_from_an_address_of_all_lets_anybody_in() {
+fn no_flow_from_a_broadcast_or_anycast_address_admits_a_packet() {
     for rules in RULES {
         let (world, authority) = (World::with_inner(), Authority::new());
         trusting(&world);
@@ -71,7 +71,7 @@ fn no_flow_from_an_address_of_all_lets_anybody_in() {
 
 /// A standby that becomes the router (VRRP), or a host that gets an address (DHCP, SLAAC).
 #[test]
-fn no_flow_from_before_an_address_lets_anybody_in_at_it() {
+fn no_flow_from_before_an_address_is_added_admits_a_packet_to_it() {
     for rules in RULES {
         let (world, authority) = (World::with_inner(), Authority::new());
         trusting(&world);
@@ -100,7 +100,7 @@ fn no_flow_from_before_an_address_lets_anybody_in_at_it() {
 
 /// Addresses of a whole network (`ip route add local`), in a routing table of their own.
 #[test]
-fn no_flow_from_a_network_that_is_local_elsewhere_lets_anybody_in() {
+fn no_flow_from_a_network_local_by_another_table_admits_a_packet() {
     for rules in RULES {
         let (world, authority) = (World::with_inner(), Authority::new());
         trusting(&world);
@@ -122,7 +122,7 @@ fn no_flow_from_a_network_that_is_local_elsewhere_lets_anybody_in() {
 
 /// The host is a bridge whose frames pass its firewall, as beside containers and virtual machines.
 #[test]
-fn no_flow_between_others_on_a_bridge_lets_its_ends_in() {
+fn no_bridged_flow_between_others_admits_its_ends_to_the_host() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let gateway = &world.gateway;
@@ -162,7 +162,7 @@ fn bridge(gateway: &Namespace) {
 
 /// From somewhere to which the host itself has another way. It looks forged, and is another machine's.
 #[test]
-fn what_is_bridged_passes_from_wherever_it_comes() {
+fn bridged_packets_pass_whatever_their_source_is() {
     for rules in RULES {
         let (world, authority) = (World::with_inner(), Authority::new());
         let gateway = &world.gateway;
@@ -193,7 +193,7 @@ fn mac(listed: &str) -> Mac {
 
 /// By an interface of the user's choice, to an address of the host that the packet leaves for.
 #[test]
-fn a_local_user_lets_no_stranger_in_by_sending_out_of_another_interface() {
+fn a_local_user_cannot_admit_a_sender_by_using_another_interface() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         world.gateway.ip(&format!("route add default via {} dev st", World::STRANGER[1]));

@@ -57,7 +57,7 @@ pub(crate) fn ends(family: usize, port: u16) -> [SocketAddr; 3] {
 }
 
 #[test]
-fn no_syn_is_let_in_by_an_entry_of_the_published_machine() {
+fn no_syn_is_accepted_by_an_entry_of_the_published_machine() {
     for rules in [("drop", false), ("reject", false), ("drop", true), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -88,7 +88,7 @@ fn no_syn_is_let_in_by_an_entry_of_the_published_machine() {
 }
 
 #[test]
-fn no_datagram_is_let_in_by_an_entry_that_the_published_machine_cannot_have_begun() {
+fn no_datagram_is_admitted_by_an_entry_its_machine_cannot_have_begun() {
     for rules in [("drop", false), ("reject", false), ("drop", true), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -111,7 +111,7 @@ fn no_datagram_is_let_in_by_an_entry_that_the_published_machine_cannot_have_begu
 
 /// The machine dials out after somebody has forged its first datagram.
 #[test]
-fn who_forges_the_first_datagram_of_a_flow_does_not_end_it() {
+fn a_forged_first_datagram_does_not_end_a_flow() {
     for rules in [("drop", false), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -134,7 +134,7 @@ fn who_forges_the_first_datagram_of_a_flow_does_not_end_it() {
 
 /// In the machine's name, out of the gateway.
 #[test]
-fn no_datagram_is_let_in_by_an_entry_that_a_local_user_began() {
+fn no_datagram_is_admitted_by_an_entry_that_a_local_user_began() {
     for rules in [("drop", false), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -155,7 +155,7 @@ fn no_datagram_is_let_in_by_an_entry_that_a_local_user_began() {
 
 /// The machine itself begins flows from the same port, and answers who was let in.
 #[test]
-fn the_published_machine_dials_out_and_serves_who_was_let_in() {
+fn the_published_machine_dials_out_and_serves_clients_with_a_grant() {
     for rules in [("drop", false), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
@@ -181,7 +181,7 @@ fn the_published_machine_dials_out_and_serves_who_was_let_in() {
 
 /// Where another machine has taken the number, masquerading gives the published one another.
 #[test]
-fn nobody_is_let_in_where_masquerading_has_changed_the_number() {
+fn no_packet_is_admitted_where_masquerading_changed_the_port() {
     for rules in [("drop", false), ("reject", false), ("drop", true), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);

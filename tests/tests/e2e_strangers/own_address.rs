@@ -41,7 +41,7 @@ fn datagram(wire: &Wire, from: (IpAddr, u16), to: (IpAddr, u16), says: &str) {
 
 /// The host does not forward: to its own address.
 #[test]
-fn no_packet_from_the_hosts_own_address_lets_another_in() {
+fn no_forged_packet_from_the_hosts_own_address_admits_another() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         credulous(&world);
@@ -61,7 +61,7 @@ fn no_packet_from_the_hosts_own_address_lets_another_in() {
 
 /// The host forwards: to the stranger itself, who then talks with the service.
 #[test]
-fn no_packet_from_the_hosts_own_address_lets_its_sender_in_where_the_host_forwards() {
+fn no_forged_packet_from_a_routers_own_address_admits_its_sender() {
     for rules in RULES {
         let (world, authority) = (World::with_inner(), Authority::new());
         credulous(&world);
@@ -95,7 +95,7 @@ fn no_packet_from_the_hosts_own_address_lets_its_sender_in_where_the_host_forwar
 
 /// A program of the host talks with the service over `lo`. Nobody else takes part.
 #[test]
-fn nobody_joins_what_the_host_says_to_itself() {
+fn no_other_sender_can_join_a_local_flow_of_the_host() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         credulous(&world);
@@ -118,7 +118,7 @@ fn nobody_joins_what_the_host_says_to_itself() {
 
 /// What a host sends to a group that it has joined comes back by the same interface, from its own address.
 #[test]
-fn what_the_host_sends_to_a_group_from_a_protected_port_reaches_itself() {
+fn multicast_of_the_host_from_a_protected_port_reaches_itself() {
     let (world, authority) = (World::new(), Authority::new());
     let gateway = &world.gateway;
     gateway.ip("route add 239.0.0.0/8 dev st\nroute add ff05::/16 dev st table local");

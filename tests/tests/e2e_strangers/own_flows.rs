@@ -42,7 +42,7 @@ fn receives(socket: &UdpSocket, what: &[u8], patience: Duration) -> bool {
 
 /// From each of its addresses, link-local ones included: name servers may have such.
 #[test]
-fn who_is_called_by_the_host_may_answer() {
+fn a_peer_that_the_host_calls_can_answer() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
@@ -105,7 +105,7 @@ fn a_flow_from_before_the_start_continues_once_the_host_has_sent() {
 
 /// The entry of the flow is another's: somebody without privileges has sent in the peer's name (IPv6).
 #[test]
-fn who_is_called_may_answer_although_a_local_user_has_made_the_entry() {
+fn a_called_peer_can_answer_although_a_local_user_made_the_entry() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);

@@ -89,12 +89,12 @@ fn strangers_stay_outside(policy: &str) {
 }
 
 #[test]
-fn strangers_reach_no_published_port_when_dropped() {
+fn no_sender_without_a_grant_reaches_a_published_port_when_dropped() {
     strangers_stay_outside("drop");
 }
 
 #[test]
-fn strangers_reach_no_published_port_when_rejected() {
+fn no_sender_without_a_grant_reaches_a_published_port_when_rejected() {
     strangers_stay_outside("reject");
 }
 

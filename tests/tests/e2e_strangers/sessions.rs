@@ -60,7 +60,7 @@ impl Session {
 }
 
 #[test]
-fn a_granted_session_goes_on_when_conntrack_has_lost_it() {
+fn a_granted_session_continues_when_conntrack_has_lost_it() {
     let (world, authority) = (World::new(), Authority::new());
     let ssh = listener(&world.gateway, SSH);
     for policy in ["drop", "reject"] {
@@ -107,7 +107,7 @@ fn a_granted_session_goes_on_when_conntrack_has_lost_it() {
 }
 
 #[test]
-fn a_blocked_session_that_conntrack_has_lost_is_dead() {
+fn a_blocked_session_that_conntrack_has_lost_stays_blocked() {
     let (world, authority) = (World::new(), Authority::new());
     let ssh = listener(&world.gateway, SSH);
     for (policy, name) in [("drop", "mallory"), ("reject", "trudy")] {

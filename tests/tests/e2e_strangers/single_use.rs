@@ -60,7 +60,7 @@ fn at_once(wires: &[Wire; 2], packets: &[Vec<Vec<u8>>; 2]) {
 }
 
 #[test]
-fn of_syns_at_the_same_moment_one_gets_in() {
+fn of_simultaneous_syns_a_single_use_grant_accepts_one() {
     let (world, authority) = (World::new(), Authority::new());
     world.gateway.set("ipv4/tcp_synack_retries", "0");
     let _ssh = listener(&world.gateway, SSH);

@@ -103,12 +103,12 @@ fn comes_back(policy: &str) {
 }
 
 #[test]
-fn a_tuple_that_was_used_takes_a_grant_again_when_dropped() {
+fn a_reused_tuple_requires_a_new_grant_when_dropped() {
     comes_back("drop");
 }
 
 #[test]
-fn a_tuple_that_was_used_takes_a_grant_again_when_rejected() {
+fn a_reused_tuple_requires_a_new_grant_when_rejected() {
     comes_back("reject");
 }
 

@@ -198,7 +198,7 @@ yes 'a line of the flood' | head -n 300000 > /proc/$(pgrep --parent $main)/fd/2
 /// journald's own limit is 10,000 messages in 30 s, up to six times as many where the disk is large, for both
 /// processes as one. Ours is above it here.
 #[test]
-fn of_a_flood_of_lines_journald_drops_no_record_of_a_door() {
+fn journald_drops_no_grant_record_in_a_flood_of_log_lines() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let machine = Machine::boot(&world.gateway);

@@ -10,7 +10,7 @@ use sknock_tests::{Authority, Config, ControlLine, Daemon, World};
 use crate::unit::as_the_unit;
 
 #[test]
-fn a_captured_network_process_confirms_and_reloads_nothing() {
+fn a_compromised_network_process_confirms_and_reloads_nothing() {
     let (world, authority) = (World::new(), Authority::new());
     let config = Config::new(&authority);
     let mut daemon = as_the_unit(&world, &authority, &config);

@@ -87,7 +87,7 @@ pub(crate) fn as_the_unit<'w>(
 }
 
 #[test]
-fn what_the_unit_leaves_is_enough_to_protect_open_reload_recover_and_stop() {
+fn the_units_rights_are_enough_to_protect_open_reload_recover_and_stop() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let list = authority.file("crl.der");

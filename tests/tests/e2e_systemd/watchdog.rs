@@ -15,7 +15,7 @@ const WELL: &str = "WATCHDOG=1";
 const SILENCE: Duration = Duration::from_secs(7);
 
 #[test]
-fn while_knocks_are_judged_the_watchdog_hears_of_it_also_over_a_reload() {
+fn watchdog_messages_continue_while_knocks_work_and_over_a_reload() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);
@@ -38,7 +38,7 @@ fn while_knocks_are_judged_the_watchdog_hears_of_it_also_over_a_reload() {
 }
 
 #[test]
-fn who_is_not_watched_says_nothing() {
+fn without_a_watchdog_no_watchdog_messages_are_sent() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::stopped(&world.gateway, &Ledger::config(&authority));
     let systemd = Ears::listening(&mut daemon);
@@ -48,7 +48,7 @@ fn who_is_not_watched_says_nothing() {
 }
 
 #[test]
-fn a_network_process_that_stands_still_silences_the_watchdog_and_is_replaced() {
+fn a_stopped_network_process_ends_watchdog_messages_and_is_replaced() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);
@@ -77,7 +77,7 @@ fn a_network_process_that_stands_still_silences_the_watchdog_and_is_replaced() {
 }
 
 #[test]
-fn a_network_process_that_was_slow_for_a_while_goes_on() {
+fn a_network_process_that_was_slow_is_not_replaced() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = Daemon::stopped(&world.gateway, &Ledger::config(&authority));
     let systemd = Ears::watching(&mut daemon);
@@ -93,7 +93,7 @@ fn a_network_process_that_was_slow_for_a_while_goes_on() {
 
 /// systemd's watchdog ends it then, which ends both, and starts it again.
 #[test]
-fn a_privileged_process_that_stands_still_is_silent_and_once_killed_and_started_again_protects() {
+fn a_stopped_privileged_process_is_silent_and_protects_after_a_restart() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let ledger = Ledger::new(&world, &authority, 60);

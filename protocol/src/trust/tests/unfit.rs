@@ -35,7 +35,7 @@ fn is_believed(trust_store: &TrustStore, by: &Authority) -> bool {
 
 /// RFC 5280, 6.1.4 (n).
 #[test]
-fn who_may_not_sign_certificates_leads_nobody_to_an_anchor() {
+fn a_ca_without_key_cert_sign_is_on_no_path_to_an_anchor() {
     use KeyUsagePurpose::{CrlSign, DigitalSignature, KeyCertSign};
     let root = root("root");
     for (usages, may) in [
@@ -86,7 +86,7 @@ fn a_critical_extension_not_understood_keeps_out_an_intermediate_and_no_other() 
 /// RFC 5280, 4.2.1.10: one subtree of each kind. An authority is reported as unused exactly when
 /// `rustls-webpki` refuses every client certificate below it, whatever its subjectAltName.
 #[test]
-fn name_constraints_are_named_if_and_only_if_they_refuse_everybody() {
+fn name_constraints_are_reported_exactly_if_they_refuse_all_clients() {
     let root = self::root("root");
     let kinds: [(u8, &[u8]); 11] = [
         (0xa0, &[6, 1, 1, 0xa0, 2, 5, 0]),
@@ -130,7 +130,7 @@ fn name_constraints_are_named_if_and_only_if_they_refuse_everybody() {
 }
 
 #[test]
-fn what_must_not_sign_makes_no_anchor_of_what_it_has_signed() {
+fn a_certificate_signed_by_an_unusable_ca_is_no_anchor() {
     let list_signer = usage(&[KeyUsagePurpose::CrlSign]);
     let (old, root) = (with("root", None, list_signer), self::root("other"));
     let vouched = named("root", &KeyPair::generate().unwrap(), Some(&old));
@@ -142,7 +142,7 @@ fn what_must_not_sign_makes_no_anchor_of_what_it_has_signed() {
 }
 
 #[test]
-fn an_error_for_want_of_an_anchor_names_what_is_not_used() {
+fn the_error_without_an_anchor_names_unused_ca_certificates() {
     let root = with("root", None, usage(&[KeyUsagePurpose::CrlSign]));
     let between = intermediate("between", (2020, 2040), &root);
     let error = TrustStore::new(&[der(&between), der(&root)], 2).unwrap_err();

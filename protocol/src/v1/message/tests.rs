@@ -107,7 +107,7 @@ fn every_length_of_padding_is_understood() {
 }
 
 #[test]
-fn a_wrong_padding_goes_on_to_the_signature() {
+fn a_wrong_padding_is_no_error_before_the_signature_check() {
     let blocks = padded(message());
     assert_eq!(blocks[297..], [7; 7]);
     for at in 297..304 {

@@ -70,7 +70,7 @@ fn the_same_message_and_one_time_key_give_the_same_datagram() {
 }
 
 #[test]
-fn the_same_wish_gives_the_same_message() {
+fn the_same_request_gives_the_same_message() {
     let mut count = 0;
     for (id, vector, request) in requested() {
         let message = hex(&vector["plaintext_hex"]);
@@ -147,7 +147,7 @@ fn a_signature_is_right_aligned_in_72_bytes() {
 }
 
 #[test]
-fn what_this_dialect_cannot_say_is_refused() {
+fn a_request_that_v1_cannot_encode_is_refused() {
     let request = V1KnockRequest {
         stamp: Timestamp::from_secs(u32::MAX.into()),
         service: Service::tcp(22).unwrap(),

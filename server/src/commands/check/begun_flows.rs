@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_knock_port_that_the_kernel_chooses_is_told_where_all_is_closed() {
+    fn an_ephemeral_knock_port_is_reported_in_deny_all_mode() {
         let all = &[(1024, 65_535)][..];
         let [found] = &*judged("", all) else { panic!() };
         assert!(found.what.contains("may choose 62344 for any program"), "{found:?}");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn protected_ports_that_the_kernel_chooses_are_named_with_what_reserves_them() {
+    fn ephemeral_protected_ports_are_reported_with_the_sysctl_to_set() {
         let lines = "protectedPorts = tcp/40000, udp/40000, udp/50000-50010, udp/51820";
         let [found] = &*judged(lines, &[(32_768, 50_005)]) else { panic!() };
         assert!(found.what.contains("udp/40000,udp/50000-50010 for any program"), "{found:?}");

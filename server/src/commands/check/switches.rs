@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_and_what_cannot_be_read_are_nothing_to_tell() {
+    fn default_or_unreadable_switches_are_not_reported() {
         let none: [String; 0] = [];
         assert_eq!(told(Switches::default()), none);
         let usual = Switches {

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_full_socket_loses_is_told_once() {
+    fn datagrams_dropped_by_a_full_socket_are_counted_once() {
         let full = UdpSocket::bind("127.0.0.1:0").unwrap();
         let drops = DropCounter::of(full.as_fd()).unwrap();
         nix::sys::socket::setsockopt(&full, nix::sys::socket::sockopt::RcvBuf, &4096).unwrap();

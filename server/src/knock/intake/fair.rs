@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_workers_together_tell_once_in_ten_seconds_and_nothing_is_left_out() {
+    fn all_workers_report_overload_once_in_ten_seconds_with_full_counts() {
         let overload = Overload::default();
         overload.count_lost(3);
         assert_eq!(overload.due(1000), Some((3, 0)), "the first at once");

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_ahead_for_a_few_knocks_keeps_nobody_out() {
+    fn a_few_knocks_by_a_clock_that_is_ahead_lock_no_client_out() {
         let mut shard = shard_with(&[trace(100, 1), trace(4_000_000_000, 2)]);
         let ahead = Timestamp::from_secs(4_000_000_100);
         assert!(shard.evict(ahead, WINDOW, 2).is_empty());

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn no_altered_bit_is_believed() {
+    fn a_record_with_any_altered_bit_is_rejected() {
         for record in each() {
             for bit in 0..LENGTH * 8 {
                 let mut bytes = record.encode();

@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_the_same_by_any_name_and_another_one_by_the_same() {
+    fn a_folder_is_identified_independently_of_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let id = |name: &str| FolderId::from(&std::fs::metadata(folder.path().join(name)).unwrap());
         for name in ["a", "b"] {

@@ -133,7 +133,7 @@ fn keeps_them(scene: &Scene) {
 
 /// Also if it ends after any look: then the kernel takes its tags for complete no longer than they are.
 #[test]
-fn no_tag_that_is_accepted_is_missing_while_the_kernel_takes_them_for_complete() {
+fn no_accepted_tag_is_missing_while_tags_are_marked_as_complete() {
     for window in [1, 7, 128, 3600] {
         let mut scene = Scene::new(window);
         for second in 0..200 {

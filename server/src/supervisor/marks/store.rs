@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writing_that_is_cut_anywhere_leaves_the_one_before() {
+    fn an_interrupted_write_leaves_the_former_or_the_new_marks() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("marks").join("marks");
         let (mut store, none) = MarkStore::open(&path).unwrap();

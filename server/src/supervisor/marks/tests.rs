@@ -29,7 +29,7 @@ fn a_mark_is_raised_and_never_lowered() {
 }
 
 #[test]
-fn who_reports_anything_raises_no_mark_beyond_now_and_drops_none() {
+fn no_report_raises_a_mark_beyond_now_or_drops_one() {
     let mut keeper = Keeper::default();
     keeper.take(&report(0, 100, 5), MarkLifetime::ForGood, NOW).unwrap();
     let slack = NOW.as_secs() + FUTURE_SLACK.as_secs();
@@ -59,7 +59,7 @@ fn who_reports_anything_raises_no_mark_beyond_now_and_drops_none() {
 }
 
 #[test]
-fn what_a_trial_raises_counts_for_good_only_if_it_is_confirmed() {
+fn marks_raised_in_a_trial_are_kept_only_if_it_is_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let (state, instead) = (folder.path().join("state"), folder.path().join("net.marks"));
     let on_disk = || kept(&state);
@@ -158,7 +158,7 @@ fn marks_that_follow_each_other_at_once_are_all_on_disk_before_they_are_answered
 }
 
 #[test]
-fn who_reports_without_end_has_us_write_twice_a_second() {
+fn endless_reports_cause_two_writes_a_second() {
     let mut pace = WritePace::default();
     let permitted = |pace: &mut WritePace, from: u64, to: u64| {
         (from..to).filter(|&millis| pace.permit(BootInstant::from_millis(millis))).count()

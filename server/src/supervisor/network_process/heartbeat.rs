@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_put_every_two_seconds_and_each_answer_counts_once() {
+    fn a_ping_is_due_every_two_seconds_and_each_answer_is_counted_once() {
         let mut heartbeat = Heartbeat::default();
         assert!(!heartbeat.answer(), "nobody has asked");
         for time in [10, 12, 14] {
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_hopeless_after_20_s_of_asking_but_not_because_the_machine_slept() {
+    fn a_heartbeat_times_out_after_20_s_but_not_because_of_a_suspend() {
         let mut heartbeat = Heartbeat::default();
         assert!(heartbeat.is_due(at(10)));
         // A day of suspend just after a ping.

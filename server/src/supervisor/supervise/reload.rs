@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_for_the_same_are_one_reload_and_those_that_come_later_another() {
+    fn equal_reload_requests_are_merged_until_the_reload_begins() {
         let mut queue = ReloadQueue::default();
         let (plain, trial) = (by(7001, None, false), by(7002, Some(60), false));
         let signal = by(0, None, true);

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_nobody_takes_are_lost_and_counted() {
+    fn lines_that_are_not_read_are_dropped_and_counted() {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut patient = LossyWriter::new(writer, LogFormat::Text);
         let lines = [b'x'; 4000];
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_ours_is_kept_while_others_fill_the_pipe() {
+    fn our_own_line_is_kept_while_other_lines_fill_the_pipe() {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut patient = LossyWriter::new(writer, LogFormat::Text);
         while patient.lost == 0 {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_ever_reads_is_kept_up_to_a_limit() {
+    fn unread_lines_are_kept_up_to_a_limit() {
         let (_reader, writer) = io::pipe().unwrap();
         let mut patient = LossyWriter::new(writer, LogFormat::Text);
         for _ in 0..1000 {

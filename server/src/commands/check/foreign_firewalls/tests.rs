@@ -45,7 +45,7 @@ fn beside(json: &str) -> Vec<(String, Manner)> {
 }
 
 #[test]
-fn how_ports_beside_the_protected_ones_answer_is_known() {
+fn the_answers_of_neighbouring_ports_are_determined() {
     let everywhere = |manner| vec![("tcp/22".to_owned(), manner)];
     let prohibited = || everywhere(Manner::Other("admin-prohibited".to_owned()));
     assert_eq!(beside(ruleset!("ufw-closed")), everywhere(Manner::Silent));
@@ -57,7 +57,7 @@ fn how_ports_beside_the_protected_ones_answer_is_known() {
 }
 
 #[test]
-fn ufw_that_lets_nothing_in_is_named_with_all_that_it_drops() {
+fn a_closed_ufw_is_reported_with_all_that_it_drops() {
     let denied = [
         "table ip filter, chain INPUT drops tcp/22 over IPv4, udp/62344 over IPv4 (policy drop)",
         "table ip6 filter, chain INPUT drops tcp/22 over IPv6, udp/62344 over IPv6 (policy drop)",
@@ -71,7 +71,7 @@ fn ufw_with_the_ports_open_is_not_in_the_way() {
 }
 
 #[test]
-fn a_port_that_another_firewall_does_not_let_through_is_told_from_one_that_it_does() {
+fn dropped_ports_are_distinguished_from_ports_that_ufw_accepts() {
     let lines = "protectedPorts = tcp/22, tcp/23, udp/53\nintake = socket";
     let denied = [
         "table ip filter, chain INPUT drops tcp/23 over IPv4, udp/53 over IPv4 (policy drop)",
@@ -81,7 +81,7 @@ fn a_port_that_another_firewall_does_not_let_through_is_told_from_one_that_it_do
 }
 
 #[test]
-fn knocks_by_nflog_need_no_other_firewalls_leave() {
+fn knocks_by_nflog_need_no_permission_of_another_firewall() {
     let lines = "protectedPorts = tcp/2222\nintake = nflog";
     assert_eq!(judged(ruleset!("policy-drop"), lines), Conflicts::default());
     let socket = "protectedPorts = tcp/2222\nintake = socket";
@@ -90,7 +90,7 @@ fn knocks_by_nflog_need_no_other_firewalls_leave() {
 }
 
 #[test]
-fn who_drops_knocks_before_they_are_copied_is_named() {
+fn a_chain_that_drops_knocks_before_the_capture_is_named() {
     let found = judged(ruleset!("for-some"), "protectedPorts = tcp/2222\nintake = nflog");
     assert!(
         found.unclear.iter().any(|place| place.contains("table ip raw, chain prerouting")),
@@ -106,7 +106,7 @@ fn a_policy_that_drops_is_named() {
 }
 
 #[test]
-fn ports_that_are_open_for_some_addresses_only_are_to_be_looked_at() {
+fn ports_that_are_open_to_some_addresses_only_are_reported() {
     let found = judged(ruleset!("policy-drop"), "protectedPorts = tcp/80\nintake = nflog");
     let denied = ["table inet filter, chain input drops tcp/80 over IPv6 (policy drop)"];
     let place = "table inet filter, chain input accepts tcp/80 over IPv4 only in part (rule with handle 10 in chain input)";
@@ -114,7 +114,7 @@ fn ports_that_are_open_for_some_addresses_only_are_to_be_looked_at() {
 }
 
 #[test]
-fn neighbouring_ports_are_asked_about_apart_and_told_together() {
+fn neighbouring_ports_are_evaluated_singly_and_reported_together() {
     let found = judged(ruleset!("policy-drop"), "protectedPorts = tcp/2220-2223");
     let denied = ["table inet filter, chain input drops tcp/2220-2221, tcp/2223 (policy drop)"];
     assert_eq!(found, others(denied, []));
@@ -146,7 +146,7 @@ fn firewalld_is_understood_zone_by_zone() {
 }
 
 #[test]
-fn a_port_that_docker_publishes_is_told_and_what_is_asked_later_is_not_judged() {
+fn a_port_published_by_docker_is_reported_as_redirected() {
     let found = judged(ruleset!("docker"), "protectedPorts = tcp/22, tcp/8080");
     assert_eq!(found.closed, Vec::<String>::new());
     let [passed] = &*found.unclear else { panic!("{found:?}") };
@@ -155,7 +155,7 @@ fn a_port_that_docker_publishes_is_told_and_what_is_asked_later_is_not_judged() 
 }
 
 #[test]
-fn rules_for_the_port_that_are_for_some_are_told_and_chains_before_ours() {
+fn partial_rules_for_a_port_and_earlier_chains_are_reported() {
     let found = judged(ruleset!("for-some"), "protectedPorts = tcp/22");
     assert_eq!(found.closed, Vec::<String>::new());
     let told = |what: &str| found.unclear.iter().any(|place| place.contains(what));
@@ -167,7 +167,7 @@ fn rules_for_the_port_that_are_for_some_are_told_and_chains_before_ours() {
 }
 
 #[test]
-fn what_is_not_understood_is_neither_silence_nor_an_alarm() {
+fn rules_that_cannot_be_evaluated_are_reported_as_unclear() {
     let open = ruleset!("policy-drop").replace("\"right\": 2222", "\"right\": {\"martian\": 1}");
     let found = judged(&open, SOCKET);
     assert_eq!(found.closed, ["table inet filter, chain input drops udp/62344 (policy drop)"]);
@@ -193,7 +193,7 @@ fn an_all_traffic_deny_needs_what_may_be_opened() {
 }
 
 #[test]
-fn our_own_table_is_nobodys_conflict() {
+fn our_own_table_is_no_conflict() {
     let ours = ruleset!("policy-drop").replace("\"filter\"", "\"sknock\"");
     assert_eq!(judged(&ours, SOCKET), Conflicts::default());
 }
@@ -222,7 +222,7 @@ fn what_is_no_listing_is_an_error() {
 }
 
 #[test]
-fn an_element_that_looks_like_its_own_set_is_no_way_in_circles() {
+fn an_element_named_like_its_own_set_causes_no_endless_recursion() {
     let text = ruleset!("policy-drop-open").replace("[22, {", "[\"@admitted\", {");
     let found = judged(&text, "protectedPorts = tcp/22");
     assert!(found.unclear[0].contains("could not be evaluated"), "{found:?}");
@@ -274,7 +274,7 @@ fn before_routing(kind: &str, statements: &str) -> String {
 }
 
 #[test]
-fn who_keeps_protected_ports_from_conntrack_is_named() {
+fn a_rule_that_exempts_protected_ports_from_conntrack_is_named() {
     let port = |port: u16| {
         format!(
             r#"{{"match": {{"op": "==", "left": {{"payload": {{"protocol": "tcp",
@@ -292,7 +292,7 @@ fn who_keeps_protected_ports_from_conntrack_is_named() {
 }
 
 #[test]
-fn who_passes_on_what_is_for_other_addresses_is_named_where_all_traffic_is_denied() {
+fn dnat_for_other_addresses_is_reported_in_deny_all_mode() {
     let dnat = r#"{"dnat": {"addr": "10.0.0.5", "family": "ip"}}"#;
     let place = "table inet other, chain pre (rule with handle 7 in chain pre)";
     let any = before_routing("nat", dnat);

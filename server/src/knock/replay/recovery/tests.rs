@@ -57,7 +57,7 @@ fn a_journal_of_this_boot_or_a_closed_one_is_complete() {
 }
 
 #[test]
-fn after_another_folder_nothing_is_accepted_that_it_may_have_let_in() {
+fn after_another_state_dir_knocks_it_may_have_admitted_are_refused() {
     let used = JournalRecord::Used(trace(100));
     let closed = file(&[head(HERE, 7), used, JournalRecord::Done(2)]);
     let begin = |bytes, horizon| start(found(bytes), horizon, HERE, at(110), WINDOW, 0);
@@ -94,7 +94,7 @@ fn the_floor_is_never_below_anything_read() {
 }
 
 #[test]
-fn without_a_journal_the_horizon_or_one_window_counts() {
+fn without_a_journal_the_horizon_or_one_window_is_the_floor() {
     let begin = |horizon| start(JournalState::Missing, horizon, HERE, at(110), WINDOW, 0);
     assert_eq!(begin(Some(at(160))).floor, at(160));
     assert_eq!(begin(Some(at(160))).history, History::Missing);
@@ -103,7 +103,7 @@ fn without_a_journal_the_horizon_or_one_window_counts() {
 }
 
 #[test]
-fn any_record_that_nobody_wrote_so_is_damage() {
+fn any_altered_record_is_damage() {
     let journal =
         file(&[head(HERE, 7), JournalRecord::Used(trace(100)), JournalRecord::Used(trace(101))]);
     assert_eq!(open(&journal, Some(160)), (at(7), 2, History::Complete));
@@ -118,7 +118,7 @@ fn any_record_that_nobody_wrote_so_is_damage() {
 }
 
 #[test]
-fn a_closing_mark_counts_at_the_very_end_of_its_own_generation_only() {
+fn a_closing_mark_is_valid_only_at_the_end_of_its_own_generation() {
     let journal = [head(ELSEWHERE, 7), JournalRecord::Done(2)];
     assert_eq!(open(&file(&journal), Some(160)).2, History::Complete);
     for after in [JournalRecord::Done(2), JournalRecord::Used(trace(9)), head(HERE, 7)] {
@@ -130,7 +130,7 @@ fn a_closing_mark_counts_at_the_very_end_of_its_own_generation_only() {
 }
 
 #[test]
-fn of_two_files_the_later_one_counts_and_they_must_fit() {
+fn of_two_journal_files_the_later_is_used_and_they_must_match() {
     let of = |generation| {
         let head = JournalRecord::Head(Head { boot: HERE, floor: at(generation), generation });
         Some(half(&file(&[head])))
