@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use sknock_tests::ip_packet::udp;
+use sknock_tests::wait::until;
 use sknock_tests::{Authority, Config, Daemon, Namespace, Wire, World};
 
 use crate::stage::{DNS, Dns, settle};
@@ -81,6 +82,8 @@ fn swap(host: &Namespace, old: IpAddr, new: IpAddr) {
     let length = if old.is_ipv6() { "64" } else { "24" };
     let now = if old.is_ipv6() { " nodad" } else { "" };
     host.ip(&format!("addr del {old}/{length} dev st\naddr add {new}/{length} dev st{now}"));
+    // A work queue of the kernel adds the local route of an IPv6 address.
+    settle();
 }
 
 /// The host has spoken to itself with an address that it gives up (VRRP, DHCP).
@@ -98,10 +101,13 @@ fn a_local_flow_admits_no_packet_from_an_address_the_host_gave_up() {
             let now = if later.is_ipv6() { " nodad" } else { "" };
             world.gateway.ip(&format!("addr add {later}/{length} dev st{now}"));
             let program = world.gateway.inside(|| UdpSocket::bind((later, THEIRS))).unwrap();
-            program.send_to(b"by the host", own).unwrap();
+            // As in `swap`: not at once.
+            until("the host reaches itself by its new address", || {
+                program.send_to(b"by the host", own).unwrap();
+                dns.heard().contains("by the host")
+            });
             settle();
-            assert!(dns.heard().contains("by the host"), "{rules:?}: {later}");
-            settle();
+            dns.overheard();
             world.gateway.ip(&format!("addr del {later}/{length} dev st"));
             wire.send(&udp(SocketAddr::new(later, THEIRS), own, b"by the stranger"));
             settle();
