@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rcgen::SerialNumber;
 use sknock_protocol::{CrlMark, Timestamp, TrustStore};
 use sknock_server::crl::mark_record;

@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn tunnels_are_named_where_udp_is_protected() {
         let found = |lines, all: &[(&str, &str)]| {
-            let all: Vec<_> = all.iter().map(|(name, kind)| (name.to_string(), kind.to_string()));
+            let all = all.iter().map(|(name, kind)| (name.to_string(), kind.to_string()));
             tunnels(&settings(lines), &all.collect::<Vec<_>>())
         };
         let vxlan = &[("vx0", "vxlan"), ("vx1", "geneve")][..];
