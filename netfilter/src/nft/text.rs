@@ -61,20 +61,14 @@ impl fmt::Display for Match {
             Self::NotFromLocal => f.write_str("fib saddr type != local"),
             Self::FromBroadcast => f.write_str("fib saddr type broadcast"),
             Self::FromAnycast => f.write_str("fib saddr type anycast"),
-            Self::FromLinkLocal => f.write_str("ip6 saddr fe80::/10"),
             Self::NoWayBack => f.write_str("fib saddr . iif oif missing"),
             Self::WayBack => f.write_str("fib saddr . iif oif exists"),
             Self::TurnsBack => f.write_str("fib daddr . mark . iif oif exists"),
             Self::GoesOn => f.write_str("fib daddr . mark . iif oif missing"),
             Self::NotToHost => f.write_str("meta pkttype != host"),
-            Self::ToV4(address) => write!(f, "ip daddr {address}"),
-            Self::ToV6(address) => write!(f, "ip6 daddr {address}"),
-            Self::FromV6(address) => write!(f, "ip6 saddr {address}"),
-            Self::ToMulticast { v6: false } => f.write_str("ip daddr 224.0.0.0/4"),
-            Self::ToMulticast { v6: true } => f.write_str("ip6 daddr ff00::/8"),
             Self::Syn => f.write_str("tcp flags syn / syn,ack"),
             Self::TcpReset => f.write_str("tcp flags rst"),
-            _ => member(f, *self),
+            _ => address(f, *self),
         }
     }
 }
@@ -97,6 +91,19 @@ impl fmt::Display for Verdict {
                 write!(f, "log group {group} snaplen {snaplen} queue-threshold 1")
             }
         }
+    }
+}
+
+/// Addresses that are not looked up anywhere.
+fn address(f: &mut fmt::Formatter<'_>, item: Match) -> fmt::Result {
+    match item {
+        Match::FromLinkLocal => f.write_str("ip6 saddr fe80::/10"),
+        Match::ToV4(address) => write!(f, "ip daddr {address}"),
+        Match::ToV6(address) => write!(f, "ip6 daddr {address}"),
+        Match::FromV6(address) => write!(f, "ip6 saddr {address}"),
+        Match::ToMulticast { v6: false } => f.write_str("ip daddr 224.0.0.0/4"),
+        Match::ToMulticast { v6: true } => f.write_str("ip6 daddr ff00::/8"),
+        _ => member(f, item),
     }
 }
 
