@@ -222,6 +222,7 @@ def answer(case: Case, made: Made) -> dict | None:
         "seconds": seconds,
         "server_ms": server_ms,
         "observed": f"{bracketed(host(case.source))}:{port}",
+        "successor": case.successor.hex(),
         "nonce": nonce.hex(),
         "plaintext": plain.hex(),
         "sealed": knock.seal_answer(made.values["answer_key"], nonce, plain).hex(),
