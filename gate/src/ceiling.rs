@@ -57,7 +57,7 @@ pub struct Ceiling {
 const MAX_GRANTS: usize = 2 * MAX_PORTS;
 
 impl Ceiling {
-    /// Lets `grant_request` through if it stays within bounds; `grants` is what is open already.
+    /// Approves `grant_request` if it is within the limits; `live` has the open grants.
     pub fn check(
         &self,
         grant_request: &GrantRequest,

@@ -1,9 +1,9 @@
-//! The gate: takes requests, does what it may, says what happened. One thread, no waiting, and nothing
-//! that a request says can make it panic.
+//! The gate: receives requests, carries out those that it permits, and reports the outcomes. One thread, no waiting,
+//! and no request can make it panic.
 //!
-//! [`Gate::handle_batch`] is the whole way from the bytes of requests to elements in the kernel. Grants among
-//! them that nobody has open go to the kernel in one transaction. If that fails, each has its own, so
-//! that none suffers for another.
+//! [`Gate::handle_batch`] is the whole way from the bytes of requests to elements in the kernel. Grants that are new
+//! go to the kernel in one transaction. If that fails, each grant gets a transaction of its own, so that one does not
+//! prevent the others.
 
 pub(crate) mod closing;
 pub(crate) mod external;
@@ -50,11 +50,11 @@ pub struct Gate {
     trial: Option<TrialState>,
     /// Whether the network process still has the configuration of a trial that was rolled back.
     rolled_back: bool,
-    /// What an earlier run protects, until this one installs its table.
+    /// The rules and limits of an earlier run, until this one installs its table.
     previous: Option<(TableSpec, Ceiling)>,
-    /// Flows that are blocked once the rules on trial are confirmed: those forbid what was open.
+    /// Flows of open grants that the rules on trial forbid: they are blocked when the trial is confirmed.
     forbidden_on_trial: BTreeSet<FlowKey>,
-    /// What has ended by itself.
+    /// Grants that have expired.
     expired: ExpiredGrants,
     blocked: BlockedFlows,
     /// Flows of closed grants that needed none at that time: they are blocked once they need one.
@@ -68,7 +68,7 @@ pub struct Gate {
     tags: KnockTags,
 }
 
-/// Grants that memory has already and the kernel has not. No two have an element in common.
+/// Grants that are in memory and not in the kernel yet. No two have an element in common.
 #[derive(Default)]
 struct OpenBatch {
     grants: Vec<(usize, ApprovedGrant, Replaced)>,
@@ -101,8 +101,8 @@ impl Gate {
         }
     }
 
-    /// Serves requests in their order, and says of each what came of it. Call [`Gate::flush_conntrack`]
-    /// after the answers have gone out.
+    /// Serves requests in order, and returns the outcome of each. Call [`Gate::flush_conntrack`] after the responses
+    /// are sent.
     pub fn handle_batch(&mut self, records: &[&[u8]], now: BootInstant) -> Vec<Outcome> {
         self.expire(now);
         let mut batch = OpenBatch::default();
@@ -125,7 +125,7 @@ impl Gate {
         outcome.into_iter().map(|(_, one)| one).collect()
     }
 
-    /// What is not a grant to open, or comes too early.
+    /// Serves a request that opens no grant, or that comes before the table is installed.
     fn serve(&mut self, request: Option<Request>, now: BootInstant) -> Outcome {
         let refused = |deny_reason| Outcome::Refused { deny_reason, label: None };
         match request {
@@ -141,7 +141,7 @@ impl Gate {
             Some(_) if !self.installed => refused(DenyReason::NotInstalled),
             Some(Request::Close { issuer, serials }) => self.close_certs(issuer, serials, now),
             Some(Request::CloseIssuer(issuer)) => self.close_issuer(issuer, now),
-            // The network process asks in order to close what issuers that it does not know have open.
+            // With this the network process finds issuers that it does not know, to close their grants.
             Some(Request::NextIssuer(_)) if self.trial.is_some() || self.rolled_back => {
                 Outcome::OnTrial
             }
@@ -149,7 +149,7 @@ impl Gate {
         }
     }
 
-    /// Checks a request against the limits, and adds what it is granted to the batch.
+    /// Checks a request against the limits, and adds its grant to the batch.
     fn push(
         &mut self,
         batch: &mut OpenBatch,
@@ -249,12 +249,12 @@ impl Gate {
         Ok(())
     }
 
-    /// Tells of changes that others make to the table.
+    /// Reports changes of the table by other programs.
     pub fn watch(&self) -> Result<Watch, FirewallError> {
         self.firewall.watch()
     }
 
-    /// What is open; what has ended lately may still be in it.
+    /// The open grants. A grant that has just expired may still be among them.
     pub fn live(&self) -> &GrantTable {
         &self.grants
     }

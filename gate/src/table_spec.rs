@@ -1,8 +1,8 @@
-//! What the gate's table looks like: its sets, and its chains as lists of rules, in order. Pure;
-//! `sknock_netfilter::nft` encodes them, and a rule prints as nft would list it.
+//! The content of the gate's table: its sets, and its chains as lists of rules, in order. Pure;
+//! `sknock_netfilter::nft` encodes them, and prints a rule as nft lists it.
 //!
-//! Whatever the kernel delivers to this host passes `input`, and what it passes on `forward`: there
-//! the kernel has routed it already, and nothing has to be guessed from an address.
+//! Packets to this host pass the chain `input`, forwarded packets the chain `forward`. There the kernel has routed
+//! them already, so no rule has to derive the route from an address.
 
 pub(crate) mod block;
 pub(crate) mod capture;
@@ -28,11 +28,11 @@ use part::Part;
 /// What happens to traffic without a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FirewallPolicy {
-    /// Nothing: grants are kept, but nothing is closed.
+    /// No filtering: the gate keeps grants, but no port is closed.
     None,
     /// TCP is reset, the rest gets "port unreachable": the port looks closed.
     Reject,
-    /// Silence.
+    /// The packet is dropped: the port does not answer.
     Drop,
 }
 
@@ -41,29 +41,29 @@ pub enum FirewallPolicy {
 pub struct TableSpec {
     /// What happens to traffic without a grant.
     pub policy: FirewallPolicy,
-    /// The ports that the policy is for; empty: all traffic.
+    /// The protected ports; empty: all traffic (deny-all mode).
     pub protected: Vec<PortRange>,
-    /// Open to everyone.
+    /// Ports that need no grant.
     pub always_open: Vec<PortRange>,
     /// Where knocks arrive; UDP.
     pub knock_ports: Vec<PortRange>,
     /// The shortest and the longest knock: the UDP header's length field, which counts the header.
     pub knock_lengths: (u16, u16),
-    /// How long a knock is that has a tag, as above. Datagrams of this length without one that is in force are not
-    /// captured. Nothing: no tags are asked for.
+    /// The length of a knock with a tag, as above. The kernel does not capture datagrams of this length without a tag
+    /// that is in force. `None`: the table does not test tags.
     pub tagged_length: Option<u16>,
-    /// How they reach the network process.
+    /// How knocks reach the network process.
     pub capture: KnockCapture,
-    /// How many of them one source may send; nothing: any number.
+    /// How many knocks one source may send; `None`: any number.
     pub source_limit: Option<SourceLimit>,
     /// What our answers to knocks look like.
     pub answers: Answers,
     /// UDP ports that the kernel may choose for a socket that names none.
     pub ephemeral: Vec<PortRange>,
-    /// What a grant that is closed before its time means for connections.
+    /// What happens to the connections of a grant that is closed early.
     pub on_revoke: OnRevoke,
-    /// The most elements of each kernel set: twice [`Ceiling::grants`](crate::Ceiling::live), because
-    /// expired elements hold their place until they are collected.
+    /// The size of each kernel set: twice [`Ceiling::live`](crate::Ceiling::live), because expired elements
+    /// use their place until the kernel collects them.
     pub capacity: u32,
     /// How often the kernel collects expired elements: 1 to 5 s.
     pub gc_interval: Duration,
@@ -72,7 +72,7 @@ pub struct TableSpec {
 /// What the kernel returns to when a trial ends, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Rollback<'a> {
-    /// The rules from before; nothing: no packet is filtered.
+    /// The rules before the trial; `None`: there were none, so no packet is filtered.
     pub previous: Option<&'a TableSpec>,
     /// How long from now. Zero: at once.
     pub remaining: Duration,
@@ -92,7 +92,7 @@ impl TableSpec {
         chains
     }
 
-    /// As they are listed after one description has taken the place of another.
+    /// The order in which the kernel lists them after it has replaced a table: base chains keep their places.
     fn base_chains_first(chains: &mut [Chain]) {
         chains.sort_by_key(|chain| {
             let place = || Part::BASES.iter().position(|part| part.is_of(chain));
@@ -100,11 +100,11 @@ impl TableSpec {
         });
     }
 
-    /// The same for rules from before a trial: the base chains first ask `self`, while the trial lasts.
+    /// The chains of a trial: each base chain first has the rules of `self`, while the trial lasts, then those
+    /// `before`.
     ///
-    /// Of the rules from before, knocks are not captured. They are judged by the rules on trial as
-    /// long as these are in force; after that, either the gate installs the whole table from before
-    /// at once, or no process lives to receive one.
+    /// The rules `before` capture no knocks. During the trial, the rules on trial capture them; after it, either the
+    /// gate installs the previous table at once, or no process runs that could receive a knock.
     pub fn chains_on_trial(&self, before: Option<&Self>) -> Vec<Chain> {
         let tried: Vec<Chain> = self.chains().into_iter().map(part::on_trial).collect();
         let before = before.map(Self::chains).unwrap_or_default();
@@ -142,6 +142,9 @@ impl TableSpec {
         }
         if !self.dedicated_knock_ports().all(covered) {
             chains.push(Part::KnockUnprotected.chain(self.knock_unprotected()));
+            if self.capture != KnockCapture::Socket {
+                chains.push(Part::KnockClosed.chain(self.knock_closed()));
+            }
         }
         chains
     }
@@ -150,6 +153,7 @@ impl TableSpec {
         vec![
             Part::Forged.chain(self.forged()),
             Part::ForgedSource.chain(self.forged_source()),
+            Part::OwnDatagrams.chain(self.returning_datagrams()),
             Part::TcpSyn.chain(self.tcp_syn()),
             Part::TcpMidstream.chain(self.tcp_midstream()),
             Part::Judge.chain(Self::judge(Port::Own)),
@@ -195,7 +199,7 @@ impl TableSpec {
         chains
     }
 
-    /// Whether these rules can mean what they say.
+    /// Checks the rules for contradictions.
     pub fn check(&self) -> Result<(), SpecError> {
         if let Some(&ports) = self.knock_ports.iter().find(|p| p.transport() != Transport::Udp) {
             return Err(SpecError::KnockPortNotUdp(ports));
@@ -218,7 +222,7 @@ impl TableSpec {
     }
 }
 
-/// Rules that cannot mean what they say.
+/// Rules that contradict each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SpecError {
     /// Knocks are UDP datagrams.

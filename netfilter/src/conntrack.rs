@@ -51,6 +51,8 @@ const PORTS: u16 = 2;
 const OWN_ZONE: u16 = 3;
 /// `IPS_EXPECTED`: a conntrack helper has announced it, on behalf of a connection that was admitted.
 const EXPECTED: u32 = 1;
+/// `IPS_SRC_NAT`.
+const SOURCE_TRANSLATED: u32 = 1 << 4;
 /// `IPS_DST_NAT`.
 const TRANSLATED: u32 = 1 << 5;
 
@@ -66,6 +68,10 @@ pub struct ConntrackEntry<'a> {
     pub answers: (IpAddr, u16),
     /// Whether its destination was translated.
     pub translated: bool,
+    /// Whether its source was translated.
+    pub source_translated: bool,
+    /// The port that is answered. It differs from the port it came from if the source was translated.
+    pub answered_port: u16,
     /// The bits of its label. An entry has none if no rule that sets labels was there when it was made.
     pub label: u128,
     family: u8,
@@ -266,9 +272,19 @@ impl<'a> ConntrackEntry<'a> {
         let (flow, from_port, to) = ends(tuple)?;
         let (back, port, _) = ends(reply?)?;
         let answers = (back.address, port);
-        let (translated, family) = (status & TRANSLATED != 0, header[0]);
-        let entry = Self { flow, from_port, to, answers, translated, label, family, tuple, id };
-        (status & EXPECTED == 0).then_some(entry)
+        (status & EXPECTED == 0).then_some(Self {
+            flow,
+            from_port,
+            to,
+            answers,
+            translated: status & TRANSLATED != 0,
+            source_translated: status & SOURCE_TRANSLATED != 0,
+            answered_port: back.port,
+            label,
+            family: header[0],
+            tuple,
+            id,
+        })
     }
 
     /// The request that deletes this one and no other: a younger one of the same ends has another id.

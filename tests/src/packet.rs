@@ -51,6 +51,10 @@ pub enum Fault {
     Unsummed,
     /// TCP: the data offset has this number of 4-byte words.
     HeaderWords(u8),
+    /// UDP: the packet has bytes behind the datagram.
+    Trailing,
+    /// UDP: the header says that the datagram is longer than the packet.
+    TooLong,
 }
 
 /// What a packet carries.
@@ -96,19 +100,25 @@ impl Packet {
     /// If the addresses are of two families.
     pub fn between(&self, from: (IpAddr, u16), to: (IpAddr, u16)) -> Vec<u8> {
         let (protocol, mut transport) = self.transport(from.1, to.1);
-        if let Fault::HeaderWords(words) = self.fault {
-            transport[12] = words << 4;
+        match self.fault {
+            Fault::HeaderWords(words) => transport[12] = words << 4,
+            // Below 256 all the same: no payload of a test ends just there.
+            Fault::TooLong => transport[5] += 8,
+            _ => {}
         }
         let sum = of_transport(from.0, to.0, protocol, &transport);
         // 0 would mean that there is none.
         let sum = if sum == 0 { 0xffff } else { sum };
         let sum = match self.fault {
-            Fault::None | Fault::HeaderWords(_) => sum,
+            Fault::None | Fault::HeaderWords(_) | Fault::Trailing | Fault::TooLong => sum,
             Fault::Checksum => sum ^ 0x0100,
             Fault::Unsummed => 0,
         };
         let at = if protocol == TCP { 16 } else { 6 };
         transport[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+        if self.fault == Fault::Trailing {
+            transport.extend([7; 4]);
+        }
         let header = match (from.0, to.0) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 self.v4(protocol, transport.len(), from.octets(), to.octets())

@@ -2,6 +2,7 @@
 //! which `firewallPolicy` does that, and real packets tell that it is so.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use sknock_tests::Found::{self, Refused, Silent};
 use sknock_tests::{Authority, Config, Daemon, Seen, World, reach};
@@ -68,6 +69,37 @@ fn behind_a_firewall_that_resets_a_port_should_answer() {
     assert_eq!(found, [Silent, Refused], "the protected port is the only one that does not answer");
     let (told, found) = compared(&world, &authority, "reject");
     assert_eq!((told, found), (vec![], [Refused; 2]));
+}
+
+/// With `intake = nflog` nothing listens at the knock port, and nobody needs to open it in the other firewall.
+#[test]
+fn behind_a_silent_firewall_the_knock_port_is_silent() {
+    for policy in ["drop", "reject", "none"] {
+        let (world, authority) = (World::new(), Authority::new());
+        world.gateway.nft(
+            "table inet other {
+                chain input {
+                    type filter hook input priority filter; policy drop;
+                    ct state established,related accept
+                    meta l4proto ipv6-icmp accept
+                    udp dport 62340 accept
+                }
+            }",
+        );
+        let config = Config::new(&authority).set("firewallPolicy", policy);
+        let config = if policy == "none" { config.without("protectedPorts") } else { config };
+        let _daemon = Daemon::start_settled(&world.gateway, &config);
+        for own in World::GATEWAY_TO_STRANGER {
+            let answers = [62_344, 62_343, 62_340].map(|port| {
+                let socket = reach::udp_socket(&world.stranger, (own, port).into()).unwrap();
+                socket.send(&[7; 1200]).unwrap();
+                socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+                socket.recv(&mut [0; 8]).unwrap_err().kind()
+            });
+            let [silent, refused] = [ErrorKind::WouldBlock, ErrorKind::ConnectionRefused];
+            assert_eq!(answers, [silent, silent, refused], "{policy}: {own}");
+        }
+    }
 }
 
 /// As firewalld answers.

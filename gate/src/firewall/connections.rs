@@ -12,7 +12,7 @@ use sknock_types::Transport;
 
 use super::Firewall;
 use crate::error::FirewallError;
-use crate::table_spec::flow_labels::KEPT;
+use crate::table_spec::flow_labels::{KEPT, KEPT_IF_MASQUERADED};
 use crate::table_spec::sets::BLOCKED;
 use crate::table_spec::{FirewallPolicy, TableSpec};
 
@@ -93,8 +93,9 @@ impl Firewall {
     }
 
     /// Deletes the entries of UDP between this host and others at ports that `rules` close, if neither direction was
-    /// admitted, and the host does not speak to itself: they are older than the table, or than the protection of their port. The next packet is judged as the
-    /// first one of a flow. `labelled` deletes the others, too.
+    /// admitted, and the host does not speak to itself: they are older than the table, or than the protection of their
+    /// port. The same of flows that are masqueraded. The next packet is judged as the first one of a flow. `labelled`
+    /// deletes the others, too.
     ///
     /// Kept, such an entry would refuse its flow for as long as packets came, and an answer of the host would admit it.
     pub(crate) fn delete_old_udp(
@@ -113,8 +114,13 @@ impl Firewall {
                 // Begun by this host from a protected port: its peer's answers arrive there.
                 || (own.contains(&one.flow.address) || is_no_address(one.flow.address))
                     && closes(one.from_port);
-            let kept = KEPT.into_iter().any(|bit| one.label >> bit & 1 == 1);
-            one.flow.transport == Transport::Udp && (labelled || !kept) && ours
+            let is_labelled = |bits: &[u32]| bits.iter().any(|bit| one.label >> bit & 1 == 1);
+            // Begun by a machine behind this host; others answer to this host, at the port that masquerading gave it.
+            let masqueraded =
+                one.source_translated && (closes(one.from_port) || closes(one.answered_port));
+            let old = labelled || !is_labelled(&KEPT);
+            let unasked = labelled || !is_labelled(&KEPT_IF_MASQUERADED);
+            one.flow.transport == Transport::Udp && old && (ours || masqueraded && unasked)
         };
         // Not `to_protected`: flows that this host has begun have the protected port as their source.
         let all = BTreeSet::from([DumpFilter::Any]);

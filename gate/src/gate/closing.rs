@@ -1,5 +1,5 @@
-//! Closes grants before their time: those of certificates that the network process calls revoked, and those
-//! that an administrator chooses. Also of those that have ended by themselves, as connections of both continue.
+//! Closes grants early: those of certificates that the network process reports as revoked, and those that an
+//! administrator selects. Also closes expired grants, because their connections continue, too.
 
 use std::collections::BTreeSet;
 
@@ -17,20 +17,20 @@ use crate::outcome::Outcome;
 use crate::uptime::BootInstant;
 use sknock_types::Serial;
 
-/// What a certificate had on one flow, and has no more.
+/// A closed grant of one certificate on one flow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ClosedGrant {
-    /// From where to which port.
+    /// Source address, transport and port.
     pub flow: FlowKey,
     /// The certificate, and its knock.
     pub label: GrantLabel,
-    /// Whether it was open. Otherwise it had ended by itself.
+    /// Whether it was open. Otherwise it had expired.
     pub was_open: bool,
     /// Whether connections on this flow were terminated.
     pub cut: bool,
 }
 
-/// Grants that are to be closed, the first one last.
+/// Grants to be closed, in reverse order.
 #[derive(Clone, Debug, Default)]
 pub struct MatchingGrants(Vec<(FlowKey, GrantLabel, bool)>);
 
@@ -48,7 +48,7 @@ const AT_ONCE: usize = 1_000;
 const CERTS_AT_ONCE: usize = 64;
 
 impl Gate {
-    /// Closes every grant, running or ended, that `which` is true of, and blocks its flow, unless another
+    /// Closes every grant, open or expired, for which `which` is true, and blocks its flow, unless another
     /// certificate has a grant there, or connections are to continue (`OnRevoke::KeepExisting`). After an
     /// error some may be closed. Returns what was closed; [`Gate::flush_conntrack`] deletes conntrack entries.
     pub fn close_matching(
@@ -104,7 +104,7 @@ impl Gate {
         Ok(closed.collect())
     }
 
-    /// The issuers of the certificates whose grants `which` is true of, running or ended.
+    /// The issuers of the certificates with grants, open or expired, for which `which` is true.
     pub fn issuers_matching(
         &self,
         which: impl Fn(&GrantLabel, &FlowKey) -> bool,
@@ -165,7 +165,7 @@ impl Gate {
         });
     }
 
-    /// Removes what this certificate has or had on the flow, except what `which` is not true of.
+    /// Removes the grants of this certificate on the flow, open or expired, for which `which` is true.
     fn remove_matching(
         &mut self,
         flow: &FlowKey,
@@ -183,7 +183,7 @@ impl Gate {
         }
     }
 
-    /// Closes all it can: that one cannot be closed must not keep the others open.
+    /// Closes as many grants as possible: a failure for one certificate must not keep the grants of others open.
     pub(super) fn close_certs(
         &mut self,
         issuer: [u8; CertId::ISSUER],
@@ -202,7 +202,7 @@ impl Gate {
         failed.map_or(Outcome::Closed(closed), Outcome::Failed)
     }
 
-    /// Closes the grants of a certificate; how many those were.
+    /// Closes the grants of a certificate; returns their number.
     fn close(&mut self, cert: CertId, now: BootInstant) -> Result<usize, FirewallError> {
         self.expire(now);
         // Most entries of a CRL have no grant.

@@ -1,4 +1,4 @@
-//! What others change in our table by hand: grants that they close, and elements that they add.
+//! Changes of our table by other programs: grants that they delete, and elements that they add.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

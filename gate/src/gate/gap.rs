@@ -1,5 +1,6 @@
-//! Connections that began while the table was gone are terminated. Left alone are those that were there when
-//! the gate itself last loaded the table, those on flows that were granted since, and all if that is unknown.
+//! Terminates connections that began while the table was missing. Exempt are connections from before the gate last
+//! loaded the table, connections on flows that were granted since, and all connections if the earlier ones are
+//! unknown.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +34,7 @@ impl ConnectionBaseline {
     /// Adds a flow that was granted.
     pub(super) fn grant(&mut self, flow: FlowKey) {
         if let Some(begun) = &self.begun
-            // Only what is new counts against the limit of `is_full`.
+            // `is_full` limits only new flows.
             && !begun.contains(&flow)
         {
             self.granted.insert(flow);
@@ -87,7 +88,7 @@ impl Gate {
         let Self { rules, grants: live, baseline, firewall, .. } = self;
         let strange = |flow: &FlowKey| {
             let known = baseline.contains(flow) || live.is_held(flow, None);
-            // A client that knocked in the gap would not get its answer.
+            // Otherwise a client that knocked in the gap would get no answer.
             !known && !rules.captures(flow.transport, flow.port) && !flow.address.is_loopback()
         };
         let strangers = firewall.connected(rules, strange, MAX_UNKNOWN_FLOWS)?;

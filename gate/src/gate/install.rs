@@ -1,6 +1,6 @@
-//! Loads the table: at the start with what an earlier run has left, later with what is open, or with a new
-//! configuration. Elements of the kernel's sets that are not in the grant file are not taken over, whatever
-//! their comments say: they may come from a saved ruleset, of this boot or of another.
+//! Loads the table: at the start with the grants of an earlier run, later with the open grants, or with a new
+//! configuration. The gate does not take over elements of the kernel's sets that are not in the grant file, whatever
+//! their comments are: they may come from a saved ruleset, of this boot or of another.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -87,7 +87,7 @@ impl Gate {
 
     /// Loads the table, with every grant that is open, in one transaction.
     pub fn install(&mut self, now: BootInstant) -> Outcome {
-        // Who was admitted before nothing was protected may have been revoked since.
+        // The table was missing: the certificates of flows that were admitted before may have been revoked since.
         let was_open = !self.installed && !self.firewall.exists().unwrap_or(true);
         let outcome = self.try_install(now);
         if let Outcome::Activated { .. } = outcome {
@@ -98,7 +98,7 @@ impl Gate {
         outcome
     }
 
-    /// Last: until then, conntrack also says which flows began while the table was gone.
+    /// Must be last: the steps before it find in conntrack the flows that began while the table was missing.
     fn delete_old_udp(&mut self, labelled: bool) {
         if let Err(error) = self.firewall.delete_old_udp(&self.rules, labelled) {
             self.terminated.fail(error);
@@ -112,7 +112,7 @@ impl Gate {
         }
     }
 
-    /// The first time, what an earlier run left open is taken over; later, memory is right and not the
+    /// The first time, the gate takes over the open grants of an earlier run. Later its memory decides and not the
     /// kernel, except for grants that a connection may have used up.
     pub(super) fn install_table(&mut self, now: BootInstant) -> Result<usize, FirewallError> {
         let listed =

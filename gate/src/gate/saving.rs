@@ -1,4 +1,4 @@
-//! The gate writes down what it grants, for the gate that begins after it.
+//! Writes the grants to the grant file, for the gate of the next run.
 
 use std::io;
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Gate {
         }
     }
 
-    /// Nothing is granted, and nothing was.
+    /// Clears the grant file: there are no grants, open or expired.
     pub(super) fn save_nothing(&mut self) {
         self.store.saved = SavedGrants::default();
         if let Some(file) = &mut self.store.file

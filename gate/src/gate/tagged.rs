@@ -22,8 +22,8 @@ impl Gate {
         self.tags.stage(tags, span, now).map_or(REFUSED, |()| Outcome::TagsStaged)
     }
 
-    /// Has the kernel take over what is staged, in one transaction. Before the table is installed, and while its rules
-    /// do not ask for tags, they are only remembered for the table that does.
+    /// Loads the staged tags into the kernel, in one transaction. Before the table is installed, and while its rules
+    /// do not test tags, the gate only remembers them for a later table.
     pub(super) fn load_tags(
         &mut self,
         count: u32,

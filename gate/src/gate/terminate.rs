@@ -57,9 +57,9 @@ impl Gate {
         }
     }
 
-    /// Whether a connection on this flow needs a grant. Only such a flow may be blocked: a port that is open
-    /// to everybody else must not be closed to one client. While rules are on trial, those from before must
-    /// need one, too: the kernel may return to them at any time, and keeps the blocklist.
+    /// Whether a connection on this flow needs a grant. Only such a flow may be blocked: a port that needs no grant
+    /// must not be closed to one client. In a trial, the flow must need a grant by the previous rules, too: the
+    /// kernel may return to them at any time, and keeps the blocklist.
     pub(super) fn is_blockable(&self, flow: &FlowKey) -> bool {
         let closes = |rules: &TableSpec| rules.requires_grant(flow.transport, flow.port);
         let before = self.trial.as_ref().map(|trial| &trial.previous);
@@ -114,8 +114,8 @@ impl Gate {
         }
     }
 
-    /// Blocks `flows` in one transaction with `grant_keys`. To keep within as many
-    /// as there may be grants, the oldest are unblocked.
+    /// Blocks `flows` in one transaction with `grant_keys`. The blocklist has at most `maxGrants` flows: the oldest
+    /// are unblocked.
     pub(super) fn block(
         &mut self,
         flows: &[FlowKey],
@@ -186,7 +186,7 @@ impl Gate {
                 forbidden.iter().map(GrantKey::flow).chain(on_trial).collect();
             blocked.add(&flows, self.ceiling.live);
         }
-        // To load a blocked flow and a grant for it would cut off who has the grant: `input` asks the
+        // With a flow in the blocklist and a grant for it, the client could not connect: `input` looks up the
         // blocklist first.
         blocked.retain(|flow| !live.is_held(flow, None));
         let mut spared = blocked.clone();

@@ -1,6 +1,6 @@
 //! Rules on trial: an administrator who can still log in confirms them; otherwise the kernel returns by itself
-//! to the rules from before, even if no process of ours lives. Each step is one transaction, and what fails
-//! changes nothing.
+//! to the rules from before, even if sknockd has died. Each step is one transaction; a step that fails changes
+//! nothing.
 //!
 //! ```text
 //! each base chain, for example input:
@@ -86,7 +86,7 @@ impl Gate {
     /// Makes the rules on trial permanent. Check first whether the trial's time is over.
     pub fn confirm(&mut self, now: BootInstant) -> Outcome {
         let trial = self.trial.take();
-        // First: an administrator who sees the confirmation in the kernel may kill us and start us again.
+        // Must be first: as soon as the kernel has the confirmed table, a service manager may restart sknockd.
         self.save_all(now);
         let outcome = self.install(now);
         if matches!(outcome, Outcome::Failed(_)) {

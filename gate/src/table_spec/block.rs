@@ -10,6 +10,7 @@ use sknock_types::{PortRange, Transport};
 use super::capture::DNS;
 use super::flow_labels::{
     ADMIT_BACK, ADMIT_FORTH, CALL_FORGED, CALL_WITHIN_HOST, IS_ADMITTED_BACK, IS_ADMITTED_FORTH,
+    IS_WITHIN_HOST,
 };
 use super::incoming::icmp;
 use super::judge::Port;
@@ -17,7 +18,7 @@ use super::part::Part;
 use super::sets::BLOCKED;
 use super::{FirewallPolicy, TableSpec};
 
-/// What becomes of connections when a grant is closed before its time is over.
+/// What happens to the connections of a grant that is closed early.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum OnRevoke {
     /// They end.
@@ -27,12 +28,12 @@ pub enum OnRevoke {
     KeepExisting,
 }
 
-/// Ports that a host gets answers of DHCP at, from servers that it never asked by that address.
+/// Ports of DHCP clients. A DHCP answer may come from an address to which the client has sent no packet.
 const DHCP: [u16; 2] = [68, 546];
 
 impl TableSpec {
-    /// Whether a connection to this port needs a grant. Only such may be blocked: a port that is open to
-    /// everybody else must not be closed to one client.
+    /// Whether a connection to this port needs a grant. Only flows to such ports may be blocked: a port that needs no
+    /// grant must not be closed to one client.
     pub fn requires_grant(&self, transport: Transport, port: u16) -> bool {
         let here = |one: &PortRange| one.contains(transport, port);
         let protected = self.protected.is_empty() || self.protected.iter().any(here);
@@ -41,12 +42,12 @@ impl TableSpec {
         self.policy != FirewallPolicy::None && protected && !open && !dhcp
     }
 
-    /// Whether knocks arrive at this port, perhaps among other things.
+    /// Whether this is a knock port, perhaps with other services.
     pub(crate) fn captures(&self, transport: Transport, port: u16) -> bool {
         self.knock_ports.iter().any(|ports| ports.contains(transport, port))
     }
 
-    /// Sends packets of blocked flows to `block_in`, before anything else is asked of them.
+    /// The rules that lead packets of blocked flows to `block_in`. They come before other rules for flows.
     pub(super) fn blocked(port: Port) -> Vec<Rule> {
         let line = |(set, port)| Rule::goto([Match::In(set, port)], Part::BlockIn);
         families(port).map(line).collect()
@@ -57,12 +58,13 @@ impl TableSpec {
         self.as_closed()
     }
 
-    /// The base chain `output`: what must not begin a flow, and what leaves for a blocked one.
+    /// The base chain `output`: drops packets to blocked flows and UDP that the network process must not send, and
+    /// labels flows in which this host sends.
     pub(super) fn output(&self) -> Vec<Rule> {
         let mut chain =
             vec![Rule::goto([Match::IntoLoopback, Match::FromLinkLocal], Part::IntoLoopback)];
-        // Before the label is asked: it stays on the entry when the grant is closed. By its own port first: what was
-        // dialled by another port ends with the grant for this one, too.
+        // Before the label is tested, which stays on the entry when the grant is closed. By the own port first: a
+        // flow that was dialled by another port ends with the grant for the own one, too.
         chain.extend(Self::to_blocked(Port::Own));
         chain.push(Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack));
         // Also in an admitted flow: the network process begins none at a protected port.
@@ -70,12 +72,17 @@ impl TableSpec {
         // The other direction, that of the peer, was admitted already.
         chain.push(Rule::accept([Match::Reply, IS_ADMITTED_FORTH]));
         chain.push(Rule::accept([Match::Forth, IS_ADMITTED_BACK]));
-        // Behind the label: in a flow that a grant has admitted it may answer.
+        // After the label is tested: in a flow that a grant has admitted, the network process may answer.
         chain.extend(self.forbidden(Match::Reply));
         chain.extend(self.admitted_by_sending());
-        // Only a flow's first packet is called forged; whatever follows is judged by the label.
+        // Only the first packet of a flow can set the label FORGED.
         chain.push(Rule::accept([Match::Confirmed]));
-        // A local user may send in the name of a machine whose port is published (`forward`).
+        // A local user may send from the address of a machine whose port is published (`forward`). From a protected port that
+        // would keep the answers of a client with a grant out. IPv4 permits it only to root.
+        chain.extend(self.protected_udp().map(|ports| {
+            let foreign = [Match::Family(true), Match::FromPorts(ports), Match::NotFromLocal];
+            Rule::new(foreign, Verdict::Drop)
+        }));
         let told = self.tells_forged_flows().into_iter();
         chain.extend(told.map(|item| Rule::accept([item, Match::NotFromLocal, CALL_FORGED])));
         chain
@@ -104,8 +111,8 @@ impl TableSpec {
         families(port).map(line).collect()
     }
 
-    /// The chain `block_out`: all but resets, which are our own answers too, and what stays on this host. Its own
-    /// address may be blocked: a local user can have had a grant for it.
+    /// The chain `block_out`: drops all packets except resets, which the table itself sends, too, and packets over
+    /// `lo`: the host's own address may be blocked, because a local user can have had a grant for it.
     pub(super) fn block_out() -> Vec<Rule> {
         vec![
             Rule::new([Match::TcpReset], Verdict::Return),
@@ -114,23 +121,23 @@ impl TableSpec {
         ]
     }
 
-    /// What this host sends from a protected port admits what its peer sends to that port: the peer needs no grant.
-    /// Services may have to begin such flows. So does an answer, for the flow may have an entry already, which somebody
-    /// has forged.
+    /// A packet that this host sends from a protected port admits the packets of its peer to that port: the peer
+    /// needs no grant. Services may have to begin such flows. An answer admits them, too, because a forged packet may
+    /// have made the conntrack entry before.
     ///
-    /// From exactly the ports that need a grant: a flow at another one would still be admitted when a reload protects it.
+    /// Only from the ports that need a grant: a flow at another port would still be admitted when a reload protects
+    /// it.
     ///
-    /// Only here it is certain that the host has sent it: a packet from the wire may name any source. And only
-    /// with a source of its own: a local user may send in a stranger's name. An error message of ICMP belongs to the
-    /// flow that it is about, and no program of the host may want that.
+    /// Only this hook proves that the host has sent the packet: a packet from the wire may have any source. The
+    /// source must be an own address, because a local user may send from other ones. An ICMP error belongs to the
+    /// flow that it reports, and the kernel may send it without any program of the host.
     fn admitted_by_sending(&self) -> Vec<Rule> {
-        let udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
         if !self.protected.is_empty() {
-            let line = |&ports: &PortRange| {
-                Rule::goto([Match::FromPorts(ports), Match::FromLocal], Part::AdmitAnswers)
-            };
-            return self.protected.iter().filter(udp).map(line).collect();
+            let line =
+                |ports| Rule::goto([Match::FromPorts(ports), Match::FromLocal], Part::AdmitAnswers);
+            return self.protected_udp().map(line).collect();
         }
+        let udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
         let tcp = Match::Protocol(Transport::Tcp.number());
         let open = self.always_open.iter().filter(udp);
         let open = open.map(|&ports| Rule::accept([Match::FromPorts(ports), Match::FromLocal]));
@@ -140,26 +147,25 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `admit_answers`: what the peer sends is admitted, and not the direction of this host's own packet. The
-    /// host may give up its address, and another may send with it. What stays on this host is accepted without a label.
+    /// The chain `admit_answers`: admits the direction of the peer's packets, and not that of this host's own packet:
+    /// another host may get this host's address. Packets that stay on this host admit neither direction.
     ///
-    /// The interface is the one from before a translation, so the address is asked for, too.
+    /// The interface is the one before a translation, so the rule tests the address, too.
     pub(super) fn admit_answers() -> Vec<Rule> {
         vec![
             Rule::accept([Match::IntoLoopback, Match::ToLocal, CALL_WITHIN_HOST]),
+            Rule::accept([IS_WITHIN_HOST]),
             Rule::accept([Match::Forth, ADMIT_BACK]),
             Rule::accept([ADMIT_FORTH]),
         ]
     }
 
-    /// The network process never has to begin a flow of UDP at a protected port, nor to answer in one that was not
-    /// admitted.
+    /// The rules of `output` that drop UDP of the network process's user from protected ports, in this direction. The
+    /// process never has to begin such a flow, nor to answer in one that was not admitted. Answers to knocks are not
+    /// tracked: they have no direction, and pass.
     ///
-    /// The rules of `output` that keep its user from it, in this direction. Answers to knocks are not tracked, so they
-    /// have none.
-    ///
-    /// Where the kernel may choose the port for its resolver, questions for names pass. Where all traffic
-    /// is closed, every port is protected, and its questions must leave from one.
+    /// If the kernel may choose the port for the resolver, DNS queries pass. In deny-all mode there are no such
+    /// rules: every port is protected, and DNS queries must leave from one.
     fn forbidden(&self, direction: Match) -> Vec<Rule> {
         let udp = self.protected.iter().filter(|ports| ports.transport() == Transport::Udp);
         let user = Match::SentBy { user: self.answers.user };

@@ -18,10 +18,10 @@ use super::{FirewallPolicy, TableSpec};
 /// How knocks reach the network process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KnockCapture {
-    /// They are let through to a bound UDP socket.
+    /// A bound UDP socket receives them.
     Socket,
-    /// The kernel hands a copy to this NFLOG group, and then treats the knock like any datagram at a
-    /// port where nobody listens. It is not let through anywhere.
+    /// The kernel sends a copy to this NFLOG group, and then treats the knock like any datagram to a closed
+    /// port: no program receives it.
     Log {
         /// A process that [listens to the group](sknock_netfilter::nflog::bind_group) gets the copies.
         group: u16,
@@ -30,9 +30,9 @@ pub enum KnockCapture {
 
 /// How many knocks one source may send: an IPv4 address, or an IPv6 network of 64 bits.
 ///
-/// Sources are not proven here, so an attacker who forges a client's address must send this much to
-/// silence it. When the set has no room for another source, further ones are not limited:
-/// forged sources cannot displace honest ones.
+/// The kernel cannot verify a source: to suppress a client's knocks, an attacker must send at this rate with the
+/// client's address. When the set has no room for another source, further ones are not limited: forged sources cannot
+/// displace honest ones.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SourceLimit {
     /// In the long run; at least 1.
@@ -45,8 +45,8 @@ pub struct SourceLimit {
 }
 
 impl SourceLimit {
-    /// For how long a source is remembered after its last knock: longer than an empty meter takes to
-    /// fill up, or forgetting would be a gain.
+    /// How long the kernel remembers a source after its last knock: longer than an empty token bucket takes to fill
+    /// up. Otherwise a source that is forgotten would gain tokens.
     pub fn retention(&self) -> Duration {
         let refill = self.burst.div_ceil(self.per_second.max(1));
         Duration::from_secs(u64::from(refill) + 1)
@@ -60,7 +60,7 @@ impl SourceLimit {
     }
 }
 
-/// What answers to knocks look like when they leave.
+/// The properties of outgoing answers to knocks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Answers {
     /// The UDP header's length field, which counts the header.
@@ -69,7 +69,7 @@ pub struct Answers {
     pub user: u32,
 }
 
-/// Where names are asked for, by the same user.
+/// The port of DNS servers, to which the same user sends queries.
 pub(super) const DNS: u16 = 53;
 
 impl TableSpec {
@@ -78,8 +78,8 @@ impl TableSpec {
 
     /// The base chain `knocks`.
     ///
-    /// Only here the routing table is asked which addresses are ours. One that it does not know costs
-    /// its knock; no packet is accepted by it.
+    /// The rules test with the routing table whether the destination is an own address. If the table lacks that
+    /// address, the knock is lost.
     pub(super) fn knocks(&self) -> Vec<Rule> {
         self.knock_ports.iter().flat_map(|&ports| self.knocks_at(ports)).collect()
     }
@@ -96,20 +96,21 @@ impl TableSpec {
         lines
     }
 
-    /// Whether the table asks for tags.
+    /// Whether the table tests tags.
     pub(crate) fn filters_by_tags(&self) -> bool {
         self.tagged_length.is_some() && !self.knock_ports.is_empty()
     }
 
-    /// Whether all that comes by the wire to these knock ports and is not captured is dropped in `knocks`.
+    /// Whether `knocks` drops all other packets from the wire to these knock ports.
     pub(super) fn drops_early(&self, ports: PortRange) -> bool {
         self.policy == FirewallPolicy::Drop
             && self.is_dedicated_knock_port(ports)
             && self.covers(ports)
     }
 
-    /// What has none of the tags in force is no knock, as long as the kernel has all of them. It has the fate of a
-    /// datagram of another length. The cheapest test comes first: routing is asked only before a drop.
+    /// As long as the kernel has all tags in force, a datagram without one of them is no knock. The rules treat it
+    /// like a datagram of another length. The cheapest test comes first: the routing table is used only before a
+    /// drop.
     fn without_tag(&self, ports: PortRange) -> Option<Rule> {
         let length = self.tagged_length?;
         let untagged = [
@@ -126,15 +127,15 @@ impl TableSpec {
         Some(Rule::new(untagged, verdict))
     }
 
-    /// The chain `knock_untagged`. What is for others passes.
+    /// The chain `knock_untagged`. Packets to other hosts pass.
     pub(super) fn knock_untagged() -> Vec<Rule> {
         vec![Rule::new([Match::NotFromLoopback, Match::ToLocal], Verdict::Drop)]
     }
 
-    /// The chain `knock_meter`: a source that has sent too many is treated as if it did not knock.
+    /// The chain `knock_meter`: does not capture a knock beyond the rate of its source.
     ///
-    /// So is one whose source no client by the wire has: an address of this host, loopback, broadcast, or anycast.
-    /// The answer would go to a service of this host, or to many hosts.
+    /// It does not capture a knock from the wire whose source no client has, either: an address of this host,
+    /// loopback, broadcast, or anycast. The answer would go to a service of this host, or to many hosts.
     pub(super) fn knock_meter(&self) -> Vec<Rule> {
         let by_wire = Match::NotFromLoopback;
         let mut chain = vec![
@@ -162,23 +163,39 @@ impl TableSpec {
         chain
     }
 
-    /// The rules of `input` for ports that are for nothing but knocks.
+    /// The rules of `input` for dedicated knock ports.
     pub(super) fn at_knock_ports(&self) -> Vec<Rule> {
-        let knock = Match::UdpLength(self.knock_lengths);
         let line = |&ports: &PortRange| match (self.capture, self.covers(ports)) {
-            (KnockCapture::Socket, true) => Rule::goto([Match::Ports(ports)], Part::Knock),
-            (KnockCapture::Socket, false) => {
-                Rule::goto([Match::Ports(ports)], Part::KnockUnprotected)
-            }
-            (KnockCapture::Log { .. }, true) => Rule::goto([Match::Ports(ports)], Part::Refuse),
-            // Nothing listens there. What is refused here leaves no entry in conntrack, and what the
-            // kernel itself would refuse does. Untracked, no error would come back through a firewall
-            // that goes by states, nor for some packets with IP options, as it does at other ports.
-            (KnockCapture::Log { .. }, false) => {
-                Rule::goto([Match::Ports(ports), knock], Part::KnockUnprotected)
-            }
+            (KnockCapture::Socket, true) => Some(Part::Knock),
+            (KnockCapture::Socket, false) => Some(Part::KnockUnprotected),
+            (KnockCapture::Log { .. }, true) => Some(Part::Refuse),
+            // Nothing listens there: `knock_closed`.
+            (KnockCapture::Log { .. }, false) => None,
         };
-        self.dedicated_knock_ports().map(line).collect()
+        let ports = self.dedicated_knock_ports();
+        ports.filter_map(|ports| Some(Rule::goto([Match::Ports(*ports)], line(ports)?))).collect()
+    }
+
+    /// The base chain `knock_closed`. Nothing listens at these ports, so the kernel would refuse what comes; but first it
+    /// makes a conntrack entry, and what is refused here leaves none. Untracked, no error would come back through a
+    /// firewall that goes by states, nor for some packets with IP options, as it does at other ports.
+    ///
+    /// Only plain datagrams: the kernel knows best what it does with others.
+    pub(super) fn knock_closed(&self) -> Vec<Rule> {
+        let lengths = self.knock_lengths;
+        let open = self.dedicated_knock_ports().filter(|&&ports| !self.covers(ports));
+        let plain = |&ports: &PortRange| {
+            [false, true].map(|v6| {
+                let plain = [
+                    Match::PlainUdp { v6, lengths },
+                    Match::Ports(ports),
+                    Match::UdpLength(lengths),
+                    Match::UdpChecksum,
+                ];
+                Rule::goto(plain, Part::KnockUnprotected)
+            })
+        };
+        open.flat_map(plain).collect()
     }
 
     /// The chain `knock`, with a socket at a port that the policy closes.
@@ -186,8 +203,8 @@ impl TableSpec {
         vec![self.to_socket(), Rule::goto([], Part::Refuse)]
     }
 
-    /// The chain `knock_unprotected`, at a port that the policy leaves open: what is not for a socket of
-    /// ours finds it closed.
+    /// The chain `knock_unprotected`, at a port that the policy leaves open: packets that are not for a socket of
+    /// ours are refused as at a closed port.
     pub(super) fn knock_unprotected(&self) -> Vec<Rule> {
         let mut chain =
             vec![Rule::new([Match::NotToHost], Verdict::Drop), Rule::new([], Verdict::Unreachable)];
@@ -201,8 +218,8 @@ impl TableSpec {
         Rule::accept([Match::Untracked, Match::UdpOfLength(self.knock_lengths)])
     }
 
-    /// The base chain `answers`. In a range of knock ports there may be other services, so there
-    /// only what looks like an answer is meant.
+    /// The base chain `answers`. A range of knock ports may have other services, so its rule matches only datagrams
+    /// with the properties of an answer.
     pub(super) fn answers(&self) -> Vec<Rule> {
         let mut chain = Vec::new();
         let Answers { udp_length, user } = self.answers;
@@ -226,15 +243,15 @@ impl TableSpec {
         u32::from(self.knock_lengths.1) + 60
     }
 
-    /// The knock ports that are for nothing but knocks: not open to everyone, and either
-    /// bound by us or each by itself, not part of a range. No grant opens them.
+    /// The knock ports without other services: not in `always_open`, and either bound by us or single ports, not
+    /// ranges. No grant opens them.
     pub fn dedicated_knock_ports(&self) -> impl Iterator<Item = &PortRange> {
         let taken = |ports: &PortRange| self.always_open.iter().any(|open| open.overlaps(ports));
         let bound = self.capture == KnockCapture::Socket;
         self.knock_ports.iter().filter(move |ports| (bound || ports.width() == 1) && !taken(ports))
     }
 
-    /// Whether these knock ports are for nothing but knocks.
+    /// Whether these are dedicated knock ports.
     pub(super) fn is_dedicated_knock_port(&self, ports: PortRange) -> bool {
         self.dedicated_knock_ports().any(|one| *one == ports)
     }

@@ -12,14 +12,14 @@ const ADMITTED_FORTH: u32 = 101;
 /// Packets in the other direction need none: this host has begun the flow, or one of them had a grant.
 const ADMITTED_BACK: u32 = 104;
 
-/// The flow's first packet did not come from where its source is, but from where its destination is, or from this
-/// host.
+/// The first packet of the flow was forged: it came by the interface to its destination and not to its source, or a
+/// local user sent it.
 const FORGED: u32 = 102;
 
-/// A later packet did. Labels are set and never cleared.
+/// The first packet did, or a later one. Labels are set and never cleared.
 const GENUINE: u32 = 103;
 
-/// This host speaks to itself, from a port that needs a grant. That admits nobody.
+/// A flow of this host with itself, from a port that needs a grant. The label admits no packet.
 const WITHIN_HOST: u32 = 105;
 
 /// Entries of UDP at a protected port with none of these are older than the table, or than the port's protection.
@@ -29,6 +29,10 @@ pub(super) const IS_ADMITTED_FORTH: Match = Match::HasLabel(ADMITTED_FORTH);
 pub(super) const IS_ADMITTED_BACK: Match = Match::HasLabel(ADMITTED_BACK);
 pub(super) const ADMIT_FORTH: Match = Match::SetLabel(ADMITTED_FORTH);
 pub(super) const ADMIT_BACK: Match = Match::SetLabel(ADMITTED_BACK);
+/// The same of entries of which the source was translated: of these it was asked whether they are forged.
+pub(crate) const KEPT_IF_MASQUERADED: [u32; 2] = [FORGED, GENUINE];
+
+pub(super) const IS_WITHIN_HOST: Match = Match::HasLabel(WITHIN_HOST);
 pub(super) const CALL_WITHIN_HOST: Match = Match::SetLabel(WITHIN_HOST);
 pub(super) const IS_FORGED: Match = Match::HasLabel(FORGED);
 pub(super) const CALL_FORGED: Match = Match::SetLabel(FORGED);

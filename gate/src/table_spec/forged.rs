@@ -1,7 +1,7 @@
 //! Packets with a source address that their sender does not have. Pure.
 //!
-//! The kernel takes packets from the wire that name this host's own address as their source: in IPv6, where it
-//! forwards, and in IPv4 with `accept_local`. They begin no flow: the base chain `forged` drops them before the
+//! The kernel takes packets from the wire that name this host's own address as their source: in IPv6 always, and
+//! in IPv4 with `accept_local`. They begin no flow: the base chain `forged` drops them before the
 //! conntrack entry is confirmed, be they delivered here or passed on. The other side of a flow of TCP could find out by
 //! resets which ports are protected; of UDP, a service that is open to everybody would answer.
 //!
@@ -14,10 +14,11 @@ use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::TableSpec;
+use super::flow_labels::{CALL_WITHIN_HOST, IS_ADMITTED_BACK};
 use super::part::Part;
 
 impl TableSpec {
-    /// The base chain `forged`. Only the first packets of flows come as far as to the routing table.
+    /// The base chain `forged`. Only the first packets of flows reach the lookups in the routing table.
     pub(super) fn forged(&self) -> Vec<Rule> {
         let passes = [Match::Confirmed, Match::Untracked, Match::FromLoopback];
         let mut chain: Vec<Rule> = passes.into_iter().map(|one| Rule::accept([one])).collect();
@@ -27,16 +28,15 @@ impl TableSpec {
             self.span(Transport::Tcp).map(Match::FromPorts)
         };
         chain.extend(from.map(|tcp| Rule::new([tcp, Match::FromLocal], Verdict::Drop)));
-        let is_udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
-        let protected = self.protected.iter().filter(is_udp).map(|&ports| Match::FromPorts(ports));
+        let protected = self.protected_udp().map(Match::FromPorts);
         let all = Match::Protocol(Transport::Udp.number());
         let udp = protected.chain(self.protected.is_empty().then_some(all));
         chain.extend(udp.map(|from| Rule::goto([from], Part::ForgedSource)));
         chain
     }
 
-    /// The chain `forged_source`: a service that is open to everybody would answer such a datagram, and its answer would
-    /// come to the protected port over `lo`, where nothing is filtered. What is sent to "no address" comes to this host,
+    /// The chain `forged_source`: an unprotected service would answer such a datagram, and its answer would come to
+    /// the protected port over `lo`, where the table filters nothing. An answer to "no address" comes to this host,
     /// too.
     pub(super) fn forged_source(&self) -> Vec<Rule> {
         let asks_for_address = self.protected.is_empty().then(|| {
@@ -55,25 +55,46 @@ impl TableSpec {
         chain
     }
 
-    /// The line of `input` for datagrams from the wire with this host's own address: an admitted flow of the host with
-    /// itself would let them pass.
-    pub(super) fn own_datagrams(&self) -> Option<Rule> {
+    /// The lines of `input` for datagrams from the wire with this host's own address, to a protected port or from one.
+    /// `forged` sees only the first packet of a flow, and its source can have become an address of this host since.
+    pub(super) fn own_datagrams(&self) -> Vec<Rule> {
         let udp = if self.protected.is_empty() {
-            Match::Protocol(Transport::Udp.number())
+            vec![Match::Protocol(Transport::Udp.number())]
         } else {
-            Match::Ports(self.span(Transport::Udp)?)
+            let to = self.span(Transport::Udp).map(Match::Ports);
+            to.into_iter().chain(self.protected_udp().map(Match::FromPorts)).collect()
         };
-        Some(Rule::goto([udp, Match::FromLocal], Part::Udp))
+        let line = |udp| Rule::goto([udp, Match::FromLocal], Part::OwnDatagrams);
+        udp.into_iter().map(line).collect()
     }
 
-    /// The chain `into_loopback`: a local user may send in another's name (`IPV6_FREEBIND`). `input` judges that, but
-    /// there the kernel does not know which link-local addresses are its own.
+    /// The chain `own_datagrams`: what this host has sent to a group comes back by the interface, and is judged as others'
+    /// packets are. It was labelled as it left. Where all traffic is closed, ports that are open to everybody label
+    /// nothing, and an answer to one of them harms nobody.
+    pub(super) fn returning_datagrams(&self) -> Vec<Rule> {
+        let sent = Rule::goto([Match::Forth, IS_ADMITTED_BACK], Part::Udp);
+        let is_udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
+        let open = self.always_open.iter().filter(is_udp);
+        let open = open.map(|&ports| Rule::goto([Match::FromPorts(ports)], Part::Udp));
+        let open = open.filter(|_| self.protected.is_empty());
+        std::iter::once(sent).chain(open).chain([Rule::goto([], Part::Refuse)]).collect()
+    }
+
+    /// The chain `into_loopback`: a local user may send from an address of another host (`IPV6_FREEBIND`). `input`
+    /// filters that, but there the kernel does not know which link-local addresses are its own.
+    ///
+    /// From the address of one link to that of another, the answer leaves by the wire: the label keeps it from admitting
+    /// who has the same address there.
     pub(super) fn leaving_by_loopback() -> Vec<Rule> {
-        vec![Rule::accept([Match::FromLocal]), Rule::new([], Verdict::Drop)]
+        vec![Rule::accept([Match::FromLocal, CALL_WITHIN_HOST]), Rule::new([], Verdict::Drop)]
     }
 
-    /// From the lowest to the highest protected port of this transport: one line, however many there are.
-    /// Those in between are treated alike: nobody needs what is dropped of them.
+    pub(super) fn protected_udp(&self) -> impl Iterator<Item = PortRange> {
+        self.protected.iter().copied().filter(|ports| ports.transport() == Transport::Udp)
+    }
+
+    /// The range from the lowest to the highest protected port of this transport: one rule for all. The rule also
+    /// drops packets of the ports in between; no program needs these packets.
     pub(super) fn span(&self, transport: Transport) -> Option<PortRange> {
         let ours = || self.protected.iter().filter(|one| one.transport() == transport);
         let lowest = ours().map(PortRange::first).min()?;

@@ -1,8 +1,8 @@
-//! What is passed on: only ports that somebody publishes are judged, other transit is left alone. Pure.
+//! Forwarded packets: the rules filter published ports; other transit passes. Pure.
 //!
-//! A machine whose port is published may also dial out in this host's name. The answers to that are published by
-//! nobody: they have no port as dialled. Who forges a packet from that machine's address makes such an entry, and
-//! comes back by it.
+//! A machine whose port is published may also dial out with this host's address (masquerading). The answers to it
+//! have no dialled port. A sender that forges a packet from that machine's address makes a conntrack entry, and its
+//! peer can reach the machine by answers.
 
 use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
@@ -14,8 +14,8 @@ use super::part::Part;
 impl TableSpec {
     /// The base chain `forward`.
     ///
-    /// What is translated both ways (a DNAT rule for questions of machines that are masqueraded) is asked for forged
-    /// flows, too: so that comes first.
+    /// The rules for forged flows come first: they also apply to flows whose source and destination are translated (a
+    /// DNAT rule for DNS queries of masqueraded machines).
     pub(super) fn forward(&self) -> Vec<Rule> {
         let told = self.tells_forged_flows();
         let told =
@@ -28,8 +28,8 @@ impl TableSpec {
         chain
     }
 
-    /// Of which transports it is asked whether a flow that others begin is forged: of those of which a published port
-    /// can be protected. In deny-all mode, a SYN that answers is refused anyway.
+    /// The transports whose forwarded flows are tested for a forged first packet: those with a protected port. In
+    /// deny-all mode only UDP, because a SYN in the reply direction is refused anyway.
     pub(super) fn tells_forged_flows(&self) -> Vec<Match> {
         let is_told = |transport: &Transport| {
             let tells = |ports: &PortRange| ports.transport() == *transport;
@@ -42,28 +42,28 @@ impl TableSpec {
 
     /// The chain `passed_on`.
     ///
-    /// A first packet is called forged if its source is not behind the interface by which it came, and its
-    /// destination is. Who forges one sends such, and so do masqueraded machines whose packets take another way than
-    /// the answers to them.
+    /// A first packet gets the label FORGED if its source is not routed to the interface by which it came, and its
+    /// destination is. Masqueraded machines with asymmetric paths send such packets, too.
     ///
-    /// The destination is looked up as the packet was routed: with its mark. The source is looked up without: that
-    /// mark is one for packets that leave, and the routes for these may lead to everybody.
+    /// The lookup of the destination uses the packet's mark, as the kernel did to route it. The lookup of the source
+    /// does not: the mark selects routes for packets that leave, and these may lead to any address.
     pub(super) fn passed_on() -> Vec<Rule> {
         vec![
             Rule::goto([IS_FORGED], Part::ForgedFlow),
             Rule::new([Match::Confirmed], Verdict::Return),
             Rule::new([Match::NoWayBack, Match::TurnsBack, CALL_FORGED], Verdict::Return),
+            // So it is known that it was asked.
+            Rule::new([CALL_GENUINE], Verdict::Return),
         ]
     }
 
-    /// The chain `forged_flow`: answers are refused where they would be translated back, until a packet of the flow
-    /// comes that is not as the first one. Packets of which nothing is translated are left alone: bridged ones may
-    /// look so.
+    /// The chain `forged_flow`: refuses answers that NAT would translate back, until a packet of the flow comes that
+    /// differs from the first one. Packets without a translation pass: bridged packets may look forged.
     ///
-    /// Where only some ports are protected, answers are refused only at these: the machine's own port, or the one to
-    /// which masquerading has translated it. So the other flows of a machine live, whatever way they take. A published
-    /// port that leads to an unprotected number is not covered. Of TCP only a SYN begins something, and nobody answers
-    /// with one: it is refused at any port.
+    /// With `protectedPorts`, it refuses answers only at these: the machine's own port, or the one to which
+    /// masquerading has translated it. So other flows of the machine continue, also on asymmetric paths. A published
+    /// port that leads to an unprotected number is not covered. Of TCP only a SYN begins a connection, and an answer
+    /// is never a SYN: it is refused at any port.
     pub(super) fn forged_flow(&self) -> Vec<Rule> {
         let back = [Match::SourceTranslated, Match::Reply];
         let mut chain = vec![Rule::new([IS_GENUINE], Verdict::Return)];
@@ -73,8 +73,8 @@ impl TableSpec {
         if self.protected.is_empty() {
             chain.push(Rule::goto(back, Part::Refuse));
         }
-        for ports in self.protected.iter().copied().filter(|&ports| is_udp(ports)) {
-            // Here the packet's own destination is the machine's.
+        for ports in self.protected_udp() {
+            // At this hook the destination of an answer is the machine's address and port.
             for port in [Match::Ports(ports), Match::ReplyPorts(ports)] {
                 chain.push(Rule::goto([back[0], back[1], port], Part::Refuse));
             }
@@ -85,9 +85,9 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `dialled_back`: both sides dial at once. That is refused at protected ports, as it is in `input`: by
-    /// the machine's own port, and by the one to which masquerading has translated it. Where another machine has taken
-    /// a number, masquerading chooses any.
+    /// The chain `dialled_back`: refuses that both sides dial at the same time at protected ports, as `input` does:
+    /// by the machine's own port, and by the one to which masquerading has translated it. If another machine uses
+    /// that number, masquerading chooses any other.
     pub(super) fn dialled_back(&self) -> Vec<Rule> {
         let is_tcp = |ports: &&PortRange| ports.transport() == Transport::Tcp;
         if self.protected.is_empty() {
@@ -99,8 +99,4 @@ impl TableSpec {
             self.span(Transport::Tcp).map(|tcp| [Match::Ports(tcp), Match::ReplyPorts(tcp)]);
         ports.into_iter().flatten().map(|port| Rule::goto([port], Part::Refuse)).collect()
     }
-}
-
-fn is_udp(ports: PortRange) -> bool {
-    ports.transport() == Transport::Udp
 }

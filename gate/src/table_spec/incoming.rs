@@ -1,5 +1,4 @@
-//! What is delivered to this host: judged in `input`, where the kernel has decided that it is, whatever
-//! address it was sent to. Pure.
+//! Packets that the kernel delivers to this host, whatever their destination address is: `input` filters them. Pure.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -18,20 +17,20 @@ const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 const UDPLITE: u8 = 136;
 
-/// Where a DHCP client finds servers, in IPv6 (RFC 8415, 7.1).
+/// The multicast address of DHCPv6 servers (RFC 8415, 7.1).
 const DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
-/// Where hosts ask for names on their link (RFC 6762, 3).
+/// The multicast addresses of mDNS (RFC 6762, 3).
 const MDNS4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const MDNS6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 
 impl TableSpec {
     /// The base chain `input`.
     ///
-    /// A SYN is sent off before conntrack is asked: an entry outlives its connection, and a SYN on
-    /// it counts as established.
+    /// A SYN leaves the chain before the conntrack state is tested: an entry outlives its connection, and a SYN that
+    /// matches the entry has the state "established".
     pub(super) fn input(&self) -> Vec<Rule> {
-        // From an address of this host: a local user may send in another's name.
-        // Of link-local ones, `into_loopback` has passed only its own.
+        // Only from an address of this host: a local user may send from other ones.
+        // Of link-local sources, `into_loopback` has passed only the own ones.
         let own = [Match::FromLocal, Match::FromLinkLocal];
         let own = own.map(|one| Rule::accept([Match::FromLoopback, one]));
         let mut chain = own.to_vec();
@@ -39,7 +38,7 @@ impl TableSpec {
         if self.policy == FirewallPolicy::None {
             return chain;
         }
-        // By its own port first: what is accepted as dialled ends there.
+        // By the own port first: `translated` may accept the packet by the dialled port, and then no rule follows.
         chain.extend(Self::blocked(Port::Own));
         // A port that is not protected may lead to one that is.
         chain.push(Rule::new([Match::Translated], Verdict::Jump(Part::Translated.into())));
@@ -56,9 +55,9 @@ impl TableSpec {
         chain
     }
 
-    /// The lines for packets of flows that were admitted, each by its direction. That both sides of a flow have been seen proves nothing: a
-    /// stranger can forge both, with addresses that this host has, or will have. TCP that no socket has agreed
-    /// to gets a reset at most.
+    /// The rules for packets of admitted flows, each for one direction. Packets in both directions prove nothing: one
+    /// sender can forge both, with addresses that this host has, or will have. TCP without a socket gets a reset at
+    /// most.
     fn admitted() -> [Rule; 3] {
         [
             Rule::accept([tcp(), Match::Established]),
@@ -85,8 +84,8 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `datagrams`: what belongs to no admitted flow, or has a source that is no sender's. Where all traffic is closed,
-    /// DHCP and mDNS are exceptions: answers that belong to no flow, and questions to everybody on the link.
+    /// The chain `datagrams`: UDP outside admitted flows, or from the wire with an own address as source. In deny-all
+    /// mode, DHCP and mDNS are exceptions: answers that belong to no flow, and queries to all hosts of the link.
     pub(super) fn udp(&self) -> Vec<Rule> {
         let needs_grant = self.needs_grant(Port::Own, Transport::Udp, Part::Granted);
         if !self.protected.is_empty() {
@@ -111,18 +110,18 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `translated`, from `input` and from `forward`. What it does not end is judged by its own
-    /// port in `input`; in `forward` that port is another host's.
+    /// The chain `translated`, from `input` and from `forward`. A packet without a verdict returns to `input`, which
+    /// filters it by its own port. In `forward` it passes: there its own port is another host's.
     pub(super) fn translated(&self) -> Vec<Rule> {
         let mut chain = vec![
-            // By its own port: the flow was dialled from here to somebody else's.
+            // By its own port: this host has dialled a port of another host.
             Rule::goto([Match::Syn, Match::Reply], Part::TcpSyn),
             Rule::goto([Match::Reply], Part::TranslatedBack),
         ];
         chain.extend(Self::blocked(Port::Dialled));
         chain.extend([
             Rule::goto([Match::Syn], Part::TranslatedSyn),
-            // This host's own datagrams come here only by `lo`, which is not judged.
+            // This host's own datagrams come only over `lo`, and `input` has accepted them.
             Rule::goto([udp(), Match::FromLocal], Part::Refuse),
         ]);
         chain.extend(Self::admitted());
@@ -141,7 +140,8 @@ impl TableSpec {
         self.needs_grant(Port::Dialled, Transport::Tcp, Part::TranslatedJudge)
     }
 
-    /// Accepts the ports below and above all that are protected; all, if none is.
+    /// Accepts ports below and above the protected ones of this transport; all, if it has none. No rules in deny-all
+    /// mode.
     pub(super) fn beyond_protected(&self, transport: Transport) -> Vec<Rule> {
         if self.protected.is_empty() {
             return Vec::new();
@@ -166,13 +166,13 @@ fn tcp() -> Match {
     Match::Protocol(Transport::Tcp.number())
 }
 
-/// Each family has an ICMP of its own. The number of the other's is one that this host does not speak.
+/// Accepts the ICMP of this family. In the other family, its number is a protocol that this host does not support.
 pub(super) fn icmp(v6: bool) -> Rule {
     Rule::accept([Match::Protocol(if v6 { ICMPV6 } else { ICMP }), Match::Family(v6)])
 }
 
-/// Where all traffic is closed: ICMP passes, and so do protocols without ports that routers and hosts
-/// speak on their link (IGMP, OSPF, VRRP). A protocol with ports is a service.
+/// The rules of deny-all mode for protocols other than TCP: ICMP passes, and so does multicast of protocols without
+/// ports (IGMP, OSPF, VRRP). A protocol with ports is a service.
 fn other_than_tcp() -> Vec<Rule> {
     let mut lines = vec![
         icmp(false),

@@ -1,9 +1,9 @@
-//! What needs a grant, and what becomes of a packet without one. A packet that conntrack calls new, or a SYN
-//! whatever conntrack calls it, needs a grant of its own. Pure.
+//! Which packets need a grant, and what happens to a packet without one. A packet outside an admitted flow needs a
+//! grant of its own, and so does every SYN, whatever its conntrack state is. Pure.
 //!
-//! The same is asked twice: by a packet's own port, and by the port as dialled where somebody has
-//! translated it. nft 1.0.6 reads `ct original proto-dst` only after `meta l4proto tcp` or `udp`, so
-//! there each line stands for both: what `nft list` prints must load.
+//! The rules exist twice: for a packet's own port, and for the dialled port of a translated packet. nft 1.0.6 reads
+//! `ct original proto-dst` only after `meta l4proto tcp` or `udp`. So the dialled port needs two rules, one for each
+//! transport: nft must be able to load what `nft list` prints.
 
 use sknock_netfilter::nft::rule::{AddressSet, Field, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
@@ -52,8 +52,9 @@ impl Port {
 }
 
 impl TableSpec {
-    /// Sends to `target` what needs a grant, of this transport. What is left is accepted, or judged by its
-    /// own port, where only some ports are protected.
+    /// The rules that lead packets of this transport to `target` if they need a grant. With `protectedPorts`, others
+    /// continue behind these rules. In deny-all mode, others are accepted; by the dialled port, they return to
+    /// `input`.
     pub(super) fn needs_grant(&self, port: Port, transport: Transport, target: Part) -> Vec<Rule> {
         let of = |ranges: &[PortRange]| {
             let ours = ranges.iter().filter(|range| range.transport() == transport);
@@ -65,7 +66,7 @@ impl TableSpec {
         }
         let open = match port {
             Port::Own => Verdict::Accept,
-            // Back to `input`, where its own port is judged, which may need a grant.
+            // Back to `input`: its own port may need a grant.
             Port::Dialled => Verdict::Return,
         };
         let always_open = of(&self.always_open).into_iter();
@@ -74,17 +75,16 @@ impl TableSpec {
         lines
     }
 
-    /// Asks for any grant: of TCP, as grants for single use are. A SYN that repeats the one that used up
-    /// such a grant passes: its answer may have been lost.
+    /// Looks up any grant, for TCP, as only TCP has single-use grants. A SYN that repeats the one that used up such a
+    /// grant passes: its answer may have been lost.
     pub(super) fn judge(port: Port) -> Vec<Rule> {
         let mut chain = vec![Rule::accept([Match::SynIn(BEGUN)])];
         for (set, used) in [GrantSet::Single4, GrantSet::Single6].into_iter().zip(USED) {
             let (set, port) = (AddressSet::from(set), port.of_tcp());
             let consume = Match::ConsumeElement(set, port);
             chain.push(Rule::goto(
-                // In this order: a packet without a grant must not fill `used`, and `delete` does not tell
-                // whether it has found the element, so of packets on two processors only `First` lets one
-                // pass.
+                // In this order: a packet without a grant must not fill `used`. `delete` does not report whether it
+                // has found the element, so `First` selects one of the packets that several processors handle.
                 [Match::In(set, port), Match::First(used, port), consume],
                 Part::Admit,
             ));
@@ -93,7 +93,7 @@ impl TableSpec {
         chain
     }
 
-    /// Asks for a grant that is not for single use. What has one admits its direction of the flow.
+    /// Looks up a grant for many connections. A packet with such a grant admits its direction of the flow.
     pub(super) fn granted(port: Port) -> Vec<Rule> {
         let mut chain: Vec<Rule> = [GrantSet::Grant4, GrantSet::Grant6]
             .into_iter()
@@ -104,21 +104,22 @@ impl TableSpec {
         chain
     }
 
-    /// The chain `admit_received`: what has a grant admits what follows in its direction, and not the other one. Who holds
-    /// an address is asked for a grant by that address, and the host may swap addresses with others.
+    /// The chain `admit_received`: a packet with a grant admits later packets in its direction, and not in the other
+    /// one: the host may swap addresses with another host, whose packets need a grant of their own.
     pub(super) fn admit_received() -> Vec<Rule> {
         vec![Rule::accept([Match::Forth, ADMIT_FORTH]), Rule::accept([ADMIT_BACK])]
     }
 
-    /// Admits what was first. Without room to remember it, a repetition is refused.
+    /// Accepts the packet that `First` has selected. If `begun` has no room for it, a repetition of the SYN is
+    /// refused.
     pub(super) fn admit() -> Vec<Rule> {
         vec![Rule::accept([Match::AddSyn(BEGUN)]), Rule::new([], Verdict::Accept)]
     }
 
     /// The chain `refuse`.
     ///
-    /// With `reject`, nothing answers a packet that the kernel has on a live entry, such as a forged
-    /// SYN: from Linux 6.3 on, a reset would end that connection.
+    /// With `reject`, the kernel does not answer a packet with a live conntrack entry, such as a forged SYN: from
+    /// Linux 6.3 on, a reset would end that connection.
     pub(super) fn refuse(&self) -> Vec<Rule> {
         let mut chain = Vec::new();
         if self.policy == FirewallPolicy::Reject {
@@ -128,7 +129,7 @@ impl TableSpec {
         chain
     }
 
-    /// As a port where nobody listens answers; with `drop`, not at all.
+    /// The answer of a closed port; with `drop`, none.
     pub(super) fn as_closed(&self) -> Vec<Rule> {
         match self.policy {
             FirewallPolicy::None => Vec::new(),
@@ -137,13 +138,13 @@ impl TableSpec {
         }
     }
 
-    /// No host answers what was sent to all.
+    /// No host answers a broadcast or multicast packet.
     fn unreachable() -> Vec<Rule> {
         let tcp = Match::Protocol(Transport::Tcp.number());
         vec![
             // As the kernel does itself (RFC 1122, 3.2.2 and 4.2.3.10).
             Rule::new([Match::NotToHost], Verdict::Drop),
-            // Nothing of TCP is answered there by any port, open or closed.
+            // At an anycast address no port answers TCP, open or closed.
             Rule::new([tcp, Match::Family(true), Match::ToAnycast], Verdict::Drop),
             Rule::new([tcp], Verdict::Reset),
             Rule::new([], Verdict::Unreachable),

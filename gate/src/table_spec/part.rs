@@ -1,4 +1,4 @@
-//! The chains of the table: what each is for, its name, and where the kernel asks it. Pure.
+//! The chains of the table: their purposes, names, hooks and priorities. Pure.
 
 use sknock_netfilter::nft::rule::{Chain, ChainName, Hook, Match, Rule, Verdict};
 
@@ -7,18 +7,22 @@ use super::sets::TRIAL;
 /// What a chain is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Part {
-    /// Base chain: takes knocks out before the kernel tracks them.
+    /// Base chain: captures knocks before conntrack.
     Knocks,
-    /// How many knocks one source may send, and where they go.
+    /// Limits the rate of each source, and captures its knocks.
     KnockMeter,
-    /// What is as long as a knock and has no tag, at a port that the policy closes silently.
+    /// Drops datagrams as long as a knock without a tag in force, at a port that the policy `drop` closes.
     KnockUntagged,
-    /// Base chain: packets from outside that name this host's own address as their source begin no flow.
+    /// Base chain: drops first packets of flows from the wire with an own address as source.
     Forged,
-    /// Base chain: judges all that the kernel delivers to this host.
+    /// Base chain: filters packets that the kernel delivers to this host.
     Input,
-    /// Datagrams from a protected port whose source is an address of this host, or none.
+    /// Drops UDP from a protected port if its source is an own address, no address, broadcast or anycast.
     ForgedSource,
+    /// Datagrams from the wire whose source is an address of this host.
+    OwnDatagrams,
+    /// Base chain: what is as long as a knock at a knock port that the policy leaves open and nobody binds.
+    KnockClosed,
     /// What arrives at a knock port that the policy closes, with `intake = socket`.
     Knock,
     /// The same at a knock port that the policy leaves open.
@@ -27,25 +31,25 @@ pub enum Part {
     TcpSyn,
     /// Other TCP packets of no connection that conntrack knows.
     TcpMidstream,
-    /// UDP of no flow.
+    /// UDP outside admitted flows, or with an own address as source.
     Udp,
-    /// Asks for a grant, for single use or not.
+    /// Looks up any grant.
     Judge,
-    /// Asks for a grant that is not for single use.
+    /// Looks up a grant for many connections.
     Granted,
     /// Labels a flow in which a packet had a grant.
     AdmitReceived,
     /// Labels a flow in which this host has sent a packet.
     AdmitAnswers,
-    /// Lets the first packet of a single-use connection in, and remembers it.
+    /// Accepts the first packet of a single-use connection, and adds it to `begun`.
     Admit,
-    /// Base chain: judges published ports of others.
+    /// Base chain: filters packets to published ports of other machines.
     Forward,
-    /// What is passed on: whether the first packet of its flow was forged.
+    /// Tests first packets of forwarded flows, and labels forged ones.
     PassedOn,
-    /// What is passed on, of a flow whose first packet was.
+    /// Refuses answers in forwarded flows whose first packet was forged.
     ForgedFlow,
-    /// A SYN that comes to what dials out in this host's name.
+    /// Refuses a SYN in the reply direction of a masqueraded flow.
     DialledBack,
     /// Packets whose destination was translated (DNAT, redirect).
     Translated,
@@ -55,23 +59,23 @@ pub enum Part {
     TranslatedJudge,
     /// [`Part::Granted`], by the port as dialled.
     TranslatedGranted,
-    /// The way back of translated packets.
+    /// Drops packets to blocked flows, by the port as dialled.
     TranslatedBack,
-    /// Ends a packet without a grant, as the policy says.
+    /// Drops or rejects a packet without a grant, by the policy.
     Refuse,
-    /// Ends a packet of a blocked flow.
+    /// Drops or rejects a packet of a blocked flow, by the policy.
     BlockIn,
-    /// Ends a packet to a blocked flow.
+    /// Drops a packet to a blocked flow.
     BlockOut,
-    /// Base chain: our answers to knocks are not tracked.
+    /// Base chain: excludes our answers to knocks from conntrack.
     Answers,
-    /// Base chain: the way back of blocked flows.
+    /// Base chain: drops packets to blocked flows, and labels flows in which this host sends.
     Output,
-    /// What this host says to itself: who sends in another's name begins no flow of UDP at a protected port.
+    /// Drops packets over `lo` from a link-local address that is not ours.
     IntoLoopback,
-    /// Base chain: what leaves with one of our addresses in place of the sender's.
+    /// Base chain: packets that leave with a translated source.
     Postrouting,
-    /// The way back of blocked flows behind masquerading.
+    /// Drops packets to blocked flows behind masquerading.
     Masqueraded,
     /// Base chain: resets of closed ports.
     Resets,
@@ -80,11 +84,12 @@ pub enum Part {
 }
 
 impl Part {
-    /// The parts that the kernel asks by itself.
-    pub const BASES: [Self; 8] = [
+    /// The base chains.
+    pub const BASES: [Self; 9] = [
         Self::Knocks,
         Self::Forged,
         Self::Input,
+        Self::KnockClosed,
         Self::Forward,
         Self::Answers,
         Self::Output,
@@ -100,6 +105,8 @@ impl Part {
             Self::KnockUntagged => "knock_untagged",
             Self::Forged => "forged",
             Self::ForgedSource => "forged_source",
+            Self::OwnDatagrams => "own_datagrams",
+            Self::KnockClosed => "knock_closed",
             Self::Input => "input",
             Self::Knock => "knock",
             Self::KnockUnprotected => "knock_unprotected",
@@ -133,11 +140,11 @@ impl Part {
         }
     }
 
-    /// Where the kernel asks it, and its priority there; nothing: other chains lead to it.
+    /// The hook and the priority of a base chain; `None` for other chains.
     ///
-    /// Knocks and answers come before conntrack (-200), so that they leave no entry in it. All else is
-    /// judged after conntrack and every translation of destinations (-100 in prerouting), before the
-    /// filters of others (0).
+    /// `knocks` and `answers` come before conntrack (-200), so that knocks and answers leave no entry in it. All
+    /// others but `forged` come after conntrack and DNAT (-100 in prerouting), before the filters of other programs
+    /// (0).
     pub fn hook(self) -> Option<(Hook, i32)> {
         let (raw, mangle) = (libc::NF_IP_PRI_RAW, libc::NF_IP_PRI_MANGLE);
         match self {
@@ -145,6 +152,8 @@ impl Part {
             // After conntrack has found the entry or made one, before that is confirmed and NAT changes it.
             Self::Forged => Some((Hook::Prerouting, mangle)),
             Self::Input => Some((Hook::Input, mangle)),
+            // After the filters of others, which may be silent at all ports. Before the conntrack entry is confirmed.
+            Self::KnockClosed => Some((Hook::Input, libc::NF_IP_PRI_SECURITY + 50)),
             Self::Forward => Some((Hook::Forward, mangle)),
             Self::Answers => Some((Hook::Output, raw)),
             // After every translation of destinations: it may take away what seems to stay on this host.
@@ -157,7 +166,7 @@ impl Part {
     }
 }
 
-/// What the names of chains of rules on trial begin with: they stand beside those from before.
+/// The prefix of the names of chains on trial: the table also has the chains from before.
 const ON_TRIAL: &str = "trial_";
 
 impl From<Part> for ChainName {
@@ -176,7 +185,7 @@ impl Part {
         chain.name.name == self.name()
     }
 
-    /// The base chain of this part: first it asks the rules on trial, while these have time left.
+    /// The base chain of this part: first the rules on trial, as long as the set `trial` has elements.
     pub(super) fn during_trial(self, tried: bool, before: Vec<Rule>) -> Chain {
         let trial = ChainName { prefix: ON_TRIAL, name: self.name() };
         let verdict = if tried { Verdict::Goto(trial) } else { Verdict::Accept };
@@ -185,8 +194,7 @@ impl Part {
     }
 }
 
-/// The same chain for rules on trial: asked only by the base chain of this part, and leading only
-/// to other chains of the trial.
+/// The same chain for rules on trial: it has no hook, and leads only to other chains of the trial.
 pub(super) fn on_trial(mut chain: Chain) -> Chain {
     let trial = |name: ChainName| ChainName { prefix: ON_TRIAL, ..name };
     for line in &mut chain.lines {

@@ -11,7 +11,7 @@ use super::TableSpec;
 use crate::grant_key::GrantSet;
 use crate::tags::{KnockTag, KnockTags, TagElements};
 
-/// The sets in which the kernel remembers which sources have knocked how often: IPv4, IPv6.
+/// The sets with the rate of each source of knocks: IPv4, IPv6.
 pub(super) const KNOCK_RATE: [AddressSet; 2] = pair(c"knock_rate4", c"knock_rate6");
 
 /// The sets of blocked flows: IPv4, IPv6.
@@ -23,17 +23,17 @@ pub(crate) const USED: [AddressSet; 2] = pair(c"used4", c"used6");
 /// SYNs that used up a grant, by conntrack entry and sequence number.
 pub(super) const BEGUN: &CStr = c"begun";
 
-/// The set that says whether rules on trial still have time: it then has both families.
+/// The set that has both families as long as the trial lasts.
 pub(crate) const TRIAL: &CStr = c"trial";
 
 /// The tags that knocks have at present.
 pub(crate) const KNOCK_TAGS: &CStr = c"knock_tags";
 
-/// The set that says whether [`KNOCK_TAGS`] is complete: it then has both families.
+/// The set that has both families as long as [`KNOCK_TAGS`] is complete.
 pub(crate) const TAGS_LOADED: &CStr = c"tags_loaded";
 
-/// How long two packets count as sent at the same moment. The grant is gone from its own set long
-/// before.
+/// How long the sets [`USED`] keep an element: much longer than the kernel takes to remove the grant from its own
+/// set.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How long a SYN may be repeated: the kernel's retransmissions after 1, 3 and 7 s. Nothing prolongs it.
@@ -64,7 +64,7 @@ pub(crate) fn tag_elements(tags: &TagElements) -> impl Iterator<Item = Element> 
     tags.tags.iter().map(element)
 }
 
-/// Those of `flows` that are in this set of blocked flows.
+/// The keys of those `flows` that have the address family of this set.
 pub(crate) fn blocked_keys(set: AddressSet, flows: &[FlowKey]) -> impl Iterator<Item = Vec<u8>> {
     flows.iter().filter(move |flow| flow.address.is_ipv6() == set.v6).map(FlowKey::key)
 }

@@ -84,6 +84,31 @@ fn knocks_are_copied_before_anything_is_denied() {
     assert_eq!(listed(&rules), include_str!("golden/copied.nft"));
 }
 
+/// Where v1 is accepted, of several lengths.
+#[test]
+fn at_an_open_knock_port_only_plain_datagrams_as_long_as_a_knock_are_rejected() {
+    for (knock_lengths, golden) in [
+        ((1208, 1208), include_str!("golden/knock_closed.nft")),
+        ((333, 1208), include_str!("golden/knock_closed_v1.nft")),
+    ] {
+        let rules = TableSpec {
+            protected: vec![tcp(22)],
+            knock_ports: vec![udp(5000)],
+            knock_lengths,
+            capture: KnockCapture::Log { group: 5344 },
+            ..rules(FirewallPolicy::Drop)
+        };
+        let listed = listed(&rules);
+        let chain = |name: &str| {
+            let from = listed.find(&format!("chain {name} {{")).unwrap();
+            let length = listed[from..].find("\t}\n").unwrap();
+            listed[from..from + length].to_owned()
+        };
+        let both = ["knock_closed", "knock_unprotected"].map(chain).concat();
+        assert_eq!(both, golden);
+    }
+}
+
 #[test]
 fn untagged_datagrams_are_dropped_before_the_capture() {
     let rules = TableSpec {

@@ -12,7 +12,7 @@ use nftnl::expr::{Bitwise, Cmp, CmpOp, Conntrack, IcmpCode, Meta, RejectionType,
 use super::ffi::{Attribute, Expr};
 use super::rule::{Match, Rule, Verdict};
 
-use packet::{address, clear, family, ports, protocol, tcp_flags};
+use packet::{address, clear, family, plain_udp, ports, protocol, tcp_flags};
 use raw::{conntrack, fib, immediate, log, lookup, meta, route, set_label, to_network_order};
 use sets::member;
 
@@ -104,6 +104,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         | Match::FromV6(_)
         | Match::ToMulticast { .. }
         | Match::FromLinkLocal => address(rule, item),
+        Match::PlainUdp { v6, lengths } => plain_udp(rule, v6, lengths),
         Match::UdpBetween { .. }
         | Match::Ports(_)
         | Match::OriginalPorts(_)
@@ -113,6 +114,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         | Match::FromPorts(_)
         | Match::UdpTo(_)
         | Match::UdpNotTo(_)
+        | Match::UdpChecksum
         | Match::UdpLength(_)
         | Match::UdpOfLength(_) => ports(rule, item),
         Match::Syn => tcp_flags(rule, SYN | ACK, CmpOp::Eq, SYN),

@@ -1,5 +1,4 @@
-//! Chains and rules as data: what a packet must be, and what then happens to it. How nft lists a rule is
-//! in `text`.
+//! Chains and rules as data: conditions for a packet, and a verdict. `text` prints a rule as nft lists it.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -12,13 +11,14 @@ use sknock_types::{PortRange, Transport};
 pub struct Chain {
     /// Its name.
     pub name: ChainName,
-    /// Where the kernel asks it, and its priority there; nothing: other chains lead to it.
+    /// The hook and the priority of a base chain. `None`: rules of other chains lead to it.
     pub hook: Option<(Hook, i32)>,
-    /// What it does with a packet. A packet that no rule ends is accepted.
+    /// Its rules, in order. A packet without a verdict returns to the chain that jumped here; a base chain accepts
+    /// it.
     pub lines: Vec<Rule>,
 }
 
-/// A chain's name: both parts, one after the other. The first is empty but in a second copy of chains.
+/// A chain's name: prefix and name, joined. The prefix is empty, except in a second copy of the chains.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ChainName {
     /// Which copy of the chains it belongs to.
@@ -40,15 +40,15 @@ impl fmt::Display for ChainName {
     }
 }
 
-/// Where in the kernel a base chain is asked. The discriminant is `NF_INET_PRE_ROUTING` and so on.
+/// The hook of a base chain. The discriminant is that of the kernel, `NF_INET_PRE_ROUTING` and so on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u32)]
 pub enum Hook {
     /// All that arrives, before it is routed.
     Prerouting = 0,
-    /// What is delivered to this host.
+    /// Packets that the kernel delivers to this host.
     Input = 1,
-    /// What is passed on to others.
+    /// Packets that this host forwards.
     Forward = 2,
     /// What this host sends.
     Output = 3,
@@ -65,16 +65,16 @@ pub struct AddressSet {
     pub v6: bool,
 }
 
-/// Which destination port a rule asks for.
+/// The destination port that a rule compares.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PortOf {
-    /// The packet's own, which no NAT has changed.
+    /// The one in the packet at this hook, after any translation.
     Packet,
     /// The one that the client dialled, of a packet whose destination was translated.
     Original(Transport),
 }
 
-/// Something a packet must be.
+/// A condition for a packet, or a change that the kernel makes when it evaluates the rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Match {
     /// It came in through `lo`.
@@ -90,7 +90,8 @@ pub enum Match {
     Confirmed,
     /// Its conntrack entry has this bit in its label; below 128.
     HasLabel(u32),
-    /// Always so; its conntrack entry gets this bit, if it was made when a rule that sets labels was there.
+    /// Always true: sets this bit in the label of its conntrack entry. An entry that is older than the first such
+    /// rule has no room for labels.
     SetLabel(u32),
     /// Conntrack does not track it.
     Untracked,
@@ -127,10 +128,20 @@ pub enum Match {
     Above(Transport, u16),
     /// It comes from one of these ports.
     FromPorts(PortRange),
-    /// Its UDP header says a length from the first to the second. Only after a match of UDP.
+    /// The length field of its UDP header is from the first to the second. Only after a match of UDP.
     UdpLength((u16, u16)),
-    /// It is UDP, and its header says a length from the first to the second.
+    /// It is UDP, and the length field of its header is from the first to the second.
     UdpOfLength((u16, u16)),
+    /// Its IP header says that UDP of a length from the first to the second follows, and nothing else: IPv4 without
+    /// options, or IPv6 without extension headers.
+    PlainUdp {
+        /// The family; packets of the other one do not match.
+        v6: bool,
+        /// Lengths, with the UDP header.
+        lengths: (u16, u16),
+    },
+    /// It has a UDP checksum. Only after a match of UDP.
+    UdpChecksum,
     /// It is UDP for this port.
     UdpTo(u16),
     /// It is UDP for any other port than this.
@@ -140,8 +151,8 @@ pub enum Match {
         /// The user's number.
         user: u32,
     },
-    /// It belongs to a connection that is open here: a socket that is no listener. For TCP that
-    /// arrives, the kernel finds out before it asks `input` (`net.ipv4.ip_early_demux`).
+    /// It belongs to an open socket of this host other than a listener. For TCP packets that arrive, the kernel looks
+    /// up the socket before the hook `input` (`net.ipv4.ip_early_demux`).
     OfOpenSocket,
     /// The routing table calls its destination an address of this host. Broadcast, multicast and
     /// anycast addresses are not, though the kernel delivers them here.
@@ -163,9 +174,9 @@ pub enum Match {
     NoWayBack,
     /// The routing table knows a way to its source by the interface through which it came.
     WayBack,
-    /// The routing table leads to its destination, and packets with its mark, by the interface through which it came.
+    /// With its mark, the routing table leads to its destination by the interface through which it came.
     TurnsBack,
-    /// The routing table does not.
+    /// With its mark, the routing table does not lead to its destination by the interface through which it came.
     GoesOn,
     /// It was sent to more hosts than this one, by link or by address.
     NotToHost,
@@ -186,21 +197,21 @@ pub enum Match {
     TcpReset,
     /// Its source address, protocol and destination port are in this set.
     In(AddressSet, PortOf),
-    /// Its destination address, protocol and source port are, or the port that its flow was dialled to.
+    /// Its destination address, its protocol and its source port (or the dialled port of its flow) are in this set.
     BackIn(AddressSet, PortOf),
-    /// It is the first with this key, whatever happens on other processors at this moment: the kernel adds
-    /// an element to the set, whose limit passes one packet.
+    /// It is the first packet with this key, also if other processors handle packets at the same moment: the kernel
+    /// adds an element to the set, with a limit that passes one packet.
     First(AddressSet, PortOf),
-    /// Always so; the element with its key is removed from the set.
+    /// Always true: removes the element with its key from the set.
     ConsumeElement(AddressSet, PortOf),
     /// It is a TCP packet whose conntrack entry and sequence number are in this set.
     SynIn(&'static CStr),
-    /// Always so, if there is room: it is added to this set, for [`Match::SynIn`].
+    /// True if the set has room: adds its conntrack entry and sequence number to this set, for [`Match::SynIn`].
     AddSyn(&'static CStr),
     /// The first four bytes behind its UDP header are not in this set. Only after a match of UDP, and of a length
     /// that has these bytes: a shorter packet does not match.
     TagNotIn(&'static CStr),
-    /// Its source, in IPv6 the first 64 bits of it, has sent more than this.
+    /// Its source (an IPv4 address, or an IPv6 /64) has exceeded this rate.
     OverRate {
         /// Where the kernel remembers sources.
         set: AddressSet,
@@ -222,28 +233,31 @@ pub enum Field {
     V6Class,
 }
 
-/// What happens to a packet that is all of that.
+/// What the kernel does with a packet that meets all conditions of a rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
-    /// Other tables are asked.
+    /// The packet continues to the chains of other tables.
     Accept,
-    /// It is gone.
+    /// The kernel discards the packet.
     Drop,
-    /// TCP only: it is answered with a reset.
+    /// TCP only: the kernel discards the packet and answers with a reset.
     Reset,
-    /// It is answered with "port unreachable", in ICMP or `ICMPv6`.
+    /// The kernel discards the packet and answers with "port unreachable", in ICMP or `ICMPv6`.
     Unreachable,
-    /// That chain is asked; if it has no verdict, the next rule is.
+    /// The kernel evaluates that chain, and without a verdict there the next rule.
     Jump(ChainName),
-    /// That chain is asked; if it has no verdict, the packet is accepted.
+    /// The kernel evaluates that chain and does not come back to this one. Without a verdict there, the packet
+    /// returns to the chain that jumped to this one; without such a chain, the policy of the base chain applies
+    /// (accept).
     Goto(ChainName),
-    /// It leaves the chain that it has entered.
+    /// The packet returns to the rule after the last jump; without one, the policy of the base chain applies
+    /// (accept).
     Return,
-    /// Conntrack leaves it alone, and the next rule is asked.
+    /// Conntrack does not track it. The next rule follows.
     Untrack,
-    /// The field is set, and the next rule is asked.
+    /// The kernel sets the field. The next rule follows.
     Clear(Field),
-    /// A copy goes to this group, and the next rule is asked.
+    /// The kernel sends a copy to this group. The next rule follows.
     Log {
         /// The NFLOG group.
         group: u16,
@@ -255,9 +269,9 @@ pub enum Verdict {
 /// A rule.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rule {
-    /// All of it must be so.
+    /// The packet must meet all of them.
     pub matches: Vec<Match>,
-    /// Then this happens.
+    /// The verdict for a packet that meets all of them.
     pub verdict: Verdict,
 }
 

@@ -68,7 +68,7 @@ impl fmt::Display for Match {
             Self::NotToHost => f.write_str("meta pkttype != host"),
             Self::Syn => f.write_str("tcp flags syn / syn,ack"),
             Self::TcpReset => f.write_str("tcp flags rst"),
-            _ => address(f, *self),
+            _ => header(f, *self),
         }
     }
 }
@@ -94,10 +94,21 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Addresses that are not looked up anywhere.
-fn address(f: &mut fmt::Formatter<'_>, item: Match) -> fmt::Result {
+/// Fields of the header that are not looked up anywhere.
+fn header(f: &mut fmt::Formatter<'_>, item: Match) -> fmt::Result {
     match item {
         Match::FromLinkLocal => f.write_str("ip6 saddr fe80::/10"),
+        Match::PlainUdp { v6: false, lengths: (least, max) } => {
+            write!(
+                f,
+                "ip hdrlength 5 ip length {}",
+                span(least.saturating_add(20), max.saturating_add(20))
+            )
+        }
+        Match::PlainUdp { v6: true, lengths: (least, max) } => {
+            write!(f, "ip6 length {} ip6 nexthdr udp", span(least, max))
+        }
+        Match::UdpChecksum => f.write_str("udp checksum != 0"),
         Match::ToV4(address) => write!(f, "ip daddr {address}"),
         Match::ToV6(address) => write!(f, "ip6 daddr {address}"),
         Match::FromV6(address) => write!(f, "ip6 saddr {address}"),

@@ -13,8 +13,8 @@ use sknock_tests::packet::{Fault, Packet, Segment, Wire, comparable};
 use sknock_tests::wait::until;
 use sknock_tests::{Authority, Client, Daemon, Echo, World};
 
-use crate::config;
-use probes::{Probe, tcp, udp};
+use crate::{Policy, config};
+use probes::{Probe, odd, tcp, udp};
 
 /// Protected ports, where services listen, and the knock port.
 const SSH: u16 = 22;
@@ -107,6 +107,11 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 /// Protects these two ports, or all but their neighbours.
 fn scene(intake: &str, all: bool, look: impl FnOnce(&World, &Authority, &str)) {
+    scene_under(intake, ("reject", all), look);
+}
+
+fn scene_under(intake: &str, policy: Policy, look: impl FnOnce(&World, &Authority, &str)) {
+    let all = policy.1;
     let (world, authority) = (World::new(), Authority::new());
     let _services = (Echo::tcp(&world.gateway, SSH), Echo::udp(&world.gateway, DNS));
     // More probes than any limit of ICMP lets be answered.
@@ -114,14 +119,16 @@ fn scene(intake: &str, all: bool, look: impl FnOnce(&World, &Authority, &str)) {
         let file = format!("/proc/sys/net/{switch}");
         let _ = world.gateway.inside(|| std::fs::write(file, "1000000"));
     }
-    let config = config(&authority, intake, ("reject", all));
-    let config = if all {
+    let config = config(&authority, intake, policy);
+    let config = if policy.0 == "none" {
+        config.set("protectedPorts", "")
+    } else if all {
         config.set("alwaysOpenPorts", "tcp/23, udp/54")
     } else {
         config.set("protectedPorts", "tcp/22, udp/53")
     };
     let _daemon = Daemon::start(&world.gateway, &config);
-    look(&world, &authority, &format!("intake = {intake}, all = {all}"));
+    look(&world, &authority, &format!("intake = {intake}, {policy:?}"));
 }
 
 fn each_scene(look: impl Fn(&World, &Authority, &str) + Sync) {
@@ -202,6 +209,16 @@ fn every_header_of_the_knock_port_is_that_of_a_closed_one() {
     each_scene(|world, _, what| {
         assert_eq!(telling(world, &udp(), [KNOCK, CLOSED_UDP]), set(&UDP_TOLD), "{what}");
     });
+}
+
+/// Where nothing listens at the knock port and nobody closes it, the kernel answers to whatever is not plain.
+#[test]
+fn every_header_of_an_open_knock_port_is_that_of_a_closed_port_for_odd_datagrams() {
+    for policy in [("reject", false), ("drop", false), ("none", false)] {
+        scene_under("nflog", policy, |world, _, what| {
+            assert_eq!(telling(world, &odd(), [KNOCK, CLOSED_UDP]), set(&UDP_TOLD), "{what}");
+        });
+    }
 }
 
 /// The same bytes with a tag. A bound socket takes them, so no error comes back: THREATS says so.

@@ -1,13 +1,14 @@
 //! The two directions of a flow are admitted apart. What this host has answered, at a port that is open to everybody or
 //! to itself, lets nobody send with the host's end of that flow.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
 
+use nix::net::if_::if_nametoindex;
 use sknock_tests::ip_packet::udp;
 use sknock_tests::wait::until;
 use sknock_tests::{Authority, Config, Daemon, Namespace, Wire, World};
 
-use crate::stage::{DNS, Dns, settle};
+use crate::stage::{DNS, Dns, anyone, settle};
 
 /// Open to everybody, and between protected ports.
 const OPEN: u16 = 7777;
@@ -113,5 +114,32 @@ fn a_local_flow_admits_no_packet_from_an_address_the_host_gave_up() {
             settle();
             assert!(dns.heard().is_empty(), "{rules:?}: {later}");
         }
+    }
+}
+
+/// A local user sends from the address of one link to that of another. The service's answer leaves by the wire: there
+/// somebody else may have that address.
+#[test]
+fn a_local_flow_between_links_admits_no_packet_from_the_wire() {
+    for rules in RULES {
+        let (world, authority) = (World::new(), Authority::new());
+        let dns = Dns::new(&world.gateway, "st");
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let there = Wire::new(&world.client, World::GATEWAY[0]);
+        let (near, far) = (wire.link_local_of_peer(), there.link_local_of_peer());
+        world.stranger.ip(&format!("addr add {far}/64 dev st nodad"));
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        let index = |name| world.gateway.inside(|| if_nametoindex(name)).unwrap();
+        let at = |address, port, name| SocketAddrV6::new(address, port, 0, index(name)).into();
+        let from: SocketAddr = at(far, THEIRS, "cl");
+        let mallory = world.gateway.inside(|| anyone(from));
+        mallory.send_to(b"by mallory", at(near, DNS, "st")).unwrap();
+        settle();
+        assert!(dns.heard().contains("by mallory"), "{rules:?}: it is no packet of the host");
+        settle();
+        let from = SocketAddr::new(far.into(), THEIRS);
+        wire.send(&udp(from, SocketAddr::new(near.into(), DNS), b"by the stranger"));
+        settle();
+        assert!(dns.heard().is_empty(), "{rules:?}");
     }
 }

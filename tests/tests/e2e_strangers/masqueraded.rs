@@ -1,6 +1,7 @@
 //! A published port whose machine may dial out in the gateway's name: a packet by the wire from that machine's
 //! address makes an entry to whose answers nobody asks for a grant.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
 use sknock_tests::ip_packet::{ACK, Packet, SYN, Segment, tcp, udp};
@@ -132,10 +133,70 @@ fn a_forged_first_datagram_does_not_end_a_flow() {
     }
 }
 
-/// In the machine's name, out of the gateway.
+/// Forged while the port was open: before the first start, and before a reload that protects it.
+#[test]
+fn no_datagram_is_admitted_by_a_masqueraded_flow_from_before_the_protection() {
+    for (rules, reloaded) in
+        [(("drop", false), false), (("drop", false), true), (("reject", true), false)]
+    {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        world.gateway.track_connections();
+        let dns = Dns::on(world.inner(), "in", UDP);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let closed = config(&authority, rules);
+        let open = config(&authority, rules).set("protectedPorts", "tcp/22");
+        let earlier = reloaded.then(|| Daemon::start_settled(&world.gateway, &open));
+        for family in 0..2 {
+            let [inner, own, stranger] = ends(family, UDP);
+            wire.send(&udp(inner, stranger, b"begins"));
+            settle();
+            wire.send(&udp(stranger, own, b"answers"));
+            some("an answer while it is open", || dns.heard().contains("answers").then_some(()));
+        }
+        let _daemon = if let Some(daemon) = earlier {
+            daemon.configure(&closed);
+            daemon.reload();
+            daemon
+        } else {
+            Daemon::start_settled(&world.gateway, &closed)
+        };
+        settle();
+        dns.overheard();
+        for family in 0..2 {
+            let [_, own, stranger] = ends(family, UDP);
+            wire.send(&udp(stranger, own, b"later"));
+            settle();
+            assert!(dns.heard().is_empty(), "{rules:?}, {own}");
+        }
+    }
+}
+
+/// In the machine's name. The client's own datagrams would be taken for answers to that.
+#[test]
+fn no_local_user_begins_a_flow_in_the_name_of_a_machine_from_a_protected_port() {
+    for policy in ["drop", "reject"] {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        publish(&world);
+        let dns = Dns::on(world.inner(), "in", UDP);
+        let config = config(&authority, (policy, false));
+        let _daemon = Daemon::start_settled(&world.gateway, &config);
+        let alice = Client::alice(&world.client, &authority);
+        let to = SocketAddr::new(World::GATEWAY[1], UDP);
+        let there = sknock_tests::reach::udp_socket(&world.client, to).unwrap();
+        let mallory = world.gateway.inside(|| anyone(ends(1, UDP)[0]));
+        let sent = mallory.send_to(b"begins", there.local_addr().unwrap());
+        assert_eq!(sent.map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
+        alice.seal(&["udp/60000"]).send(&world.client, to.ip()).must_be_granted();
+        there.send(b"by alice").unwrap();
+        some("what alice sends", || dns.heard().contains("by alice").then_some(()));
+    }
+}
+
+/// In the machine's name, out of the gateway. Where all traffic is closed, transparent proxies send so.
 #[test]
 fn no_datagram_is_admitted_by_an_entry_that_a_local_user_began() {
-    for rules in [("drop", false), ("reject", true)] {
+    for rules in [("drop", true), ("reject", true)] {
         let (world, authority) = (World::with_inner(), Authority::new());
         publish(&world);
         let dns = Dns::on(world.inner(), "in", UDP);

@@ -86,3 +86,68 @@ fn no_open_service_answers_to_a_protected_port_of_the_host_itself() {
         }
     }
 }
+
+/// The host's address of one link, on another: there it is none of its own, and the entry of the flow is made.
+#[test]
+fn no_open_service_answers_to_an_address_of_another_link() {
+    for rules in RULES {
+        let (world, authority) = (World::new(), Authority::new());
+        let dns = Dns::new(&world.gateway, "cl");
+        let open = Dns::on(&world.gateway, "st", OPEN);
+        let here = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let there = Wire::new(&world.client, World::GATEWAY[0]);
+        let far = IpAddr::from(there.link_local_of_peer());
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        let to = SocketAddr::new(World::GATEWAY_TO_STRANGER[1], OPEN);
+        here.send(&udp(SocketAddr::new(far, DNS), to, b"here"));
+        settle();
+        assert!(open.heard().contains("here"), "{rules:?}: the flow has no entry");
+        for _ in 0..2 {
+            there.send(&udp(SocketAddr::new(far, DNS), to, b"there"));
+            settle();
+            open.heard();
+            settle();
+            let reflected = dns.overheard();
+            assert!(reflected.is_empty(), "{rules:?}: {reflected:?}");
+        }
+    }
+}
+
+/// The flow is older than the address (VRRP, DHCP, SLAAC).
+#[test]
+fn no_open_service_answers_to_an_address_that_the_host_got_later() {
+    for rules in RULES {
+        let (world, authority) = (World::new(), Authority::new());
+        for interface in ["all", "st"] {
+            world.gateway.set(&format!("ipv4/conf/{interface}/accept_local"), "1");
+            world.gateway.set(&format!("ipv4/conf/{interface}/rp_filter"), "0");
+        }
+        let dns = Dns::new(&world.gateway, "cl");
+        let open = Dns::on(&world.gateway, "st", OPEN);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for (later, own) in ["10.77.2.50", "fd77:2::50"].into_iter().zip(World::GATEWAY_TO_STRANGER)
+        {
+            let from = SocketAddr::new(later.parse().unwrap(), DNS);
+            // To the host, and to everybody.
+            let everybody = if later.contains(':') { "ff02::1" } else { "255.255.255.255" };
+            let places = [own, everybody.parse().unwrap()].map(|to| SocketAddr::new(to, OPEN));
+            for to in places {
+                wire.send(&udp(from, to, b"before"));
+                settle();
+                assert!(open.heard().contains("before"), "{rules:?}: {to}");
+            }
+            let length = if later.contains(':') { "64 nodad" } else { "24" };
+            world.gateway.ip(&format!("addr add {later}/{length} dev st"));
+            settle();
+            for to in places {
+                wire.send(&udp(from, to, b"after"));
+                settle();
+                open.heard();
+                settle();
+                let reflected = dns.overheard();
+                assert!(!reflected.contains("after"), "{rules:?}: {to}: {reflected:?}");
+            }
+        }
+    }
+}

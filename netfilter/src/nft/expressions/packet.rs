@@ -15,6 +15,9 @@ const SOURCE: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderFi
 const DESTINATION: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Dport));
 const LENGTH: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Len));
 
+/// Without options.
+pub(in crate::nft) const IPV4_HEADER: u16 = 20;
+
 /// Where a packet goes or comes from, by its UDP or TCP ports.
 pub(super) fn ports(rule: &mut Rule<'_>, item: Match) {
     let udp = Transport::Udp.number();
@@ -49,12 +52,37 @@ pub(super) fn ports(rule: &mut Rule<'_>, item: Match) {
             rule.add_expr(&DESTINATION);
             rule.add_expr(&Cmp::new(CmpOp::Neq, &port.to_be_bytes()[..]));
         }
+        Match::UdpChecksum => {
+            // Bytes 6 and 7 of the UDP header (RFC 768).
+            rule.add_expr(&payload(libc::NFT_PAYLOAD_TRANSPORT_HEADER, 6, 2, 1));
+            rule.add_expr(&Cmp::new(CmpOp::Neq, &[0_u8; 2][..]));
+        }
         Match::UdpLength((least, max)) => between(rule, LENGTH, least, max),
         Match::UdpOfLength((least, max)) => {
             protocol(rule, udp);
             between(rule, LENGTH, least, max);
         }
         _ => unreachable!("{item:?} is not about ports"),
+    }
+}
+
+/// What the IP header says of its own length and of the packet's, or of the next header.
+pub(super) fn plain_udp(rule: &mut Rule<'_>, v6: bool, (least, max): (u16, u16)) {
+    let network = libc::NFT_PAYLOAD_NETWORK_HEADER;
+    family(rule, v6);
+    if v6 {
+        // Payload length at byte 4, next header at byte 6 (RFC 8200, 3).
+        rule.add_expr(&payload(network, 4, 2, 1));
+        within(rule, least, max);
+        rule.add_expr(&payload(network, 6, 1, 1));
+        rule.add_expr(&Cmp::new(CmpOp::Eq, Transport::Udp.number()));
+    } else {
+        // The low half of byte 0 counts words of the header, bytes 2 and 3 all bytes (RFC 791, 3.1).
+        rule.add_expr(&payload(network, 0, 1, 1));
+        rule.add_expr(&Bitwise::new(&[0x0f_u8][..], &[0_u8][..]));
+        rule.add_expr(&Cmp::new(CmpOp::Eq, 5_u8));
+        rule.add_expr(&payload(network, 2, 2, 1));
+        within(rule, least.saturating_add(IPV4_HEADER), max.saturating_add(IPV4_HEADER));
     }
 }
 

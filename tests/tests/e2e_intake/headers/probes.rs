@@ -140,3 +140,18 @@ pub(super) fn udp() -> Vec<Probe> {
     }
     probes
 }
+
+/// As long as a knock, and with a fault that a reject and the kernel treat differently.
+pub(super) fn odd() -> Vec<Probe> {
+    let plain = Packet::udp(vec![0; DATAGRAM_LENGTH]);
+    let faults = [Fault::None, Fault::Unsummed, Fault::Checksum, Fault::Trailing, Fault::TooLong];
+    let mut probes: Vec<Probe> = faults
+        .into_iter()
+        .map(|fault| {
+            let (name, packet) = (format!("{fault:?}"), Packet { fault, ..plain.clone() });
+            Probe { name, packet, only: None }
+        })
+        .collect();
+    probes.extend(ip(&plain, "as long as a knock"));
+    probes
+}
