@@ -76,6 +76,8 @@ pub enum AuthorityError {
          another name to have both for some time", until.date()
     )]
     NameTaken { name: String, serial: RandomSerial, until: Timestamp },
+    #[error("'{name}' looks like a serial number: 32 hexadecimal digits. Choose another name")]
+    NameLikeSerial { name: String },
     #[error("'{name}' was the name of a {kind}. Choose another name")]
     NameOfOtherKind { name: String, kind: CertificateKind },
     #[error("{} exists, and no certificate with that name was ever issued. Move it away", path.display())]

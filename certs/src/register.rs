@@ -99,6 +99,10 @@ impl Register {
         kind: CertificateKind,
         now: Timestamp,
     ) -> Result<bool, AuthorityError> {
+        // Before any serial number is known: `revoke` takes both, and a serial number first.
+        if name.as_str().parse::<RandomSerial>().is_ok() {
+            return Err(AuthorityError::NameLikeSerial { name: name.to_string() });
+        }
         let mut before = self.certificates.iter().filter(|entry| entry.name == *name).peekable();
         let known = before.peek().is_some();
         for entry in before {

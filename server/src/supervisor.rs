@@ -7,7 +7,7 @@
 //! the gate checks. It parses no certificate and no packet.
 
 mod child_log;
-mod files;
+pub(crate) mod files;
 pub(crate) mod knock_ports;
 mod knock_sockets;
 mod last_state;

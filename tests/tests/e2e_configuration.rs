@@ -218,6 +218,51 @@ fn a_reload_of_a_wrong_configuration_keeps_the_last_good_one() {
     knock.send(&world.client, World::GATEWAY[0]).must_be_granted();
 }
 
+/// To open one waits for another process, for ever.
+#[test]
+fn a_fifo_in_place_of_a_file_is_refused_at_once() {
+    let (world, authority) = (World::new(), Authority::new());
+    let url = Config::new(&authority).set("crlUrl", "http://192.0.2.1/crl.der");
+    let url = url.set("crlFile", authority.file("crl.der").to_str().unwrap());
+    let daemon = Daemon::start(&world.gateway, &url);
+    nix::unistd::mkfifo(&daemon.file("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let alice = Client::alice(&world.client, &authority);
+    let keys = ["PFXPasswdFile", "caFile", "serverPFXFile", "crlTlsCaFile"];
+    for key in keys.map(Some).into_iter().chain([None]) {
+        let config = daemon.file("config.ini");
+        if let Some(key) = key {
+            daemon.configure(&url.clone().set(key, "fifo"));
+        } else {
+            fs::remove_file(&config).unwrap();
+            nix::unistd::mkfifo(&config, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        let mark = daemon.mark();
+        let asked = daemon.tell_through("timeout 60", "reload");
+        assert_eq!(asked.code, Some(1), "{key:?}: {asked:?}");
+        daemon.wait_since(mark, "it is not a regular file");
+        let check = format!("check --config {}", config.display());
+        let asked = daemon.tell_through("timeout 60", &check);
+        assert_eq!(asked.code, Some(78), "{key:?}: {asked:?}");
+        assert!(asked.answer.contains("it is not a regular file"), "{key:?}: {asked:?}");
+        alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]).must_be_granted();
+    }
+}
+
+/// As a start would do, which changes neither its owner nor its files.
+#[test]
+fn a_state_dir_with_files_of_others_is_an_error_for_check() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    fs::create_dir(daemon.file("state")).unwrap();
+    fs::write(daemon.file("state/passwd"), "").unwrap();
+    let asked = daemon.ask("check", &[]);
+    assert_eq!(asked.code, Some(78), "{asked:?}");
+    assert!(asked.answer.contains("holds files that are not from sknockd"), "{asked:?}");
+    daemon.begin();
+    let ended = daemon.wait_for_end();
+    assert!(ended.said.contains("holds files that are not from sknockd"), "{}", ended.said);
+}
+
 #[test]
 fn the_environment_overrides_the_file() {
     let (world, authority) = (World::new(), Authority::new());

@@ -44,6 +44,20 @@ fn names_that_could_leave_the_folder_or_hit_its_files() {
     }
 }
 
+/// `revoke` would take it for another certificate's.
+#[test]
+fn names_that_look_like_a_serial_number() {
+    let house = House::new();
+    let issued = issue(&house.authority, CertificateKind::Client, "alice", NOW).unwrap();
+    let serial = issued.entry.serial.to_string();
+    for name in [serial.clone(), serial.to_uppercase(), "0".repeat(32)] {
+        for kind in [CertificateKind::Server, CertificateKind::Client] {
+            let error = refused(&house, |authority| issue(authority, kind, &name, NOW));
+            assert!(matches!(error, AuthorityError::NameLikeSerial { .. }), "{error}");
+        }
+    }
+}
+
 #[test]
 fn names_in_use_until_revoked_or_expired() {
     let house = House::new();

@@ -169,7 +169,8 @@ sknock_result sknock_client_set_knock_port(sknock_client *client,
 
 // Maximum number of knocks to every address of a host, 1 to 255. Default: 3. With a clock that differs by less than
 // an hour from the server's, the server can log why it refuses the last one.
-sknock_result sknock_client_set_attempts(sknock_client *client, unsigned int attempts);
+sknock_result sknock_client_set_attempts(sknock_client *client,
+                                         unsigned int attempts);
 
 // How long the first attempt waits for the server's answer, and then for a connection, in milliseconds; each
 // following attempt waits twice as long as the one before. Default: 1000.

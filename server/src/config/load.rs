@@ -1,11 +1,11 @@
 //! Reads the configuration file.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{self, Path, PathBuf};
 
+use sknock_storage::{Follow, open_regular};
 use zeroize::Zeroizing;
 
 use super::finding::Note;
@@ -93,7 +93,7 @@ fn read(file: &Path) -> Result<(Zeroizing<String>, u32), Problem> {
 }
 
 fn read_bytes(file: &Path) -> io::Result<(Zeroizing<Vec<u8>>, u32)> {
-    let file = File::open(file)?;
+    let file = open_regular(file, Follow::Links)?;
     let metadata = file.metadata()?;
     // full capacity at once: a growing vector would leave copies in memory
     let room = metadata.len().min(MAX_CONFIG_FILE) + 1;

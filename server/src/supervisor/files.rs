@@ -4,7 +4,7 @@
 //! Opens the saved CRLs. A compromised network process may have written to the folder: no content of it may
 //! prevent a start, and nothing is opened that the process's own user may not open.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
@@ -160,12 +160,7 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
         Ok(found) if !found.is_dir() => return Err(io::ErrorKind::NotADirectory.into()),
         Ok(_) => {}
     }
-    // Files of another user, or of a run with another account.
-    let foreign = path.read_dir()?.try_fold(false, |foreign, entry| {
-        let name = entry?.file_name();
-        io::Result::Ok(foreign || !is_ours(&name.to_string_lossy()))
-    })?;
-    if foreign {
+    if holds_foreign_files(path)? {
         let text = "it belongs to another user and holds files that are not from sknockd. Set an \
                     empty or new directory";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
@@ -173,6 +168,14 @@ fn own_folder(path: &Path, account: Account) -> io::Result<()> {
     chown(path, Some(uid), Some(gid))?;
     // Not chown, which follows links: the former owner may have put one here.
     path.read_dir()?.try_for_each(|entry| lchown(entry?.path(), Some(uid), Some(gid)))
+}
+
+/// Whether a folder has files that are not of a network process. Files of a run with another account are none.
+pub(crate) fn holds_foreign_files(path: &Path) -> io::Result<bool> {
+    path.read_dir()?.try_fold(false, |foreign, entry| {
+        let name = entry?.file_name();
+        Ok(foreign || !is_ours(&name.to_string_lossy()))
+    })
 }
 
 /// The network process's files in its folders.
@@ -205,12 +208,8 @@ fn optional(key: &'static str, path: Option<&Path>) -> Result<Option<OwnedFd>, U
 }
 
 fn open(key: &'static str, path: &Path) -> Result<OwnedFd, Unusable> {
-    let opened = File::open(path).and_then(|file| {
-        if file.metadata()?.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
-        }
-        Ok(file.into())
-    });
+    // A FIFO would block the privileged process, and with it revocation and `close`.
+    let opened = open_regular(path, Follow::Links).map(OwnedFd::from);
     opened.map_err(|error| Unusable { key, path: path.to_owned(), error })
 }
 

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::config::keys::{MAX_KEY_FILE, read_whole};
 use crate::config::{PasswordSource, Settings};
 use crate::crl::{MAX_LIST, MAX_SAVED};
+use crate::supervisor::files::holds_foreign_files;
 
 /// A file's bytes, and who may read it.
 #[derive(Clone, Eq, PartialEq)]
@@ -48,6 +49,8 @@ pub enum StateFolder {
         owner: u32,
         /// Its permission bits.
         mode: u32,
+        /// Whether it holds files that are not from sknockd.
+        foreign: bool,
     },
 }
 
@@ -114,9 +117,12 @@ fn uid(user: &str) -> io::Result<Option<u32>> {
 fn folder(path: &Path) -> StateFolder {
     // As `own_folder` of a start looks at it, which refuses a link to a folder.
     match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => {
-            StateFolder::Present { owner: metadata.uid(), mode: metadata.mode() }
-        }
+        Ok(metadata) if metadata.is_dir() => StateFolder::Present {
+            owner: metadata.uid(),
+            mode: metadata.mode(),
+            // Who is not root may be kept from looking.
+            foreign: holds_foreign_files(path).unwrap_or(false),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => StateFolder::Missing,
         Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
             StateFolder::Unseen { error: error.to_string() }

@@ -129,6 +129,15 @@ fn state(settings: &Settings, found: &ConfiguredFiles) -> Option<Finding> {
             ),
             "Move it away, or correct stateDir",
         )),
+        StateFolder::Present { owner, foreign: true, .. } if !is_of_unit(*owner, found) => {
+            Some(Finding::error(
+                format!(
+                    "stateDir: {path} belongs to uid {owner} and holds files that are not from sknockd: a \
+                     start would be refused"
+                ),
+                "Set an empty or new directory",
+            ))
+        }
         StateFolder::Present { mode, .. } if mode & 0o022 != 0 => Some(Finding::warning(
             format!("stateDir: other users can write to {path}"),
             format!("If only sknock uses it: chmod 700 {path}. Otherwise set another directory"),
@@ -146,6 +155,11 @@ fn state(settings: &Settings, found: &ConfiguredFiles) -> Option<Finding> {
             })
         }
     }
+}
+
+/// Whether this is the user of the network process.
+fn is_of_unit(owner: u32, found: &ConfiguredFiles) -> bool {
+    found.user.as_ref().ok().copied().flatten() == Some(owner)
 }
 
 /// What is closed and no knock can open. That may be meant, of a port that nobody shall reach.
