@@ -210,8 +210,8 @@ impl Verifier {
             .map_err(|disbelieved| disbelieved.reason)
     }
 
-    /// Verifies the sender, the content, the time, the server and the address. `second` is for the memo of a
-    /// refusal.
+    /// Decrypts the knock, and verifies timestamp, certificate, CRL, signature and address, in this order. `second`
+    /// is for the memo of a refusal.
     pub fn examine(
         &self,
         unveiled: Unveiled,

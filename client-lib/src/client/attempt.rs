@@ -25,9 +25,9 @@ pub(super) struct AttemptPlace {
 
 impl AttemptPlace {
     /// Whether the attempt is the last one at its address: it is in the last round, or less than the wait of a first
-    /// attempt would be `left` for another one there. Until then each attempt counts with its whole wait for an
-    /// answer, and as long again for a connection if it `connects`. Attempts can end sooner; then a later one is also
-    /// the last.
+    /// attempt would be `left` for another one there. This assumes that every attempt until then takes its whole wait
+    /// for an answer, and as long again for a connection if it `connects`. If attempts end sooner, a later one is
+    /// also the last.
     pub(super) fn is_last(&self, first_wait: Duration, connects: bool, left: Duration) -> bool {
         let count = |attempts: usize| u32::try_from(attempts).unwrap_or(u32::MAX);
         let wait = first_wait.saturating_mul(2u32.saturating_pow(self.round.into()));

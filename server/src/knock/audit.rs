@@ -1,8 +1,8 @@
 //! The audit log: each grant with client, services, addresses and duration, and each refusal. Names come from
 //! certificates; they are truncated, and the log's format escapes them. Secrets are never logged.
 //!
-//! How many lines a second are logged on refused knocks with a proven certificate: of all together, and of each
-//! certificate a share, so that one noisy client leaves room for lines on the others. No clock, no I/O.
+//! Limits the lines a second about refused knocks with a proven certificate: for all together, and a share for each
+//! certificate, so that one client with many refusals leaves room for lines about others. No clock, no I/O.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -106,10 +106,10 @@ impl Audit {
 
     /// Logs a refused knock.
     ///
-    /// What anyone can cause at any rate is told at TRACE only. What takes the server's certificate
-    /// is told at INFO, within a rate: an attacker must not fill the disk. For what takes a certificate
-    /// of ours and its key that rate is higher, and each certificate has its share of it. The same datagram again is
-    /// told once, within that rate: anyone can have recorded it. What exceeds a rate is told at TRACE.
+    /// Refusals that any sender can cause are logged at TRACE only. Refusals of senders with the server certificate
+    /// are logged at INFO, within a rate: an attacker must not fill the disk. For senders with a client certificate
+    /// and its key that rate is higher, and each certificate has its share of it. A repeated datagram is logged once,
+    /// within the lower rate: any sender can have recorded it. Refusals beyond a rate are logged at TRACE.
     pub fn refused(&mut self, refused: &Refused, source: SocketAddr, now: Timestamp) {
         let reason = refused.reason.name();
         if refused.before == Before::Often {
@@ -240,8 +240,8 @@ impl KnownLimit {
         Self { most, share, second: 0, told: 0, of_each: HashMap::new(), suppressed: 0 }
     }
 
-    /// Leave for one line about this certificate in this second, by any clock, with the number of lines about any
-    /// certificate that were suppressed since the last leave.
+    /// Permits one line about this certificate in this second, by any clock. Returns the number of lines about any
+    /// certificate that were suppressed since the last permitted one.
     pub(super) fn permit(&mut self, certificate: &CertificateId, second: u64) -> Option<u64> {
         if self.second != second {
             self.second = second;

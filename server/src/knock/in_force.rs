@@ -1,8 +1,9 @@
-//! The CRLs in force. After they were replaced, no grant is made for a knock that was verified by the former ones only.
+//! The CRLs in force. After they are replaced, no grant is made for a knock that was verified by the former ones
+//! only.
 //!
-//! Between its verification and its grant a knock is written to disk, which may take long. So it is checked by the CRLs once
-//! more, under a read lock that is held until the gate has answered; `replace` waits for the write lock. Grants that are
-//! closed after that include those of knocks that were on the way.
+//! Between its verification and its grant a knock is written to disk, which may take long. So the worker checks it by
+//! the CRLs once more, under a read lock that it holds until the gate has answered; `replace` waits for the write
+//! lock. So grants that the server closes afterwards include those of knocks in progress.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

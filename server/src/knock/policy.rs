@@ -27,7 +27,7 @@ pub struct Policy {
 impl Policy {
     /// The services that may be granted, and their duration.
     ///
-    /// `allow_list` (`allowedServices`) restricts the services of certificates; `None` does not.
+    /// `offered` (`allowedServices`) restricts the services of certificates; `None` does not.
     /// `default_lifetime` (`PORT_OPEN_DURATION_IN_SECONDS`) applies to knocks without a lifetime,
     /// `max_lifetime` (`MAX_PORT_OPEN_DURATION_IN_SECONDS`) to those with a greater one. Both are in whole
     /// seconds, at least one.

@@ -1,8 +1,9 @@
 //! Keeps the kernel's tags of knocks complete, so that it captures only datagrams that can be knocks.
 //!
-//! The kernel has the tags that the verifier accepts at present, and those that it will accept soon. As long as it is
-//! told again and again that they are complete, it captures nothing else. Without that, it captures everything that is as
-//! long as a knock. The wall clock decides which tags these are; it is looked at every second, as it may be set.
+//! The kernel has the tags that the verifier accepts at present, and those that it will accept soon. As long as this
+//! process renews the mark that they are complete, the kernel captures no other datagrams of a knock's length.
+//! Without the mark, it captures all of that length. The wall clock determines the tags; it is read every second, as
+//! it may be set.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,14 +17,14 @@ use tracing::{info, warn};
 
 use super::gate_client::{GateClient, TagGroup};
 
-/// How long the kernel takes its tags for complete after it was told so: two epochs.
+/// How long the mark that the tags are complete lasts in the kernel: two epochs.
 const COMPLETE_FOR: Duration = Duration::from_secs(128);
 
-/// Interval at which it is told so.
+/// Interval at which the mark is renewed.
 const RENEWAL: Duration = Duration::from_secs(30);
 
-/// How long before they are accepted tags are loaded, in epochs: one more than the kernel takes them for complete, so
-/// that all are there for that long, whatever becomes of this process.
+/// How many epochs before they are accepted tags are loaded: one more than the mark lasts, so that the kernel has all
+/// tags for that time, even if this process dies.
 const EPOCHS_AHEAD: u32 = 3;
 
 /// How long tags stay in the kernel after the verifier has ceased to accept them: more than [`STEP`].
@@ -57,7 +58,7 @@ struct LoadedTags {
     counts: BTreeMap<u64, u16>,
     /// The milliseconds between boot and 1970, by the wall clock.
     boot_ms: i128,
-    /// When it was last told that they are complete.
+    /// When the mark that they are complete was last renewed.
     renewed_at: BootInstant,
 }
 
@@ -105,7 +106,7 @@ impl TagLoader {
         Ok(())
     }
 
-    /// The kernel must not take its tags for complete any longer: after a step of the clock they are of no time.
+    /// Removes the mark that the tags are complete: after a step of the clock they are not those of the present.
     fn failed(&mut self, answer: Response, uptime: BootInstant) -> io::Result<()> {
         let _ = self.gate.load_tags(&[], false, 0)?;
         if self.retry_at.is_none() {

@@ -34,7 +34,7 @@ pub enum SkippedPacket {
     Length,
     /// The checksum is wrong; or in IPv6 it is missing.
     Checksum,
-    /// An invalid source address: the kernel's routing, which comes later, drops it.
+    /// Its source address is invalid: the kernel's routing, which comes later, drops it.
     Source,
     /// IPv6 from or to a v4-mapped address. Such packets are invalid on the wire, but the kernel accepts
     /// them: the source would be treated as an IPv4 address that no IPv4 filter has checked.

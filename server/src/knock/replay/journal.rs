@@ -57,7 +57,7 @@ impl fmt::Display for RecoveryReport {
         write!(
             f,
             "{}: knocks with a timestamp before {} are refused",
-            self.admits_from, self.history
+            self.history, self.admits_from
         )
     }
 }

@@ -1,6 +1,6 @@
 //! Admitted knocks in memory: bounded, sharded, lost with the process. Does no I/O.
 //!
-//! One slice of the memory, and its eviction. Pure: no lock, no file, no clock.
+//! `ReplayShard` is one slice of the memory, and its eviction. It is pure: no lock, no file, no clock.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
@@ -220,7 +220,7 @@ impl ReplayShard {
     }
 
     /// Forgets some knocks that the time check would refuse anyway, and returns their keys and owners. The
-    /// last `min_retained` are kept: otherwise a clock that was ahead would raise the floor, and all knocks
+    /// last `spare` are kept: otherwise a clock that was ahead would raise the floor, and all knocks
     /// would be refused once it is right.
     pub(super) fn evict(
         &mut self,

@@ -124,7 +124,7 @@ pub(super) fn horizon(
     Some(if content.doubtful { horizon.max(now.after(window)) } else { horizon })
 }
 
-/// Computes the initial state at `now`, in `boot`; `min_retained` knocks are kept whatever their age.
+/// Computes the initial state at `now`, in `boot`; `spare` knocks are kept whatever their age.
 pub(super) fn start(
     found: JournalState,
     horizon: Option<Timestamp>,

@@ -1,5 +1,5 @@
-//! What is asked over the control socket, and the answers. Only what this process alone can do.
-//! `sknockd close` of many grants closes some in each round of the loop, so that knocks are served in between.
+//! Requests over the control socket, and the answers: only those that need this process. `sknockd close` of many
+//! grants closes some in each round of the loop, so that knocks are served in between.
 
 use std::collections::VecDeque;
 
@@ -17,8 +17,7 @@ use crate::control::socket::Asker;
 use crate::supervisor::table;
 
 impl Supervisor {
-    /// Listens to the control socket, and does at most one of the things that are asked there: knocks are
-    /// served between two of them.
+    /// Reads the control socket, and carries out at most one request: knocks are served between two requests.
     pub(super) fn do_what_is_asked(&mut self, now: BootInstant) {
         let Some(mut control) = self.control.take() else { return };
         control.turn(self.spawner.started(), now);
@@ -33,7 +32,7 @@ impl Supervisor {
         }
     }
 
-    /// No answer yet to what takes longer.
+    /// Carries out a request. `None`: the answer follows later.
     fn answer(
         &mut self,
         asker: &Asker,
@@ -133,7 +132,7 @@ impl Supervisor {
         }
     }
 
-    /// The log says it, too: a signal has no answer.
+    /// Logs it, too: a signal has no answer.
     fn joined_trial(&mut self) {
         self.trial.joined += 1;
         let by = self.trial.begun_by;
@@ -153,8 +152,8 @@ impl Supervisor {
         }
     }
 
-    /// The configuration before a trial is in force again: the file, which has that of the trial, is not loaded for
-    /// those who have asked for it before.
+    /// The configuration before a trial is in force again. Refuses the reloads that were requested before: the file
+    /// still has the configuration of the trial.
     pub(super) fn refuse_reloads(&mut self, problems: &[String], now: BootInstant) {
         self.not_reloaded(problems, now);
         for request in self.reloads.refuse_waiting() {
@@ -198,7 +197,7 @@ pub(super) struct Closing {
     pub(super) report: Closed,
 }
 
-/// Those without an answer, in the order of their arrival: one for each connection at most.
+/// Requests to close grants without an answer, in order of arrival: at most one for each connection.
 pub(super) type Closings = VecDeque<Closing>;
 
 impl Supervisor {

@@ -24,7 +24,7 @@ impl Supervisor {
     pub(super) fn serve(&mut self, now: BootInstant) {
         if let Some(NetworkProcess { links, settings, .. }) = &mut self.current {
             let Gathered { raises, reports, others } = receive_requests(links);
-            // The rules are loaded. Rebuilding the table repeatedly would only cost time.
+            // The rules are loaded already. To load them once more would only cost time.
             reply(links, &raises, |_| Response::Failed);
             let lasts = self.trial.lifetime_in(&self.gate_service, settings, &self.settings);
             if note(&mut self.spawner.marks, links, &reports, lasts, now) {
@@ -100,7 +100,7 @@ impl Supervisor {
 /// How many issuers an answer lists.
 const MAX_ISSUERS: usize = 50;
 
-/// Takes records to the gate, and tells the log what came of each.
+/// Passes records to the gate, and logs the outcomes.
 #[derive(Debug)]
 pub(crate) struct GateService {
     pub(super) gate: Gate,
@@ -170,8 +170,8 @@ impl GateService {
         Some(ControlResponse::Closed(std::mem::take(report)))
     }
 
-    /// Takes over which grants other programs have removed, as far as known. Grants whose removal is unknown
-    /// are restored with the table.
+    /// Closes the grants whose elements other programs have removed. If a removal is unknown, the grant is restored
+    /// with the table.
     pub(super) fn on_external_changes(&mut self, changes: &Changes, now: BootInstant) {
         self.heed_closed(changes, now);
         if changes.overrun {

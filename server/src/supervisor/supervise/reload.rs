@@ -5,7 +5,8 @@
 //! A process that has ended by itself is replaced after a wait.
 //!
 //! One reload is in progress at a time, and ends before the next one begins: otherwise requests
-//! without end would kill each new network process before it is ready. Requests for the same are done by the same reload.
+//! without end would kill each new network process before it is ready. Requests for the same trial time share one
+//! reload.
 
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ impl ResolvedNames {
 impl Supervisor {
     /// Whether a reload waits, and may begin: the rules are loaded, and no other start is in progress.
     pub(super) fn is_reload_due(&self) -> bool {
-        // Who reloads a wrong file again and again must not keep us from replacing a process that has ended.
+        // Repeated reloads of an invalid file must not prevent the restart of a process that has ended.
         let restart_first =
             self.current.is_none() && self.reloads.has_failed() && self.again.due.is_some();
         self.protected && self.next.is_none() && self.reloads.is_waiting() && !restart_first

@@ -70,8 +70,8 @@ impl Supervisor {
         }
     }
 
-    /// What is on trial stays, if the answer is [`ControlResponse::Confirmed`]. Too late is too late: the kernel has
-    /// gone back already.
+    /// Makes the rules on trial permanent; it has done so only if the answer is [`ControlResponse::Confirmed`]. After
+    /// the deadline the kernel already uses the previous rules.
     pub(super) fn confirm(&mut self, by: Requester, now: BootInstant) -> ControlResponse {
         match self.gate_service.gate.trial() {
             None if self.trial.unconfirmed => return ControlResponse::TooLate,
@@ -92,8 +92,7 @@ impl Supervisor {
             Some(trial) if trial.is_over(now) => return ControlResponse::TooLate,
             Some(_) => {}
         }
-        // Must be first: a supervisor that sees the confirmation in the kernel may kill and restart this
-        // process at once.
+        // Must be first: as soon as the kernel has the confirmed table, a service manager may restart this process.
         self.trial.saved_configs.rollback.forget();
         let outcome = self.gate_service.gate.confirm(now);
         self.gate_service.log_outcome(&outcome, now);
