@@ -137,7 +137,7 @@ fn whole<R: ReplayStore>(site: &Site, packets: &[Packet], replay: R) -> Series {
     for (number, packet) in packets.iter().enumerate() {
         let now = now();
         let watch = Stopwatch::start();
-        let received = pipeline.receive(Datagram::new(from(number), packet), now);
+        let received = pipeline.unveil(Datagram::new(from(number), packet), now);
         let grant = received.and_then(|received| pipeline.decide(received, now));
         if number >= CLIENTS {
             series.push_time(watch.elapsed());

@@ -12,14 +12,14 @@ use nix::sys::signal::{SigSet, Signal};
 use sknock_protocol::Timestamp;
 
 fn main() -> ExitCode {
-    heed_no_file_size();
+    block_sigxfsz();
     let args = cli::Args::try_parse().unwrap_or_else(|error| cli::refuse(&cli::misread(error)));
     cli::run(&args, now())
 }
 
 /// With SIGXFSZ blocked, a write beyond `ulimit -f` fails with an error, like a full disk, instead of a
 /// signal.
-fn heed_no_file_size() {
+fn block_sigxfsz() {
     let signal = SigSet::from(Signal::SIGXFSZ);
     signal.thread_block().ok();
 }

@@ -24,7 +24,7 @@ pub(crate) enum Failure {
     )]
     NoServer { own: Option<PathBuf>, general: PathBuf },
     #[error("no knock was sent: {0}")]
-    InVain(Doubt),
+    Pointless(Doubt),
     #[error("there is no home directory to search. Set a file with --{option} or {variable}")]
     NoPlace { option: &'static str, variable: &'static str },
     #[error("{0}")]
@@ -45,12 +45,12 @@ impl Failure {
     /// 1: not opened; 2: wrong use; 3: the identity, its password or a certificate.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::InVain(Doubt::NotAllowed { .. }) => 2,
+            Self::Pointless(Doubt::NotAllowed { .. }) => 2,
             Self::Missing { .. }
             | Self::NoIdentity(_)
             | Self::NoServer { .. }
             | Self::NoPlace { .. }
-            | Self::InVain(_)
+            | Self::Pointless(_)
             | Self::Password(_)
             | Self::Credential(_) => 3,
             Self::Stream(_) | Self::Report(_) => 1,
@@ -65,12 +65,12 @@ impl Failure {
     /// The name for scripts.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::InVain(Doubt::NotAllowed { .. }) => "usage",
+            Self::Pointless(Doubt::NotAllowed { .. }) => "usage",
             Self::Missing { .. }
             | Self::NoIdentity(_)
             | Self::NoServer { .. }
             | Self::NoPlace { .. }
-            | Self::InVain(_)
+            | Self::Pointless(_)
             | Self::Credential(_) => "identity",
             Self::Password(_) => "password",
             Self::Stream(_) => "stream",

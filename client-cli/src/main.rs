@@ -20,7 +20,7 @@ use sknock::{Client, Doubt, Service};
 
 fn main() -> ExitCode {
     // Before any thread starts, as threads inherit the mask.
-    splice::heed_no_file_size();
+    splice::block_sigxfsz();
     let words: Vec<_> = std::env::args_os().collect();
     let task = match arguments::parse(&words) {
         Ok(task) => task,
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 
 fn run(task: &Task) -> Result<(), Failure> {
     let client = client(task)?;
-    refuse_what_is_in_vain(&client, &task.goal)?;
+    refuse_pointless_knock(&client, &task.goal)?;
     match &task.goal {
         Goal::Knock(services) => {
             let opened = client.knock(&task.host, services)?;
@@ -60,13 +60,13 @@ fn run(task: &Task) -> Result<(), Failure> {
 
 /// Servers never answer a refused knock: a knock that is certain to be refused would only wait for the time
 /// limit.
-fn refuse_what_is_in_vain(client: &Client, goal: &Goal) -> Result<(), Failure> {
+fn refuse_pointless_knock(client: &Client, goal: &Goal) -> Result<(), Failure> {
     let doubts = match goal {
         Goal::Knock(services) => client.doubts_about(services),
         Goal::Connect(port) => client.doubts_about(Service::tcp(*port).as_slice()),
     };
     match doubts.into_iter().find(Doubt::is_certain) {
-        Some(doubt) => Err(Failure::InVain(doubt)),
+        Some(doubt) => Err(Failure::Pointless(doubt)),
         None => Ok(()),
     }
 }
@@ -80,7 +80,7 @@ fn client(task: &Task) -> Result<Client, Failure> {
         None => builder,
     };
     Ok(builder
-        .dialect(options.protocol)
+        .protocol_version(options.protocol)
         .attempts(options.attempts)
         .timeout(options.timeout())
         .verify(!options.no_verify)

@@ -107,7 +107,7 @@ fn wait(stream: &TcpStream) -> io::Result<()> {
 /// With SIGXFSZ blocked, a write beyond `ulimit -f` fails with an error, like a full disk, instead of a
 /// signal that ends the program.
 #[cfg(unix)]
-pub(crate) fn heed_no_file_size() {
+pub(crate) fn block_sigxfsz() {
     use nix::sys::signal::{SigSet, Signal};
     SigSet::from(Signal::SIGXFSZ).thread_block().ok();
 }
@@ -128,7 +128,7 @@ fn result(_: &TcpStream, input: &Receiver<io::Result<()>>) -> io::Result<()> {
 
 /// This system has no such signal.
 #[cfg(not(unix))]
-pub(crate) fn heed_no_file_size() {}
+pub(crate) fn block_sigxfsz() {}
 
 /// stdout stays open until the program exits.
 #[cfg(not(unix))]

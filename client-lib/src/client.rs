@@ -124,7 +124,7 @@ impl Client {
     /// the knock pointless.
     pub fn doubts_about(&self, services: &[Service]) -> Vec<Doubt> {
         let Self { identity, server, options, .. } = self;
-        doubt::about(identity, server, options.dialect, services, clock::now())
+        doubt::about(identity, server, options.protocol_version, services, clock::now())
     }
 
     /// Certificate dates that prevent knocks from being accepted, now or soon. Empty if there are none.
@@ -132,11 +132,11 @@ impl Client {
         doubt::ends(&self.identity, &self.server, clock::now())
     }
 
-    fn open(&self, mut campaign: Retry<'_>) -> Result<OpenPort, KnockError> {
-        let services = campaign.services();
+    fn open(&self, mut retry: Retry<'_>) -> Result<OpenPort, KnockError> {
+        let services = retry.services();
         let mut unverified = None;
         let mut nothing_listens = None;
-        while let Some(knocked) = campaign.next()? {
+        while let Some(knocked) = retry.next()? {
             match self.confirm(&knocked, services) {
                 Confirmation::Open(verified) => return Ok(opened(&knocked, services, verified)),
                 Confirmation::NotWanted => {
@@ -144,7 +144,7 @@ impl Client {
                 }
                 Confirmation::NothingListens(service, source) => {
                     if source.kind() == io::ErrorKind::ConnectionRefused {
-                        campaign.give_up_on_last();
+                        retry.give_up_on_last();
                     }
                     let opened = Box::new(opened(&knocked, services, Verified::Answer));
                     nothing_listens = Some(KnockError::NothingListens { service, opened, source });
@@ -152,18 +152,18 @@ impl Client {
                 Confirmation::Unknown => {}
             }
         }
-        unverified.ok_or_else(|| nothing_listens.unwrap_or_else(|| campaign.failure()))
+        unverified.ok_or_else(|| nothing_listens.unwrap_or_else(|| retry.failure()))
     }
 
     fn open_and_connect(
         &self,
-        mut campaign: Retry<'_>,
+        mut retry: Retry<'_>,
         port: u16,
     ) -> Result<Connection, ConnectError> {
-        let services = campaign.services();
+        let services = retry.services();
         let mut refused = None;
         let mut last = None;
-        while let Some(knocked) = campaign.next()? {
+        while let Some(knocked) = retry.next()? {
             let mut to = knocked.destination;
             to.set_port(port);
             match self.try_to_reach(to, &knocked) {
@@ -183,9 +183,9 @@ impl Client {
                 ConnectError::NothingListens { to, granted, source }
             }
             (None, Some((to, source))) => {
-                ConnectError::NotConfirmed { to, source, knock: Box::new(campaign.failure()) }
+                ConnectError::NotConfirmed { to, source, knock: Box::new(retry.failure()) }
             }
-            (None, None) => campaign.failure().into(),
+            (None, None) => retry.failure().into(),
         })
     }
 
@@ -225,7 +225,7 @@ impl Client {
 
     /// Whether verification is enabled and possible: without answers only a connection is proof.
     fn can_verify(&self, services: &[Service]) -> bool {
-        let answers = self.options.dialect == Protocol::V2;
+        let answers = self.options.protocol_version == Protocol::V2;
         self.options.verify && (answers || services.iter().any(|service| self.may_probe(*service)))
     }
 

@@ -63,7 +63,7 @@ pub enum Address {
 
 #[derive(Clone, Debug)]
 pub(crate) struct KnockOptions {
-    pub(crate) dialect: Protocol,
+    pub(crate) protocol_version: Protocol,
     /// `None`: the default of the protocol version.
     pub(crate) knock_port: Option<u16>,
     pub(crate) attempts: u8,
@@ -80,7 +80,7 @@ pub(crate) struct KnockOptions {
 impl Default for KnockOptions {
     fn default() -> Self {
         Self {
-            dialect: Protocol::V2,
+            protocol_version: Protocol::V2,
             knock_port: None,
             attempts: 3,
             attempt_timeout: Duration::from_secs(1),

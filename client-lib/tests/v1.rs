@@ -19,7 +19,7 @@ fn scene(address: &str) -> (World, UdpSocket, ClientBuilder) {
     let socket = UdpSocket::bind(address).unwrap();
     socket.set_nonblocking(true).unwrap();
     let port = socket.local_addr().unwrap().port();
-    let client = world.client_of(port).dialect(Protocol::V1);
+    let client = world.client_of(port).protocol_version(Protocol::V1);
     (world, socket, client)
 }
 
@@ -93,7 +93,7 @@ fn without_a_knock_port_one_is_drawn() {
     let world = World::new();
     let ports: Vec<u16> = (0..8)
         .map(|_| {
-            let client = world.client_anywhere().dialect(Protocol::V1);
+            let client = world.client_anywhere().protocol_version(Protocol::V1);
             let client = client.attempts(1).timeout(Duration::from_millis(300)).build();
             let error = client.knock("127.66.9.2", &[Service::tcp(2222).unwrap()]).unwrap_err();
             let KnockError::NotConfirmed { port, .. } = error else { panic!("{error}") };

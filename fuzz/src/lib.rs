@@ -21,7 +21,7 @@ pub fn through<R: ReplayStore>(
     datagram: Datagram<'_>,
     now: Timestamp,
 ) -> Result<Grant, Refused> {
-    pipeline.decide(pipeline.receive(datagram, now)?, now)
+    pipeline.decide(pipeline.unveil(datagram, now)?, now)
 }
 
 /// Bytes that a vector writes in hexadecimal digits.

@@ -62,7 +62,7 @@ pub use sknock_netfilter::nft::rule::{Chain, ChainName, Match, Rule, Verdict};
 pub use sknock_types::{PortRange, Serial, Transport};
 pub use table_spec::block::OnRevoke;
 pub use table_spec::capture::{Answers, KnockCapture, SourceLimit};
-pub use table_spec::part::Part;
+pub use table_spec::chain_kind::ChainKind;
 pub use table_spec::{FirewallPolicy, Rollback, SpecError, TableSpec};
 pub use tags::{KnockTag, KnockTags, TagChange, TagElements, TagReport, TagsRefused};
 

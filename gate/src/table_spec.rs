@@ -6,12 +6,12 @@
 
 pub(crate) mod block;
 pub(crate) mod capture;
+pub(crate) mod chain_kind;
 pub(crate) mod flow_labels;
 mod forged;
 mod forward;
+mod grant_rules;
 mod incoming;
-mod judge;
-pub(crate) mod part;
 pub(crate) mod sets;
 
 use std::fmt;
@@ -22,8 +22,8 @@ use sknock_types::{PortRange, Transport};
 
 use block::OnRevoke;
 use capture::{Answers, KnockCapture, SourceLimit};
-use judge::Port;
-use part::Part;
+use chain_kind::ChainKind;
+use grant_rules::Port;
 
 /// What happens to traffic without a grant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,11 +82,11 @@ impl TableSpec {
     /// The table's chains, base chains first.
     pub fn chains(&self) -> Vec<Chain> {
         let mut chains = self.for_knocks();
-        chains.push(Part::Input.chain(self.input()));
+        chains.push(ChainKind::Input.chain(self.input()));
         if self.policy != FirewallPolicy::None {
-            chains.extend(self.judging());
-            chains.extend(self.translating());
-            chains.extend(self.ending());
+            chains.extend(self.grant_chains());
+            chains.extend(self.translated_chains());
+            chains.extend(self.refusing_chains());
         }
         Self::base_chains_first(&mut chains);
         chains
@@ -95,7 +95,7 @@ impl TableSpec {
     /// The order in which the kernel lists them after it has replaced a table: base chains keep their places.
     fn base_chains_first(chains: &mut [Chain]) {
         chains.sort_by_key(|chain| {
-            let place = || Part::BASES.iter().position(|part| part.is_of(chain));
+            let place = || ChainKind::BASES.iter().position(|kind| kind.is_of(chain));
             (chain.hook.is_none(), chain.hook.and_then(|_| place()))
         });
     }
@@ -106,18 +106,18 @@ impl TableSpec {
     /// The rules `before` capture no knocks. During the trial, the rules on trial capture them; after it, either the
     /// gate installs the previous table at once, or no process runs that could receive a knock.
     pub fn chains_on_trial(&self, before: Option<&Self>) -> Vec<Chain> {
-        let tried: Vec<Chain> = self.chains().into_iter().map(part::on_trial).collect();
+        let tried: Vec<Chain> = self.chains().into_iter().map(chain_kind::on_trial).collect();
         let before = before.map(Self::chains).unwrap_or_default();
-        let of = |part: Part, chains: &[Chain]| {
-            chains.iter().find(|chain| part.is_of(chain)).map(|chain| chain.lines.clone())
+        let of = |kind: ChainKind, chains: &[Chain]| {
+            chains.iter().find(|chain| kind.is_of(chain)).map(|chain| chain.lines.clone())
         };
-        let base = |part: Part| {
-            let has_tried = of(part, &tried).is_some();
-            let lines = of(part, &before).filter(|_| part != Part::Knocks);
+        let base = |kind: ChainKind| {
+            let has_tried = of(kind, &tried).is_some();
+            let lines = of(kind, &before).filter(|_| kind != ChainKind::Knocks);
             (has_tried || lines.is_some())
-                .then(|| part.during_trial(has_tried, lines.unwrap_or_default()))
+                .then(|| kind.during_trial(has_tried, lines.unwrap_or_default()))
         };
-        let bases: Vec<Chain> = Part::BASES.into_iter().filter_map(base).collect();
+        let bases: Vec<Chain> = ChainKind::BASES.into_iter().filter_map(base).collect();
         let inner = before.into_iter().filter(|chain| chain.hook.is_none());
         let mut chains: Vec<Chain> = inner.chain(tried).chain(bases).collect();
         Self::base_chains_first(&mut chains);
@@ -129,72 +129,72 @@ impl TableSpec {
             return Vec::new();
         }
         let mut chains = vec![
-            Part::KnockMeter.chain(self.knock_meter()),
-            Part::Knocks.chain(self.knocks()),
-            Part::Answers.chain(self.answers()),
+            ChainKind::KnockMeter.chain(self.knock_meter()),
+            ChainKind::Knocks.chain(self.knocks()),
+            ChainKind::Answers.chain(self.answers()),
         ];
         let covered = |&ports: &PortRange| self.covers(ports);
         if self.capture == KnockCapture::Socket && self.dedicated_knock_ports().any(covered) {
-            chains.push(Part::Knock.chain(self.knock()));
+            chains.push(ChainKind::Knock.chain(self.knock()));
         }
         if self.filters_by_tags() && self.knock_ports.iter().any(|&ports| self.drops_early(ports)) {
-            chains.push(Part::KnockUntagged.chain(Self::knock_untagged()));
+            chains.push(ChainKind::KnockUntagged.chain(Self::knock_untagged()));
         }
         if !self.dedicated_knock_ports().all(covered) {
-            chains.push(Part::KnockUnprotected.chain(self.knock_unprotected()));
+            chains.push(ChainKind::KnockUnprotected.chain(self.knock_unprotected()));
             if self.capture != KnockCapture::Socket {
-                chains.push(Part::KnockClosed.chain(self.knock_closed()));
+                chains.push(ChainKind::KnockClosed.chain(self.knock_closed()));
             }
         }
         chains
     }
 
-    fn judging(&self) -> Vec<Chain> {
+    fn grant_chains(&self) -> Vec<Chain> {
         vec![
-            Part::Forged.chain(self.forged()),
-            Part::ForgedSource.chain(self.forged_source()),
-            Part::OwnDatagrams.chain(self.returning_datagrams()),
-            Part::TcpSyn.chain(self.tcp_syn()),
-            Part::TcpMidstream.chain(self.tcp_midstream()),
-            Part::Judge.chain(Self::judge(Port::Own)),
-            Part::Granted.chain(Self::granted(Port::Own)),
-            Part::Admit.chain(Self::admit()),
-            Part::AdmitReceived.chain(Self::admit_received()),
-            Part::Udp.chain(self.udp()),
+            ChainKind::Forged.chain(self.forged()),
+            ChainKind::ForgedSource.chain(self.forged_source()),
+            ChainKind::OwnDatagrams.chain(self.own_datagrams()),
+            ChainKind::TcpSyn.chain(self.tcp_syn()),
+            ChainKind::TcpMidstream.chain(self.tcp_midstream()),
+            ChainKind::AnyGrant.chain(Self::any_grant(Port::Own)),
+            ChainKind::Granted.chain(Self::granted(Port::Own)),
+            ChainKind::Admit.chain(Self::admit()),
+            ChainKind::AdmitReceived.chain(Self::admit_received()),
+            ChainKind::Datagrams.chain(self.datagrams()),
         ]
     }
 
-    fn translating(&self) -> Vec<Chain> {
+    fn translated_chains(&self) -> Vec<Chain> {
         let mut chains = vec![
-            Part::Translated.chain(self.translated()),
-            Part::TranslatedSyn.chain(self.translated_syn()),
-            Part::TranslatedJudge.chain(Self::judge(Port::Dialled)),
-            Part::TranslatedGranted.chain(Self::granted(Port::Dialled)),
-            Part::TranslatedBack.chain(Self::translated_back()),
-            Part::Forward.chain(self.forward()),
-            Part::DialledBack.chain(self.dialled_back()),
+            ChainKind::Translated.chain(self.translated()),
+            ChainKind::TranslatedSyn.chain(self.translated_syn()),
+            ChainKind::TranslatedAnyGrant.chain(Self::any_grant(Port::Dialled)),
+            ChainKind::TranslatedGranted.chain(Self::granted(Port::Dialled)),
+            ChainKind::TranslatedBack.chain(Self::translated_back()),
+            ChainKind::Forward.chain(self.forward()),
+            ChainKind::DialledBack.chain(self.dialled_back()),
         ];
-        if !self.tells_forged_flows().is_empty() {
-            chains.push(Part::PassedOn.chain(Self::passed_on()));
-            chains.push(Part::ForgedFlow.chain(self.forged_flow()));
+        if !self.transports_tested_for_forgery().is_empty() {
+            chains.push(ChainKind::PassedOn.chain(Self::passed_on()));
+            chains.push(ChainKind::ForgedFlow.chain(self.forged_flow()));
         }
         chains
     }
 
-    fn ending(&self) -> Vec<Chain> {
+    fn refusing_chains(&self) -> Vec<Chain> {
         let mut chains = vec![
-            Part::Refuse.chain(self.refuse()),
-            Part::BlockIn.chain(self.block_in()),
-            Part::BlockOut.chain(Self::block_out()),
-            Part::Output.chain(self.output()),
-            Part::AdmitAnswers.chain(Self::admit_answers()),
-            Part::IntoLoopback.chain(Self::leaving_by_loopback()),
-            Part::Masqueraded.chain(Self::masqueraded()),
-            Part::Postrouting.chain(Self::postrouting()),
+            ChainKind::Refuse.chain(self.refuse()),
+            ChainKind::BlockIn.chain(self.block_in()),
+            ChainKind::BlockOut.chain(Self::block_out()),
+            ChainKind::Output.chain(self.output()),
+            ChainKind::AdmitAnswers.chain(Self::admit_answers()),
+            ChainKind::IntoLoopback.chain(Self::into_loopback()),
+            ChainKind::Masqueraded.chain(Self::masqueraded()),
+            ChainKind::Postrouting.chain(Self::postrouting()),
         ];
         if self.policy == FirewallPolicy::Reject {
-            chains.push(Part::PlainReset.chain(Self::plain_reset()));
-            chains.push(Part::Resets.chain(Self::resets()));
+            chains.push(ChainKind::PlainReset.chain(Self::plain_reset()));
+            chains.push(ChainKind::Resets.chain(Self::resets()));
         }
         chains
     }

@@ -52,6 +52,6 @@ impl FlowKey {
 
 impl fmt::Display for FlowKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} from {}/{}", self.address, self.transport, self.port)
+        write!(f, "{} to {}/{}", self.address, self.transport, self.port)
     }
 }

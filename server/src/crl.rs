@@ -53,7 +53,7 @@ pub struct Refresh {
     /// How new each issuer's newest list was, as far as the privileged process knows.
     marks: CrlMarks,
     /// Whether the log says already that our own certificate is revoked.
-    told_of_ourselves: Cell<bool>,
+    logged_own_revocation: Cell<bool>,
 }
 
 impl Refresh {
@@ -78,7 +78,7 @@ impl Refresh {
             unsaved: BTreeSet::new(),
             interval: settings.interval,
             marks: CrlMarks::new(),
-            told_of_ourselves: Cell::new(false),
+            logged_own_revocation: Cell::new(false),
         })
     }
 
@@ -213,7 +213,7 @@ impl Refresh {
         let url = source.url();
         match self.verify_fetched(bytes, now) {
             Ok(Offered::Known(list)) if self.is_saved(bytes) => {
-                tell_if_recovered(source, list.issuer_name());
+                log_if_recovered(source, list.issuer_name());
                 source.accept();
             }
             // It is fetched, and saved, again soon.
@@ -255,8 +255,7 @@ impl Refresh {
     fn status(&self) -> &'static str {
         match &**self.current.load() {
             Revocation::Lists(lists) if lists.iter().next().is_none() => {
-                "No other CRL is \
-                                                                          available"
+                "No other CRL is available"
             }
             _ => "The previous CRL stays in force",
         }
@@ -264,7 +263,7 @@ impl Refresh {
 }
 
 /// What is fetched is in force already. The log has said that fetching failed, so it says that it works again.
-fn tell_if_recovered(source: &Fetcher, issuer: &str) {
+fn log_if_recovered(source: &Fetcher, issuer: &str) {
     if source.has_failed_before() {
         info!(url = source.url(), issuer, "CRL fetched again: it is the one in force");
     }

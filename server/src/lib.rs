@@ -3,7 +3,7 @@
 //! ```text
 //! intake -Datagram-> pipeline: unveil > verify > admit > authorize -Grant-> gate
 //! ```
-//! The whole story is [`knock::pipeline::Pipeline::receive`], [`knock::pipeline::Pipeline::decide`] and
+//! The whole story is [`knock::pipeline::Pipeline::unveil`], [`knock::pipeline::Pipeline::decide`] and
 //! [`knock::pipeline::Pipeline::open`]. Modules import only from those further down:
 //!
 //! ```text

@@ -129,7 +129,7 @@ fn clear_the_way(settings: &Settings) -> Result<(), ExitError> {
         }
         Journal::clear_the_way(state)?;
         match &settings.revocation.saved {
-            Some(list) => state_dir::clear_whosoever(list, 4 * MAX_LIST),
+            Some(list) => state_dir::clear_of_any_owner(list, 4 * MAX_LIST),
             None => Ok(()),
         }
     };

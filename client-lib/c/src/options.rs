@@ -34,8 +34,8 @@ pub extern "C" fn sknock_client_set_protocol(
     version: c_int,
 ) -> Outcome {
     set(client, |builder| match version {
-        1 => Ok(builder.dialect(Protocol::V1)),
-        2 => Ok(builder.dialect(Protocol::V2)),
+        1 => Ok(builder.protocol_version(Protocol::V1)),
+        2 => Ok(builder.protocol_version(Protocol::V2)),
         _ => Err(wrong("protocol must be 1 or 2")),
     })
 }

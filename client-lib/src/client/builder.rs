@@ -25,8 +25,8 @@ impl ClientBuilder {
     }
 
     /// The protocol version. Default: [`Protocol::V2`].
-    pub fn dialect(mut self, dialect: Protocol) -> Self {
-        self.options.dialect = dialect;
+    pub fn protocol_version(mut self, protocol_version: Protocol) -> Self {
+        self.options.protocol_version = protocol_version;
         self
     }
 

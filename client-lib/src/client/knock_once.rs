@@ -61,7 +61,7 @@ impl Client {
         let socket = socket_to(destination)?;
         let local = socket.local_addr()?.ip();
         let claim = self.claim(local, destination.ip());
-        if self.options.dialect == Protocol::V1 {
+        if self.options.protocol_version == Protocol::V1 {
             return self.knock_once_v1(&socket, claim, services);
         }
         let request = self.request(clock::now(), claim, services, wait.is_some());

@@ -138,8 +138,7 @@ impl<'a> Retry<'a> {
             let late = || {
                 io::Error::new(
                     io::ErrorKind::TimedOut,
-                    "the time ended before a knock \
-                                                                   could be sent",
+                    "the time ended before a knock could be sent",
                 )
             };
             return KnockError::NotSent { host, source: self.last_error.unwrap_or_else(late) };
@@ -198,7 +197,7 @@ impl<'a> Retry<'a> {
 impl KnockOptions {
     /// The knock port of one call: the original's clients choose a random one, as its servers receive on all.
     fn port(&self) -> Result<u16, KnockError> {
-        match (self.knock_port, self.dialect) {
+        match (self.knock_port, self.protocol_version) {
             (Some(port), _) => Ok(port),
             (None, Protocol::V2) => Ok(DEFAULT_KNOCK_PORT),
             (None, Protocol::V1) => Ok(v1::draw_knock_port()?),
@@ -207,7 +206,7 @@ impl KnockOptions {
 
     /// Refuses requests that the protocol cannot express or that no server grants, before anything is sent.
     fn check(&self, services: &[Service]) -> Result<(), KnockError> {
-        if self.dialect == Protocol::V2 {
+        if self.protocol_version == Protocol::V2 {
             return match ports(&union(services.iter().copied())) {
                 many if many > MOST_PORTS => Err(KnockError::TooManyPorts(many)),
                 _ => Ok(()),

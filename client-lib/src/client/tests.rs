@@ -13,7 +13,7 @@ pub(crate) mod support;
 const KNOCK_PORT: u16 = 2223;
 const PORT: u16 = 2222;
 
-fn campaign<'a>(client: &'a Client, hosts: &[&str], services: &'a [Service]) -> Retry<'a> {
+fn retry<'a>(client: &'a Client, hosts: &[&str], services: &'a [Service]) -> Retry<'a> {
     let address = |host: &&str| SocketAddr::new(host.parse().unwrap(), KNOCK_PORT);
     let destinations = hosts.iter().map(address).collect();
     let timer = Timer::of(Duration::from_secs(30));
@@ -31,7 +31,7 @@ fn the_address_that_answers_is_opened() {
     let silent = Server::silent(&world, "127.66.3.1:2223");
     let granting = Server::granting(&world, "127.66.3.2:2223");
     let client = world.client(&granting).build();
-    let opened = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap();
+    let opened = client.open(retry(&client, &hosts, &service("udp/53"))).unwrap();
     assert_eq!(opened.destination.to_string(), "127.66.3.2");
     assert_eq!((silent.heard().len(), granting.heard().len()), (1, 1));
 }
@@ -43,7 +43,7 @@ fn an_unreachable_family_does_not_keep_from_the_other() {
     let client = world.client(&granting).build();
     // No listener on IPv6: ICMP port unreachable, or no route at all.
     for hosts in [["::1", "127.66.3.3"], ["2001:db8::1", "127.66.3.3"]] {
-        let opened = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap();
+        let opened = client.open(retry(&client, &hosts, &service("udp/53"))).unwrap();
         assert_eq!(opened.destination.to_string(), "127.66.3.3");
     }
 }
@@ -54,7 +54,7 @@ fn every_address_has_its_turn_in_every_round() {
     let hosts = ["127.66.3.4", "127.66.3.5"];
     let [one, two] = hosts.map(|host| Server::silent(&world, &format!("{host}:{KNOCK_PORT}")));
     let client = world.client(&one).attempt_timeout(Duration::from_millis(10)).build();
-    let error = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap_err();
+    let error = client.open(retry(&client, &hosts, &service("udp/53"))).unwrap_err();
     let KnockError::NotConfirmed { tried, .. } = &error else { panic!("{error}") };
     assert_eq!(tried.len(), 2);
     for heard in [one.heard(), two.heard()] {
@@ -71,9 +71,9 @@ fn an_address_where_nothing_listens_is_skipped_for_another() {
     let _listener = TcpListener::bind(("127.66.3.7", PORT)).unwrap();
     let client = world.client(&one).build();
     let services = service("tcp/2222");
-    let opened = client.open(campaign(&client, &hosts, &services)).unwrap();
+    let opened = client.open(retry(&client, &hosts, &services)).unwrap();
     assert_eq!(opened.destination.to_string(), "127.66.3.7");
-    let connection = client.open_and_connect(campaign(&client, &hosts, &services), PORT).unwrap();
+    let connection = client.open_and_connect(retry(&client, &hosts, &services), PORT).unwrap();
     assert_eq!(connection.stream.peer_addr().unwrap().ip().to_string(), "127.66.3.7");
     assert_eq!(one.heard().len(), 2);
     assert_eq!(two.heard().len(), 2);
@@ -91,7 +91,7 @@ fn a_single_use_grant_used_too_early_is_requested_again() {
     });
     let client = world.client(&server).single_use(true).build();
     let services = service("tcp/2222");
-    client.open_and_connect(campaign(&client, &["127.66.3.8"], &services), PORT).unwrap();
+    client.open_and_connect(retry(&client, &["127.66.3.8"], &services), PORT).unwrap();
     assert_eq!(server.heard().len(), 2);
 }
 
@@ -101,7 +101,7 @@ fn without_verification_every_address_gets_one_knock() {
     let hosts = ["127.66.3.9", "127.66.3.10"];
     let [one, two] = hosts.map(|host| Server::silent(&world, &format!("{host}:{KNOCK_PORT}")));
     let client = world.client(&one).verify(false).attempts(1).build();
-    let opened = client.open(campaign(&client, &hosts, &service("udp/53"))).unwrap();
+    let opened = client.open(retry(&client, &hosts, &service("udp/53"))).unwrap();
     assert_eq!(
         (opened.destination.to_string().as_str(), opened.verified),
         (hosts[0], Verified::No)

@@ -257,9 +257,9 @@ impl Terminated {
 
 impl fmt::Display for Terminated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "connections ended: {}", self.connections)?;
+        write!(f, "connections terminated: {}", self.connections)?;
         for (index, flow) in self.flows.iter().enumerate() {
-            write!(f, "{} {flow}", if index == 0 { "; blocklisted:" } else { "," })?;
+            write!(f, "{} {flow}", if index == 0 { "; blocked:" } else { "," })?;
         }
         if self.more > 0 {
             write!(f, ", and {} more", self.more)?;

@@ -8,13 +8,13 @@ use sknock_netfilter::nft::rule::{AddressSet, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::capture::DNS;
+use super::chain_kind::ChainKind;
 use super::flow_labels::{
-    ADMIT_BACK, ADMIT_FORTH, CALL_FORGED, CALL_WITHIN_HOST, IS_ADMITTED_BACK, IS_ADMITTED_FORTH,
-    IS_WITHIN_HOST,
+    ADMIT_ORIGINAL, ADMIT_REPLY, IS_ADMITTED_ORIGINAL, IS_ADMITTED_REPLY, IS_WITHIN_HOST,
+    SET_FORGED, SET_WITHIN_HOST,
 };
+use super::grant_rules::Port;
 use super::incoming::icmp;
-use super::judge::Port;
-use super::part::Part;
 use super::sets::BLOCKED;
 use super::{FirewallPolicy, TableSpec};
 
@@ -49,7 +49,7 @@ impl TableSpec {
 
     /// The rules that lead packets of blocked flows to `block_in`. They come before other rules for flows.
     pub(super) fn blocked(port: Port) -> Vec<Rule> {
-        let line = |(set, port)| Rule::goto([Match::In(set, port)], Part::BlockIn);
+        let line = |(set, port)| Rule::goto([Match::In(set, port)], ChainKind::BlockIn);
         families(port).map(line).collect()
     }
 
@@ -62,16 +62,19 @@ impl TableSpec {
     /// labels flows in which this host sends.
     pub(super) fn output(&self) -> Vec<Rule> {
         let mut chain =
-            vec![Rule::goto([Match::IntoLoopback, Match::FromLinkLocal], Part::IntoLoopback)];
+            vec![Rule::goto([Match::IntoLoopback, Match::FromLinkLocal], ChainKind::IntoLoopback)];
         // Before the label is tested, which stays on the entry when the grant is closed. By the own port first: a
         // flow that was dialled by another port ends with the grant for the own one, too.
         chain.extend(Self::to_blocked(Port::Own));
-        chain.push(Rule::goto([Match::Translated, Match::Reply], Part::TranslatedBack));
+        chain.push(Rule::goto(
+            [Match::DestinationTranslated, Match::Reply],
+            ChainKind::TranslatedBack,
+        ));
         // Also in an admitted flow: the network process begins none at a protected port.
-        chain.extend(self.forbidden(Match::Forth));
+        chain.extend(self.forbidden(Match::Original));
         // The other direction, that of the peer, was admitted already.
-        chain.push(Rule::accept([Match::Reply, IS_ADMITTED_FORTH]));
-        chain.push(Rule::accept([Match::Forth, IS_ADMITTED_BACK]));
+        chain.push(Rule::accept([Match::Reply, IS_ADMITTED_ORIGINAL]));
+        chain.push(Rule::accept([Match::Original, IS_ADMITTED_REPLY]));
         // After the label is tested: in a flow that a grant has admitted, the network process may answer.
         chain.extend(self.forbidden(Match::Reply));
         chain.extend(self.admitted_by_sending());
@@ -83,8 +86,8 @@ impl TableSpec {
             let foreign = [Match::Family(true), Match::FromPorts(ports), Match::NotFromLocal];
             Rule::new(foreign, Verdict::Drop)
         }));
-        let told = self.tells_forged_flows().into_iter();
-        chain.extend(told.map(|item| Rule::accept([item, Match::NotFromLocal, CALL_FORGED])));
+        let tested = self.transports_tested_for_forgery().into_iter();
+        chain.extend(tested.map(|item| Rule::accept([item, Match::NotFromLocal, SET_FORGED])));
         chain
     }
 
@@ -95,19 +98,20 @@ impl TableSpec {
 
     /// The base chain `postrouting`: what this host sends on in its own name.
     pub(super) fn postrouting() -> Vec<Rule> {
-        vec![Rule::goto([Match::SourceTranslated], Part::Masqueraded)]
+        vec![Rule::goto([Match::SourceTranslated], ChainKind::Masqueraded)]
     }
 
     /// The chain `masqueraded`: a host behind this one, whose port was published, sends first after its
     /// entry in conntrack was deleted. Its packet would begin a flow that the client belongs to.
     pub(super) fn masqueraded() -> Vec<Rule> {
-        let line =
-            |(set, port)| Rule::goto([Match::BackIn(set, port), Match::FromLocal], Part::BlockOut);
+        let line = |(set, port)| {
+            Rule::goto([Match::BackIn(set, port), Match::FromLocal], ChainKind::BlockOut)
+        };
         families(Port::Own).map(line).collect()
     }
 
     fn to_blocked(port: Port) -> Vec<Rule> {
-        let line = |(set, port)| Rule::goto([Match::BackIn(set, port)], Part::BlockOut);
+        let line = |(set, port)| Rule::goto([Match::BackIn(set, port)], ChainKind::BlockOut);
         families(port).map(line).collect()
     }
 
@@ -133,8 +137,9 @@ impl TableSpec {
     /// flow that it reports, and the kernel may send it without any program of the host.
     fn admitted_by_sending(&self) -> Vec<Rule> {
         if !self.protected.is_empty() {
-            let line =
-                |ports| Rule::goto([Match::FromPorts(ports), Match::FromLocal], Part::AdmitAnswers);
+            let line = |ports| {
+                Rule::goto([Match::FromPorts(ports), Match::FromLocal], ChainKind::AdmitAnswers)
+            };
             return self.protected_udp().map(line).collect();
         }
         let udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
@@ -143,7 +148,7 @@ impl TableSpec {
         let open = open.map(|&ports| Rule::accept([Match::FromPorts(ports), Match::FromLocal]));
         let mut chain = vec![Rule::accept([tcp]), icmp(false), icmp(true)];
         chain.extend(open);
-        chain.push(Rule::goto([Match::FromLocal], Part::AdmitAnswers));
+        chain.push(Rule::goto([Match::FromLocal], ChainKind::AdmitAnswers));
         chain
     }
 
@@ -153,10 +158,10 @@ impl TableSpec {
     /// The interface is the one before a translation, so the rule tests the address, too.
     pub(super) fn admit_answers() -> Vec<Rule> {
         vec![
-            Rule::accept([Match::IntoLoopback, Match::ToLocal, CALL_WITHIN_HOST]),
+            Rule::accept([Match::IntoLoopback, Match::ToLocal, SET_WITHIN_HOST]),
             Rule::accept([IS_WITHIN_HOST]),
-            Rule::accept([Match::Forth, ADMIT_BACK]),
-            Rule::accept([ADMIT_FORTH]),
+            Rule::accept([Match::Original, ADMIT_REPLY]),
+            Rule::accept([ADMIT_ORIGINAL]),
         ]
     }
 

@@ -11,7 +11,7 @@ use sknock_netfilter::nft::rule::{AddressSet, Match, Rule, Verdict};
 use sknock_netfilter::nft::set::{Expiry, SetKey, SetSpec};
 use sknock_types::PortRange;
 
-use super::part::Part;
+use super::chain_kind::ChainKind;
 use super::sets::{KNOCK_RATE, KNOCK_TAGS, TAGS_LOADED};
 use super::{FirewallPolicy, TableSpec};
 
@@ -88,7 +88,7 @@ impl TableSpec {
         let here = Match::Ports(ports);
         let knock = [here, Match::UdpLength(self.knock_lengths), Match::ToLocal];
         let mut lines: Vec<Rule> = self.without_tag(ports).into_iter().collect();
-        lines.push(Rule::new(knock, Verdict::Jump(Part::KnockMeter.into())));
+        lines.push(Rule::new(knock, Verdict::Jump(ChainKind::KnockMeter.into())));
         if self.drops_early(ports) {
             // `input` would drop it too; here it costs less.
             lines.push(Rule::new([Match::NotFromLoopback, here, Match::ToLocal], Verdict::Drop));
@@ -120,7 +120,7 @@ impl TableSpec {
             Match::TagNotIn(KNOCK_TAGS),
         ];
         let verdict = if self.drops_early(ports) {
-            Verdict::Goto(Part::KnockUntagged.into())
+            Verdict::Goto(ChainKind::KnockUntagged.into())
         } else {
             Verdict::Return
         };
@@ -166,9 +166,9 @@ impl TableSpec {
     /// The rules of `input` for dedicated knock ports.
     pub(super) fn at_knock_ports(&self) -> Vec<Rule> {
         let line = |&ports: &PortRange| match (self.capture, self.covers(ports)) {
-            (KnockCapture::Socket, true) => Some(Part::Knock),
-            (KnockCapture::Socket, false) => Some(Part::KnockUnprotected),
-            (KnockCapture::Log { .. }, true) => Some(Part::Refuse),
+            (KnockCapture::Socket, true) => Some(ChainKind::Knock),
+            (KnockCapture::Socket, false) => Some(ChainKind::KnockUnprotected),
+            (KnockCapture::Log { .. }, true) => Some(ChainKind::Refuse),
             // Nothing listens there: `knock_closed`.
             (KnockCapture::Log { .. }, false) => None,
         };
@@ -192,7 +192,7 @@ impl TableSpec {
                     Match::UdpLength(lengths),
                     Match::UdpChecksum,
                 ];
-                Rule::goto(plain, Part::KnockUnprotected)
+                Rule::goto(plain, ChainKind::KnockUnprotected)
             })
         };
         open.flat_map(plain).collect()
@@ -200,7 +200,7 @@ impl TableSpec {
 
     /// The chain `knock`, with a socket at a port that the policy closes.
     pub(super) fn knock(&self) -> Vec<Rule> {
-        vec![self.to_socket(), Rule::goto([], Part::Refuse)]
+        vec![self.to_socket(), Rule::goto([], ChainKind::Refuse)]
     }
 
     /// The chain `knock_unprotected`, at a port that the policy leaves open: packets that are not for a socket of

@@ -7,10 +7,10 @@
 use sknock_netfilter::nft::rule::Match;
 
 /// Packets in the direction of the flow's first one need no grant: one of them had a grant, or this host has answered.
-const ADMITTED_FORTH: u32 = 101;
+const ADMITTED_ORIGINAL: u32 = 101;
 
 /// Packets in the other direction need none: this host has begun the flow, or one of them had a grant.
-const ADMITTED_BACK: u32 = 104;
+const ADMITTED_REPLY: u32 = 104;
 
 /// The first packet of the flow was forged: it came by the interface to its destination and not to its source, or a
 /// local user sent it.
@@ -23,18 +23,18 @@ const GENUINE: u32 = 103;
 const WITHIN_HOST: u32 = 105;
 
 /// Entries of UDP at a protected port with none of these are older than the table, or than the port's protection.
-pub(crate) const KEPT: [u32; 3] = [ADMITTED_FORTH, ADMITTED_BACK, WITHIN_HOST];
+pub(crate) const KEPT: [u32; 3] = [ADMITTED_ORIGINAL, ADMITTED_REPLY, WITHIN_HOST];
 
-pub(super) const IS_ADMITTED_FORTH: Match = Match::HasLabel(ADMITTED_FORTH);
-pub(super) const IS_ADMITTED_BACK: Match = Match::HasLabel(ADMITTED_BACK);
-pub(super) const ADMIT_FORTH: Match = Match::SetLabel(ADMITTED_FORTH);
-pub(super) const ADMIT_BACK: Match = Match::SetLabel(ADMITTED_BACK);
+pub(super) const IS_ADMITTED_ORIGINAL: Match = Match::HasLabel(ADMITTED_ORIGINAL);
+pub(super) const IS_ADMITTED_REPLY: Match = Match::HasLabel(ADMITTED_REPLY);
+pub(super) const ADMIT_ORIGINAL: Match = Match::SetLabel(ADMITTED_ORIGINAL);
+pub(super) const ADMIT_REPLY: Match = Match::SetLabel(ADMITTED_REPLY);
 /// The same of entries of which the source was translated: of these it was asked whether they are forged.
 pub(crate) const KEPT_IF_MASQUERADED: [u32; 2] = [FORGED, GENUINE];
 
 pub(super) const IS_WITHIN_HOST: Match = Match::HasLabel(WITHIN_HOST);
-pub(super) const CALL_WITHIN_HOST: Match = Match::SetLabel(WITHIN_HOST);
+pub(super) const SET_WITHIN_HOST: Match = Match::SetLabel(WITHIN_HOST);
 pub(super) const IS_FORGED: Match = Match::HasLabel(FORGED);
-pub(super) const CALL_FORGED: Match = Match::SetLabel(FORGED);
+pub(super) const SET_FORGED: Match = Match::SetLabel(FORGED);
 pub(super) const IS_GENUINE: Match = Match::HasLabel(GENUINE);
-pub(super) const CALL_GENUINE: Match = Match::SetLabel(GENUINE);
+pub(super) const SET_GENUINE: Match = Match::SetLabel(GENUINE);

@@ -14,8 +14,8 @@ use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::TableSpec;
-use super::flow_labels::{CALL_WITHIN_HOST, IS_ADMITTED_BACK};
-use super::part::Part;
+use super::chain_kind::ChainKind;
+use super::flow_labels::{IS_ADMITTED_REPLY, SET_WITHIN_HOST};
 
 impl TableSpec {
     /// The base chain `forged`. Only the first packets of flows reach the lookups in the routing table.
@@ -31,7 +31,7 @@ impl TableSpec {
         let protected = self.protected_udp().map(Match::FromPorts);
         let all = Match::Protocol(Transport::Udp.number());
         let udp = protected.chain(self.protected.is_empty().then_some(all));
-        chain.extend(udp.map(|from| Rule::goto([from], Part::ForgedSource)));
+        chain.extend(udp.map(|from| Rule::goto([from], ChainKind::ForgedSource)));
         chain
     }
 
@@ -57,27 +57,27 @@ impl TableSpec {
 
     /// The lines of `input` for datagrams from the wire with this host's own address, to a protected port or from one.
     /// `forged` sees only the first packet of a flow, and its source can have become an address of this host since.
-    pub(super) fn own_datagrams(&self) -> Vec<Rule> {
+    pub(super) fn to_own_datagrams(&self) -> Vec<Rule> {
         let udp = if self.protected.is_empty() {
             vec![Match::Protocol(Transport::Udp.number())]
         } else {
             let to = self.span(Transport::Udp).map(Match::Ports);
             to.into_iter().chain(self.protected_udp().map(Match::FromPorts)).collect()
         };
-        let line = |udp| Rule::goto([udp, Match::FromLocal], Part::OwnDatagrams);
+        let line = |udp| Rule::goto([udp, Match::FromLocal], ChainKind::OwnDatagrams);
         udp.into_iter().map(line).collect()
     }
 
     /// The chain `own_datagrams`: what this host has sent to a group comes back by the interface, and is judged as others'
     /// packets are. It was labelled as it left. Where all traffic is closed, ports that are open to everybody label
     /// nothing, and an answer to one of them harms nobody.
-    pub(super) fn returning_datagrams(&self) -> Vec<Rule> {
-        let sent = Rule::goto([Match::Forth, IS_ADMITTED_BACK], Part::Udp);
+    pub(super) fn own_datagrams(&self) -> Vec<Rule> {
+        let sent = Rule::goto([Match::Original, IS_ADMITTED_REPLY], ChainKind::Datagrams);
         let is_udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
         let open = self.always_open.iter().filter(is_udp);
-        let open = open.map(|&ports| Rule::goto([Match::FromPorts(ports)], Part::Udp));
+        let open = open.map(|&ports| Rule::goto([Match::FromPorts(ports)], ChainKind::Datagrams));
         let open = open.filter(|_| self.protected.is_empty());
-        std::iter::once(sent).chain(open).chain([Rule::goto([], Part::Refuse)]).collect()
+        std::iter::once(sent).chain(open).chain([Rule::goto([], ChainKind::Refuse)]).collect()
     }
 
     /// The chain `into_loopback`: a local user may send from an address of another host (`IPV6_FREEBIND`). `input`
@@ -85,8 +85,8 @@ impl TableSpec {
     ///
     /// From the address of one link to that of another, the answer leaves by the wire: the label keeps it from admitting
     /// who has the same address there.
-    pub(super) fn leaving_by_loopback() -> Vec<Rule> {
-        vec![Rule::accept([Match::FromLocal, CALL_WITHIN_HOST]), Rule::new([], Verdict::Drop)]
+    pub(super) fn into_loopback() -> Vec<Rule> {
+        vec![Rule::accept([Match::FromLocal, SET_WITHIN_HOST]), Rule::new([], Verdict::Drop)]
     }
 
     pub(super) fn protected_udp(&self) -> impl Iterator<Item = PortRange> {

@@ -8,8 +8,8 @@ use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
 use super::TableSpec;
-use super::flow_labels::{CALL_FORGED, CALL_GENUINE, IS_FORGED, IS_GENUINE};
-use super::part::Part;
+use super::chain_kind::ChainKind;
+use super::flow_labels::{IS_FORGED, IS_GENUINE, SET_FORGED, SET_GENUINE};
 
 impl TableSpec {
     /// The base chain `forward`.
@@ -17,27 +17,28 @@ impl TableSpec {
     /// The rules for forged flows come first: they also apply to flows whose source and destination are translated (a
     /// DNAT rule for DNS queries of masqueraded machines).
     pub(super) fn forward(&self) -> Vec<Rule> {
-        let told = self.tells_forged_flows();
-        let told =
-            told.into_iter().map(|item| Rule::new([item], Verdict::Jump(Part::PassedOn.into())));
-        let mut chain: Vec<Rule> = told.collect();
+        let tested = self.transports_tested_for_forgery();
+        let tested = tested
+            .into_iter()
+            .map(|item| Rule::new([item], Verdict::Jump(ChainKind::PassedOn.into())));
+        let mut chain: Vec<Rule> = tested.collect();
         chain.extend([
-            Rule::goto([Match::Translated], Part::Translated),
-            Rule::goto([Match::SourceTranslated, Match::Reply, Match::Syn], Part::DialledBack),
+            Rule::goto([Match::DestinationTranslated], ChainKind::Translated),
+            Rule::goto([Match::SourceTranslated, Match::Reply, Match::Syn], ChainKind::DialledBack),
         ]);
         chain
     }
 
     /// The transports whose forwarded flows are tested for a forged first packet: those with a protected port. In
     /// deny-all mode only UDP, because a SYN in the reply direction is refused anyway.
-    pub(super) fn tells_forged_flows(&self) -> Vec<Match> {
-        let is_told = |transport: &Transport| {
-            let tells = |ports: &PortRange| ports.transport() == *transport;
+    pub(super) fn transports_tested_for_forgery(&self) -> Vec<Match> {
+        let is_tested = |transport: &Transport| {
+            let tests = |ports: &PortRange| ports.transport() == *transport;
             let all_udp = self.protected.is_empty() && *transport == Transport::Udp;
-            all_udp || self.protected.iter().any(tells)
+            all_udp || self.protected.iter().any(tests)
         };
-        let told = [Transport::Tcp, Transport::Udp].into_iter().filter(is_told);
-        told.map(|transport| Match::Protocol(transport.number())).collect()
+        let tested = [Transport::Tcp, Transport::Udp].into_iter().filter(is_tested);
+        tested.map(|transport| Match::Protocol(transport.number())).collect()
     }
 
     /// The chain `passed_on`.
@@ -49,11 +50,14 @@ impl TableSpec {
     /// does not: the mark selects routes for packets that leave, and these may lead to any address.
     pub(super) fn passed_on() -> Vec<Rule> {
         vec![
-            Rule::goto([IS_FORGED], Part::ForgedFlow),
+            Rule::goto([IS_FORGED], ChainKind::ForgedFlow),
             Rule::new([Match::Confirmed], Verdict::Return),
-            Rule::new([Match::NoWayBack, Match::TurnsBack, CALL_FORGED], Verdict::Return),
+            Rule::new(
+                [Match::SourceNotRoutedToIif, Match::DestinationRoutedToIif, SET_FORGED],
+                Verdict::Return,
+            ),
             // So it is known that it was asked.
-            Rule::new([CALL_GENUINE], Verdict::Return),
+            Rule::new([SET_GENUINE], Verdict::Return),
         ]
     }
 
@@ -68,19 +72,19 @@ impl TableSpec {
         let back = [Match::SourceTranslated, Match::Reply];
         let mut chain = vec![Rule::new([IS_GENUINE], Verdict::Return)];
         if self.span(Transport::Tcp).is_some() {
-            chain.push(Rule::goto([back[0], back[1], Match::Syn], Part::Refuse));
+            chain.push(Rule::goto([back[0], back[1], Match::Syn], ChainKind::Refuse));
         }
         if self.protected.is_empty() {
-            chain.push(Rule::goto(back, Part::Refuse));
+            chain.push(Rule::goto(back, ChainKind::Refuse));
         }
         for ports in self.protected_udp() {
             // At this hook the destination of an answer is the machine's address and port.
             for port in [Match::Ports(ports), Match::ReplyPorts(ports)] {
-                chain.push(Rule::goto([back[0], back[1], port], Part::Refuse));
+                chain.push(Rule::goto([back[0], back[1], port], ChainKind::Refuse));
             }
         }
-        for unlike in [Match::WayBack, Match::GoesOn] {
-            chain.push(Rule::new([Match::Forth, unlike, CALL_GENUINE], Verdict::Return));
+        for unlike in [Match::SourceRoutedToIif, Match::DestinationNotRoutedToIif] {
+            chain.push(Rule::new([Match::Original, unlike, SET_GENUINE], Verdict::Return));
         }
         chain
     }
@@ -93,10 +97,10 @@ impl TableSpec {
         if self.protected.is_empty() {
             let open = self.always_open.iter().filter(is_tcp);
             let open = open.map(|&tcp| Rule::accept([Match::Ports(tcp), Match::ReplyPorts(tcp)]));
-            return open.chain([Rule::goto([], Part::Refuse)]).collect();
+            return open.chain([Rule::goto([], ChainKind::Refuse)]).collect();
         }
         let ports =
             self.span(Transport::Tcp).map(|tcp| [Match::Ports(tcp), Match::ReplyPorts(tcp)]);
-        ports.into_iter().flatten().map(|port| Rule::goto([port], Part::Refuse)).collect()
+        ports.into_iter().flatten().map(|port| Rule::goto([port], ChainKind::Refuse)).collect()
     }
 }

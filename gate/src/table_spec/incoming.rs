@@ -5,9 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use sknock_netfilter::nft::rule::{Match, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
-use super::flow_labels::{IS_ADMITTED_BACK, IS_ADMITTED_FORTH};
-use super::judge::Port;
-use super::part::Part;
+use super::chain_kind::ChainKind;
+use super::flow_labels::{IS_ADMITTED_ORIGINAL, IS_ADMITTED_REPLY};
+use super::grant_rules::Port;
 use super::{FirewallPolicy, TableSpec};
 
 /// IP protocol numbers.
@@ -41,16 +41,19 @@ impl TableSpec {
         // By the own port first: `translated` may accept the packet by the dialled port, and then no rule follows.
         chain.extend(Self::blocked(Port::Own));
         // A port that is not protected may lead to one that is.
-        chain.push(Rule::new([Match::Translated], Verdict::Jump(Part::Translated.into())));
-        chain.push(Rule::goto([Match::Syn], Part::TcpSyn));
-        chain.extend(self.own_datagrams());
+        chain.push(Rule::new(
+            [Match::DestinationTranslated],
+            Verdict::Jump(ChainKind::Translated.into()),
+        ));
+        chain.push(Rule::goto([Match::Syn], ChainKind::TcpSyn));
+        chain.extend(self.to_own_datagrams());
         chain.extend(Self::admitted());
-        chain.push(Rule::goto([tcp()], Part::TcpMidstream));
+        chain.push(Rule::goto([tcp()], ChainKind::TcpMidstream));
         if self.protected.is_empty() {
             chain.extend(other_than_tcp());
         } else {
             chain.extend(self.beyond_protected(Transport::Udp));
-            chain.push(Rule::goto([], Part::Udp));
+            chain.push(Rule::goto([], ChainKind::Datagrams));
         }
         chain
     }
@@ -61,15 +64,15 @@ impl TableSpec {
     fn admitted() -> [Rule; 3] {
         [
             Rule::accept([tcp(), Match::Established]),
-            Rule::accept([Match::Forth, IS_ADMITTED_FORTH]),
-            Rule::accept([Match::Reply, IS_ADMITTED_BACK]),
+            Rule::accept([Match::Original, IS_ADMITTED_ORIGINAL]),
+            Rule::accept([Match::Reply, IS_ADMITTED_REPLY]),
         ]
     }
 
     /// The chain `tcp_syn`.
     pub(super) fn tcp_syn(&self) -> Vec<Rule> {
         let mut chain = self.beyond_protected(Transport::Tcp);
-        chain.extend(self.needs_grant(Port::Own, Transport::Tcp, Part::Judge));
+        chain.extend(self.needs_grant(Port::Own, Transport::Tcp, ChainKind::AnyGrant));
         chain
     }
 
@@ -80,14 +83,14 @@ impl TableSpec {
         // Early demux looks for open connections and half-open handshakes only: that a listener exists lets
         // no packet pass.
         chain.push(Rule::accept([Match::OfOpenSocket]));
-        chain.extend(self.needs_grant(Port::Own, Transport::Tcp, Part::Granted));
+        chain.extend(self.needs_grant(Port::Own, Transport::Tcp, ChainKind::Granted));
         chain
     }
 
     /// The chain `datagrams`: UDP outside admitted flows, or from the wire with an own address as source. In deny-all
     /// mode, DHCP and mDNS are exceptions: answers that belong to no flow, and queries to all hosts of the link.
-    pub(super) fn udp(&self) -> Vec<Rule> {
-        let needs_grant = self.needs_grant(Port::Own, Transport::Udp, Part::Granted);
+    pub(super) fn datagrams(&self) -> Vec<Rule> {
+        let needs_grant = self.needs_grant(Port::Own, Transport::Udp, ChainKind::Granted);
         if !self.protected.is_empty() {
             return needs_grant;
         }
@@ -115,29 +118,29 @@ impl TableSpec {
     pub(super) fn translated(&self) -> Vec<Rule> {
         let mut chain = vec![
             // By its own port: this host has dialled a port of another host.
-            Rule::goto([Match::Syn, Match::Reply], Part::TcpSyn),
-            Rule::goto([Match::Reply], Part::TranslatedBack),
+            Rule::goto([Match::Syn, Match::Reply], ChainKind::TcpSyn),
+            Rule::goto([Match::Reply], ChainKind::TranslatedBack),
         ];
         chain.extend(Self::blocked(Port::Dialled));
         chain.extend([
-            Rule::goto([Match::Syn], Part::TranslatedSyn),
+            Rule::goto([Match::Syn], ChainKind::TranslatedSyn),
             // This host's own datagrams come only over `lo`, and `input` has accepted them.
-            Rule::goto([udp(), Match::FromLocal], Part::Refuse),
+            Rule::goto([udp(), Match::FromLocal], ChainKind::Refuse),
         ]);
         chain.extend(Self::admitted());
         chain.extend([icmp(false), icmp(true), Rule::accept([tcp(), Match::OfOpenSocket])]);
         let dialled = |transport, part| self.needs_grant(Port::Dialled, transport, part);
-        chain.extend(dialled(Transport::Tcp, Part::TranslatedGranted));
-        chain.extend(dialled(Transport::Udp, Part::TranslatedGranted));
+        chain.extend(dialled(Transport::Tcp, ChainKind::TranslatedGranted));
+        chain.extend(dialled(Transport::Udp, ChainKind::TranslatedGranted));
         if self.protected.is_empty() {
-            chain.push(Rule::goto([], Part::Refuse));
+            chain.push(Rule::goto([], ChainKind::Refuse));
         }
         chain
     }
 
     /// The chain `translated_syn`.
     pub(super) fn translated_syn(&self) -> Vec<Rule> {
-        self.needs_grant(Port::Dialled, Transport::Tcp, Part::TranslatedJudge)
+        self.needs_grant(Port::Dialled, Transport::Tcp, ChainKind::TranslatedAnyGrant)
     }
 
     /// Accepts ports below and above the protected ones of this transport; all, if it has none. No rules in deny-all
@@ -177,11 +180,11 @@ fn other_than_tcp() -> Vec<Rule> {
     let mut lines = vec![
         icmp(false),
         icmp(true),
-        Rule::goto([Match::Protocol(Transport::Udp.number())], Part::Udp),
+        Rule::goto([Match::Protocol(Transport::Udp.number())], ChainKind::Datagrams),
     ];
     let with_ports = [UDPLITE, DCCP, SCTP];
-    lines.extend(with_ports.map(|number| Rule::goto([Match::Protocol(number)], Part::Refuse)));
+    lines.extend(with_ports.map(|number| Rule::goto([Match::Protocol(number)], ChainKind::Refuse)));
     lines.extend([false, true].map(|v6| Rule::accept([Match::ToMulticast { v6 }])));
-    lines.push(Rule::goto([], Part::Refuse));
+    lines.push(Rule::goto([], ChainKind::Refuse));
     lines
 }

@@ -35,7 +35,7 @@ fn a_closed_grant_ends_tcp_and_udp_in_both_directions_and_for_good() {
         flows.iter().for_each(Flow::must_be_dead);
         talks.iter().for_each(Talk::must_be_dead);
         let terminated = gate.take_terminated().expect("something was cut").to_string();
-        for flow in ["10.1.0.2 from tcp/22", "fd01::2 from udp/53", "connections ended: 4"] {
+        for flow in ["10.1.0.2 to tcp/22", "fd01::2 to udp/53", "connections terminated: 4"] {
             assert!(terminated.contains(flow), "{terminated}");
         }
         assert_eq!(gate.take_terminated(), None);

@@ -60,7 +60,7 @@ fn a_ruleset_that_was_saved_elsewhere_grants_and_blocks_nothing() {
     assert_eq!(elements(&site.host), []);
     assert_eq!([22, 80].map(|port| site.tcp(port)), [each(Closed, Closed); 2]);
     let unknown = gate.take_unknown().expect("somebody should know").to_string();
-    assert!(unknown.contains(": 4; ") && unknown.contains("10.1.0.2 from tcp/22 (alice)"));
+    assert!(unknown.contains(": 4; ") && unknown.contains("10.1.0.2 to tcp/22 (alice)"));
     assert_eq!(cut(&site.host), 0);
 }
 
@@ -85,7 +85,7 @@ fn what_was_closed_does_not_come_back_with_a_saved_ruleset_while_no_gate_runs() 
     assert_eq!(tell(&mut gate, &Request::Activate), Outcome::Activated { open: 1, dropped: 0 });
     let left: Vec<_> = elements(&net).iter().map(|element| element.label.cert).collect();
     assert_eq!(left, [cert(2)]);
-    assert!(gate.take_unknown().unwrap().to_string().contains("192.0.2.7 from tcp/22"));
+    assert!(gate.take_unknown().unwrap().to_string().contains("192.0.2.7 to tcp/22"));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn elements_added_without_a_grant_are_removed_while_a_gate_runs() {
     let left: Vec<String> =
         elements(&net).iter().map(|element| element.grant_key.address.to_string()).collect();
     assert_eq!(left, ["192.0.2.9"], "what the administrator adds by hand stays");
-    assert!(gate.take_unknown().unwrap().to_string().contains(": 1; 192.0.2.7 from tcp/22"));
+    assert!(gate.take_unknown().unwrap().to_string().contains(": 1; 192.0.2.7 to tcp/22"));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn an_element_added_with_nft_lasts_until_the_next_activation() {
     let mut gate = begun(&net, rules(FirewallPolicy::Drop), ceiling());
     assert_eq!(tell(&mut gate, &Request::Activate), Outcome::Activated { open: 0, dropped: 0 });
     assert_eq!(elements(&net), []);
-    assert!(gate.take_unknown().unwrap().to_string().contains("192.0.2.9 from tcp/22 (by-hand)"));
+    assert!(gate.take_unknown().unwrap().to_string().contains("192.0.2.9 to tcp/22 (by-hand)"));
 }
 
 #[test]

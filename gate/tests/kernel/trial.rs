@@ -171,7 +171,7 @@ fn neither_a_flush_nor_a_reload_gives_a_trial_more_time() {
     assert!(matches!(gate.reconfigure(range, ceiling(), later), Outcome::Activated { .. }));
     assert!(left(&net).unwrap() <= less && left(&net).unwrap() > Duration::ZERO);
     let table = listed(&net);
-    for line in ["tcp dport 80-90 goto trial_judge", "tcp dport 22 goto judge"] {
+    for line in ["tcp dport 80-90 goto trial_any_grant", "tcp dport 22 goto any_grant"] {
         assert!(table.contains(line), "{table}");
     }
     // Late, but before the gate has noticed that the time is over.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sknock_gate::{
-    Answers, Chain, ChainName, FirewallPolicy, KnockCapture, Match, OnRevoke, Part, PortRange,
+    Answers, Chain, ChainKind, ChainName, FirewallPolicy, KnockCapture, Match, OnRevoke, PortRange,
     Rule, SourceLimit, SpecError, TableSpec, Transport, Verdict,
 };
 
@@ -12,7 +12,7 @@ use crate::{tcp, udp};
 /// Labels of flows that were admitted, in the direction of the first packet and in the other one.
 const IS_ADMITTED: [Match; 2] = [Match::HasLabel(101), Match::HasLabel(104)];
 const ADMIT: [Match; 2] = [Match::SetLabel(101), Match::SetLabel(104)];
-const DIRECTION: [Match; 2] = [Match::Forth, Match::Reply];
+const DIRECTION: [Match; 2] = [Match::Original, Match::Reply];
 
 const LOG: KnockCapture = KnockCapture::Log { group: 7 };
 
@@ -50,17 +50,17 @@ fn all_tables() -> Vec<TableSpec> {
     tables
 }
 
-fn chain(rules: &TableSpec, part: Part) -> Vec<Rule> {
-    let found = rules.chains().into_iter().find(|chain| chain.name == part.into());
-    found.unwrap_or_else(|| panic!("no chain {part:?}")).lines
+fn chain(rules: &TableSpec, kind: ChainKind) -> Vec<Rule> {
+    let found = rules.chains().into_iter().find(|chain| chain.name == kind.into());
+    found.unwrap_or_else(|| panic!("no chain {kind:?}")).lines
 }
 
 /// A SYN is never judged by conntrack, and a blocked flow by nothing else.
 #[test]
 fn blocked_flows_and_syns_come_before_what_is_established() {
     for rules in all_tables() {
-        for part in [Part::Input, Part::Translated] {
-            let lines = chain(&rules, part);
+        for kind in [ChainKind::Input, ChainKind::Translated] {
+            let lines = chain(&rules, kind);
             let place = |of: &[Match]| lines.iter().position(|line| line.matches == of);
             let established = place(&[DIRECTION[0], IS_ADMITTED[0]]).unwrap();
             let syn = place(&[Match::Syn]).unwrap();
@@ -71,7 +71,7 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
             let to_knock = Some(&Match::Ports(udp(5000, 5000)));
             let mut early = lines.iter().take(syn);
             assert!(early.all(|line| {
-                let known = [Match::Translated, Match::Reply];
+                let known = [Match::DestinationTranslated, Match::Reply];
                 let own = |line: &Rule| line.matches.first() == Some(&Match::FromLoopback);
                 is_block(line)
                     || line.matches.first() == to_knock
@@ -81,13 +81,18 @@ fn blocked_flows_and_syns_come_before_what_is_established() {
             }));
         }
         // Also one that answers a flow which began here.
-        let first = chain(&rules, Part::Translated).swap_remove(0);
+        let first = chain(&rules, ChainKind::Translated).swap_remove(0);
         assert_eq!(first.matches, [Match::Syn, Match::Reply]);
-        assert_eq!(first.verdict, Verdict::Goto(Part::TcpSyn.into()));
-        for part in [Part::TcpSyn, Part::TranslatedSyn, Part::Judge, Part::TranslatedJudge] {
+        assert_eq!(first.verdict, Verdict::Goto(ChainKind::TcpSyn.into()));
+        for kind in [
+            ChainKind::TcpSyn,
+            ChainKind::TranslatedSyn,
+            ChainKind::AnyGrant,
+            ChainKind::TranslatedAnyGrant,
+        ] {
             let by_flow = [IS_ADMITTED[0], IS_ADMITTED[1], Match::Established];
             let asks = |line: &Rule| by_flow.iter().any(|one| line.matches.contains(one));
-            assert!(!chain(&rules, part).iter().any(asks), "{part:?}");
+            assert!(!chain(&rules, kind).iter().any(asks), "{kind:?}");
         }
     }
 }
@@ -122,15 +127,16 @@ fn only_a_grant_and_this_hosts_own_packets_admit_a_flow() {
             let admits = ADMIT
                 .iter()
                 .any(|label| chain.lines.iter().any(|line| line.matches.contains(label)));
-            let admitting = [Part::AdmitReceived, Part::AdmitAnswers].map(ChainName::from);
+            let admitting =
+                [ChainKind::AdmitReceived, ChainKind::AdmitAnswers].map(ChainName::from);
             assert_eq!(admits, admitting.contains(&chain.name), "{}", chain.name);
-            let leads = |line: &&Rule, part: Part| line.verdict == Verdict::Goto(part.into());
-            for line in chain.lines.iter().filter(|line| leads(line, Part::AdmitReceived)) {
+            let leads = |line: &&Rule, kind: ChainKind| line.verdict == Verdict::Goto(kind.into());
+            for line in chain.lines.iter().filter(|line| leads(line, ChainKind::AdmitReceived)) {
                 assert!(matches!(line.matches[..], [Match::In(..)]), "{}: {line}", chain.name);
             }
-            for line in chain.lines.iter().filter(|line| leads(line, Part::AdmitAnswers)) {
+            for line in chain.lines.iter().filter(|line| leads(line, ChainKind::AdmitAnswers)) {
                 let own = line.matches.contains(&Match::FromLocal);
-                assert!(own && chain.name == Part::Output.into(), "{}: {line}", chain.name);
+                assert!(own && chain.name == ChainKind::Output.into(), "{}: {line}", chain.name);
             }
         }
     }
@@ -143,7 +149,7 @@ fn only_the_capture_of_knocks_asks_of_what_arrives_whether_it_is_local() {
     for rules in all_tables() {
         for chain in rules.chains() {
             let asks = chain.lines.iter().any(|line| line.matches.contains(&Match::ToLocal));
-            let known = [Part::Knocks, Part::KnockUntagged, Part::AdmitAnswers];
+            let known = [ChainKind::Knocks, ChainKind::KnockUntagged, ChainKind::AdmitAnswers];
             assert_eq!(asks, known.map(ChainName::from).contains(&chain.name), "{}", chain.name);
         }
     }
@@ -160,7 +166,7 @@ fn tags_are_looked_up_first_at_every_knock_port() {
             tagged_length: Some(1208),
             ..rules(policy)
         };
-        let lines = chain(&tagged, Part::Knocks);
+        let lines = chain(&tagged, ChainKind::Knocks);
         for &port in &ports {
             let at = |line: &&Rule| line.matches.contains(&Match::Ports(port));
             let first = lines.iter().find(at).unwrap();
@@ -170,7 +176,7 @@ fn tags_are_looked_up_first_at_every_knock_port() {
             assert_eq!([here, length], [Match::Ports(port), Match::UdpLength((1208, 1208))]);
             // In a range, or at a port that is open, there may be other services.
             let drops = policy == FirewallPolicy::Drop && port == udp(5000, 5000);
-            let untagged = Verdict::Goto(Part::KnockUntagged.into());
+            let untagged = Verdict::Goto(ChainKind::KnockUntagged.into());
             assert_eq!(first.verdict, if drops { untagged } else { Verdict::Return });
         }
         let untagged = TableSpec { tagged_length: None, ..tagged };
@@ -187,7 +193,7 @@ fn with_policy_none_only_the_knock_port_refuses_packets() {
             matches!(line.verdict, Verdict::Drop | Verdict::Reset | Verdict::Unreachable)
         };
         for chain in rules.chains() {
-            let expected = chain.name == Part::KnockUnprotected.into();
+            let expected = chain.name == ChainKind::KnockUnprotected.into();
             assert_eq!(chain.lines.iter().any(refuses), expected, "{}", chain.name);
         }
     }
@@ -205,9 +211,9 @@ fn is_refused(rules: &TableSpec, ports: PortRange) -> bool {
         _ => false,
     };
     let chains = rules.chains();
-    let mut at: ChainName = Part::Input.into();
+    let mut at: ChainName = ChainKind::Input.into();
     loop {
-        if [Part::Refuse, Part::Knock].map(ChainName::from).contains(&at) {
+        if [ChainKind::Refuse, ChainKind::Knock].map(ChainName::from).contains(&at) {
             return true;
         }
         let lines = &chains.iter().find(|chain| chain.name == at).unwrap().lines;
@@ -261,24 +267,24 @@ fn a_range_without_another_is_what_is_left() {
 /// Conntrack looks at a packet at priority -200: knocks are taken out before, and answers as well.
 #[test]
 fn knocks_and_answers_leave_no_entry_in_conntrack() {
-    for part in [Part::Knocks, Part::Answers] {
-        let (_, priority) = part.hook().unwrap();
+    for kind in [ChainKind::Knocks, ChainKind::Answers] {
+        let (_, priority) = kind.hook().unwrap();
         assert!(priority < libc::NF_IP_PRI_CONNTRACK);
     }
     for rules in all_tables() {
         let untracks = |lines: &[Rule]| lines.iter().any(|line| line.verdict == Verdict::Untrack);
         let drops = |lines: &[Rule]| lines.iter().any(|line| line.verdict == Verdict::Drop);
-        assert!(untracks(&chain(&rules, Part::Answers)));
-        let knocks = chain(&rules, Part::Knocks);
-        let source_limit = chain(&rules, Part::KnockMeter);
+        assert!(untracks(&chain(&rules, ChainKind::Answers)));
+        let knocks = chain(&rules, ChainKind::Knocks);
+        let source_limit = chain(&rules, ChainKind::KnockMeter);
         // What is refused leaves none: an entry is confirmed when its packet is delivered.
         let at_knock = Some(&Match::Ports(udp(5000, 5000)));
-        let refusing = [Part::Refuse, Part::KnockUnprotected];
+        let refusing = [ChainKind::Refuse, ChainKind::KnockUnprotected];
         let all = rules.chains();
-        let parts = [Part::Input, Part::KnockClosed].map(ChainName::from);
-        let arriving = all.iter().filter(|chain| parts.contains(&chain.name));
+        let kinds = [ChainKind::Input, ChainKind::KnockClosed].map(ChainName::from);
+        let arriving = all.iter().filter(|chain| kinds.contains(&chain.name));
         let refuses = arriving.flat_map(|chain| &chain.lines).any(|line| {
-            let refused = refusing.iter().any(|&part| line.verdict == Verdict::Goto(part.into()));
+            let refused = refusing.iter().any(|&kind| line.verdict == Verdict::Goto(kind.into()));
             at_knock.is_some_and(|ports| line.matches.contains(ports)) && refused
         });
         assert!(
@@ -292,7 +298,7 @@ fn knocks_and_answers_leave_no_entry_in_conntrack() {
 #[test]
 fn in_a_range_only_our_answers_are_not_tracked() {
     let shared = TableSpec { knock_ports: vec![udp(5000, 5010)], ..rules(FirewallPolicy::Drop) };
-    let untracked: Vec<String> = chain(&shared, Part::Answers)
+    let untracked: Vec<String> = chain(&shared, ChainKind::Answers)
         .iter()
         .filter(|line| line.verdict == Verdict::Untrack)
         .map(ToString::to_string)
@@ -300,7 +306,7 @@ fn in_a_range_only_our_answers_are_not_tracked() {
     let answer =
         "udp sport 5000-5010 udp length 104 udp dport != 53 meta skuid 65534 notrack".to_owned();
     assert_eq!(untracked, [answer]);
-    assert!(!chain(&shared, Part::Knocks).iter().any(|line| line.verdict == Verdict::Untrack));
+    assert!(!chain(&shared, ChainKind::Knocks).iter().any(|line| line.verdict == Verdict::Untrack));
 }
 
 /// Rules on trial lead only to each other, and each base chain asks them first.
@@ -310,8 +316,11 @@ fn a_trial_has_chains_of_its_own() {
         for new in all_tables() {
             let chains = new.chains_on_trial(before.as_ref());
             for Chain { name, hook, lines } in &chains {
-                let part = Part::BASES.into_iter().find(|part| part.name() == name.name);
-                assert_eq!(*hook, part.filter(|_| name.prefix.is_empty()).and_then(Part::hook));
+                let kind = ChainKind::BASES.into_iter().find(|kind| kind.name() == name.name);
+                assert_eq!(
+                    *hook,
+                    kind.filter(|_| name.prefix.is_empty()).and_then(ChainKind::hook)
+                );
                 let (first, rest) =
                     lines.split_first().unwrap_or_else(|| panic!("{name} is empty"));
                 assert_eq!(
@@ -379,4 +388,25 @@ fn only_ports_that_require_a_grant_can_be_blocked() {
     }
     let some = TableSpec { protected: vec![tcp(22, 23)], ..rules(FirewallPolicy::Drop) };
     assert!(some.requires_grant(Transport::Tcp, 23) && !some.requires_grant(Transport::Tcp, 24));
+}
+
+/// docs/ARCHITECTURE.md lists every chain, each once.
+#[test]
+fn the_chain_table_of_the_architecture_has_every_chain() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ARCHITECTURE.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let table = document.lines().skip_while(|line| !line.starts_with("| chain | hook, priority"));
+    let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+    let names = rows.flat_map(|row| {
+        let chains = row.split('|').nth(1).unwrap();
+        chains.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+    });
+    let mut listed: Vec<String> = names.collect();
+    listed.sort_unstable();
+    let shared = TableSpec { knock_ports: vec![udp(5000, 5000)], ..rules(FirewallPolicy::Reject) };
+    let with_v1_port = TableSpec { protected: vec![tcp(22, 22), udp(53, 53)], ..shared.clone() };
+    let chains = all_tables().into_iter().chain([shared, with_v1_port]);
+    let chains = chains.flat_map(|rules| rules.chains()).map(|chain| chain.name.to_string());
+    let known: std::collections::BTreeSet<String> = chains.collect();
+    assert_eq!(listed, known.into_iter().collect::<Vec<_>>());
 }

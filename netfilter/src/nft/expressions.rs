@@ -75,10 +75,10 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         | Match::HasLabel(_)
         | Match::SetLabel(_)
         | Match::Untracked
-        | Match::Translated
+        | Match::DestinationTranslated
         | Match::SourceTranslated
         | Match::Reply
-        | Match::Forth => tracked(rule, item),
+        | Match::Original => tracked(rule, item),
         Match::Family(v6) => family(rule, v6),
         Match::FamilyIn(set) => family_in(rule, set),
         Match::Protocol(number) => protocol(rule, number),
@@ -94,10 +94,10 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         Match::FromAnycast => address_type(rule, OF_SOURCE, CmpOp::Eq, ANYCAST),
         Match::FromLocal => address_type(rule, OF_SOURCE, CmpOp::Eq, LOCAL),
         Match::NotFromLocal => address_type(rule, OF_SOURCE, CmpOp::Neq, LOCAL),
-        Match::NoWayBack => by_its_interface(rule, OF_SOURCE, false),
-        Match::WayBack => by_its_interface(rule, OF_SOURCE, true),
-        Match::TurnsBack => by_its_interface(rule, OF_DESTINATION | BY_MARK, true),
-        Match::GoesOn => by_its_interface(rule, OF_DESTINATION | BY_MARK, false),
+        Match::SourceNotRoutedToIif => by_its_interface(rule, OF_SOURCE, false),
+        Match::SourceRoutedToIif => by_its_interface(rule, OF_SOURCE, true),
+        Match::DestinationRoutedToIif => by_its_interface(rule, OF_DESTINATION | BY_MARK, true),
+        Match::DestinationNotRoutedToIif => by_its_interface(rule, OF_DESTINATION | BY_MARK, false),
         Match::NotToHost => to_many(rule),
         Match::ToV4(_)
         | Match::ToV6(_)
@@ -154,10 +154,10 @@ fn tracked(rule: &mut nftnl::Rule<'_>, item: Match) {
         }
         Match::Untracked => state(rule, UNTRACKED),
         Match::Confirmed => status(rule, ct::ConntrackStatus::CONFIRMED),
-        Match::Translated => status(rule, ct::ConntrackStatus::DST_NAT),
+        Match::DestinationTranslated => status(rule, ct::ConntrackStatus::DST_NAT),
         Match::SourceTranslated => status(rule, ct::ConntrackStatus::SRC_NAT),
         Match::Reply => direction(rule, REPLY),
-        Match::Forth => direction(rule, ORIGINAL),
+        Match::Original => direction(rule, ORIGINAL),
         _ => unreachable!("{item:?} is not about conntrack"),
     }
 }

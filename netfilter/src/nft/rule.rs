@@ -96,13 +96,13 @@ pub enum Match {
     /// Conntrack does not track it.
     Untracked,
     /// The destination of its flow was translated.
-    Translated,
+    DestinationTranslated,
     /// The source of its flow was translated.
     SourceTranslated,
     /// It goes from the server of its flow to the client.
     Reply,
     /// It goes from the client of its flow to the server, as the flow's first packet did.
-    Forth,
+    Original,
     /// It is IPv6, or IPv4.
     Family(bool),
     /// Its family is in this set.
@@ -171,13 +171,13 @@ pub enum Match {
     /// Its source is a link-local address of IPv6. As it arrives through `lo`, the routing table knows none of them.
     FromLinkLocal,
     /// The routing table knows no way to its source by the interface through which it came.
-    NoWayBack,
+    SourceNotRoutedToIif,
     /// The routing table knows a way to its source by the interface through which it came.
-    WayBack,
+    SourceRoutedToIif,
     /// With its mark, the routing table leads to its destination by the interface through which it came.
-    TurnsBack,
+    DestinationRoutedToIif,
     /// With its mark, the routing table does not lead to its destination by the interface through which it came.
-    GoesOn,
+    DestinationNotRoutedToIif,
     /// It was sent to more hosts than this one, by link or by address.
     NotToHost,
     /// It is for this IPv4 address.

@@ -117,7 +117,7 @@ pub fn explain(
     for file in files {
         let payload = datagram(file)?;
         pipeline.replay = memories.remove(&payload).unwrap_or_else(|| memory(settings));
-        let received = pipeline.receive(Datagram::new(from, &payload), at);
+        let received = pipeline.unveil(Datagram::new(from, &payload), at);
         let outcome = received.and_then(|knock| pipeline.decide(knock, at));
         let line = match &outcome {
             Ok(grant) => granted(file, grant),

@@ -53,7 +53,7 @@ impl Refresh {
     /// Logs once that a CRL contains the server's own certificate. Clients check no CRL, so knocks still
     /// work.
     pub(super) fn warn_of_own_certificate(&self, list: &RevocationList) {
-        if self.verifier.key().is_on(list) && !self.told_of_ourselves.replace(true) {
+        if self.verifier.key().is_on(list) && !self.logged_own_revocation.replace(true) {
             warn!(
                 issuer = list.issuer_name(),
                 "the server's own certificate is revoked (serverPFXFile). Clients do not check CRLs and \

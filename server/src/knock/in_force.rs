@@ -15,13 +15,13 @@ use sknock_protocol::Revocation;
 pub struct InForce {
     lists: ArcSwap<Revocation>,
     /// Read-locked during requests to the gate, which answers within milliseconds.
-    passage: RwLock<()>,
+    opening: RwLock<()>,
 }
 
 impl InForce {
     /// Begins with these CRLs.
     pub fn new(lists: Revocation) -> Self {
-        Self { lists: ArcSwap::from_pointee(lists), passage: RwLock::new(()) }
+        Self { lists: ArcSwap::from_pointee(lists), opening: RwLock::new(()) }
     }
 
     /// The CRLs in force at this moment. They may be replaced at any time, so they are enough to refuse a
@@ -33,7 +33,7 @@ impl InForce {
     /// Makes grants: `work` checks each by the CRLs in force, and asks the gate for those that pass.
     pub fn open<T>(&self, work: impl FnOnce(&Revocation) -> T) -> T {
         // The lock protects no data, so a poisoned one is harmless.
-        let _passage = self.passage.read().unwrap_or_else(PoisonError::into_inner);
+        let _opening = self.opening.read().unwrap_or_else(PoisonError::into_inner);
         work(&self.lists.load())
     }
 
@@ -42,7 +42,7 @@ impl InForce {
         // In this order: a reader that takes the lock after the store loads the new CRLs, and the write lock
         // waits for earlier readers.
         self.lists.store(Arc::new(lists));
-        drop(self.passage.write().unwrap_or_else(PoisonError::into_inner));
+        drop(self.opening.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

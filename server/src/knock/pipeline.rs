@@ -1,4 +1,4 @@
-//! The three steps of a knock: receive, decide, open.
+//! The three steps of a knock: unveil, decide, open.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Pipeline<R> {
 impl<R: ReplayStore> Pipeline<R> {
     /// First step: removes the veil of a datagram that arrived at `now`, and refuses junk and repetitions.
     /// Costs no public-key operation. Between the steps knocks wait in a fair queue.
-    pub fn receive(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Unveiled, Refused> {
+    pub fn unveil(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Unveiled, Refused> {
         let unveiled = self.verifier.unveil(datagram, now)?;
         self.check_repeat(&unveiled, now)?;
         Ok(unveiled)

@@ -114,7 +114,7 @@ impl<R: ReplayStore> Worker<'_, R> {
         let Received { ends, payload } = received;
         let now = (self.clock)();
         let datagram = Datagram::new(ends.source, payload);
-        match self.pipeline.receive(datagram, now) {
+        match self.pipeline.unveil(datagram, now) {
             Ok(unveiled) => {
                 let waiting = QueuedKnock { unveiled, ends, received: now };
                 if queue.push(ends.source.ip(), waiting).is_some() {

@@ -100,7 +100,9 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
     pipeline.replay.close()?;
     match order? {
         Order::Finish => Ok(()),
-        Order::Begin | Order::Ping => Err("the privileged process ordered the begin twice".into()),
+        Order::Begin | Order::Ping => {
+            Err("the privileged process sent the command to begin twice".into())
+        }
     }
 }
 

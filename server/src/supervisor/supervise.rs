@@ -143,7 +143,7 @@ impl Supervisor {
                 }
             }
             self.serve(now);
-            self.do_what_is_asked(now);
+            self.serve_control_requests(now);
             self.advance_closing(now);
             self.listen(now);
             // Ended processes first, then those that may begin: so none waits a round for a free state

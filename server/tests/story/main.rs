@@ -146,7 +146,7 @@ impl<R: ReplayStore> World<R> {
     }
 
     fn handle_from(&self, datagram: Datagram<'_>) -> Result<Grant, Refused> {
-        self.pipeline.decide(self.pipeline.receive(datagram, NOW)?, NOW)
+        self.pipeline.decide(self.pipeline.unveil(datagram, NOW)?, NOW)
     }
 
     fn refusal(&self, payload: &[u8]) -> Refusal {

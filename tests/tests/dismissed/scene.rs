@@ -80,7 +80,7 @@ impl Scene {
 
     /// Whether revocation lists are asked for, of which there is none.
     pub(crate) fn handle(&self, datagram: Datagram<'_>, now: Timestamp) -> Result<Grant, Refused> {
-        self.pipeline.decide(self.pipeline.receive(datagram, now)?, now)
+        self.pipeline.decide(self.pipeline.unveil(datagram, now)?, now)
     }
 
     pub(crate) fn list(&self, needed: bool) {

@@ -52,7 +52,7 @@ fn knocks_are_served_while_thousands_of_grants_are_closed() {
     assert_eq!(world.gateway.doors().len(), 1, "alice's");
     let said = daemon.said_since(mark);
     let pieces: Vec<usize> =
-        (0..said.len()).filter(|place| said[*place].contains("connections ended: ")).collect();
+        (0..said.len()).filter(|place| said[*place].contains("connections terminated: ")).collect();
     let (first, last) = (pieces[0], pieces[pieces.len() - 1]);
     let between =
         said[first..last].iter().filter(|line| line.contains("gate: opened udp/53")).count();

@@ -17,7 +17,7 @@ fn everything_ends(policy: &str) {
     let mark = daemon.mark();
     scene.revoke(&daemon, "mallory");
     let line = daemon.wait_since(mark, ENDED);
-    assert!(line.contains("ended: 4;") && line.contains("10.77.1.2 from tcp/2222"), "{line}");
+    assert!(line.contains("terminated: 4;") && line.contains("10.77.1.2 to tcp/2222"), "{line}");
     all_die(own.iter().chain(&flows));
     if policy == "reject" {
         own.iter().for_each(Feed::must_end);

@@ -69,7 +69,7 @@ impl Scene {
 }
 
 /// The gate's word that it is done.
-pub(crate) const ENDED: &str = "connections ended: ";
+pub(crate) const ENDED: &str = "connections terminated: ";
 
 pub(crate) fn all_die<'a>(feeds: impl IntoIterator<Item = &'a Feed>) {
     feeds.into_iter().for_each(Feed::must_be_dead);

@@ -141,7 +141,7 @@ fn a_published_port_opens_as_dialled_once_again_and_never_after_a_revocation() {
     let mark = daemon.mark();
     authority.revoke("alice");
     daemon.reload();
-    daemon.wait_since(mark, "connections ended: ");
+    daemon.wait_since(mark, "connections terminated: ");
     for family in 0..2 {
         let hand = Hand::new((World::CLIENT[family], 20_006), (World::GATEWAY[family], DIALLED), 1);
         assert!(!hand.knocks_in(&wire, 1_000), "revoked");

@@ -125,7 +125,7 @@ fn a_blocked_session_that_conntrack_has_lost_stays_blocked() {
         let mark = daemon.mark();
         authority.revoke(name);
         daemon.reload();
-        daemon.wait_since(mark, "connections ended: ");
+        daemon.wait_since(mark, "connections terminated: ");
         world.gateway.forget_connections();
         for session in &sessions {
             session.must_be_dead();

@@ -84,7 +84,7 @@ impl Scene {
     }
 
     fn handle(&self, knock: &Received) -> Result<policy::Grant, Refusal> {
-        let received = self.0.receive(datagram(knock), now(knock));
+        let received = self.0.unveil(datagram(knock), now(knock));
         let decided = received.and_then(|received| self.0.decide(received, now(knock)));
         decided.map_err(|refused| refused.reason)
     }

@@ -52,9 +52,10 @@ impl Surroundings {
     pub(super) fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder, CallFailure> {
         let wrong = |text: String| CallFailure::new(Outcome::Argument, text);
         if let Some(protocol) = &self.protocol {
-            let dialect = protocol.to_str().unwrap_or_default().parse();
-            builder = builder.dialect(
-                dialect.map_err(|error: UnknownProtocol| wrong(format!("{PROTOCOL}: {error}")))?,
+            let protocol_version = protocol.to_str().unwrap_or_default().parse();
+            builder = builder.protocol_version(
+                protocol_version
+                    .map_err(|error: UnknownProtocol| wrong(format!("{PROTOCOL}: {error}")))?,
             );
         }
         if let Some(port) = &self.knock_port {

@@ -191,7 +191,10 @@ impl Journal {
     /// Syncs all data, and marks the journal as complete for the next boot.
     pub fn close(self) -> io::Result<()> {
         // A poisoned lock: a thread panicked during a write. Then no mark may be written.
-        self.log.into_inner().map_err(|_| io::Error::other("a thread died while writing"))?.close()
+        self.log
+            .into_inner()
+            .map_err(|_| io::Error::other("a thread panicked during a write"))?
+            .close()
     }
 
     /// Writes `trace`; returns whether that succeeded, and whether the journal needs compaction.

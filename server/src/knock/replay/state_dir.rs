@@ -188,7 +188,7 @@ pub(crate) fn clear(path: &Path, largest: u64) -> io::Result<()> {
 }
 
 /// Same as `clear` for files of any owner: we replace the file by another.
-pub(crate) fn clear_whosoever(path: &Path, largest: u64) -> io::Result<()> {
+pub(crate) fn clear_of_any_owner(path: &Path, largest: u64) -> io::Result<()> {
     set_aside(path, None, largest).map(|found| tell(path, found))
 }
 

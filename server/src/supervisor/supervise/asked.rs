@@ -18,7 +18,7 @@ use crate::supervisor::table;
 
 impl Supervisor {
     /// Reads the control socket, and carries out at most one request: knocks are served between two requests.
-    pub(super) fn do_what_is_asked(&mut self, now: BootInstant) {
+    pub(super) fn serve_control_requests(&mut self, now: BootInstant) {
         let Some(mut control) = self.control.take() else { return };
         control.turn(self.spawner.started(), now);
         let next = control.next(now);

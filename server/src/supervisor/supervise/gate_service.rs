@@ -23,9 +23,9 @@ impl Supervisor {
     /// Serves pending requests, one record from each link in turn, so that no link starves the others.
     pub(super) fn serve(&mut self, now: BootInstant) {
         if let Some(NetworkProcess { links, settings, .. }) = &mut self.current {
-            let Gathered { raises, reports, others } = receive_requests(links);
+            let Gathered { activations, reports, others } = receive_requests(links);
             // The rules are loaded already. To load them once more would only cost time.
-            reply(links, &raises, |_| Response::Failed);
+            reply(links, &activations, |_| Response::Failed);
             let lasts = self.trial.lifetime_in(&self.gate_service, settings, &self.settings);
             if note(&mut self.spawner.marks, links, &reports, lasts, now) {
                 self.next.iter_mut().for_each(NetworkProcess::outdate);
@@ -36,26 +36,26 @@ impl Supervisor {
         if let Some(next) = &mut self.next {
             let begun = next.has_begun();
             let NetworkProcess { links, settings, .. } = next;
-            let Gathered { raises, reports, others } = receive_requests(links);
+            let Gathered { activations, reports, others } = receive_requests(links);
             let running = self.protected.then_some(&self.settings);
             let lasts = self.trial.lifetime_before(&self.gate_service, settings, running);
             note(&mut self.spawner.marks, links, &reports, lasts, now);
-            if begun && !raises.is_empty() {
+            if begun && !activations.is_empty() {
                 let answer = match self.spawner.enter_state(settings, now) {
-                    Ok(()) => self.trial.raise(&mut self.gate_service, settings, running, now),
+                    Ok(()) => self.trial.load_rules(&mut self.gate_service, settings, running, now),
                     Err(error) => {
                         error!(
-                            "which stateDir is in force cannot be written down: {error}; so nothing \
-                             is put up with this one"
+                            "cannot record which stateDir is in force: {error}. The rules are not \
+                             loaded. Check the file system of /run/sknock"
                         );
                         Response::Failed
                     }
                 };
                 is_up = answer == Response::Activated;
-                reply(links, &raises, |_| answer);
+                reply(links, &activations, |_| answer);
             } else {
                 // Another process serves, or none has the state directory.
-                reply(links, &raises, |_| Response::Failed);
+                reply(links, &activations, |_| Response::Failed);
             }
             self.gate_service.handle(links, &others, now);
         }
@@ -173,7 +173,7 @@ impl GateService {
     /// Closes the grants whose elements other programs have removed. If a removal is unknown, the grant is restored
     /// with the table.
     pub(super) fn on_external_changes(&mut self, changes: &Changes, now: BootInstant) {
-        self.heed_closed(changes, now);
+        self.close_deleted_grants(changes, now);
         if changes.overrun {
             self.gate.end_single_use(now);
         }
@@ -185,7 +185,7 @@ impl GateService {
         self.log_other_changes();
     }
 
-    fn heed_closed(&mut self, changes: &Changes, now: BootInstant) {
+    fn close_deleted_grants(&mut self, changes: &Changes, now: BootInstant) {
         let mut closed = changes.deleted.clone();
         if changes.overrun {
             match self.gate.missing(now) {
@@ -205,7 +205,12 @@ impl GateService {
     }
 
     /// Loads the rules for `settings` in one transaction.
-    pub(super) fn raise(&mut self, settings: &Settings, up: bool, now: BootInstant) -> Response {
+    pub(super) fn load_rules(
+        &mut self,
+        settings: &Settings,
+        up: bool,
+        now: BootInstant,
+    ) -> Response {
         let changed =
             self.gate.reconfigure(table::table_spec(settings), table::ceiling(settings), now);
         let outcome = if up { changed } else { self.gate.install(now) };

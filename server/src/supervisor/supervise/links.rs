@@ -33,7 +33,7 @@ impl LinkRecord {
         mark_record::is_report(self.bytes())
     }
 
-    fn is_raise(&self) -> bool {
+    fn is_activate(&self) -> bool {
         Request::decode(self.bytes()) == Some(Request::Activate)
     }
 }
@@ -41,7 +41,7 @@ impl LinkRecord {
 /// Records by type: raising the rules, reports of marks, other requests.
 #[derive(Default)]
 pub(super) struct Gathered {
-    pub(super) raises: Vec<LinkRecord>,
+    pub(super) activations: Vec<LinkRecord>,
     pub(super) reports: Vec<LinkRecord>,
     pub(super) others: Vec<LinkRecord>,
 }
@@ -56,7 +56,7 @@ pub(super) fn receive_requests(links: &mut [Link]) -> Gathered {
             let Some(record) = take(links, place) else { return false };
             count += 1;
             match () {
-                () if record.is_raise() => all.raises.push(record),
+                () if record.is_activate() => all.activations.push(record),
                 () if record.is_report() => all.reports.push(record),
                 () => all.others.push(record),
             }

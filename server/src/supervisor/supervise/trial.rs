@@ -77,7 +77,7 @@ impl Supervisor {
             None if self.trial.unconfirmed => return ControlResponse::TooLate,
             None => {
                 if let Some(suppressed) =
-                    self.trial.in_vain.permit(now.since(BootInstant::default()).as_secs())
+                    self.trial.unneeded_confirms.permit(now.since(BootInstant::default()).as_secs())
                 {
                     warn!(
                         uid = by.uid,

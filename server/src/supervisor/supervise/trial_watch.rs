@@ -46,7 +46,7 @@ pub(crate) struct TrialWatch {
     pub(super) last_status: u128,
     pub(super) saved_configs: SavedConfigs,
     /// How often the log reports confirmations of nothing.
-    pub(super) in_vain: RateLimit,
+    pub(super) unneeded_confirms: RateLimit,
 }
 
 impl TrialWatch {
@@ -67,7 +67,7 @@ impl TrialWatch {
             retry_at: None,
             last_status: 0,
             saved_configs,
-            in_vain: RateLimit::default(),
+            unneeded_confirms: RateLimit::default(),
         }
     }
 
@@ -85,7 +85,7 @@ impl TrialWatch {
 
     /// Loads the rules of `new`, on trial if that was requested. A running trial continues with its own
     /// deadline. `running` are the settings of the loaded rules, if any.
-    pub(super) fn raise(
+    pub(super) fn load_rules(
         &mut self,
         gate_service: &mut GateService,
         new: &Settings,
@@ -94,7 +94,7 @@ impl TrialWatch {
     ) -> Response {
         let tried_already = gate_service.gate.trial().is_some();
         let Some(asked) = self.asked else {
-            let answer = gate_service.raise(new, running.is_some(), now);
+            let answer = gate_service.load_rules(new, running.is_some(), now);
             if answer == Response::Activated && !tried_already {
                 // Not for a restart with the same settings: after an unconfirmed trial the file still has
                 // those of the trial, and a start must not use it before a reload has read it.

@@ -8,8 +8,8 @@
 use sknock_netfilter::nft::rule::{AddressSet, Field, Match, PortOf, Rule, Verdict};
 use sknock_types::{PortRange, Transport};
 
-use super::flow_labels::{ADMIT_BACK, ADMIT_FORTH};
-use super::part::Part;
+use super::chain_kind::ChainKind;
+use super::flow_labels::{ADMIT_ORIGINAL, ADMIT_REPLY};
 use super::sets::{BEGUN, USED};
 use super::{FirewallPolicy, TableSpec};
 use crate::grant_key::GrantSet;
@@ -43,10 +43,10 @@ impl Port {
         }
     }
 
-    fn granted(self) -> Part {
+    fn granted(self) -> ChainKind {
         match self {
-            Self::Own => Part::Granted,
-            Self::Dialled => Part::TranslatedGranted,
+            Self::Own => ChainKind::Granted,
+            Self::Dialled => ChainKind::TranslatedGranted,
         }
     }
 }
@@ -55,7 +55,12 @@ impl TableSpec {
     /// The rules that lead packets of this transport to `target` if they need a grant. With `protectedPorts`, others
     /// continue behind these rules. In deny-all mode, others are accepted; by the dialled port, they return to
     /// `input`.
-    pub(super) fn needs_grant(&self, port: Port, transport: Transport, target: Part) -> Vec<Rule> {
+    pub(super) fn needs_grant(
+        &self,
+        port: Port,
+        transport: Transport,
+        target: ChainKind,
+    ) -> Vec<Rule> {
         let of = |ranges: &[PortRange]| {
             let ours = ranges.iter().filter(|range| range.transport() == transport);
             ours.map(|&range| port.within(range)).collect::<Vec<_>>()
@@ -77,7 +82,7 @@ impl TableSpec {
 
     /// Looks up any grant, for TCP, as only TCP has single-use grants. A SYN that repeats the one that used up such a
     /// grant passes: its answer may have been lost.
-    pub(super) fn judge(port: Port) -> Vec<Rule> {
+    pub(super) fn any_grant(port: Port) -> Vec<Rule> {
         let mut chain = vec![Rule::accept([Match::SynIn(BEGUN)])];
         for (set, used) in [GrantSet::Single4, GrantSet::Single6].into_iter().zip(USED) {
             let (set, port) = (AddressSet::from(set), port.of_tcp());
@@ -86,7 +91,7 @@ impl TableSpec {
                 // In this order: a packet without a grant must not fill `used`. `delete` does not report whether it
                 // has found the element, so `First` selects one of the packets that several processors handle.
                 [Match::In(set, port), Match::First(used, port), consume],
-                Part::Admit,
+                ChainKind::Admit,
             ));
         }
         chain.push(Rule::goto([], port.granted()));
@@ -98,16 +103,16 @@ impl TableSpec {
         let mut chain: Vec<Rule> = [GrantSet::Grant4, GrantSet::Grant6]
             .into_iter()
             .flat_map(|set| port.each().into_iter().map(move |port| Match::In(set.into(), port)))
-            .map(|item| Rule::goto([item], Part::AdmitReceived))
+            .map(|item| Rule::goto([item], ChainKind::AdmitReceived))
             .collect();
-        chain.push(Rule::goto([], Part::Refuse));
+        chain.push(Rule::goto([], ChainKind::Refuse));
         chain
     }
 
     /// The chain `admit_received`: a packet with a grant admits later packets in its direction, and not in the other
     /// one: the host may swap addresses with another host, whose packets need a grant of their own.
     pub(super) fn admit_received() -> Vec<Rule> {
-        vec![Rule::accept([Match::Forth, ADMIT_FORTH]), Rule::accept([ADMIT_BACK])]
+        vec![Rule::accept([Match::Original, ADMIT_ORIGINAL]), Rule::accept([ADMIT_REPLY])]
     }
 
     /// Accepts the packet that `First` has selected. If `begun` has no room for it, a repetition of the SYN is
@@ -155,7 +160,7 @@ impl TableSpec {
     /// the traffic class, and in IPv6 the flow label; those of a `reject` do not. Made alike, they do
     /// not tell a protected port from a closed one.
     pub(super) fn resets() -> Vec<Rule> {
-        vec![Rule::goto([Match::TcpReset], Part::PlainReset)]
+        vec![Rule::goto([Match::TcpReset], ChainKind::PlainReset)]
     }
 
     /// The chain `plain_reset`. A reset of an open connection is left as it is.

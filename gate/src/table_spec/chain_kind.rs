@@ -6,7 +6,7 @@ use super::sets::TRIAL;
 
 /// What a chain is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Part {
+pub enum ChainKind {
     /// Base chain: captures knocks before conntrack.
     Knocks,
     /// Limits the rate of each source, and captures its knocks.
@@ -32,9 +32,9 @@ pub enum Part {
     /// Other TCP packets of no connection that conntrack knows.
     TcpMidstream,
     /// UDP outside admitted flows, or with an own address as source.
-    Udp,
+    Datagrams,
     /// Looks up any grant.
-    Judge,
+    AnyGrant,
     /// Looks up a grant for many connections.
     Granted,
     /// Labels a flow in which a packet had a grant.
@@ -53,11 +53,11 @@ pub enum Part {
     DialledBack,
     /// Packets whose destination was translated (DNAT, redirect).
     Translated,
-    /// [`Part::TcpSyn`], by the port as dialled.
+    /// [`ChainKind::TcpSyn`], by the port as dialled.
     TranslatedSyn,
-    /// [`Part::Judge`], by the port as dialled.
-    TranslatedJudge,
-    /// [`Part::Granted`], by the port as dialled.
+    /// [`ChainKind::AnyGrant`], by the port as dialled.
+    TranslatedAnyGrant,
+    /// [`ChainKind::Granted`], by the port as dialled.
     TranslatedGranted,
     /// Drops packets to blocked flows, by the port as dialled.
     TranslatedBack,
@@ -83,7 +83,7 @@ pub enum Part {
     PlainReset,
 }
 
-impl Part {
+impl ChainKind {
     /// The base chains.
     pub const BASES: [Self; 9] = [
         Self::Knocks,
@@ -112,8 +112,8 @@ impl Part {
             Self::KnockUnprotected => "knock_unprotected",
             Self::TcpSyn => "tcp_syn",
             Self::TcpMidstream => "tcp_midstream",
-            Self::Udp => "datagrams",
-            Self::Judge => "judge",
+            Self::Datagrams => "datagrams",
+            Self::AnyGrant => "any_grant",
             Self::Granted => "granted",
             Self::Admit => "admit",
             Self::AdmitReceived => "admit_received",
@@ -124,7 +124,7 @@ impl Part {
             Self::DialledBack => "dialled_back",
             Self::Translated => "translated",
             Self::TranslatedSyn => "translated_syn",
-            Self::TranslatedJudge => "translated_judge",
+            Self::TranslatedAnyGrant => "translated_any_grant",
             Self::TranslatedGranted => "translated_granted",
             Self::TranslatedBack => "translated_back",
             Self::Refuse => "refuse",
@@ -169,23 +169,23 @@ impl Part {
 /// The prefix of the names of chains on trial: the table also has the chains from before.
 const ON_TRIAL: &str = "trial_";
 
-impl From<Part> for ChainName {
-    fn from(part: Part) -> Self {
-        Self { prefix: "", name: part.name() }
+impl From<ChainKind> for ChainName {
+    fn from(kind: ChainKind) -> Self {
+        Self { prefix: "", name: kind.name() }
     }
 }
 
-impl Part {
+impl ChainKind {
     pub(super) fn chain(self, lines: Vec<Rule>) -> Chain {
         Chain { name: self.into(), hook: self.hook(), lines }
     }
 
-    /// Whether this chain is of this part, on trial or not.
+    /// Whether this chain is of this kind, on trial or not.
     pub(super) fn is_of(self, chain: &Chain) -> bool {
         chain.name.name == self.name()
     }
 
-    /// The base chain of this part: first the rules on trial, as long as the set `trial` has elements.
+    /// The base chain of this kind: first the rules on trial, as long as the set `trial` has elements.
     pub(super) fn during_trial(self, tried: bool, before: Vec<Rule>) -> Chain {
         let trial = ChainName { prefix: ON_TRIAL, name: self.name() };
         let verdict = if tried { Verdict::Goto(trial) } else { Verdict::Accept };
