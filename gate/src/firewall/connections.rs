@@ -12,7 +12,7 @@ use sknock_types::Transport;
 
 use super::Firewall;
 use crate::error::FirewallError;
-use crate::table_spec::flow_labels::{KEPT, KEPT_IF_MASQUERADED};
+use crate::table_spec::flow_labels::{GENUINE, KEPT};
 use crate::table_spec::sets::BLOCKED;
 use crate::table_spec::{FirewallPolicy, TableSpec};
 
@@ -119,7 +119,7 @@ impl Firewall {
             let masqueraded =
                 one.source_translated && (closes(one.from_port) || closes(one.answered_port));
             let old = labelled || !is_labelled(&KEPT);
-            let unasked = labelled || !is_labelled(&KEPT_IF_MASQUERADED);
+            let unasked = labelled || !is_labelled(&[GENUINE]);
             one.flow.transport == Transport::Udp && old && (ours || masqueraded && unasked)
         };
         // Not `to_protected`: flows that this host has begun have the protected port as their source.

@@ -11,7 +11,7 @@ use super::capture::DNS;
 use super::chain_kind::ChainKind;
 use super::flow_labels::{
     ADMIT_ORIGINAL, ADMIT_REPLY, IS_ADMITTED_ORIGINAL, IS_ADMITTED_REPLY, IS_WITHIN_HOST,
-    SET_FORGED, SET_WITHIN_HOST,
+    SET_WITHIN_HOST,
 };
 use super::grant_rules::Port;
 use super::incoming::icmp;
@@ -78,16 +78,15 @@ impl TableSpec {
         // After the label is tested: in a flow that a grant has admitted, the network process may answer.
         chain.extend(self.forbidden(Match::Reply));
         chain.extend(self.admitted_by_sending());
-        // Only the first packet of a flow can set the label FORGED.
-        chain.push(Rule::accept([Match::Confirmed]));
-        // A local user may send from the address of a machine whose port is published (`forward`). From a protected port that
-        // would keep the answers of a client with a grant out. IPv4 permits it only to root.
-        chain.extend(self.protected_udp().map(|ports| {
-            let foreign = [Match::Family(true), Match::FromPorts(ports), Match::NotFromLocal];
-            Rule::new(foreign, Verdict::Drop)
-        }));
-        let tested = self.transports_tested_for_forgery().into_iter();
-        chain.extend(tested.map(|item| Rule::accept([item, Match::NotFromLocal, SET_FORGED])));
+        // A local user may send from the address of a machine whose port is published. Such a flow, which `forward` takes
+        // for forged, would keep the packets of a client with a grant out. IPv4 permits it only to root.
+        let foreign = |ports| [Match::Family(true), Match::FromPorts(ports), Match::NotFromLocal];
+        let lines: Vec<Rule> =
+            self.protected_udp().map(|ports| Rule::new(foreign(ports), Verdict::Drop)).collect();
+        if !lines.is_empty() {
+            chain.push(Rule::accept([Match::Confirmed]));
+            chain.extend(lines);
+        }
         chain
     }
 

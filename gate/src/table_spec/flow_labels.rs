@@ -12,12 +12,9 @@ const ADMITTED_ORIGINAL: u32 = 101;
 /// Packets in the other direction need none: this host has begun the flow, or one of them had a grant.
 const ADMITTED_REPLY: u32 = 104;
 
-/// The first packet of the flow was forged: it came by the interface to its destination and not to its source, or a
-/// local user sent it.
-const FORGED: u32 = 102;
-
-/// The first packet did, or a later one. Labels are set and never cleared.
-const GENUINE: u32 = 103;
+/// A forwarded flow, the first packet of which, or a later one, cannot have been forged by its destination: it came by the
+/// interface to its source, or by another one than that to its destination.
+pub(crate) const GENUINE: u32 = 103;
 
 /// A flow of this host with itself, from a port that needs a grant. The label admits no packet.
 const WITHIN_HOST: u32 = 105;
@@ -29,12 +26,7 @@ pub(super) const IS_ADMITTED_ORIGINAL: Match = Match::HasLabel(ADMITTED_ORIGINAL
 pub(super) const IS_ADMITTED_REPLY: Match = Match::HasLabel(ADMITTED_REPLY);
 pub(super) const ADMIT_ORIGINAL: Match = Match::SetLabel(ADMITTED_ORIGINAL);
 pub(super) const ADMIT_REPLY: Match = Match::SetLabel(ADMITTED_REPLY);
-/// The same of entries of which the source was translated: of these it was asked whether they are forged.
-pub(crate) const KEPT_IF_MASQUERADED: [u32; 2] = [FORGED, GENUINE];
-
 pub(super) const IS_WITHIN_HOST: Match = Match::HasLabel(WITHIN_HOST);
 pub(super) const SET_WITHIN_HOST: Match = Match::SetLabel(WITHIN_HOST);
-pub(super) const IS_FORGED: Match = Match::HasLabel(FORGED);
-pub(super) const SET_FORGED: Match = Match::SetLabel(FORGED);
 pub(super) const IS_GENUINE: Match = Match::HasLabel(GENUINE);
 pub(super) const SET_GENUINE: Match = Match::SetLabel(GENUINE);

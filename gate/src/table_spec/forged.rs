@@ -68,16 +68,32 @@ impl TableSpec {
         udp.into_iter().map(line).collect()
     }
 
+    /// The lines of `input` for datagrams from an anycast address of this host, behind those for admitted flows: to look
+    /// that up costs as much again. An open service would answer to the host itself, as to its own addresses.
+    pub(super) fn anycast_datagrams(&self) -> Vec<Rule> {
+        let line =
+            |udp| Rule::goto([Match::Family(true), udp, Match::FromAnycast], ChainKind::Refuse);
+        if self.protected.is_empty() {
+            return vec![line(Match::Protocol(Transport::Udp.number()))];
+        }
+        self.protected_udp().map(|ports| line(Match::FromPorts(ports))).collect()
+    }
+
     /// The chain `own_datagrams`: what this host has sent to a group comes back by the interface, and is judged as others'
     /// packets are. It was labelled as it left. Where all traffic is closed, ports that are open to everybody label
     /// nothing, and an answer to one of them harms nobody.
     pub(super) fn own_datagrams(&self) -> Vec<Rule> {
-        let sent = Rule::goto([Match::Original, IS_ADMITTED_REPLY], ChainKind::Datagrams);
+        // A group, and no address that the host has got since: it would have sent to another host's then.
+        let groups =
+            [Match::ToMulticast { v6: false }, Match::ToMulticast { v6: true }, Match::ToBroadcast];
+        let sent = groups.map(|group| {
+            Rule::goto([Match::Original, IS_ADMITTED_REPLY, group], ChainKind::Datagrams)
+        });
         let is_udp = |ports: &&PortRange| ports.transport() == Transport::Udp;
         let open = self.always_open.iter().filter(is_udp);
         let open = open.map(|&ports| Rule::goto([Match::FromPorts(ports)], ChainKind::Datagrams));
         let open = open.filter(|_| self.protected.is_empty());
-        std::iter::once(sent).chain(open).chain([Rule::goto([], ChainKind::Refuse)]).collect()
+        sent.into_iter().chain(open).chain([Rule::goto([], ChainKind::Refuse)]).collect()
     }
 
     /// The chain `into_loopback`: a local user may send from an address of another host (`IPV6_FREEBIND`). `input`

@@ -9,7 +9,7 @@ use sknock_types::{PortRange, Transport};
 
 use super::TableSpec;
 use super::chain_kind::ChainKind;
-use super::flow_labels::{IS_FORGED, IS_GENUINE, SET_FORGED, SET_GENUINE};
+use super::flow_labels::{IS_GENUINE, SET_GENUINE};
 
 impl TableSpec {
     /// The base chain `forward`.
@@ -43,20 +43,20 @@ impl TableSpec {
 
     /// The chain `passed_on`.
     ///
-    /// A first packet gets the label FORGED if its source is not routed to the interface by which it came, and its
-    /// destination is. Masqueraded machines with asymmetric paths send such packets, too.
+    /// A first packet may be forged if its source is not routed to the interface by which it came, and its destination is.
+    /// Masqueraded machines with asymmetric paths send such packets, too. All other flows get the label GENUINE with their
+    /// first packet; so flows without it may be forged, or are older than the table, or a local user has begun them.
     ///
     /// The lookup of the destination uses the packet's mark, as the kernel did to route it. The lookup of the source
     /// does not: the mark selects routes for packets that leave, and these may lead to any address.
     pub(super) fn passed_on() -> Vec<Rule> {
         vec![
-            Rule::goto([IS_FORGED], ChainKind::ForgedFlow),
-            Rule::new([Match::Confirmed], Verdict::Return),
+            Rule::new([IS_GENUINE], Verdict::Return),
+            Rule::goto([Match::Confirmed], ChainKind::ForgedFlow),
             Rule::new(
-                [Match::SourceNotRoutedToIif, Match::DestinationRoutedToIif, SET_FORGED],
+                [Match::SourceNotRoutedToIif, Match::DestinationRoutedToIif],
                 Verdict::Return,
             ),
-            // So it is known that it was asked.
             Rule::new([SET_GENUINE], Verdict::Return),
         ]
     }
@@ -70,7 +70,7 @@ impl TableSpec {
     /// is never a SYN: it is refused at any port.
     pub(super) fn forged_flow(&self) -> Vec<Rule> {
         let back = [Match::SourceTranslated, Match::Reply];
-        let mut chain = vec![Rule::new([IS_GENUINE], Verdict::Return)];
+        let mut chain = Vec::new();
         if self.span(Transport::Tcp).is_some() {
             chain.push(Rule::goto([back[0], back[1], Match::Syn], ChainKind::Refuse));
         }

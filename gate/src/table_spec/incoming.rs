@@ -49,6 +49,7 @@ impl TableSpec {
         chain.extend(self.to_own_datagrams());
         chain.extend(Self::admitted());
         chain.push(Rule::goto([tcp()], ChainKind::TcpMidstream));
+        chain.extend(self.anycast_datagrams());
         if self.protected.is_empty() {
             chain.extend(other_than_tcp());
         } else {

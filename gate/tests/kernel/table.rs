@@ -222,7 +222,8 @@ fn a_hundred_thousand_bytes_of_rules_are_loaded_at_once() {
     let rules = TableSpec { protected, ..rules(FirewallPolicy::Reject) };
     net.inside(|| Firewall::open().unwrap().install(&rules, TableContent::default()).unwrap());
     let table = net.table();
-    let judged = table.lines().filter(|line| line.contains("tcp dport") && line.contains("judge"));
+    let judged =
+        table.lines().filter(|line| line.contains("tcp dport") && line.contains("any_grant"));
     assert_eq!(judged.count(), 2000);
 }
 

@@ -89,6 +89,7 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
             rule.add_expr(&Cmp::new(CmpOp::Eq, user));
         }
         Match::ToLocal => address_type(rule, OF_DESTINATION, CmpOp::Eq, LOCAL),
+        Match::ToBroadcast => address_type(rule, OF_DESTINATION, CmpOp::Eq, BROADCAST),
         Match::ToAnycast => address_type(rule, OF_DESTINATION, CmpOp::Eq, ANYCAST),
         Match::FromBroadcast => address_type(rule, OF_SOURCE, CmpOp::Eq, BROADCAST),
         Match::FromAnycast => address_type(rule, OF_SOURCE, CmpOp::Eq, ANYCAST),

@@ -157,6 +157,8 @@ pub enum Match {
     /// The routing table calls its destination an address of this host. Broadcast, multicast and
     /// anycast addresses are not, though the kernel delivers them here.
     ToLocal,
+    /// The routing table calls its destination a broadcast address of IPv4.
+    ToBroadcast,
     /// The routing table calls its destination an IPv6 anycast address of this host.
     ToAnycast,
     /// The routing table calls its source an address of this host.

@@ -56,6 +56,7 @@ impl fmt::Display for Match {
             Self::SentBy { user } => write!(f, "meta skuid {user}"),
             Self::OfOpenSocket => f.write_str("meta skuid >= 0"),
             Self::ToLocal => f.write_str("fib daddr type local"),
+            Self::ToBroadcast => f.write_str("fib daddr type broadcast"),
             Self::ToAnycast => f.write_str("fib daddr type anycast"),
             Self::FromLocal => f.write_str("fib saddr type local"),
             Self::NotFromLocal => f.write_str("fib saddr type != local"),

@@ -151,3 +151,67 @@ fn no_open_service_answers_to_an_address_that_the_host_got_later() {
         }
     }
 }
+
+/// A router has an anycast address for each of its networks (RFC 4291, 2.6.1).
+#[test]
+fn no_open_service_answers_to_an_anycast_address_of_the_host() {
+    for rules in RULES {
+        let (world, authority) = (World::with_inner(), Authority::new());
+        world.gateway.track_connections();
+        let dns = Dns::new(&world.gateway, "cl");
+        let open = Dns::on(&world.gateway, "st", OPEN);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let from = SocketAddr::new("fd77:2::".parse().unwrap(), DNS);
+        let to = SocketAddr::new(World::GATEWAY_TO_STRANGER[1], OPEN);
+        wire.send(&udp(from, to, b"before"));
+        settle();
+        open.heard();
+        settle();
+        assert!(dns.overheard().contains("before"), "{rules:?}: nothing is reflected");
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        for _ in 0..2 {
+            wire.send(&udp(from, to, b"after"));
+            settle();
+            open.heard();
+            settle();
+            let reflected = dns.overheard();
+            assert!(reflected.is_empty(), "{rules:?}: {reflected:?}");
+        }
+    }
+}
+
+/// The host has sent from the protected port to another host's address, which it takes over (VRRP).
+#[test]
+fn no_open_service_answers_in_a_flow_that_the_host_began_to_an_address_it_got_later() {
+    for rules in RULES {
+        let (world, authority) = (World::new(), Authority::new());
+        for interface in ["all", "st"] {
+            world.gateway.set(&format!("ipv4/conf/{interface}/accept_local"), "1");
+            world.gateway.set(&format!("ipv4/conf/{interface}/rp_filter"), "0");
+        }
+        let dns = Dns::new(&world.gateway, "cl");
+        let open = Dns::on(&world.gateway, "st", OPEN);
+        let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
+        let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
+        let owns = World::GATEWAY_TO_STRANGER;
+        for (family, (later, own)) in ["10.77.2.50", "fd77:2::50"].into_iter().zip(owns).enumerate()
+        {
+            let length = if later.contains(':') { "64 nodad" } else { "24" };
+            world.stranger.ip(&format!("addr add {later}/{length} dev st"));
+            let to = SocketAddr::new(later.parse().unwrap(), OPEN);
+            settle();
+            dns.say(family, b"by the host", to);
+            settle();
+            let plain = length.split(' ').next().unwrap();
+            world.stranger.ip(&format!("addr del {later}/{plain} dev st"));
+            world.gateway.ip(&format!("addr add {later}/{length} dev st"));
+            settle();
+            wire.send(&udp(SocketAddr::new(own, DNS), to, b"forged"));
+            settle();
+            open.heard();
+            settle();
+            let reflected = dns.overheard();
+            assert!(reflected.is_empty(), "{rules:?}: {later}: {reflected:?}");
+        }
+    }
+}
