@@ -1,4 +1,4 @@
-//! The original's protocol_version, from the real client to the real firewall.
+//! The original's protocol, from the real client to the real firewall.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};

@@ -17,7 +17,7 @@ const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 const UDPLITE: u8 = 136;
 
-/// The multicast address of DHCPv6 servers (RFC 8415, 7.1).
+/// The multicast address of `DHCPv6` servers (RFC 8415, 7.1).
 const DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 /// The multicast addresses of mDNS (RFC 6762, 3).
 const MDNS4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);

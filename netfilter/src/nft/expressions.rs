@@ -88,17 +88,17 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
             // Equality needs no byte order; comparing by size does, since the kernel compares with memcmp.
             rule.add_expr(&Cmp::new(CmpOp::Eq, user));
         }
-        Match::ToLocal => address_type(rule, OF_DESTINATION, CmpOp::Eq, LOCAL),
-        Match::ToBroadcast => address_type(rule, OF_DESTINATION, CmpOp::Eq, BROADCAST),
-        Match::ToAnycast => address_type(rule, OF_DESTINATION, CmpOp::Eq, ANYCAST),
-        Match::FromBroadcast => address_type(rule, OF_SOURCE, CmpOp::Eq, BROADCAST),
-        Match::FromAnycast => address_type(rule, OF_SOURCE, CmpOp::Eq, ANYCAST),
-        Match::FromLocal => address_type(rule, OF_SOURCE, CmpOp::Eq, LOCAL),
-        Match::NotFromLocal => address_type(rule, OF_SOURCE, CmpOp::Neq, LOCAL),
-        Match::SourceNotRoutedToIif => by_its_interface(rule, OF_SOURCE, false),
-        Match::SourceRoutedToIif => by_its_interface(rule, OF_SOURCE, true),
-        Match::DestinationRoutedToIif => by_its_interface(rule, OF_DESTINATION | BY_MARK, true),
-        Match::DestinationNotRoutedToIif => by_its_interface(rule, OF_DESTINATION | BY_MARK, false),
+        Match::ToLocal
+        | Match::ToBroadcast
+        | Match::ToAnycast
+        | Match::FromBroadcast
+        | Match::FromAnycast
+        | Match::FromLocal
+        | Match::NotFromLocal
+        | Match::SourceNotRoutedToIif
+        | Match::SourceRoutedToIif
+        | Match::DestinationRoutedToIif
+        | Match::DestinationNotRoutedToIif => routing(rule, item),
         Match::NotToHost => to_many(rule),
         Match::ToV4(_)
         | Match::ToV6(_)
@@ -120,14 +120,8 @@ fn add(rule: &mut nftnl::Rule<'_>, item: Match) {
         | Match::UdpOfLength(_) => ports(rule, item),
         Match::Syn => tcp_flags(rule, SYN | ACK, CmpOp::Eq, SYN),
         Match::TcpReset => tcp_flags(rule, RST, CmpOp::Neq, 0),
-        Match::In(..)
-        | Match::BackIn(..)
-        | Match::First(..)
-        | Match::ConsumeElement(..)
-        | Match::SynIn(_)
-        | Match::AddSyn(_)
-        | Match::TagNotIn(_)
-        | Match::OverRate { .. } => member(rule, item),
+        // Sets; a kind that is missing above is no match of `member` either.
+        _ => member(rule, item),
     }
 }
 
@@ -137,6 +131,24 @@ fn open_socket(rule: &mut nftnl::Rule<'_>) {
     // True of every user. What counts is the load: without an open socket it ends the rule
     // (`nft_meta_get_eval_skugid`).
     rule.add_expr(&Cmp::new(CmpOp::Gte, 0_u32));
+}
+
+/// What the routing table says of a packet's addresses.
+fn routing(rule: &mut nftnl::Rule<'_>, item: Match) {
+    match item {
+        Match::ToLocal => address_type(rule, OF_DESTINATION, CmpOp::Eq, LOCAL),
+        Match::ToBroadcast => address_type(rule, OF_DESTINATION, CmpOp::Eq, BROADCAST),
+        Match::ToAnycast => address_type(rule, OF_DESTINATION, CmpOp::Eq, ANYCAST),
+        Match::FromBroadcast => address_type(rule, OF_SOURCE, CmpOp::Eq, BROADCAST),
+        Match::FromAnycast => address_type(rule, OF_SOURCE, CmpOp::Eq, ANYCAST),
+        Match::FromLocal => address_type(rule, OF_SOURCE, CmpOp::Eq, LOCAL),
+        Match::NotFromLocal => address_type(rule, OF_SOURCE, CmpOp::Neq, LOCAL),
+        Match::SourceNotRoutedToIif => by_its_interface(rule, OF_SOURCE, false),
+        Match::SourceRoutedToIif => by_its_interface(rule, OF_SOURCE, true),
+        Match::DestinationRoutedToIif => by_its_interface(rule, OF_DESTINATION | BY_MARK, true),
+        Match::DestinationNotRoutedToIif => by_its_interface(rule, OF_DESTINATION | BY_MARK, false),
+        _ => unreachable!("{item:?} is not about routing"),
+    }
 }
 
 /// What conntrack says of a packet.
