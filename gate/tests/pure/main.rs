@@ -2,6 +2,7 @@
 
 mod blocking;
 mod ceiling;
+mod chain_table;
 mod grants;
 mod model;
 mod requests;
