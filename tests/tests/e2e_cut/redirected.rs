@@ -40,7 +40,7 @@ fn everything_ends(policy: &str) {
     let mark = daemon.mark();
     scene.revoke(&daemon, "mallory");
     let line = daemon.wait_since(mark, ENDED);
-    assert!(line.contains("ended: 6;"), "{line}");
+    assert!(line.contains("terminated: 6;"), "{line}");
     all_die(redirected.iter().chain(&translated).chain(&flows));
     drop((redirected, translated, flows));
 
