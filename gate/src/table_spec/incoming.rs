@@ -48,6 +48,7 @@ impl TableSpec {
         chain.push(Rule::goto([Match::Syn], ChainKind::TcpSyn));
         chain.extend(self.to_own_datagrams());
         chain.extend(Self::admitted());
+        chain.push(Rule::accept([Match::Reply, IS_ADMITTED_REPLY]));
         chain.push(Rule::goto([tcp()], ChainKind::TcpMidstream));
         chain.extend(self.anycast_datagrams());
         if self.protected.is_empty() {
@@ -62,11 +63,12 @@ impl TableSpec {
     /// The rules for packets of admitted flows, each for one direction. Packets in both directions prove nothing: one
     /// sender can forge both, with addresses that this host has, or will have. TCP without a socket gets a reset at
     /// most.
-    fn admitted() -> [Rule; 3] {
+    ///
+    /// Of the reply direction, `translated` has sent everything elsewhere before.
+    fn admitted() -> [Rule; 2] {
         [
             Rule::accept([tcp(), Match::Established]),
             Rule::accept([Match::Original, IS_ADMITTED_ORIGINAL]),
-            Rule::accept([Match::Reply, IS_ADMITTED_REPLY]),
         ]
     }
 

@@ -6,6 +6,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use sknock_types::{PortRange, Transport};
 
+/// Bytes of an IPv4 header without options.
+pub(super) const IPV4_HEADER: u16 = 20;
+
 /// A chain with its rules, first rule first.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chain {

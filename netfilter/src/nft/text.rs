@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::fmt;
 
-use super::rule::{AddressSet, Field, Match, PortOf, Rule, Verdict};
+use super::rule::{AddressSet, Field, IPV4_HEADER, Match, PortOf, Rule, Verdict};
 use sknock_types::Transport;
 
 impl fmt::Display for Rule {
@@ -103,7 +103,7 @@ fn header(f: &mut fmt::Formatter<'_>, item: Match) -> fmt::Result {
             write!(
                 f,
                 "ip hdrlength 5 ip length {}",
-                span(least.saturating_add(20), max.saturating_add(20))
+                span(least.saturating_add(IPV4_HEADER), max.saturating_add(IPV4_HEADER))
             )
         }
         Match::PlainUdp { v6: true, lengths: (least, max) } => {

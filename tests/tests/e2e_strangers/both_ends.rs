@@ -8,15 +8,13 @@ use sknock_tests::ip_packet::udp;
 use sknock_tests::wait::until;
 use sknock_tests::{Authority, Config, Daemon, Namespace, Wire, World};
 
+use crate::forged_flows::RULES;
 use crate::stage::{DNS, Dns, anyone, settle};
 
 /// Open to everybody, and between protected ports.
 const OPEN: u16 = 7777;
 const ABOVE: u16 = 9000;
 const THEIRS: u16 = 20_001;
-
-/// Which ports are closed: policy, whether all ports are.
-const RULES: [(&str, bool); 3] = [("drop", false), ("reject", false), ("drop", true)];
 
 fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
     let config = Config::new(authority).set("firewallPolicy", policy);

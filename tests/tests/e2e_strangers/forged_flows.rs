@@ -14,16 +14,16 @@ use crate::stage::{DNS, Dns, anyone, settle};
 /// The stranger's port; nobody protects it.
 const THEIRS: u16 = 20_001;
 /// Open to everybody, where all other ports are closed.
-const OPEN: u16 = 7777;
+pub(crate) const OPEN: u16 = 7777;
 /// Networks of the stranger's cable, and an address that the host does not have yet.
 const BROADCAST: &str = "10.77.2.255";
 const ANYCAST: &str = "fd77:2::";
 const LATER: [&str; 2] = ["10.77.2.50", "fd77:2::50"];
 
 /// Which ports are closed: policy, whether all ports are.
-const RULES: [(&str, bool); 3] = [("drop", false), ("reject", false), ("drop", true)];
+pub(crate) const RULES: [(&str, bool); 3] = [("drop", false), ("reject", false), ("drop", true)];
 
-fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
+pub(crate) fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
     let config = Config::new(authority).set("firewallPolicy", policy);
     let open = format!("udp/{OPEN}");
     if all { config.set("alwaysOpenPorts", &open).without("protectedPorts") } else { config }

@@ -4,20 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use sknock_tests::ip_packet::udp;
-use sknock_tests::{Authority, Config, Daemon, Wire, World};
+use sknock_tests::{Authority, Daemon, Wire, World};
 
+use crate::forged_flows::{OPEN, RULES, config};
 use crate::stage::{DNS, Dns, settle};
-
-const OPEN: u16 = 7777;
-
-/// Which ports are closed: policy, whether all ports are.
-const RULES: [(&str, bool); 3] = [("drop", false), ("reject", false), ("drop", true)];
-
-fn config(authority: &Authority, (policy, all): (&str, bool)) -> Config {
-    let config = Config::new(authority).set("firewallPolicy", policy);
-    let open = format!("udp/{OPEN}");
-    if all { config.set("alwaysOpenPorts", &open).without("protectedPorts") } else { config }
-}
 
 /// Names of this host that a packet from the wire can have as its source, and where it then goes.
 fn disguises(wire: &Wire) -> Vec<(IpAddr, IpAddr)> {
@@ -42,6 +32,14 @@ fn disguises(wire: &Wire) -> Vec<(IpAddr, IpAddr)> {
     ]
 }
 
+/// A host that takes packets from its own addresses by the wire, also over IPv4.
+fn take_own_addresses(world: &World) {
+    for interface in ["all", "st"] {
+        world.gateway.set(&format!("ipv4/conf/{interface}/accept_local"), "1");
+        world.gateway.set(&format!("ipv4/conf/{interface}/rp_filter"), "0");
+    }
+}
+
 /// Everything that may be delivered with the host's own address.
 fn ask(wire: &Wire, what: &str) {
     for (from, to) in disguises(wire) {
@@ -56,10 +54,7 @@ fn ask(wire: &Wire, what: &str) {
 fn no_open_service_answers_to_a_protected_port_of_the_host_itself() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
-        for interface in ["all", "st"] {
-            world.gateway.set(&format!("ipv4/conf/{interface}/accept_local"), "1");
-            world.gateway.set(&format!("ipv4/conf/{interface}/rp_filter"), "0");
-        }
+        take_own_addresses(&world);
         world.gateway.track_connections();
         let dns = Dns::new(&world.gateway, "cl");
         let open = Dns::on(&world.gateway, "st", OPEN);
@@ -118,10 +113,7 @@ fn no_open_service_answers_to_an_address_of_another_link() {
 fn no_open_service_answers_to_an_address_that_the_host_got_later() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
-        for interface in ["all", "st"] {
-            world.gateway.set(&format!("ipv4/conf/{interface}/accept_local"), "1");
-            world.gateway.set(&format!("ipv4/conf/{interface}/rp_filter"), "0");
-        }
+        take_own_addresses(&world);
         let dns = Dns::new(&world.gateway, "cl");
         let open = Dns::on(&world.gateway, "st", OPEN);
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
@@ -185,10 +177,7 @@ fn no_open_service_answers_to_an_anycast_address_of_the_host() {
 fn no_open_service_answers_in_a_flow_that_the_host_began_to_an_address_it_got_later() {
     for rules in RULES {
         let (world, authority) = (World::new(), Authority::new());
-        for interface in ["all", "st"] {
-            world.gateway.set(&format!("ipv4/conf/{interface}/accept_local"), "1");
-            world.gateway.set(&format!("ipv4/conf/{interface}/rp_filter"), "0");
-        }
+        take_own_addresses(&world);
         let dns = Dns::new(&world.gateway, "cl");
         let open = Dns::on(&world.gateway, "st", OPEN);
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);

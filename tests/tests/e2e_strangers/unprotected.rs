@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use sknock_tests::ip_packet::udp;
 use sknock_tests::{Authority, Config, Daemon, Wire, World};
 
+use crate::forged_flows::RULES;
 use crate::stage::{Dns, settle};
 
 /// Protected by the second configuration.
 const LATER: u16 = 7777;
 const THEIRS: u16 = 20_001;
-
-/// Which ports are closed: policy, whether all ports are.
-const RULES: [(&str, bool); 3] = [("drop", false), ("reject", false), ("drop", true)];
 
 /// With `LATER` between protected ports, or open where all others are closed; and then protected.
 fn configs(authority: &Authority, (policy, all): (&str, bool)) -> [Config; 2] {

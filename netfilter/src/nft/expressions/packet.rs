@@ -6,7 +6,7 @@ use nftnl::expr::{Bitwise, Cmp, CmpOp, Meta, Payload, TransportHeaderField, UdpH
 use super::raw::{conntrack, immediate, payload, write};
 use super::{ORIGINAL, REPLY};
 use crate::nft::ffi::Attribute;
-use crate::nft::rule::{Field, Match};
+use crate::nft::rule::{Field, IPV4_HEADER, Match};
 use crate::nft::set::{NFPROTO_IPV4, NFPROTO_IPV6};
 use sknock_types::{PortRange, Transport};
 
@@ -14,9 +14,6 @@ use sknock_types::{PortRange, Transport};
 const SOURCE: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Sport));
 const DESTINATION: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Dport));
 const LENGTH: Payload = Payload::Transport(TransportHeaderField::Udp(UdpHeaderField::Len));
-
-/// Without options.
-pub(in crate::nft) const IPV4_HEADER: u16 = 20;
 
 /// Where a packet goes or comes from, by its UDP or TCP ports.
 pub(super) fn ports(rule: &mut Rule<'_>, item: Match) {
