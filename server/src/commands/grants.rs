@@ -132,7 +132,7 @@ fn close_in_kernel(which: &GrantFilter, has_server: bool) -> Result<usize, Grant
     rest.retain(|element| which.may_be_true_of(&element.label, element.grant_key.address));
     if has_server && !rest.is_empty() {
         // After the kernel's listing: what the server has granted in between is in its answer only, and so is
-        // not closed here (`e2e_cut/many.rs`).
+        // not closed here (`e2e/cut/many.rs`).
         let known = in_server().map_err(GrantsError::Control)?;
         let known: BTreeSet<GrantKey> =
             known.iter().filter_map(|grant| grant.key().grant_key()).collect();

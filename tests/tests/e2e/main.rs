@@ -1,0 +1,40 @@
+//! The whole, as it is used: real programs in namespaces of their own. One program, so that tests that wait
+//! for the clock wait beside all others.
+
+mod answers;
+mod attacks;
+mod audit;
+mod authorities;
+mod check;
+mod check_busy;
+mod check_lists;
+mod check_looks;
+mod check_unit;
+mod configuration;
+mod confinement;
+mod confirm;
+mod control;
+mod cut;
+mod doors;
+mod faults;
+mod idle;
+mod install;
+mod intake;
+mod lifecycle;
+mod migrating;
+mod neighbours;
+mod odd_paths;
+mod paths;
+mod pkcs12;
+mod ports;
+mod refusals;
+mod repeats;
+mod replay;
+mod revocation;
+mod secrets;
+mod server_key;
+mod shares;
+mod strangers;
+mod systemd;
+mod tags;
+mod v1;
