@@ -11,6 +11,7 @@ mod password;
 mod permissions;
 mod report;
 mod splice;
+mod stdio;
 
 use std::process::ExitCode;
 

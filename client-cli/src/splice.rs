@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use crate::failure::Failure;
+use crate::stdio;
 
 /// Bytes per read: few system calls at gigabytes, negligible memory for interactive use.
 const BUFFER: usize = 256 * 1024;
@@ -21,9 +22,10 @@ pub(crate) fn with_stdio(stream: &TcpStream) -> Result<(), Failure> {
             let message = "the server closed the connection. Press Ctrl-D";
             writeln!(io::stderr(), "{message}").ok(); // ignored if stderr is closed
         }
-        close_stdout()
+        stdio::close_stdout()
     };
-    splice(stream, io::stdin(), io::stdout(), server_has_ended).map_err(Failure::Stream)
+    let splice = || splice(stream, stdio::stdin()?, stdio::stdout()?, server_has_ended);
+    splice().map_err(Failure::Stream)
 }
 
 /// Calls `end_output` when the server has ended its direction, so that a reader of the output learns of it
@@ -60,7 +62,7 @@ fn upload(
     Ok(end)
 }
 
-/// Copies everything, flushing after each write: stdout is line-buffered.
+/// Copies everything. Flushes after each write: on some systems stdout is line-buffered.
 fn pump(mut from: impl Read, mut to: impl Write) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
@@ -112,14 +114,6 @@ pub(crate) fn block_sigxfsz() {
     SigSet::from(Signal::SIGXFSZ).thread_block().ok();
 }
 
-/// Closes stdout, so that its reader gets the end of file. Later output is discarded.
-#[cfg(unix)]
-fn close_stdout() -> io::Result<()> {
-    // Not closed: the next file that is opened would be stdout.
-    let nowhere = std::fs::File::options().write(true).open("/dev/null")?;
-    Ok(nix::unistd::dup2_stdout(nowhere)?)
-}
-
 /// Waits for the end of the input: without poll, a reset is noticed at the next write.
 #[cfg(not(unix))]
 fn result(_: &TcpStream, input: &Receiver<io::Result<()>>) -> io::Result<()> {
@@ -129,12 +123,6 @@ fn result(_: &TcpStream, input: &Receiver<io::Result<()>>) -> io::Result<()> {
 /// This system has no such signal.
 #[cfg(not(unix))]
 pub(crate) fn block_sigxfsz() {}
-
-/// stdout stays open until the program exits.
-#[cfg(not(unix))]
-fn close_stdout() -> io::Result<()> {
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,13 @@
 //! `sknock connect`, as a part of a pipe.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::process::{Output, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use crate::program::{alice, echo_service, json, outcome, port};
 use crate::support::{Server, World};
@@ -36,6 +39,34 @@ fn connect_joins_a_connection_to_stdin_and_stdout() {
     assert!(received == sent, "{} bytes came back, or others", received.len());
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     assert_eq!((status.code(), stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+/// As ssh finds them in a program with an event loop. The flag belongs to the pipe, not to the descriptor.
+#[test]
+fn connect_waits_at_a_stdin_and_stdout_that_do_not_block() {
+    let world = World::new();
+    let server = Server::granting(&world, "127.0.0.1:0");
+    let words = format!("connect --knock-port {} 127.0.0.1 {}", port(&server), echo_service());
+    let ((stdin, mut input), (mut output, stdout)) = (io::pipe().unwrap(), io::pipe().unwrap());
+    for descriptor in [stdin.as_fd(), stdout.as_fd()] {
+        fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    }
+    let mut command = alice(&world, &words);
+    let mut child = command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command); // its copies of the pipes' ends
+    thread::sleep(Duration::from_millis(300)); // nothing to read yet
+    let sent: Vec<u8> =
+        (0..4u32 << 20).map(|at| at.wrapping_mul(0x9e37_79b9).to_be_bytes()[0]).collect();
+    let to_send = sent.clone();
+    let sender = thread::spawn(move || input.write_all(&to_send));
+    thread::sleep(Duration::from_millis(300)); // no room in the pipe
+    let mut received = Vec::new();
+    output.read_to_end(&mut received).unwrap();
+    assert!(received == sent, "{} bytes came back, or others", received.len());
+    sender.join().unwrap().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
 }
 
 /// A service for one connection that says "bye", ends its own direction, and then does this.
