@@ -17,6 +17,7 @@ mod probe;
 mod report;
 mod revocation;
 mod sessions;
+mod state_folder;
 mod switches;
 mod time_sync;
 mod unit;
@@ -28,10 +29,11 @@ use std::path::Path;
 
 use sknock_protocol::Timestamp;
 
-pub use files::{ConfiguredFiles, FileContent, StateFolder};
+pub use files::{ConfiguredFiles, FileContent};
 pub use foreign_firewalls::{Manner, NeighbourPorts};
 pub use report::CheckReport;
 pub use sessions::Session;
+pub use state_folder::StateFolder;
 pub use switches::Switches;
 pub use unit::with_unit_credential;
 pub use unit_user::{Obstacle, UnusablePath};

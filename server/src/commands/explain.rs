@@ -23,7 +23,7 @@ use crate::knock::pipeline::{Pipeline, Refused};
 use crate::knock::policy::{Grant, Policy};
 use crate::knock::refused_knocks::RefusedKnocks;
 use crate::knock::replay::Memory;
-use crate::supervisor::marks;
+use crate::supervisor::{Account, marks};
 use crate::sys::exit::{CONFIGURATION, FAILURE, print_error};
 use crate::sys::plain_text;
 
@@ -165,7 +165,9 @@ fn pipeline(settings: &Settings) -> Result<Pipeline<Memory>, Unexplained> {
 /// What the server would start with: of the saved lists and those of `crlFile` the newer, and none that is
 /// older than one that was in force here, as far as that may be read.
 fn revocation(settings: &Settings, trust_store: &TrustStore) -> Revocation {
-    let (settings, marks) = (&settings.revocation, marks::kept(&settings.process.state));
+    let user = Account::uid_of(&settings.process.user);
+    let marks = marks::kept(&settings.process.state, user);
+    let settings = &settings.revocation;
     if settings.saved.is_none() {
         return Revocation::NotConfigured;
     }

@@ -10,6 +10,7 @@ mod store;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::Uid;
 use sknock_gate::BootInstant;
 use sknock_protocol::{FUTURE_SLACK, Timestamp};
 use sknock_types::hex;
@@ -47,22 +48,23 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Stores them beside `state`, or in `instead` if that fails; the marks of both are used.
-    pub(crate) fn settle(&mut self, state: &Path, instead: &Path) {
+    /// Stores them beside `state`, or in `instead` if that fails; the marks of both are used. `user` is that of
+    /// the network process.
+    pub(crate) fn settle(&mut self, state: &Path, instead: &Path, user: Option<Uid>) {
         let place = beside(state);
         if self.store.as_ref().is_some_and(|store| store.path() == place) {
             return;
         }
-        let opened = MarkStore::open(&place).or_else(|error| {
+        let opened = MarkStore::open(&place, user).or_else(|error| {
             warn!(
                 "{}: cannot be used: {error}. The CRL high-water marks are lost with the next \
                  boot",
                 place.display()
             );
-            MarkStore::open(instead)
+            MarkStore::open(instead, user)
         });
         // Marks that were stored in the other place are used, too.
-        let mut kept = store::read(instead).unwrap_or_default();
+        let mut kept = store::read(instead, user).unwrap_or_default();
         if let Ok((store, found)) = opened {
             kept.extend(found);
             self.store = Some(store);
@@ -236,10 +238,10 @@ pub(crate) enum MarkRefusal {
     TooMany,
 }
 
-/// The marks stored beside `state`, read only; empty if they cannot be read.
-pub(crate) fn kept(state: &Path) -> CrlMarks {
+/// The marks stored beside `state`, read only; empty if they cannot be read or are another user's.
+pub(crate) fn kept(state: &Path, user: Option<Uid>) -> CrlMarks {
     let mut keeper = Keeper::default();
-    let kept = store::read(&beside(state)).unwrap_or_default();
+    let kept = store::read(&beside(state), user).unwrap_or_default();
     for (issuer, mark) in kept {
         keeper.highest(issuer, mark);
     }

@@ -90,4 +90,9 @@ impl Account {
         }
         Ok(Self { uid: user.uid, gid: user.gid })
     }
+
+    /// The uid of the network process with this `user`, if it exists. It may own what a unit's sknockd wrote.
+    pub(crate) fn uid_of(user: &str) -> Option<Uid> {
+        Self::find(user).ok().map(|account| account.uid)
+    }
 }

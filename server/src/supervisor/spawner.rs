@@ -16,7 +16,7 @@ use super::last_state::LastState;
 use super::marks::{self, Keeper};
 use super::network_process::{NetworkProcess, SpawnInputs};
 use super::privilege::{Account, with_capabilities};
-use crate::config::Settings;
+use crate::config::{ProcessSettings, Settings};
 use crate::knock::replay::state_dir::FolderId;
 use crate::network::sandbox::PathMeanings;
 
@@ -77,14 +77,15 @@ impl Spawner {
 
     /// Stores marks beside the state directory of these settings.
     pub(crate) fn settle_marks(&mut self, settings: &Settings) {
-        self.marks.settle(&settings.process.state, &self.instead);
+        let ProcessSettings { state, user, .. } = &settings.process;
+        self.marks.settle(state, &self.instead, Account::uid_of(user));
     }
 
     /// Reads the marks beside the state directory that was last in force, if that is another one.
     pub(crate) fn learn_marks(&mut self, settings: &Settings) {
-        let other = self.last_state.path().filter(|path| *path != settings.process.state);
-        if let Some(other) = other {
-            self.marks.learn(marks::kept(other));
+        let ProcessSettings { state, user, .. } = &settings.process;
+        if let Some(other) = self.last_state.path().filter(|path| *path != state) {
+            self.marks.learn(marks::kept(other, Account::uid_of(user)));
         }
     }
 

@@ -130,6 +130,23 @@ fn paths_that_the_unit_cannot_see_or_write_are_reported() {
 }
 
 #[test]
+fn a_state_folder_that_the_units_user_cannot_make_is_reported() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = installed(&world, &authority, "");
+    fs::write(daemon.file("config.ini"), config(&authority).set("stateDir", "new/state").text())
+        .expect("our file");
+    let (code, told) = errors(&daemon);
+    let what = "stateDir: user nobody of the unit cannot make ";
+    assert!(code == Some(78) && told.len() == 1 && told[0].contains(what), "{told:?}");
+    assert!(ends_with_78(&mut daemon), "check would be wrong");
+    // As the advice says.
+    fs::create_dir(daemon.file("new")).expect("our folder");
+    fs::create_dir(daemon.file("new/state")).expect("our folder");
+    chown(daemon.file("new/state"), Some(NOBODY), None).expect("tests run as root");
+    assert_eq!(errors(&daemon), (Some(0), vec![]));
+}
+
+#[test]
 fn a_configuration_that_the_unit_does_not_use_is_not_checked_for_it() {
     let (world, authority) = (World::new(), Authority::new());
     let mut daemon = installed(&world, &authority, "PrivateTmp=yes\nProtectSystem=strict");

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use sknock_tests::{Authority, Client, Config, Daemon, World, binaries};
+use sknock_tests::{Authority, Client, Config, Daemon, Mounts, World, binaries};
 
 /// Exit code, standard output and standard error.
 fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
@@ -248,6 +248,27 @@ fn a_state_folder_in_a_folder_of_its_user_is_made_as_check_says() {
     let asked = daemon.tell("reload");
     assert_eq!(asked.code, Some(0), "{}", asked.errors);
     assert!(own.join("deep/other").is_dir());
+}
+
+#[test]
+fn a_state_folder_that_no_start_can_make_is_refused() {
+    let (world, authority) = (World::new(), Authority::new());
+    let mut daemon = Daemon::stopped(&world.gateway, &Config::new(&authority));
+    let with = |value: &str| Config::new(&authority).set("stateDir", value);
+    // A directory of neither root nor the network process: root gives up the right to write there.
+    let theirs = daemon.file("theirs");
+    fs::create_dir(&theirs).unwrap();
+    chown(&theirs, Some(4321), Some(4321)).unwrap();
+    is_refused(&mut daemon, &with("theirs/state"), "could not make");
+    symlink(daemon.file("nowhere"), daemon.file("dangling")).unwrap();
+    is_refused(&mut daemon, &with("dangling/state"), "not a directory, is a symbolic link");
+    let protected = daemon.file("protected");
+    fs::create_dir(&protected).unwrap();
+    let mounts = Mounts::new();
+    mounts.empty(&protected);
+    mounts.write_protect(&protected);
+    daemon.mount(mounts);
+    is_refused(&mut daemon, &with("protected/state"), "Read-only file system");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The edge: reads what the configuration names, and asks the system about users and folders.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,10 +9,11 @@ use nix::unistd::{Uid, User};
 use sknock_storage::{Follow, open_regular};
 use zeroize::Zeroizing;
 
+use super::state_folder::StateFolder;
 use crate::config::keys::{MAX_KEY_FILE, read_whole};
 use crate::config::{PasswordSource, Settings};
 use crate::crl::{MAX_LIST, MAX_SAVED};
-use crate::supervisor::files::holds_foreign_files;
+use crate::supervisor::Account;
 
 /// A file's bytes, and who may read it.
 #[derive(Clone, Eq, PartialEq)]
@@ -29,29 +29,6 @@ impl fmt::Debug for FileContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Content").field("mode", &self.mode).finish_non_exhaustive()
     }
-}
-
-/// A folder that the network process writes to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum StateFolder {
-    /// It is not there; `sknockd run` makes it.
-    Missing,
-    /// Something else has its name, or that of a folder above it. A link to a folder, too.
-    NotAFolder,
-    /// It cannot be looked at, such as below a folder that is closed to us.
-    Unseen {
-        /// Why.
-        error: String,
-    },
-    /// It is there.
-    Present {
-        /// Whose it is.
-        owner: u32,
-        /// Its permission bits.
-        mode: u32,
-        /// Whether it holds files that are not from sknockd.
-        foreign: bool,
-    },
 }
 
 /// What is where the settings point to. `None`: they point nowhere.
@@ -94,7 +71,10 @@ impl ConfiguredFiles {
             saved: settings.revocation.saved.as_deref().map(|path| read(path, MAX_SAVED)),
             tls_authorities: settings.revocation.tls_authorities.as_deref().map(key_file),
             user: uid(&settings.process.user),
-            state: folder(&settings.process.state),
+            state: StateFolder::look(
+                &settings.process.state,
+                Account::find(&settings.process.user).ok(),
+            ),
         }
     }
 }
@@ -112,21 +92,4 @@ fn uid(user: &str) -> io::Result<Option<u32>> {
         Err(_) => User::from_name(user),
     };
     Ok(found?.map(|user| user.uid.as_raw()))
-}
-
-fn folder(path: &Path) -> StateFolder {
-    // As `own_folder` of a start looks at it, which refuses a link to a folder.
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => StateFolder::Present {
-            owner: metadata.uid(),
-            mode: metadata.mode(),
-            // Who is not root may be kept from looking.
-            foreign: holds_foreign_files(path).unwrap_or(false),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => StateFolder::Missing,
-        Err(error) if error.kind() != io::ErrorKind::NotADirectory => {
-            StateFolder::Unseen { error: error.to_string() }
-        }
-        Ok(_) | Err(_) => StateFolder::NotAFolder,
-    }
 }

@@ -118,6 +118,10 @@ fn state(settings: &Settings, found: &ConfiguredFiles) -> Option<Finding> {
     let path = settings.process.state.display();
     match &found.state {
         StateFolder::Missing => None,
+        StateFolder::NotCreatable { above, error } => Some(Finding::error(
+            format!("stateDir: a start could not make {path} in {}: {error}", above.display()),
+            "Correct stateDir, or make the directory and give it to the user of sknockd",
+        )),
         StateFolder::Unseen { error } => Some(Finding::error(
             format!("stateDir: cannot access {path}: {error}"),
             "Run check as root, or correct stateDir",

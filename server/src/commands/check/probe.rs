@@ -15,7 +15,7 @@ use super::time_sync::is_synchronised;
 use super::{Host, Session, Switches, foreign_firewalls, sessions, switches};
 use crate::config::{Intake, Settings};
 use crate::supervisor::knock_ports::listening;
-use crate::supervisor::{marks, spawn, table};
+use crate::supervisor::{Account, marks, spawn, table};
 use crate::sys::local_ports;
 
 /// Looks around for what stands in the way of these settings.
@@ -37,7 +37,8 @@ pub(super) fn look(settings: &Settings, host: &mut Host) {
         Err(error) => host.unlooked.push(format!("tunnels over UDP: {error}")),
     }
     host.switches = Switches::read();
-    host.marks = marks::kept(&settings.process.state);
+    let user = Account::uid_of(&settings.process.user);
+    host.marks = marks::kept(&settings.process.state, user);
     host.unsynchronised = !is_synchronised();
     if !settings.revocation.urls.is_empty() {
         match spawn::fetch(settings, &host.marks) {

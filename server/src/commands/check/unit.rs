@@ -108,14 +108,22 @@ impl Unit {
         HIDDEN.iter().find_map(hides)
     }
 
+    /// Whether systemd makes this folder, or one above it, and gives it to the unit's user.
+    pub(super) fn makes(&self, folder: &Path) -> bool {
+        self.state_directories().any(|root| folder.starts_with(root))
+    }
+
+    fn state_directories(&self) -> impl Iterator<Item = PathBuf> {
+        let names = self.values("StateDirectory").flat_map(str::split_whitespace);
+        names.map(|name| Path::new("/var/lib").join(name))
+    }
+
     /// Whether the unit cannot write to this folder, regardless of its owner.
     pub(super) fn write_protects(&self, folder: &Path) -> bool {
-        let state = self.values("StateDirectory").flat_map(str::split_whitespace);
-        let state = state.map(|name| Path::new("/var/lib").join(name));
         let others = self.values("ReadWritePaths").flat_map(str::split_whitespace);
         // `-`: it may be missing; `+`: it is relative to RootDirectory= (systemd.exec(5)).
         let others = others.map(|path| PathBuf::from(path.trim_start_matches(['-', '+'])));
-        let mut writable = state.chain(others);
+        let mut writable = self.state_directories().chain(others);
         self.value("ProtectSystem") == Some("strict")
             && !writable.any(|root| folder.starts_with(root))
     }

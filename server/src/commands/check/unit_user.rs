@@ -8,7 +8,7 @@ use nix::unistd::{Gid, Uid, geteuid, getgroups, setgroups};
 use sknock_storage::{Follow, open_regular};
 
 use super::unit::{FileReader, Unit};
-use super::{Finding, Host, unit};
+use super::{Finding, Host, StateFolder, unit};
 use crate::config::{PasswordSource, Settings};
 use crate::supervisor::{Account, acting_as};
 
@@ -36,6 +36,8 @@ pub enum Obstacle {
     Unseen(&'static str),
     /// The unit may not write to it, regardless of its owner.
     WriteProtected,
+    /// It is not there, and the user may not make it in this folder.
+    NotCreatable(PathBuf),
 }
 
 /// Tries everything that is named, as the user of the unit that is installed here. The error says what
@@ -45,8 +47,13 @@ pub(super) fn look(settings: Option<&Settings>, config: &Path, host: &mut Host) 
     host.sealed_password = unit::unreadable(&unit);
     let Some(reader) = unit.reader() else { return };
     let files = named(settings, config);
+    // What systemd makes needs nothing.
+    let state = settings.map(|settings| &settings.process.state);
+    let to_make = state.filter(|state| !unit.makes(state));
     let tried = acting_as_reader(&reader, || {
-        files.iter().map(|(key, path)| Ok(obstacle(path).map(|by| (*key, path, by)))).collect()
+        let files = files.iter().map(|(key, path)| (*key, path, obstacle(path)));
+        let state = to_make.map(|path| ("stateDir", path, not_creatable(path)));
+        Ok(files.chain(state).filter_map(|(key, path, by)| Some((key, path, by?))).collect())
     });
     let unseen = files.iter().filter_map(|(key, path)| {
         let by = Obstacle::Unseen(unit.hides(path)?);
@@ -55,8 +62,8 @@ pub(super) fn look(settings: Option<&Settings>, config: &Path, host: &mut Host) 
     let mut found: Vec<_> = unseen.collect();
     match tried {
         Ok(tried) => {
-            let tried: Vec<Option<_>> = tried;
-            found.extend(tried.into_iter().flatten());
+            let tried: Vec<_> = tried;
+            found.extend(tried);
         }
         Err(error) => {
             let name = &reader.name;
@@ -70,7 +77,6 @@ pub(super) fn look(settings: Option<&Settings>, config: &Path, host: &mut Host) 
         by,
     };
     host.closed = found.into_iter().map(closed).collect();
-    let state = settings.map(|settings| &settings.process.state);
     if let Some(state) = state.filter(|state| unit.write_protects(state)) {
         host.closed.push(closed(("stateDir", state, Obstacle::WriteProtected)));
     }
@@ -112,6 +118,14 @@ fn obstacle(path: &Path) -> Option<Obstacle> {
     Some(closed.map_or(Obstacle::File, |folder| Obstacle::Folder(folder.to_owned())))
 }
 
+/// What keeps the user that we act as from making this folder.
+fn not_creatable(path: &Path) -> Option<Obstacle> {
+    match StateFolder::look(path, None) {
+        StateFolder::NotCreatable { above, .. } => Some(Obstacle::NotCreatable(above)),
+        _ => None,
+    }
+}
+
 /// Does `work` with the rights to files that the reader has. Its groups are those of the whole process
 /// meanwhile.
 fn acting_as_reader<T>(reader: &FileReader, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
@@ -149,6 +163,10 @@ pub(super) fn examine(host: &Host, findings: &mut Vec<Finding>) {
             Obstacle::Unseen(by) => Finding::error(
                 format!("{key}: the unit cannot access {path}: {by}= in the unit"),
                 "Move the file to /etc/sknock",
+            ),
+            Obstacle::NotCreatable(above) => Finding::error(
+                format!("{key}: user {user} of the unit cannot make {path} in {}", above.display()),
+                format!("Run: install -d -m 700 -o {user} {path}"),
             ),
             Obstacle::WriteProtected => Finding::error(
                 format!("{key}: the unit cannot write to {path}"),

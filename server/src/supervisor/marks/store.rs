@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
 use sknock_protocol::CrlMark;
 
 use crate::crl::mark_record::{self, IssuerDigest, MarkRecord};
@@ -35,10 +35,10 @@ pub(super) struct MarkStore {
 pub(super) type SavedMarks = Vec<(IssuerDigest, CrlMark)>;
 
 impl MarkStore {
-    /// Opens and reads the file; makes it, and its folder, if missing.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, SavedMarks)> {
+    /// Opens and reads the file; makes it, and its folder, if missing. Both may be `user`'s, who runs the unit.
+    pub(super) fn open(path: &Path, user: Option<Uid>) -> io::Result<(Self, SavedMarks)> {
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        let (keeper, is_new) = prepare(folder)?;
+        let (keeper, is_new) = prepare(folder, user)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -105,24 +105,30 @@ fn make_room(file: &File, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder is root's or ours, and nobody else may write to it. Root also takes one of the unit's user. Whether it was
-/// not there before.
-fn prepare(folder: &Path) -> io::Result<(fs::Metadata, bool)> {
+/// The folder is root's, ours or `user`'s, and nobody else may write to it: whoever can write older marks can
+/// have an older CRL accepted. Whether it was not there before.
+fn prepare(folder: &Path, user: Option<Uid>) -> io::Result<(fs::Metadata, bool)> {
     make_above(folder)?;
     let is_new = match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
         made => made.map(|()| true)?,
     };
+    Ok((trusted(folder, user)?, is_new))
+}
+
+fn trusted(folder: &Path, user: Option<Uid>) -> io::Result<fs::Metadata> {
     let found = fs::symlink_metadata(folder)?;
-    let ours = found.uid() == 0 || found.uid() == geteuid().as_raw() || geteuid().is_root();
+    let owners = [Some(Uid::from_raw(0)), Some(geteuid()), user];
+    let ours = owners.contains(&Some(Uid::from_raw(found.uid())));
     if found.is_dir() && ours && found.mode() & 0o022 == 0 {
-        return Ok((found, is_new));
+        return Ok(found);
     }
     Err(io::Error::other("its directory must be writable only by root or by the user of the unit"))
 }
 
-/// Reads the file without changing it.
-pub(super) fn read(path: &Path) -> io::Result<SavedMarks> {
+/// Reads the file without changing it. Marks of others are not read: they could be too high for any CRL.
+pub(super) fn read(path: &Path, user: Option<Uid>) -> io::Result<SavedMarks> {
+    trusted(path.parent().ok_or(io::ErrorKind::InvalidInput)?, user)?;
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     Ok(newest(&file).1)
@@ -171,7 +177,7 @@ mod tests {
     }
 
     fn kept(path: &Path) -> Vec<MarkRecord> {
-        let (_, kept) = MarkStore::open(path).unwrap();
+        let (_, kept) = MarkStore::open(path, None).unwrap();
         kept.iter().map(|(issuer, mark)| mark_record::entry(issuer, mark)).collect()
     }
 
@@ -179,7 +185,7 @@ mod tests {
     fn all_that_will_ever_be_written_has_its_room_from_the_beginning() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("marks").join("marks");
-        let (mut store, kept) = MarkStore::open(&path).unwrap();
+        let (mut store, kept) = MarkStore::open(&path, None).unwrap();
         assert!(kept.is_empty());
         let taken = || fs::metadata(&path).unwrap().blocks() * 512;
         let before = taken();
@@ -194,7 +200,7 @@ mod tests {
     fn an_interrupted_write_leaves_the_former_or_the_new_marks() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("marks").join("marks");
-        let (mut store, none) = MarkStore::open(&path).unwrap();
+        let (mut store, none) = MarkStore::open(&path, None).unwrap();
         assert!(none.is_empty());
         store.write(&entries(3, 100)).unwrap();
         let before = fs::read(&path).unwrap();
@@ -218,7 +224,7 @@ mod tests {
     fn the_most_there_may_be_fit_and_any_bytes_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("marks");
-        let (mut store, _) = MarkStore::open(&path).unwrap();
+        let (mut store, _) = MarkStore::open(&path, None).unwrap();
         let most: Vec<MarkRecord> = entries(255, 1).into_iter().chain(entries(1, 2)).collect();
         store.write(&most).unwrap();
         assert_eq!(kept(&path).len(), 256);
@@ -228,15 +234,30 @@ mod tests {
         }
     }
 
+    /// Made by a local user where the directory above `stateDir` is everybody's.
+    #[test]
+    fn marks_of_another_user_are_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state-marks").join("marks");
+        drop(MarkStore::open(&path, None).unwrap());
+        let (unit, stranger) = (Some(Uid::from_raw(64_001)), Some(64_002));
+        std::os::unix::fs::chown(path.parent().unwrap(), stranger, stranger)
+            .expect("these tests run as root");
+        assert!(MarkStore::open(&path, None).is_err());
+        assert!(MarkStore::open(&path, unit).is_err());
+        assert!(read(&path, unit).is_err());
+        assert!(MarkStore::open(&path, Some(Uid::from_raw(64_002))).is_ok());
+    }
+
     #[test]
     fn a_file_that_leads_elsewhere_is_not_written_to() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("marks"), folder.path().join("other"));
         fs::write(&other, "").unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
-        assert!(MarkStore::open(&path).is_err());
+        assert!(MarkStore::open(&path, None).is_err());
         fs::remove_file(&path).unwrap();
         fs::hard_link(&other, &path).unwrap();
-        assert!(MarkStore::open(&path).is_err());
+        assert!(MarkStore::open(&path, None).is_err());
     }
 }

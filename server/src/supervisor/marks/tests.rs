@@ -62,9 +62,9 @@ fn no_report_raises_a_mark_beyond_now_or_drops_one() {
 fn marks_raised_in_a_trial_are_kept_only_if_it_is_confirmed() {
     let folder = tempfile::tempdir().unwrap();
     let (state, instead) = (folder.path().join("state"), folder.path().join("net.marks"));
-    let on_disk = || kept(&state);
+    let on_disk = || kept(&state, None);
     let mut keeper = Keeper::default();
-    keeper.settle(&state, &instead);
+    keeper.settle(&state, &instead, None);
     keeper.take(&report(1, 100, 5), MarkLifetime::ForGood, NOW).unwrap();
     keeper.save(BootInstant::from_millis(0));
     let (before, saved) = (keeper.entries(), on_disk());
@@ -96,7 +96,7 @@ fn what_is_learnt_from_elsewhere_lowers_nothing_and_keeps_room_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let (state, instead) = (folder.path().join("state"), folder.path().join("net.marks"));
     let mut keeper = Keeper::default();
-    keeper.settle(&state, &instead);
+    keeper.settle(&state, &instead, None);
     keeper.take(&report(1, 100, 5), MarkLifetime::ForGood, NOW).unwrap();
     let mut other = Keeper::default();
     for issuer in 0..256 {
@@ -105,7 +105,7 @@ fn what_is_learnt_from_elsewhere_lowers_nothing_and_keeps_room_in_the_file() {
     keeper.learn(other.marks.clone());
     keeper.learn((0..=255).map(|byte| ([byte; 32], CrlMark::new(NOW, [1; 20]))).collect());
     keeper.save(BootInstant::from_millis(0));
-    assert_eq!(kept(&state), keeper.marks, "all of it is written down");
+    assert_eq!(kept(&state, None), keeper.marks, "all of it is written down");
     let (issuer, mark) = mark_record::reported(&report(1, 100, 5)).unwrap();
     assert_eq!((keeper.marks.len(), keeper.marks.get(&issuer)), (256, Some(&mark)));
 }
@@ -125,20 +125,20 @@ fn the_next_start_finds_them_and_one_that_has_to_go_elsewhere_too() {
     let folder = tempfile::tempdir().unwrap();
     let (state, instead) = (folder.path().join("state"), folder.path().join("net.marks"));
     let mut first = Keeper::default();
-    first.settle(&state, &instead);
+    first.settle(&state, &instead, None);
     first.take(&report(1, 100, 5), MarkLifetime::ForGood, NOW).unwrap();
     first.save(BootInstant::default());
     let mut next = Keeper::default();
-    next.settle(&state, &instead);
+    next.settle(&state, &instead, None);
     assert_eq!(next.entries(), first.entries());
     // Without access to the folder, the other place is used.
     let blocked = folder.path().join("blocked");
     std::fs::write(folder.path().join("blocked-marks"), "").unwrap();
     let mut other = Keeper::default();
-    other.settle(&blocked, &instead);
+    other.settle(&blocked, &instead, None);
     other.take(&report(2, 100, 5), MarkLifetime::ForGood, NOW).unwrap();
     other.save(BootInstant::default());
-    next.settle(&blocked, &instead);
+    next.settle(&blocked, &instead, None);
     assert_eq!(next.entries().len(), 2, "both count");
 }
 
@@ -147,12 +147,12 @@ fn marks_that_follow_each_other_at_once_are_all_on_disk_before_they_are_answered
     let folder = tempfile::tempdir().unwrap();
     let (state, instead) = (folder.path().join("state"), folder.path().join("instead"));
     let mut keeper = Keeper::default();
-    keeper.settle(&state, &instead);
+    keeper.settle(&state, &instead, None);
     for number in 1..=10 {
         keeper.take(&report(1, 100, number), MarkLifetime::ForGood, NOW).unwrap();
         keeper.save(BootInstant::from_millis(5000 + u64::from(number)));
         let mut after_kill_9 = Keeper::default();
-        after_kill_9.settle(&state, &instead);
+        after_kill_9.settle(&state, &instead, None);
         assert_eq!(after_kill_9.entries(), keeper.entries(), "number {number}");
     }
 }
