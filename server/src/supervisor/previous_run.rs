@@ -35,8 +35,9 @@ impl PreviousRun {
     ) -> Result<Option<Self>, FirewallError> {
         if let Some(before) = saved_configs.rollback.load(&settings) {
             warn!(
-                "the previous sknockd died during a trial that was not confirmed. Using the \
-                 configuration from before the trial; the next reload reads the file"
+                "the file has the settings of a trial that was not confirmed before sknockd \
+                 was killed. Using the configuration from before the trial; the next reload \
+                 reads the file"
             );
             return Ok(Some(Self { settings: before, asked: None, earlier: None }));
         }
