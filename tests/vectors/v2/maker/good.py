@@ -290,6 +290,12 @@ def certificates() -> list[Case]:
     ]
     return kinds + [
         Case(
+            "issued-by-rsa2048-by-pss",
+            "Signed by RSASSA-PSS with SHA-256 and a salt of 32 bytes; the authority's key is rsaEncryption.",
+            client="by-ca-rsa2048-by-pss",
+            authorities=("ca", "ca-rsa2048"),
+        ),
+        Case(
             "intermediate",
             "The server has the intermediate; the knock carries the leaf alone.",
             client="by-intermediate",

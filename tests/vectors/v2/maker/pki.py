@@ -28,6 +28,16 @@ def within_info(point: bytes) -> bytes:
     return P256_INFO + point
 
 
+# ECParameters of P-256 (SEC 1, C.2): version 1, the field, a and b, the generator, the order, the cofactor
+P256_PARAMETERS = bytes.fromhex(
+    "3081e0020101302c06072a8648ce3d0101022100ffffffff00000001000000000000000000000000ffffffffffffffffffffffff"
+    "30440420ffffffff00000001000000000000000000000000fffffffffffffffffffffffc"
+    "04205ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b"
+    "0441046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+    "022100ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551020101"
+)
+
 AUTHORITY = Spec("", authority=True, not_before=times.AUTHORITY_FROM, not_after=times.AUTHORITY_UNTIL)
 AUTHORITIES = [
     replace(AUTHORITY, name="ca", common_name="sKnock Vectors CA"),
@@ -36,6 +46,8 @@ AUTHORITIES = [
     replace(AUTHORITY, name="ca-rsa2048", kind="rsa2048"),
     replace(AUTHORITY, name="ca-rsa4096", kind="rsa4096"),
     replace(AUTHORITY, name="ca-rsa1024", kind="rsa1024"),
+    replace(AUTHORITY, name="ca-p521", kind="p521"),
+    replace(AUTHORITY, name="ca-explicit", curve=P256_PARAMETERS),
     # the name of `ca`, but not its key
     replace(AUTHORITY, name="other-ca", common_name="sKnock Vectors CA"),
     replace(AUTHORITY, name="intermediate", issuer="ca"),
@@ -88,6 +100,10 @@ CLIENTS = [
     Spec("by-ca-rsa2048", issuer="ca-rsa2048", allowed=USUAL),
     Spec("by-ca-rsa4096", issuer="ca-rsa4096", allowed=USUAL),
     Spec("by-ca-rsa1024", issuer="ca-rsa1024", allowed=USUAL),
+    Spec("by-ca-rsa2048-by-pss", issuer="ca-rsa2048", pss_salt=32, allowed=USUAL),
+    Spec("by-ca-rsa2048-by-pss-salt-16", issuer="ca-rsa2048", pss_salt=16, allowed=USUAL),
+    Spec("by-ca-p521", issuer="ca-p521", allowed=USUAL),
+    Spec("by-ca-explicit", issuer="ca-explicit", allowed=USUAL),
     Spec("by-other-ca", issuer="other-ca", allowed=USUAL),
     Spec("by-alice", issuer="alice", allowed=USUAL),
     Spec("by-nobody", issuer="", allowed=USUAL),
@@ -118,6 +134,7 @@ CLIENTS = [
     Spec("rsa-client", kind="rsa2048", allowed=USUAL),
     Spec("unknown-critical", unknown_critical=True, allowed=USUAL),
     Spec("hybrid-point", form=hybrid, allowed=USUAL),
+    Spec("explicit-parameters", curve=P256_PARAMETERS, allowed=USUAL),
     Spec("point-in-its-info", form=within_info, allowed=USUAL),
     # rare ones that can
     Spec("compressed-point", form=compressed, allowed=USUAL),

@@ -29,6 +29,11 @@ def bad_certificate() -> list[Case]:
             client="point-in-its-info",
         ),
         Case(
+            "explicit-parameters",
+            "The client's key has the parameters of P-256 instead of its name.",
+            client="explicit-parameters",
+        ),
+        Case(
             "unknown-critical-extension", "A critical extension that nobody knows.", client="unknown-critical"
         ),
     ]
@@ -54,6 +59,24 @@ def unknown_authority() -> list[Case]:
             "The authority's RSA key is too short.",
             client="by-ca-rsa1024",
             authorities=("ca", "ca-rsa1024"),
+        ),
+        Case(
+            "authority-with-p521",
+            "The authority's key is on P-521.",
+            client="by-ca-p521",
+            authorities=("ca", "ca-p521"),
+        ),
+        Case(
+            "authority-with-explicit-parameters",
+            "The authority's key has the parameters of P-256 instead of its name.",
+            client="by-ca-explicit",
+            authorities=("ca", "ca-explicit"),
+        ),
+        Case(
+            "pss-with-a-salt-of-16-bytes",
+            "Signed by RSASSA-PSS with SHA-256 and a salt that is shorter than the hash.",
+            client="by-ca-rsa2048-by-pss-salt-16",
+            authorities=("ca", "ca-rsa2048"),
         ),
         Case(
             "authority-signs-lists-only",

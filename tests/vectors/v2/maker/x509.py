@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from . import keys, times
+from . import keys, pss, times
 
 CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
 SERVER_AUTH = ExtendedKeyUsageOID.SERVER_AUTH
@@ -42,6 +42,8 @@ class Spec:
     key: str | None = None  # the key of another entity
     signed_with: hashes.HashAlgorithm | None = None  # instead of the usual hash
     form: Callable[[bytes], bytes] | None = None  # changes the content of the key's bit string
+    curve: bytes | None = None  # explicit parameters, instead of the name of the curve P-256
+    pss_salt: int | None = None  # signed by RSASSA-PSS with a salt of so many bytes
 
 
 @dataclass
@@ -81,19 +83,51 @@ def certify(spec: Spec, issuer: Entity | None) -> Entity:
     parsed = sign(builder, signer, spec.signed_with)
     if spec.form:
         parsed = with_form(parsed, key, spec.form, signer)
+    if spec.curve:
+        parsed = with_curve(parsed, key, spec.curve, signer)
+    if spec.pss_salt is not None:
+        parsed = with_pss(parsed, spec, signer)
     return Entity(spec, key, parsed.public_bytes(Encoding.DER), parsed)
 
 
 def with_form(parsed: x509.Certificate, key, form: Callable[[bytes], bytes], signer) -> x509.Certificate:
     """The same certificate with its key's bit string in another form, signed by a P-256 key."""
     info = keys.spki(key)
-    other = sequence(info[2:23] + der(0x03, b"\0" + form(info[26:])))
-    tbs = parsed.tbs_certificate_bytes
-    assert tbs[1] == 0x82 and tbs.count(info) == 1
-    tbs = sequence(tbs[4:].replace(info, other))
+    return with_info(parsed, info, sequence(info[2:23] + der(0x03, b"\0" + form(info[26:]))), signer)
+
+
+def with_curve(parsed: x509.Certificate, key, curve: bytes, signer) -> x509.Certificate:
+    """The same certificate, where the key has the parameters of its curve, signed by a P-256 key."""
+    info = keys.spki(key)
+    id_ec_public_key = info[4:13]
+    return with_info(parsed, info, sequence(sequence(id_ec_public_key + curve) + info[23:]), signer)
+
+
+def with_info(parsed: x509.Certificate, info: bytes, other: bytes, signer) -> x509.Certificate:
+    tbs = content_of(parsed)
+    assert tbs.count(info) == 1
+    tbs = sequence(tbs.replace(info, other))
     algorithm = sequence(bytes.fromhex("06082a8648ce3d040302"))
     signature = signer.sign(tbs, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
     return x509.load_der_x509_certificate(sequence(tbs + algorithm + der(0x03, b"\0" + signature)))
+
+
+def with_pss(parsed: x509.Certificate, spec: Spec, signer) -> x509.Certificate:
+    """The same certificate, signed by RSASSA-PSS."""
+    algorithm = pss.algorithm(spec.pss_salt)
+    usual = sequence(bytes.fromhex("06092a864886f70d01010b0500"))  # sha256WithRSAEncryption
+    tbs = content_of(parsed)
+    assert tbs.count(usual) == 1
+    tbs = sequence(tbs.replace(usual, algorithm))
+    signature = pss.sign(signer, tbs, pss.salt(spec.name, spec.pss_salt))
+    return x509.load_der_x509_certificate(sequence(tbs + algorithm + der(0x03, b"\0" + signature)))
+
+
+def content_of(parsed: x509.Certificate) -> bytes:
+    """Of the signed part, without its own tag and length."""
+    tbs = parsed.tbs_certificate_bytes
+    assert tbs[1] == 0x82
+    return tbs[4:]
 
 
 def certify_sized(spec: Spec, issuer: Entity, size: int) -> Entity:
@@ -174,7 +208,8 @@ def sign(builder, key, sha=None):
         return builder.sign(key, None)
     if isinstance(key, rsa.RSAPrivateKey):
         return builder.sign(key, hashes.SHA256())
-    sha = sha or (hashes.SHA384() if key.curve.name == "secp384r1" else hashes.SHA256())
+    usual_of = {"secp384r1": hashes.SHA384(), "secp521r1": hashes.SHA512()}
+    sha = sha or usual_of.get(key.curve.name, hashes.SHA256())
     return builder.sign(key, sha, ecdsa_deterministic=isinstance(key, ec.EllipticCurvePrivateKey))
 
 
