@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::Serialize;
 use sknock::plain_text::{escaped, one_line};
@@ -153,7 +154,7 @@ const SKEW_WORTH_A_NOTE_MS: u64 = 2000;
 
 /// Notes about a success that may not repeat. In text output, `knock` reports itself that no answer arrived.
 fn notes(task: &Task, opened: &OpenPort, doubts: &[Doubt]) -> Vec<String> {
-    let clock = opened.granted.and_then(|granted| clock(granted.clock_skew_ms));
+    let clock = opened.granted.and_then(|granted| clock(granted.clock_skew_ms, granted.took));
     let mentioned = matches!(task.goal, Goal::Knock(_)) && !task.options.json;
     let expected = task.options.protocol == Protocol::V1;
     let silent = opened.verified == Verified::Connection && !mentioned && !expected;
@@ -172,11 +173,13 @@ fn without_answer(task: &Task) -> &'static str {
     }
 }
 
-fn clock(skew_ms: i64) -> Option<String> {
+/// The skew is known to half of the time that the answer `took`, which may have been seconds.
+fn clock(skew_ms: i64, took: Duration) -> Option<String> {
     let off = skew_ms.unsigned_abs();
+    let uncertain = u64::try_from(took.as_millis() / 2).unwrap_or(u64::MAX);
     let side = if skew_ms > 0 { "behind" } else { "ahead of" };
     let seconds = format!("{}.{}", off / 1000, off % 1000 / 100);
-    (off > SKEW_WORTH_A_NOTE_MS).then(|| {
+    (off.saturating_sub(uncertain) > SKEW_WORTH_A_NOTE_MS).then(|| {
         format!(
             "the clock of this machine is {seconds} s {side} that of the server. Servers refuse \
              knocks that differ by more than a few seconds. Synchronise it"
@@ -190,10 +193,15 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_is_mentioned() {
-        assert_eq!(clock(2000), None);
-        assert_eq!(clock(-2000), None);
-        assert!(clock(3210).unwrap().contains("3.2 s behind"));
-        assert!(clock(-61_050).unwrap().contains("61.0 s ahead of"));
-        assert!(clock(i64::MIN).is_some());
+        let at_once = |skew| clock(skew, Duration::ZERO);
+        assert_eq!(at_once(2000), None);
+        assert_eq!(at_once(-2000), None);
+        assert!(at_once(3210).unwrap().contains("3.2 s behind"));
+        assert!(at_once(-61_050).unwrap().contains("61.0 s ahead of"));
+        assert!(at_once(i64::MIN).is_some());
+        // The answer was late: the clocks may agree.
+        assert_eq!(clock(3210, Duration::from_secs(3)), None);
+        assert!(clock(3210, Duration::from_secs(2)).is_some());
+        assert_eq!(clock(i64::MIN, Duration::MAX), None);
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sknock_protocol::{Identity, ServerCertificate, Service, Transport};
 
 pub use self::builder::ClientBuilder;
-use self::retry::{Retry, SentKnock};
+use self::retry::{Effort, Retry, SentKnock};
 use crate::address::PublicAddresses;
 use crate::clock::{self, Timer};
 use crate::doubt::{self, Doubt};
@@ -82,7 +82,7 @@ impl Client {
     /// ```
     pub fn knock(&self, host: &str, services: &[Service]) -> Result<OpenPort, KnockError> {
         let rounds = if self.can_verify(services) { self.options.attempts } else { 1 };
-        self.open(Retry::begin(self, host, services, rounds)?)
+        self.open(Retry::begin(self, host, services, self.effort(rounds, services))?)
     }
 
     /// Requests access to the TCP `port` on `host`, and connects to it.
@@ -116,7 +116,8 @@ impl Client {
     /// Same as [`Client::connect`], and also returns the result of the knock.
     pub fn reach(&self, host: &str, port: u16) -> Result<Connection, ConnectError> {
         let services = [Service::tcp(port).ok_or(ConnectError::NoPort)?];
-        self.open_and_connect(Retry::begin(self, host, &services, self.options.attempts)?, port)
+        let effort = Effort { rounds: self.options.attempts, connects: true };
+        self.open_and_connect(Retry::begin(self, host, &services, effort)?, port)
     }
 
     /// Same as [`Client::doubts`], and the reasons in our certificate against a knock for `services`; none
@@ -144,7 +145,7 @@ impl Client {
                 }
                 Confirmation::NothingListens(service, source) => {
                     if source.kind() == io::ErrorKind::ConnectionRefused {
-                        retry.give_up_on_last();
+                        retry.give_up_on(knocked.destination);
                     }
                     let opened = Box::new(opened(&knocked, services, Verified::Answer));
                     nothing_listens = Some(KnockError::NothingListens { service, opened, source });
@@ -221,6 +222,10 @@ impl Client {
             }
         }
         Confirmation::Open(Verified::Answer)
+    }
+
+    fn effort(&self, rounds: u8, services: &[Service]) -> Effort {
+        Effort { rounds, connects: services.iter().any(|service| self.may_probe(*service)) }
     }
 
     /// Whether verification is enabled and possible: without answers only a connection is proof.

@@ -9,7 +9,9 @@ use std::num::NonZeroU16;
 use std::thread;
 use std::time::Duration;
 
-use sknock::{Address, Client, ClientBuilder, Family, KnockError, SealError, Service, Verified};
+use sknock::{
+    Address, Client, ClientBuilder, ConnectError, Family, KnockError, SealError, Service, Verified,
+};
 use support::{Server, World, answer, grant};
 
 const V4: &str = "127.0.0.1:0";
@@ -70,6 +72,51 @@ fn a_late_answer_to_an_earlier_attempt_is_accepted() {
     let granted = opened.granted.unwrap();
     assert!(granted.took >= wait, "since the first attempt");
     assert_eq!(granted.observed, server.heard()[0].knock.source());
+}
+
+/// Answers longer after the knock than the client waits, but while it connects.
+fn answering_late(world: &World, wait: Duration) -> Server {
+    Server::start(world, CLOSED.1, move |_, heard| {
+        thread::sleep(wait / 2 * 3);
+        vec![grant(heard)]
+    })
+}
+
+#[test]
+fn an_answer_that_arrives_while_the_last_attempt_connects_is_used() {
+    let world = World::new();
+    let wait = Duration::from_millis(300);
+    let client = |server: &Server| {
+        let limit = Duration::from_secs(2);
+        world.client(server).attempt_timeout(wait).attempts(1).timeout(limit).build()
+    };
+    let server = answering_late(&world, wait);
+    let error = client(&server).knock(CLOSED.0, &tcp(CLOSED.2)).unwrap_err();
+    let KnockError::NothingListens { opened, .. } = &error else { panic!("{error}") };
+    assert!(opened.granted.is_some_and(|granted| granted.took >= wait), "{opened:?}");
+    drop(server);
+    let server = answering_late(&world, wait);
+    let error = client(&server).connect(CLOSED.0, CLOSED.2).unwrap_err();
+    let ConnectError::NothingListens { granted, .. } = &error else { panic!("{error}") };
+    assert!(granted.took >= wait, "{granted:?}");
+}
+
+/// Nothing is connected to with a single use, so there is time for more attempts.
+#[test]
+fn an_attempt_with_a_single_use_is_the_last_only_if_there_is_no_time_for_another() {
+    let world = World::new();
+    let server = Server::silent(&world, V4);
+    let client = world.client(&server).single_use(true).attempts(3);
+    let client = client.attempt_timeout(Duration::from_millis(100));
+    let client = client.timeout(Duration::from_millis(450)).build();
+    for _ in 0..6 {
+        client.knock("127.0.0.1", &tcp(22)).unwrap_err();
+    }
+    let heard = server.heard();
+    assert_eq!(heard.len(), 18);
+    let second = heard.iter().skip(1).step_by(3);
+    let high = second.filter(|heard| heard.index >= 64).count();
+    assert!(high > 0, "with a probability of 1 - 2^-36");
 }
 
 #[test]

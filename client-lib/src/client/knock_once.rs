@@ -143,7 +143,7 @@ impl Client {
 }
 
 /// Assumes that the server read its clock halfway between sending and receiving.
-fn match_answer(answer: Answer, sent: Timestamp, took: Duration) -> Granted {
+pub(super) fn match_answer(answer: Answer, sent: Timestamp, took: Duration) -> Granted {
     let ours = sent.after(took / 2).as_millis();
     let clock_skew_ms = answer.server_time.as_millis().cast_signed().wrapping_sub_unsigned(ours);
     Granted {

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use sknock_protocol::service::{MOST_PORTS, ports, union};
-use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, Transport, v1};
+use sknock_protocol::{DEFAULT_KNOCK_PORT, Service, v1};
 use sknock_types::is_claimable;
 
 use super::Client;
 use super::attempt::{AttemptPlace, KnockAttempt};
-use super::knock_once::{NotSent, Sent};
+use super::knock_once::{NotSent, Sent, match_answer};
 use super::unanswered::Unanswered;
 use crate::clock::Timer;
 use crate::error::KnockError;
@@ -24,7 +24,7 @@ pub(crate) struct Retry<'a> {
     client: &'a Client,
     host: &'a str,
     services: &'a [Service],
-    rounds: u8,
+    effort: Effort,
     round: u8,
     destinations: Vec<SocketAddr>,
     /// The knock port of all destinations.
@@ -36,6 +36,18 @@ pub(crate) struct Retry<'a> {
     unanswered: Unanswered,
     last_error: Option<io::Error>,
 }
+
+/// How much is done for each address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// Knocks.
+    pub(crate) rounds: u8,
+    /// Whether a knock that is not answered is followed by a connection.
+    pub(crate) connects: bool,
+}
+
+/// How long a connection is tried after an answer that came when the time was over: as long as a first attempt to connect.
+const LAST_WAIT: Duration = Duration::from_millis(250);
 
 /// A knock that was sent, and how long to try its connection.
 #[derive(Debug)]
@@ -53,7 +65,7 @@ impl<'a> Retry<'a> {
         client: &'a Client,
         host: &'a str,
         services: &'a [Service],
-        rounds: u8,
+        effort: Effort,
     ) -> Result<Self, KnockError> {
         let options = &client.options;
         options.check(services)?;
@@ -66,7 +78,7 @@ impl<'a> Retry<'a> {
         let mut destinations =
             resolve::resolve(host, options.port()?, options.family, timer.left())?;
         resolve::fit_claim(&mut destinations, options.address);
-        Ok(Self::at(client, host, destinations, services, rounds, timer))
+        Ok(Self::at(client, host, destinations, services, effort, timer))
     }
 
     /// For addresses that are already known.
@@ -75,7 +87,7 @@ impl<'a> Retry<'a> {
         host: &'a str,
         destinations: Vec<SocketAddr>,
         services: &'a [Service],
-        rounds: u8,
+        effort: Effort,
         timer: Timer,
     ) -> Self {
         let (tried, unanswered, last_error) = (Vec::new(), Unanswered::default(), None);
@@ -84,7 +96,7 @@ impl<'a> Retry<'a> {
             client,
             host,
             services,
-            rounds,
+            effort,
             round: 0,
             destinations,
             port,
@@ -101,7 +113,8 @@ impl<'a> Retry<'a> {
         self.services
     }
 
-    /// Sends the next knock; `None` after the last round or the time limit.
+    /// Sends the next knock. After the last round or the time limit, the knocks that were answered since; then
+    /// `None`.
     pub(crate) fn next(&mut self) -> Result<Option<SentKnock>, KnockError> {
         while !self.timer.is_over() && !self.destinations.is_empty() {
             let Some(&destination) = self.destinations.get(self.at) else {
@@ -109,8 +122,8 @@ impl<'a> Retry<'a> {
                 self.at = 0;
                 continue;
             };
-            if self.round >= self.rounds {
-                return Ok(None);
+            if self.round >= self.effort.rounds {
+                break;
             }
             let wait = self.client.options.verify.then(|| self.wait());
             let attempt = KnockAttempt { destination, wait, is_last: self.is_last() };
@@ -122,13 +135,23 @@ impl<'a> Retry<'a> {
             }
             self.at += 1;
         }
-        Ok(None)
+        Ok(self.answered_since())
     }
 
-    /// Ends the attempts at the latest address.
-    pub(crate) fn give_up_on_last(&mut self) {
-        self.at -= 1;
-        self.destinations.remove(self.at);
+    /// An answer that came while a connection was tried.
+    fn answered_since(&mut self) -> Option<SentKnock> {
+        let (destination, (answer, sent, took)) = self.unanswered.arrived()?;
+        let granted = Some(match_answer(answer, sent, took));
+        let timeout = self.timeout(granted.as_ref()).max(LAST_WAIT);
+        Some(SentKnock { destination, granted, timeout, wait: timeout })
+    }
+
+    /// Ends the attempts at this address.
+    pub(crate) fn give_up_on(&mut self, destination: SocketAddr) {
+        if let Some(place) = self.destinations.iter().position(|one| *one == destination) {
+            self.destinations.remove(place);
+            self.at -= usize::from(place < self.at);
+        }
     }
 
     /// The error after all attempts.
@@ -159,12 +182,10 @@ impl<'a> Retry<'a> {
 
     /// Whether this is the last attempt at this address.
     fn is_last(&self) -> bool {
-        let connects = self.services.iter().any(|service| {
-            service.transport() == Transport::Tcp && service.first() == service.last()
-        });
+        let Effort { rounds, connects } = self.effort;
         let place = AttemptPlace {
             round: self.round,
-            rounds: self.rounds,
+            rounds,
             at: self.at,
             addresses: self.destinations.len(),
         };
@@ -180,7 +201,7 @@ impl<'a> Retry<'a> {
     /// One wait while there are other addresses to try; in the last round the whole remaining time, divided
     /// among the remaining addresses. Never longer than the grant.
     fn timeout(&self, granted: Option<&Granted>) -> Duration {
-        let last_round = self.round + 1 >= self.rounds;
+        let last_round = self.round + 1 >= self.effort.rounds;
         let alone = self.destinations.len() == 1;
         let timeout = if last_round || (alone && granted.is_some()) {
             let later = u32::try_from(self.destinations.len() - self.at).unwrap_or(u32::MAX);

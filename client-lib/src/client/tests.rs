@@ -17,7 +17,8 @@ fn retry<'a>(client: &'a Client, hosts: &[&str], services: &'a [Service]) -> Ret
     let address = |host: &&str| SocketAddr::new(host.parse().unwrap(), KNOCK_PORT);
     let destinations = hosts.iter().map(address).collect();
     let timer = Timer::of(Duration::from_secs(30));
-    Retry::at(client, "host", destinations, services, client.options.attempts, timer)
+    let effort = client.effort(client.options.attempts, services);
+    Retry::at(client, "host", destinations, services, effort, timer)
 }
 
 fn service(text: &str) -> [Service; 1] {

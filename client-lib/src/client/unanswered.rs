@@ -77,19 +77,17 @@ impl Unanswered {
         None
     }
 
+    /// An answer to any knock that has come by now, and the destination of the knock.
+    pub(super) fn arrived(&mut self) -> Option<(SocketAddr, Answered)> {
+        self.0.last()?.socket.set_nonblocking(true).ok()?;
+        let (place, answer) = read_all(self.0.iter().enumerate())?;
+        let knock = self.0.remove(place);
+        Some((knock.destination, (answer, knock.sent, knock.since.elapsed())))
+    }
+
     /// The place of an earlier knock, and its answer.
     fn late_answer(&self, destination: SocketAddr) -> Option<(usize, Answer)> {
-        for (place, knock) in self.earlier(destination) {
-            for _ in 0..MOST_DATAGRAMS {
-                // Does not wait: the socket does not block.
-                match knock.receive(LOOK) {
-                    Ok(Some(answer)) => return Some((place, answer)),
-                    Ok(None) => {}
-                    Err(_) => break,
-                }
-            }
-        }
-        None
+        read_all(self.earlier(destination))
     }
 
     /// All knocks for this destination but the latest, with their places.
@@ -97,6 +95,22 @@ impl Unanswered {
         let earlier = self.0.split_last().map_or(&[][..], |(_, earlier)| earlier);
         earlier.iter().enumerate().filter(move |(_, knock)| knock.destination == destination)
     }
+}
+
+/// The first answer on these sockets, which do not block.
+fn read_all<'a>(
+    knocks: impl Iterator<Item = (usize, &'a UnansweredKnock)>,
+) -> Option<(usize, Answer)> {
+    for (place, knock) in knocks {
+        for _ in 0..MOST_DATAGRAMS {
+            match knock.receive(LOOK) {
+                Ok(Some(answer)) => return Some((place, answer)),
+                Ok(None) => {}
+                Err(_) => break,
+            }
+        }
+    }
+    None
 }
 
 impl UnansweredKnock {
