@@ -26,7 +26,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 # What users get; the workspace has programs of tests and measurements, too.
 SHIPPED := --package sknock-server --package sknock-cli --package sknock-certs
 
-.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header install install-programs install-c-library uninstall build c-library dist clean bare
+.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header manual install install-programs install-c-library uninstall build c-library dist clean bare
 
 # Each installs what a Debian machine lacks for it, and no more: nmap does not belong on a server.
 setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare: setup-%:
@@ -171,6 +171,11 @@ c-library: setup-c-library
 header:
 	$(CARGO) run --quiet --locked --package sknock-c --example headers
 
+# packaging/man and packaging/completions, from the command lines, the table of keys and sknock.h.
+manual:
+	SKNOCK_WRITE_MANUAL=1 $(CARGO) test --quiet --locked --package sknock-cli --package sknock-certs \
+		--package sknock-server --package sknock-c manual_page
+
 # As a user who builds; only installing is done as root.
 install install-programs install-c-library uninstall: as := $(if $(DESTDIR),,$(SUDO))
 install: $(if $(DESTDIR),,setup-install) build install-c-library
@@ -190,6 +195,14 @@ install-programs:
 	$(as) install -D -m 755 $(BUILT)/sknock $(to)/bin/sknock
 	$(as) install -D -m 755 $(BUILT)/sknock-ca $(to)/bin/sknock-ca
 	$(as) install -D -m 644 config.ini.example $(to)/share/doc/sknock/config.ini.example
+	set -e; for page in packaging/man/*.[158]; do \
+		$(as) install -D -m 644 $$page $(to)/share/man/man$${page##*.}/$${page##*/}; \
+	done
+	set -e; for shell in bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d; do \
+		for file in packaging/completions/$${shell%:*}/*; do \
+			$(as) install -D -m 644 $$file $(to)/share/$${shell#*:}/$${file##*/}; \
+		done; \
+	done
 	sed 's|/usr/local/|$(PREFIX)/|' packaging/systemd/sknockd.service | \
 		$(as) install -D -m 644 /dev/stdin $(DESTDIR)/etc/systemd/system/sknockd.service
 
@@ -211,6 +224,7 @@ install-c-library: c-library
 	$(as) ln -sf libsknock.a $(lib)/libknock.a
 	$(as) install -D -m 644 client-lib/c/include/sknock.h $(include)/sknock.h
 	$(as) install -D -m 644 client-lib/c/include/knock.h $(include)/knock.h
+	$(as) install -D -m 644 packaging/man/sknock.h.3 $(DESTDIR)$(PREFIX)/share/man/man3/sknock.h.3
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client-lib/c/sknock.pc.in | \
 		$(as) install -D -m 644 /dev/stdin $(lib)/pkgconfig/sknock.pc
 	$(if $(DESTDIR),,$(as) ldconfig)

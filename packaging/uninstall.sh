@@ -66,6 +66,12 @@ remove "$AT"/lib/lib{knock.so.0.1.0,sknock.so,sknock.so.0,sknock.a} "$AT/lib/pkg
 ! grep -qs knock_free "$AT/include/knock.h" || remove "$AT/include/knock.h"
 remove "$AT/include/sknock.h" "$AT/sbin/sknockd" "$AT"/bin/sknock{,-ca} \
 	"$AT/share/doc/sknock/config.ini.example" "$UNIT"
+readonly SHARE=$AT/share
+remove "$SHARE"/man/man1/sknock{,-knock,-connect,-ca,-ca-{client,crl,init,list,revoke,server}}.1 \
+	"$SHARE"/man/man3/sknock.h.3 "$SHARE"/man/man5/sknock-config.ini.5 \
+	"$SHARE"/man/man8/sknockd{,-{check,close,confirm,explain,grants,open,reload,run}}.8 \
+	"$SHARE"/bash-completion/completions/sknock{,d,-ca} "$SHARE"/zsh/site-functions/_sknock{,d,-ca} \
+	"$SHARE"/fish/vendor_completions.d/sknock{,d,-ca}.fish
 [ ! -d "$AT/share/doc/sknock" ] || rmdir --ignore-fail-on-non-empty "$AT/share/doc/sknock"
 [ -n "$DESTDIR" ] && exit
 [ ! -d /run/systemd/system ] || systemctl daemon-reload

@@ -221,8 +221,16 @@ fn attempts(text: &str) -> Result<u8, String> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use sknock_manual::{ManualSection, compare, completions, manual_pages};
 
     use super::*;
+
+    #[test]
+    fn manual_pages_and_completions_are_of_this_command_line() {
+        let related = ["sknock-ca(1)", "sknockd(8)"];
+        compare(&manual_pages(Words::command(), ManualSection::User, &related));
+        compare(&completions("sknock", &Words::command()));
+    }
 
     fn parsed(line: &str) -> Result<Task, clap::Error> {
         parse(&line.split(' ').map(OsString::from).collect::<Vec<_>>())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sknock_manual::{KeyEntry, compare, config_page};
 use sknock_protocol::Service;
 use sknock_server::config::{
     ConfigKey, FirewallPolicy, OnExit, PasswordSource, Problems, Settings, ValueKind, parse, schema,
@@ -93,6 +94,24 @@ fn the_example_names_every_key_with_its_default_and_its_why() {
     let mut settings = read(&example).unwrap();
     settings.places.clear();
     assert_eq!(settings, read("").unwrap());
+}
+
+#[test]
+fn the_manual_page_has_every_key() {
+    let example =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config.ini.example")).unwrap();
+    let preface = example.split("\n\n").next().unwrap();
+    let preface = preface.lines().map(|line| line.trim_start_matches('#').trim());
+    let preface = preface.skip(1).collect::<Vec<_>>().join("\n");
+    let known = schema::ALL.iter().filter(|key| key.kind != ValueKind::Ignored);
+    let entry = |key: &ConfigKey| KeyEntry {
+        name: key.name.to_owned(),
+        default: key.default.to_owned(),
+        values: key.values(),
+        text: key.why.to_owned(),
+    };
+    let keys: Vec<KeyEntry> = known.copied().map(entry).collect();
+    compare(&[config_page(preface.trim(), &keys)]);
 }
 
 /// Fuzzing begins with every key that there is: `fuzz/seeds.py` writes them.

@@ -100,3 +100,17 @@ pub(crate) struct PasswordArgument {
 fn days() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use sknock_manual::{ManualSection, compare, completions, manual_pages};
+
+    use super::*;
+
+    #[test]
+    fn manual_pages_and_completions_are_of_this_command_line() {
+        compare(&manual_pages(Args::command(), ManualSection::User, &["sknock(1)", "sknockd(8)"]));
+        compare(&completions("sknock-ca", &Args::command()));
+    }
+}

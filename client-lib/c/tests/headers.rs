@@ -11,6 +11,12 @@ fn the_headers_are_up_to_date() {
     }
 }
 
+#[test]
+fn the_manual_page_is_of_this_header() {
+    let [(_, header), _] = generate::headers();
+    sknock_manual::compare(&[sknock_manual::library_page(&header)]);
+}
+
 /// Only some values of `bool` and of an enumeration are valid, and a C program can pass any.
 #[test]
 fn every_value_of_what_c_programs_pass_is_valid() {

@@ -266,7 +266,17 @@ fn argument(wrong: &str, words: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+    use sknock_manual::{ManualSection, compare, completions, manual_pages};
+
     use super::*;
+
+    #[test]
+    fn manual_pages_and_completions_are_of_this_command_line() {
+        let related = ["sknock-config.ini(5)", "sknock-ca(1)", "sknock(1)"];
+        compare(&manual_pages(Arguments::command(), ManualSection::System, &related));
+        compare(&completions("sknockd", &Arguments::command()));
+    }
 
     #[test]
     fn times_are_read_to_the_millisecond() {

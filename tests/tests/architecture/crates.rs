@@ -14,6 +14,7 @@ const LICENCES: &[(&str, &str)] = &[
     ("sknock-certs", "MIT OR Apache-2.0"),
     ("sknock-cli", "MIT OR Apache-2.0"),
     ("sknock-gate", "GPL-3.0-or-later"),
+    ("sknock-manual", "MIT OR Apache-2.0"),
     ("sknock-netfilter", "GPL-3.0-or-later"),
     ("sknock-prompt", "MIT OR Apache-2.0"),
     ("sknock-protocol", "MIT OR Apache-2.0"),

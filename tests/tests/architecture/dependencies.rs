@@ -106,7 +106,7 @@ const DIRECT: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that may see what they need, as no user runs them.
-const UNBOUND: [&str; 1] = ["sknock-tests"];
+const UNBOUND: [&str; 2] = ["sknock-manual", "sknock-tests"];
 
 /// Everything that is linked into the privileged half, which is Linux's only. `log`, because nftnl and
 /// mnl write there.

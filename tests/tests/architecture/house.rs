@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every folder with Rust code of ours; `fuzz` is a workspace of its own.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     "types",
     "protocol",
     "netfilter",
@@ -19,6 +19,7 @@ const FOLDERS: [&str; 13] = [
     "client-lib",
     "client-cli",
     "certs",
+    "manual",
     "tests",
     "bench",
     "fuzz",

@@ -54,7 +54,16 @@ fn uninstall_removes_what_install_has_put_there_and_nothing_else() {
         make(target, &["PREFIX=/opt/knock", &destination]);
     }
     let installed = files(root.path());
-    for file in ["/opt/knock/sbin/sknockd", "/opt/knock/bin/sknock", "/opt/knock/bin/sknock-ca"] {
+    let there = [
+        "/opt/knock/sbin/sknockd",
+        "/opt/knock/bin/sknock",
+        "/opt/knock/bin/sknock-ca",
+        "/opt/knock/share/man/man8/sknockd.8",
+        "/opt/knock/share/man/man5/sknock-config.ini.5",
+        "/opt/knock/share/man/man3/sknock.h.3",
+        "/opt/knock/share/bash-completion/completions/sknock",
+    ];
+    for file in there {
         assert!(installed.contains(&file.to_owned()), "{installed:?}");
     }
     make("uninstall", &["PREFIX=/opt/knock", &destination]);
