@@ -3,6 +3,10 @@
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
+# Where packages of a distribution put things.
+LIBDIR ?= $(PREFIX)/lib
+UNITDIR ?= /etc/systemd/system
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # Debian's users, and root after a plain `su`, do not look there.
@@ -26,12 +30,12 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE:dev=debug)
 # What users get; the workspace has programs of tests and measurements, too.
 SHIPPED := --package sknock-server --package sknock-cli --package sknock-certs
 
-.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header manual install install-programs install-c-library uninstall build c-library dist clean bare
+.PHONY: demo test torture rounds bench bench-peers peers lint audit fuzz fuzz-asan fuzz-rounds doc header manual install install-programs install-c-library uninstall build c-library dist clean bare deb
 
 # Each installs what a Debian machine lacks for it, and no more: nmap does not belong on a server.
-setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare: setup-%:
+setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-deb setup-bare: setup-%:
 	@CARGO="$(CARGO)" packaging/setup.sh $*
-.PHONY: setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-bare
+.PHONY: setup-build setup-install setup-c-library setup-demo setup-test setup-bench setup-fuzz setup-lint setup-dist setup-deb setup-bare
 
 demo: setup-demo
 	$(CARGO) build --release --locked --bins $(SHIPPED)
@@ -198,13 +202,14 @@ install-programs:
 	set -e; for page in packaging/man/*.[158]; do \
 		$(as) install -D -m 644 $$page $(to)/share/man/man$${page##*.}/$${page##*/}; \
 	done
-	set -e; for shell in bash:bash-completion/completions zsh:zsh/site-functions fish:fish/vendor_completions.d; do \
+	set -e; for shell in bash:$(PREFIX)/share/bash-completion/completions zsh:$(ZSHDIR) \
+			fish:$(PREFIX)/share/fish/vendor_completions.d; do \
 		for file in packaging/completions/$${shell%:*}/*; do \
-			$(as) install -D -m 644 $$file $(to)/share/$${shell#*:}/$${file##*/}; \
+			$(as) install -D -m 644 $$file $(DESTDIR)$${shell#*:}/$${file##*/}; \
 		done; \
 	done
 	sed 's|/usr/local/|$(PREFIX)/|' packaging/systemd/sknockd.service | \
-		$(as) install -D -m 644 /dev/stdin $(DESTDIR)/etc/systemd/system/sknockd.service
+		$(as) install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/sknockd.service
 
 # What install has put there, and nothing else; configuration, keys and state stay.
 uninstall:
@@ -212,7 +217,7 @@ uninstall:
 
 # Also under the original's name, for programs that were linked with it: a library without code that
 # brings ours. ldconfig knows libraries by their own soname only, and would pass over a mere link.
-install-c-library: lib = $(DESTDIR)$(PREFIX)/lib
+install-c-library: lib = $(DESTDIR)$(LIBDIR)
 install-c-library: include = $(DESTDIR)$(PREFIX)/include
 install-c-library: c-library
 	$(as) install -D -m 644 $(BUILT)/libsknock_c.so $(lib)/$(SONAME)
@@ -225,7 +230,7 @@ install-c-library: c-library
 	$(as) install -D -m 644 client-lib/c/include/sknock.h $(include)/sknock.h
 	$(as) install -D -m 644 client-lib/c/include/knock.h $(include)/knock.h
 	$(as) install -D -m 644 packaging/man/sknock.h.3 $(DESTDIR)$(PREFIX)/share/man/man3/sknock.h.3
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' client-lib/c/sknock.pc.in | \
+	sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' client-lib/c/sknock.pc.in | \
 		$(as) install -D -m 644 /dev/stdin $(lib)/pkgconfig/sknock.pc
 	$(if $(DESTDIR),,$(as) ldconfig)
 
@@ -240,6 +245,10 @@ dist: setup-dist
 	CARGO="$(CARGO)" python3 packaging/sbom.py > $(DIST)/sknock-$(VERSION).cdx.json
 	cd $(DIST) && sha256sum sknock-$(VERSION).tar sknock-$(VERSION).cdx.json > sknock-$(VERSION).sha256
 	gzip -f -k -n -9 $(DIST)/sknock-$(VERSION).tar
+
+# Debian packages in target/deb. They are built where Rust is; machines where they are installed need none.
+deb: setup-deb build c-library
+	@CARGO="$(CARGO)" packaging/deb.sh $(VERSION) $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 clean:
 	$(CARGO) clean

@@ -34,6 +34,7 @@ needed() {
 	fuzz) echo "$BUILD c++:g++" ;;
 	lint) echo "$BUILD python3:python3" ;;
 	dist) echo 'git:git python3:python3' ;;
+	deb) echo "$BUILD dh:debhelper dpkg-buildpackage:dpkg-dev" ;;
 	# Machines to install on, and to boot. What is booted may be built here.
 	bare) echo "$BUILD debootstrap:debootstrap ip:iproute2 systemd-nspawn:systemd-container" ;;
 	*) stop "no such purpose: $purpose" ;;

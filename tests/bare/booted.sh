@@ -153,7 +153,7 @@ remove_it() {
 	refused
 	in_session '! { cd /home/alice/sknock && make uninstall; }' >"$PLACE/said"
 	cat "$PLACE/said"
-	grep -q 'protection is in force' "$PLACE/said" || fail 'it does not say what keeps it'
+	grep -q '^uninstall: rules are loaded' "$PLACE/said" || fail 'it does not say what keeps it'
 	refused
 	in_session "${commands[1]}"
 	open_to_all
