@@ -203,7 +203,7 @@ fn assemble(
     spawner.settle_marks(&settings);
     spawner.learn_marks(&settings);
     privilege::drop_capabilities()?;
-    let next = spawner.start(&settings, BootInstant::now()).map_err(|failed| {
+    let next = spawner.start(&settings).map_err(|failed| {
         spawner.marks.undo();
         Stopped::NotStarted(failed)
     })?;

@@ -22,7 +22,7 @@ use crate::knock::intake::source::KnockSource;
 use crate::knock::pipeline::Pipeline;
 use crate::knock::policy::Policy;
 use crate::knock::refused_knocks::RefusedKnocks;
-use crate::knock::replay::{Journal, Past, RecoveryReport};
+use crate::knock::replay::{History, Journal, Past, RecoveryReport};
 use crate::knock::tag_loader::TagLoader;
 use crate::knock::worker::{Liveness, Worker, work};
 use crate::sys::clock;
@@ -91,7 +91,7 @@ pub(super) fn serve(ready: Ready) -> Result<(), Box<dyn Error>> {
         activate(&mut gate)?;
         start.send(gate)?;
         starts.iter().try_for_each(|start| start.send(()))?;
-        let window = settings.knocks.window.max(past.last_state.ahead);
+        let window = settings.knocks.window.max(past.last_state.window);
         let acceptance_delay = AcceptanceDelay::new(&pipeline.replay, opened, window);
         let order = command_loop(&orders, &livenesses, tag_loader, acceptance_delay);
         drop(stop);
@@ -226,9 +226,14 @@ impl<'a> AcceptanceDelay<'a> {
             );
         }
         if wait > self.longest && (self.logged != LoggedDelay::Waiting || stepped) {
+            // With another stateDir before, the record of that one has it, too.
+            let what = match self.opened.history {
+                History::Superseded => "delete /run/sknock/*.state",
+                _ => "empty stateDir",
+            };
             warn!(
                 "the wait is long because the clock was ahead earlier. If the clock is correct \
-                 now: stop sknockd, empty stateDir, start sknockd"
+                 now: stop sknockd, {what}, start sknockd"
             );
         }
         self.logged = LoggedDelay::Waiting;

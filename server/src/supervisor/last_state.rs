@@ -13,9 +13,11 @@ use std::time::Duration;
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use sknock_gate::{BootInstant, Origin};
+use sknock_protocol::Timestamp;
 use sknock_storage::{Slots, Stored, remove};
 
 use crate::knock::replay::state_dir::{FolderId, LastInForce};
+use crate::sys::clock;
 
 /// Size of each of the two slots: a path may have 4096 bytes, and JSON may use six for each.
 const SLOT: u64 = 32 << 10;
@@ -37,9 +39,41 @@ struct StateRecord {
     path: PathBuf,
     /// The timestamp window with which it admits knocks.
     window: Duration,
-    /// Upper bound of timestamps admitted earlier, in milliseconds since the machine's start.
-    reach: u64,
+    /// Upper bound of timestamps admitted earlier, with another folder or window, or by a clock that was ahead; in
+    /// milliseconds since 1970.
+    latest: u64,
+    /// How far the wall clock was ahead of the machine's start at the latest grants, in milliseconds. `None`
+    /// before the first grant.
+    lead: Option<i64>,
 }
+
+/// Both clocks, read at about the same time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    wall: Timestamp,
+    boot: BootInstant,
+}
+
+impl Clocks {
+    pub(crate) fn now() -> Self {
+        Self { wall: clock::now(), boot: BootInstant::now() }
+    }
+
+    fn lead(self) -> i64 {
+        let boot = u64::try_from(self.boot.since(BootInstant::default()).as_millis());
+        self.wall.as_millis().cast_signed().saturating_sub_unsigned(boot.unwrap_or(u64::MAX))
+    }
+
+    /// What the wall clock would show, if it were ahead by this much.
+    fn wall_by(self, lead: i64) -> Timestamp {
+        let ahead = Duration::from_millis(lead.saturating_sub(self.lead()).max(0).unsigned_abs());
+        self.wall.after(ahead)
+    }
+}
+
+/// A wall clock that differs by more was stepped, or slewed for a minute and a half: until then the error is below
+/// that of two clocks that are read one after the other.
+const SLACK_MS: u64 = 50;
 
 impl LastState {
     /// Opens the file `path` and reads it. All its disk blocks are allocated now, so that later writes cannot
@@ -60,11 +94,10 @@ impl LastState {
         self.last.as_ref().map(|last| last.path.as_path())
     }
 
-    /// The information for a network process that locks a state directory after `now`.
-    pub(crate) fn before(&self, now: BootInstant) -> LastInForce {
+    /// The information for a network process that locks a state directory later than now.
+    pub(crate) fn before(&self, now: Clocks) -> LastInForce {
         let Some(last) = &self.last else { return LastInForce::default() };
-        let reach = BootInstant::from_millis(last.reach).since(now);
-        LastInForce { folder: Some(last.folder), ahead: last.window.max(reach) }
+        LastInForce { folder: Some(last.folder), window: last.window, latest: last.latest_at(now) }
     }
 
     /// Records that from now on knocks are admitted with this folder, at `path`, with timestamps up to
@@ -77,20 +110,46 @@ impl LastState {
         &mut self,
         (path, folder): (&Path, FolderId),
         window: Duration,
-        now: BootInstant,
+        now: Clocks,
     ) -> io::Result<()> {
         let known = self.last.as_ref().map(|last| (last.path.as_path(), last.folder, last.window));
         if known == Some((path, folder, window)) {
             return Ok(());
         }
-        let ahead = self.before(now).ahead;
-        let until = now.after(ahead).since(BootInstant::default()).as_millis();
-        let reach = u64::try_from(until).unwrap_or(u64::MAX);
+        let latest = self.last.as_ref().map_or(0, |last| last.latest_at(now));
         let (origin, path) = (self.origin.clone(), path.to_owned());
-        let last = StateRecord { origin, folder, path, window, reach };
-        self.slots.put(&serde_json::to_vec(&last)?)?;
-        self.last = Some(last);
+        self.put(StateRecord { origin, folder, path, window, latest, lead: None })
+    }
+
+    /// Records the clock by which knocks are granted now, if it differs from that of the grants before. Whether it
+    /// was stepped.
+    ///
+    /// # Errors
+    ///
+    /// Those of writing. Then nothing may be granted.
+    pub(crate) fn note_grants(&mut self, now: Clocks) -> io::Result<bool> {
+        let Some(last) = &self.last else { return Ok(false) };
+        if last.lead.is_some_and(|lead| lead.abs_diff(now.lead()) <= SLACK_MS) {
+            return Ok(false);
+        }
+        let stepped = last.lead.is_some();
+        let last =
+            StateRecord { latest: last.latest_at(now), lead: Some(now.lead()), ..last.clone() };
+        self.put(last).map(|()| stepped)
+    }
+
+    fn put(&mut self, record: StateRecord) -> io::Result<()> {
+        self.slots.put(&serde_json::to_vec(&record)?)?;
+        self.last = Some(record);
         Ok(())
+    }
+}
+
+impl StateRecord {
+    /// No later timestamp was admitted.
+    fn latest_at(&self, now: Clocks) -> u64 {
+        let wall = self.lead.map_or(now.wall, |lead| now.wall_by(lead));
+        self.latest.max(wall.after(self.window).as_millis())
     }
 }
 
@@ -126,8 +185,22 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(7);
 
-    fn at(seconds: u64) -> BootInstant {
-        BootInstant::from_millis(seconds * 1000)
+    /// A machine that was started when 1970 was that many seconds old.
+    const START: u64 = 1000;
+
+    fn at(seconds: u64) -> Clocks {
+        stepped(seconds, 0)
+    }
+
+    /// By a clock that is so many seconds ahead.
+    fn stepped(seconds: u64, ahead: u64) -> Clocks {
+        let boot = BootInstant::from_millis(seconds * 1000);
+        Clocks { wall: Timestamp::from_secs(START + seconds + ahead), boot }
+    }
+
+    /// How far ahead of `now` a timestamp may have been admitted, in seconds.
+    fn ahead(state: &LastState, now: Clocks) -> u64 {
+        Timestamp::from_millis(state.before(now).latest).since(now.wall).as_secs()
     }
 
     fn here() -> Origin {
@@ -164,7 +237,7 @@ mod tests {
             state.enter((Path::new("/state"), folder), WINDOW, at(1)).unwrap();
             for known in [&state, &scene.open()] {
                 assert_eq!(known.before(at(100)).folder, Some(folder));
-                assert_eq!(known.before(at(100)).ahead, WINDOW);
+                assert_eq!((known.before(at(100)).window, ahead(known, at(100))), (WINDOW, 7));
             }
         }
     }
@@ -207,10 +280,32 @@ mod tests {
         // Also the same folder: its knocks are not in others.
         state.enter((Path::new("/one"), one), WINDOW, at(1000)).unwrap();
         state.enter((Path::new("/two"), two), WINDOW, at(1100)).unwrap();
-        let ahead = |now| scene.open().before(at(now)).ahead.as_secs();
-        assert_eq!([1100, 4593, 4594, 9000].map(ahead), [3500, 7, 7, 7]);
+        let ahead_at = |now| ahead(&scene.open(), at(now));
+        assert_eq!([1100, 4593, 4594, 9000].map(ahead_at), [2500 + 1000, 7, 7, 7]);
         state.enter((Path::new("/one"), one), WINDOW, at(9000)).unwrap();
-        assert_eq!(ahead(9001), 7);
+        assert_eq!(ahead_at(9001), 7);
+    }
+
+    #[test]
+    fn what_was_granted_while_the_clock_was_ahead_counts_until_its_time_has_come() {
+        let scene = Scene::new();
+        let [one, two] = ["one", "two"].map(|name| scene.folder(name));
+        let mut state = scene.open();
+        assert!(!state.note_grants(at(0)).unwrap(), "no folder is in force");
+        state.enter((Path::new("/one"), one), WINDOW, stepped(10, 900)).unwrap();
+        assert_eq!(ahead(&state, at(11)), 7, "ahead, but nothing was granted");
+        assert!(!state.note_grants(stepped(20, 50)).unwrap(), "the first");
+        assert!(!state.note_grants(stepped(21, 50)).unwrap(), "the same clock");
+        for known in [&state, &scene.open()] {
+            assert_eq!(ahead(known, stepped(22, 50)), 7);
+            assert_eq!(ahead(known, at(22)), 57, "the clock is right again");
+        }
+        // Granted by the right clock: no later timestamp than until then.
+        assert!(state.note_grants(at(23)).unwrap());
+        state.enter((Path::new("/two"), two), WINDOW, at(30)).unwrap();
+        let known = scene.open();
+        assert_eq!([30, 40, 70, 80].map(|now| ahead(&known, at(now))), [50, 40, 10, 7]);
+        assert_eq!(known.before(at(30)).folder, Some(two));
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl NetworkProcess {
         self.stage == Stage::Ready
     }
 
-    /// Another process has received a newer CRL: the files of this one may be older.
+    /// Another process has received a newer CRL, or grants by another clock: what this one was given may be older.
     pub(crate) fn outdate(&mut self) {
         self.stale = true;
     }

@@ -7,12 +7,11 @@ use std::path::PathBuf;
 
 use caps::Capability;
 use nix::unistd::Uid;
-use sknock_gate::BootInstant;
 use tracing::{error, info};
 
 use super::files::{Files, prepare_folder};
 use super::knock_sockets::{KnockSockets, workers};
-use super::last_state::LastState;
+use super::last_state::{Clocks, LastState};
 use super::marks::{self, Keeper};
 use super::network_process::{NetworkProcess, SpawnInputs};
 use super::privilege::{Account, with_capabilities};
@@ -90,11 +89,7 @@ impl Spawner {
     }
 
     /// Starts a network process with `settings`.
-    pub(crate) fn start(
-        &mut self,
-        settings: &Settings,
-        now: BootInstant,
-    ) -> Result<NetworkProcess, StartFailed> {
+    pub(crate) fn start(&mut self, settings: &Settings) -> Result<NetworkProcess, StartFailed> {
         // Must be first: a file that is replaced during the opening then differs, and is detected.
         let granted = PathMeanings::look(settings.read_once());
         let (account, files) =
@@ -111,7 +106,7 @@ impl Spawner {
             files: &files,
             granted: &granted,
             marks,
-            last_state: self.last_state.before(now),
+            last_state: self.last_state.before(Clocks::now()),
         };
         let network = NetworkProcess::start(settings.clone(), given, &self.boot, account).map_err(
             |error| {
@@ -133,10 +128,20 @@ impl Spawner {
     /// # Errors
     ///
     /// If that cannot be recorded: then no knock may be admitted with it.
-    pub(crate) fn enter_state(&mut self, settings: &Settings, now: BootInstant) -> io::Result<()> {
+    pub(crate) fn enter_state(&mut self, settings: &Settings) -> io::Result<()> {
         let state = &settings.process.state;
         let found = with_capabilities(PRIVILEGES, || state.metadata())?;
-        self.last_state.enter((state, FolderId::from(&found)), settings.knocks.window, now)
+        let window = settings.knocks.window;
+        self.last_state.enter((state, FolderId::from(&found)), window, Clocks::now())
+    }
+
+    /// Records the clock by which knocks are about to be granted. Whether it was stepped since the grants before.
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be recorded: then nothing may be granted.
+    pub(crate) fn note_grants(&mut self) -> io::Result<bool> {
+        self.last_state.note_grants(Clocks::now())
     }
 
     /// The user of network processes, once one was started.

@@ -246,7 +246,7 @@ impl Supervisor {
         if self.next.is_none() && self.again.due.is_some_and(|due| due <= now) {
             self.again.due = None;
             self.reloads.restarted();
-            match self.spawner.start(&self.settings, now) {
+            match self.spawner.start(&self.settings) {
                 Ok(network) => self.next = Some(network),
                 Err(_) => self.again.schedule(now),
             }

@@ -154,7 +154,7 @@ impl Journal {
         let current = found.current();
         let start = recovery::start(found, horizon, *boot, now, window, min_retained(capacity));
         let start = if last_state.is_another(folder.id().map_err(unusable("look"))?) {
-            start.superseded(now.after(window.max(last_state.ahead)))
+            start.superseded(now.after(window).max(last_state.latest_until(now)))
         } else {
             start
         };

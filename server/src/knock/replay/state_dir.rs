@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
+use sknock_protocol::Timestamp;
 use sknock_storage::{MovedAside, SlotContent, Slots, Stored, remove, set_aside, sync_folder};
 use tracing::warn;
 
@@ -221,8 +222,10 @@ impl From<&Metadata> for FolderId {
 pub struct LastInForce {
     /// In this boot and network namespace; `None` if unknown.
     pub folder: Option<FolderId>,
-    /// Timestamps that any state directory has admitted are at most this far ahead of now.
-    pub ahead: Duration,
+    /// The timestamp window with which that one admits knocks.
+    pub window: Duration,
+    /// No state directory has admitted a later timestamp, up to now; in milliseconds since 1970.
+    pub latest: u64,
 }
 
 impl LastInForce {
@@ -230,6 +233,11 @@ impl LastInForce {
     /// one's journal.
     pub fn is_another(&self, folder: FolderId) -> bool {
         self.folder.is_some_and(|last| last != folder)
+    }
+
+    /// The latest timestamp that was admitted before `now`, if knocks were admitted until then.
+    pub(super) fn latest_until(&self, now: Timestamp) -> Timestamp {
+        now.after(self.window).max(Timestamp::from_millis(self.latest))
     }
 }
 
@@ -250,7 +258,7 @@ mod tests {
         std::fs::rename(folder.path().join("b"), folder.path().join("a")).unwrap();
         std::fs::write(folder.path().join("c/file"), "").unwrap();
         assert_eq!([id("c"), id("a")], [first, second]);
-        let last = |folder| LastInForce { folder, ahead: Duration::ZERO };
+        let last = |folder| LastInForce { folder, ..LastInForce::default() };
         assert!(last(Some(first)).is_another(second) && !last(Some(first)).is_another(first));
         assert!(!last(None).is_another(first), "nobody knows of another one");
     }

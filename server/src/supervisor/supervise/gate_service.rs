@@ -15,6 +15,7 @@ use crate::control::messages::ControlResponse;
 use crate::control::requester::Requester;
 use crate::supervisor::marks::{Keeper, MarkLifetime};
 use crate::supervisor::network_process::NetworkProcess;
+use crate::supervisor::spawner::Spawner;
 use crate::supervisor::table;
 use crate::sys::clock;
 use crate::sys::log::{RateLimit, buffered};
@@ -30,7 +31,15 @@ impl Supervisor {
             if note(&mut self.spawner.marks, links, &reports, lasts, now) {
                 self.next.iter_mut().for_each(NetworkProcess::outdate);
             }
-            self.gate_service.handle(links, &others, now);
+            match note_clock(&mut self.spawner, &others) {
+                Some(stepped) => {
+                    if stepped {
+                        self.next.iter_mut().for_each(NetworkProcess::outdate);
+                    }
+                    self.gate_service.handle(links, &others, now);
+                }
+                None => reply(links, &others, |_| Response::Failed),
+            }
         }
         let mut is_up = false;
         if let Some(next) = &mut self.next {
@@ -41,7 +50,7 @@ impl Supervisor {
             let lasts = self.trial.lifetime_before(&self.gate_service, settings, running);
             note(&mut self.spawner.marks, links, &reports, lasts, now);
             if begun && !activations.is_empty() {
-                let answer = match self.spawner.enter_state(settings, now) {
+                let answer = match self.spawner.enter_state(settings) {
                     Ok(()) => self.trial.load_rules(&mut self.gate_service, settings, running, now),
                     Err(error) => {
                         error!(
@@ -95,6 +104,17 @@ impl Supervisor {
             info!(status = %summary, "protecting");
         }
     }
+}
+
+/// Records by which clock is granted, before it is done: another `stateDir` could be in force afterwards. Whether the
+/// clock was stepped since the grants before; `None`: it could not be recorded, so nothing may be granted.
+fn note_clock(spawner: &mut Spawner, records: &[LinkRecord]) -> Option<bool> {
+    if !records.iter().any(LinkRecord::is_open) {
+        return Some(false);
+    }
+    let noted = spawner.note_grants();
+    let log = |error: &_| error!("cannot record the clock of grants: {error}. Check /run/sknock");
+    noted.inspect_err(log).ok()
 }
 
 /// How many issuers an answer lists.

@@ -33,6 +33,11 @@ impl LinkRecord {
         mark_record::is_report(self.bytes())
     }
 
+    /// Whether it asks for a grant.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(Request::decode(self.bytes()), Some(Request::Open(_)))
+    }
+
     fn is_activate(&self) -> bool {
         Request::decode(self.bytes()) == Some(Request::Activate)
     }

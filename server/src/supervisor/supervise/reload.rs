@@ -66,14 +66,14 @@ impl Supervisor {
             return;
         }
         let Some(request) = self.reloads.begin() else { return };
-        if let Err(problems) = self.reload(&request, now) {
+        if let Err(problems) = self.reload(&request) {
             self.not_reloaded(&problems, now);
         }
     }
 
     /// Reads the configuration again, on trial for this time if that is requested. If it fails, the process that
     /// runs continues. The error says why the reload did not begin.
-    fn reload(&mut self, request: &ReloadRequest, now: BootInstant) -> Result<(), Vec<String>> {
+    fn reload(&mut self, request: &ReloadRequest) -> Result<(), Vec<String>> {
         self.notify.reloading();
         let ReloadRequest { trial, by, .. } = *request;
         info!(
@@ -85,7 +85,7 @@ impl Supervisor {
         );
         self.renewed = false;
         let started = match Settings::load(&self.config, std::env::vars_os()) {
-            Ok(settings) => self.spawner.start(&settings, now).map_err(StartFailed::reasons),
+            Ok(settings) => self.spawner.start(&settings).map_err(StartFailed::reasons),
             Err(problems) => {
                 error!("{problems}");
                 Err(problems.iter().map(ToString::to_string).collect())
@@ -124,8 +124,11 @@ impl Supervisor {
         let Some(mut next) = self.next.take() else { return };
         next.kill();
         self.renewed = true;
-        info!("a newer CRL arrived during the reload. Starting the new network process again");
-        let reasons = match self.spawner.start(&next.settings, now) {
+        info!(
+            "a newer CRL arrived, or the clock was set, during the reload. Starting the new network \
+             process again"
+        );
+        let reasons = match self.spawner.start(&next.settings) {
             Ok(network) => {
                 self.next = Some(network);
                 return;
@@ -172,7 +175,7 @@ impl Supervisor {
         );
         self.renewed = false;
         // Errors are logged, and the current process stays.
-        self.next = self.spawner.start(&self.settings, now).ok();
+        self.next = self.spawner.start(&self.settings).ok();
     }
 }
 

@@ -183,7 +183,7 @@ impl Supervisor {
         if let Some(mut superseded) = self.next.take() {
             superseded.kill();
         }
-        match self.spawner.start(&self.settings, now) {
+        match self.spawner.start(&self.settings) {
             Ok(network) => self.next = Some(network),
             Err(_) => self.again.schedule(now),
         }

@@ -1,6 +1,7 @@
 //! The server's wall clock is stepped while it runs; clients and the kernel keep the right time.
 
 use std::fs;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use sknock_protocol::Timestamp;
@@ -230,6 +231,60 @@ fn knocks_while_all_clocks_were_ahead_lock_no_client_out_afterwards() {
     begin_again(&mut daemon);
     ledger.must_hold(&daemon);
     ledger.close(&daemon);
+}
+
+/// Such a knock is of the right time once more, when its time comes.
+fn is_refused_under_another_state_dir(how: &str) {
+    const AHEAD: Duration = Duration::from_secs(12);
+    let (world, authority, clock) = (World::new(), Authority::new(), WallClock::new());
+    let config = Config::new(&authority).set("TIMESTAMP_THRESHOLD_IN_SECONDS", "5");
+    let elsewhere = config.clone().set("stateDir", "state2");
+    let mut daemon = started(&world, &config, &clock);
+    let alice = Client::alice(&world.client, &authority);
+    clock.step_to(AHEAD.as_secs().cast_signed());
+    let used = alice.seal_with(&["tcp/22"], |wish| {
+        wish.stamp = wish.stamp.after(AHEAD + Duration::from_secs(4));
+        wish.lifetime = NonZeroU16::new(1);
+    });
+    let due = now().after(AHEAD);
+    used.send(&world.client, World::GATEWAY[0]).must_be_granted();
+    let mark = daemon.mark();
+    if how == "stopped while ahead" {
+        assert_eq!(daemon.stop().code, Some(0));
+    }
+    clock.step_to(0);
+    daemon.configure(&elsewhere);
+    match how {
+        "reload" => assert_eq!(daemon.tell("reload").code, Some(0)),
+        "restart" => {
+            assert_eq!(daemon.stop().code, Some(0));
+            daemon.begin();
+        }
+        _ => daemon.begin(),
+    }
+    daemon.wait_since(mark, "protecting status");
+    until("the time of the knock comes", || now() > due);
+    let sent = used.send(&world.client, World::GATEWAY[0]);
+    let line = daemon.wait_since(mark, &format!("source={}", sent.source()));
+    assert!(line.contains("reason=\"before-memory\""), "{how}: {line}");
+    // And when all of that is over, knocks open.
+    daemon.wait_since(mark, Daemon::ACCEPTING);
+    alice.seal(&["tcp/22"]).send(&world.client, World::GATEWAY[0]).must_be_granted();
+}
+
+#[test]
+fn a_knock_of_a_clock_that_was_ahead_is_refused_under_another_state_dir() {
+    is_refused_under_another_state_dir("reload");
+}
+
+#[test]
+fn a_knock_of_a_clock_that_was_ahead_is_refused_under_another_state_dir_after_a_restart() {
+    is_refused_under_another_state_dir("restart");
+}
+
+#[test]
+fn a_knock_of_a_clock_that_was_ahead_is_refused_after_a_start_with_another_state_dir() {
+    is_refused_under_another_state_dir("stopped while ahead");
 }
 
 /// More than are remembered for longer than they need to be.
