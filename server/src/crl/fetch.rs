@@ -62,6 +62,12 @@ pub enum FetchError {
              into it, as PEM"
     )]
     Client(String),
+    /// No CA certificates for TLS: bare systems have none.
+    #[error(
+        "no CA certificates for https on this system ({0}). Install them (package \
+             ca-certificates), or set crlTlsCaFile"
+    )]
+    NoAuthorities(String),
     /// No connection, no answer, or an interrupted one.
     #[error("{0}")]
     Unreachable(String),
@@ -186,7 +192,11 @@ impl Fetcher {
     }
 
     async fn ask(&self, url: &Url, route: &Route) -> Result<Response, FetchError> {
-        let client = self.clients.client(url.scheme(), route).map_err(unreachable)?;
+        let client = self.clients.client(url.scheme(), route).map_err(|error| {
+            let why = causes(&error.without_url());
+            let ours = self.clients.authorities.is_some() || url.scheme() == "http";
+            if ours { FetchError::Unreachable(why) } else { FetchError::NoAuthorities(why) }
+        })?;
         client.get(url.clone()).send().await.map_err(unreachable)
     }
 

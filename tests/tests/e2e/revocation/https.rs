@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rcgen::{ExtendedKeyUsagePurpose, SanType};
 use sknock_tests::forge::Forge;
-use sknock_tests::{Config, Daemon};
+use sknock_tests::{Config, Daemon, Mounts};
 use tempfile::TempDir;
 
 use super::scene::{Scene, WEB};
@@ -46,9 +47,13 @@ impl Drop for Openssl {
     }
 }
 
+fn hosts() -> String {
+    format!("127.0.0.1 localhost\n{WEB} {NAME}\n")
+}
+
 /// A server that fetches from [`NAME`] and, if given, believes only that web authority.
 fn server<'s>(scene: &'s Scene, web_authority: Option<&Forge>) -> Daemon<'s> {
-    scene.world.gateway.know_hosts(&format!("127.0.0.1 localhost\n{WEB} {NAME}\n"));
+    scene.world.gateway.know_hosts(&hosts());
     let url = format!("https://{NAME}:8443/crl.der");
     let set = |config: Config| match web_authority {
         Some(_) => config.set("crlTlsCaFile", "web-ca.pem"),
@@ -86,19 +91,59 @@ fn the_ca_of_a_web_server_is_found_in_a_concatenated_file() {
     daemon.wait_for("new CRL in force");
 }
 
+/// Of a start that is refused.
+#[track_caller]
+fn ends_by(mut daemon: Daemon<'_>, why: &str) {
+    daemon.begin();
+    let ended = daemon.wait_for_end();
+    assert_eq!(ended.code, Some(69), "{}", ended.said);
+    assert!(ended.said.contains(why), "{}", ended.said);
+}
+
 #[test]
 fn a_web_server_certificate_of_another_ca_is_rejected() {
-    let web_authority = Forge::root("web authority");
-    // One of the same name, and those of the system.
-    for given in [Some(Forge::root("web authority")), None] {
-        let scene = Scene::new();
-        let _web = Openssl::start(&scene, &web_authority);
-        let mut daemon = server(&scene, given.as_ref());
-        daemon.begin();
-        let ended = daemon.wait_for_end();
-        assert_eq!(ended.code, Some(69), "{}", ended.said);
-        assert!(ended.said.contains("invalid peer certificate"), "{}", ended.said);
-    }
+    let (scene, web_authority) = (Scene::new(), Forge::root("web authority"));
+    let _web = Openssl::start(&scene, &web_authority);
+    // One of the same name.
+    ends_by(server(&scene, Some(&Forge::root("web authority"))), "invalid peer certificate");
+}
+
+/// The system's CA certificates, by a disk of its own: machines differ in what they have.
+fn system_authorities(daemon: &mut Daemon<'_>, pem: Option<&str>) {
+    let (mounts, ssl) = (Mounts::new(), Path::new("/etc/ssl"));
+    mounts.empty(ssl);
+    // Its mounts are in place of those of `know_hosts`.
+    fs::write(daemon.file("hosts"), hosts()).unwrap();
+    mounts.replace(Path::new("/etc/hosts"), &daemon.file("hosts"));
+    mounts.inside(|| {
+        fs::create_dir(ssl.join("certs")).unwrap();
+        if let Some(pem) = pem {
+            fs::write(ssl.join("certs/ca-certificates.crt"), pem).unwrap();
+        }
+    });
+    daemon.mount(mounts);
+}
+
+#[test]
+fn without_a_file_the_cas_of_the_system_are_trusted_and_no_others() {
+    let (scene, web_authority) = (Scene::new(), Forge::root("web authority"));
+    let _web = Openssl::start(&scene, &web_authority);
+    let mut daemon = server(&scene, None);
+    system_authorities(&mut daemon, Some(Forge::root("web authority").pem()));
+    ends_by(daemon, "invalid peer certificate");
+    let mut daemon = server(&scene, None);
+    system_authorities(&mut daemon, Some(web_authority.pem()));
+    daemon.begin();
+    daemon.wait_for("new CRL in force");
+}
+
+#[test]
+fn a_system_without_any_ca_is_named() {
+    let (scene, web_authority) = (Scene::new(), Forge::root("web authority"));
+    let _web = Openssl::start(&scene, &web_authority);
+    let mut daemon = server(&scene, None);
+    system_authorities(&mut daemon, None);
+    ends_by(daemon, "Install them (package ca-certificates), or set crlTlsCaFile");
 }
 
 #[test]
