@@ -24,6 +24,7 @@ const CALLERS: &[&str] = &[
     "server/src/network/serve.rs",         // hands the clock to the intake
     "server/src/commands.rs",              // check and explain
     "server/src/supervisor.rs",            // what is left of an earlier run's trial
+    "server/src/supervisor/last_state.rs", // both clocks, one right after the other
     "server/src/supervisor/supervise.rs",  // the parent's loop, by uptime
     "server/src/supervisor/supervise/gate_service.rs", // no list of the future is reported
     "server/src/supervisor/supervise/stop.rs", // how long processes may take to finish

@@ -131,6 +131,8 @@ fn without_a_file_the_cas_of_the_system_are_trusted_and_no_others() {
     let mut daemon = server(&scene, None);
     system_authorities(&mut daemon, Some(Forge::root("web authority").pem()));
     ends_by(daemon, "invalid peer certificate");
+    let scene = Scene::new();
+    let _web = Openssl::start(&scene, &web_authority);
     let mut daemon = server(&scene, None);
     system_authorities(&mut daemon, Some(web_authority.pem()));
     daemon.begin();
