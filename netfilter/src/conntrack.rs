@@ -1,6 +1,6 @@
 //! The kernel's table of connections (`nfnetlink_conntrack.h`): lists and deletes entries. What an entry says of
-//! a connection is what the client dialled, before anyone's DNAT, and who answers. Only the default zone, only
-//! TCP and UDP.
+//! a connection is what the client dialled, before anyone's DNAT, and who answers. Of all zones, only TCP and
+//! UDP.
 
 pub mod insert;
 
@@ -45,10 +45,9 @@ const FILTER: u16 = 25;
 const BY_NUMBER: u32 = 1 << 3;
 const BY_SOURCE_PORT: u32 = 1 << 4;
 const BY_DESTINATION_PORT: u32 = 1 << 5;
-/// In a tuple: `CTA_TUPLE_IP`, `CTA_TUPLE_PROTO` and `CTA_TUPLE_ZONE`.
+/// In a tuple: `CTA_TUPLE_IP` and `CTA_TUPLE_PROTO`.
 const ADDRESSES: u16 = 1;
 const PORTS: u16 = 2;
-const OWN_ZONE: u16 = 3;
 /// `IPS_EXPECTED`: a conntrack helper has announced it, on behalf of a connection that was admitted.
 const EXPECTED: u32 = 1;
 /// `IPS_SRC_NAT`.
@@ -75,6 +74,8 @@ pub struct ConntrackEntry<'a> {
     /// The bits of its label. An entry has none if no rule that sets labels was there when it was made.
     pub label: u128,
     family: u8,
+    /// Its zone, if that is not the default one. One that counts for the first direction only is in `tuple`.
+    zone: Option<&'a [u8]>,
     tuple: &'a [u8],
     id: &'a [u8],
 }
@@ -252,7 +253,7 @@ impl<'a> ConntrackEntry<'a> {
         if message.of_subsystem(SUBSYSTEM) != Some(NEW) {
             return None;
         }
-        let (mut tuple, mut reply, mut id) = (None, None, None);
+        let (mut tuple, mut reply, mut id, mut zone) = (None, None, None, None);
         let (mut status, mut label) = (0, 0);
         for (kind, content) in attributes(body) {
             match kind {
@@ -263,8 +264,7 @@ impl<'a> ConntrackEntry<'a> {
                 STATUS => status = u32::from_be_bytes(content.try_into().ok()?),
                 // Written only if a bit is set (`ctnetlink_dump_labels`).
                 LABELS => label = bits(content)?,
-                // Written only for entries of a zone other than the default one (`ctnetlink_dump_zone_id`).
-                ZONE => return None,
+                ZONE => zone = Some(content),
                 _ => {}
             }
         }
@@ -282,6 +282,7 @@ impl<'a> ConntrackEntry<'a> {
             answered_port: back.port,
             label,
             family: header[0],
+            zone,
             tuple,
             id,
         })
@@ -289,10 +290,14 @@ impl<'a> ConntrackEntry<'a> {
 
     /// The request that deletes this one and no other: a younger one of the same ends has another id.
     fn deletion(&self) -> Vec<u8> {
-        MessageBuilder::new(SUBSYSTEM, DELETE, self.family.into(), 0)
+        let request = MessageBuilder::new(SUBSYSTEM, DELETE, self.family.into(), 0)
             .with(ORIGINAL | NESTED, self.tuple)
-            .with(ID, self.id)
-            .finish()
+            .with(ID, self.id);
+        let request = match self.zone {
+            Some(zone) => request.with(ZONE, zone),
+            None => request,
+        };
+        request.finish()
     }
 }
 
@@ -333,8 +338,6 @@ fn ends(tuple: &[u8]) -> Option<(FlowKey, u16, IpAddr)> {
                     }
                 }
             }
-            // A zone that counts for one direction only is written into that direction's tuple.
-            OWN_ZONE => return None,
             _ => {}
         }
     }

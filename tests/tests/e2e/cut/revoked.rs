@@ -6,8 +6,9 @@ use sknock_tests::{Daemon, World};
 use super::feed::Feed;
 use super::scene::{ENDED, Scene, all_die, all_pass};
 
-fn everything_ends(policy: &str) {
+fn everything_ends(policy: &str, zones: &str) {
     let scene = Scene::new();
+    scene.world.gateway.nft(zones);
     let daemon = scene.start(&scene.config().set("firewallPolicy", policy));
     scene.open("mallory", &["tcp/22", "tcp/2222", "udp/53"]);
     scene.open("alice", &["tcp/22"]);
@@ -37,12 +38,22 @@ fn everything_ends(policy: &str) {
 
 #[test]
 fn all_sessions_of_a_revoked_certificate_end_where_ports_are_rejected() {
-    everything_ends("reject");
+    everything_ends("reject", "");
 }
 
 #[test]
 fn all_sessions_of_a_revoked_certificate_end_where_ports_are_silent() {
-    everything_ends("drop");
+    everything_ends("drop", "");
+}
+
+/// Another table keeps the host's connections apart.
+#[test]
+fn all_sessions_of_a_revoked_certificate_end_in_a_conntrack_zone() {
+    let zones = "table inet zones {
+        chain prerouting { type filter hook prerouting priority raw; ct zone set 5; }
+        chain output { type filter hook output priority raw; ct zone set 5; }
+    }";
+    everything_ends("reject", zones);
 }
 
 #[test]

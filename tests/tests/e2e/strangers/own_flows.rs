@@ -18,6 +18,18 @@ const SILENCE: Duration = Duration::from_millis(500);
 /// How long to wait for what must come: a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// None; one for both directions; one for what the host sends.
+const ZONES: [&str; 3] = [
+    "",
+    "table inet zones {
+        chain prerouting { type filter hook prerouting priority raw; ct zone set 5; }
+        chain output { type filter hook output priority raw; ct zone set 5; }
+    }",
+    "table inet zones {
+        chain output { type filter hook output priority raw; ct original zone set 6; }
+    }",
+];
+
 /// Which ports are closed: policy, whether all ports are.
 const RULES: [(&str, bool); 3] = [("drop", false), ("reject", false), ("drop", true)];
 
@@ -78,11 +90,13 @@ fn link_local(host: &Namespace) -> IpAddr {
 }
 
 /// Which flows began here is known from the table's first moment on. From before, it is not: a forged packet
-/// may have made the entry. One packet of the host makes it known.
+/// may have made the entry. One packet of the host makes it known, in each conntrack zone.
 #[test]
 fn a_flow_from_before_the_start_continues_once_the_host_has_sent() {
-    for rules in RULES {
+    let zoned = RULES.iter().flat_map(|rules| ZONES.map(|zone| (*rules, zone)));
+    for (rules, zone) in zoned {
         let (world, authority) = (World::new(), Authority::new());
+        world.gateway.nft(zone);
         world.gateway.track_connections();
         let wire = Wire::new(&world.stranger, World::GATEWAY_TO_STRANGER[0]);
         let own = SocketAddr::new(World::GATEWAY_TO_STRANGER[0], OURS);
@@ -90,15 +104,15 @@ fn a_flow_from_before_the_start_continues_once_the_host_has_sent() {
         let socket = bound(&world.gateway, own);
         socket.send_to(b"calls", peer).unwrap();
         wire.send(&udp(peer, own, b"before"));
-        assert!(receives(&socket, b"before", PATIENCE), "{rules:?}");
+        assert!(receives(&socket, b"before", PATIENCE), "{rules:?}, {zone}");
         let _daemon = Daemon::start_settled(&world.gateway, &config(&authority, rules));
         wire.send(&udp(peer, own, b"after"));
-        assert!(!receives(&socket, b"after", SILENCE), "{rules:?}");
+        assert!(!receives(&socket, b"after", SILENCE), "{rules:?}, {zone}");
         socket.send_to(b"calls", peer).unwrap();
         settle();
         for _ in 0..2 {
             wire.send(&udp(peer, own, b"again"));
-            assert!(receives(&socket, b"again", PATIENCE), "{rules:?}");
+            assert!(receives(&socket, b"again", PATIENCE), "{rules:?}, {zone}");
         }
     }
 }
