@@ -1,6 +1,8 @@
 //! The register: every issued certificate and its state. Reads and writes `register.json`, and resolves names
 //! and serial numbers; issues nothing itself.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use sknock_protocol::Timestamp;
 
@@ -46,7 +48,19 @@ impl Register {
                 register.version
             )));
         }
-        Ok(register)
+        match register.repeated_serial() {
+            // `revoke` could mean either.
+            Some(serial) => {
+                Err(damaged(format!("a register that has the serial number {serial} twice")))
+            }
+            None => Ok(register),
+        }
+    }
+
+    fn repeated_serial(&self) -> Option<RandomSerial> {
+        let mut seen = HashSet::new();
+        let mut serials = self.certificates.iter().map(|entry| entry.serial);
+        serials.find(|serial| !seen.insert(*serial))
     }
 
     /// The file, not published yet.

@@ -25,8 +25,8 @@ Example: sknock knock --identity alice.pfx --server-cert gateway.cer gateway.exa
 pub(crate) const CONNECT: &str = "\
 Request access to a TCP port, and connect stdin and stdout to it.
 
-Ends when the server closes the connection; the end of stdin is passed on to it. For ssh, in \
-~/.ssh/config:
+Ends when both directions have ended: the end of stdin is passed on to the server, and stdout is closed \
+when the server ends its direction. For ssh, in ~/.ssh/config:
 
     Host gateway
         ProxyCommand /usr/local/bin/sknock connect %h %p";
@@ -49,7 +49,8 @@ If none of these is set, sknock prompts for the password. There is no option for
 users can read command lines.
 
 Exit status:
-  0  granted, and for single TCP ports tested (with --no-verify: sent)
+  0  granted, and for single TCP ports tested; or reachable, although no answer arrived (JSON: \
+\"result\":\"reachable\"); with --no-verify: sent
   1  not granted, or unknown
   2  wrong usage, or the certificate does not allow a requested service
   3  an identity, a password or a certificate is missing, unusable, expired or not yet valid";

@@ -124,7 +124,11 @@ impl<'a> Open<'a> {
     fn of(task: &'a Task, opened: &OpenPort, notes: &'a [String]) -> Self {
         let granted = opened.granted.as_ref();
         Self {
-            result: if opened.verified == Verified::No { "sent" } else { "open" },
+            result: match opened.verified {
+                Verified::Answer => "open",
+                Verified::Connection => "reachable",
+                Verified::No => "sent",
+            },
             host: &task.host,
             destination: opened.destination.to_string(),
             services: opened.services.iter().map(ToString::to_string).collect(),

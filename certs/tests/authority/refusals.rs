@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::Value;
 use sknock_certs::{Authority, AuthorityError, CertificateKind, Issued, MAX_DAYS, Reason};
 use sknock_protocol::Timestamp;
 
@@ -254,6 +255,21 @@ fn a_damaged_register_stops_every_command() {
     ] {
         assert!(matches!(error, AuthorityError::Damaged { .. }), "{error}");
     }
+}
+
+#[test]
+fn a_register_with_one_serial_number_twice_is_damaged() {
+    let house = House::new();
+    house.client("alice", "tcp/22");
+    house.client("bob", "tcp/22");
+    let mut register: Value =
+        serde_json::from_slice(&fs::read(house.file("register.json")).unwrap()).unwrap();
+    let all = register["certificates"].as_array_mut().unwrap();
+    let serial = all[0]["serial"].clone();
+    all[1]["serial"] = serial;
+    fs::write(house.file("register.json"), register.to_string()).unwrap();
+    let error = refused(&house, |authority| authority.revoke("alice", Reason::Unspecified, NOW));
+    assert!(error.to_string().contains("twice"), "{error}");
 }
 
 #[test]

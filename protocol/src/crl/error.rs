@@ -27,9 +27,12 @@ pub enum CrlError {
     NoNextUpdate,
     /// No configured authority has the issuer's name.
     #[error(
-        "its issuer is not a trusted CA of this server. Check the URL, or add that CA to caFile"
+        "its issuer, {issuer}, is not a trusted CA of this server. Check the URL, or add that CA to caFile"
     )]
-    UnknownIssuer,
+    UnknownIssuer {
+        /// The issuer that it names, without proof. At most 200 characters.
+        issuer: String,
+    },
     /// The issuing CA must not sign CRLs.
     #[error(
         "its issuer must not sign it: keyUsage of {issuer} lacks cRLSign. Reissue that CA \

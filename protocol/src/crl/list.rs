@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
+
 use super::entries::{self, Serials};
 use super::error::CrlError;
 use super::mark::CrlMark;
@@ -210,16 +213,26 @@ impl RevocationList {
 /// change of keys.
 fn signer<'a>(outline: &Outline<'_>, trust_store: &'a TrustStore) -> Result<&'a Issuer, CrlError> {
     let name = sha256(outline.issuer);
-    let (mut refused, mut forbidden) = (CrlError::UnknownIssuer, None);
+    let unknown = || CrlError::UnknownIssuer { issuer: claimed_name(outline.issuer) };
+    let (mut refused, mut forbidden) = (None, None);
     for issuer in trust_store.issuers().iter().filter(|issuer| issuer.id().name == name) {
         let name = || issuer.name().to_owned();
         match outline.signature.verify(issuer.public_key()?) {
             Ok(()) if issuer.signs_lists() => return Ok(issuer),
             Ok(()) => forbidden = Some(CrlError::IssuerMayNotSign { issuer: name() }),
-            Err(NotSigned::Unsupported) => refused = CrlError::UnsupportedSignature,
-            Err(NotSigned::Wrong) => refused = CrlError::BadSignature { issuer: name() },
+            Err(NotSigned::Unsupported) => refused = Some(CrlError::UnsupportedSignature),
+            Err(NotSigned::Wrong) => refused = Some(CrlError::BadSignature { issuer: name() }),
         }
     }
     // An authority whose key fits tells more than another of its name whose key does not.
-    Err(forbidden.unwrap_or(refused))
+    Err(forbidden.or(refused).unwrap_or_else(unknown))
+}
+
+/// A name (DER) that nobody has signed: it may be as long as a CRL.
+fn claimed_name(name: &[u8]) -> String {
+    let named = X509Name::from_der(name).map(|(_, name)| name.to_string());
+    named.map_or_else(
+        |_| "which has no readable name".into(),
+        |name| name.chars().take(200).collect(),
+    )
 }

@@ -83,9 +83,17 @@ fn a_missing_or_foreign_crl_is_reported() {
     assert_found(
         &here.check(),
         Severity::Error,
-        "crlFile: its issuer is not a trusted CA",
+        "crlFile: its issuer, CN=Other, is not a trusted CA",
         "caFile",
     );
+    // A start goes by ours; the other one is left over.
+    let both =
+        [fs::read(here.path("crl.der")).unwrap(), fs::read(here.path("other/crl.der")).unwrap()];
+    fs::write(here.path("both.der"), both.concat()).unwrap();
+    here.reconfigure(&["crlFile = both.der"]);
+    let check = here.check();
+    assert_found(&check, Severity::Warning, "its issuer, CN=Other, is not a trusted CA", "caFile");
+    assert_eq!(check.exit_code(), 0);
     drop(other);
     here.reconfigure(&["crlFile = config.ini"]);
     assert_found(&here.check(), Severity::Error, "crlFile: it is not a CRL", "");

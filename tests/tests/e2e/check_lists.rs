@@ -41,7 +41,7 @@ fn wrong(authority: &Authority) -> Vec<(&'static str, Reply, &'static str)> {
         ("PEM", page(pem(&authority.crl())), "PEM"),
         ("HTML", page(html), "not a CRL in DER"),
         ("404", Reply::Status(404), "the web server answered 404"),
-        ("another CA's", page(Authority::new().crl()), "its issuer is not a trusted CA"),
+        ("another CA's", page(Authority::new().crl()), "is not a trusted CA"),
         ("nothing", page(""), "the web server sent nothing"),
         ("no HTTP", Reply::Raw(b"SSH-2.0-OpenSSH\r\n".to_vec()), "error"),
     ]

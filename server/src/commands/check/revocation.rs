@@ -133,11 +133,15 @@ fn newest(
     findings: &mut Vec<Finding>,
 ) -> Vec<(&'static str, RevocationList)> {
     let mut newest: Vec<(&'static str, RevocationList)> = Vec::new();
-    let mut below = Vec::new();
+    let (mut below, mut strangers) = (Vec::new(), Vec::new());
     for (place, content) in places {
         for der in content.iter().flat_map(|content| RevocationList::split(&content.bytes)) {
             let list = match RevocationList::verify(der, trust_store) {
                 Ok(list) => list,
+                Err(error @ CrlError::UnknownIssuer { .. }) => {
+                    strangers.push(untaken(place, &error));
+                    continue;
+                }
                 Err(error) => {
                     findings.push(untaken(place, &error));
                     continue;
@@ -154,6 +158,11 @@ fn newest(
             }
         }
     }
+    // A start goes by the others.
+    let severity = |finding: &Finding| {
+        if newest.is_empty() { finding.severity } else { Severity::Warning }
+    };
+    findings.extend(strangers.into_iter().map(|one| Finding { severity: severity(&one), ..one }));
     let counts =
         |list: &RevocationList| newest.iter().any(|(_, one)| one.issuer() == list.issuer());
     let older = below.iter().filter(|(_, list, _)| !counts(list));
