@@ -87,9 +87,8 @@ fn a_missing_or_foreign_crl_is_reported() {
         "caFile",
     );
     // A start goes by ours; the other one is left over.
-    let both =
-        [fs::read(here.path("crl.der")).unwrap(), fs::read(here.path("other/crl.der")).unwrap()];
-    fs::write(here.path("both.der"), both.concat()).unwrap();
+    let list = |path: &str| fs::read(here.path(path)).unwrap();
+    here.write("both.der", [list("ca/crl.der"), list("other/crl.der")].concat());
     here.reconfigure(&["crlFile = both.der"]);
     let check = here.check();
     assert_found(&check, Severity::Warning, "its issuer, CN=Other, is not a trusted CA", "caFile");
