@@ -247,7 +247,8 @@ dist: setup-dist
 	gzip -f -k -n -9 $(DIST)/sknock-$(VERSION).tar
 
 # Debian packages in target/deb. They are built where Rust is; machines where they are installed need none.
-deb: setup-deb build c-library
+deb: setup-deb
+	$(MAKE) --no-print-directory build c-library
 	@CARGO="$(CARGO)" packaging/deb.sh $(VERSION) $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 clean:
