@@ -168,7 +168,7 @@ c-library: setup-c-library
 	$(CARGO) rustc --locked --profile $(PROFILE) --package sknock-c --lib \
 		--crate-type cdylib,staticlib -- \
 		-C link-arg=-Wl,-soname,$(SONAME) -C link-arg=-Wl,-z,nodelete
-	$(CC) -shared -nostdlib -Wl,-soname,$(ORIGINAL) -Wl,-z,nodelete -Wl,--no-as-needed \
+	$(CC) -shared -nostdlib -Wl,-soname,$(ORIGINAL) -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,--no-as-needed \
 		-o $(BUILT)/libknock.so $(BUILT)/libsknock_c.so
 
 # sknock.h and knock.h, from the sources.

@@ -18,7 +18,7 @@ sknock ($VERSION) unstable; urgency=medium
 
   * See the changelog of the project.
 
- -- The sKnock authors <sknock@localhost>  $(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")
+ -- The sKnock authors <authors@sknock.invalid>  $(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")
 END
 cd "$STAGE"
 # Rust is no package of Debian here, so the dependencies are what `setup.sh deb` has looked for.

@@ -61,7 +61,7 @@ inside() {
 		*)
 			mounted "$place/$name"
 			unshare --mount --pid --fork --kill-child "$SELF" --enter "$place/$name" "$name"
-			[ "$name" != install ] || with_a_neighbour "$place/$name"
+			[ "$name" != install ] || followed "$place/$name"
 			;;
 		esac
 		told "machine: $name: all as expected"
@@ -102,6 +102,14 @@ mounted() {
 	mount -t tmpfs tmpfs "$root/run"
 	mkdir "$root$RUST"
 	mount -o bind,ro "$RUST_SYSROOT" "$root$RUST"
+}
+
+# What follows `make install`: the README's steps, by its programs and then by Debian packages, which go at the end.
+followed() {
+	with_a_neighbour "$1"
+	unshare --mount --pid --fork --kill-child "$SELF" --enter "$1" deb
+	with_a_neighbour "$1"
+	unshare --mount --pid --fork --kill-child "$SELF" --enter "$1" purge
 }
 
 # The README's steps, on a network of one gateway and one client.
