@@ -137,8 +137,12 @@ impl Client {
         let services = retry.services();
         let mut unverified = None;
         let mut nothing_listens = None;
-        while let Some(knocked) = retry.next()? {
+        while let Some(mut knocked) = retry.next()? {
             match self.confirm(&knocked, services) {
+                Confirmation::Open(Verified::Connection) => {
+                    retry.await_answer(&mut knocked);
+                    return Ok(opened(&knocked, services, knocked.verified_by_connection()));
+                }
                 Confirmation::Open(verified) => return Ok(opened(&knocked, services, verified)),
                 Confirmation::NotWanted => {
                     unverified.get_or_insert_with(|| opened(&knocked, services, Verified::No));

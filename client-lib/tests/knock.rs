@@ -101,6 +101,20 @@ fn an_answer_that_arrives_while_the_last_attempt_connects_is_used() {
     assert!(granted.took >= wait, "{granted:?}");
 }
 
+#[test]
+fn an_answer_that_arrives_right_after_the_connection_is_used() {
+    let (world, wait) = (World::new(), Duration::from_millis(50));
+    let server = Server::start(&world, V4, move |_, heard| {
+        thread::sleep(wait * 3);
+        vec![grant(heard)]
+    });
+    let (_listener, port) = listener();
+    let client = world.client(&server).attempt_timeout(wait).build();
+    let opened = client.knock("127.0.0.1", &tcp(port)).unwrap();
+    assert_eq!(opened.verified, Verified::Answer);
+    assert!(opened.granted.unwrap().took >= wait * 3);
+}
+
 /// Nothing is connected to with a single use, so there is time for more attempts.
 #[test]
 fn an_attempt_with_a_single_use_is_the_last_only_if_there_is_no_time_for_another() {

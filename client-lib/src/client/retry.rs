@@ -46,8 +46,9 @@ pub(crate) struct Effort {
     pub(crate) connects: bool,
 }
 
-/// How long a connection is tried after an answer that came when the time was over: as long as a first attempt to connect.
-const LAST_WAIT: Duration = Duration::from_millis(250);
+/// How long is waited at the end: for an answer when a connection was there before it, as on a busy server, and for a
+/// connection after an answer that came when the time was over.
+const LAST_WAIT: Duration = Duration::from_millis(500);
 
 /// A knock that was sent, and how long to try its connection.
 #[derive(Debug)]
@@ -144,6 +145,12 @@ impl<'a> Retry<'a> {
         let granted = Some(match_answer(answer, sent, took));
         let timeout = self.timeout(granted.as_ref()).max(LAST_WAIT);
         Some(SentKnock { destination, granted, timeout, wait: timeout })
+    }
+
+    /// Waits a little for the answer to the latest knock: its port is reachable already.
+    pub(crate) fn await_answer(&mut self, knocked: &mut SentKnock) {
+        let answered = self.unanswered.wait(&Timer::of(LAST_WAIT));
+        knocked.granted = answered.map(|(answer, sent, took)| match_answer(answer, sent, took));
     }
 
     /// Ends the attempts at this address.

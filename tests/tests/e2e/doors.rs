@@ -55,8 +55,7 @@ fn a_single_use_grant_allows_one_connection_not_used_up_by_the_probe() {
     let _daemon = Daemon::start(&world.gateway, &Config::new(&authority));
     let alice = Client::alice(&world.client, &authority);
     for host in World::GATEWAY {
-        let ran = alice.open(host, "tcp/22 --once");
-        assert_eq!(ran.report["verified"], "answer");
+        alice.answered(host, "tcp/22", |client| client.single_use(true));
     }
     let streams = World::GATEWAY.map(|host| connect(&world.client, (host, 22).into()).unwrap());
     assert_eq!(world.tcp(22), Seen::each(Refused, Refused));

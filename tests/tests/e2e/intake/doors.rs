@@ -1,5 +1,6 @@
 //! Doors open, whatever stands around.
 
+use std::num::NonZeroU16;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -16,11 +17,10 @@ fn bound(namespace: &Namespace) -> String {
     namespace.run("ss", &["-Hlun"])
 }
 
-fn open_in_both_families(world: &World, authority: &Authority, words: &str) {
+fn open_in_both_families(world: &World, authority: &Authority, seconds: Option<u16>) {
     let alice = Client::alice(&world.client, authority);
     for host in World::GATEWAY {
-        let ran = alice.open(host, words);
-        assert_eq!(ran.report["verified"], "answer", "{ran:?}");
+        alice.answered(host, "tcp/22", |client| client.lifetime(seconds.and_then(NonZeroU16::new)));
     }
 }
 
@@ -40,7 +40,7 @@ fn copied_knocks_open_ports_under_every_policy_and_no_port_is_bound() {
                     _ => Refused,
                 };
                 assert_eq!(world.tcp(22), Seen::each(closed, closed), "{policy:?}");
-                open_in_both_families(&world, authority, "tcp/22");
+                open_in_both_families(&world, authority, None);
                 assert_eq!(world.tcp(22), Seen::each(Open, closed), "{policy:?}");
                 assert_eq!(bound(&world.gateway), "", "{policy:?}");
             });
@@ -53,7 +53,7 @@ fn knocks_by_socket_open_ports_and_the_knock_port_is_bound() {
     let (world, authority) = (World::new(), Authority::new());
     let _ssh = Echo::tcp(&world.gateway, 22);
     let _daemon = Daemon::start(&world.gateway, &config(&authority, "socket", ("reject", true)));
-    open_in_both_families(&world, &authority, "tcp/22");
+    open_in_both_families(&world, &authority, None);
     assert_eq!(world.tcp(22), Seen::each(Open, Refused));
     assert!(bound(&world.gateway).contains(":62344"));
 }
@@ -94,7 +94,7 @@ fn knocks_are_copied_although_another_firewall_drops_them_in_input() {
     world.gateway.nft(DEFAULT_DROP);
     let _daemon = Daemon::start(&world.gateway, &config(&authority, "nflog", ("reject", false)));
     assert_eq!(world.tcp(22), Seen::each(Refused, Refused));
-    open_in_both_families(&world, &authority, "tcp/22");
+    open_in_both_families(&world, &authority, None);
     assert_eq!(world.tcp(22), Seen::each(Open, Refused));
     let probes = [62344, 62345].map(|port| world.udp(port));
     assert_eq!(probes, [Seen::each(Silent, Silent); 2], "it is as closed as ever");
@@ -107,10 +107,11 @@ fn knocks_are_received_at_every_port_of_several_ranges() {
     let config = config(&authority, "nflog", ("drop", true)).set("knockPort", "10000-60000, 62344");
     let _daemon = Daemon::start(&world.gateway, &config);
     let alice = Client::alice(&world.client, &authority);
-    for port in ["10000", "34567", "60000", "62344"] {
-        let ran =
-            alice.open(World::GATEWAY[0], &format!("tcp/22 --knock-port {port} --lifetime 1"));
-        assert_eq!(ran.report["verified"], "answer", "answered from there: {ran:?}");
+    for port in [10000, 34567, 60000, 62344] {
+        // Answered from there.
+        alice.answered(World::GATEWAY[0], "tcp/22", |client| {
+            client.knock_port(port).lifetime(NonZeroU16::new(1))
+        });
     }
     for port in ["9999", "60001"] {
         let words = format!("{} tcp/22 --knock-port {port} --timeout 1", World::GATEWAY[0]);
@@ -180,7 +181,7 @@ fn a_reload_can_change_how_knocks_come_in() {
     for (config, is_bound) in changes {
         daemon.configure(&config);
         daemon.reload();
-        open_in_both_families(&world, &authority, "tcp/22 --lifetime 1");
+        open_in_both_families(&world, &authority, Some(1));
         // The process before this one has closed its sockets with its end.
         until("the port is as it should be", || bound(&world.gateway).is_empty() != is_bound);
         let groups = world.gateway.run("cat", &["/proc/net/netfilter/nfnetlink_log"]);
