@@ -150,9 +150,15 @@ fn tags_are_listed_as_numbers_that_can_be_loaded() {
     let content = TableContent { tags: Some(&tags), ..TableContent::default() };
     let rules = TableSpec { tagged_length: Some(1208), ..rules(FirewallPolicy::Drop) };
     net.inside(|| Firewall::open().unwrap().install(&rules, content).unwrap());
+    // Without the time that is left, which nft writes as 10m or 9m59s992ms.
     let words = |table: String| {
-        let time = |word: &&str| !word.contains("ms");
-        table.split_whitespace().filter(time).map(ToOwned::to_owned).collect::<Vec<_>>().join(" ")
+        let mut words: Vec<String> = table.split_whitespace().map(ToOwned::to_owned).collect();
+        let lefts: Vec<usize> =
+            (1..words.len()).filter(|place| words[place - 1] == "expires").collect();
+        for place in lefts {
+            words[place] = "-".into();
+        }
+        words.join(" ")
     };
     let before = net.table();
     for element in
