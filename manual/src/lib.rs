@@ -1,5 +1,5 @@
 //! Manual pages and completions, which are made from the same tables as `--help`. They are part of the sources, so
-//! that an installation needs no generator: tests compare them, and `make manual` writes them anew.
+//! that an installation needs no generator: tests compare them, and `make manual` writes them.
 
 mod config_page;
 mod library_page;

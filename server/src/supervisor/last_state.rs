@@ -192,7 +192,7 @@ mod tests {
         stepped(seconds, 0)
     }
 
-    /// By a clock that is so many seconds ahead.
+    /// By a clock that is this many seconds ahead.
     fn stepped(seconds: u64, ahead: u64) -> Clocks {
         let boot = BootInstant::from_millis(seconds * 1000);
         Clocks { wall: Timestamp::from_secs(START + seconds + ahead), boot }

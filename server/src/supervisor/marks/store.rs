@@ -105,7 +105,7 @@ fn make_room(file: &File, length: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The folder is root's, ours or `user`'s, and nobody else may write to it: whoever can write older marks can
+/// The folder is root's, ours or `user`'s, and nobody else may write to it: who can write older marks can
 /// have an older CRL accepted. Whether it was not there before.
 fn prepare(folder: &Path, user: Option<Uid>) -> io::Result<(fs::Metadata, bool)> {
     make_above(folder)?;

@@ -109,7 +109,7 @@ impl Supervisor {
 /// Records by which clock is granted, before it is done: another `stateDir` could be in force afterwards. Whether the
 /// clock was stepped since the grants before; `None`: it could not be recorded, so nothing may be granted.
 fn note_clock(spawner: &mut Spawner, records: &[LinkRecord]) -> Option<bool> {
-    if !records.iter().any(LinkRecord::is_open) {
+    if !records.iter().any(|record| record.is_open) {
         return Some(false);
     }
     let noted = spawner.note_grants();

@@ -19,6 +19,8 @@ pub(super) type Link = Option<OwnedFd>;
 /// A record from a network process, and its link.
 pub(super) struct LinkRecord {
     link: usize,
+    /// Whether it asks for a grant.
+    pub(super) is_open: bool,
     length: usize,
     /// One byte more than a request, so that a longer record is recognized.
     bytes: [u8; Request::LEN + 1],
@@ -31,15 +33,6 @@ impl LinkRecord {
 
     fn is_report(&self) -> bool {
         mark_record::is_report(self.bytes())
-    }
-
-    /// Whether it asks for a grant.
-    pub(super) fn is_open(&self) -> bool {
-        matches!(Request::decode(self.bytes()), Some(Request::Open(_)))
-    }
-
-    fn is_activate(&self) -> bool {
-        Request::decode(self.bytes()) == Some(Request::Activate)
     }
 }
 
@@ -60,10 +53,11 @@ pub(super) fn receive_requests(links: &mut [Link]) -> Gathered {
         full.retain(|&place| {
             let Some(record) = take(links, place) else { return false };
             count += 1;
-            match () {
-                () if record.is_activate() => all.activations.push(record),
-                () if record.is_report() => all.reports.push(record),
-                () => all.others.push(record),
+            match Request::decode(record.bytes()) {
+                Some(Request::Activate) => all.activations.push(record),
+                _ if record.is_report() => all.reports.push(record),
+                Some(Request::Open(_)) => all.others.push(LinkRecord { is_open: true, ..record }),
+                _ => all.others.push(record),
             }
             true
         });
@@ -74,7 +68,7 @@ pub(super) fn receive_requests(links: &mut [Link]) -> Gathered {
 /// The next record of one link; a failed link is closed.
 fn take(links: &mut [Link], link: usize) -> Option<LinkRecord> {
     let slot = links.get_mut(link)?;
-    let mut record = LinkRecord { link, length: 0, bytes: [0; Request::LEN + 1] };
+    let mut record = LinkRecord { link, is_open: false, length: 0, bytes: [0; Request::LEN + 1] };
     loop {
         match recv(slot.as_ref()?.as_raw_fd(), &mut record.bytes, MsgFlags::MSG_DONTWAIT) {
             Err(Errno::EINTR) => {}

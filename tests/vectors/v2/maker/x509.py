@@ -43,7 +43,7 @@ class Spec:
     signed_with: hashes.HashAlgorithm | None = None  # instead of the usual hash
     form: Callable[[bytes], bytes] | None = None  # changes the content of the key's bit string
     curve: bytes | None = None  # explicit parameters, instead of the name of the curve P-256
-    pss_salt: int | None = None  # signed by RSASSA-PSS with a salt of so many bytes
+    pss_salt: int | None = None  # signed by RSASSA-PSS with a salt of this length, in bytes
 
 
 @dataclass
